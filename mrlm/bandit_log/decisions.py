@@ -1,0 +1,78 @@
+"""What a policy may see of a decision: the state and the candidate set, never the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log.catalog import Catalog
+from mrlm.bandit_log.ragged import Ragged, gather
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """States and candidate sets of n decisions, N candidates in all.
+
+    Attributes:
+        catalog: the items that codes point to.
+        user: pseudonyms, str objects, shape (n,).
+        scene: str objects, shape (n,).
+        position: int32, shape (n,), 1 at the top of the list.
+        ts: datetime64[us] in UTC, shape (n,).
+        candidates: ragged int32 item codes, one row a decision.
+        history: ragged int32 codes of the items this user was shown before, oldest first.
+        history_value: float32, one value an entry of ``history``: the reward that was known when
+            the decision was taken, NaN where none was.
+        above: ragged int32 codes of the items shown above in the same request.
+    """
+
+    catalog: Catalog
+    user: NDArray[np.object_]
+    scene: NDArray[np.object_]
+    position: NDArray[np.int32]
+    ts: NDArray[np.datetime64]
+    candidates: Ragged
+    history: Ragged
+    history_value: NDArray[np.float32]
+    above: Ragged
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Offsets of the candidate sets, int64, shape (n + 1,)."""
+        return self.candidates.offsets
+
+    def take(self, index: NDArray[np.int64]) -> Decisions:
+        """The decisions at ``index``, in that order."""
+        flat, _ = gather(self.history.offsets, index)
+        return replace(
+            self,
+            user=self.user[index],
+            scene=self.scene[index],
+            position=self.position[index],
+            ts=self.ts[index],
+            candidates=self.candidates.take(index),
+            history=self.history.take(index),
+            history_value=self.history_value[flat],
+            above=self.above.take(index),
+        )
+
+    @classmethod
+    def concat(cls, parts: Sequence[Decisions]) -> Decisions:
+        """All decisions of ``parts``, which share one catalogue; at least one part."""
+        return cls(
+            catalog=parts[0].catalog,
+            user=np.concatenate([p.user for p in parts]),
+            scene=np.concatenate([p.scene for p in parts]),
+            position=np.concatenate([p.position for p in parts]),
+            ts=np.concatenate([p.ts for p in parts]),
+            candidates=Ragged.concat([p.candidates for p in parts]),
+            history=Ragged.concat([p.history for p in parts]),
+            history_value=np.concatenate([p.history_value for p in parts]),
+            above=Ragged.concat([p.above for p in parts]),
+        )

@@ -1,0 +1,85 @@
+"""What is to be optimised: objectives, as settings declare them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One component of the reward vector.
+
+    A ``feedback`` objective is computed from the events of a shown slot and is unknown for items
+    that were not shown. An ``item`` objective is a function of an attribute of the item, and a
+    ``list`` objective a function of the item and of the items shown above it; both are known
+    exactly for every candidate.
+
+    Attributes:
+        name: short identifier; the column ``reward_<name>`` of the bandit log.
+        source: where the value comes from.
+        role: ``north_star`` is what the company wants; a ``guardrail`` must not fall by more than
+            ``margin``; a ``component`` is neither.
+        unit: unit of the value, for people.
+        event: feedback only: the event's name.
+        transform: feedback only: ``value`` takes the last event's value, ``at_least`` is 1 when it
+            reaches ``threshold`` and else 0, ``any`` is 1 when there was such an event.
+        threshold: for ``at_least``.
+        missing: feedback only: value of a slot with no event once its window has closed (0 for a
+            click); None leaves it unknown, and the row is not used for this objective.
+        window_nights: feedback only: how many nights after the slot's own night an event may still
+            arrive. The value is final once that many nights have been ingested.
+        attribute: item only: the numeric attribute.
+        low: attribute value that gives 0.
+        high: attribute value that gives 1; may be below ``low``.
+        log: whether the attribute is taken on a logarithmic scale, as log(1 + x).
+        margin: guardrail only: the largest fall that is accepted, in units of the objective.
+
+    Raises:
+        ValueError: the fields do not fit the source or the role.
+    """
+
+    # Settings files are read into this class; an unknown field there is an error.
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    name: str
+    source: Literal["feedback", "item", "list"]
+    role: Literal["north_star", "guardrail", "component"] = "component"
+    unit: str = ""
+    event: str = ""
+    transform: Literal["value", "at_least", "any"] = "value"
+    threshold: float = 0.0
+    missing: float | None = 0.0
+    window_nights: int = 0
+    attribute: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise ValueError(f"objective {self.name!r}: use lower case letters, digits and _")
+        if self.source == "feedback" and not self.event:
+            raise ValueError(f"objective {self.name}: source feedback needs an event")
+        if self.source == "item" and (not self.attribute or self.low == self.high):
+            raise ValueError(f"objective {self.name}: source item needs attribute, low and high")
+        if self.role == "north_star" and self.source != "feedback":
+            raise ValueError(f"objective {self.name}: the north star must come from feedback")
+        if self.window_nights < 0 or self.margin < 0:
+            raise ValueError(f"objective {self.name}: window_nights and margin are 0 or more")
+
+
+def north_star(objectives: tuple[Objective, ...]) -> Objective:
+    """The one objective with the role ``north_star``.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    found = [o for o in objectives if o.role == "north_star"]
+    if len(found) != 1:
+        raise ValueError(
+            f"settings must declare exactly one objective with role north_star; found {len(found)}"
+        )
+    return found[0]

@@ -1,0 +1,144 @@
+"""Read the Parquet form of the bandit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mrlm.bandit_log.catalog import Catalog
+from mrlm.bandit_log.decisions import Decisions
+from mrlm.bandit_log.known_rewards import known_rewards
+from mrlm.bandit_log.log import BanditLog
+from mrlm.bandit_log.objectives import Objective
+from mrlm.bandit_log.ragged import Ragged
+from mrlm.bandit_log.schema import bandit_log_schema
+
+
+def read_bandit_log(
+    paths: Sequence[Path], catalog: Catalog, objectives: tuple[Objective, ...]
+) -> BanditLog:
+    """Read Parquet files or folders, rows sorted by (ts, decision_id).
+
+    Raises:
+        ValueError: no path is given, a column is missing, or an item is not in the catalogue.
+    """
+    if not paths:
+        raise ValueError("no bandit log to read: no night has been built and passed validation yet")
+    schema = bandit_log_schema(objectives)
+    table = pa.concat_tables([_read(p, schema) for p in paths])
+    order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])
+    return from_table(table.take(order).combine_chunks(), catalog, objectives)
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    table = pq.read_table(path, partitioning=None)
+    missing = [n for n in schema.names if n not in table.column_names]
+    if missing:
+        raise ValueError(
+            f"{path}: the bandit log lacks {missing}; the settings' objectives may have changed "
+            "since it was built: run the stage build_log again"
+        )
+    return table.select(schema.names).cast(schema)
+
+
+def from_table(table: pa.Table, catalog: Catalog, objectives: tuple[Objective, ...]) -> BanditLog:
+    """Build from a table of ``bandit_log_schema(objectives)``, rows in the order of the table.
+
+    Raises:
+        ValueError: an item is not in the catalogue.
+    """
+    history = _codes(table, "history_items", catalog)
+    decisions = Decisions(
+        catalog=catalog,
+        user=_objects(table, "user"),
+        scene=_objects(table, "scene"),
+        position=_numbers(table, "position", np.int32),
+        ts=pc.cast(_array(table, "ts"), pa.timestamp("us")).to_numpy(zero_copy_only=False),
+        candidates=_codes(table, "candidates", catalog),
+        history=history,
+        history_value=_flat(table, "history_values", np.float32),
+        above=_codes(table, "above", catalog),
+    )
+    action = _numbers(table, "action", np.int64)
+    rewards = np.full((len(table), len(objectives)), np.nan)
+    final = np.ones((len(table), len(objectives)), np.bool_)
+    for j, objective in enumerate(objectives):
+        if objective.source == "feedback":
+            rewards[:, j] = _numbers(table, f"reward_{objective.name}", np.float64)
+            final[:, j] = pc.fill_null(_array(table, f"final_{objective.name}"), False).to_numpy(
+                zero_copy_only=False
+            )
+        else:
+            rewards[:, j] = known_rewards(decisions, objective)[decisions.offsets[:-1] + action]
+    logged = _flat(table, "candidate_propensities", np.float64)
+    if len(logged) != len(decisions.candidates.values):
+        logged = _fill_unlogged(table, decisions.offsets)
+    return BanditLog(
+        decisions=decisions,
+        decision_id=_objects(table, "decision_id"),
+        night=_array(table, "night").to_numpy(zero_copy_only=False).astype("datetime64[D]"),
+        session=_objects(table, "session"),
+        session_step=_numbers(table, "session_step", np.int32),
+        action=action,
+        propensity=_numbers(table, "propensity", np.float64),
+        candidate_propensity=logged,
+        policy_id=_objects(table, "policy_id"),
+        objectives=objectives,
+        rewards=rewards,
+        final=final,
+    )
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    column = table[name]
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _objects(table: pa.Table, name: str) -> NDArray[np.object_]:
+    filled = pc.fill_null(_array(table, name), "")
+    out: NDArray[np.object_] = filled.to_numpy(zero_copy_only=False).astype(object)
+    return out
+
+
+def _numbers(table: pa.Table, name: str, dtype: type) -> NDArray[Any]:
+    out: NDArray[Any] = _array(table, name).to_numpy(zero_copy_only=False).astype(dtype)
+    return out
+
+
+def _flat(table: pa.Table, name: str, dtype: type) -> NDArray[Any]:
+    flat = pc.list_flatten(_array(table, name))
+    out: NDArray[Any] = flat.to_numpy(zero_copy_only=False).astype(dtype)
+    return out
+
+
+def _offsets(table: pa.Table, name: str) -> NDArray[np.int64]:
+    lengths = pc.fill_null(pc.list_value_length(_array(table, name)), 0)
+    offsets = np.zeros(len(table) + 1, np.int64)
+    np.cumsum(lengths.to_numpy(zero_copy_only=False), out=offsets[1:])
+    return offsets
+
+
+def _codes(table: pa.Table, name: str, catalog: Catalog) -> Ragged:
+    ids = pc.list_flatten(_array(table, name))
+    codes = catalog.codes(ids)
+    if (codes < 0).any():
+        unknown = ids[int(np.flatnonzero(codes < 0)[0])].as_py()
+        raise ValueError(f"column {name}: item {unknown!r} is not in the catalogue")
+    return Ragged(_offsets(table, name), codes)
+
+
+def _fill_unlogged(table: pa.Table, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Candidate propensities where only some rows logged them: NaN for the others."""
+    out = np.full(int(offsets[-1]), np.nan)
+    own = _offsets(table, "candidate_propensities")
+    values = _flat(table, "candidate_propensities", np.float64)
+    for i in np.flatnonzero(np.diff(own) == np.diff(offsets)):
+        out[offsets[i] : offsets[i + 1]] = values[own[i] : own[i + 1]]
+    return out

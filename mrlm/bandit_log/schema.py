@@ -1,0 +1,46 @@
+"""The bandit log as Parquet: one row a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from mrlm.bandit_log.objectives import Objective
+
+_BASE = [
+    ("decision_id", pa.string()),
+    ("request_id", pa.string()),
+    ("night", pa.date32()),
+    ("ts", pa.timestamp("us", tz="UTC")),
+    ("user", pa.string()),
+    ("session", pa.string()),
+    ("session_step", pa.int32()),
+    ("scene", pa.string()),
+    ("position", pa.int32()),
+    ("item_id", pa.string()),
+    ("action", pa.int32()),
+    ("propensity", pa.float64()),
+    ("candidates", pa.list_(pa.string())),
+    ("candidate_propensities", pa.list_(pa.float64())),
+    ("propensity_kind", pa.string()),
+    ("policy_id", pa.string()),
+    ("above", pa.list_(pa.string())),
+    ("history_items", pa.list_(pa.string())),
+    ("history_values", pa.list_(pa.float32())),
+]
+
+
+def bandit_log_schema(objectives: Iterable[Objective]) -> pa.Schema:
+    """Columns and types of the Parquet form.
+
+    Each ``feedback`` objective adds ``reward_<name>`` (double, null when unknown) and
+    ``final_<name>`` (bool). Objectives known from the item or the list are not stored: they are
+    computed on reading, for every candidate, by one function.
+    """
+    fields = [pa.field(n, t) for n, t in _BASE]
+    for objective in objectives:
+        if objective.source == "feedback":
+            fields.append(pa.field(f"reward_{objective.name}", pa.float64()))
+            fields.append(pa.field(f"final_{objective.name}", pa.bool_()))
+    return pa.schema(fields)

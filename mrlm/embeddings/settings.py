@@ -1,0 +1,36 @@
+"""Settings of the embed stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EmbeddingSettings(BaseModel):
+    """The language model that embeds item text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: Literal["transformer", "hashing"] = Field(
+        "transformer",
+        description="transformer: a pretrained model folder; hashing: signed hashing of words, "
+        "no model, for machines and catalogues without one.",
+    )
+    model: str | None = Field(
+        None, description="Model folder (AutoModel); None takes the packaged MiniLM."
+    )
+    batch_size: int = Field(64, ge=1)
+    max_tokens: int = Field(128, ge=8)
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: the GPU when PyTorch sees one."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="auto: bfloat16 on a GPU that has it, else float32. Part of the encoder's "
+        "fingerprint: vectors of two precisions are never mixed.",
+    )
+    dimensions: int = Field(256, ge=8, description="Width of the hashing encoder.")
+    chunk: int = Field(
+        1024, ge=1, description="Texts that are encoded and stored at once; a killed run loses one."
+    )

@@ -1,0 +1,1 @@
+"""What maps states and candidate sets to probabilities."""

@@ -1,0 +1,40 @@
+"""The features that the tuned policy weighs: what scorers give, and the known rewards."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions, Objective
+from mrlm.bandit_log.known_rewards import known_rewards
+from mrlm.policies.contract import Scorer
+
+# A scorer's column of this name enters with a minus sign: its weight is the pessimism.
+UNCERTAINTY = "uncertainty"
+
+
+def feature_columns(scorers: tuple[Scorer, ...], known: tuple[Objective, ...]) -> tuple[str, ...]:
+    """Names of the columns of ``feature_matrix``."""
+    return tuple(c for s in scorers for c in s.columns) + tuple(o.name for o in known)
+
+
+def feature_matrix(
+    decisions: Decisions, scorers: tuple[Scorer, ...], known: tuple[Objective, ...]
+) -> NDArray[np.float64]:
+    """Features of every candidate before standardisation, float64, shape (N, columns)."""
+    parts = [s.score(decisions) for s in scorers]
+    parts += [known_rewards(decisions, o)[:, None] for o in known]
+    if not parts:
+        return np.zeros((len(decisions.candidates.values), 0))
+    matrix = np.concatenate(parts, axis=1)
+    for j, name in enumerate(feature_columns(scorers, known)):
+        if name == UNCERTAINTY:
+            matrix[:, j] = -matrix[:, j]
+    return matrix
+
+
+def standardise(
+    matrix: NDArray[np.float64], mean: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(x - mean) / scale, clipped to 4 either way, shape as given."""
+    return np.clip((matrix - mean) / scale, -4.0, 4.0)

@@ -1,0 +1,102 @@
+"""Policies as folders: JSON for what they are, safetensors for what they learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrlm.bandit_log import Objective
+from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.tuned import Tuned
+from mrlm.policies.uniform import Uniform
+
+ScorerLoaders = Mapping[str, Callable[[Path], Scorer]]
+
+
+def save_policy(policy: Policy, folder: Path) -> None:
+    """Write a policy into a new folder; an anchor and scorers get folders inside it.
+
+    Raises:
+        TypeError: the policy is of a kind that cannot be stored.
+        FileExistsError: the folder exists.
+    """
+    folder.mkdir(parents=True)
+    (folder / "policy.json").write_text(json.dumps(_describe(policy), indent=1, sort_keys=True))
+    if isinstance(policy, Tuned):
+        save_policy(policy.anchor, folder / "anchor")
+        for i, scorer in enumerate(policy.scorers):
+            place = folder / "scorers" / str(i)
+            place.mkdir(parents=True)
+            scorer.save(place)
+
+
+def load_policy(folder: Path, loaders: ScorerLoaders) -> Policy:
+    """Read what ``save_policy`` wrote.
+
+    Args:
+        folder: as given to ``save_policy``.
+        loaders: how to read each kind of scorer.
+
+    Raises:
+        ValueError: the folder holds a kind of policy or scorer that is not known.
+    """
+    data: dict[str, Any] = json.loads((folder / "policy.json").read_text())
+    kind = data.pop("kind")
+    if kind == "uniform":
+        return Uniform(**data)
+    if kind == "item_softmax":
+        return ItemSoftmax(
+            terms=tuple(Term(**t) for t in data["terms"]), floor=data["floor"], name=data["name"]
+        )
+    if kind == "tuned":
+        return _load_tuned(data, folder, loaders)
+    raise ValueError(f"{folder}: policy kind {kind!r} is not known to this version")
+
+
+def _describe(policy: Policy) -> dict[str, Any]:
+    if isinstance(policy, Uniform):
+        return {"kind": "uniform", **asdict(policy)}
+    if isinstance(policy, ItemSoftmax):
+        return {"kind": "item_softmax", **asdict(policy)}
+    if isinstance(policy, Tuned):
+        return {
+            "kind": "tuned",
+            "name": policy.name,
+            "kappa": policy.kappa,
+            "theta": policy.theta.tolist(),
+            "mean": policy.mean.tolist(),
+            "scale": policy.scale.tolist(),
+            "floor": policy.floor,
+            "columns": list(policy.columns),
+            "known": [asdict(o) for o in policy.known],
+            "scorers": [s.kind for s in policy.scorers],
+        }
+    raise TypeError(f"a policy of type {type(policy).__name__} cannot be stored")
+
+
+def _load_tuned(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> Tuned:
+    unknown = [k for k in data["scorers"] if k not in loaders]
+    if unknown:
+        raise ValueError(f"{folder}: no loader for scorers of kind {unknown}")
+    policy = Tuned(
+        anchor=load_policy(folder / "anchor", loaders),
+        scorers=tuple(
+            loaders[kind](folder / "scorers" / str(i)) for i, kind in enumerate(data["scorers"])
+        ),
+        known=tuple(Objective(**o) for o in data["known"]),
+        mean=np.array(data["mean"]),
+        scale=np.array(data["scale"]),
+        kappa=data["kappa"],
+        theta=np.array(data["theta"]),
+        floor=data["floor"],
+        name=data["name"],
+    )
+    if list(policy.columns) != data["columns"]:
+        raise ValueError(f"{folder}: scorers give {policy.columns}, stored {data['columns']}")
+    return policy

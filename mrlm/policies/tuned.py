@@ -1,0 +1,68 @@
+"""The policy that the meta-update tunes: one softmax over everything that is weighed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions, Objective
+from mrlm.bandit_log.ragged import segment_log_softmax
+from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.features import feature_columns, feature_matrix, standardise
+from mrlm.policies.floor import with_floor
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """softmax(kappa · log anchor + theta · standardised features), then one floor.
+
+    Attributes:
+        anchor: the champion when this policy was tuned; its core is what is anchored on.
+        scorers: reward model and learned policies.
+        known: item and list objectives that are features themselves.
+        mean: of each feature over the candidates of the tune nights, float64, shape (columns,).
+        scale: likewise, positive.
+        kappa: weight of the anchor, in [0, 1]; 1 with theta 0 is the anchor.
+        theta: weight of each feature, float64, shape (columns,).
+        floor: share of uniform exploration.
+        name: for tables and logs.
+    """
+
+    anchor: Policy
+    scorers: tuple[Scorer, ...]
+    known: tuple[Objective, ...]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    kappa: float
+    theta: NDArray[np.float64]
+    floor: float
+    name: str = "challenger"
+
+    def __post_init__(self) -> None:
+        shape = (len(self.columns),)
+        for field in ("mean", "scale", "theta"):
+            if getattr(self, field).shape != shape:
+                raise ValueError(f"{field} must have one value for each of {self.columns}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the features, in the order of ``theta``."""
+        return feature_columns(self.scorers, self.known)
+
+    @property
+    def depth(self) -> int:
+        """How many tuned policies are nested in the anchor, this one included."""
+        return 1 + (self.anchor.depth if isinstance(self.anchor, Tuned) else 0)
+
+    def core_log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        """Log softmax of the weighed sum, float64, shape (N,)."""
+        matrix = feature_matrix(decisions, self.scorers, self.known)
+        logits = standardise(matrix, self.mean, self.scale) @ self.theta
+        logits += self.kappa * self.anchor.core_log_probabilities(decisions)
+        return segment_log_softmax(logits, decisions.offsets)
+
+    def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        """The same mixed with the floor, float64, shape (N,)."""
+        return with_floor(self.core_log_probabilities(decisions), decisions.offsets, self.floor)

@@ -1,0 +1,27 @@
+"""The policy that shows every candidate with the same probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every candidate with probability 1 / K."""
+
+    name: str = "uniform"
+    floor: float = 0.0
+
+    def core_log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        """Log of 1 / K, float64, shape (N,)."""
+        lengths = np.diff(decisions.offsets)
+        return np.repeat(-np.log(np.maximum(lengths, 1)), lengths)
+
+    def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        """Log of 1 / K, float64, shape (N,)."""
+        return self.core_log_probabilities(decisions)
