@@ -131,7 +131,6 @@ class Publishing(_Section):
     """The published recommendations."""
 
     k: int = Field(10, ge=1)
-    candidates: int = Field(100, ge=1, description="Items offered to each user.")
 
 
 class Spark(_Section):

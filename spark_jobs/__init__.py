@@ -1,0 +1,1 @@
+"""Spark jobs: raw logs to clean tables, clean tables to the bandit log."""

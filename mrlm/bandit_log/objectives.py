@@ -50,7 +50,7 @@ class Objective:
     event: str = ""
     transform: Literal["value", "at_least", "any"] = "value"
     threshold: float = 0.0
-    missing: float | None = 0.0
+    missing: float | None = None
     window_nights: int = 0
     attribute: str = ""
     low: float = 0.0

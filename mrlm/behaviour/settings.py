@@ -11,9 +11,19 @@ class BehaviourSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folds: int = Field(3, ge=2, description="Cross-fitting folds, split by user.")
+    components: int = Field(
+        64, ge=2, description="Principal components kept of the language model's embedding."
+    )
     hidden: int = Field(64, ge=4)
     projection: int = Field(32, ge=2, description="Width to which embeddings are projected.")
+    dropout: float = Field(0.2, ge=0, lt=1)
     epochs: int = Field(6, ge=1)
     batch_size: int = Field(512, ge=8)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
+    statistics_folds: int = Field(
+        8, ge=2, description="A training row's item statistics leave out its user's share in this."
+    )
+    statistics_prior: float = Field(
+        8.0, gt=0, description="Rows of the overall mean that are added to an item's own."
+    )

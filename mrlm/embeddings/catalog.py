@@ -12,7 +12,7 @@ from mrlm.embeddings.store import EmbeddingStore, embedding_key
 
 @dataclass(frozen=True)
 class Counts:
-    """Texts of a catalogue that were encoded now, and items whose vector was already there."""
+    """Texts that were encoded now, and items that took a vector that was there or just made."""
 
     encoded: int
     reused: int
@@ -46,7 +46,6 @@ def embed_catalog(
         store.put(part, encoder.encode([str(text_of[k]) for k in part]))
         if progress is not None:
             progress(min(start + chunk, len(missing)), len(missing))
-    fresh = set(missing)
-    encoded = sum(k in fresh for k in keys)
+    encoded = len(missing)
     vectors = store.get(keys).reshape(len(keys), -1)
     return catalog.with_embedding(vectors), Counts(encoded, len(keys) - encoded)

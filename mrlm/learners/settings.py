@@ -6,20 +6,35 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LearnerName = Literal["policy_gradient", "q_learning"]
+
 
 class LearningSettings(BaseModel):
     """The policy learners."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    learners: list[Literal["policy_gradient", "q_learning"]] = ["policy_gradient", "q_learning"]
+    learners: list[LearnerName] = ["policy_gradient", "q_learning"]
     floor: float = Field(0.1, gt=0, lt=1, description="Share of uniform exploration.")
     temperature: float = Field(1.0, gt=0)
-    epochs: int = Field(6, ge=1)
-    batch_size: int = Field(512, ge=8)
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(256, ge=8, description="Decisions, each with all its candidates.")
     learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    dropout: float = Field(0.1, ge=0, lt=1)
     weight_clip: float = Field(10.0, gt=0, description="Largest importance weight in training.")
+    divergence: float = Field(
+        0.1, ge=0, description="Price of one nat of KL divergence from the logger, in standard "
+        "deviations of reward."
+    )
     discount: float = Field(0.8, ge=0, lt=1)
     conservative: float = Field(0.5, ge=0, description="Weight of the CQL term.")
     target_every: int = Field(50, ge=1, description="Updates between target network copies.")
-    hidden: int = Field(64, ge=4)
+    hidden: int = Field(32, ge=4)
+    projection: int = Field(16, ge=2)
+    max_decisions: int = Field(
+        60_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
+    )
+    session_gap_minutes: int = Field(
+        30, ge=0, description="A session that ends this close to the log's end may go on after it."
+    )

@@ -1,0 +1,1 @@
+"""The meta-update: objective weights and hyper-parameters of the tuned policy."""

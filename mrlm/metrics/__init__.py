@@ -1,0 +1,17 @@
+"""Ranking, calibration, exposure and diversity."""
+
+from mrlm.metrics.calibration import Reliability, calibration_error, log_loss, reliability
+from mrlm.metrics.exposure import category_entropy, coverage, exposure, gini
+from mrlm.metrics.ranking import auc
+
+__all__ = [
+    "Reliability",
+    "auc",
+    "calibration_error",
+    "category_entropy",
+    "coverage",
+    "exposure",
+    "gini",
+    "log_loss",
+    "reliability",
+]

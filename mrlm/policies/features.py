@@ -31,10 +31,3 @@ def feature_matrix(
         if name == UNCERTAINTY:
             matrix[:, j] = -matrix[:, j]
     return matrix
-
-
-def standardise(
-    matrix: NDArray[np.float64], mean: NDArray[np.float64], scale: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(x - mean) / scale, clipped to 4 either way, shape as given."""
-    return np.clip((matrix - mean) / scale, -4.0, 4.0)

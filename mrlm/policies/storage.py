@@ -13,6 +13,7 @@ import numpy as np
 from mrlm.bandit_log import Objective
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
 
@@ -70,10 +71,8 @@ def _describe(policy: Policy) -> dict[str, Any]:
             "name": policy.name,
             "kappa": policy.kappa,
             "theta": policy.theta.tolist(),
-            "mean": policy.mean.tolist(),
-            "scale": policy.scale.tolist(),
+            "standardiser": asdict(policy.standardiser),
             "floor": policy.floor,
-            "columns": list(policy.columns),
             "known": [asdict(o) for o in policy.known],
             "scorers": [s.kind for s in policy.scorers],
         }
@@ -84,19 +83,16 @@ def _load_tuned(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> T
     unknown = [k for k in data["scorers"] if k not in loaders]
     if unknown:
         raise ValueError(f"{folder}: no loader for scorers of kind {unknown}")
-    policy = Tuned(
+    fitted = {name: tuple(values) for name, values in data["standardiser"].items()}
+    return Tuned(
         anchor=load_policy(folder / "anchor", loaders),
         scorers=tuple(
             loaders[kind](folder / "scorers" / str(i)) for i, kind in enumerate(data["scorers"])
         ),
         known=tuple(Objective(**o) for o in data["known"]),
-        mean=np.array(data["mean"]),
-        scale=np.array(data["scale"]),
+        standardiser=Standardiser(**fitted),
         kappa=data["kappa"],
         theta=np.array(data["theta"]),
         floor=data["floor"],
         name=data["name"],
     )
-    if list(policy.columns) != data["columns"]:
-        raise ValueError(f"{folder}: scorers give {policy.columns}, stored {data['columns']}")
-    return policy

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.policies.contract import Policy, Scorer
-from mrlm.policies.features import feature_columns, feature_matrix, standardise
+from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.floor import with_floor
+from mrlm.policies.standardise import Standardiser
 
 
 @dataclass(frozen=True)
@@ -22,29 +23,31 @@ class Tuned:
         anchor: the champion when this policy was tuned; its core is what is anchored on.
         scorers: reward model and learned policies.
         known: item and list objectives that are features themselves.
-        mean: of each feature over the candidates of the tune nights, float64, shape (columns,).
-        scale: likewise, positive.
+        standardiser: of the features, fitted on the candidates of the tune nights.
         kappa: weight of the anchor, in [0, 1]; 1 with theta 0 is the anchor.
         theta: weight of each feature, float64, shape (columns,).
         floor: share of uniform exploration.
         name: for tables and logs.
+
+    Raises:
+        ValueError: theta or the standardiser do not fit the features.
     """
 
     anchor: Policy
     scorers: tuple[Scorer, ...]
     known: tuple[Objective, ...]
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    standardiser: Standardiser
     kappa: float
     theta: NDArray[np.float64]
     floor: float
     name: str = "challenger"
 
     def __post_init__(self) -> None:
-        shape = (len(self.columns),)
-        for field in ("mean", "scale", "theta"):
-            if getattr(self, field).shape != shape:
-                raise ValueError(f"{field} must have one value for each of {self.columns}")
+        if self.theta.shape != (len(self.columns),) or self.standardiser.columns != self.columns:
+            raise ValueError(
+                f"theta and standardiser must have one value for each of {self.columns}; got "
+                f"{len(self.theta)} and {self.standardiser.columns}"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,7 +62,7 @@ class Tuned:
     def core_log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
         """Log softmax of the weighed sum, float64, shape (N,)."""
         matrix = feature_matrix(decisions, self.scorers, self.known)
-        logits = standardise(matrix, self.mean, self.scale) @ self.theta
+        logits = self.standardiser.apply(matrix) @ self.theta
         logits += self.kappa * self.anchor.core_log_probabilities(decisions)
         return segment_log_softmax(logits, decisions.offsets)
 

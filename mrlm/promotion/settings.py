@@ -14,6 +14,9 @@ class GateSettings(BaseModel):
 
     estimator: Literal["ips", "snips", "dr"] = "dr"
     level: float = Field(0.95, gt=0.5, lt=1)
+    guardrail_level: float = Field(
+        0.95, gt=0.5, lt=1, description="One-sided level of each guardrail's lower bound."
+    )
     false_promotions: float = Field(
         0.05, gt=0, lt=1, description="Bound on any wrong promotion over all nights together."
     )
@@ -23,4 +26,19 @@ class GateSettings(BaseModel):
     min_nonzero: int = Field(
         50, ge=1, description="Decisions with a non-zero north star that an interval needs."
     )
-    promotion: Literal["automatic", "person"] = "automatic"
+    promotion: Literal["automatic", "person"] = Field(
+        "automatic",
+        description="automatic: a verdict of the rule promotes; person: it waits for an approval.",
+    )
+    reproduction_tolerance: float = Field(
+        1e-6,
+        gt=0,
+        description="Largest gap between the evidence's probabilities and those of the version "
+        "loaded in a fresh process.",
+    )
+    reproduction_seconds: float = Field(
+        300.0, gt=0, description="Longest that the fresh process may take."
+    )
+    lock_seconds: float = Field(
+        600.0, ge=0, description="Longest wait for whoever holds the registry's lock."
+    )

@@ -1,0 +1,1 @@
+"""The review page, its plots, and the decision memo."""

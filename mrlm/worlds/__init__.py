@@ -1,0 +1,1 @@
+"""Simulated worlds with known truth, and replay of complete ratings as a log."""

@@ -1,0 +1,1 @@
+"""Side by side with peers and with the truth, one command each."""

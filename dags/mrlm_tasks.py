@@ -1,0 +1,91 @@
+"""What the DAGs share: which night a run is about, and how a task runs a command.
+
+A task runs the very command that a person would type, in a process of its own, so that it can move
+to a container or a cluster unchanged, and nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+EXIT_DATA = 10
+
+
+def night_of(context: Mapping[str, Any]) -> str:
+    """The night of a run: partition key, parameter, data interval, logical date, in this order.
+
+    Raises:
+        AirflowFailException: the run carries none of them.
+    """
+    run = context.get("dag_run")
+    key = getattr(run, "partition_key", None)
+    if key:
+        return str(key)[:10]
+    night = (context.get("params") or {}).get("night")
+    if night:
+        return str(night)
+    for name in ("data_interval_start", "logical_date"):
+        moment = getattr(run, name, None) or context.get(name)
+        if moment is not None:
+            return moment.date().isoformat()  # type: ignore[no-any-return]
+    raise AirflowFailException(
+        "this run names no night: trigger it with the parameter night, such as 2026-11-20"
+    )
+
+
+def arguments_of(params: Mapping[str, Any], *, stage: bool) -> list[str]:
+    """Options of the command that stand for a run's parameters."""
+    options: list[str] = []
+    if params.get("weights"):
+        options += ["--weights", json.dumps(params["weights"], sort_keys=True)]
+    if params.get("learner"):
+        options += ["--learner", str(params["learner"])]
+    if params.get("force") and stage:
+        options.append("--force")
+    if params.get("dry_run") and not stage:
+        options.append("--dry-run")
+    return options
+
+
+def run_mrlm(arguments: list[str]) -> dict[str, Any]:
+    """Run ``mrlm`` in a process of its own and return the last line of JSON that it prints.
+
+    Raises:
+        AirflowFailException: the data or settings are wrong, which a retry cannot mend.
+        RuntimeError: it failed otherwise; Airflow retries.
+    """
+    root = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    print("running:", " ".join(command), flush=True)  # noqa: T201 - the task's log
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    last = "{}"
+    try:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)  # noqa: T201
+            last = line.strip() if line.startswith("{") else last
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=60)
+    if code == EXIT_DATA:
+        raise AirflowFailException(f"{' '.join(arguments)}: wrong data or settings, see the log")
+    if code != 0:
+        raise RuntimeError(f"{' '.join(arguments)} ended with code {code}; it will be retried")
+    return dict(json.loads(last))

@@ -1,0 +1,96 @@
+"""A person decides on a judged version.
+
+Its own DAG, so that waiting for a person blocks no night. It runs when a night asks for a review,
+or by hand with a run key. The page shows the decision memo and asks for a name; no answer within
+the limit is a refusal. The promotion itself re-reads the registry: an approval of evidence that
+names another champion promotes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Asset, Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+from mrlm_tasks import run_mrlm
+
+REVIEW_WANTED = Asset(name="review_wanted", uri="mrlm://registry/review")
+
+
+def _run_key(context: Any) -> str:
+    """Run key to decide on: the parameter, else what the night that asked for a review names."""
+    if context["params"].get("run_key"):
+        return str(context["params"]["run_key"])
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            if (event.extra or {}).get("run_key"):
+                return str(event.extra["run_key"])
+    raise AirflowFailException("trigger this with the parameter run_key; 'mrlm status' lists them")
+
+
+@dag(
+    schedule=[REVIEW_WANTED],
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=4,
+    tags=["mrlm", "review"],
+    doc_md=__doc__,
+    default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
+    params={"run_key": Param(None, type=["string", "null"], title="Run key of the version")},
+)
+def promotion_review() -> None:
+    """Show the evidence, wait, record the word, promote."""
+
+    @task
+    def evidence() -> dict[str, Any]:
+        """Read the version's decision memo from the registry."""
+        return run_mrlm(["review", _run_key(get_current_context())])
+
+    decision = ApprovalOperator(
+        task_id="decision",
+        subject="Promote {{ ti.xcom_pull(task_ids='evidence')['run_key'] }}?",
+        body="{{ ti.xcom_pull(task_ids='evidence')['memo'] }}",
+        defaults="Reject",
+        response_timeout=timedelta(hours=12),
+        ignore_downstream_trigger_rules=False,
+        params={
+            "name": Param("", type="string", title="Your name, for the ledger"),
+            "reason": Param("", type="string", title="Why"),
+        },
+    )
+
+    @task(trigger_rule="none_failed", pool="registry")
+    def record(shown: dict[str, Any]) -> dict[str, Any]:
+        """Write the approval or the refusal into the ledger; fails where nobody answered."""
+        answer = get_current_context()["ti"].xcom_pull(task_ids="decision")
+        if not answer or not answer.get("chosen_options"):
+            # Somebody marked the task a success by hand: that is no decision.
+            raise AirflowFailException("no answer is recorded; nothing is decided")
+        approved = answer["chosen_options"] == ["Approve"]
+        form = answer.get("params_input") or {}
+        who = (answer.get("responded_by_user") or {}).get("name") or ""
+        if who.lower() in {"", "anonymous"}:
+            who = form.get("name") or ("nobody answered in time" if not approved else "")
+        if not who:
+            raise AirflowFailException("an approval needs a name: answer again with your name")
+        return run_mrlm(
+            [
+                *("decide", shown["run_key"], "--approve" if approved else "--reject"),
+                *("--actor", who, "--reason", form.get("reason") or "no reason given"),
+            ]
+        )
+
+    @task(pool="registry")
+    def promote(word: dict[str, Any]) -> dict[str, Any]:
+        """Move the alias if the ledger's last word is an approval."""
+        return run_mrlm(["promote", word["run_key"], "--actor", word["actor"]])
+
+    shown = evidence()
+    word = record(shown)
+    _ = shown >> decision >> word
+    promote(word)
+
+
+promotion_review()

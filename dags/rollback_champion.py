@@ -1,0 +1,45 @@
+"""Make the champion before this one, or an earlier one, champion again. By hand only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+from mrlm_tasks import run_mrlm
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    max_active_runs=1,
+    tags=["mrlm", "rollback"],
+    doc_md=__doc__,
+    default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
+    params={
+        "actor": Param(type="string", minLength=1, title="Your name, for the ledger"),
+        "reason": Param(type="string", minLength=1, title="Why"),
+        "to": Param(None, type=["integer", "null"], title="Version; empty: the one before"),
+    },
+)
+def rollback_champion() -> None:
+    """Roll back, then check aliases against the ledger."""
+
+    @task(pool="registry")
+    def rollback() -> dict[str, Any]:
+        """Move the alias back and write it into the ledger."""
+        params = get_current_context()["params"]
+        to = ["--to", str(params["to"])] if params.get("to") else []
+        return run_mrlm(
+            ["rollback", "--actor", params["actor"], "--reason", params["reason"], *to]
+        )
+
+    @task(pool="registry")
+    def verify() -> dict[str, Any]:
+        """Compare aliases and ledger."""
+        return run_mrlm(["verify"])
+
+    _ = rollback() >> verify()
+
+
+rollback_champion()

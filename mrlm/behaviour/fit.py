@@ -1,0 +1,120 @@
+"""Fit the reward model on the fit nights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.objectives import north_star
+from mrlm.behaviour.calibration import fit_calibration
+from mrlm.behaviour.features import pair_features, shown_only
+from mrlm.behaviour.folds import user_folds
+from mrlm.behaviour.model import FoldModel, RewardModel
+from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.behaviour.space import fit_space
+from mrlm.behaviour.statistics import fit_statistics, out_of_fold_statistics
+from mrlm.behaviour.training import train_network
+
+
+def fit_reward_model(
+    log: BanditLog,
+    settings: BehaviourSettings,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> RewardModel:
+    """Fit one network a fold on the other folds' users, then calibrate on the users left out.
+
+    Only final rewards are learned from. The same log, settings and seed give the same model.
+
+    Args:
+        log: decisions of the fit nights, with an embedded catalogue.
+        settings: sizes and rates.
+        seed: of weights, order of rows and dropout.
+        progress: called with (epochs done, epochs in all).
+
+    Raises:
+        ValueError: the log is empty, has no embedding, a fold has no user, or the north star has no
+            final reward.
+    """
+    heads = [j for j, o in enumerate(log.objectives) if o.source == "feedback"]
+    star = north_star(log.objectives).name
+    rewards = np.where(log.final[:, heads], log.rewards[:, heads], np.nan)
+    names = tuple(log.objectives[j].name for j in heads)
+    if not np.isfinite(rewards[:, names.index(star)]).any():
+        raise ValueError(
+            f"no decision of the fit nights has a final {star!r}: ingest more nights, or check "
+            "that feedback reaches the log"
+        )
+    fold = user_folds(log.decisions.user, settings.folds)
+    empty = sorted(set(range(settings.folds)) - set(fold.tolist()))
+    if empty:
+        raise ValueError(
+            f"no user falls into folds {empty} of {settings.folds}: {len(set(log.decisions.user))} "
+            "users are too few; lower behaviour.folds or add nights"
+        )
+    binary = np.array([_is_binary(rewards[:, j]) for j in range(len(names))])
+    centre, scale = _scales(rewards, binary)
+    targets = (rewards - centre) / scale
+
+    space = fit_space(log, settings.components)
+    decisions = shown_only(log)
+    codes = decisions.candidates.values
+    features = pair_features(decisions, space)
+    inner = user_folds(decisions.user, settings.statistics_folds, salt="statistics")
+    total = settings.folds * settings.epochs
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    members = []
+    outputs = np.zeros(rewards.shape)
+    for k in range(settings.folds):
+        rows = np.flatnonzero(fold != k)
+        held = np.flatnonzero(fold == k)
+        prior = settings.statistics_prior
+        statistics = fit_statistics(decisions.catalog, codes[rows], targets[rows], prior)
+        # Rows that are trained on must not meet their own outcome in the statistics.
+        own = statistics.table(decisions.catalog)[codes]
+        own[rows] = out_of_fold_statistics(codes[rows], targets[rows], inner[rows], prior)
+        network = train_network(
+            features.with_columns(own), targets, binary, rows, settings, seed + k, step
+        )
+        member = FoldModel(network, statistics)
+        outputs[held] = member.outputs(
+            features.take(held), statistics.table(decisions.catalog)
+        )
+        members.append(member)
+    return RewardModel(
+        heads=names,
+        north_star=star,
+        space=space,
+        members=tuple(members),
+        calibration=tuple(
+            fit_calibration(outputs[:, j], rewards[:, j], bool(binary[j]))
+            for j in range(len(names))
+        ),
+    )
+
+
+def _is_binary(rewards: NDArray[np.float64]) -> bool:
+    known = rewards[np.isfinite(rewards)]
+    return bool(np.isin(known, (0.0, 1.0)).all())
+
+
+def _scales(
+    rewards: NDArray[np.float64], binary: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre and scale of each head: 0 and 1 for a binary one or one without rewards."""
+    centre, scale = np.zeros(len(binary)), np.ones(len(binary))
+    for j in np.flatnonzero(~binary):
+        known = rewards[np.isfinite(rewards[:, j]), j]
+        centre[j] = known.mean()
+        scale[j] = known.std() or 1.0
+    return centre, scale

@@ -1,0 +1,144 @@
+"""The network over pair features: shared by the reward model and the learners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mrlm.behaviour.features import PairFeatures
+
+_ROWS = 65536
+
+
+class PairNetwork(nn.Module):  # type: ignore[misc]
+    """Dense features, projected item vector, and its product with the projected user vector.
+
+    Two hidden layers, one linear output an objective. Inputs are standardised inside, so a saved
+    network needs nothing else.
+    """
+
+    def __init__(
+        self,
+        *,
+        dense: int,
+        vector: int,
+        projection: int,
+        hidden: int,
+        outputs: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.item = nn.Linear(vector, projection, bias=False)
+        self.user = nn.Linear(vector, projection, bias=False)
+        self.body = nn.Sequential(
+            nn.Linear(dense + 2 * projection, hidden),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+        )
+        self.head = nn.Linear(hidden, outputs)
+        self.register_buffer("centre", torch.zeros(dense))
+        self.register_buffer("scale", torch.ones(dense))
+
+    def forward(
+        self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor
+    ) -> torch.Tensor:
+        """Outputs of b pairs, shape (b, outputs).
+
+        Args:
+            dense: shape (b, dense).
+            item: item vectors, shape (b, vector).
+            user: user vectors, shape (b, vector).
+        """
+        standard = ((dense - self.centre) / self.scale).clamp(-5.0, 5.0)
+        projected = self.item(item)
+        product = projected * self.user(user)
+        return self.head(self.body(torch.cat([standard, projected, product], dim=1)))
+
+    def standardise_on(self, dense: NDArray[np.float32]) -> None:
+        """Take centre and scale of the dense features from these rows."""
+        scale = dense.std(axis=0, dtype=np.float64)
+        self.centre.copy_(torch.from_numpy(dense.mean(axis=0, dtype=np.float64)))
+        self.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0)))
+
+
+def seeded_network(
+    seed: int,
+    *,
+    dense: int,
+    vector: int,
+    projection: int,
+    hidden: int,
+    outputs: int,
+    dropout: float,
+) -> PairNetwork:
+    """A network whose first weights depend on ``seed`` alone; global random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PairNetwork(
+            dense=dense,
+            vector=vector,
+            projection=projection,
+            hidden=hidden,
+            outputs=outputs,
+            dropout=dropout,
+        )
+
+
+class PairTensors:
+    """Pair features as tensors, from which batches of rows are taken."""
+
+    def __init__(self, features: PairFeatures) -> None:
+        self._dense = torch.from_numpy(np.ascontiguousarray(features.dense))
+        self._item = torch.from_numpy(features.item)
+        self._row = torch.from_numpy(features.row)
+        self._item_vectors = torch.from_numpy(features.item_vectors)
+        self._user_vectors = torch.from_numpy(features.user_vectors)
+
+    def __len__(self) -> int:
+        return len(self._dense)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Arguments of a network's ``forward`` for the rows at ``index``."""
+        return (
+            self._dense[index],
+            self._item_vectors[self._item[index]],
+            self._user_vectors[self._row[index]],
+        )
+
+
+def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArray[np.float64]:
+    """Outputs of every row, without dropout, float64, shape (N, outputs)."""
+    tensors = PairTensors(features)
+    network.eval()
+    out = np.zeros((len(tensors), outputs))
+    with torch.inference_mode():
+        for start in range(0, len(tensors), _ROWS):
+            stop = min(start + _ROWS, len(tensors))
+            out[start:stop] = network(*tensors.batch(torch.arange(start, stop))).numpy()
+    return out
+
+
+def network_from_state(state: Mapping[str, torch.Tensor]) -> PairNetwork:
+    """The network that gave this ``state_dict``; its shape is read from the tensors.
+
+    Dropout is off: a network that was stored is not trained further.
+    """
+    hidden, width = state["body.0.weight"].shape
+    projection, vector = state["item.weight"].shape
+    network = PairNetwork(
+        dense=width - 2 * projection,
+        vector=vector,
+        projection=projection,
+        hidden=hidden,
+        outputs=state["head.weight"].shape[0],
+        dropout=0.0,
+    )
+    network.load_state_dict(dict(state))
+    return network.eval()

@@ -1,0 +1,198 @@
+"""What the reward model knows of items, users and scenes before it learns: fitted scales."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Catalog
+
+# More categories than this are left to the text embedding.
+_MAX_CATEGORIES = 64
+_MAX_SCENES = 16
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """How one item attribute is scaled: (x - centre) / scale, of log(1 + x) when ``log``."""
+
+    name: str
+    log: bool
+    centre: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """Fitted on the fit nights and kept with the model, so that later nights are read alike.
+
+    Attributes:
+        centre: mean embedding of the candidates, float32, shape (dimensions,).
+        components: principal directions, float32, shape (dimensions, components).
+        categories: names of the categories that are used, most frequent first.
+        category_weight: float32, one a category: the logarithm of its rarity.
+        attributes: scaled item attributes.
+        scenes: scenes that have an indicator.
+        history_mean: mean of the known history values.
+        history_scale: their standard deviation, or 1 where there are none.
+    """
+
+    centre: NDArray[np.float32]
+    components: NDArray[np.float32]
+    categories: tuple[str, ...]
+    category_weight: NDArray[np.float32]
+    attributes: tuple[Attribute, ...]
+    scenes: tuple[str, ...]
+    history_mean: float
+    history_scale: float
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the arrays, for JSON."""
+        return {
+            "categories": list(self.categories),
+            "attributes": [asdict(a) for a in self.attributes],
+            "scenes": list(self.scenes),
+            "history_mean": self.history_mean,
+            "history_scale": self.history_scale,
+        }
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """The arrays, for safetensors."""
+        return {
+            "space.centre": self.centre,
+            "space.components": self.components,
+            "space.category_weight": self.category_weight,
+        }
+
+    @classmethod
+    def from_parts(
+        cls, data: dict[str, Any], arrays: dict[str, NDArray[np.float32]]
+    ) -> FeatureSpace:
+        """The space that ``describe`` and ``arrays`` were taken from."""
+        return cls(
+            centre=arrays["space.centre"],
+            components=arrays["space.components"],
+            category_weight=arrays["space.category_weight"],
+            categories=tuple(data["categories"]),
+            attributes=tuple(Attribute(**a) for a in data["attributes"]),
+            scenes=tuple(data["scenes"]),
+            history_mean=data["history_mean"],
+            history_scale=data["history_scale"],
+        )
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """One catalogue seen through a feature space; row c is item c.
+
+    Attributes:
+        text: unit vectors of the embedding's principal components, float32.
+        category: unit vectors over the categories, zero for an item with none, float32.
+        attributes: scaled attributes, 0 where unknown, float32, shape (items, attributes).
+    """
+
+    text: NDArray[np.float32]
+    category: NDArray[np.float32]
+    attributes: NDArray[np.float32]
+
+
+def fit_space(log: BanditLog, components: int) -> FeatureSpace:
+    """Fit the scales on the candidates and histories of a log.
+
+    Raises:
+        ValueError: the catalogue has no embedding.
+    """
+    catalog = log.decisions.catalog
+    offered = np.unique(log.decisions.candidates.values)
+    embedding = _embedding(catalog)[offered].astype(np.float64)
+    centre = embedding.mean(axis=0)
+    covariance = (embedding - centre).T @ (embedding - centre)
+    directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :components]
+    # The sign of an eigenvector is free: the largest entry is made positive.
+    largest = np.abs(directions).argmax(axis=0)
+    directions = directions * np.sign(directions[largest, np.arange(directions.shape[1])])
+    counts = np.bincount(catalog.categories.values, minlength=len(catalog.category_names))
+    used = np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]
+    scenes, rows = np.unique(log.decisions.scene.astype(str), return_counts=True)
+    frequent = sorted(scenes[np.argsort(-rows, kind="stable")[:_MAX_SCENES]].tolist())
+    values = log.decisions.history_value[np.isfinite(log.decisions.history_value)]
+    spread = float(values.std(dtype=np.float64)) if len(values) else 0.0
+    return FeatureSpace(
+        centre=centre.astype(np.float32),
+        components=np.ascontiguousarray(directions, np.float32),
+        categories=tuple(str(catalog.category_names[c]) for c in used),
+        category_weight=np.log(1.0 + len(catalog) / np.maximum(counts[used], 1)).astype(np.float32),
+        attributes=tuple(_attribute(catalog, name) for name in sorted(catalog.attributes)),
+        scenes=tuple(frequent),
+        history_mean=float(values.mean(dtype=np.float64)) if len(values) else 0.0,
+        history_scale=spread if spread > 0 else 1.0,
+    )
+
+
+def item_table(space: FeatureSpace, catalog: Catalog) -> ItemTable:
+    """The catalogue seen through the space; items and categories may be new.
+
+    Raises:
+        ValueError: the catalogue has no embedding, or one of another width.
+    """
+    embedding = _embedding(catalog)
+    if embedding.shape[1] != len(space.centre):
+        raise ValueError(
+            f"the catalogue's embedding has {embedding.shape[1]} dimensions, the reward model was "
+            f"fitted on {len(space.centre)}: embed it with the encoder of that night"
+        )
+    place = {name: j for j, name in enumerate(space.categories)}
+    column = np.array([place.get(str(n), -1) for n in catalog.category_names], np.int64)
+    category = np.zeros((len(catalog), len(space.categories)), np.float32)
+    if len(catalog.categories.values):
+        entry = column[catalog.categories.values.astype(np.int64)]
+        row = catalog.categories.row
+        category[row[entry >= 0], entry[entry >= 0]] = space.category_weight[entry[entry >= 0]]
+    attributes = [_scaled(catalog, a) for a in space.attributes]
+    return ItemTable(
+        text=_unit((embedding - space.centre) @ space.components),
+        category=_unit(category),
+        attributes=np.stack(attributes, axis=1)
+        if attributes
+        else np.zeros((len(catalog), 0), np.float32),
+    )
+
+
+def _embedding(catalog: Catalog) -> NDArray[np.float32]:
+    if catalog.embedding is None:
+        raise ValueError("the catalogue has no embedding: run embed_catalog (stage embed) first")
+    return catalog.embedding
+
+
+def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return (x / np.where(length > 0, length, 1.0)).astype(np.float32)
+
+
+def _attribute(catalog: Catalog, name: str) -> Attribute:
+    known = catalog.attributes[name]
+    known = known[np.isfinite(known)]
+    # A long right tail (counts, prices) is compressed; years and shares are not.
+    log = len(known) > 0 and known.min() >= 0 and known.mean() > 1.5 * np.median(known)
+    known = np.log1p(known) if log else known
+    spread = float(known.std()) if len(known) else 0.0
+    return Attribute(
+        name=name,
+        log=bool(log),
+        centre=float(known.mean()) if len(known) else 0.0,
+        scale=spread if spread > 0 else 1.0,
+    )
+
+
+def _scaled(catalog: Catalog, attribute: Attribute) -> NDArray[np.float32]:
+    x = catalog.attributes.get(attribute.name)
+    if x is None:
+        return np.zeros(len(catalog), np.float32)
+    x = np.where(np.isfinite(x), x, np.nan)
+    if attribute.log:
+        x = np.log1p(np.maximum(x, 0.0))
+    scaled = np.clip((x - attribute.centre) / attribute.scale, -4.0, 4.0)
+    return np.nan_to_num(scaled, nan=0.0).astype(np.float32)

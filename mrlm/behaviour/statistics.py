@@ -1,0 +1,96 @@
+"""What happened with each item before: shrunk mean rewards, kept by item identifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog
+
+
+@dataclass(frozen=True)
+class ItemStatistics:
+    """Shrunk mean reward of items, as difference from the overall mean.
+
+    Attributes:
+        item_id: str objects, shape (items with rows,), sorted.
+        values: float32, shape (items with rows, heads + 1): each head's shrunk mean, then
+            log(1 + rows).
+    """
+
+    item_id: NDArray[np.object_]
+    values: NDArray[np.float32]
+
+    def table(self, catalog: Catalog) -> NDArray[np.float32]:
+        """The statistics by item code, float32, shape (items, heads + 1); zeros where none."""
+        out = np.zeros((len(catalog), self.values.shape[1]), np.float32)
+        codes = catalog.codes(self.item_id)
+        out[codes[codes >= 0]] = self.values[codes >= 0]
+        return out
+
+
+def fit_statistics(
+    catalog: Catalog, codes: NDArray[np.int32], rewards: NDArray[np.float64], prior: float
+) -> ItemStatistics:
+    """Statistics of all rows; for rows that were not used here.
+
+    Args:
+        catalog: gives the identifiers.
+        codes: item of each row, shape (n,).
+        rewards: float64, shape (n, heads); NaN is left out.
+        prior: rows of the overall mean that are added to each item's own.
+    """
+    total, count = _sums(codes, rewards, np.zeros(len(codes), np.int64), 1, len(catalog))
+    values = _shrink(total[0], count[0], prior)
+    seen = np.flatnonzero(count[0].max(axis=1) > 0)
+    return ItemStatistics(catalog.item_id[seen], values[seen])
+
+
+def out_of_fold_statistics(
+    codes: NDArray[np.int32],
+    rewards: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    prior: float,
+) -> NDArray[np.float32]:
+    """Statistics of each row's own item without the rows of its fold, shape (n, heads + 1).
+
+    A row's own outcome, and every other outcome of its user, is in its fold: none is in its value.
+    """
+    items, place = np.unique(codes, return_inverse=True)
+    total, count = _sums(place, rewards, fold, int(fold.max()) + 1, len(items))
+    left = total.sum(axis=0)[place] - total[fold, place]
+    rows = count.sum(axis=0)[place] - count[fold, place]
+    return _shrink(left, rows, prior)
+
+
+def _sums(
+    codes: NDArray[np.integer],
+    rewards: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    folds: int,
+    items: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum of centred rewards and count of known ones, each (folds, items, heads)."""
+    known = np.isfinite(rewards)
+    mean = np.nanmean(np.where(known.any(axis=0), rewards, 0.0), axis=0)
+    centred = np.where(known, rewards - mean, 0.0)
+    cell = fold * items + codes.astype(np.int64)
+    shape = (folds, items)
+    total = [
+        np.bincount(cell, weights=centred[:, j], minlength=folds * items).reshape(shape)
+        for j in range(rewards.shape[1])
+    ]
+    count = [
+        np.bincount(cell, weights=known[:, j], minlength=folds * items).reshape(shape)
+        for j in range(rewards.shape[1])
+    ]
+    return np.stack(total, axis=-1), np.stack(count, axis=-1)
+
+
+def _shrink(
+    total: NDArray[np.float64], count: NDArray[np.float64], prior: float
+) -> NDArray[np.float32]:
+    rows = np.log1p(count.max(axis=-1, keepdims=True))
+    return np.concatenate([total / (count + prior), rows], axis=-1).astype(np.float32)

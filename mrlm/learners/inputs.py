@@ -1,0 +1,103 @@
+"""What a learner's network reads of every candidate, and the sampled log it is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Decisions
+from mrlm.behaviour.features import PairFeatures, blocks
+from mrlm.behaviour.model import BLOCK, RewardModel
+from mrlm.learners.scalarisation import Scalarisation, known_outcomes
+
+
+@dataclass(frozen=True)
+class LearningInputs:
+    """All that a learner computes once, before its epochs.
+
+    Attributes:
+        features: of every candidate; the last dense column is ``value``.
+        value: float64, shape (N,), expected scalar reward, by fold models that never saw the user.
+        residual: float64, shape (n,), logged scalar reward minus ``value`` of the shown item; an
+            objective without a known reward adds 0.
+    """
+
+    features: PairFeatures
+    value: NDArray[np.float64]
+    residual: NDArray[np.float64]
+
+
+def score_features(
+    features: PairFeatures, rewards: NDArray[np.float64], scalarisation: Scalarisation
+) -> PairFeatures:
+    """Pair features, standardised expected rewards, and last their weighted sum."""
+    standard = (rewards - scalarisation.mean) / scalarisation.scale
+    value = scalarisation.standardise(rewards).sum(axis=1)
+    return features.with_columns(np.column_stack([standard, value]).astype(np.float32))
+
+
+def learning_inputs(
+    log: BanditLog, reward_model: RewardModel, scalarisation: Scalarisation
+) -> LearningInputs:
+    """Features, values and residuals of a log, cross-fitted by user."""
+    features, rewards = [], []
+    for _, part in blocks(log.decisions, BLOCK):
+        encoded, heads = reward_model.encode_cross_fitted(part)
+        vectors = scalarisation.candidate_rewards(
+            part, {h: heads[:, j] for j, h in enumerate(reward_model.heads)}
+        )
+        features.append(score_features(encoded, vectors, scalarisation))
+        rewards.append(vectors)
+    expected = np.concatenate(rewards)
+    outcome = known_outcomes(log) - expected[log.shown]
+    residual = scalarisation.weight * np.nan_to_num(outcome, nan=0.0) / scalarisation.scale
+    return LearningInputs(
+        features=_joined(features),
+        value=scalarisation.standardise(expected).sum(axis=1),
+        residual=residual.sum(axis=1),
+    )
+
+
+def sample_sessions(log: BanditLog, limit: int, seed: int) -> BanditLog:
+    """Whole sessions drawn at random, at most about ``limit`` decisions, in the log's order.
+
+    Raises:
+        ValueError: the log is empty.
+    """
+    if len(log) == 0:
+        raise ValueError("no decisions to learn from: no fit night has a bandit log")
+    if len(log) <= limit:
+        return log
+    sessions, place, counts = np.unique(
+        log.session.astype(str), return_inverse=True, return_counts=True
+    )
+    order = np.random.default_rng(seed).permutation(len(sessions))
+    taken = np.zeros(len(sessions), np.bool_)
+    taken[order[np.cumsum(counts[order]) <= limit]] = True
+    taken[order[0]] = True
+    return log.where(taken[place])
+
+
+def _joined(parts: Sequence[PairFeatures]) -> PairFeatures:
+    decisions = np.cumsum([0] + [len(p.user_vectors) for p in parts])
+    return PairFeatures(
+        dense=np.concatenate([p.dense for p in parts]),
+        item=np.concatenate([p.item for p in parts]),
+        row=np.concatenate([p.row + d for p, d in zip(parts, decisions, strict=False)]),
+        item_vectors=parts[0].item_vectors,
+        user_vectors=np.concatenate([p.user_vectors for p in parts]),
+    )
+
+
+def deployed_features(
+    decisions: Decisions, reward_model: RewardModel, scalarisation: Scalarisation
+) -> PairFeatures:
+    """The same features for nights that were not learned from, by the whole ensemble."""
+    encoded, values = reward_model.encode(decisions)
+    vectors = scalarisation.candidate_rewards(
+        decisions, {h: values[:, j] for j, h in enumerate(reward_model.heads)}
+    )
+    return score_features(encoded, vectors, scalarisation)

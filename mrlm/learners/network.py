@@ -1,0 +1,84 @@
+"""The network that learners train, and candidate sets padded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.network import PairNetwork, PairTensors, network_from_state, seeded_network
+from mrlm.learners.settings import LearningSettings
+
+
+class ScoreNetwork(nn.Module):  # type: ignore[misc]
+    """gain · (last dense column) + a pair network.
+
+    The last dense column is the expected scalar reward, so the network learns what is to be added
+    to it. The pair network's last layer starts at 0: learning starts from the value alone.
+    """
+
+    def __init__(self, pair: PairNetwork, gain: float) -> None:
+        super().__init__()
+        self.pair = pair
+        self.gain = nn.Parameter(torch.tensor(float(gain)))
+
+    def forward(
+        self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores of b pairs, shape (b, 1)."""
+        return self.gain * dense[:, -1:] + self.pair(dense, item, user)
+
+
+def make_score_network(
+    features: PairFeatures, settings: LearningSettings, seed: int, gain: float
+) -> ScoreNetwork:
+    """A network for these features, its scales taken from them, its weights from the seed."""
+    pair = seeded_network(
+        seed,
+        dense=features.dense.shape[1],
+        vector=features.item_vectors.shape[1],
+        projection=settings.projection,
+        hidden=settings.hidden,
+        outputs=1,
+        dropout=settings.dropout,
+    )
+    pair.standardise_on(features.dense)
+    nn.init.zeros_(pair.head.weight)
+    nn.init.zeros_(pair.head.bias)
+    return ScoreNetwork(pair, gain)
+
+
+def score_network_from_state(state: Mapping[str, torch.Tensor]) -> ScoreNetwork:
+    """The network that gave this ``state_dict``."""
+    pair = {n.removeprefix("pair."): t for n, t in state.items() if n.startswith("pair.")}
+    network = ScoreNetwork(network_from_state(pair), 0.0)
+    network.load_state_dict(dict(state))
+    return network.eval()
+
+
+class CandidateSets:
+    """Candidate sets of some decisions at a time, padded to the longest of them."""
+
+    def __init__(self, features: PairFeatures, offsets: NDArray[np.int64]) -> None:
+        self._tensors = PairTensors(features)
+        self._start = torch.from_numpy(offsets[:-1].copy())
+        self._length = torch.from_numpy(np.diff(offsets))
+
+    def places(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Flat positions of the candidates and their mask, each (b, longest); pads point at 0."""
+        length = self._length[index]
+        step = torch.arange(int(length.max()))
+        mask = step < length[:, None]
+        return torch.where(mask, self._start[index][:, None] + step, 0), mask
+
+    def scores(
+        self, network: nn.Module, place: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores of the candidates, shape (b, longest), -inf on pads."""
+        flat = network(*self._tensors.batch(place[mask]))[:, 0]
+        out = torch.full(mask.shape, -torch.inf)
+        return out.masked_scatter(mask, flat)

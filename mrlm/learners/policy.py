@@ -1,0 +1,48 @@
+"""A learned score as a stochastic policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions
+from mrlm.bandit_log.ragged import segment_log_softmax
+from mrlm.policies.contract import Scorer
+from mrlm.policies.floor import with_floor
+
+
+@dataclass(frozen=True)
+class LearnedPolicy:
+    """softmax(score / temperature), mixed once with uniform exploration.
+
+    Attributes:
+        scorer: gives one column.
+        temperature: above 0.
+        floor: share of uniform exploration, in (0, 1).
+        name: for tables and logs.
+    """
+
+    scorer: Scorer
+    temperature: float
+    floor: float
+    name: str = "learned"
+
+    def __post_init__(self) -> None:
+        if len(self.scorer.columns) != 1:
+            raise ValueError(f"one score is needed, the scorer gives {self.scorer.columns}")
+        if not self.temperature > 0 or not 0 < self.floor < 1:
+            raise ValueError(
+                f"temperature must be above 0 and floor within (0, 1): {self.temperature}, "
+                f"{self.floor}"
+            )
+
+    def core_log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        """Log softmax of score / temperature, float64, shape (N,)."""
+        logits = self.scorer.score(decisions)[:, 0] / self.temperature
+        return segment_log_softmax(logits, decisions.offsets)
+
+    def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        """The same mixed with the floor, float64, shape (N,)."""
+        return with_floor(self.core_log_probabilities(decisions), decisions.offsets, self.floor)

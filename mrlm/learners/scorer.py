@@ -1,0 +1,104 @@
+"""What every learner gives: one score a candidate, to rank by or to put into a softmax."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from mrlm.bandit_log import Decisions, Objective
+from mrlm.bandit_log.ragged import rows, segment_sum
+from mrlm.behaviour.features import blocks
+from mrlm.behaviour.model import BLOCK, RewardModel, load_reward_model
+from mrlm.behaviour.network import evaluate
+from mrlm.learners.inputs import deployed_features
+from mrlm.learners.network import ScoreNetwork, score_network_from_state
+from mrlm.learners.scalarisation import Scalarisation
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LearnedScorer:
+    """A learned score of candidates, with all that it needs to read new nights.
+
+    Attributes:
+        name: of the learner; also the column and the kind.
+        network: scores pairs.
+        reward_model: gives the features.
+        scalarisation: the weights that were learned at.
+    """
+
+    name: str
+    network: ScoreNetwork
+    reward_model: RewardModel
+    scalarisation: Scalarisation
+
+    @property
+    def kind(self) -> str:
+        """Which loader reads it back."""
+        return self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The learner's name."""
+        return (self.name,)
+
+    def score(self, decisions: Decisions) -> NDArray[np.float64]:
+        """Score minus its mean over the candidate set, float64, shape (N, 1).
+
+        Only differences within a set choose between candidates; without the mean, scores of
+        different decisions are on one scale.
+        """
+        out = np.zeros((len(decisions.candidates.values), 1))
+        for place, part in blocks(decisions, BLOCK):
+            features = deployed_features(part, self.reward_model, self.scalarisation)
+            out[place] = evaluate(self.network, features, 1)
+        lengths = np.maximum(np.diff(decisions.offsets), 1)
+        mean = segment_sum(out[:, 0], decisions.offsets) / lengths
+        return out - mean[rows(decisions.offsets)][:, None]
+
+    def save(self, folder: Path) -> None:
+        """Write ``scorer.json``, ``scorer.safetensors`` and ``reward_model/`` into a folder."""
+        (folder / "reward_model").mkdir()
+        self.reward_model.save(folder / "reward_model")
+        state = {n: t.contiguous() for n, t in self.network.state_dict().items()}
+        save_file(state, folder / "scorer.safetensors")
+        data = {
+            "kind": self.kind,
+            "format": _FORMAT,
+            "objectives": [asdict(o) for o in self.scalarisation.objectives],
+            "weight": self.scalarisation.weight.tolist(),
+            "mean": self.scalarisation.mean.tolist(),
+            "scale": self.scalarisation.scale.tolist(),
+        }
+        (folder / "scorer.json").write_text(json.dumps(data, indent=1, sort_keys=True))
+
+
+def load_scorer(folder: Path) -> LearnedScorer:
+    """Read what ``LearnedScorer.save`` wrote; scores are the same to the bit.
+
+    Raises:
+        ValueError: the folder holds a format of another version.
+    """
+    data: dict[str, Any] = json.loads((folder / "scorer.json").read_text())
+    if data["format"] != _FORMAT:
+        raise ValueError(f"{folder}: format {data['format']}, this version reads {_FORMAT}")
+    state: dict[str, torch.Tensor] = load_file(folder / "scorer.safetensors")
+    return LearnedScorer(
+        name=data["kind"],
+        network=score_network_from_state(state),
+        reward_model=load_reward_model(folder / "reward_model"),
+        scalarisation=Scalarisation(
+            objectives=tuple(Objective(**o) for o in data["objectives"]),
+            weight=np.array(data["weight"]),
+            mean=np.array(data["mean"]),
+            scale=np.array(data["scale"]),
+        ),
+    )

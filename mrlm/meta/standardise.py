@@ -1,0 +1,54 @@
+"""Standardised features, so that a weight means the same whatever the units of a head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLIP = 4.0
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """clip((feature - mean) / scale, -4, 4), by column.
+
+    Attributes:
+        columns: f names.
+        mean: f means.
+        scale: f standard deviations, all positive.
+    """
+
+    columns: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, columns: tuple[str, ...], features: NDArray[np.float64]) -> Standardiser:
+        """Mean and standard deviation over all candidates, features of shape (N, f).
+
+        A column that never varies gets scale 1 and so becomes 0.
+
+        Raises:
+            ValueError: there are no candidates, a value is not finite, or names and columns differ.
+        """
+        if features.shape != (len(features), len(columns)) or len(features) == 0:
+            raise ValueError(
+                f"features must have {len(columns)} columns and at least one row; "
+                f"got shape {features.shape}"
+            )
+        bad = ~np.isfinite(features)
+        if bad.any():
+            names = [c for j, c in enumerate(columns) if bad[:, j].any()]
+            raise ValueError(f"features {names} have values that are not finite")
+        mean, scale = features.mean(0), features.std(0)
+        # Rounding leaves a constant column a deviation of the order of its last digit.
+        scale = np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1.0), scale, 1.0)
+        return cls(columns, tuple(mean.tolist()), tuple(scale.tolist()))
+
+    def apply(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardised features, shape (N, f)."""
+        z = (np.asarray(features, np.float64) - np.array(self.mean)) / np.array(self.scale)
+        clipped: NDArray[np.float64] = np.clip(z, -CLIP, CLIP)
+        return clipped

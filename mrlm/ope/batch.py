@@ -1,0 +1,202 @@
+"""EvaluationBatch: logged rounds as an estimator sees them, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log.ragged import gather, rows
+
+# Bounds the temporary arrays of sums over candidates, whatever the size of the log.
+CANDIDATES_AT_ONCE = 1 << 21
+
+
+@dataclass(frozen=True)
+class EvaluationBatch:
+    """n logged decisions, N candidates in all, m objectives, and one target policy.
+
+    Attributes:
+        cluster: user of each decision, int64 or str, shape (n,): the unit of independence.
+        offsets: int64, shape (n + 1,), offsets of the candidate sets; none is empty.
+        target: float64, shape (N,), probability of every candidate under the target policy.
+        shown: int64, shape (n,), flat position of the shown item among all candidates.
+        propensity: float64, shape (n,), in (0, 1], probability with which it was shown.
+        rewards: float64, shape (n, m); NaN where unknown, and the row is then not used for that
+            objective.
+        objectives: m names.
+        q: float64, shape (N, m), predicted reward of every candidate; None without a reward model.
+            The model must not have been fitted on these users' rewards.
+        candidate_propensity: float64, shape (N,), logging probability of every candidate, NaN where
+            it was not logged; None when no row has it. Used for the support diagnostic only.
+        policy: name of the target policy, for tables and reasons.
+
+    Raises:
+        ValueError: shapes, ranges or sums are wrong; the message names the first bad row.
+    """
+
+    cluster: NDArray[Any]
+    offsets: NDArray[np.int64]
+    target: NDArray[np.float64]
+    shown: NDArray[np.int64]
+    propensity: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    objectives: tuple[str, ...]
+    q: NDArray[np.float64] | None = None
+    candidate_propensity: NDArray[np.float64] | None = None
+    policy: str = "policy"
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        _check_values(self)
+
+    def __len__(self) -> int:
+        return len(self.propensity)
+
+    @cached_property
+    def weight(self) -> NDArray[np.float64]:
+        """Importance weight target / propensity of the shown item, float64, shape (n,)."""
+        return self.target[self.shown] / self.propensity
+
+    @cached_property
+    def used(self) -> NDArray[np.bool_]:
+        """Where the reward is known, bool, shape (n, m)."""
+        return ~np.isnan(self.rewards)
+
+    @cached_property
+    def direct(self) -> NDArray[np.float64]:
+        """Predicted reward under the target policy, sum of target times q, float64, shape (n, m).
+
+        Raises:
+            ValueError: the batch has no predictions.
+        """
+        q = self.predictions
+        out = np.empty((len(self), len(self.objectives)))
+        for j in range(len(self.objectives)):
+            out[:, j] = _sum_of_products(self.target, q[:, j], self.offsets)
+        return out
+
+    @property
+    def predictions(self) -> NDArray[np.float64]:
+        """The predicted rewards ``q``.
+
+        Raises:
+            ValueError: the batch has no predictions.
+        """
+        if self.q is None:
+            raise ValueError(
+                "this estimator needs predicted rewards q of every candidate; give a reward model, "
+                "or use ips or snips"
+            )
+        return self.q
+
+    @cached_property
+    def unsupported(self) -> NDArray[np.float64]:
+        """Target mass on candidates the logger never shows, float64, shape (n,); NaN if unknown."""
+        if self.candidate_propensity is None:
+            return np.full(len(self), np.nan)
+        never = np.where(
+            np.isnan(self.candidate_propensity), np.nan, self.candidate_propensity <= 0.0
+        )
+        return _sum_of_products(self.target, never, self.offsets)
+
+    def with_target(self, target: NDArray[np.float64], policy: str) -> EvaluationBatch:
+        """The same rounds under another target policy, probabilities of shape (N,)."""
+        return replace(self, target=target, policy=policy)
+
+    def take(self, index: NDArray[np.int64]) -> EvaluationBatch:
+        """The rounds at ``index``, in that order."""
+        flat, offsets = gather(self.offsets, index)
+        logged = self.candidate_propensity
+        return replace(
+            self,
+            cluster=self.cluster[index],
+            offsets=offsets,
+            target=self.target[flat],
+            shown=offsets[:-1] + (self.shown - self.offsets[:-1])[index],
+            propensity=self.propensity[index],
+            rewards=self.rewards[index],
+            q=None if self.q is None else self.q[flat],
+            candidate_propensity=None if logged is None else logged[flat],
+        )
+
+
+def _sum_of_products(
+    a: NDArray[np.float64], b: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Sum of a * b over each candidate set, shape (n,), in pieces of bounded size."""
+    n = len(offsets) - 1
+    out = np.empty(n)
+    start = 0
+    while start < n:
+        reach = np.searchsorted(offsets, offsets[start] + CANDIDATES_AT_ONCE, side="right") - 1
+        stop = min(max(int(reach), start + 1), n)
+        low, high = int(offsets[start]), int(offsets[stop])
+        out[start:stop] = np.add.reduceat(a[low:high] * b[low:high], offsets[start:stop] - low)
+        start = stop
+    return out
+
+
+def _check_shapes(b: EvaluationBatch) -> None:
+    n, total = len(b.propensity), len(b.target)
+    if n == 0:
+        raise ValueError("a batch needs at least one decision; this one is empty")
+    if len(b.offsets) != n + 1 or b.offsets[0] != 0 or b.offsets[-1] != total:
+        raise ValueError(
+            f"offsets must be {n + 1} numbers from 0 to the number of candidates, {total}; "
+            f"got {len(b.offsets)} from {b.offsets[:1]} to {b.offsets[-1:]}"
+        )
+    _first(np.diff(b.offsets) <= 0, "the candidate set is empty or the offsets decrease")
+    if b.rewards.ndim != 2 or b.rewards.shape != (n, len(b.objectives)):
+        raise ValueError(
+            f"rewards must have shape ({n}, {len(b.objectives)}), one column an objective; "
+            f"got {b.rewards.shape}"
+        )
+    if len(set(b.objectives)) != len(b.objectives):
+        raise ValueError(f"objective names must differ; got {list(b.objectives)}")
+    expected = {
+        "cluster": (b.cluster, (n,)),
+        "shown": (b.shown, (n,)),
+        "propensity": (b.propensity, (n,)),
+        "target": (b.target, (total,)),
+        "q": (b.q, (total, len(b.objectives))),
+        "candidate_propensity": (b.candidate_propensity, (total,)),
+    }
+    for name, (array, shape) in expected.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+    if b.cluster.dtype.kind not in "iuOUT":
+        raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
+
+
+def _check_values(b: EvaluationBatch) -> None:
+    _first((b.shown < b.offsets[:-1]) | (b.shown >= b.offsets[1:]), "shown is not a candidate")
+    p = b.propensity
+    _first(
+        np.logical_not((p > 0) & (p <= 1)), "the propensity must be in (0, 1]; quarantine such rows"
+    )
+    candidate = np.logical_not(b.target >= 0)
+    if candidate.any():
+        _first_row(b, candidate, "a target probability is negative or not a number")
+    sums = np.add.reduceat(b.target, b.offsets[:-1])
+    _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
+    _first(np.isinf(b.rewards).any(1), "a reward is infinite")
+    if b.q is not None:
+        bad = ~np.isfinite(b.q)
+        if bad.any():
+            _first_row(b, np.logical_or.reduce(bad, axis=1), "a predicted reward q is not finite")
+
+
+def _first(bad: np.bool_ | NDArray[np.bool_], problem: str) -> None:
+    if bad.any():
+        count = int(bad.sum())
+        raise ValueError(f"row {int(np.flatnonzero(bad)[0])}: {problem} ({count} such rows)")
+
+
+def _first_row(b: EvaluationBatch, bad: NDArray[np.bool_], problem: str) -> None:
+    hit = np.zeros(len(b), np.bool_)
+    hit[rows(b.offsets)[bad]] = True
+    _first(hit, problem)

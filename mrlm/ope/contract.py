@@ -1,0 +1,60 @@
+"""The contract of the estimators' family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.scores import Scores
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What holds for an estimator; the conformance test asserts each field, true or false.
+
+    Attributes:
+        unbiased: its expectation over the logger's choices is the policy's value, exactly, when
+            the propensities are true and the logger supports the target.
+        covers_policy_value: its interval is one for the policy's value; False for an estimator
+            whose bias does not vanish as the log grows.
+        on_policy_identity: where the target is the logger, it is the mean of the rewards.
+        shift_equivariant: adding c to the rewards, and to q, adds c.
+        scale_equivariant: multiplying the rewards, and q, by c multiplies by c.
+        constant_reward_zero_width: rewards that are all c, whatever q, give c with no width.
+    """
+
+    unbiased: bool
+    covers_policy_value: bool
+    on_policy_identity: bool
+    shift_equivariant: bool
+    scale_equivariant: bool
+    constant_reward_zero_width: bool
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """A pure function from logged rounds and a target policy to round scores."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry and in tables."""
+        ...
+
+    @property
+    def needs_q(self) -> bool:
+        """Whether it needs predicted rewards of every candidate."""
+        ...
+
+    @property
+    def properties(self) -> Properties:
+        """What holds for it."""
+        ...
+
+    def __call__(self, batch: EvaluationBatch) -> Scores:
+        """Scores of every round and objective.
+
+        Raises:
+            ValueError: it needs predictions and the batch has none.
+        """
+        ...

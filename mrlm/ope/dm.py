@@ -1,0 +1,43 @@
+"""The direct method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.contract import Properties
+from mrlm.ope.scores import Scores, one_ratio
+
+
+@dataclass(frozen=True)
+class DM:
+    """Mean prediction of the reward model under the target policy.
+
+    It has no importance weights and all the bias of the model: its interval covers the model's
+    mean, not the policy's value. Rounds of unknown reward are left out, as for the others, so that
+    all estimators speak of the same rounds.
+    """
+
+    name: ClassVar[str] = "dm"
+    needs_q: ClassVar[bool] = True
+    properties: ClassVar[Properties] = Properties(
+        unbiased=False,
+        covers_policy_value=False,
+        on_policy_identity=False,
+        shift_equivariant=True,
+        scale_equivariant=True,
+        constant_reward_zero_width=False,
+    )
+
+    def __call__(self, batch: EvaluationBatch) -> Scores:
+        """Scores of every round and objective.
+
+        Raises:
+            ValueError: the batch has no predictions.
+        """
+        numerator = batch.direct
+        covers = self.properties.covers_policy_value
+        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))

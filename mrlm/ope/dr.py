@@ -1,0 +1,42 @@
+"""The doubly robust estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.contract import Properties
+from mrlm.ope.scores import Scores, one_ratio
+
+
+@dataclass(frozen=True)
+class DR:
+    """The direct method plus the weighted mean of its residuals.
+
+    Dudik, Langford and Li (2011). Unbiased for any q that was fitted on other users.
+    """
+
+    name: ClassVar[str] = "dr"
+    needs_q: ClassVar[bool] = True
+    properties: ClassVar[Properties] = Properties(
+        unbiased=True,
+        covers_policy_value=True,
+        on_policy_identity=False,
+        shift_equivariant=True,
+        scale_equivariant=True,
+        constant_reward_zero_width=False,
+    )
+
+    def __call__(self, batch: EvaluationBatch) -> Scores:
+        """Scores of every round and objective.
+
+        Raises:
+            ValueError: the batch has no predictions.
+        """
+        residual = batch.rewards - batch.predictions[batch.shown]
+        numerator = batch.direct + batch.weight[:, None] * residual
+        covers = self.properties.covers_policy_value
+        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))

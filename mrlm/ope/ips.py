@@ -1,0 +1,37 @@
+"""Inverse propensity scoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.contract import Properties
+from mrlm.ope.scores import Scores, one_ratio
+
+
+@dataclass(frozen=True)
+class IPS:
+    """Mean of weight times reward: unbiased, and of high variance where weights are large.
+
+    Horvitz and Thompson (1952); Precup, Sutton and Singh (2000).
+    """
+
+    name: ClassVar[str] = "ips"
+    needs_q: ClassVar[bool] = False
+    properties: ClassVar[Properties] = Properties(
+        unbiased=True,
+        covers_policy_value=True,
+        on_policy_identity=True,
+        shift_equivariant=False,
+        scale_equivariant=True,
+        constant_reward_zero_width=False,
+    )
+
+    def __call__(self, batch: EvaluationBatch) -> Scores:
+        """Scores of every round and objective."""
+        numerator = batch.weight[:, None] * batch.rewards
+        covers = self.properties.covers_policy_value
+        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))

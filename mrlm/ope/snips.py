@@ -1,0 +1,39 @@
+"""Self-normalised inverse propensity scoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.contract import Properties
+from mrlm.ope.scores import Scores, one_ratio
+
+
+@dataclass(frozen=True)
+class SNIPS:
+    """Weighted mean of the rewards: consistent, with a bias of the order of 1 / n.
+
+    Hajek (1971); Swaminathan and Joachims (2015). The interval is that of a ratio of sums, so the
+    normaliser's own variation is in it.
+    """
+
+    name: ClassVar[str] = "snips"
+    needs_q: ClassVar[bool] = False
+    properties: ClassVar[Properties] = Properties(
+        unbiased=False,
+        covers_policy_value=True,
+        on_policy_identity=True,
+        shift_equivariant=True,
+        scale_equivariant=True,
+        constant_reward_zero_width=True,
+    )
+
+    def __call__(self, batch: EvaluationBatch) -> Scores:
+        """Scores of every round and objective."""
+        denominator = np.broadcast_to(batch.weight[:, None], batch.rewards.shape)
+        numerator = denominator * batch.rewards
+        covers = self.properties.covers_policy_value
+        return one_ratio(self.name, covers, batch, numerator, denominator)

@@ -1,0 +1,111 @@
+"""What is served, as a folder: the policy, the catalogue with its embedding, and their names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file, save_file
+
+from mrlm.bandit_log import Catalog, Objective
+from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.storage import ScorerLoaders, load_policy, save_policy
+
+
+@dataclass(frozen=True)
+class PolicyBundle:
+    """A policy with all that it needs to answer requests.
+
+    Attributes:
+        policy: gives the probabilities.
+        catalog: the items, with their embedding where the policy's scorers need it.
+        name: for people.
+        night: ISO date of the run that made it.
+        run_key: night and settings' fingerprint.
+        code_version: hash of the packages' sources.
+        objectives: the reward vector that the policy was tuned for.
+    """
+
+    policy: Policy
+    catalog: Catalog
+    name: str
+    night: str
+    run_key: str
+    code_version: str
+    objectives: tuple[Objective, ...]
+
+
+def save_bundle(bundle: PolicyBundle, folder: Path) -> None:
+    """Write a bundle into a new folder; ``bundle.json`` comes last and marks it whole.
+
+    Raises:
+        FileExistsError: the folder exists.
+    """
+    folder.mkdir(parents=True)
+    pq.write_table(bundle.catalog.to_table(), folder / "catalog.parquet")
+    if bundle.catalog.embedding is not None:
+        embedding = np.ascontiguousarray(bundle.catalog.embedding, np.float32)
+        save_file({"embedding": embedding}, folder / "embedding.safetensors")
+    save_policy(bundle.policy, folder / "policy")
+    about = {
+        "name": bundle.name,
+        "night": bundle.night,
+        "run_key": bundle.run_key,
+        "code_version": bundle.code_version,
+        "objectives": [asdict(o) for o in bundle.objectives],
+    }
+    (folder / "bundle.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+
+
+def load_bundle(folder: Path, loaders: ScorerLoaders | None = None) -> PolicyBundle:
+    """Read what ``save_bundle`` wrote.
+
+    Args:
+        folder: as given to ``save_bundle``.
+        loaders: how to read each kind of scorer; None: those of this package.
+
+    Raises:
+        FileNotFoundError: the folder holds no whole bundle.
+        ValueError: it holds a kind of policy or scorer that is not known.
+    """
+    marker = folder / "bundle.json"
+    if not marker.is_file():
+        raise FileNotFoundError(f"{folder} holds no whole policy bundle: bundle.json is missing")
+    about: dict[str, Any] = json.loads(marker.read_text())
+    catalog = Catalog.read(folder / "catalog.parquet")
+    weights = folder / "embedding.safetensors"
+    if weights.is_file():
+        catalog = catalog.with_embedding(load_file(weights)["embedding"])
+    objectives = tuple(Objective(**o) for o in about.pop("objectives"))
+    policy = load_policy(folder / "policy", SCORER_LOADERS if loaders is None else loaders)
+    return PolicyBundle(policy=policy, catalog=catalog, objectives=objectives, **about)
+
+
+def scorer_kinds(folder: Path) -> tuple[str, ...]:
+    """Kinds of the scorers in a stored bundle, anchors included, sorted."""
+    found: set[str] = set()
+    for path in (folder / "policy").rglob("policy.json"):
+        found.update(json.loads(path.read_text()).get("scorers", ()))
+    return tuple(sorted(found))
+
+
+# Scorers bring torch: each room is imported when a bundle really holds one of its kind.
+def _reward_model(folder: Path) -> Scorer:
+    from mrlm.behaviour import load_reward_model
+
+    scorer: Scorer = load_reward_model(folder)
+    return scorer
+
+
+def _learned(folder: Path) -> Scorer:
+    from mrlm.learners.storage import load_learned
+
+    scorer: Scorer = load_learned(folder)
+    return scorer
+
+
+SCORER_LOADERS: ScorerLoaders = {"reward_model": _reward_model, "learned": _learned}

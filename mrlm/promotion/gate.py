@@ -1,0 +1,247 @@
+"""The promotion rule: what the paired evidence must show before a challenger may be promoted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scipy.stats import t as student_t
+
+from mrlm.ope.spending import error_at
+from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.ledger import Entry, Ledger, judged_nights, judgement
+from mrlm.promotion.settings import GateSettings
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of the rule: its name, whether it holds, and the numbers in words."""
+
+    name: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rule says of one evidence.
+
+    Attributes:
+        promote: whether every check passed.
+        reason: in words; of a refusal, the checks that failed.
+        checks: in the order in which they were made.
+        look: how many judgements, this one included, have shared the error so far.
+        level: one-sided level at which the north star was tested.
+    """
+
+    promote: bool
+    reason: str
+    checks: tuple[Check, ...] = ()
+    look: int = 1
+    level: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ready for ``json.dumps``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Read what ``to_json`` wrote."""
+        return cls(**{**data, "checks": tuple(Check(**c) for c in data.get("checks", ()))})
+
+
+def judge(
+    evidence: Evidence,
+    settings: GateSettings,
+    looks: int,
+    used_nights: frozenset[str] = frozenset(),
+) -> Verdict:
+    """Apply the rule; a pure function of its arguments.
+
+    The north star's paired difference must be above zero at a one-sided level that is this look's
+    share of ``false_promotions``: by Bonferroni over the looks the chance of any wrong promotion
+    is at most ``false_promotions``, however many nights are judged. Every guardrail must be shown
+    not to fall by more than its margin, each at its own level: an intersection-union test
+    (Berger, Technometrics 1982), which needs no correction.
+
+    Args:
+        evidence: of one night.
+        settings: the rule's.
+        looks: how many judgements share the error, this one included; 1 or more.
+        used_nights: gate nights that other judgements have used up.
+
+    Raises:
+        ValueError: looks is below 1.
+    """
+    if looks < 1:
+        raise ValueError(f"looks counts this judgement too: 1 or more, not {looks}")
+    alpha = error_at(looks, settings.false_promotions)
+    star = evidence.difference(settings.estimator, evidence.north_star)
+    checks = [_champion(evidence), _nights(evidence, used_nights)]
+    if checks[0].passed and evidence.gate_nights:
+        own = evidence.estimate("challenger", settings.estimator, evidence.north_star)
+        checks.append(_certified(f"challenger's {evidence.north_star}", own))
+        checks.append(_certified(f"difference in {evidence.north_star}", star))
+        if checks[-1].passed and star is not None:
+            checks.append(_north_star(evidence, star, alpha, looks))
+        for name, margin in sorted(evidence.guardrails.items()):
+            guard = evidence.difference(settings.estimator, name)
+            checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
+    promote = all(c.passed for c in checks)
+    telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
+    return Verdict(promote, "; ".join(telling), tuple(checks), looks, alpha)
+
+
+def judge_and_record(
+    ledger: Ledger,
+    evidence: Evidence,
+    settings: GateSettings,
+    *,
+    version: int,
+    actor: str,
+    at: str,
+) -> Verdict:
+    """Judge a registered version once and write it into the ledger; hold the registry's lock.
+
+    A run key that was judged before gets the verdict of that time: judged evidence is superseded
+    by another night's, never judged anew.
+
+    Raises:
+        LedgerError: the ledger's chain is broken.
+    """
+    entries = ledger.entries()
+    before = judgement(entries, evidence.run_key)
+    if before is not None:
+        return _as_recorded(before, entries, evidence, settings)
+    verdict = _judge_after(entries, evidence, settings)
+    ledger.append(
+        Entry(
+            kind="judged",
+            run_key=evidence.run_key,
+            version=version,
+            actor=actor,
+            at=at,
+            reason=verdict.reason,
+            verdict="promote" if verdict.promote else "refuse",
+            evidence=evidence.fingerprint(),
+            champion_version=evidence.champion_version,
+            gate_nights=evidence.gate_nights,
+        )
+    )
+    return verdict
+
+
+def looks_so_far(entries: tuple[Entry, ...], run_key: str) -> int:
+    """Judgements of other run keys that had gate nights, and so could have promoted."""
+    return sum(e.kind == "judged" and e.run_key != run_key and bool(e.gate_nights) for e in entries)
+
+
+def _judge_after(entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings) -> Verdict:
+    looks = looks_so_far(entries, evidence.run_key) + 1
+    return judge(evidence, settings, looks, judged_nights(entries, evidence.run_key))
+
+
+def _as_recorded(
+    entry: Entry, entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> Verdict:
+    again = _judge_after(entries[: entry.sequence], evidence, settings)
+    if entry.evidence == evidence.fingerprint() and again.reason == entry.reason:
+        return again
+    return Verdict(
+        promote=entry.verdict == "promote",
+        reason=f"{entry.reason} (judged {entry.at} on evidence {entry.evidence[:12]}; the evidence "
+        "or the rule has changed since, and a run key is judged once)",
+        look=again.look,
+        level=again.level,
+    )
+
+
+def _is_outcome(check: Check) -> bool:
+    return check.name == "north star" or check.name.startswith("guardrail ")
+
+
+def _champion(evidence: Evidence) -> Check:
+    there = evidence.champion_version is not None and "champion" in evidence.policies
+    text = (
+        f"compared with champion version {evidence.champion_version}"
+        if there
+        else "there is no champion to compare with: install one (the clone of the logger) first"
+    )
+    return Check("champion", there, text)
+
+
+def _nights(evidence: Evidence, used: frozenset[str]) -> Check:
+    nights = evidence.gate_nights
+    if not nights:
+        return Check(
+            "gate nights",
+            False,
+            "no fresh gate night: every night whose north star is final was fitted on, tuned on or "
+            "judged before; the next night brings one",
+        )
+    again = sorted(set(nights) & used)
+    if again:
+        return Check(
+            "gate nights",
+            False,
+            f"{', '.join(again)} already judged under another run key: a night is judged once",
+        )
+    return Check("gate nights", True, f"judged on {', '.join(nights)}, {evidence.rows} decisions")
+
+
+def _certified(what: str, estimate: PolicyEstimate | None) -> Check:
+    name = f"certified: {what}"
+    if estimate is None:
+        return Check(name, False, f"the evidence holds no estimate of the {what}")
+    if estimate.certified and _has_bound(estimate):
+        return Check(name, True, f"the interval of the {what} is certified")
+    why = "; ".join(estimate.reasons) or "the numbers are missing"
+    needed = f"; about {estimate.rows_needed} decisions would be needed" * bool(
+        estimate.rows_needed
+    )
+    return Check(name, False, f"the {what} is not certified: {why}{needed}")
+
+
+def _has_bound(estimate: PolicyEstimate) -> bool:
+    df, error = estimate.degrees_of_freedom, estimate.standard_error
+    return estimate.value is not None and df is not None and df > 0 and error is not None
+
+
+def _lower(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
+    """One-sided lower bound at level alpha, and the t quantile that it took."""
+    df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
+    if df is None or error is None or value is None:
+        raise ValueError("an estimate without value, standard error or degrees of freedom")
+    quantile = float(student_t.ppf(1.0 - alpha, df))
+    return value - quantile * error, quantile
+
+
+def _north_star(evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int) -> Check:
+    bound, quantile = _lower(star, alpha)
+    passed = bound > 0.0
+    value, error = star.value or 0.0, star.standard_error or 0.0
+    text = (
+        f"{evidence.north_star}: challenger - champion = {value:+.5f} with lower bound "
+        f"{bound:+.5f} at one-sided level {alpha:.3g} (look {looks}), "
+        f"{'above' if passed else 'not above'} 0"
+    )
+    if not passed and value > 0.0 and error > 0.0:
+        rows = math.ceil(evidence.rows * (quantile * error / value) ** 2)
+        text += f"; if the difference is as estimated, about {rows} decisions would be needed"
+    return Check("north star", passed, text)
+
+
+def _guardrail(name: str, margin: float, estimate: PolicyEstimate | None, level: float) -> Check:
+    certified = _certified(f"difference in {name}", estimate)
+    if estimate is None or not certified.passed:
+        return Check(f"guardrail {name}", False, f"guardrail {name}: {certified.text}")
+    bound, _ = _lower(estimate, 1.0 - level)
+    passed = bound >= -margin
+    return Check(
+        f"guardrail {name}",
+        passed,
+        f"guardrail {name}: challenger - champion = {estimate.value:+.5f} with lower bound "
+        f"{bound:+.5f} at {level:.0%}, {'not ' if passed else ''}below the accepted {-margin:+.5f}",
+    )

@@ -1,0 +1,223 @@
+"""Make a version champion: only on a recorded decision, only against the champion it was judged
+with, and only when it reproduces its evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mrlm.promotion.alias_state import settle
+from mrlm.promotion.evidence import Evidence
+from mrlm.promotion.fresh_process import ReproductionError, check_reproduction
+from mrlm.promotion.ledger import Entry, Kind, champion_stack, judgement
+from mrlm.promotion.place import RegistryPlace
+from mrlm.promotion.registry import (
+    RegisteredVersion,
+    annotate_version,
+    find_version,
+    version_evidence,
+    version_folder,
+)
+from mrlm.promotion.settings import GateSettings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a call that may move the champion.
+
+    Attributes:
+        status: ``waiting`` is for a person's decision.
+        champion: version that is champion after the call; None: none.
+        reason: in words.
+    """
+
+    status: Literal["promoted", "refused", "waiting", "rolled_back"]
+    champion: int | None
+    reason: str
+
+
+def install_first_champion(
+    place: RegistryPlace, run_key: str, settings: GateSettings, *, actor: str, at: str, reason: str
+) -> Outcome:
+    """Make a registered version the first champion; refused when there has been one.
+
+    Raises:
+        ValueError: the run key has no version.
+        ReproductionError: it does not reproduce its stored probabilities.
+        RegistryBusyError, LedgerError, AliasMovedError: see there.
+    """
+    with place.locked(actor, settings.lock_seconds):
+        entries = place.ledger.entries()
+        settle(place, entries)
+        version = _registered(place, run_key)
+        stack = champion_stack(entries)
+        if stack:
+            if stack[0] == version.version:
+                return Outcome("promoted", stack[-1], "it was installed before")
+            return Outcome(
+                "refused", stack[-1], f"there is a champion already, version {stack[-1]}"
+            )
+        found = check_reproduction(version_folder(place, version.version), None, settings)
+        return _move(place, version, "initial", actor, at, f"{reason}; {found}")
+
+
+def promote(
+    place: RegistryPlace, run_key: str, settings: GateSettings, *, actor: str, at: str
+) -> Outcome:
+    """Make the run key's version champion if a decision says so; killed anywhere, call it again.
+
+    A refusal is written into the ledger once for each reason. Waiting for a person is not.
+
+    Args:
+        place: the registry.
+        run_key: of the version.
+        settings: ``promotion`` says whether a verdict of the rule is enough.
+        actor: who calls.
+        at: ISO time.
+
+    Raises:
+        ValueError: the run key has no version.
+        RegistryBusyError: somebody else holds the lock.
+        LedgerError: the ledger's chain is broken.
+        AliasMovedError: an alias was moved outside the ledger.
+        TimeoutError, ChildProcessError: the fresh process did not end; try again.
+    """
+    with place.locked(actor, settings.lock_seconds):
+        entries = place.ledger.entries()
+        settle(place, entries)
+        version = _registered(place, run_key)
+        stack = champion_stack(entries)
+        if stack and stack[-1] == version.version:
+            annotate_version(place, version.version, tags={"status": "promoted"})
+            return Outcome("promoted", version.version, "it is champion already")
+        folder = version_folder(place, version.version)
+        evidence = version_evidence(folder)
+        if evidence is None:
+            return _refuse(place, entries, version, actor, at, "it was registered without evidence")
+        decision = _decision(entries, evidence, settings)
+        if isinstance(decision, Outcome):
+            if decision.status == "waiting":
+                return decision
+            return _refuse(place, entries, version, actor, at, decision.reason, evidence)
+        objection = _objection(entries, evidence, version.version, decision)
+        if objection:
+            return _refuse(place, entries, version, actor, at, objection, evidence)
+        try:
+            found = check_reproduction(folder, evidence, settings)
+        except ReproductionError as error:
+            return _refuse(place, entries, version, actor, at, str(error), evidence)
+        reason = f"{decision.kind} by {decision.actor}: {decision.reason}; {found}"
+        return _move(place, version, "promoted", actor, at, reason, evidence)
+
+
+def _decision(
+    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> Entry | Outcome:
+    """The recorded decision to promote, or why there is none."""
+    champion = (champion_stack(entries) or (None,))[-1]
+    judged = judgement(entries, evidence.run_key)
+    fingerprint = evidence.fingerprint()
+    if judged is None:
+        return Outcome("refused", champion, "no judgement of it is recorded: run the gate first")
+    if judged.evidence != fingerprint:
+        return Outcome(
+            "refused",
+            champion,
+            f"its evidence {fingerprint[:12]} is not the one that was judged, "
+            f"{judged.evidence[:12]}",
+        )
+    person = _last_word(entries, evidence.run_key)
+    if person is not None and person.kind == "rejected":
+        return Outcome("refused", champion, f"rejected by {person.actor}: {person.reason}")
+    if person is not None:
+        return person
+    if judged.verdict != "promote":
+        return Outcome("refused", champion, f"the gate refused it: {judged.reason}")
+    if settings.promotion == "person":
+        return Outcome("waiting", champion, "the gate would promote it; a person has to approve")
+    return judged
+
+
+def _objection(
+    entries: tuple[Entry, ...], evidence: Evidence, version: int, decision: Entry
+) -> str:
+    """Why a decided promotion must not happen now; "" when it may."""
+    stack = champion_stack(entries)
+    champion = stack[-1] if stack else None
+    if evidence.champion_version is None or evidence.champion_version != champion:
+        return (
+            f"its evidence compares it with champion version {evidence.champion_version}, and the "
+            f"champion is version {champion}: evaluate it against that one"
+        )
+    before = [e for e in entries if e.kind == "promoted" and e.version == version]
+    if before and before[-1].sequence > decision.sequence:
+        return (
+            "it was promoted on this decision before and rolled back: a person has to approve it "
+            "anew"
+        )
+    return ""
+
+
+def _last_word(entries: tuple[Entry, ...], run_key: str) -> Entry | None:
+    words = [e for e in entries if e.kind in ("approved", "rejected") and e.run_key == run_key]
+    return words[-1] if words else None
+
+
+def _registered(place: RegistryPlace, run_key: str) -> RegisteredVersion:
+    version = find_version(place, run_key)
+    if version is None:
+        raise ValueError(f"no registered version has the run key {run_key!r}: register it first")
+    return version
+
+
+def _move(
+    place: RegistryPlace,
+    version: RegisteredVersion,
+    kind: Kind,
+    actor: str,
+    at: str,
+    reason: str,
+    evidence: Evidence | None = None,
+) -> Outcome:
+    place.ledger.append(_entry(version, kind, actor, at, reason, evidence))
+    settle(place, place.ledger.entries())
+    annotate_version(place, version.version, tags={"status": "promoted"})
+    return Outcome("promoted", version.version, reason)
+
+
+def _refuse(
+    place: RegistryPlace,
+    entries: tuple[Entry, ...],
+    version: RegisteredVersion,
+    actor: str,
+    at: str,
+    reason: str,
+    evidence: Evidence | None = None,
+) -> Outcome:
+    own = [e for e in entries if e.run_key == version.run_key]
+    if not own or (own[-1].kind, own[-1].reason) != ("refused", reason):
+        place.ledger.append(_entry(version, "refused", actor, at, reason, evidence))
+    annotate_version(place, version.version, tags={"status": "refused"})
+    return Outcome("refused", (champion_stack(entries) or (None,))[-1], reason)
+
+
+def _entry(
+    version: RegisteredVersion,
+    kind: Kind,
+    actor: str,
+    at: str,
+    reason: str,
+    evidence: Evidence | None,
+) -> Entry:
+    return Entry(
+        kind=kind,
+        run_key=version.run_key,
+        version=version.version,
+        actor=actor,
+        at=at,
+        reason=reason,
+        evidence="" if evidence is None else evidence.fingerprint(),
+        champion_version=None if evidence is None else evidence.champion_version,
+        gate_nights=() if evidence is None else evidence.gate_nights,
+    )

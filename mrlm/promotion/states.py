@@ -1,0 +1,163 @@
+"""States and candidate sets as a table: what a request brings, and what reproduction rows keep."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog, Decisions, Ragged
+
+STATES_SCHEMA = pa.schema(
+    [
+        pa.field("user", pa.string()),
+        pa.field("scene", pa.string()),
+        pa.field("position", pa.int32()),
+        pa.field("ts", pa.timestamp("us", tz="UTC")),
+        pa.field("candidates", pa.list_(pa.string())),
+        pa.field("history_items", pa.list_(pa.string())),
+        pa.field("history_values", pa.list_(pa.float32())),
+        pa.field("above", pa.list_(pa.string())),
+    ]
+)
+_REQUIRED = ("user", "candidates")
+
+
+def states_table(decisions: Decisions) -> pa.Table:
+    """The decisions as a table of ``STATES_SCHEMA``, one row a decision, same order."""
+    ids = decisions.catalog.item_id
+    history = Ragged(decisions.history.offsets, decisions.history_value)
+    columns = [
+        pa.array(decisions.user, pa.string()),
+        pa.array(decisions.scene, pa.string()),
+        pa.array(decisions.position, pa.int32()),
+        pa.array(decisions.ts.astype("datetime64[us]"), pa.timestamp("us")).cast(
+            STATES_SCHEMA.field("ts").type
+        ),
+        lists(decisions.candidates, ids),
+        lists(decisions.history, ids),
+        lists(history),
+        lists(decisions.above, ids),
+    ]
+    return pa.Table.from_arrays(columns, schema=STATES_SCHEMA)
+
+
+def read_states(
+    table: pa.Table,
+    catalog: Catalog,
+    *,
+    ts: str = "1970-01-01",
+    unknown_candidates: Literal["error", "drop"] = "error",
+) -> Decisions:
+    """Decisions of a table with at least ``user`` and ``candidates``, same order.
+
+    An absent or null scene is "default", position 1, history and items above empty. History
+    items that the catalogue no longer has are left out with their values.
+
+    Args:
+        table: columns of ``STATES_SCHEMA``; others are ignored.
+        catalog: the items.
+        ts: ISO time for rows that bring none.
+        unknown_candidates: whether a candidate that the catalogue lacks is an error or left out.
+
+    Raises:
+        ValueError: a required column is absent or null, an item shown above or, unless dropped, a
+            candidate is not in the catalogue, or a row has another
+            number of history values than of history items.
+    """
+    for name in _REQUIRED:
+        if name not in table.column_names:
+            raise ValueError(f"states need the column {name!r}; got {table.column_names}")
+    columns = {f.name: _column(table, f) for f in STATES_SCHEMA}
+    for name in _REQUIRED:
+        if columns[name].null_count:
+            row = int(np.flatnonzero(columns[name].is_null().to_numpy(zero_copy_only=False))[0])
+            raise ValueError(f"states: {name} is null in row {row}")
+    history, kept = _codes(columns["history_items"], catalog, "history_items", drop=True)
+    values = _values(columns["history_values"], columns["history_items"])
+    return Decisions(
+        catalog=catalog,
+        user=columns["user"].to_numpy(zero_copy_only=False).astype(object),
+        scene=pc.fill_null(columns["scene"], "default")
+        .to_numpy(zero_copy_only=False)
+        .astype(object),
+        position=pc.fill_null(columns["position"], 1)
+        .to_numpy(zero_copy_only=False)
+        .astype(np.int32),
+        ts=_times(columns["ts"], ts),
+        candidates=_codes(
+            columns["candidates"], catalog, "candidates", drop=unknown_candidates == "drop"
+        )[0],
+        history=history,
+        history_value=values[kept],
+        above=_codes(columns["above"], catalog, "above", drop=False)[0],
+    )
+
+
+def lists(ragged: Ragged, names: NDArray[np.object_] | None = None) -> pa.ListArray:
+    """A list column; ``names``, where given, are looked up by the values, as item identifiers."""
+    if names is None:
+        values = pa.array(ragged.values)
+    else:
+        values = pa.array(names[ragged.values.astype(np.int64)], pa.string())
+    return pa.ListArray.from_arrays(pa.array(ragged.offsets, pa.int32()), values)
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.Array:
+    if field.name not in table.column_names:
+        return pa.nulls(len(table), field.type)
+    column = table[field.name]
+    if field.name == "ts" and not pa.types.is_null(column.type):
+        column = pc.cast(column, pa.timestamp("us", tz=getattr(column.type, "tz", None)))
+        if column.type.tz is None:
+            column = pc.assume_timezone(column, "UTC")
+    try:
+        # A table may arrive in chunks, and combine_chunks of none gives an empty array.
+        return pa.chunked_array(column.cast(field.type)).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"states: column {field.name!r} must be {field.type}: {error}") from error
+
+
+def _offsets(column: pa.ListArray) -> NDArray[np.int64]:
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(column) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _codes(
+    column: pa.ListArray, catalog: Catalog, name: str, *, drop: bool
+) -> tuple[Ragged, NDArray[np.bool_]]:
+    """Item codes, and which of the values the catalogue has."""
+    ids, offsets = pc.list_flatten(column), _offsets(column)
+    codes = catalog.codes(ids)
+    kept = codes >= 0
+    if not kept.all() and not drop:
+        unknown = ids[int(np.flatnonzero(~kept)[0])].as_py()
+        raise ValueError(f"states: column {name}: item {unknown!r} is not in the catalogue")
+    count = np.concatenate([[0], np.cumsum(kept)])
+    return Ragged(count[offsets], codes[kept]), kept
+
+
+def _values(column: pa.ListArray, items: pa.ListArray) -> NDArray[np.float32]:
+    """History values, one an item; NaN in every row that brings none."""
+    own, expected = np.diff(_offsets(column)), np.diff(_offsets(items))
+    wrong = np.flatnonzero((own != expected) & (own != 0))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(
+            f"states: row {row} has {own[row]} history_values for {expected[row]} history_items"
+        )
+    out = np.full(int(expected.sum()), np.nan, np.float32)
+    given = np.repeat(own > 0, expected)
+    out[given] = pc.list_flatten(column).to_numpy(zero_copy_only=False).astype(np.float32)
+    return out
+
+
+def _times(column: pa.Array, default: str) -> NDArray[np.datetime64]:
+    naive = pc.cast(column, pa.timestamp("us")).to_numpy(zero_copy_only=False)
+    times = naive.astype("datetime64[us]")
+    return np.where(np.isnat(times), np.datetime64(default, "us"), times)

@@ -1,0 +1,43 @@
+"""Find what happened to the registry outside the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mrlm.promotion.alias_state import misplaced, restore_aliases, unknown_marks
+from mrlm.promotion.ledger import LedgerError
+from mrlm.promotion.place import RegistryPlace
+from mrlm.promotion.registry import all_versions
+
+
+def verify(place: RegistryPlace) -> tuple[str, ...]:
+    """Everything that does not fit together, in words; nothing when all is sound.
+
+    Looks at the ledger's chain, its cut-off end, the aliases, versions that the ledger names and
+    the registry lacks, and run keys with two versions.
+    """
+    try:
+        entries = place.ledger.entries()
+    except LedgerError as error:
+        return (str(error),)
+    versions = all_versions(place)
+    numbers = {v.version for v in versions}
+    named = {e.version for e in entries if e.version is not None}
+    out = [f"version {v} is in the ledger and not in the registry" for v in sorted(named - numbers)]
+    out += misplaced(place, entries)
+    out += unknown_marks(place, entries)
+    keys = Counter(v.run_key for v in versions if v.run_key)
+    out += [f"run key {k} has {n} versions" for k, n in sorted(keys.items()) if n > 1]
+    return tuple(out)
+
+
+def restore(place: RegistryPlace, *, actor: str, seconds: float = 600.0) -> tuple[str, ...]:
+    """Put aliases that were moved by hand back where the ledger says, and verify again.
+
+    Raises:
+        LedgerError: the ledger's chain is broken, so it cannot say where they belong.
+        RegistryBusyError: somebody else holds the lock.
+    """
+    with place.locked(actor, seconds):
+        restore_aliases(place, place.ledger.entries())
+    return verify(place)

@@ -1,0 +1,34 @@
+"""What a reviewer is shown beside the evidence; every part may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class NightFacts:
+    """Counts and qualities of one night.
+
+    Attributes:
+        rows: table to category (``raw``, ``clean``, ``duplicate``, ...) to rows.
+        validation: verdict of the data's validation; "" where there was none.
+        failed_expectations: in words.
+        items: ``encoded`` and ``reused`` items.
+        reward_model: objective to figures on a later night (``auc``, ``log_loss``, ...).
+        calibration: objective to (mean prediction, mean outcome) of each bin.
+        truth: policy, or ``difference``, to the north star's true value, where a log comes from a
+            known world.
+        units: objective to unit.
+        links: label to a relative path or http(s) address.
+    """
+
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    validation: str = ""
+    failed_expectations: Sequence[str] = ()
+    items: Mapping[str, int] = field(default_factory=dict)
+    reward_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    calibration: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    truth: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,27 @@
+"""Numbers as a reviewer reads them."""
+
+from __future__ import annotations
+
+from mrlm.promotion.evidence import PolicyEstimate
+
+NONE = "–"
+
+
+def number(x: object, *, signed: bool = False) -> str:
+    """Four significant digits; a dash for what is missing."""
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        return NONE if x is None else str(x)
+    if isinstance(x, int):
+        return f"{x:+d}" if signed else f"{x:d}"
+    return f"{x:+.4g}" if signed else f"{x:.4g}"
+
+
+def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:
+    """Value and interval; where it is not certified, why there is none."""
+    if estimate is None or estimate.value is None:
+        return NONE
+    value = number(estimate.value, signed=signed)
+    if not estimate.certified:
+        return f"{value} (no interval: not certified)"
+    lower, upper = (number(b, signed=signed) for b in (estimate.lower, estimate.upper))
+    return f"{value} [{lower}, {upper}]"

@@ -1,0 +1,117 @@
+"""The decision memo: what a reviewer reads first, on the version's page in the registry."""
+
+from __future__ import annotations
+
+from mrlm.promotion.evidence import Evidence
+from mrlm.promotion.gate import Verdict
+from mrlm.report.facts import NightFacts
+from mrlm.report.figures_as_text import NONE, interval, number
+
+_NO_FACTS = NightFacts()
+
+
+def decision_memo(
+    evidence: Evidence,
+    verdict: Verdict | None = None,
+    facts: NightFacts = _NO_FACTS,
+    estimator: str = "dr",
+) -> str:
+    """Markdown: verdict, challenger against champion, guardrails, nights, warnings.
+
+    Args:
+        evidence: of the version.
+        verdict: of the gate; None before it was asked.
+        facts: whatever else is known of the night.
+        estimator: whose numbers are shown.
+    """
+    parts = [
+        f"## Night {evidence.night}: {headline(verdict)}",
+        _reason(verdict),
+        _table(evidence, facts, estimator),
+        _nights(evidence),
+        _weights(evidence),
+        _bullets("Warnings", list(evidence.warnings)),
+        f"Run key `{evidence.run_key}`, evidence `{evidence.fingerprint()[:12]}`, "
+        f"code `{evidence.code_version[:12]}`. Artifacts: `report/index.html`.",
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def headline(verdict: Verdict | None) -> str:
+    """The verdict in a few words."""
+    if verdict is None:
+        return "not judged yet"
+    return "the gate would promote it" if verdict.promote else "the gate refuses it"
+
+
+def first_champion_memo(night: str, policy: str, reason: str) -> str:
+    """Markdown for the version that becomes the first champion, without evidence."""
+    return (
+        f"## Night {night}: first champion\n\n{_cell(policy)}. {_cell(reason)}\n\n"
+        "It replaces nobody, so there is no evidence: later versions are compared with it.\n"
+    )
+
+
+def _reason(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    if not verdict.checks:
+        return _cell(verdict.reason)
+    lines = [f"- {'✅' if c.passed else '❌'} {_cell(c.text)}" for c in verdict.checks]
+    return "\n".join(lines)
+
+
+def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
+    names = sorted(
+        {*evidence.policies.get("challenger", {}).get(estimator, {}), evidence.north_star},
+        key=lambda n: (n != evidence.north_star, n not in evidence.guardrails, n),
+    )
+    head = f"| objective ({estimator}) | challenger | champion | difference | accepted fall |"
+    rows = [head, "|---|---|---|---|---|"]
+    for name in names:
+        role = " **north star**" if name == evidence.north_star else ""
+        unit = f" ({facts.units[name]})" if facts.units.get(name) else ""
+        cells = [
+            f"{name}{role}{unit}",
+            interval(evidence.estimate("challenger", estimator, name)),
+            interval(evidence.estimate("champion", estimator, name)),
+            interval(evidence.difference(estimator, name), signed=True),
+            number(evidence.guardrails.get(name)) if name in evidence.guardrails else NONE,
+        ]
+        rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+    return "\n".join(rows)
+
+
+def _nights(evidence: Evidence) -> str:
+    champion = evidence.champion_version
+    lines = [
+        "Compared with "
+        + ("no champion" if champion is None else f"champion version {champion}")
+        + f", on {evidence.rows} decisions of {evidence.users} users.",
+        f"- gate nights: {', '.join(evidence.gate_nights) or 'none'}",
+        f"- tune nights: {', '.join(evidence.tune_nights) or 'none'}",
+        f"- fit nights: {_span(evidence.fit_nights)}",
+    ]
+    return "\n".join(lines)
+
+
+def _span(nights: tuple[str, ...]) -> str:
+    if len(nights) < 3:
+        return ", ".join(nights) or "none"
+    return f"{min(nights)} to {max(nights)} ({len(nights)})"
+
+
+def _weights(evidence: Evidence) -> str:
+    if not evidence.weights:
+        return ""
+    shown = ", ".join(f"{_cell(n)} {number(w)}" for n, w in sorted(evidence.weights.items()))
+    return f"Weights: {shown}."
+
+
+def _bullets(title: str, lines: list[str]) -> str:
+    return f"{title}:\n" + "\n".join(f"- {_cell(x)}" for x in lines) if lines else ""
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break a table or bring markup of its own."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

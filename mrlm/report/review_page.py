@@ -1,0 +1,161 @@
+"""The page on which a reviewer decides: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.gate import Verdict
+from mrlm.report.facts import NightFacts
+from mrlm.report.figures_as_text import interval, number
+from mrlm.report.memo import decision_memo, headline
+from mrlm.report.plots import all_plots
+
+_NO_FACTS = NightFacts()
+_PLOTS = {
+    "intervals": "Each policy's north star with its interval",
+    "differences": "Challenger against champion in every objective",
+    "weights": "Objective weights of the challenger",
+    "importance_weights": "Importance weights on the gate nights",
+    "calibration": "Calibration of the reward model on a later night",
+}
+
+
+def render_review_page(
+    evidence: Evidence,
+    verdict: Verdict | None = None,
+    facts: NightFacts = _NO_FACTS,
+    estimator: str = "dr",
+) -> str:
+    """The review page as HTML; parts that the night has no data for are left out.
+
+    Args:
+        evidence: of the version.
+        verdict: of the gate; None before it was asked.
+        facts: whatever else is known of the night.
+        estimator: whose intervals decide.
+    """
+    plots = all_plots(evidence, facts.truth, facts.calibration, estimator)
+    return _page(evidence, verdict, facts, estimator, plots)
+
+
+def write_review(
+    folder: Path,
+    evidence: Evidence,
+    verdict: Verdict | None = None,
+    facts: NightFacts = _NO_FACTS,
+    estimator: str = "dr",
+) -> str:
+    """Write ``index.html``, ``memo.md`` and the plots into ``folder``; the memo is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = all_plots(evidence, facts.truth, facts.calibration, estimator)
+    memo = decision_memo(evidence, verdict, facts, estimator)
+    page = _page(evidence, verdict, facts, estimator, plots)
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    (folder / "memo.md").write_text(memo, encoding="utf-8")
+    for name, png in plots.items():
+        (folder / f"{name}.png").write_bytes(png)
+    return memo
+
+
+def _page(
+    evidence: Evidence,
+    verdict: Verdict | None,
+    facts: NightFacts,
+    estimator: str,
+    plots: dict[str, bytes],
+) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mrlm.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["interval"] = interval
+    return environment.get_template("review_page.html.j2").render(
+        evidence=evidence,
+        fingerprint=evidence.fingerprint(),
+        verdict=verdict,
+        headline=headline(verdict),
+        facts=facts,
+        links={t: a for t, a in facts.links.items() if _harmless(a)},
+        estimator=estimator,
+        values=_values(evidence, facts, estimator),
+        differences=_differences(evidence, estimator),
+        diagnostics=_diagnostics(evidence),
+        categories=sorted({c for t in facts.rows.values() for c in t}, key=_category_order),
+        figures=sorted({f for m in facts.reward_model.values() for f in m}),
+        plots=[(name, _PLOTS[name], base64.b64encode(png).decode()) for name, png in plots.items()],
+    )
+
+
+def _values(evidence: Evidence, facts: NightFacts, estimator: str) -> list[dict[str, Any]]:
+    """North star of every policy under every estimator, the deciding one first."""
+    star, rows = evidence.north_star, []
+    for policy, estimates in evidence.policies.items():
+        for name in sorted(estimates, key=lambda n: (n != estimator, n)):
+            e = estimates[name].get(star)
+            if e is not None:
+                rows.append(
+                    {
+                        "policy": policy,
+                        "estimator": name,
+                        "estimate": e,
+                        "truth": facts.truth.get(policy),
+                        "why": _why(e),
+                    }
+                )
+    return rows
+
+
+def _differences(evidence: Evidence, estimator: str) -> list[dict[str, Any]]:
+    found = evidence.differences.get(estimator, {})
+    order = sorted(found, key=lambda n: (n != evidence.north_star, n not in evidence.guardrails, n))
+    return [
+        {
+            "objective": name,
+            "role": "north star"
+            if name == evidence.north_star
+            else "guardrail"
+            if name in evidence.guardrails
+            else "",
+            "challenger": evidence.estimate("challenger", estimator, name),
+            "champion": evidence.estimate("champion", estimator, name),
+            "difference": found[name],
+            "margin": evidence.guardrails.get(name),
+            "why": _why(found[name]),
+        }
+        for name in order
+    ]
+
+
+def _diagnostics(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """Figure to policy to value, for the figures that are one number or one word."""
+    table: dict[str, dict[str, Any]] = {}
+    for policy, figures in evidence.diagnostics.items():
+        for name, value in figures.items():
+            if isinstance(value, int | float | str) or value is None:
+                table.setdefault(name, {})[policy] = value
+    return table
+
+
+def _why(estimate: PolicyEstimate) -> str:
+    if estimate.certified:
+        return ""
+    needed = f"; about {estimate.rows_needed} decisions needed" if estimate.rows_needed else ""
+    return "; ".join(estimate.reasons) + needed
+
+
+def _harmless(address: str) -> bool:
+    return address.startswith(("https://", "http://")) or ":" not in address
+
+
+def _category_order(category: str) -> tuple[int, str]:
+    first = ("raw", "clean", "duplicate", "late")
+    return (first.index(category) if category in first else len(first), category)

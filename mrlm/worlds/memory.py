@@ -1,0 +1,139 @@
+"""Replayed worlds as bandit logs in memory, without files, Spark or pandas."""
+
+from __future__ import annotations
+
+from dataclasses import replace as with_fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
+from mrlm.bandit_log.ragged import gather, rows
+from mrlm.worlds.logger import SoftmaxLogger
+from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of
+from mrlm.worlds.places import edges, expand
+from mrlm.worlds.ratings import CompleteRatings
+from mrlm.worlds.replay import Replay, ReplaySettings, replay
+
+SMALL = ReplaySettings(nights=4, max_slots=24)
+
+
+def replay_log(
+    ratings: CompleteRatings,
+    *,
+    seed: int,
+    users: int | None = 200,
+    settings: ReplaySettings = SMALL,
+    logger: SoftmaxLogger | None = None,
+    objectives: tuple[Objective, ...] = DEMO_OBJECTIVES,
+    history_objective: str = "relative_rating",
+    history_length: int = 50,
+) -> tuple[BanditLog, NDArray[np.float64]]:
+    """A small replayed world and the true reward of every candidate, float64, shape (N, m).
+
+    Args:
+        ratings: complete ratings of the population.
+        seed: of the users drawn and of the log.
+        users: how many are drawn from the population with replacement, each copy a user of its
+            own; None takes everyone once.
+        settings: nights and slots.
+        logger: the policy that chooses.
+        objectives: m objectives, the columns of the truth.
+        history_objective: whose known value goes with each history entry.
+        history_length: the most entries of a history.
+
+    Returns:
+        The log, rewards known and final, and the truth on its candidates. A policy's true value on
+        this log's states is the mean over decisions of its probabilities times the truth; over
+        many seeds that averages to its value in the population.
+    """
+    if users is not None:
+        rng = np.random.default_rng([seed, users])
+        index = np.sort(rng.integers(0, len(ratings), users))
+        names = np.array(
+            [f"{ratings.user_id[u]}.{k}" for k, u in enumerate(index.tolist())], object
+        )
+        ratings = ratings.take_users(index, names)
+    world = replay(ratings, seed=seed, settings=settings, logger=logger)
+    return to_log(
+        world,
+        objectives=objectives,
+        history_objective=history_objective,
+        history_length=history_length,
+    )
+
+
+def to_log(
+    world: Replay,
+    *,
+    objectives: tuple[Objective, ...] = DEMO_OBJECTIVES,
+    history_objective: str = "relative_rating",
+    history_length: int = 50,
+) -> tuple[BanditLog, NDArray[np.float64]]:
+    """The whole log of ``world``, sorted by (ts, decision_id), and the truth, shape (N, m)."""
+    n = len(world)
+    first_of_request = np.searchsorted(world.request, world.request)
+    first_of_user = np.searchsorted(world.user, world.user)
+    history_start = np.maximum(first_of_user, first_of_request - history_length)
+    history, history_row = _ranges(history_start, first_of_request)
+    above, above_row = _ranges(first_of_request, np.arange(n))
+    shown_code = world.ratings.item[world.shown]
+    decisions = Decisions(
+        catalog=world.ratings.catalog,
+        user=world.ratings.user_id[world.user],
+        scene=np.where(world.opens, "home", "more").astype(object),
+        position=world.position,
+        ts=world.ts.astype("datetime64[us]"),
+        candidates=world.item_codes(),
+        history=Ragged(history, shown_code[history_row]),
+        history_value=np.zeros(len(history_row), np.float32),
+        above=Ragged(above, shown_code[above_row]),
+    )
+    candidate_rating = world.candidates.values.astype(np.int64)
+    events = {e: v[candidate_rating] for e, v in world.ratings.events.items()}
+    truth = rewards_of(objectives, decisions, events)
+    shown = decisions.offsets[:-1] + world.action
+    column = [o.name for o in objectives].index(history_objective)
+    value = truth[shown, column][history_row]
+    known_after = objectives[column].window_nights
+    if known_after:
+        age = world.night[rows(history)] - world.night[history_row]
+        value = np.where(age >= known_after, value, np.nan)
+    session = np.cumsum(world.opens & (world.position == 1))
+    first_of_session = np.searchsorted(session, session)
+    log = BanditLog(
+        decisions=with_fields(decisions, history_value=value.astype(np.float32)),
+        decision_id=np.array(decision_ids(world), object),
+        night=np.datetime64(world.settings.first_night, "D") + world.night,
+        session=np.array([f"s{s}" for s in session.tolist()], object),
+        session_step=(np.arange(n) - first_of_session).astype(np.int32),
+        action=world.action,
+        propensity=world.shown_propensity,
+        candidate_propensity=world.propensity,
+        policy_id=np.full(n, world.logger.policy_id, object),
+        objectives=objectives,
+        rewards=truth[shown],
+        final=np.ones((n, len(objectives)), np.bool_),
+    )
+    order = np.lexsort((world.position, world.request, world.ts))
+    flat, _ = gather(decisions.offsets, order)
+    return log.take(order), truth[flat]
+
+
+def decision_ids(world: Replay) -> list[str]:
+    """``request_id#position`` of every decision."""
+    pairs = zip(request_ids(world), world.position.tolist(), strict=True)
+    return [f"{r}#{p}" for r, p in pairs]
+
+
+def request_ids(world: Replay) -> list[str]:
+    """Request identifier of every decision; they sort as the requests do."""
+    return [f"r{r:08d}" for r in world.request.tolist()]
+
+
+def _ranges(
+    start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Offsets and flat positions of the ranges ``start[i]:stop[i]``."""
+    row, place = expand(stop - start)
+    return edges(stop - start), start[row] + place

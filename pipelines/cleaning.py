@@ -1,0 +1,74 @@
+"""Bound the disk: remove old nights, never what a champion or the ledger names."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+from pipelines.registry import place_of
+from pipelines.settings import Settings
+from pipelines.workspace import Workspace, remove
+
+_SECONDS_A_DAY = 86400
+
+
+def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
+    """Remove runs older than the newest ``keep`` nights, leftovers, and expired quarantine.
+
+    Lake nights stay while a history or a plan can still reach them. Registered versions live in
+    the registry and are never touched; runs that the ledger names stay too.
+
+    Returns:
+        What was removed, as paths relative to the workspace.
+
+    Raises:
+        ValueError: ``keep`` is below 1.
+    """
+    if keep < 1:
+        raise ValueError(f"--keep must be 1 or more, not {keep}")
+    named = {e.run_key for e in place_of(settings, workspace).ledger.entries()}
+    nights = workspace.nights()
+    recent = set(nights[-keep:])
+    reach = max(keep, settings.state.history_nights + settings.final_after)
+    lake_recent = set(nights[-reach:])
+    doomed: list[Path] = []
+    for run in _children(workspace.runs):
+        if run.name[:10] not in recent and run.name not in named:
+            doomed.append(run)
+        doomed += [p for p in _children(run) if ".superseded-" in p.name and run.name not in named]
+    for night in _children(workspace.lake):
+        if night.name not in lake_recent:
+            doomed.append(night)
+    for folder in (workspace.runs, workspace.lake):
+        for parent in _children(folder):
+            doomed += [p for p in _children(parent) if p.name.startswith(".")]
+    doomed += _expired(settings, workspace)
+    removed = []
+    for path in dict.fromkeys(doomed):
+        if path.exists():
+            remove(path)
+            removed.append(str(path.relative_to(workspace.root)))
+    return removed
+
+
+def quarantine_folders(workspace: Workspace) -> list[Path]:
+    """Folders of quarantined rows, oldest night first."""
+    found = [workspace.lake_stage(n, "ingest") / "quarantine" for n in workspace.nights()]
+    return [p for p in found if p.is_dir()]
+
+
+def _expired(settings: Settings, workspace: Workspace) -> list[Path]:
+    limit = time.time() - settings.ingestion.quarantine_days * _SECONDS_A_DAY
+    expired = []
+    for folder in quarantine_folders(workspace):
+        files = [p for p in folder.rglob("*.parquet") if p.stat().st_mtime < limit]
+        expired += files
+    return expired
+
+
+def _children(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [Path(e.path) for e in os.scandir(folder) if stat.S_ISDIR(e.stat().st_mode)]

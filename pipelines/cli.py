@@ -1,0 +1,57 @@
+"""The command line: one program, whose commands Airflow's tasks and people share.
+
+Exit codes are those of pipelines/errors.py.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+from pydantic import ValidationError
+
+from pipelines import log
+from pipelines.commands import care, local, nights, registry
+from pipelines.errors import EXIT_DATA, EXIT_RETRY, EXIT_USAGE, BusyError, DataError
+
+app = typer.Typer(
+    help="Nightly, proven retraining of recommender policies.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for module in (nights, registry, care, local):
+    module.add_commands(app)
+
+
+def main() -> None:
+    """Run a command and turn what went wrong into an exit code and a sentence."""
+    log.configure()
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as ending:
+        sys.exit(ending.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        log.logger.error("interrupted; the same command goes on from here")
+        sys.exit(EXIT_RETRY)
+    except BusyError as error:
+        log.logger.error("%s", error)
+        sys.exit(EXIT_RETRY)
+    except (DataError, FileNotFoundError, ValidationError, ValueError) as error:
+        log.logger.error("%s", error)
+        sys.exit(EXIT_DATA)
+    except typer.TyperException as error:
+        log.logger.error("%s", error.format_message())
+        sys.exit(EXIT_USAGE)
+
+
+def _interrupted(signum: int, frame: FrameType | None) -> None:
+    del signum, frame
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Commands that look after a deployment: status, weights, summary, quarantine, clean, doctor."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cleaning import clean as clean_workspace
+from pipelines.cleaning import quarantine_folders
+from pipelines.commands.options import SettingsOption, check_night
+from pipelines.context import NightContext
+from pipelines.errors import DataError
+from pipelines.night import closing_of
+from pipelines.notify import Event, notify
+from pipelines.settings import Settings, load_settings
+from pipelines.stages import ORDER
+from pipelines.summary import manifests_of, summarise
+from pipelines.summary_table import print_summary
+from pipelines.workspace import Workspace
+
+_SHOWN_NIGHTS = 14
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("status")(status)
+    app.command("summary")(summary)
+    app.command("weights")(weights)
+    app.command("quarantine")(quarantine)
+    app.command("clean")(clean)
+    app.command("doctor")(doctor)
+
+
+def contexts_of(settings: Settings, last: int | None = None) -> list[NightContext]:
+    """The newest nights under the settings as they are, oldest first."""
+    workspace = Workspace(settings.workspace)
+    nights = workspace.nights()[-last:] if last else workspace.nights()
+    return [NightContext(n, settings, workspace) for n in nights]
+
+
+def status(
+    settings: SettingsOption = None,
+    max_age: Annotated[
+        int | None,
+        typer.Option(help="Fail, and notify 'stale', when no night closed in so many days."),
+    ] = None,
+) -> None:
+    """Show the last nights and where each stands."""
+    loaded = load_settings(settings)
+    contexts = contexts_of(loaded, _SHOWN_NIGHTS)
+    if not contexts:
+        typer.echo("no night has been run yet")
+    newest = ""
+    for context in contexts:
+        done = manifests_of(context)
+        closing = closing_of(context)
+        waiting = [n for n in ORDER if n not in done]
+        where = f"next: {waiting[0]}" if waiting else "all stages done"
+        if closing:
+            newest = context.night
+            where = f"{closing.verdict}: {closing.reason}"
+        typer.echo(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
+    if max_age is not None:
+        _check_age(loaded, newest, max_age)
+
+
+def _check_age(settings: Settings, newest: str, max_age: int) -> None:
+    today = datetime.now(UTC).date()
+    if newest and (today - date.fromisoformat(newest)).days <= max_age:
+        return
+    reason = f"the newest closed night is {newest or 'none'}; more than {max_age} days ago"
+    notify(Event("stale", newest or today.isoformat(), "", reason), settings.notify)
+    raise DataError(reason)
+
+
+def summary(settings: SettingsOption = None) -> None:
+    """Print the table of nights and write summary.json."""
+    loaded = load_settings(settings)
+    print_summary(summarise(contexts_of(loaded), Workspace(loaded.workspace)))
+
+
+def weights(settings: SettingsOption = None) -> None:
+    """Show the objective weights that each night's meta-update chose."""
+    for context in contexts_of(load_settings(settings)):
+        tuned = manifests_of(context).get("tune_weights")
+        if tuned:
+            typer.echo(f"{context.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+
+
+def quarantine(
+    night: Annotated[str | None, typer.Option(help="One night; default all.")] = None,
+    rows: Annotated[int, typer.Option(help="Rows to show, 0 for the counts alone.")] = 0,
+    settings: SettingsOption = None,
+) -> None:
+    """Show what was quarantined, and why; user ids are shown as pseudonyms."""
+    from pipelines.quarantine import counts_of, shown_rows
+
+    loaded = load_settings(settings)
+    chosen = check_night(night) if night else None
+    for folder in quarantine_folders(Workspace(loaded.workspace)):
+        of = folder.parent.parent.name
+        if chosen in {None, of}:
+            for (table, reason), count in counts_of(folder).items():
+                typer.echo(f"{of}  {table:12s} {reason:26s} {count}")
+            for line in shown_rows(folder, loaded, rows):
+                typer.echo(line)
+
+
+def clean(
+    keep: Annotated[int, typer.Option(help="Newest nights whose runs stay.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Remove old runs and expired quarantine; never what a champion or the ledger names."""
+    loaded = load_settings(settings)
+    removed = clean_workspace(loaded, Workspace(loaded.workspace), keep)
+    for path in removed:
+        typer.echo(f"removed {path}")
+    typer.echo(f"{len(removed)} folders and files removed")
+
+
+def doctor(settings: SettingsOption = None) -> None:
+    """Look at Python, Java, memory, disk, homes and model; say what to do about each."""
+    from pipelines.doctor import examine
+
+    found = list(examine(_settings_or_none(settings)))
+    for finding in found:
+        typer.echo(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
+    if not all(f.well for f in found):
+        raise typer.Exit(1)
+
+
+def _settings_or_none(path: Path | None) -> Settings | None:
+    try:
+        return load_settings(path)
+    except FileNotFoundError:
+        if path is not None:
+            raise
+        return None

@@ -1,0 +1,150 @@
+"""The demonstration: a log of a known world, its nights through Airflow, one table at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from pipelines.commands.care import contexts_of
+from pipelines.context import NightContext
+from pipelines.errors import DataError
+from pipelines.lake import shift
+from pipelines.local_airflow import ROOT, LocalAirflow
+from pipelines.night import closing_of
+from pipelines.registry import champion_version, place_of
+from pipelines.settings import Settings, load_settings
+from pipelines.stage import is_unchanged
+from pipelines.stages import HISTORY, ORDER, stage_named
+from pipelines.summary import manifests_of, summarise
+from pipelines.summary_table import print_summary
+from pipelines.workspace import Workspace, write_atomically
+
+Logs = Literal["movielens", "obd"]
+
+# Pseudonyms of a public data set need no secret; a real deployment sets its own key.
+DEMONSTRATION_KEY = "mrlm-demonstration"
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Which nights of a log are history, and which go through Airflow."""
+
+    first: str
+    history: int
+    nights: int
+
+    def history_range(self) -> tuple[str, str]:
+        return self.first, shift(self.first, self.history - 1)
+
+    def live(self) -> list[str]:
+        return [shift(self.first, i) for i in range(self.history, self.nights)]
+
+
+_SHAPES: dict[Logs, _Shape] = {
+    "movielens": _Shape("2026-11-09", 8, 12),
+    "obd": _Shape("2019-11-24", 4, 7),
+}
+
+
+def run_demonstration(logs: Logs, workspace: Path) -> None:
+    """Run everything that is not done yet, then print the table and where the reports are."""
+    console = Console(stderr=True)
+    folder = workspace.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = _SHAPES[logs]
+    settings_path = folder / "mrlm.toml"
+    template = files("pipelines.demonstrations").joinpath(f"{logs}.toml")
+    write_atomically(settings_path, template.read_text())
+    settings = load_settings(settings_path)
+    os.environ.setdefault(settings.ingestion.user_key_variable, DEMONSTRATION_KEY)
+    _write_log(logs, folder / "raw", console)
+
+    first, last = shape.history_range()
+    if not _history_unchanged(settings, shape):
+        console.print(f"history: nights {first} to {last}, data stages only")
+        _mrlm(["history", first, last], settings_path)
+    place = place_of(settings, Workspace(settings.workspace))
+    if champion_version(place) is None:
+        console.print("first champion: a clone of the logger")
+        _mrlm(["bootstrap", "--night", last], settings_path)
+    _live_nights(settings, settings_path, shape.live(), console)
+    print_summary(summarise(contexts_of(settings), Workspace(settings.workspace)))
+    console.print(f"summary: {settings.workspace / 'summary.json'}")
+    console.print("pages: 'make ui' opens Airflow and MLflow on this machine")
+
+
+def _write_log(logs: Logs, raw: Path, console: Console) -> None:
+    if (raw / "world.json").is_file():
+        return
+    console.print(f"writing the demonstration log {logs} to {raw}")
+    if logs == "obd":
+        from mrlm.worlds.obd import write_obd
+
+        write_obd(raw)
+    else:
+        from mrlm.worlds.writer import write_replay
+
+        shape = _SHAPES[logs]
+        write_replay(raw, nights=shape.nights, first_night=shape.first)
+
+
+def _history_unchanged(settings: Settings, shape: _Shape) -> bool:
+    workspace = Workspace(settings.workspace)
+    for i in range(shape.history):
+        context = NightContext(shift(shape.first, i), settings, workspace)
+        if not all(is_unchanged(stage_named(n), context) for n in HISTORY):
+            return False
+    return True
+
+
+def _mrlm(arguments: list[str], settings_path: Path) -> None:
+    """Run a command in a process of its own, so that its memory is free again afterwards."""
+    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--settings", str(settings_path)]
+    result = subprocess.run(command, cwd=ROOT, check=False)
+    if result.returncode != 0:
+        raise DataError(f"'mrlm {' '.join(arguments)}' ended with code {result.returncode}")
+
+
+def _live_nights(
+    settings: Settings, settings_path: Path, nights: list[str], console: Console
+) -> None:
+    workspace = Workspace(settings.workspace)
+    todo = [n for n in nights if not _closed_unchanged(NightContext(n, settings, workspace))]
+    for night in nights:
+        if night not in todo:
+            console.print(f"{night}: unchanged: skipped")
+    if not todo:
+        return
+    airflow = LocalAirflow(workspace, settings_path)
+    console.print(f"starting Airflow on {airflow.url}")
+    try:
+        airflow.start()
+        for number, night in enumerate(todo, 1):
+            console.print(f"night {night} ({number} of {len(todo)})")
+            run = airflow.trigger("nightly_retrain", {"night": night})
+            state = airflow.wait(
+                "nightly_retrain",
+                run,
+                lambda task, now, night=night: console.print(f"  {night} {task}: {now}"),
+            )
+            closing = closing_of(NightContext(night, settings, workspace))
+            console.print(f"  {night}: {closing.verdict if closing else state}")
+    finally:
+        console.print("stopping Airflow")
+        airflow.stop()
+
+
+def _closed_unchanged(context: NightContext) -> bool:
+    """Whether a night was closed, and every stage that it completed would find nothing to do."""
+    closing = closing_of(context)
+    if closing is None or closing.verdict == "failed":
+        return False
+    done = manifests_of(context)
+    return all(is_unchanged(stage_named(n), context) for n in ORDER if n in done and n != "publish")

@@ -1,0 +1,139 @@
+"""One run a night: the lease that a manual and a scheduled run of the same night contend for.
+
+A run is several processes (one a stage), so the lease names its owner and is renewed while a stage
+of that owner works. It ends when the night closes, when the owner's process is gone, or when nobody
+has renewed it for ``STALE_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipelines.errors import BusyError
+from pipelines.log import logger
+from pipelines.workspace import Workspace, write_atomically
+
+STALE_SECONDS = 600.0
+_RENEW_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a night.
+
+    Attributes:
+        owner: the run: an Airflow run id, or the process of a command.
+        host: where it runs.
+        pid: process whose end frees the lease at once, or 0 where the owner is many processes.
+    """
+
+    owner: str
+    host: str
+    pid: int
+
+
+def holder_of_command() -> Holder:
+    """A holder that lives as long as this process."""
+    return Holder(
+        f"command {os.getpid()} on {socket.gethostname()}", socket.gethostname(), os.getpid()
+    )
+
+
+def holder_of_run(owner: str) -> Holder:
+    """A holder that is a run of several processes."""
+    return Holder(owner, socket.gethostname(), 0)
+
+
+@contextmanager
+def night_lease(
+    workspace: Workspace, night: str, holder: Holder, wait_seconds: float, keep: bool
+) -> Iterator[None]:
+    """Hold the night while the block runs.
+
+    Args:
+        workspace: where the lease lies.
+        night: the night.
+        holder: who asks.
+        wait_seconds: how long to wait for another holder.
+        keep: leave the lease to the next stage of the same run; ``release`` ends it.
+
+    Raises:
+        BusyError: another holder still has it; names the holder.
+    """
+    path = workspace.locks / f"night-{night}.json"
+    _acquire(path, holder, wait_seconds, night)
+    done = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(path, done), daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewal.join()
+        if not keep:
+            release(workspace, night, holder)
+
+
+def release(workspace: Workspace, night: str, holder: Holder) -> None:
+    """End the holder's lease of a night; nothing happens if somebody else has it."""
+    path = workspace.locks / f"night-{night}.json"
+    with FileLock(f"{path}.lock"):
+        if _current(path) == holder:
+            path.unlink()
+
+
+def _acquire(path: Path, holder: Holder, wait_seconds: float, night: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_seconds
+    told = False
+    while True:
+        with FileLock(f"{path}.lock"):
+            current = _current(path)
+            if current is None or current == holder or _ended(path, current):
+                write_atomically(path, json.dumps(asdict(holder)))
+                return
+        if time.monotonic() >= deadline:
+            raise BusyError(
+                f"night {night} is held by {current.owner}: wait for it to end, or stop it; "
+                f"a lease that nobody renews ends after {STALE_SECONDS:.0f} s"
+            )
+        if not told:
+            logger.info("night %s is held by %s: waiting", night, current.owner)
+            told = True
+        time.sleep(0.5)
+
+
+def _current(path: Path) -> Holder | None:
+    try:
+        return Holder(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _ended(path: Path, holder: Holder) -> bool:
+    if holder.pid and holder.host == socket.gethostname():
+        try:
+            os.kill(holder.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+    return time.time() - path.stat().st_mtime > STALE_SECONDS
+
+
+def _renew(path: Path, done: threading.Event) -> None:
+    while not done.wait(_RENEW_SECONDS):
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return

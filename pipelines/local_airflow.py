@@ -1,0 +1,189 @@
+"""Airflow on this machine: scheduler, dag-processor and api-server in process groups of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+from pipelines.errors import BusyError
+from pipelines.local_processes import Processes
+from pipelines.log import logger
+from pipelines.workspace import Workspace
+
+_SERVICES = ("scheduler", "dag-processor", "api-server")
+_START_SECONDS = 180.0
+_POLL_SECONDS = 1.0
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class LocalAirflow:
+    """Airflow's three services over one home folder.
+
+    Attributes:
+        workspace: Airflow's home is its folder ``airflow``.
+        settings_path: the settings that every task reads.
+        port: of the page and the API, on 127.0.0.1.
+    """
+
+    workspace: Workspace
+    settings_path: Path
+    port: int = field(default_factory=free_port)
+    _secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    _token: str = field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def processes(self) -> Processes:
+        """The services, and those that a killed run left."""
+        return Processes(self.workspace.airflow / "processes.json")
+
+    def environment(self) -> dict[str, str]:
+        """The environment of Airflow's services and tasks."""
+        home = self.workspace.airflow.resolve()
+        return {
+            **os.environ,
+            "AIRFLOW_HOME": str(home),
+            "MRLM_SETTINGS": str(self.settings_path.resolve()),
+            "MRLM_SCHEDULE": "manual",
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "dags")]),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": self._secret,
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret,
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def start(self) -> None:
+        """Start the services and wait until the API answers and the DAGs are known.
+
+        Raises:
+            BusyError: they did not start in time; names the log.
+        """
+        self.workspace.airflow.mkdir(parents=True, exist_ok=True)
+        self.processes.stop()
+        environment = self.environment()
+        for command in (["db", "migrate"], ["pools", "import", f"{ROOT}/infra/airflow/pools.json"]):
+            self._command(command, environment)
+        for service in _SERVICES:
+            command = [sys.executable, "-m", "airflow", service]
+            self.processes.start(command, environment, self.workspace.airflow / f"{service}.log")
+        self._wait_for_dags()
+
+    def stop(self) -> None:
+        """Stop the services and everything that they started."""
+        self.processes.stop()
+
+    def trigger(self, dag: str, parameters: Mapping[str, Any]) -> str:
+        """Trigger a DAG by hand and return the run's id."""
+        body = {"logical_date": None, "conf": dict(parameters)}
+        run = self.request("POST", f"dags/{dag}/dagRuns", body)
+        return str(run["dag_run_id"])
+
+    def wait(self, dag: str, run_id: str, show: Any = None) -> str:
+        """Wait until a run ends, calling ``show(task, state)`` on each change; its last state."""
+        seen: dict[str, str] = {}
+        while True:
+            path = f"dags/{dag}/dagRuns/{run_id}"
+            state = str(self.request("GET", path)["state"])
+            tasks = self.request("GET", f"{path}/taskInstances?limit=100")["task_instances"]
+            for task in tasks:
+                name, now = task["task_id"], task["state"] or "waiting"
+                if seen.get(name) != now:
+                    seen[name] = now
+                    if show is not None:
+                        show(name, now)
+            if state in {"success", "failed"}:
+                return state
+            if not self.processes.alive():
+                raise BusyError(f"an Airflow service ended; see {self.workspace.airflow}/*.log")
+            time.sleep(_POLL_SECONDS)
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Call Airflow's public API."""
+        request = urllib.request.Request(  # noqa: S310 - always http on 127.0.0.1
+            f"{self.url}/api/v2/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {self._login()}",
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return json.load(answer)
+        except HTTPError as error:
+            detail = error.read().decode(errors="replace")[:500]
+            raise RuntimeError(
+                f"Airflow answered {error.code} to {method} {path}: {detail}"
+            ) from error
+
+    def _login(self) -> str:
+        if not self._token:
+            with urllib.request.urlopen(f"{self.url}/auth/token", timeout=60) as answer:  # noqa: S310
+                self._token = str(json.load(answer)["access_token"])
+        return self._token
+
+    def _wait_for_dags(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.processes.alive():
+                break
+            try:
+                found = self.request("GET", "dags?limit=100")["dags"]
+                if any(d["dag_id"] == "nightly_retrain" for d in found):
+                    return
+            except (URLError, ConnectionError, TimeoutError, RuntimeError):
+                pass
+            time.sleep(_POLL_SECONDS)
+        self.stop()
+        raise BusyError(f"Airflow did not start; see {self.workspace.airflow}/*.log")
+
+    def _command(self, arguments: list[str], environment: dict[str, str]) -> None:
+        log = self.workspace.airflow / "setup.log"
+        with log.open("ab") as stream:
+            result = subprocess.run(
+                [sys.executable, "-m", "airflow", *arguments],
+                env=environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if result.returncode != 0:
+            logger.error("airflow %s failed; see %s", " ".join(arguments), log)
+            raise BusyError(f"airflow {' '.join(arguments)} failed; see {log}")

@@ -1,0 +1,92 @@
+"""Services that this program starts, and must find again after it was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from pipelines.workspace import write_atomically
+
+_GRACE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class _Service:
+    """A process group of ours; the start time tells it from a later process of the same number."""
+
+    pid: int
+    started: float
+
+    @property
+    def process(self) -> psutil.Process | None:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < 1.0
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The services recorded in a file.
+
+    Attributes:
+        record: the file.
+    """
+
+    record: Path
+
+    def start(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+        """Start a service in a process group of its own and record it."""
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started = psutil.Process(process.pid).create_time()
+        services = [*self._read(), _Service(process.pid, started)]
+        write_atomically(self.record, json.dumps([asdict(s) for s in services]))
+
+    def alive(self) -> bool:
+        """Whether every recorded service still runs."""
+        return all(s.process is not None for s in self._read())
+
+    def stop(self) -> None:
+        """End every recorded service with all its descendants, and forget them."""
+        family: list[psutil.Process] = []
+        for service in self._read():
+            process = service.process
+            if process is not None:
+                with suppress(psutil.NoSuchProcess):
+                    family += [process, *process.children(recursive=True)]
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(service.pid, signal.SIGTERM)
+        _, left = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, left = psutil.wait_procs(left, timeout=_GRACE_SECONDS / 3)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=_GRACE_SECONDS / 3)
+        self.record.unlink(missing_ok=True)
+
+    def _read(self) -> list[_Service]:
+        try:
+            return [_Service(**s) for s in json.loads(self.record.read_text())]
+        except FileNotFoundError:
+            return []

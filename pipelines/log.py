@@ -1,0 +1,33 @@
+"""Log lines that say which run and which stage they belong to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+logger = logging.getLogger("mrlm")
+
+
+class _Bound(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        extra = self.extra or {}
+        return f"[{extra['run_key']}] [{extra['stage']}] {msg}", kwargs
+
+
+def bound(run_key: str, stage: str) -> logging.LoggerAdapter[logging.Logger]:
+    """A logger whose every line carries run key and stage."""
+    return _Bound(logger, {"run_key": run_key, "stage": stage})
+
+
+def configure() -> None:
+    """Send the log to standard error, one line an event, times in UTC."""
+    import time
+
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,131 @@
+"""Run the stages of a night in order, without Airflow, and close it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pipelines.context import NightContext
+from pipelines.errors import DataError, NightStoppedError
+from pipelines.manifest import Manifest
+from pipelines.notify import Event, Kind, notify
+from pipelines.stage import Outcome, run_stage
+from pipelines.stages import HISTORY, ORDER, stage_named
+from pipelines.workspace import write_atomically
+
+NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
+
+# A dry run judges and reports, and leaves the registry as it is.
+DRY_RUN = ORDER[: ORDER.index("register")]
+# These run on a stopped or refused night too.
+ALWAYS = ("publish",)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a night ended.
+
+    Attributes:
+        night: ISO date.
+        run_key: of the run.
+        verdict: how it ended.
+        reason: in words.
+    """
+
+    night: str
+    run_key: str
+    verdict: NightVerdict
+    reason: str
+
+
+def run_night(context: NightContext, dry_run: bool = False) -> Closing:
+    """Run every stage of a night and close it; a stopped night still publishes.
+
+    Raises:
+        DataError: a stage failed on its data, after publishing and closing.
+    """
+    stopped: NightStoppedError | None = None
+    for name in DRY_RUN if dry_run else ORDER:
+        if stopped is not None and name not in ALWAYS:
+            continue
+        try:
+            execute(name, context)
+        except NightStoppedError as error:
+            context.log(name).error("%s", error)
+            stopped = error
+    return close_night(context, dry_run)
+
+
+def run_history(context: NightContext) -> Closing:
+    """Run the data stages alone, for nights before the first one that learns."""
+    for name in HISTORY:
+        execute(name, context)
+    closing = Closing(context.night, context.run_key, "history", "data stages only")
+    _record(context, closing)
+    return closing
+
+
+def execute(name: str, context: NightContext) -> Outcome:
+    """Run one stage; report a data error to whoever is to be notified.
+
+    Raises:
+        DataError: the stage failed on its data or settings.
+    """
+    try:
+        return run_stage(stage_named(name), context)
+    except DataError as error:
+        kind: Kind = "stopped" if isinstance(error, NightStoppedError) else "failed"
+        event = Event(kind, context.night, context.run_key, f"{name}: {error}")
+        notify(event, context.settings.notify)
+        raise
+
+
+def close_night(context: NightContext, dry_run: bool = False) -> Closing:
+    """Say how the night ended, from manifests alone, and record it."""
+    closing = _closing(context, dry_run)
+    _record(context, closing)
+    context.log("close").info("%s: %s", closing.verdict, closing.reason)
+    if closing.verdict in {"promoted", "refused", "waiting"}:
+        kind: Kind = closing.verdict  # type: ignore[assignment]
+        event = Event(kind, context.night, context.run_key, closing.reason)
+        notify(event, context.settings.notify)
+    return closing
+
+
+def closing_of(context: NightContext) -> Closing | None:
+    """How the night was closed, or None while it is not."""
+    path = context.workspace.runs / context.run_key / "closing.json"
+    return Closing(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def _closing(context: NightContext, dry_run: bool) -> Closing:
+    def done(stage: str, place: str = "run") -> Manifest | None:
+        if place == "lake":
+            return Manifest.read(context.workspace.lake_stage(context.night, stage))
+        return Manifest.read(context.workspace.run_stage(context.run_key, stage))
+
+    def closed(verdict: NightVerdict, reason: str) -> Closing:
+        return Closing(context.night, context.run_key, verdict, reason)
+
+    validated = done("validate", "lake")
+    if validated and validated.stopped:
+        return closed("stopped", validated.stopped)
+    promoted, judged = done("promote"), done("gate")
+    if promoted:
+        return closed(promoted.counts["verdict"], promoted.counts["reason"])
+    if judged and not judged.counts["promote"]:
+        return closed("refused", judged.counts["reason"])
+    if dry_run and done("evaluate"):
+        return closed("dry_run", "judged and reported; the registry was left as it is")
+    missing = [n for n in ORDER if not done(n, _place(n))]
+    return closed("failed", f"stage {missing[0]} was not completed" if missing else "unknown")
+
+
+def _place(name: str) -> str:
+    return stage_named(name).place
+
+
+def _record(context: NightContext, closing: Closing) -> None:
+    path = context.workspace.runs / context.run_key / "closing.json"
+    write_atomically(path, json.dumps(asdict(closing), indent=1))

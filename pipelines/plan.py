@@ -1,0 +1,130 @@
+"""What a run decides once, before it learns anything: its nights, its champion, its weights.
+
+The plan is written when the first learning stage of a run starts and is kept: a run that is
+repeated after the champion moved still is the same run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from mrlm.promotion.ledger import judged_nights
+from pipelines.context import NightContext
+from pipelines.errors import DataError, MissingInputError
+from pipelines.lake import built_logs
+from pipelines.manifest import Manifest
+from pipelines.registry import champion_version, place_of
+from pipelines.workspace import write_atomically
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The nights of a run, split three ways, and what it builds on.
+
+    Attributes:
+        fit: nights that reward models and policies are fitted on.
+        tune: nights that weights are chosen on.
+        gate: nights that the evidence is computed on; no earlier decision has used them.
+        champion: version of the champion that the challenger is compared with.
+        weights_from: run whose weights the learners train with; empty on the first night.
+    """
+
+    fit: list[str]
+    tune: list[str]
+    gate: list[str]
+    champion: int
+    weights_from: str
+
+
+def plan_of(context: NightContext) -> Plan:
+    """The run's plan, made now if it has none.
+
+    Raises:
+        DataError: too few nights with a final north star.
+        MissingInputError: there is no champion yet.
+    """
+    path = context.workspace.runs / context.run_key / "plan.json"
+    if path.is_file():
+        return Plan(**json.loads(path.read_text()))
+    plan = _make(context)
+    write_atomically(path, json.dumps(asdict(plan), indent=1))
+    context.log("plan").info(
+        "fit %s, tune %s, gate %s, champion %d", plan.fit, plan.tune, plan.gate, plan.champion
+    )
+    return plan
+
+
+def split(
+    final: list[str], judged: set[str], gate_nights: int, tune_nights: int, fit_nights: int
+) -> tuple[list[str], list[str], list[str]]:
+    """Divide nights with a final north star into fit, tune and gate, in time order.
+
+    Gate nights are the newest that no decision has used; tune nights come before them, fit nights
+    before those. Nights after the first gate night that are not gate nights are left out: a policy
+    fitted on them could have seen what followed from the gate nights' outcomes.
+
+    Args:
+        final: nights, oldest first.
+        judged: nights that earlier decisions have used.
+        gate_nights: most nights to judge on.
+        tune_nights: nights to tune on.
+        fit_nights: most nights to fit on.
+    """
+    newest = final[-1:] if final and final[-1] not in judged else []
+    gate = [n for n in final[-gate_nights:] if n not in judged] if newest else []
+    before = [n for n in final if not gate or n < gate[0]]
+    tune = before[-tune_nights:]
+    fit = before[: len(before) - len(tune)][-fit_nights:]
+    return fit, tune, gate
+
+
+def _make(context: NightContext) -> Plan:
+    settings = context.settings.split
+    final = [n for n in built_logs(context) if _is_final(context, n)]
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    fit, tune, gate = split(
+        final,
+        set(judged_nights(entries, context.run_key)),
+        settings.gate_nights,
+        settings.tune_nights,
+        settings.fit_nights,
+    )
+    if len(fit) < settings.min_fit_nights or len(tune) < settings.tune_nights:
+        raise DataError(
+            f"night {context.night}: {len(final)} passed nights have a final "
+            f"{context.north_star.name}; {settings.min_fit_nights} are needed to fit, "
+            f"{settings.tune_nights} to tune and 1 to judge on. Run earlier nights first, or lower "
+            "split.min_fit_nights or split.tune_nights"
+        )
+    return Plan(fit, tune, gate, _champion(context), _previous_weights(context))
+
+
+def _is_final(context: NightContext, night: str) -> bool:
+    builder, _ = built_logs(context)[night]
+    manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
+    if manifest is None:
+        return False
+    return bool(manifest.counts["final"][night][context.north_star.name])
+
+
+def _champion(context: NightContext) -> int:
+    version = champion_version(place_of(context.settings, context.workspace))
+    if version is None:
+        raise MissingInputError(
+            "there is no champion yet: run 'mrlm bootstrap --night "
+            f"{context.night}', which registers a clone of the logger as the first one"
+        )
+    return version
+
+
+def _previous_weights(context: NightContext) -> str:
+    """Newest earlier run that tuned weights, under whatever settings."""
+    if not context.workspace.runs.is_dir():
+        return ""
+    found = [
+        p.name
+        for p in context.workspace.runs.iterdir()
+        if p.name < context.night and Manifest.read(p / "tune_weights") is not None
+    ]
+    return max(found, default="")

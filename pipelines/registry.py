@@ -1,0 +1,37 @@
+"""The registry of a deployment, as its settings place it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mrlm.promotion.ledger import champion_stack
+from mrlm.promotion.place import RegistryPlace
+from pipelines.settings import Settings
+from pipelines.workspace import Workspace
+
+AUTOMATIC = "promotion rule"
+
+
+def place_of(settings: Settings, workspace: Workspace) -> RegistryPlace:
+    """Where the registry lies."""
+    registry = settings.registry
+    return RegistryPlace(
+        folder=workspace.registry.resolve(),
+        model=registry.model,
+        experiment=registry.experiment,
+        tracking_uri=registry.tracking_uri,
+    )
+
+
+def champion_version(place: RegistryPlace) -> int | None:
+    """Version that the ledger's last decision made champion; None before the first.
+
+    The ledger and not the alias: an alias that was moved by hand is nobody's decision.
+    """
+    stack = champion_stack(place.ledger.entries())
+    return stack[-1] if stack else None
+
+
+def now() -> str:
+    """The time for a ledger entry, ISO, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,126 @@
+"""Build the bandit log: states, candidate sets, propensities, reward vectors, sessions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from pipelines.context import NightContext
+from pipelines.lake import built_logs, ingested, shift, table_passed
+from pipelines.manifest import Manifest
+from pipelines.stage import Product, require
+
+
+class BuildLog:
+    """Spark joins what was shown with what happened, for tonight and for every reopened night."""
+
+    name = "build_log"
+    place: Literal["lake"] = "lake"
+    sections = ("objectives", "state", "ingestion")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """The clean tables of every night that state or rewards can come from."""
+        own = require(
+            context.workspace.lake_stage(context.night, "validate"), "validate", context.night
+        )
+        found = {f"verdict/{context.night}": own.output_fingerprint()}
+        for night in _arrivals(context):
+            folder = context.workspace.lake_stage(night, "ingest")
+            manifest = require(folder, "ingest", night)
+            for table in ("impressions", "feedback"):
+                if table_passed(context, night, table):
+                    found[f"{table}/{night}"] = manifest.outputs[table].fingerprint
+        return found
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Build tonight's log, and again those of earlier nights that tonight changed."""
+        from spark_jobs import build_log
+
+        arrivals = _arrivals(context)
+        nights = _nights_to_build(context)
+        passed = {
+            table: [n for n in arrivals if table_passed(context, n, table)]
+            for table in ("impressions", "feedback")
+        }
+        final = {n: _final(context, n, passed["feedback"]) for n in nights}
+        state = context.settings.state
+        job = build_log.BuildLogJob(
+            as_of=context.night,
+            nights=nights,
+            impressions=_folders(context, passed["impressions"], "impressions"),
+            feedback=_folders(context, passed["feedback"], "feedback"),
+            excluded=[n for n in arrivals if n not in passed["impressions"]],
+            objectives=[asdict(o) for o in context.objectives],
+            final=final,
+            history_length=state.history_length,
+            history_nights=state.history_nights,
+            history_objective=state.history_objective,
+            session_gap_minutes=context.settings.ingestion.session_gap_minutes,
+            out=str(out),
+        )
+        counts = build_log.run(context.spark(), job)
+        context.log(self.name).info("built %s", nights)
+        built = [n for n in nights if (out / f"night={n}").is_dir()]
+        return Product(
+            outputs={f"night={n}": f"night={n}" for n in built},
+            counts={"nights": counts, "final": final},
+        )
+
+
+def _arrivals(context: NightContext) -> list[str]:
+    """Ingested nights whose rows can matter tonight, tonight included, oldest first."""
+    state = context.settings.state
+    reach = state.history_nights + context.settings.final_after
+    return [*ingested(context, shift(context.night, -reach)), context.night]
+
+
+def _nights_to_build(context: NightContext) -> list[str]:
+    """Tonight, and earlier nights that feedback or a closing window changed since their build."""
+    built = built_logs(context)
+    windows = {o.window_nights for o in context.objectives if o.source == "feedback"}
+    nights = {context.night}
+    for night, (builder, _) in built.items():
+        if night == context.night:
+            continue
+        earlier = _builder_before(context, night) if builder == context.night else builder
+        closed = any(earlier < shift(night, w) <= context.night for w in windows)
+        reopened = any(night in _reopened(context, a) for a in _between(context, earlier))
+        if closed or reopened:
+            nights.add(night)
+    return sorted(nights)
+
+
+def _builder_before(context: NightContext, night: str) -> str:
+    """The night before tonight that built a night's log; the night itself if none did."""
+    found = night
+    for builder in ingested(context, night):
+        manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
+        if manifest and f"night={night}" in manifest.outputs:
+            found = builder
+    return found
+
+
+def _between(context: NightContext, builder: str) -> list[str]:
+    return [n for n in [*ingested(context, builder), context.night] if n > builder]
+
+
+def _reopened(context: NightContext, arrival: str) -> list[str]:
+    manifest = Manifest.read(context.workspace.lake_stage(arrival, "ingest"))
+    return list(manifest.counts["reopened"]) if manifest else []
+
+
+def _final(context: NightContext, night: str, feedback: list[str]) -> dict[str, bool]:
+    """For each objective, whether every night on which its feedback may arrive has passed."""
+    return {
+        o.name: all(shift(night, d) in feedback for d in range(o.window_nights + 1))
+        for o in context.objectives
+        if o.source == "feedback"
+    }
+
+
+def _folders(context: NightContext, nights: list[str], table: str) -> list[tuple[str, str]]:
+    return [(n, str(context.workspace.lake_stage(n, "ingest") / table)) for n in nights]
+
+
+STAGE = BuildLog()

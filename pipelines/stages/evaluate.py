@@ -1,0 +1,242 @@
+"""Evaluate: challenger, champion and baselines on nights nobody tuned on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog
+from pipelines.code_version import code_version
+from pipelines.context import NightContext
+from pipelines.lake import log_fingerprints, read_logs
+from pipelines.plan import Plan, plan_of
+from pipelines.stage import Product, require
+from pipelines.stages.tune_weights import load_champion, predictions
+
+if TYPE_CHECKING:
+    from mrlm.ope.batch import EvaluationBatch
+    from mrlm.ope.intervals import Estimate
+    from mrlm.promotion.evidence import Evidence, PolicyEstimate
+
+Probabilities = dict[str, NDArray[np.float64]]
+
+
+class Evaluate:
+    """Makes the evidence that the gate judges."""
+
+    name = "evaluate"
+    place: Literal["run"] = "run"
+    sections = ("gate", "objectives", "split", "registry")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """The challenger, the champion, and the bandit logs of the gate nights."""
+        plan = plan_of(context)
+        folder = context.workspace.run_stage(context.run_key, "tune_weights")
+        tuned = require(folder, "tune_weights", context.night)
+        return {
+            **log_fingerprints(context, plan.gate),
+            "challenger": tuned.outputs["bundle"].fingerprint,
+            "champion": str(plan.champion),
+        }
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Estimate every policy and the paired difference, and keep each row's probabilities."""
+        from mrlm.behaviour.model import load_reward_model
+        from mrlm.policies.item_softmax import fit_item_softmax
+        from mrlm.policies.uniform import Uniform
+        from mrlm.promotion.bundle import load_bundle
+        from mrlm.promotion.evidence import canonical_json
+        from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
+
+        plan = plan_of(context)
+        challenger = load_bundle(_stage_folder(context, "tune_weights") / "bundle").policy
+        judged = plan.gate or plan.tune
+        log = read_logs(context, judged)
+        # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
+        rows = reproduction_rows(
+            challenger, log.decisions, context.settings.registry.reproduce_rows
+        )
+        reproduction = write_reproduction(rows, out / "reproduction.parquet")
+        policies: Probabilities = {}
+        estimates: dict[str, Any] = {}
+        if plan.gate:
+            clone = fit_item_softmax(read_logs(context, plan.fit))
+            policies = {
+                "challenger": np.exp(challenger.log_probabilities(log.decisions)),
+                "champion": np.exp(
+                    load_champion(context, plan.champion).log_probabilities(log.decisions)
+                ),
+                "logger": _logger(log, np.exp(clone.log_probabilities(log.decisions))),
+                "uniform": np.exp(Uniform().log_probabilities(log.decisions)),
+            }
+            model = load_reward_model(_stage_folder(context, "learn_behaviour") / "reward_model")
+            q = predictions(log, context.objectives, model)
+            estimates = _estimates(context, log, policies, q)
+        evidence = _evidence(context, plan, log, estimates, reproduction)
+        (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
+        pq.write_table(_decisions_table(log, policies), out / "decisions.parquet")
+        star = evidence.difference(context.settings.gate.estimator, evidence.north_star)
+        context.log(self.name).info(
+            "challenger - champion in %s: %s", evidence.north_star, star or "no fresh gate night"
+        )
+        return Product(
+            outputs={
+                "evidence": "evidence.json",
+                "decisions": "decisions.parquet",
+                "reproduction": "reproduction.parquet",
+            },
+            counts={"fit": plan.fit, "tune": plan.tune, "gate": plan.gate, "rows": evidence.rows},
+        )
+
+
+def read_evidence(context: NightContext) -> Evidence:
+    """The evidence of this run."""
+    from mrlm.promotion.evidence import Evidence
+
+    folder = _stage_folder(context, "evaluate")
+    require(folder, "evaluate", context.night)
+    return Evidence.from_json(json.loads((folder / "evidence.json").read_text()))
+
+
+def _stage_folder(context: NightContext, stage: str) -> Path:
+    return context.workspace.run_stage(context.run_key, stage)
+
+
+def _logger(log: BanditLog, clone: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logger's own probabilities where it logged them, those of its clone elsewhere."""
+    logged = log.candidate_propensity
+    return logged if np.isfinite(logged).all() else clone
+
+
+def _estimates(
+    context: NightContext, log: BanditLog, policies: Probabilities, q: NDArray[np.float64]
+) -> dict[str, Any]:
+    from mrlm.ope.batch import EvaluationBatch
+    from mrlm.ope.certify import Thresholds
+    from mrlm.ope.difference import difference
+    from mrlm.ope.intervals import estimates
+    from mrlm.ope.registry import ESTIMATORS
+    from mrlm.ope.state import EvaluationState
+
+    gate = context.settings.gate
+    thresholds = Thresholds(
+        min_effective_sample_size=gate.min_effective_sample_size,
+        max_weight_share=gate.max_weight_share,
+        min_users=gate.min_users,
+        min_nonzero=gate.min_nonzero,
+    )
+    logged = log.candidate_propensity
+    batch = EvaluationBatch(
+        cluster=log.decisions.user,
+        offsets=log.decisions.offsets,
+        target=policies["challenger"],
+        shown=log.shown,
+        propensity=log.propensity,
+        rewards=log.rewards,
+        objectives=tuple(o.name for o in context.objectives),
+        q=q,
+        candidate_propensity=logged if np.isfinite(logged).any() else None,
+        policy="challenger",
+    )
+    found: dict[str, Any] = {"policies": {}, "differences": {}, "diagnostics": {}}
+    scores: dict[tuple[str, str], Any] = {}
+    for policy, target in policies.items():
+        targeted = batch.with_target(target, policy)
+        found["policies"][policy] = {}
+        for name, estimator in ESTIMATORS.items():
+            scores[policy, name] = estimator(targeted)
+            state = EvaluationState.of(scores[policy, name])
+            found["policies"][policy][name] = _plain(estimates(state, gate.level, thresholds))
+        found["diagnostics"][policy] = _diagnostics(targeted, context.north_star.name)
+    for name in ESTIMATORS:
+        paired = difference(scores["challenger", name], scores["champion", name])
+        state = EvaluationState.of(paired)
+        found["differences"][name] = _plain(estimates(state, gate.level, thresholds))
+    return found
+
+
+def _plain(found: Mapping[str, Estimate]) -> dict[str, PolicyEstimate]:
+    from mrlm.promotion.evidence import PolicyEstimate
+
+    return {
+        name: PolicyEstimate.of(
+            value=e.value,
+            standard_error=e.standard_error,
+            degrees_of_freedom=e.degrees_of_freedom,
+            lower=e.lower,
+            upper=e.upper,
+            level=e.level,
+            certified=e.certified,
+            reasons=e.certificate.reasons,
+            rows_needed=e.certificate.rows_needed,
+        )
+        for name, e in found.items()
+    }
+
+
+def _diagnostics(batch: EvaluationBatch, north_star: str) -> dict[str, Any]:
+    from mrlm.ope.diagnostics import diagnostics
+    from mrlm.ope.registry import ESTIMATORS
+    from mrlm.ope.state import EvaluationState
+
+    state = EvaluationState.of(ESTIMATORS["ips"](batch))
+    counts, edges = np.histogram(np.minimum(batch.weight, 20.0), bins=40)
+    return {
+        **diagnostics(state)[north_star][0].to_json(),
+        "weight_histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }
+
+
+def _evidence(
+    context: NightContext, plan: Plan, log: BanditLog, estimates: dict[str, Any], reproduction: str
+) -> Evidence:
+    from mrlm.promotion.evidence import Evidence
+
+    tuned = require(_stage_folder(context, "tune_weights"), "tune_weights", context.night)
+    rows = len(log) if plan.gate else 0
+    return Evidence(
+        run_key=context.run_key,
+        night=context.night,
+        settings_fingerprint=context.settings.fingerprint(),
+        code_version=code_version(),
+        champion_version=plan.champion,
+        north_star=context.north_star.name,
+        fit_nights=tuple(plan.fit),
+        tune_nights=tuple(plan.tune),
+        gate_nights=tuple(plan.gate),
+        rows=rows,
+        users=len(set(log.decisions.user)) if plan.gate else 0,
+        data={
+            **log_fingerprints(context, [*plan.fit, *plan.tune, *plan.gate]),
+            "challenger": tuned.outputs["bundle"].fingerprint,
+        },
+        weights=tuned.counts["weights"],
+        guardrails={o.name: o.margin for o in context.objectives if o.role == "guardrail"},
+        reproduction=reproduction,
+        **estimates,
+    )
+
+
+def _decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:
+    """Each judged decision with its candidates and the policies' probabilities of them."""
+    offsets = pa.array(log.decisions.offsets, pa.int32())
+    items = log.decisions.catalog.item_id[log.decisions.candidates.values]
+    columns = {
+        "decision_id": pa.array(log.decision_id, pa.string()),
+        "night": pa.array(log.night.astype("datetime64[D]"), pa.date32()),
+        "candidates": pa.ListArray.from_arrays(offsets, pa.array(items, pa.string())),
+    }
+    for name, probability in policies.items():
+        columns[name] = pa.ListArray.from_arrays(offsets, pa.array(probability))
+    table = pa.table(columns)
+    return table if policies else table.slice(0, 0)
+
+
+STAGE = Evaluate()

@@ -1,0 +1,124 @@
+"""Ingest: raw rows become clean tables or quarantine; every row is counted once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pipelines.context import NightContext
+from pipelines.errors import DataError
+from pipelines.fingerprints import of_raw
+from pipelines.lake import ingested, shift
+from pipelines.settings import InputTable
+from pipelines.stage import Product
+
+TABLES = ("impressions", "feedback", "items")
+
+
+class Ingest:
+    """Spark reads tonight's arrivals."""
+
+    name = "ingest"
+    place: Literal["lake"] = "lake"
+    sections = ("inputs", "ingestion", "objectives")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""
+        found = {}
+        for table in TABLES:
+            place = _path(context, table)
+            if place is not None:
+                found[f"raw/{table}"] = _raw_fingerprint(context, table, place)
+        for night, manifest in _earlier(context).items():
+            found[f"ingest/{night}"] = manifest
+        return found
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Classify every row, write the clean tables, the catalogue and the quarantine."""
+        from spark_jobs import ingest
+        from spark_jobs.errors import InputError
+
+        settings = context.settings
+        job = ingest.IngestJob(
+            night=context.night,
+            tables={t: _source(context, t) for t in TABLES},
+            text_fields=settings.inputs.text_fields,
+            attribute_fields=settings.inputs.attribute_fields,
+            candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
+            out=str(out),
+            previous=[
+                (n, str(context.workspace.lake_stage(n, self.name))) for n in _earlier(context)
+            ],
+            late_nights=settings.ingestion.late_nights,
+            bot_requests_per_night=settings.ingestion.bot_requests_per_night,
+            windows=event_windows(context),
+            key_variable=settings.ingestion.user_key_variable,
+        )
+        try:
+            counts = ingest.run(context.spark(), job)
+        except InputError as error:
+            raise DataError(f"night {context.night}: {error}") from error
+        for table in TABLES:
+            context.log(self.name).info("%s: %s", table, counts[table])
+        outputs = {t: t for t in (*TABLES, "catalog", "quarantine", "late")}
+        return Product(outputs=outputs, counts=counts)
+
+
+def event_windows(context: NightContext) -> dict[str, int]:
+    """Nights after its own in which each event of a slot may still arrive."""
+    windows: dict[str, int] = {}
+    for objective in context.objectives:
+        if objective.source == "feedback":
+            known = windows.get(objective.event, 0)
+            windows[objective.event] = max(known, objective.window_nights)
+    return windows
+
+
+def _earlier(context: NightContext) -> dict[str, str]:
+    """Earlier nights that tonight's rows may repeat or belong to, with their fingerprints.
+
+    The newest earlier night is always one of them: it carries the catalogue.
+    """
+    reach = context.settings.ingestion.late_nights + context.settings.final_after + 1
+    found = ingested(context)
+    since = min(shift(context.night, -reach), max(found, default=context.night))
+    return {n: m.output_fingerprint() for n, m in found.items() if n >= since}
+
+
+def _input(context: NightContext, table: str) -> InputTable:
+    place: InputTable = getattr(context.settings.inputs, table)
+    return place
+
+
+def _path(context: NightContext, table: str) -> str | None:
+    """Tonight's path of a table; None for items on a night that brings no new ones."""
+    path = _input(context, table).path.replace("{night}", context.night)
+    local = "://" not in path
+    if table == "items" and local and not Path(path).exists() and ingested(context):
+        return None
+    return path
+
+
+def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
+    try:
+        return of_raw(path)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"night {context.night}: table {table} is not at {path}; check that the logger has "
+            f"delivered it, or correct inputs.{table}.path in the settings"
+        ) from error
+
+
+def _source(context: NightContext, table: str) -> dict[str, object] | None:
+    path = _path(context, table)
+    if path is None:
+        return None
+    place = _input(context, table)
+    return {"path": path, "format": place.format, "columns": place.columns}
+
+
+def _formatted(path: str | None, night: str) -> str | None:
+    return path.replace("{night}", night) if path else None
+
+
+STAGE = Ingest()

@@ -1,0 +1,58 @@
+"""Learn behaviour: what will this user do with each candidate, one calibrated head an objective."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pipelines.context import NightContext
+from pipelines.lake import log_fingerprints, read_logs
+from pipelines.plan import plan_of
+from pipelines.stage import Product, require
+
+
+class LearnBehaviour:
+    """Fits the reward model on the fit nights and reports it on the tune nights."""
+
+    name = "learn_behaviour"
+    place: Literal["run"] = "run"
+    sections = ("behaviour", "objectives", "split", "seed")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """The bandit logs of the fit and tune nights, and the embeddings."""
+        plan = plan_of(context)
+        folder = context.workspace.lake_stage(context.night, "embed")
+        embed = require(folder, "embed", context.night)
+        return {
+            **log_fingerprints(context, [*plan.fit, *plan.tune]),
+            "embed": embed.output_fingerprint(),
+        }
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Fit, report on a later night, save."""
+        from mrlm.behaviour.report import report_heads
+
+        from mrlm.behaviour.model import fit_reward_model
+
+        plan = plan_of(context)
+        model = fit_reward_model(
+            read_logs(context, plan.fit),
+            context.settings.behaviour,
+            context.settings.seed,
+            lambda done, total: context.progress("reward model epochs", done, total),
+        )
+        report = report_heads(model, read_logs(context, plan.tune))
+        (out / "reward_model").mkdir()
+        model.save(out / "reward_model")
+        (out / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+        log = context.log(self.name)
+        for head, figures in report.items():
+            log.info("%s: %s", head, figures)
+        return Product(
+            outputs={"reward_model": "reward_model", "report": "report.json"},
+            counts={"heads": report, "fit": plan.fit, "tune": plan.tune, "gate": plan.gate},
+        )
+
+
+STAGE = LearnBehaviour()

@@ -1,0 +1,77 @@
+"""Learn policies: offline reinforcement learning at the weights that last night left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pipelines.context import NightContext
+from pipelines.lake import log_fingerprints, read_logs
+from pipelines.plan import plan_of
+from pipelines.stage import Product, require
+
+
+class LearnPolicy:
+    """Trains each learner of the settings on the fit nights."""
+
+    name = "learn_policy"
+    place: Literal["run"] = "run"
+    sections = ("learning", "objectives", "split", "seed", "tuning")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """The reward model, the bandit logs it was fitted on, and last night's weights."""
+        plan = plan_of(context)
+        folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
+        behaviour = require(folder, "learn_behaviour", context.night)
+        return {
+            **log_fingerprints(context, plan.fit),
+            "reward_model": behaviour.outputs["reward_model"].fingerprint,
+            "weights": plan.weights_from,
+        }
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Train every learner and save what it learned."""
+        from mrlm.behaviour.model import load_reward_model
+        from mrlm.learners.registry import LEARNERS
+
+        plan = plan_of(context)
+        log = read_logs(context, plan.fit)
+        folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
+        reward_model = load_reward_model(folder / "reward_model")
+        weights = training_weights(context)
+        for name in context.settings.learning.learners:
+            context.log(self.name).info("%s at weights %s", name, weights)
+            scorer = LEARNERS[name].learn(
+                log,
+                reward_model,
+                weights,
+                context.settings.learning,
+                context.settings.seed,
+                lambda done, total, name=name: context.progress(f"{name} epochs", done, total),
+            )
+            (out / name).mkdir()
+            scorer.save(out / name)
+        learners = context.settings.learning.learners
+        return Product(
+            outputs={name: name for name in learners},
+            counts={"weights": weights, "learners": learners, "fit": plan.fit},
+        )
+
+
+def training_weights(context: NightContext) -> dict[str, float]:
+    """Objective weights on the simplex: by hand, else last night's, else equal."""
+    from mrlm.meta.scalarise import objective_weights
+
+    names = [o.name for o in context.objectives]
+    fixed = context.settings.tuning.weights
+    if fixed:
+        return objective_weights(names, previous=fixed)
+    plan = plan_of(context)
+    if not plan.weights_from:
+        return objective_weights(names)
+    path = context.workspace.run_stage(plan.weights_from, "tune_weights") / "weights.json"
+    return objective_weights(names, previous=json.loads(path.read_text())["objectives"])
+
+
+STAGE = LearnPolicy()

@@ -1,0 +1,154 @@
+"""Publish: the champion's recommendations for every user of the night, with their propensities."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
+from mrlm.bandit_log.reader import read_bandit_log
+from pipelines.context import NightContext
+from pipelines.errors import MissingInputError
+from pipelines.lake import built_logs, ingested, log_fingerprints, log_paths
+from pipelines.manifest import Manifest
+from pipelines.registry import champion_version, place_of
+from pipelines.stage import Product
+from pipelines.workspace import write_atomically
+
+
+class Publish:
+    """Draws a list for every user of the newest night that passed.
+
+    The candidate set of a user is the last one that the log holds for them, without what they were
+    shown: retrieval is the platform's. A night that was stopped publishes too, and says how old
+    the states and the champion are.
+    """
+
+    name = "publish"
+    place: Literal["run"] = "run"
+    sections = ("publishing", "registry", "seed", "state", "objectives")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """The champion and the newest bandit log."""
+        version, night = _champion(context), _state_night(context)
+        return {**log_fingerprints(context, [night]), "champion": str(version)}
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Write one row a user and position, and point ``published/<night>`` at it."""
+        from mrlm.promotion.champion import champion
+        from mrlm.promotion.serve import recommend
+        from mrlm.promotion.states import read_states, states_table
+
+        serving = champion(place_of(context.settings, context.workspace))
+        if serving is None:
+            raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
+        night = _state_night(context)
+        catalog = serving.bundle.catalog
+        log = read_bandit_log(log_paths(context, [night]), _catalog(context), context.objectives)
+        requests = read_states(
+            states_table(_last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
+        )
+        publishing = context.settings.publishing
+        lists = recommend(
+            policy=serving.bundle.policy,
+            requests=requests,
+            request_id=[f"{context.night}/{u}" for u in requests.user],
+            k=publishing.k,
+            seed=context.settings.seed,
+        )
+        lengths = lists.items.lengths
+        age = (date.fromisoformat(context.night) - date.fromisoformat(serving.bundle.night)).days
+        table = pa.table(
+            {
+                "user": np.repeat(requests.user, lengths),
+                "position": _positions(lists.items),
+                "item_id": pa.array(catalog.item_id[lists.items.values], pa.string()),
+                "propensity": lists.propensities.values,
+                "policy_id": [f"{context.settings.registry.model}@{serving.version}"]
+                * int(lengths.sum()),
+            }
+        )
+        pq.write_table(table, out / "recommendations.parquet")
+        about = {
+            "night": context.night,
+            "champion": serving.version,
+            "champion_night": serving.bundle.night,
+            "champion_age_nights": age,
+            "state_night": night,
+            "state_age_nights": (
+                date.fromisoformat(context.night) - date.fromisoformat(night)
+            ).days,
+            "users": len(requests),
+            "rows": len(table),
+        }
+        (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
+        place = context.workspace.run_stage(context.run_key, self.name)
+        write_atomically(
+            context.workspace.published / f"{context.night}.json",
+            json.dumps({**about, "path": str(place / "recommendations.parquet")}, indent=1),
+        )
+        context.log(self.name).info("%s", about)
+        return Product(
+            outputs={"recommendations": "recommendations.parquet", "about": "about.json"},
+            counts=about,
+        )
+
+
+def _champion(context: NightContext) -> int:
+    version = champion_version(place_of(context.settings, context.workspace))
+    if version is None:
+        raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
+    return version
+
+
+def _state_night(context: NightContext) -> str:
+    """Newest night, tonight included, whose bandit log was built and passed."""
+    built = list(built_logs(context))
+    if not built:
+        raise MissingInputError(
+            f"night {context.night}: no night has a bandit log yet; run 'mrlm history' first"
+        )
+    return built[-1]
+
+
+def _catalog(context: NightContext) -> Catalog:
+    """The newest catalogue; tonight's may be absent when ingestion failed."""
+    nights = list(ingested(context))
+    own = context.workspace.lake_stage(context.night, "ingest")
+    if Manifest.read(own) is not None:
+        nights.append(context.night)
+    return Catalog.read(context.workspace.lake_stage(nights[-1], "ingest") / "catalog")
+
+
+def _last_states(log: BanditLog) -> Decisions:
+    """Each user's last decision as a request for a new list: top of the list, nothing above."""
+    order = np.lexsort((log.decisions.position, log.decisions.ts, log.decisions.user))
+    user = log.decisions.user[order]
+    last = order[np.append(user[1:] != user[:-1], True)]
+    chosen = log.take(last)
+    decisions = chosen.decisions
+    kept = np.ones(len(decisions.candidates.values), np.bool_)
+    kept[chosen.shown] = False
+    step = np.arange(len(chosen) + 1)
+    return replace(
+        decisions,
+        position=np.ones(len(chosen), np.int32),
+        candidates=Ragged(decisions.offsets - step, decisions.candidates.values[kept]),
+        above=Ragged(np.zeros(len(chosen) + 1, np.int64), np.zeros(0, np.int32)),
+    )
+
+
+def _positions(items: Ragged) -> NDArray[np.int64]:
+    """1, 2, ... within each list."""
+    return np.arange(len(items.values)) - np.repeat(items.offsets[:-1], items.lengths) + 1
+
+
+STAGE = Publish()

@@ -1,0 +1,207 @@
+"""Tune the weights: the meta-update makes tonight's challenger out of heads and learned scores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Objective
+from mrlm.bandit_log.known_rewards import known_rewards
+from pipelines.code_version import code_version
+from pipelines.context import NightContext
+from pipelines.lake import log_fingerprints, read_catalog, read_logs
+from pipelines.plan import plan_of
+from pipelines.registry import place_of
+from pipelines.stage import Product, require
+from pipelines.stages.learn_policy import training_weights
+
+if TYPE_CHECKING:
+    from mrlm.meta.problem import TuningProblem
+    from mrlm.policies.contract import Policy, Scorer
+
+# A champion nested deeper than this in anchors of its own is replaced, as an anchor, by its root.
+_MAX_DEPTH = 3
+
+
+class TuneWeights:
+    """Chooses the weights on the tune nights, never far from the champion."""
+
+    name = "tune_weights"
+    place: Literal["run"] = "run"
+    sections = ("tuning", "objectives", "split", "seed", "learning")
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        """Reward model, learned policies, tune nights, champion."""
+        plan = plan_of(context)
+        found = log_fingerprints(context, plan.tune)
+        for stage in ("learn_behaviour", "learn_policy"):
+            folder = context.workspace.run_stage(context.run_key, stage)
+            found[stage] = require(folder, stage, context.night).output_fingerprint()
+        return {**found, "champion": str(plan.champion), "weights": plan.weights_from}
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        """Solve, make the challenger and save it with its catalogue."""
+        from mrlm.meta.pareto import pareto
+        from mrlm.meta.scalarise import objective_weights
+        from mrlm.meta.tune import tune
+        from mrlm.policies.features import feature_matrix
+        from mrlm.policies.standardise import Standardiser
+        from mrlm.policies.tuned import Tuned
+        from mrlm.promotion.bundle import PolicyBundle, save_bundle
+
+        plan = plan_of(context)
+        log = read_logs(context, plan.tune)
+        scorers = load_scorers(context)
+        known = tuple(o for o in context.objectives if o.source != "feedback")
+        champion = load_champion(context, plan.champion)
+        anchor = _anchor(champion)
+        matrix = feature_matrix(log.decisions, scorers, known)
+        columns = tuple(c for s in scorers for c in s.columns) + tuple(o.name for o in known)
+        standardiser = Standardiser.fit(columns, matrix)
+        problem = _problem(
+            context, log, columns, standardiser.apply(matrix), matrix, champion, anchor
+        )
+        result = tune(problem, context.settings.tuning, _previous(context), context.settings.seed)
+        challenger = Tuned(
+            anchor=anchor,
+            scorers=scorers,
+            known=known,
+            standardiser=standardiser,
+            kappa=result.kappa,
+            theta=np.array(result.theta),
+            floor=context.settings.tuning.floor,
+        )
+        weights = objective_weights(
+            problem.names,
+            result,
+            dict(zip(columns, problem.serves, strict=True)),
+            context.settings.learning.learners,
+            training_weights(context),
+        )
+        front = pareto(problem, result.kappa, max(result.scale, 1.0))
+        bundle = PolicyBundle(
+            policy=challenger,
+            catalog=read_catalog(context),
+            name="challenger",
+            night=context.night,
+            run_key=context.run_key,
+            code_version=code_version(),
+            objectives=context.objectives,
+        )
+        save_bundle(bundle, out / "bundle")
+        weighed = {"objectives": weights, "point": result.point.tolist(), "columns": list(columns)}
+        (out / "weights.json").write_text(json.dumps(weighed, indent=1, sort_keys=True))
+        (out / "tuning.json").write_text(json.dumps(result.to_json(), indent=1, sort_keys=True))
+        points = [asdict(p) for p in front]
+        (out / "pareto.json").write_text(json.dumps(points, indent=1, sort_keys=True))
+        context.log(self.name).info("%s; weights %s", result.reason, result.weights)
+        return Product(
+            outputs={
+                "bundle": "bundle",
+                "weights": "weights.json",
+                "tuning": "tuning.json",
+                "pareto": "pareto.json",
+            },
+            counts={"weights": weights, "features": result.weights, "reason": result.reason},
+        )
+
+
+def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
+    """Tonight's reward model and learned policies."""
+    from mrlm.behaviour.model import load_reward_model
+    from mrlm.learners.storage import load_learned
+
+    def folder(stage: str) -> Path:
+        return context.workspace.run_stage(context.run_key, stage)
+
+    learned = [load_learned(folder("learn_policy") / n) for n in context.settings.learning.learners]
+    return (load_reward_model(folder("learn_behaviour") / "reward_model"), *learned)
+
+
+def load_champion(context: NightContext, version: int) -> Policy:
+    """The policy of a registered version."""
+    from mrlm.promotion.bundle import load_bundle
+    from mrlm.promotion.registry import version_folder
+
+    folder = version_folder(place_of(context.settings, context.workspace), version)
+    return load_bundle(folder / "artifacts" / "bundle").policy
+
+
+def predictions(
+    log: BanditLog, objectives: tuple[Objective, ...], reward_model: Scorer
+) -> NDArray[np.float64]:
+    """Predicted reward of every candidate for every objective, float64, shape (N, m).
+
+    Objectives known from the item or the list are exact.
+    """
+    scores = reward_model.score(log.decisions)
+    return _by_objective(log, objectives, dict(zip(reward_model.columns, scores.T, strict=True)))
+
+
+def _by_objective(
+    log: BanditLog, objectives: tuple[Objective, ...], heads: dict[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    columns = [
+        heads[o.name] if o.source == "feedback" else known_rewards(log.decisions, o)
+        for o in objectives
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _anchor(champion: Policy) -> Policy:
+    from mrlm.policies.tuned import Tuned
+
+    if not isinstance(champion, Tuned) or champion.depth < _MAX_DEPTH:
+        return champion
+    root: Policy = champion
+    while isinstance(root, Tuned):
+        root = root.anchor
+    return root
+
+
+def _problem(
+    context: NightContext,
+    log: BanditLog,
+    columns: tuple[str, ...],
+    features: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    champion: Policy,
+    anchor: Policy,
+) -> TuningProblem:
+    from mrlm.meta.problem import TuningProblem
+
+    names = {o.name for o in context.objectives}
+    heads = {c: matrix[:, j] for j, c in enumerate(columns)}
+    return TuningProblem(
+        offsets=log.decisions.offsets,
+        shown=log.shown,
+        propensity=log.propensity,
+        cluster=log.decisions.user,
+        features=features,
+        columns=columns,
+        serves=tuple(c if c in names else None for c in columns),
+        log_anchor=anchor.core_log_probabilities(log.decisions),
+        champion=np.exp(champion.log_probabilities(log.decisions)),
+        rewards=log.rewards,
+        q=_by_objective(log, context.objectives, heads),
+        objectives=context.objectives,
+        floor=context.settings.tuning.floor,
+        weight_clip=context.settings.tuning.weight_clip,
+    )
+
+
+def _previous(context: NightContext) -> NDArray[np.float64] | None:
+    source = plan_of(context).weights_from
+    if not source:
+        return None
+    path = context.workspace.run_stage(source, "tune_weights") / "weights.json"
+    data: dict[str, Any] = json.loads(path.read_text())
+    return np.array(data["point"])
+
+
+STAGE = TuneWeights()

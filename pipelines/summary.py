@@ -1,0 +1,126 @@
+"""The table of nights: what came in, what was learned, what was judged, beside the truth."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipelines.context import NightContext
+from pipelines.manifest import Manifest
+from pipelines.night import Closing, closing_of
+from pipelines.stages import ORDER, stage_named
+from pipelines.truth import true_values
+from pipelines.workspace import Workspace, write_atomically
+
+_ROW_KINDS = ("raw", "clean", "duplicate", "late")
+
+
+def summarise(contexts: list[NightContext], workspace: Workspace) -> dict[str, Any]:
+    """Gather the nights and write ``summary.json``."""
+    summary = {"nights": [_night(c) for c in contexts]}
+    write_atomically(workspace.summary, json.dumps(summary, indent=1))
+    return summary
+
+
+def manifests_of(context: NightContext) -> dict[str, Manifest]:
+    """Manifests of the completed stages of a night under its configuration."""
+    found = {}
+    for name in ORDER:
+        stage = stage_named(name)
+        folder = (
+            context.workspace.lake_stage(context.night, name)
+            if stage.place == "lake"
+            else context.workspace.run_stage(context.run_key, name)
+        )
+        manifest = Manifest.read(folder)
+        if manifest:
+            found[name] = manifest
+    return found
+
+
+def _night(context: NightContext) -> dict[str, Any]:
+    done = manifests_of(context)
+    closing = closing_of(context)
+
+    def counts(stage: str) -> dict[str, Any]:
+        return done[stage].counts if stage in done else {}
+
+    validation = counts("validate")
+    embed = counts("embed")
+    heads = counts("learn_behaviour").get("heads", {})
+    version = counts("register").get("version")
+    judged = _judged(context, done, version)
+    return {
+        "night": context.night,
+        "rows": _rows(counts("ingest")),
+        "validation": {
+            "verdict": validation.get("verdict"),
+            "failed": [f["expectation"] for f in validation.get("failed", [])],
+        },
+        "items": {"encoded": embed.get("encoded"), "reused": embed.get("reused")},
+        "auc": {n: h["auc"] for n, h in heads.items() if h.get("auc") is not None},
+        "weights": counts("tune_weights").get("weights", {}),
+        **judged,
+        "verdict": closing.verdict if closing else None,
+        "reason": closing.reason if closing else None,
+        "seconds": round(sum(m.seconds for m in done.values()), 1),
+        "report": _report(context, done, closing),
+    }
+
+
+def _rows(counts: dict[str, Any]) -> dict[str, int | None]:
+    tables = [counts[t] for t in ("impressions", "feedback", "items") if t in counts]
+    if not tables:
+        return dict.fromkeys([*_ROW_KINDS, "quarantined"])
+    rows: dict[str, int | None] = {k: sum(t[k] for t in tables) for k in _ROW_KINDS}
+    rows["quarantined"] = sum(sum(t["quarantined"].values()) for t in tables)
+    return rows
+
+
+def _judged(
+    context: NightContext, done: dict[str, Manifest], version: int | None
+) -> dict[str, Any]:
+    if "evaluate" not in done:
+        return {"challenger": None, "champion": None, "difference": None}
+    from pipelines.stages.evaluate import read_evidence
+
+    evidence = read_evidence(context)
+    truth = true_values(context, list(evidence.gate_nights))
+    estimator, star = context.settings.gate.estimator, evidence.north_star
+    paired = None
+    if {"challenger", "champion"} <= truth.keys():
+        paired = truth["challenger"] - truth["champion"]
+
+    def row(estimate: Any, true: float | None) -> dict[str, Any] | None:
+        if estimate is None:
+            return None
+        return {
+            "value": estimate.value,
+            "lower": estimate.lower,
+            "upper": estimate.upper,
+            "certified": estimate.certified,
+            "truth": true,
+        }
+
+    def policy(name: str, number: int | None) -> dict[str, Any] | None:
+        found = row(evidence.estimate(name, estimator, star), truth.get(name))
+        return None if found is None else {"version": number, **found}
+
+    return {
+        "challenger": policy("challenger", version),
+        "champion": policy("champion", evidence.champion_version),
+        "difference": row(evidence.difference(estimator, star), paired),
+    }
+
+
+def _report(
+    context: NightContext, done: dict[str, Manifest], closing: Closing | None
+) -> str | None:
+    """Path of what a person should look at."""
+    if "gate" in done:
+        folder = context.workspace.run_stage(context.run_key, "gate")
+        return str(folder / done["gate"].counts["report"])
+    if closing and closing.verdict == "stopped":
+        docs = context.workspace.lake_stage(context.night, "validate") / "data_docs"
+        return str(docs)
+    return None

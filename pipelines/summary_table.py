@@ -1,0 +1,79 @@
+"""The table of nights at a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SHOWN_WEIGHTS = 3
+
+
+def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
+    """Print one row a night, then where the reports are."""
+    console = console or Console(width=None if Console().is_terminal else 200)
+    table = Table(title="Nights", show_lines=False)
+    for name in (
+        "night",
+        "raw = clean + dup + late + quar",
+        "validation",
+        "enc / reused",
+        "AUC",
+        "weights",
+        "challenger [interval] (truth)",
+        "champion [interval] (truth)",
+        "difference [interval] (truth)",
+        "verdict",
+        "s",
+    ):
+        table.add_column(name, overflow="fold")
+    for night in summary["nights"]:
+        table.add_row(*_cells(night))
+    console.print(table)
+    for night in summary["nights"]:
+        if night["verdict"] not in {None, "history"}:
+            console.print(f"{night['night']} {night['verdict']}: {night['reason']}", markup=False)
+            if night["report"]:
+                console.print(f"  report: {night['report']}", markup=False)
+
+
+def _cells(night: dict[str, Any]) -> list[str]:
+    rows = night["rows"]
+    conserved = "-"
+    if rows["raw"] is not None:
+        conserved = (
+            f"{rows['raw']} = {rows['clean']} + {rows['duplicate']} + {rows['late']} "
+            f"+ {rows['quarantined']}"
+        )
+    items = night["items"]
+    encoded = "-" if items["encoded"] is None else f"{items['encoded']} / {items['reused']}"
+    weights = sorted(night["weights"].items(), key=lambda w: -w[1])[:_SHOWN_WEIGHTS]
+    return [
+        night["night"],
+        conserved,
+        night["validation"]["verdict"] or "-",
+        encoded,
+        " ".join(f"{n} {a:.2f}" for n, a in night["auc"].items()) or "-",
+        " ".join(f"{n} {w:.2f}" for n, w in weights) or "-",
+        _estimate(night["challenger"]),
+        _estimate(night["champion"]),
+        _estimate(night["difference"], signed=True),
+        night["verdict"] or "open",
+        f"{night['seconds']:.0f}",
+    ]
+
+
+def _estimate(found: dict[str, Any] | None, signed: bool = False) -> str:
+    if found is None or found["value"] is None:
+        return "-"
+    form = "+.4f" if signed else ".4f"
+    version = f"v{found['version']} " if found.get("version") else ""
+    text = f"{version}{found['value']:{form}}"
+    if found["lower"] is not None:
+        text += f" [{found['lower']:{form}}, {found['upper']:{form}}]"
+    if not found["certified"]:
+        text += " not certified"
+    if found["truth"] is not None:
+        text += f" ({found['truth']:{form}})"
+    return text

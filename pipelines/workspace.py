@@ -1,0 +1,88 @@
+"""Where everything lies in the workspace folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds the lake, the embedding store, one folder a run, and the registry."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        """``lake/<night>/<stage>``: what depends on the data alone."""
+        return self.root / "lake"
+
+    @property
+    def runs(self) -> Path:
+        """``runs/<run key>/<stage>``: what depends on the settings too."""
+        return self.root / "runs"
+
+    @property
+    def embeddings(self) -> Path:
+        """The content-addressed embedding store."""
+        return self.root / "embeddings"
+
+    @property
+    def registry(self) -> Path:
+        """MLflow's database and artifacts, and the ledger."""
+        return self.root / "registry"
+
+    @property
+    def published(self) -> Path:
+        """``published/<night>``: the recommendations."""
+        return self.root / "published"
+
+    @property
+    def locks(self) -> Path:
+        """Leases of nights."""
+        return self.root / "locks"
+
+    @property
+    def airflow(self) -> Path:
+        """Airflow's home in the demonstration."""
+        return self.root / "airflow"
+
+    @property
+    def summary(self) -> Path:
+        """The table of nights, as JSON."""
+        return self.root / "summary.json"
+
+    def lake_stage(self, night: str, stage: str) -> Path:
+        """Folder of a data stage's output."""
+        return self.lake / night / stage
+
+    def run_stage(self, run_key: str, stage: str) -> Path:
+        """Folder of a run stage's output."""
+        return self.runs / run_key / stage
+
+    def nights(self) -> list[str]:
+        """Nights that have been ingested or tried, oldest first."""
+        if not self.lake.is_dir():
+            return []
+        return sorted(p.name for p in self.lake.iterdir() if p.is_dir())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""Every raw row falls into exactly one category, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from spark_jobs.raw import PLACE
+
+QUARANTINED, DUPLICATE, LATE, CLEAN = "quarantined", "duplicate", "late", "clean"
+
+
+def categorise(
+    rows: DataFrame, keys: Sequence[str], late: Column | None = None, earlier: Column | None = None
+) -> DataFrame:
+    """``rows`` with ``_category``, null where ``_row_like`` is false.
+
+    A row with a ``_reason`` is quarantined. Of the others with equal ``keys`` the first in the
+    order of the files stays, unless ``earlier`` says that the key arrived on an earlier night.
+    """
+    # Quarantined rows form their own groups, so that they never displace a good row.
+    group = Window.partitionBy(*keys, F.col("_reason").isNull()).orderBy(*PLACE)
+    repeated = F.row_number().over(group) > 1
+    if earlier is not None:
+        repeated = repeated | F.coalesce(earlier, F.lit(False))
+    kind = F.when(F.col("_reason").isNotNull(), QUARANTINED).when(repeated, DUPLICATE)
+    if late is not None:
+        kind = kind.when(F.coalesce(late, F.lit(False)), LATE)
+    return rows.withColumn("_category", F.when(F.col("_row_like"), kind.otherwise(CLEAN)))
+
+
+def tally(rows: DataFrame) -> tuple[dict[str, Any], int]:
+    """``{clean, duplicate, late, quarantined: {reason: n}}``, and the union of ``_present``."""
+    counts: dict[str, Any] = {CLEAN: 0, DUPLICATE: 0, LATE: 0, QUARANTINED: {}}
+    mask = 0
+    kept = rows.filter(F.col("_category").isNotNull())
+    groups = kept.groupBy("_category", "_reason").agg(
+        F.count("*").alias("n"), F.bit_or("_present").alias("present")
+    )
+    for row in groups.orderBy("_category", "_reason").collect():
+        mask |= row["present"]
+        if row["_category"] == QUARANTINED:
+            counts[QUARANTINED][row["_reason"]] = row["n"]
+        else:
+            counts[row["_category"]] += row["n"]
+    return counts, mask
+
+
+def check_conservation(where: str, counts: dict[str, Any]) -> None:
+    """Check that raw = clean + duplicate + late + quarantined.
+
+    Raises:
+        RuntimeError: it does not; rows were lost or doubled by the job itself.
+    """
+    parts = counts[CLEAN] + counts[DUPLICATE] + counts[LATE] + sum(counts[QUARANTINED].values())
+    if counts["raw"] != parts:
+        raise RuntimeError(
+            f"{where}: {counts['raw']} raw rows, but {parts} rows in the categories {counts}; "
+            "nothing was published. This is a fault of the ingest job, not of the input"
+        )

@@ -1,0 +1,60 @@
+"""Typed values out of text: null where the text is no such value, never an error."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+
+def text(column: Column) -> Column:
+    """The trimmed text; null when nothing is left."""
+    trimmed = F.trim(column)
+    return F.when(trimmed != "", trimmed)
+
+
+def number(column: Column) -> Column:
+    """A double, which may be NaN or infinite."""
+    return column.try_cast("double")
+
+
+def whole(column: Column) -> Column:
+    """An integer of at least 1; ``3.0`` counts as one."""
+    value = number(column)
+    fits = (value >= 1) & (value <= 2**31 - 1) & (value == F.floor(value))
+    return F.when(fits, value.try_cast("int"))
+
+
+def timestamp(column: Column) -> Column:
+    """An ISO 8601 date or date and time; UTC unless it names an offset."""
+    # Spark also reads a time without a date, as of today, and a bare year.
+    return F.when(column.rlike(r"^\d{4}-\d{2}-\d{2}"), column.try_cast("timestamp"))
+
+
+def strings(column: Column, separated: bool) -> Column:
+    """A list of strings from a JSON array and, where ``separated``, from ``A|B`` too."""
+    parsed = F.from_json(column, "array<string>")
+    array = F.when(column.startswith("["), parsed)
+    if not separated:
+        return array
+    parts = F.transform(F.split(column, r"\|"), F.trim)
+    return F.when(column.startswith("["), parsed).otherwise(F.filter(parts, lambda p: p != ""))
+
+
+def numbers(column: Column, separated: bool) -> Column:
+    """A list of doubles, null inside where an entry is none; see ``strings``."""
+    return F.transform(strings(column, separated), lambda v: v.try_cast("double"))
+
+
+def text_map(column: Column) -> Column:
+    """A JSON object as a map of strings."""
+    return F.when(column.startswith("{"), F.from_json(column, "map<string,string>"))
+
+
+def bad(column: Column, value: Column) -> Column:
+    """True where there is text and it gave no value."""
+    return column.isNotNull() & value.isNull()
+
+
+def first_reason(conditions: list[tuple[str, Column]]) -> Column:
+    """Name of the first condition that holds, null where none does."""
+    return F.coalesce(*[F.when(holds, F.lit(name)) for name, holds in conditions])

@@ -1,0 +1,133 @@
+"""Impressions: typed, pseudonymised, categorised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs import fields
+from spark_jobs.categories import categorise
+from spark_jobs.pseudonyms import pseudonym
+from spark_jobs.raw import META, PLACE, RawTable
+from spark_jobs.schemas import IMPRESSIONS
+
+KINDS = ("conditional", "marginal", "slate")
+KEYS = ("request_id", "position")
+
+
+def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
+    """``raw`` with the candidates that ``candidate_set_id`` names, where a row has none itself."""
+    place = F.struct(*PLACE)
+    lists = sets.rows.filter("candidate_set_id is not null").groupBy("candidate_set_id")
+    first = lists.agg(F.min_by("candidates", place).alias("_set"))
+    rows = raw.rows.join(first, "candidate_set_id", "left")
+    chosen = F.coalesce("candidates", "_set")
+    return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
+
+
+def typed(raw: RawTable, key: bytes) -> DataFrame:
+    """Columns of ``IMPRESSIONS``, ``META``, and ``_reason`` as far as one row tells it."""
+    c = F.col
+    values = {
+        "ts": fields.timestamp(c("ts")),
+        "position": fields.whole(c("position")),
+        "propensity": fields.number(c("propensity")),
+        "candidates": fields.strings(c("candidates"), raw.separated),
+        "candidate_propensities": fields.numbers(c("candidate_propensities"), raw.separated),
+        "context": fields.text_map(c("context")),
+    }
+    wrong = F.lit(False)
+    for name, value in values.items():
+        wrong = wrong | fields.bad(c(name), value)
+    rows = raw.rows.select(
+        *META,
+        "request_id",
+        "user_id",
+        "session_id",
+        F.coalesce("scene", F.lit("default")).alias("scene"),
+        "item_id",
+        F.coalesce(F.lower("propensity_kind"), F.lit("conditional")).alias("propensity_kind"),
+        F.coalesce("policy_id", F.lit("")).alias("policy_id"),
+        wrong.alias("_wrong"),
+        *[value.alias(name) for name, value in values.items()],
+    )
+    return rows.select(
+        *META,
+        *[c(f.name) for f in IMPRESSIONS if f.name not in ("night", "arrival", "user")],
+        F.to_date("ts").alias("night"),
+        F.lit(raw.night).cast("date").alias("arrival"),
+        pseudonym(c("user_id"), key).alias("user"),
+        _reason().alias("_reason"),
+    )
+
+
+def _reason() -> Column:
+    c = F.col
+    candidates, logged = c("candidates"), c("candidate_propensities")
+    missing = F.lit(False)
+    for name in ("request_id", "ts", "item_id", "position"):
+        missing = missing | c(name).isNull()
+    return fields.first_reason(
+        [
+            ("unparsable", c("_corrupt")),
+            ("wrong_type", c("_wrong") | ~c("propensity_kind").isin(*KINDS)),
+            # A candidate set has no holes and no item twice, and one propensity for each.
+            ("wrong_type", F.exists(candidates, lambda v: v.isNull())),
+            ("wrong_type", F.size(F.array_distinct(candidates)) != F.size(candidates)),
+            ("wrong_type", F.exists(logged, lambda v: v.isNull())),
+            ("wrong_type", F.size(logged) != F.size(candidates)),
+            ("missing_field", missing),
+            ("null_user", c("user_id").isNull()),
+            ("missing_propensity", c("propensity").isNull()),
+            ("propensity_out_of_range", ~c("propensity").between(5e-324, 1.0)),
+            ("no_candidates", candidates.isNull() | (F.size(candidates) == 0)),
+            ("shown_not_in_candidates", ~F.array_contains(candidates, c("item_id"))),
+        ]
+    )
+
+
+def classify(
+    rows: DataFrame,
+    catalog: DataFrame,
+    earlier: DataFrame | None,
+    night: str,
+    late_nights: int,
+    bot_requests: int,
+) -> DataFrame:
+    """``typed`` rows with their final ``_reason`` and ``_category``.
+
+    ``catalog`` has ``item_id``; ``earlier`` has ``KEYS`` of impressions of earlier arrivals.
+    ``rows`` is read several times: persist it.
+    """
+    c = F.col
+    # A row's place is its identity: the two sides of each join are the same persisted rows.
+    items = rows.select("_row", "_file", F.explode(F.array_append("candidates", c("item_id"))))
+    unknown = (
+        items.join(catalog.select(c("item_id").alias("col")), "col", "left_anti")
+        .select("_row", "_file")
+        .distinct()
+        .withColumn("_unknown", F.lit(True))
+    )
+    bots = (
+        rows.groupBy("user")
+        .agg(F.count_distinct("request_id").alias("_requests"))
+        .filter((c("_requests") > bot_requests) & c("user").isNotNull())
+        .select("user", F.lit(True).alias("_bot"))
+    )
+    joined = rows.join(unknown, ["_row", "_file"], "left").join(bots, "user", "left")
+    first = None
+    if earlier is not None:
+        seen = earlier.select(*KEYS).distinct().withColumn("_earlier", F.lit(True))
+        joined = joined.join(seen, list(KEYS), "left")
+        first = c("_earlier")
+    end = F.date_add(F.lit(night).cast("date"), 1).cast("timestamp")
+    reason = F.coalesce(
+        "_reason",
+        fields.first_reason(
+            [("unknown_item", c("_unknown")), ("future_ts", c("ts") >= end), ("bot", c("_bot"))]
+        ),
+    )
+    late = F.date_diff(c("arrival"), c("night")) > late_nights
+    return categorise(joined.withColumn("_reason", reason), KEYS, late, first)

@@ -1,0 +1,323 @@
+"""One night's raw logs to clean tables, catalogue and quarantine: every raw row ends somewhere.
+
+Run alone: ``python -m spark_jobs.ingest job.json``, or the same file through spark-submit.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs import feedback, impressions, items, output
+from spark_jobs.categories import CLEAN, LATE, QUARANTINED, check_conservation, tally
+from spark_jobs.errors import InputError
+from spark_jobs.pseudonyms import key_id, user_key
+from spark_jobs.raw import (
+    RawTable,
+    TableInput,
+    columns_found,
+    line_numbers,
+    read_raw,
+    require_columns,
+    seen_columns,
+)
+from spark_jobs.schemas import CATALOG, QUARANTINE, RAW, TABLES
+from spark_jobs.schemas import CLEAN as SCHEMAS
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The output of an earlier night's ingestion.
+
+    Attributes:
+        night: its arrival night, ISO date.
+        folder: its output folder.
+        tables: those that passed validation; the others are taken as never having arrived.
+    """
+
+    night: str
+    folder: str
+    tables: tuple[str, ...] = TABLES
+
+
+@dataclass(frozen=True)
+class IngestJob:
+    """Everything that decides what a night's ingestion writes.
+
+    Attributes:
+        night: arrival night, ISO date.
+        tables: ``impressions``, ``feedback`` and ``items``.
+        out: folder to write; replaced.
+        text_fields: item columns joined into the text.
+        attribute_fields: numeric item columns that are taken as attributes.
+        candidate_set_path: table (candidate_set_id, candidates), in the format of the
+            impressions, for logs that name their candidate sets.
+        previous: earlier nights, for the catalogue, duplicates and attribution.
+        late_nights: impressions that arrive more nights after their own are late.
+        bot_requests_per_night: a user with more requests is a bot.
+        windows: event to the longest ``window_nights`` of the objectives that read it.
+        key_variable: environment variable with the key of the user pseudonyms.
+    """
+
+    night: str
+    tables: dict[str, TableInput]
+    out: str
+    text_fields: tuple[str, ...] = ("text",)
+    attribute_fields: tuple[str, ...] = ()
+    candidate_set_path: str | None = None
+    previous: tuple[Previous, ...] = ()
+    late_nights: int = 2
+    bot_requests_per_night: int = 500
+    windows: dict[str, int] = field(default_factory=dict)
+    key_variable: str = "MRLM_USER_KEY"
+
+    def to_json(self) -> str:
+        """The job as JSON, keys sorted."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> IngestJob:
+        """The inverse of ``to_json``."""
+        data = json.loads(text)
+        data["tables"] = {k: TableInput.from_dict(v) for k, v in data["tables"].items()}
+        data["previous"] = tuple(
+            Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
+        )
+        for name in ("text_fields", "attribute_fields"):
+            if name in data:
+                data[name] = tuple(data[name])
+        return cls(**data)
+
+    def folders(self, table: str, kind: str | None = None) -> list[str]:
+        """Folders ``kind`` (default ``table``) of earlier nights, where ``table`` passed."""
+        nights = sorted(self.previous, key=lambda p: p.night)
+        trusted = [p for p in nights if table in p.tables and p.night < self.night]
+        return [f"{p.folder}/{kind or table}" for p in trusted]
+
+
+def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
+    """Ingest one night; returns what ``counts.json`` holds.
+
+    Under ``job.out``: ``impressions``, ``feedback``, ``items``, ``catalog`` (Parquet),
+    ``late/impressions``, ``late/feedback``, ``quarantine`` (mode 0700, files 0600; the only
+    place with raw user identifiers) and ``counts.json``: for each table
+    ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
+    that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
+    impression), ``users``, ``catalog`` (items), ``key_id``, and of the job ``night``,
+    ``late_nights`` and ``windows``.
+
+    Raises:
+        InputError: a file, a column, the key or all rows are missing.
+        RuntimeError: the categories do not add up to the raw rows.
+    """
+    key = user_key(job.key_variable)
+    output.replace_folder(job.out)
+    persisted: list[DataFrame] = []
+
+    def keep(rows: DataFrame) -> DataFrame:
+        persisted.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
+        return rows
+
+    try:
+        rows, counts = _classify(spark, job, key, keep)
+        _write_quarantine(rows, job)
+    finally:
+        for frame in persisted:
+            frame.unpersist()
+    counts |= _summary(spark, job) | {
+        "key_id": key_id(key),
+        "night": job.night,
+        "late_nights": job.late_nights,
+        "windows": job.windows,
+    }
+    Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
+    return counts
+
+
+def _classify(
+    spark: SparkSession, job: IngestJob, key: bytes, keep: Callable[[DataFrame], DataFrame]
+) -> tuple[dict[str, DataFrame], dict[str, Any]]:
+    """The categorised rows and counts of each table, whose clean and late rows are written."""
+    before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
+    raw_items = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
+    typed = items.typed(raw_items, job.text_fields, job.attribute_fields)
+    item_rows = keep(items.classify(typed))
+    item_counts = _counts(raw_items, item_rows, job, may_be_empty=before is not None)
+    _write(item_rows, "items", job)
+    output.write(items.catalog(_only(item_rows, CLEAN), before), f"{job.out}/catalog", CATALOG)
+    catalog = spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")
+
+    raw_impressions = _read_impressions(spark, job)
+    impression_rows = keep(
+        impressions.classify(
+            keep(impressions.typed(raw_impressions, key)),
+            catalog,
+            _arrived(spark, job, "impressions"),
+            job.night,
+            job.late_nights,
+            job.bot_requests_per_night,
+        )
+    )
+    impression_counts = _counts(raw_impressions, impression_rows, job, may_be_empty=False)
+    _write(impression_rows, "impressions", job)
+
+    raw_feedback = _read(spark, job, "feedback")
+    shown = _only(impression_rows, CLEAN).select("request_id", "item_id", "night")
+    shown_before = output.read(spark, job.folders("impressions"), SCHEMAS["impressions"])
+    if shown_before is not None:
+        shown = shown.unionByName(shown_before.select(*shown.columns))
+    feedback_rows = keep(
+        feedback.classify(
+            feedback.typed(raw_feedback), shown, _arrived(spark, job, "feedback"), job.windows
+        )
+    )
+    feedback_counts = _counts(raw_feedback, feedback_rows, job, may_be_empty=True)
+    _write(feedback_rows, "feedback", job)
+    rows = {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
+    counts = {
+        "items": item_counts,
+        "impressions": impression_counts,
+        "feedback": feedback_counts,
+    }
+    return rows, counts
+
+
+def _read(
+    spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()
+) -> RawTable:
+    names = [f.name for f in RAW[table]]
+    return read_raw(spark, table, job.tables[table], [*names, *more], job.night)
+
+
+def _read_impressions(spark: SparkSession, job: IngestJob) -> RawTable:
+    if job.candidate_set_path is None:
+        return _read(spark, job, "impressions")
+    source = TableInput((job.candidate_set_path,), job.tables["impressions"].format)
+    names = ("candidate_set_id", "candidates")
+    sets = read_raw(spark, "candidate_sets", source, names, job.night)
+    return impressions.with_candidate_sets(
+        _read(spark, job, "impressions", ("candidate_set_id",)), sets
+    )
+
+
+def _arrived(spark: SparkSession, job: IngestJob, table: str) -> DataFrame | None:
+    """Clean and late rows of ``table`` of earlier nights."""
+    folders = job.folders(table) + job.folders(table, f"late/{table}")
+    return output.read(spark, folders, SCHEMAS[table])
+
+
+def _only(rows: DataFrame, category: str) -> DataFrame:
+    return rows.filter(F.col("_category") == category)
+
+
+def _counts(
+    raw: RawTable, rows: DataFrame, job: IngestJob, may_be_empty: bool
+) -> dict[str, Any]:
+    """Counts of one table, after its columns and the sum of its categories were checked."""
+    counts, mask = tally(rows)
+    # Read from the files again: a row lost or doubled by a join would not show otherwise.
+    counts["raw"] = raw.rows.filter("_row_like").count()
+    if counts["raw"] == 0 and not may_be_empty:
+        raise InputError(
+            f"{raw.where}: no rows at all. If the night really was empty, leave it out; else "
+            f"check the log's delivery and the setting inputs.{raw.table}.path"
+        )
+    if counts["raw"] > counts[QUARANTINED].get("unparsable", 0):
+        _check_columns(raw, seen_columns(raw, mask), job)
+    check_conservation(raw.where, counts)
+    return counts
+
+
+def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
+    wanted = [f.name for f in RAW[raw.table] if f.required]
+    if raw.table == "impressions" and job.candidate_set_path is not None:
+        wanted = [*(n for n in wanted if n != "candidates"), "candidate_set_id"]
+    require_columns(raw, wanted, seen)
+    if raw.table == "items" and not seen & set(job.text_fields):
+        found = columns_found(raw)
+        if not found & {raw.source.name(n) for n in job.text_fields}:
+            raise InputError(
+                f"{raw.where}: no row has a text column; looked for "
+                f"{', '.join(raw.source.name(n) for n in job.text_fields)}, found "
+                f"{', '.join(sorted(found))}. Items are embedded by their text: name the columns "
+                "that hold it in the setting inputs.text_fields"
+            )
+
+
+def _write(rows: DataFrame, table: str, job: IngestJob) -> None:
+    output.write(_only(rows, CLEAN), f"{job.out}/{table}", SCHEMAS[table])
+    if table != "items":
+        output.write(_only(rows, LATE), f"{job.out}/late/{table}", SCHEMAS[table])
+
+
+def _write_quarantine(tables: dict[str, DataFrame], job: IngestJob) -> None:
+    folder = Path(job.out, "quarantine")
+    # Closed before a raw user identifier is in it.
+    folder.mkdir(mode=0o700)
+    parts = [
+        _only(line_numbers(rows), QUARANTINED).select(
+            F.lit(job.night).cast("date").alias("night"),
+            F.lit(table).alias("table"),
+            F.col("_reason").alias("reason"),
+            F.col("_file").alias("file"),
+            "line",
+            F.col("_raw").alias("raw"),
+        )
+        for table, rows in tables.items()
+    ]
+    output.write(reduce(DataFrame.unionByName, parts), str(folder / "rows"), QUARANTINE)
+    output.make_private(folder)
+
+
+def _summary(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
+    """What the clean tables say of the night."""
+    clean = {t: spark.read.schema(s).parquet(f"{job.out}/{t}") for t, s in SCHEMAS.items()}
+    shown = (
+        clean["impressions"]
+        .agg(
+            F.collect_set(F.col("night").cast("string")).alias("nights"),
+            F.count_distinct("user").alias("users"),
+        )
+        .first()
+    )
+    read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
+    night = F.col("impression_night")
+    events = (
+        clean["feedback"]
+        .agg(
+            F.collect_set(F.when(read, night.cast("string"))).alias("nights"),
+            F.count_if(night.isNull()).alias("unattributed"),
+        )
+        .first()
+    )
+    nights = {*shown["nights"], *events["nights"]}
+    return {
+        "reopened": sorted(n for n in nights if n < job.night),
+        "unattributed": events["unattributed"],
+        "users": shown["users"],
+        "catalog": spark.read.schema(CATALOG).parquet(f"{job.out}/catalog").count(),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job in the JSON file that the first argument names; counts go to standard output."""
+    from spark_jobs.session import spark_session
+
+    (path,) = sys.argv[1:] if argv is None else argv
+    job = IngestJob.from_json(Path(path).read_text())
+    counts = run(spark_session(), job)
+    sys.stdout.write(json.dumps(counts, sort_keys=True) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Reading and writing the tables of the jobs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as t
+
+
+def replace_folder(path: str) -> Path:
+    """An empty folder at ``path``; what was there is removed."""
+    folder = Path(path)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def write(rows: DataFrame, folder: str, schema: t.StructType, files: int = 1) -> None:
+    """Write the columns of ``schema``, and no other, as ``files`` Parquet files."""
+    chosen = rows.select(*schema.names).to(schema)
+    chosen.coalesce(files).write.mode("overwrite").parquet(folder)
+
+
+def read(spark: SparkSession, folders: Sequence[str], schema: t.StructType) -> DataFrame | None:
+    """The rows of all folders; None where there are no folders."""
+    return spark.read.schema(schema).parquet(*folders) if folders else None
+
+
+def make_private(folder: Path) -> None:
+    """Mode 0700 for the folder and all below it, 0600 for files."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o700 if path.is_dir() else 0o600)

@@ -1,0 +1,119 @@
+"""The raw contract and the clean tables, column by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import types as t
+
+TABLES = ("items", "impressions", "feedback")
+
+
+@dataclass(frozen=True)
+class RawField:
+    """A column of a raw table; ``required`` columns must exist in the input."""
+
+    name: str
+    required: bool = False
+
+
+RAW: dict[str, tuple[RawField, ...]] = {
+    "impressions": (
+        RawField("request_id", True),
+        RawField("ts", True),
+        RawField("user_id", True),
+        RawField("session_id"),
+        RawField("scene"),
+        RawField("position", True),
+        RawField("item_id", True),
+        RawField("propensity", True),
+        RawField("candidates", True),
+        RawField("candidate_propensities"),
+        RawField("propensity_kind"),
+        RawField("policy_id"),
+        RawField("context"),
+    ),
+    "feedback": (
+        RawField("event_id", True),
+        RawField("request_id", True),
+        RawField("item_id", True),
+        RawField("ts", True),
+        RawField("event", True),
+        RawField("value", True),
+    ),
+    "items": (
+        RawField("item_id", True),
+        RawField("category"),
+        RawField("provider"),
+        RawField("attributes"),
+        RawField("updated_at"),
+    ),
+}
+
+_STRINGS = t.ArrayType(t.StringType())
+
+IMPRESSIONS = t.StructType(
+    [
+        t.StructField("request_id", t.StringType()),
+        t.StructField("ts", t.TimestampType()),
+        t.StructField("night", t.DateType()),
+        t.StructField("arrival", t.DateType()),
+        t.StructField("user", t.StringType()),
+        t.StructField("session_id", t.StringType()),
+        t.StructField("scene", t.StringType()),
+        t.StructField("position", t.IntegerType()),
+        t.StructField("item_id", t.StringType()),
+        t.StructField("propensity", t.DoubleType()),
+        t.StructField("candidates", _STRINGS),
+        t.StructField("candidate_propensities", t.ArrayType(t.DoubleType())),
+        t.StructField("propensity_kind", t.StringType()),
+        t.StructField("policy_id", t.StringType()),
+        t.StructField("context", t.MapType(t.StringType(), t.StringType())),
+    ]
+)
+
+FEEDBACK = t.StructType(
+    [
+        t.StructField("event_id", t.StringType()),
+        t.StructField("request_id", t.StringType()),
+        t.StructField("item_id", t.StringType()),
+        t.StructField("ts", t.TimestampType()),
+        t.StructField("arrival", t.DateType()),
+        t.StructField("event", t.StringType()),
+        t.StructField("value", t.DoubleType()),
+        # Night of the impression it belongs to; null when no such impression is known.
+        t.StructField("impression_night", t.DateType()),
+    ]
+)
+
+ITEMS = t.StructType(
+    [
+        t.StructField("item_id", t.StringType()),
+        t.StructField("text", t.StringType()),
+        t.StructField("categories", _STRINGS),
+        t.StructField("provider", t.StringType()),
+        t.StructField("attributes", t.MapType(t.StringType(), t.DoubleType())),
+        t.StructField("updated_at", t.TimestampType()),
+    ]
+)
+
+# Written as mrlm.bandit_log.catalog.ITEMS_SCHEMA: what is known of every item, latest row.
+CATALOG = t.StructType([f for f in ITEMS.fields if f.name != "updated_at"])
+
+CLEAN: dict[str, t.StructType] = {
+    "impressions": IMPRESSIONS,
+    "feedback": FEEDBACK,
+    "items": ITEMS,
+}
+
+QUARANTINE = t.StructType(
+    [
+        t.StructField("night", t.DateType()),
+        t.StructField("table", t.StringType()),
+        t.StructField("reason", t.StringType()),
+        t.StructField("file", t.StringType()),
+        # Counted from 1; of a Parquet file the row.
+        t.StructField("line", t.LongType()),
+        t.StructField("raw", t.StringType()),
+    ]
+)

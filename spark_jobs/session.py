@@ -1,0 +1,84 @@
+"""The Spark session of every job."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from spark_jobs.java import java_home
+
+# The binary literals are the padded key of the pseudonyms: plans never show them.
+_SECRET_LITERALS = "0x[0-9A-Fa-f]{64,}|X'[0-9A-Fa-f]{64,}'"
+
+_LOGGING = """rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+# Otherwise Spark resets the level for what it takes for an interactive shell.
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = error
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{HH:mm:ss} spark %p %c{1}: %m%n%ex{short}
+"""
+
+
+def spark_session(
+    master: str = "local[2]",
+    driver_memory: str = "2g",
+    shuffle_partitions: int = 4,
+    config: Mapping[str, str] | None = None,
+    java: Literal["auto", "packaged"] = "auto",
+) -> Any:
+    """Start, or return, this process's SparkSession.
+
+    UTC, no user interface, no progress bar, errors only on standard error; scratch and warehouse
+    folders lie in a temporary folder that is removed at exit. ``config`` wins over all of it.
+
+    Raises:
+        RuntimeError: no Java was found.
+    """
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    scratch = Path(tempfile.mkdtemp(prefix="mrlm-spark-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    logging = scratch / "log4j2.properties"
+    logging.write_text(_LOGGING)
+    os.environ["JAVA_HOME"] = str(java_home(java))
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    local = master.startswith("local")
+    # On few cores the parallel collectors cost more than they save.
+    options = f"-Dlog4j2.configurationFile=file:{logging}" + (" -XX:+UseSerialGC" if local else "")
+    settings = {
+        "spark.driver.memory": driver_memory,
+        "spark.driver.extraJavaOptions": options,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(scratch / "local"),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.shuffle.partitions": str(shuffle_partitions),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.redaction.string.regex": _SECRET_LITERALS,
+        "spark.sql.redaction.string.regex": _SECRET_LITERALS,
+    }
+    if local:
+        settings["spark.driver.host"] = "127.0.0.1"
+        settings["spark.driver.bindAddress"] = "127.0.0.1"
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.master(master).appName("mrlm")
+    for key, value in {**settings, **(config or {})}.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mrlm.ope import batch as batch_module
+
+
+def broken(batch, name, place, value):
+    array = np.array(getattr(batch, name))
+    array[place] = value
+    return {name: array}
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "match"),
+    [
+        ("propensity", 3, 0.0, r"row 3: the propensity must be in \(0, 1\]"),
+        ("propensity", 3, 1.1, "row 3: the propensity"),
+        ("propensity", 3, np.nan, "row 3: the propensity"),
+        ("shown", 2, 10_000, "row 2: shown is not a candidate"),
+        ("target", 0, -0.1, "row 0: a target probability is negative"),
+        ("target", 0, np.nan, "row 0: a target probability"),
+        ("target", 0, 5.0, "row 0: the target probabilities do not sum to 1"),
+        ("rewards", (4, 1), np.inf, "row 4: a reward is infinite"),
+        ("q", (0, 1), np.nan, "row 0: a predicted reward q is not finite"),
+    ],
+)
+def test_bad_values_name_their_row(make_batch, name, place, value, match):
+    batch = make_batch()
+    with pytest.raises(ValueError, match=match):
+        replace(batch, **broken(batch, name, place, value))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"objectives": ("a",)}, "one column an objective"),
+        ({"objectives": ("a", "a")}, "must differ"),
+        ({"cluster": np.zeros(3, int)}, "cluster must have shape"),
+        ({"cluster": np.zeros(60)}, "integers or strings"),
+        ({"q": np.zeros((3, 2))}, "q must have shape"),
+        ({"offsets": np.array([0, 1])}, "offsets must be"),
+    ],
+)
+def test_bad_shapes(make_batch, change, match):
+    with pytest.raises(ValueError, match=match):
+        replace(make_batch(), **change)
+
+
+def test_empty_batches_and_sets_are_refused(make_batch):
+    batch = make_batch()
+    with pytest.raises(ValueError, match="at least one decision"):
+        batch.take(np.array([], np.int64))
+    offsets = batch.offsets.copy()
+    offsets[5] = offsets[6]
+    with pytest.raises(ValueError, match="row 5: the candidate set is empty"):
+        replace(batch, offsets=offsets)
+
+
+def test_sums_over_candidates_do_not_depend_on_the_piece(make_batch, monkeypatch):
+    one, two = make_batch(n=200), make_batch(n=200)
+    monkeypatch.setattr(batch_module, "CANDIDATES_AT_ONCE", 7)
+    small = two.direct
+    monkeypatch.undo()
+    assert small == pytest.approx(one.direct, abs=1e-14)
+
+
+def test_import_is_light():
+    code = (
+        "import sys, mrlm.ope; "
+        "bad = {'torch','pandas','pydantic','scipy.stats','sklearn','mlflow'} & set(sys.modules); "
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

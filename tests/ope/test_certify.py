@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mrlm.ope import (
+    ESTIMATORS,
+    EvaluationBatch,
+    EvaluationState,
+    Thresholds,
+    diagnostics,
+    difference,
+    estimates,
+)
+
+
+def log(n=4000, users=400, seed=0, target=(0.2, 0.3, 0.5), logger=(0.5, 0.3, 0.2), rate=0.3):
+    g = np.random.default_rng(seed)
+    k = len(target)
+    logger = np.array(logger)
+    action = g.choice(k, n, p=logger)
+    return EvaluationBatch(
+        cluster=g.integers(0, users, n),
+        offsets=np.arange(n + 1) * k,
+        target=np.tile(target, n),
+        shown=np.arange(n) * k + action,
+        propensity=logger[action],
+        rewards=(g.random((n, 1)) < rate).astype(float),
+        objectives=("click",),
+        q=np.full((n * k, 1), rate),
+        candidate_propensity=np.tile(logger, n),
+        policy="challenger",
+    )
+
+
+def judged(batch, name="ips", **thresholds):
+    state = EvaluationState.of(ESTIMATORS[name](batch))
+    return estimates(state, thresholds=Thresholds(**thresholds))["click"]
+
+
+def test_a_good_log_is_certified():
+    e = judged(log())
+    assert e.certified
+    assert e.to_json()["reason"] is None
+    assert e.to_json()["rows_needed"] is None
+
+
+def test_diagnostics_are_what_they_say():
+    batch = log(n=500)
+    (d,) = diagnostics(EvaluationState.of(ESTIMATORS["ips"](batch)))["click"]
+    w = batch.weight
+    assert d.effective_sample_size == pytest.approx(w.sum() ** 2 / (w**2).sum())
+    assert d.largest_weight == w.max()
+    assert d.largest_weight_share == pytest.approx(w.max() / w.sum())
+    assert d.mean_weight == pytest.approx(w.mean())
+    by_user = np.bincount(batch.cluster, w)
+    assert d.effective_users == pytest.approx(by_user.sum() ** 2 / (by_user**2).sum())
+    assert d.nonzero == (batch.rewards > 0).sum()
+    assert d.unsupported_mass == 0.0
+
+
+def test_small_log_says_how_many_rows_it_needs():
+    e = judged(log(n=120, users=60))
+    assert not e.certified
+    assert "effective sample size" in e.certificate.reason
+    assert 200 < e.certificate.rows_needed < 5000
+    # The promise is kept: that many rows are certified.
+    assert judged(log(n=int(1.3 * e.certificate.rows_needed), users=400)).certified
+
+
+def test_one_weight_that_dominates():
+    batch = log(n=300, users=300)
+    propensity = batch.propensity.copy()
+    propensity[0] = 1e-4
+    e = judged(replace(batch, propensity=propensity))
+    assert "of all weight" in e.certificate.reason
+
+
+def test_few_users():
+    e = judged(log(users=8))
+    assert "effective number of users" in e.certificate.reason
+    assert e.certificate.rows_needed > 4000
+
+
+def test_few_clicks():
+    e = judged(log(rate=0.004))
+    assert "click other than 0" in e.certificate.reason
+    assert e.certificate.rows_needed > 4000
+
+
+def test_missing_support_cannot_be_cured_by_rows():
+    logger = np.array([0.6, 0.4, 0.0])
+    e = judged(log(logger=logger))
+    assert "never shows" in e.certificate.reason
+    assert e.certificate.rows_needed is None
+
+
+def test_missing_support_shows_in_the_mean_weight_without_logged_candidates():
+    batch = replace(log(logger=(0.6, 0.4, 0.0)), candidate_propensity=None)
+    e = judged(batch)
+    assert "mean importance weight" in e.certificate.reason
+    assert e.certificate.rows_needed is None
+    (d,) = e.diagnostics
+    assert d.unsupported_mass is None
+
+
+def test_wrong_propensities_show_in_the_mean_weight():
+    batch = log()
+    e = judged(replace(batch, propensity=np.minimum(batch.propensity * 1.5, 1.0)))
+    assert "mean importance weight" in e.certificate.reason
+
+
+def test_mean_weight_test_rarely_refuses_a_good_log():
+    refused = sum(not judged(log(seed=s, n=1000)).certified for s in range(200))
+    assert refused == 0
+
+
+def test_the_direct_method_never_certifies_the_policy():
+    e = judged(log(), "dm")
+    assert not e.certified
+    assert "its own target" in e.certificate.reason
+    assert e.certificate.rows_needed is None
+
+
+def test_a_difference_needs_both_policies():
+    batch = log(n=150, users=100)
+    sharp = batch.with_target(np.tile([0.0, 0.0, 1.0], 150), "sharp")
+    ips = ESTIMATORS["ips"]
+    paired = EvaluationState.of(difference(ips(batch), ips(sharp)))
+    reason = estimates(paired)["click"].certificate.reason
+    assert "sharp: effective sample size" in reason

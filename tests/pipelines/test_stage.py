@@ -1,0 +1,148 @@
+"""The contract that lets a stage be killed at any point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from pipelines import stage as stage_module
+from pipelines.context import NightContext
+from pipelines.errors import MissingInputError, NightStoppedError
+from pipelines.manifest import Manifest
+from pipelines.settings import Settings
+from pipelines.stage import Product, folder_of, is_unchanged, require, run_stage
+from pipelines.workspace import Workspace
+
+NIGHT = "2026-11-20"
+
+
+def settings(workspace: Path) -> Settings:
+    return Settings.model_validate(
+        {
+            "workspace": workspace,
+            "inputs": {t: {"path": "x"} for t in ("impressions", "feedback", "items")},
+            "state": {"history_objective": "click"},
+            "objectives": [
+                {"name": "click", "source": "feedback", "event": "click", "role": "north_star"}
+            ],
+        }
+    )
+
+
+@dataclass
+class Counting:
+    """A stage that counts its runs and can be told to die."""
+
+    name: str = "counting"
+    place: Literal["lake", "run"] = "lake"
+    sections: tuple[str, ...] = ("seed",)
+    value: str = "one"
+    stopped: str = ""
+    runs: int = 0
+    die: Callable[[], None] = field(default=lambda: None)
+
+    def inputs(self, context: NightContext) -> dict[str, str]:
+        del context
+        return {"value": self.value}
+
+    def run(self, context: NightContext, out: Path) -> Product:
+        del context
+        self.runs += 1
+        (out / "result.json").write_text(json.dumps({"value": self.value}))
+        self.die()
+        return Product({"result": "result.json"}, {"runs": 1}, self.stopped)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> NightContext:
+    return NightContext(NIGHT, settings(tmp_path), Workspace(tmp_path))
+
+
+def test_unchanged_is_skipped_and_changed_is_not(context: NightContext) -> None:
+    stage = Counting()
+    assert not is_unchanged(stage, context)
+    first = run_stage(stage, context)
+    second = run_stage(stage, context)
+    assert (first.unchanged, second.unchanged, stage.runs) == (False, True, 1)
+    assert is_unchanged(stage, context)
+    stage.value = "two"
+    third = run_stage(stage, context)
+    assert (third.unchanged, stage.runs) == (False, 2)
+    assert third.manifest.output_fingerprint() != first.manifest.output_fingerprint()
+
+
+def test_a_stage_reads_only_its_own_settings(context: NightContext) -> None:
+    stage = Counting()
+    run_stage(stage, context)
+    other = context.settings.model_copy(
+        update={"gate": context.settings.gate.model_copy(update={"level": 0.9})}
+    )
+    assert run_stage(stage, NightContext(NIGHT, other, context.workspace)).unchanged
+    seeded = context.settings.model_copy(update={"seed": 1})
+    assert not run_stage(stage, NightContext(NIGHT, seeded, context.workspace)).unchanged
+
+
+class KilledError(BaseException):
+    """Stands for kill -9 at a chosen point: nothing after it runs."""
+
+
+def kill() -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize("point", ["in the work", "before the rename", "before the manifest"])
+def test_killed_anywhere_it_leaves_nothing_that_is_read(
+    context: NightContext, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    whole = run_stage(Counting(), NightContext("2026-11-19", context.settings, context.workspace))
+    stage = Counting()
+    with monkeypatch.context() as patch:
+        if point == "in the work":
+            stage.die = kill
+        elif point == "before the rename":
+            patch.setattr(stage_module, "_give_way", lambda *args: kill())
+        else:
+            patch.setattr(Manifest, "write", lambda *args: kill())
+        with pytest.raises(KilledError):
+            run_stage(stage, context)
+    with pytest.raises(MissingInputError, match="mrlm stage counting"):
+        require(folder_of(stage, context), "counting", NIGHT)
+    stage.die = lambda: None
+    again = run_stage(stage, context)
+    assert not again.unchanged
+    assert again.manifest.outputs == whole.manifest.outputs
+    parent = folder_of(stage, context).parent
+    assert [p.name for p in parent.iterdir()] == ["counting"]
+
+
+def test_a_stop_is_kept_and_obeyed_by_every_reader(context: NightContext) -> None:
+    stage = Counting(stopped="the data are wrong")
+    for _ in range(2):
+        with pytest.raises(NightStoppedError, match="the data are wrong"):
+            run_stage(stage, context)
+    assert stage.runs == 1
+    with pytest.raises(NightStoppedError):
+        require(folder_of(stage, context), "counting", NIGHT)
+
+
+def test_what_a_run_judged_is_set_aside_and_not_rewritten(context: NightContext) -> None:
+    stage = Counting(place="run")
+    old = run_stage(stage, context).manifest
+    stage.value = "two"
+    run_stage(stage, context)
+    folder = folder_of(stage, context)
+    aside = folder.with_name(f"counting.superseded-{old.fingerprint[:8]}")
+    assert Manifest.read(aside) == old
+
+
+def test_force_runs_again(context: NightContext) -> None:
+    stage = Counting()
+    run_stage(stage, context)
+    forced = NightContext(NIGHT, context.settings, context.workspace, force=True)
+    assert not run_stage(stage, forced).unchanged
+    assert stage.runs == 2
