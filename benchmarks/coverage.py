@@ -18,13 +18,17 @@ from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_log_softmax, segment_sum
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, estimates
 from mrlm.worlds.memory import replay_log
+from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.ratings import CompleteRatings, load_movielens
+from mrlm.worlds.replay import ReplaySettings
 
 LEVEL = 0.95
 LOW, HIGH = 0.93, 0.98
 USERS = 100
 OBJECTIVES = ("delight", "like", "relative_rating")
+SETTINGS = ReplaySettings(nights=6, max_slots=16)
 PILOT_SEED = 1_000_000
+PEER_WORLDS = 200
 
 
 @dataclass
@@ -38,7 +42,7 @@ class Tally:
     own_truth: list[NDArray[np.float64]] = field(default_factory=list)
 
     def share(self, truth: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of worlds whose interval covers a truth of shape (m,) or (worlds, m), shape (m,)."""
+        """Share of worlds whose interval covers a truth of shape (m,) or (worlds, m)."""
         return np.mean((np.array(self.lower) <= truth) & (truth <= np.array(self.upper)), axis=0)
 
 
@@ -68,19 +72,24 @@ def _floored(
 class ItemModel:
     """A reward model fitted on a pilot world: shrunk mean of each film, any fixed q will do."""
 
-    def __init__(self, log: BanditLog, columns: list[int], strength: float = 10.0) -> None:
+    def __init__(self, log: BanditLog, strength: float = 10.0) -> None:
         shown = log.decisions.candidates.values[log.shown].astype(np.int64)
         items = len(log.decisions.catalog)
         count = np.bincount(shown, minlength=items)
-        self._mean = np.empty((items, len(columns)))
-        for k, j in enumerate(columns):
-            reward = log.rewards[:, j]
+        self._mean = np.empty((items, log.rewards.shape[1]))
+        for j, reward in enumerate(log.rewards.T):
             total = np.bincount(shown, weights=reward, minlength=items)
-            self._mean[:, k] = (total + strength * reward.mean()) / (count + strength)
+            self._mean[:, j] = (total + strength * reward.mean()) / (count + strength)
 
     def predict(self, log: BanditLog) -> NDArray[np.float64]:
         """Predicted reward of every candidate, shape (N, m)."""
         return self._mean[log.decisions.candidates.values.astype(np.int64)]
+
+
+def world(population: CompleteRatings, seed: int) -> tuple[BanditLog, NDArray[np.float64]]:
+    """One replayed world with the objectives of ``OBJECTIVES``, and the truth, shape (N, m)."""
+    objectives = tuple(o for o in DEMO_OBJECTIVES if o.name in OBJECTIVES)
+    return replay_log(population, seed=seed, users=USERS, settings=SETTINGS, objectives=objectives)
 
 
 def simulate(
@@ -93,18 +102,16 @@ def simulate(
         logger; truth of ``policy`` and ``difference`` in the population, shape (m,).
     """
     population = ratings if ratings is not None else load_movielens()
-    pilot, _ = replay_log(population, seed=PILOT_SEED, users=2 * USERS)
-    columns = [pilot.column(o) for o in OBJECTIVES]
-    model = ItemModel(pilot, columns)
+    model = ItemModel(world(population, PILOT_SEED)[0])
     tallies = {name: Tally() for name in [*ESTIMATORS, "difference"]}
-    totals = {"policy": np.zeros(len(columns)), "difference": np.zeros(len(columns))}
+    totals = {"policy": np.zeros(len(OBJECTIVES)), "difference": np.zeros(len(OBJECTIVES))}
     rows = 0
     for seed in range(first_seed, first_seed + worlds):
-        log, truth = replay_log(population, seed=seed, users=USERS)
-        batch = evaluation_batch(log, columns, model)
+        log, truth = world(population, seed)
+        batch = evaluation_batch(log, model)
         logger = batch.with_target(logging_policy(log), "logger")
-        real = segment_sum(batch.target[:, None] * truth[:, columns], batch.offsets)
-        real_logger = segment_sum(logger.target[:, None] * truth[:, columns], batch.offsets)
+        real = segment_sum(batch.target[:, None] * truth, batch.offsets)
+        real_logger = segment_sum(logger.target[:, None] * truth, batch.offsets)
         rows += len(log)
         totals["policy"] += real.sum(0)
         totals["difference"] += (real - real_logger).sum(0)
@@ -115,20 +122,9 @@ def simulate(
     return tallies, {name: total / rows for name, total in totals.items()}
 
 
-def evaluation_batch(log: BanditLog, columns: list[int], model: ItemModel) -> EvaluationBatch:
+def evaluation_batch(log: BanditLog, model: ItemModel) -> EvaluationBatch:
     """The log as estimators see it, under the target policy."""
-    return EvaluationBatch(
-        cluster=log.decisions.user,
-        offsets=log.decisions.offsets,
-        target=target_policy(log),
-        shown=log.shown,
-        propensity=log.propensity,
-        rewards=log.rewards[:, columns],
-        objectives=OBJECTIVES,
-        q=model.predict(log),
-        candidate_propensity=log.candidate_propensity,
-        policy="target",
-    )
+    return EvaluationBatch.from_log(log, target_policy(log), model.predict(log), "target")
 
 
 def _record(tally: Tally, state: EvaluationState, own_truth: NDArray[np.float64]) -> None:
@@ -142,9 +138,9 @@ def _record(tally: Tally, state: EvaluationState, own_truth: NDArray[np.float64]
 
 def run(quick: bool) -> list[Row]:
     """Coverage of every estimator; 300 worlds when quick, else 2000."""
-    worlds = 300 if quick else 2000
+    worlds = 500 if quick else 2000
     tallies, truth = simulate(worlds)
-    peers = peer_coverage(min(worlds, 200), truth["policy"])
+    peers = peer_coverage(PEER_WORLDS, truth["policy"])
     error = float(np.sqrt(LEVEL * (1 - LEVEL) / worlds))
     rows = []
     for name, tally in tallies.items():
@@ -153,17 +149,19 @@ def run(quick: bool) -> list[Row]:
         certified = np.mean(tally.certified, axis=0)
         for k, objective in enumerate(OBJECTIVES):
             share = float(shares[k])
+            peer = peers.get((name, objective))
             judged = name != "dm" and objective == "delight"
             bar = f"{LOW} to {HIGH}" if judged else ""
             rows.append(
                 Row(
                     measure=f"share of 95 % intervals that cover, {name}, {objective}",
                     ours=share,
-                    peer=peers.get((name, objective)),
+                    peer=peer,
                     bar=bar,
                     holds=LOW <= share <= HIGH if judged else None,
                     note=f"{worlds} worlds of {USERS} users, Monte Carlo error {error:.4f}; "
-                    f"own states {own[k]:.3f}; certified {certified[k]:.3f}",
+                    f"own states {own[k]:.3f}; certified {certified[k]:.3f}"
+                    + (f"; peer: obp bootstrap, {PEER_WORLDS} worlds" if peer else ""),
                 )
             )
     return rows
@@ -178,14 +176,12 @@ def peer_coverage(worlds: int, truth: NDArray[np.float64]) -> dict[tuple[str, st
     except ImportError:
         return {}
     population = load_movielens()
-    pilot, _ = replay_log(population, seed=PILOT_SEED, users=2 * USERS)
-    columns = [pilot.column(o) for o in OBJECTIVES]
-    model = ItemModel(pilot, columns)
+    model = ItemModel(world(population, PILOT_SEED)[0])
     peers = {"ips": Ipw(), "snips": Snipw(), "dm": DirectMethod(), "dr": DoublyRobust()}
     hits = dict.fromkeys(peers, 0)
     for seed in range(worlds):
-        log, _ = replay_log(population, seed=seed, users=USERS)
-        inputs = as_obp(evaluation_batch(log, columns, model), 0)
+        log, _ = world(population, seed)
+        inputs = as_obp(evaluation_batch(log, model), 0)
         for name, peer in peers.items():
             found = peer.estimate_interval(
                 **inputs, alpha=1 - LEVEL, n_bootstrap_samples=200, random_state=seed

@@ -28,6 +28,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
     from mrlm.promotion.promote import install_first_champion
     from mrlm.promotion.registry import VersionContent, register_version
     from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
+    from mrlm.report.memo import first_champion_memo
 
     folder = context.workspace.lake_stage(context.night, "ingest")
     require(folder, "ingest", context.night)
@@ -37,6 +38,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
     clone = fit_item_softmax(log)
     place = place_of(context.settings, context.workspace)
     run_key = f"logger-{context.run_key}"
+    reason = f"first champion: a clone of the logger fitted on {len(log)} decisions"
     bundle = PolicyBundle(
         policy=clone,
         catalog=catalog,
@@ -55,10 +57,9 @@ def bootstrap(context: NightContext, actor: str) -> str:
             night=context.night,
             bundle=Path(scratch) / "bundle",
             reproduction=Path(scratch) / "reproduction.parquet",
-            memo=f"Clone of the logger, fitted on {len(log)} decisions of {len(nights)} nights.",
+            memo=first_champion_memo(context.night, "clone of the logger", reason),
         )
         register_version(place, content, actor=actor)
-    reason = f"first champion: a clone of the logger fitted on {len(log)} decisions"
     outcome = install_first_champion(
         place, run_key, context.settings.gate, actor=actor, at=now(), reason=reason
     )

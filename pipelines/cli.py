@@ -37,7 +37,7 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         log.logger.error("interrupted; the same command goes on from here")
         sys.exit(EXIT_RETRY)
-    except BusyError as error:
+    except (BusyError, TimeoutError, ChildProcessError) as error:
         log.logger.error("%s", error)
         sys.exit(EXIT_RETRY)
     except (DataError, FileNotFoundError, ValidationError, ValueError) as error:

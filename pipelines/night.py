@@ -87,7 +87,7 @@ def close_night(context: NightContext, dry_run: bool = False) -> Closing:
     _record(context, closing)
     context.log("close").info("%s: %s", closing.verdict, closing.reason)
     if closing.verdict in {"promoted", "refused", "waiting"}:
-        kind: Kind = closing.verdict  # type: ignore[assignment]
+        kind: Kind = closing.verdict
         event = Event(kind, context.night, context.run_key, closing.reason)
         notify(event, context.settings.notify)
     return closing

@@ -99,7 +99,12 @@ class Validation(_Section):
         description="Largest relative gap between the mean of 1/propensity and the mean number of "
         "candidates; their expectations agree when the logged propensities are true.",
     )
-    unknown_item_share: float = Field(0.001, ge=0)
+    unknown_item_share: float = Field(
+        0.001, ge=0, description="Larger share of impressions with an unknown item stops the night."
+    )
+    quarantined_share: float = Field(
+        0.1, ge=0, description="Larger share of any table in quarantine is a warning."
+    )
     row_count_ratio: tuple[float, float] = Field(
         (0.5, 2.0), description="Row count against the median of trailing passed nights: warning."
     )

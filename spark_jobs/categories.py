@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.raw import PLACE
+from spark_jobs.raw import META, PLACE
 
 QUARANTINED, DUPLICATE, LATE, CLEAN = "quarantined", "duplicate", "late", "clean"
+# All but ``_raw``, which only quarantined rows keep.
+CARRIED = tuple(name for name in META if name != "_raw")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted of one table.
+
+    Attributes:
+        counts: ``{clean, duplicate, late, quarantined: {reason: n}}``.
+        mask: the union of ``_present``.
+        facts: the aggregates over clean rows; empty where there are none.
+    """
+
+    counts: dict[str, Any]
+    mask: int
+    facts: dict[str, Any]
 
 
 def categorise(
@@ -32,13 +50,18 @@ def categorise(
     return rows.withColumn("_category", F.when(F.col("_row_like"), kind.otherwise(CLEAN)))
 
 
-def tally(rows: DataFrame) -> tuple[dict[str, Any], int]:
-    """``{clean, duplicate, late, quarantined: {reason: n}}``, and the union of ``_present``."""
+def quarantined_text() -> Column:
+    """The raw text where there is a reason to keep it, so that nothing else carries it along."""
+    return F.when(F.col("_reason").isNotNull(), F.col("_raw")).alias("_raw")
+
+
+def tally(rows: DataFrame, *facts: Column) -> Tally:
+    """Count categorised rows; ``facts`` are aggregates over the clean ones."""
     counts: dict[str, Any] = {CLEAN: 0, DUPLICATE: 0, LATE: 0, QUARANTINED: {}}
-    mask = 0
+    mask, about_clean = 0, {}
     kept = rows.filter(F.col("_category").isNotNull())
     groups = kept.groupBy("_category", "_reason").agg(
-        F.count("*").alias("n"), F.bit_or("_present").alias("present")
+        F.count("*").alias("n"), F.bit_or("_present").alias("present"), *facts
     )
     for row in groups.orderBy("_category", "_reason").collect():
         mask |= row["present"]
@@ -46,7 +69,9 @@ def tally(rows: DataFrame) -> tuple[dict[str, Any], int]:
             counts[QUARANTINED][row["_reason"]] = row["n"]
         else:
             counts[row["_category"]] += row["n"]
-    return counts, mask
+        if row["_category"] == CLEAN:
+            about_clean = row.asDict()
+    return Tally(counts, mask, about_clean)
 
 
 def check_conservation(where: str, counts: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import categorise
-from spark_jobs.raw import META, RawTable
+from spark_jobs.categories import CARRIED, categorise, quarantined_text
+from spark_jobs.raw import RawTable
 
 KEYS = ("event_id",)
 REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")
@@ -33,7 +33,8 @@ def typed(raw: RawTable) -> DataFrame:
         ]
     )
     return raw.rows.select(
-        *META,
+        *CARRIED,
+        quarantined_text(),
         "event_id",
         "request_id",
         "item_id",
@@ -41,7 +42,7 @@ def typed(raw: RawTable) -> DataFrame:
         F.lit(raw.night).cast("date").alias("arrival"),
         "event",
         value.alias("value"),
-        reason.alias("_reason"),
+        "_reason",
     )
 
 

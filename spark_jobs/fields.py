@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from spark_jobs.schemas import RAW_TYPES
+
 
 def text(column: Column) -> Column:
     """The trimmed text; null when nothing is left."""
@@ -30,24 +32,20 @@ def timestamp(column: Column) -> Column:
     return F.when(column.rlike(r"^\d{4}-\d{2}-\d{2}"), column.try_cast("timestamp"))
 
 
-def strings(column: Column, separated: bool) -> Column:
-    """A list of strings from a JSON array and, where ``separated``, from ``A|B`` too."""
-    parsed = F.from_json(column, "array<string>")
-    array = F.when(column.startswith("["), parsed)
-    if not separated:
-        return array
-    parts = F.transform(F.split(column, r"\|"), F.trim)
-    return F.when(column.startswith("["), parsed).otherwise(F.filter(parts, lambda p: p != ""))
+def strings(column: Column) -> Column:
+    """A list of strings from a JSON array or from ``A|B``."""
+    parts = F.filter(F.transform(F.split(column, r"\|"), F.trim), lambda p: p != "")
+    array = F.from_json(column, "array<string>")
+    return F.when(column.startswith("["), array).otherwise(parts)
 
 
-def numbers(column: Column, separated: bool) -> Column:
-    """A list of doubles, null inside where an entry is none; see ``strings``."""
-    return F.transform(strings(column, separated), lambda v: v.try_cast("double"))
-
-
-def text_map(column: Column) -> Column:
-    """A JSON object as a map of strings."""
-    return F.when(column.startswith("{"), F.from_json(column, "map<string,string>"))
+def from_text(column: Column, kind: str) -> Column:
+    """A list or map of ``RAW_TYPES[kind]`` from text."""
+    if kind == "strings":
+        return strings(column)
+    if kind == "numbers":
+        return F.transform(strings(column), lambda v: v.try_cast("double"))
+    return F.when(column.startswith("{"), F.from_json(column, RAW_TYPES[kind]))
 
 
 def bad(column: Column, value: Column) -> Column:

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import categorise
+from spark_jobs.categories import categorise, quarantined_text
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import META, PLACE, RawTable
 from spark_jobs.schemas import IMPRESSIONS
@@ -34,11 +34,8 @@ def typed(raw: RawTable, key: bytes) -> DataFrame:
         "ts": fields.timestamp(c("ts")),
         "position": fields.whole(c("position")),
         "propensity": fields.number(c("propensity")),
-        "candidates": fields.strings(c("candidates"), raw.separated),
-        "candidate_propensities": fields.numbers(c("candidate_propensities"), raw.separated),
-        "context": fields.text_map(c("context")),
     }
-    wrong = F.lit(False)
+    wrong = c("_malformed")
     for name, value in values.items():
         wrong = wrong | fields.bad(c(name), value)
     rows = raw.rows.select(
@@ -48,6 +45,9 @@ def typed(raw: RawTable, key: bytes) -> DataFrame:
         "session_id",
         F.coalesce("scene", F.lit("default")).alias("scene"),
         "item_id",
+        "candidates",
+        "candidate_propensities",
+        "context",
         F.coalesce(F.lower("propensity_kind"), F.lit("conditional")).alias("propensity_kind"),
         F.coalesce("policy_id", F.lit("")).alias("policy_id"),
         wrong.alias("_wrong"),
@@ -130,4 +130,5 @@ def classify(
         ),
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights
-    return categorise(joined.withColumn("_reason", reason), KEYS, late, first)
+    judged = joined.withColumn("_reason", reason).withColumn("_raw", quarantined_text())
+    return categorise(judged, KEYS, late, first)

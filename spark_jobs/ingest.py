@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import feedback, impressions, items, output
@@ -25,12 +25,12 @@ from spark_jobs.raw import (
     RawTable,
     TableInput,
     columns_found,
-    line_numbers,
+    count_rows,
     read_raw,
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import CATALOG, QUARANTINE, RAW, TABLES
+from spark_jobs.schemas import CANDIDATE_SET, CATALOG, QUARANTINE, RAW, TABLES, RawField
 from spark_jobs.schemas import CLEAN as SCHEMAS
 
 
@@ -104,11 +104,24 @@ class IngestJob:
         return [f"{p.folder}/{kind or table}" for p in trusted]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The categorised rows of one table, their counts, and the line of each in its file.
+
+    ``facts`` are aggregates over the clean rows.
+    """
+
+    rows: DataFrame
+    counts: dict[str, Any]
+    line: Column
+    facts: dict[str, Any]
+
+
 def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     """Ingest one night; returns what ``counts.json`` holds.
 
     Under ``job.out``: ``impressions``, ``feedback``, ``items``, ``catalog`` (Parquet),
-    ``late/impressions``, ``late/feedback``, ``quarantine`` (mode 0700, files 0600; the only
+    ``late/<table>`` where there are late rows, ``quarantine`` (mode 0700, files 0600; the only
     place with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
@@ -128,12 +141,15 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
         return rows
 
     try:
-        rows, counts = _classify(spark, job, key, keep)
-        _write_quarantine(rows, job)
+        tables = _classify(spark, job, key, keep)
+        _write_quarantine(tables, job)
     finally:
         for frame in persisted:
             frame.unpersist()
-    counts |= _summary(spark, job) | {
+    counts: dict[str, Any] = {name: table.counts for name, table in tables.items()}
+    counts |= _summary(tables, job)
+    counts |= {
+        "catalog": spark.read.schema(CATALOG).parquet(f"{job.out}/catalog").count(),
         "key_id": key_id(key),
         "night": job.night,
         "late_nights": job.late_nights,
@@ -145,21 +161,21 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
 
 def _classify(
     spark: SparkSession, job: IngestJob, key: bytes, keep: Callable[[DataFrame], DataFrame]
-) -> tuple[dict[str, DataFrame], dict[str, Any]]:
-    """The categorised rows and counts of each table, whose clean and late rows are written."""
+) -> dict[str, Counted]:
+    """The rows of each table; the clean and late ones and the catalogue are written."""
+    tables = {}
     before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
-    raw_items = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
-    typed = items.typed(raw_items, job.text_fields, job.attribute_fields)
-    item_rows = keep(items.classify(typed))
-    item_counts = _counts(raw_items, item_rows, job, may_be_empty=before is not None)
-    _write(item_rows, "items", job)
-    output.write(items.catalog(_only(item_rows, CLEAN), before), f"{job.out}/catalog", CATALOG)
+    raw = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
+    rows = keep(items.classify(items.typed(raw, job.text_fields, job.attribute_fields)))
+    tables["items"] = _counts(raw, rows, job, may_be_empty=before is not None)
+    _write(tables["items"], "items", job)
+    output.write(items.catalog(_only(rows, CLEAN), before), f"{job.out}/catalog", CATALOG)
     catalog = spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")
 
-    raw_impressions = _read_impressions(spark, job)
-    impression_rows = keep(
+    raw = _read_impressions(spark, job)
+    rows = keep(
         impressions.classify(
-            keep(impressions.typed(raw_impressions, key)),
+            keep(impressions.typed(raw, key)),
             catalog,
             _arrived(spark, job, "impressions"),
             job.night,
@@ -167,51 +183,45 @@ def _classify(
             job.bot_requests_per_night,
         )
     )
-    impression_counts = _counts(raw_impressions, impression_rows, job, may_be_empty=False)
-    _write(impression_rows, "impressions", job)
+    nights = F.collect_set(F.col("night").cast("string")).alias("nights")
+    users = F.count_distinct("user").alias("users")
+    tables["impressions"] = _counts(raw, rows, job, nights, users, may_be_empty=False)
+    _write(tables["impressions"], "impressions", job)
 
-    raw_feedback = _read(spark, job, "feedback")
-    shown = _only(impression_rows, CLEAN).select("request_id", "item_id", "night")
-    shown_before = output.read(spark, job.folders("impressions"), SCHEMAS["impressions"])
-    if shown_before is not None:
-        shown = shown.unionByName(shown_before.select(*shown.columns))
-    feedback_rows = keep(
-        feedback.classify(
-            feedback.typed(raw_feedback), shown, _arrived(spark, job, "feedback"), job.windows
-        )
-    )
-    feedback_counts = _counts(raw_feedback, feedback_rows, job, may_be_empty=True)
-    _write(feedback_rows, "feedback", job)
-    rows = {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
-    counts = {
-        "items": item_counts,
-        "impressions": impression_counts,
-        "feedback": feedback_counts,
-    }
-    return rows, counts
+    folders = [f"{job.out}/impressions", *job.folders("impressions")]
+    shown = spark.read.schema(SCHEMAS["impressions"]).parquet(*folders)
+    raw = _read(spark, job, "feedback")
+    earlier = _arrived(spark, job, "feedback")
+    rows = keep(feedback.classify(feedback.typed(raw), shown, earlier, job.windows))
+    night = F.col("impression_night")
+    read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
+    nights = F.collect_set(F.when(read, night.cast("string"))).alias("nights")
+    unattributed = F.count_if(night.isNull()).alias("unattributed")
+    tables["feedback"] = _counts(raw, rows, job, nights, unattributed, may_be_empty=True)
+    _write(tables["feedback"], "feedback", job)
+    return tables
 
 
 def _read(
     spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()
 ) -> RawTable:
-    names = [f.name for f in RAW[table]]
-    return read_raw(spark, table, job.tables[table], [*names, *more], job.night)
+    wanted = [*RAW[table], *(RawField(n) for n in more if n not in {f.name for f in RAW[table]})]
+    return read_raw(spark, table, job.tables[table], wanted, job.night)
 
 
 def _read_impressions(spark: SparkSession, job: IngestJob) -> RawTable:
     if job.candidate_set_path is None:
         return _read(spark, job, "impressions")
     source = TableInput((job.candidate_set_path,), job.tables["impressions"].format)
-    names = ("candidate_set_id", "candidates")
-    sets = read_raw(spark, "candidate_sets", source, names, job.night)
-    return impressions.with_candidate_sets(
-        _read(spark, job, "impressions", ("candidate_set_id",)), sets
-    )
+    sets = read_raw(spark, "candidate_sets", source, CANDIDATE_SET, job.night)
+    raw = _read(spark, job, "impressions", ("candidate_set_id",))
+    return impressions.with_candidate_sets(raw, sets)
 
 
 def _arrived(spark: SparkSession, job: IngestJob, table: str) -> DataFrame | None:
     """Clean and late rows of ``table`` of earlier nights."""
-    folders = job.folders(table) + job.folders(table, f"late/{table}")
+    late = [f for f in job.folders(table, f"late/{table}") if Path(f).exists()]
+    folders = job.folders(table) + late
     return output.read(spark, folders, SCHEMAS[table])
 
 
@@ -220,21 +230,22 @@ def _only(rows: DataFrame, category: str) -> DataFrame:
 
 
 def _counts(
-    raw: RawTable, rows: DataFrame, job: IngestJob, may_be_empty: bool
-) -> dict[str, Any]:
+    raw: RawTable, rows: DataFrame, job: IngestJob, *facts: Column, may_be_empty: bool
+) -> Counted:
     """Counts of one table, after its columns and the sum of its categories were checked."""
-    counts, mask = tally(rows)
     # Read from the files again: a row lost or doubled by a join would not show otherwise.
-    counts["raw"] = raw.rows.filter("_row_like").count()
-    if counts["raw"] == 0 and not may_be_empty:
+    number, line = count_rows(raw)
+    if number == 0 and not may_be_empty:
         raise InputError(
             f"{raw.where}: no rows at all. If the night really was empty, leave it out; else "
             f"check the log's delivery and the setting inputs.{raw.table}.path"
         )
-    if counts["raw"] > counts[QUARANTINED].get("unparsable", 0):
-        _check_columns(raw, seen_columns(raw, mask), job)
+    found = tally(rows, *facts)
+    counts = found.counts | {"raw": number}
+    if number > counts[QUARANTINED].get("unparsable", 0):
+        _check_columns(raw, seen_columns(raw, found.mask), job)
     check_conservation(raw.where, counts)
-    return counts
+    return Counted(rows, counts, line, found.facts)
 
 
 def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
@@ -253,58 +264,39 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
             )
 
 
-def _write(rows: DataFrame, table: str, job: IngestJob) -> None:
-    output.write(_only(rows, CLEAN), f"{job.out}/{table}", SCHEMAS[table])
-    if table != "items":
-        output.write(_only(rows, LATE), f"{job.out}/late/{table}", SCHEMAS[table])
+def _write(table: Counted, name: str, job: IngestJob) -> None:
+    output.write(_only(table.rows, CLEAN), f"{job.out}/{name}", SCHEMAS[name])
+    if table.counts[LATE]:
+        output.write(_only(table.rows, LATE), f"{job.out}/late/{name}", SCHEMAS[name])
 
 
-def _write_quarantine(tables: dict[str, DataFrame], job: IngestJob) -> None:
+def _write_quarantine(tables: dict[str, Counted], job: IngestJob) -> None:
     folder = Path(job.out, "quarantine")
     # Closed before a raw user identifier is in it.
     folder.mkdir(mode=0o700)
     parts = [
-        _only(line_numbers(rows), QUARANTINED).select(
+        _only(table.rows, QUARANTINED).select(
             F.lit(job.night).cast("date").alias("night"),
-            F.lit(table).alias("table"),
+            F.lit(name).alias("table"),
             F.col("_reason").alias("reason"),
             F.col("_file").alias("file"),
-            "line",
+            table.line.alias("line"),
             F.col("_raw").alias("raw"),
         )
-        for table, rows in tables.items()
+        for name, table in tables.items()
     ]
     output.write(reduce(DataFrame.unionByName, parts), str(folder / "rows"), QUARANTINE)
     output.make_private(folder)
 
 
-def _summary(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
-    """What the clean tables say of the night."""
-    clean = {t: spark.read.schema(s).parquet(f"{job.out}/{t}") for t, s in SCHEMAS.items()}
-    shown = (
-        clean["impressions"]
-        .agg(
-            F.collect_set(F.col("night").cast("string")).alias("nights"),
-            F.count_distinct("user").alias("users"),
-        )
-        .first()
-    )
-    read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
-    night = F.col("impression_night")
-    events = (
-        clean["feedback"]
-        .agg(
-            F.collect_set(F.when(read, night.cast("string"))).alias("nights"),
-            F.count_if(night.isNull()).alias("unattributed"),
-        )
-        .first()
-    )
-    nights = {*shown["nights"], *events["nights"]}
+def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:
+    """What the clean rows say of the night."""
+    shown, events = tables["impressions"].facts, tables["feedback"].facts
+    nights = {*shown.get("nights", []), *events.get("nights", [])}
     return {
         "reopened": sorted(n for n in nights if n < job.night),
-        "unattributed": events["unattributed"],
-        "users": shown["users"],
-        "catalog": spark.read.schema(CATALOG).parquet(f"{job.out}/catalog").count(),
+        "unattributed": events.get("unattributed", 0),
+        "users": shown.get("users", 0),
     }
 
 

@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import categorise
-from spark_jobs.raw import META, RawTable
+from spark_jobs.categories import CARRIED, categorise, quarantined_text
+from spark_jobs.raw import RawTable
 from spark_jobs.schemas import CATALOG
 
 KEYS = ("item_id",)
@@ -24,42 +24,36 @@ def typed(
     ``attributes`` and win over them.
     """
     c = F.col
-    written = fields.text_map(c("attributes"))
-    named = F.transform_values(written, lambda _, v: v.try_cast("double"))
     updated = fields.timestamp(c("updated_at"))
-    wrong = fields.bad(c("attributes"), written) | fields.bad(c("updated_at"), updated)
-    wrong = wrong | F.exists(
-        F.map_entries(written),
-        lambda e: e["value"].isNotNull() & e["value"].try_cast("double").isNull(),
-    )
-    attributes = F.coalesce(named, F.expr("map_from_arrays(array(), array())").cast("map<string,double>"))
+    wrong = c("_malformed") | fields.bad(c("updated_at"), updated)
+    attributes = F.coalesce("attributes", F.create_map().cast("map<string,double>"))
     for name in attribute_fields:
         wrong = wrong | fields.bad(c(name), fields.number(c(name)))
-        attributes = F.map_concat(
-            attributes, F.create_map(F.lit(name), fields.number(c(name)))
-        )
+        attributes = F.map_concat(attributes, F.create_map(F.lit(name), fields.number(c(name))))
     known = F.map_filter(attributes, lambda _, v: v.isNotNull() & ~F.isnan(v))
     text = fields.text(F.concat_ws(". ", *[c(name) for name in text_fields]))
-    categories = fields.strings(c("category"), separated=True)
+    categories = fields.strings(c("category"))
     wrong = wrong | fields.bad(c("category"), categories)
     reason = fields.first_reason(
         [
             ("unparsable", c("_corrupt")),
-            ("wrong_type", F.coalesce(wrong, F.lit(False))),
+            ("wrong_type", wrong),
             ("missing_field", c("item_id").isNull()),
             ("no_text", text.isNull()),
         ]
     )
     listed = F.array_distinct(F.filter(categories, lambda v: v.isNotNull()))
-    return raw.rows.select(
-        *META,
+    rows = raw.rows.withColumn("_reason", reason)
+    return rows.select(
+        *CARRIED,
+        quarantined_text(),
         "item_id",
         text.alias("text"),
         F.coalesce(listed, F.array().cast("array<string>")).alias("categories"),
         "provider",
         known.alias("attributes"),
         updated.alias("updated_at"),
-        reason.alias("_reason"),
+        "_reason",
     )
 
 

@@ -1,7 +1,7 @@
 """Raw files as rows of text fields, each with its raw text, file and place.
 
 JSON lines and CSV are read as lines, so that a broken row keeps its text and its line number.
-Every field is text here; ``fields`` gives it a type.
+Lists and maps have their type here; every other field is text, and ``fields`` gives it a type.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from spark_jobs import fields
 from spark_jobs.errors import InputError
+from spark_jobs.schemas import RAW_TYPES, RawField
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
-META = ("_raw", "_row_like", "_corrupt", "_present", *PLACE)
+META = ("_raw", "_row_like", "_corrupt", "_malformed", "_present", *PLACE)
 _CORRUPT = "_corrupt"
 
 
@@ -57,24 +58,19 @@ class RawTable:
         table: name of the table in the contract.
         source: where it came from.
         night: arrival night, ISO date.
-        names: the contract columns that were read, each a text column of ``rows``.
-        rows: ``names`` and ``META``. ``_row_like`` is false for a blank line or a CSV header,
-            ``_corrupt`` is true where the text could not be parsed, bit i of ``_present`` is set
-            where column i of ``names`` is not null.
+        fields: the contract columns that were read, each a column of ``rows``.
+        rows: the fields and ``META``. ``_row_like`` is false for a blank line or a CSV header,
+            ``_corrupt`` is true where the text could not be parsed, ``_malformed`` where a list or
+            map is something else, bit i of ``_present`` is set where field i is not null.
         columns: all columns of the input, None where only its rows tell (JSON).
     """
 
     table: str
     source: TableInput
     night: str
-    names: tuple[str, ...]
+    fields: tuple[RawField, ...]
     rows: DataFrame
     columns: frozenset[str] | None
-
-    @property
-    def separated(self) -> bool:
-        """Whether lists may be written as ``A|B``."""
-        return self.source.format == "csv"
 
     @property
     def where(self) -> str:
@@ -83,39 +79,43 @@ class RawTable:
 
 
 def read_raw(
-    spark: SparkSession, table: str, source: TableInput, names: Sequence[str], night: str
+    spark: SparkSession, table: str, source: TableInput, wanted: Sequence[RawField], night: str
 ) -> RawTable:
     """Read the files of one table; a column that they lack is all null.
 
     Raises:
         InputError: a path does not exist, the files cannot be read, or CSV headers differ.
     """
-    names = tuple(dict.fromkeys(names))
+    wanted = tuple({f.name: f for f in wanted}.values())
+    columns: frozenset[str] | None = None
     try:
         if source.format == "parquet":
-            rows, columns = _parquet(spark, source, names)
+            rows, columns = _parquet(spark, source, wanted)
         elif source.format == "csv":
-            rows, columns = _csv(_lines(spark, source), source, names, f"{table} of night {night}")
+            lines = _lines(spark, source)
+            rows, columns = _csv(lines, source, wanted, f"{table} of night {night}")
         else:
-            rows, columns = _json(_lines(spark, source), source, names), None
+            rows = _json(_lines(spark, source), source, wanted)
     except AnalysisException as error:
         raise InputError(
             f"{table} of night {night}: cannot read {', '.join(source.paths)} as {source.format} "
             f"({error.getCondition()}). Check that the files have arrived, and the setting "
             f"inputs.{table}.path"
         ) from error
-    return RawTable(table, source, night, names, rows, columns)
+    return RawTable(table, source, night, wanted, rows, columns)
 
 
-def require_columns(raw: RawTable, wanted: Sequence[str], seen: set[str]) -> None:
-    """Refuse an input that lacks a column of ``wanted`` or a mapped one in every row.
+def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> None:
+    """Refuse an input that lacks a ``required`` or a mapped column in every row.
 
     ``seen`` are the columns with at least one value: only the others are looked for.
 
     Raises:
         InputError: naming the column, the columns found, and the setting to change.
     """
-    suspects = [n for n in raw.names if n not in seen and (n in wanted or n in raw.source.columns)]
+    names = [f.name for f in raw.fields]
+    needed = [n for n in names if n in required or n in raw.source.columns]
+    suspects = [n for n in needed if n not in seen]
     if not suspects:
         return
     found = columns_found(raw)
@@ -138,24 +138,28 @@ def columns_found(raw: RawTable) -> frozenset[str]:
 
 def seen_columns(raw: RawTable, mask: int) -> set[str]:
     """The columns whose bit is set in ``mask``, the union of ``_present``."""
-    return {n for i, n in enumerate(raw.names) if mask >> i & 1}
+    return {f.name for i, f in enumerate(raw.fields) if mask >> i & 1}
 
 
-def line_numbers(rows: DataFrame) -> DataFrame:
-    """``rows`` with ``line``: the number of the line, or Parquet row, within its file, from 1.
-
-    ``rows`` holds every line of the files.
-    """
-    blocks = rows.groupBy("_file", "_block").agg(
-        F.min("_row").alias("_first"), F.count("*").alias("_lines")
+def count_rows(raw: RawTable) -> tuple[int, Column]:
+    """Rows in the files, and for every row its line, or Parquet row, in its file, from 1."""
+    blocks = raw.rows.groupBy("_file", "_block").agg(
+        F.count_if("_row_like").alias("rows"),
+        F.count("*").alias("lines"),
+        F.min("_row").alias("first"),
     )
-    earlier = Window.partitionBy("_file").orderBy("_block").rowsBetween(
-        Window.unboundedPreceding, -1
-    )
-    above = F.coalesce(F.sum("_lines").over(earlier), F.lit(0))
-    starts = blocks.select("_file", "_block", (above + 1 - F.col("_first")).alias("_shift"))
-    joined = rows.join(F.broadcast(starts), ["_file", "_block"])
-    return joined.withColumn("line", F.col("_row") + F.col("_shift"))
+    rows, shifts, above, last = 0, [], 0, None
+    # One block a file split: a list that fits on the driver whatever the size of the log.
+    for block in blocks.orderBy("_file", "_block").collect():
+        above = above if block["_file"] == last else 0
+        last = block["_file"]
+        shifts += [F.lit(f"{block['_block']} {last}"), F.lit(above + 1 - block["first"])]
+        above += block["lines"]
+        rows += block["rows"]
+    if not shifts:
+        return rows, F.col("_row")
+    place = F.concat_ws(" ", F.col("_block").cast("string"), "_file")
+    return rows, F.col("_row") + F.create_map(*shifts)[place]
 
 
 def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
@@ -169,36 +173,55 @@ def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
 
 
 def _with_fields(
-    rows: DataFrame, row_like: Column, corrupt: Column, texts: dict[str, Column]
+    rows: DataFrame,
+    row_like: Column,
+    corrupt: Column,
+    values: dict[str, Column],
+    malformed: Column | None = None,
 ) -> DataFrame:
-    present = F.lit(0).cast("long")
-    for i, name in enumerate(texts):
-        present = present.bitwiseOR(F.when(F.col(name).isNotNull(), 1 << i).otherwise(0))
+    """``_raw``, ``PLACE`` and the values; without ``malformed``, corrupt rows tell by themselves.
+
+    A broken JSON line leaves no field at all; a list or map of another type leaves the others.
+    """
     named = rows.select(
         "_raw",
         *PLACE,
         row_like.alias("_row_like"),
-        corrupt.alias("_corrupt"),
-        *[value.alias(name) for name, value in texts.items()],
+        corrupt.alias("_unread"),
+        (F.lit(False) if malformed is None else malformed).alias("_misread"),
+        *[value.alias(name) for name, value in values.items()],
     )
-    return named.withColumn("_present", present)
+    present = F.lit(0).cast("long")
+    for i, name in enumerate(values):
+        present = present.bitwiseOR(F.when(F.col(name).isNotNull(), 1 << i).otherwise(0))
+    flagged = named.withColumn("_present", present)
+    nothing = F.col("_present") == 0 if malformed is None else F.lit(True)
+    return flagged.withColumns(
+        {
+            "_corrupt": F.col("_unread") & nothing,
+            "_malformed": F.col("_misread") | (F.col("_unread") & ~nothing),
+        }
+    ).drop("_unread", "_misread")
 
 
-def _json(lines: DataFrame, source: TableInput, names: Sequence[str]) -> DataFrame:
-    columns = sorted({source.name(n) for n in names})
-    schema = t.StructType([t.StructField(c, t.StringType()) for c in [*columns, _CORRUPT]])
+def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> DataFrame:
+    schema = t.StructType(
+        [t.StructField(source.name(f.name), RAW_TYPES[f.kind]) for f in wanted]
+        + [t.StructField(_CORRUPT, t.StringType())]
+    )
     parsed = F.from_json("_raw", schema, {"columnNameOfCorruptRecord": _CORRUPT})
     record = F.col("_record")
+    read = {f.name: record[source.name(f.name)] for f in wanted}
     return _with_fields(
         lines.withColumn("_record", parsed),
         F.trim("_raw") != "",
         record.isNull() | record[_CORRUPT].isNotNull(),
-        {n: fields.text(record[source.name(n)]) for n in names},
+        {f.name: fields.text(read[f.name]) if f.kind == "text" else read[f.name] for f in wanted},
     )
 
 
 def _csv(
-    lines: DataFrame, source: TableInput, names: Sequence[str], where: str
+    lines: DataFrame, source: TableInput, wanted: Sequence[RawField], where: str
 ) -> tuple[DataFrame, frozenset[str]]:
     first = lines.filter(F.col("_block") == 0).groupBy("_file")
     heads = [r["_raw"] for r in first.agg(F.min_by("_raw", "_row").alias("_raw")).collect()]
@@ -212,22 +235,37 @@ def _csv(
     ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in [*columns, _CORRUPT])
     options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
     record = F.col("_record")
+    nothing = F.lit(None).cast("string")
+    texts = {
+        f.name: fields.text(record[source.name(f.name)])
+        if source.name(f.name) in columns
+        else nothing
+        for f in wanted
+    }
+    typed, malformed = _typed_texts(texts, wanted)
     rows = _with_fields(
         lines.withColumn("_record", F.from_csv("_raw", ddl, options)),
         (F.trim("_raw") != "") & (F.col("_raw") != F.lit(header)),
         record.isNull() | record[_CORRUPT].isNotNull(),
-        {
-            n: fields.text(record[source.name(n)])
-            if source.name(n) in columns
-            else F.lit(None).cast("string")
-            for n in names
-        },
+        typed,
+        malformed,
     )
     return rows, frozenset(columns)
 
 
+def _typed_texts(
+    texts: dict[str, Column], wanted: Sequence[RawField]
+) -> tuple[dict[str, Column], Column]:
+    values, malformed = dict(texts), F.lit(False)
+    for f in wanted:
+        if f.kind != "text":
+            values[f.name] = fields.from_text(texts[f.name], f.kind)
+            malformed = malformed | fields.bad(texts[f.name], values[f.name])
+    return values, malformed
+
+
 def _parquet(
-    spark: SparkSession, source: TableInput, names: Sequence[str]
+    spark: SparkSession, source: TableInput, wanted: Sequence[RawField]
 ) -> tuple[DataFrame, frozenset[str]]:
     table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
     kinds = {f.name: f.dataType for f in table.schema.fields}
@@ -238,9 +276,11 @@ def _parquet(
         F.col("_metadata.row_index").alias("_row"),
     ).withColumn("_raw", F.to_json("_record"))
     texts = {}
-    for name in names:
-        kind = kinds.get(source.name(name))
-        value = F.col("_record")[source.name(name)] if kind else F.lit(None)
+    for f in wanted:
+        kind = kinds.get(source.name(f.name))
+        value = F.col("_record")[source.name(f.name)] if kind else F.lit(None)
         nested = isinstance(kind, t.ArrayType | t.MapType | t.StructType)
-        texts[name] = F.to_json(value) if nested else fields.text(value.cast("string"))
-    return _with_fields(rows, F.lit(True), F.lit(False), texts), frozenset(table.columns)
+        texts[f.name] = F.to_json(value) if nested else fields.text(value.cast("string"))
+    typed, malformed = _typed_texts(texts, wanted)
+    rows = _with_fields(rows, F.lit(True), F.lit(False), typed, malformed)
+    return rows, frozenset(table.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pyspark.sql import types as t
 
@@ -11,10 +12,17 @@ TABLES = ("items", "impressions", "feedback")
 
 @dataclass(frozen=True)
 class RawField:
-    """A column of a raw table; ``required`` columns must exist in the input."""
+    """A column of a raw table.
+
+    Attributes:
+        name: in the contract.
+        required: whether an input without it is refused.
+        kind: ``text`` is given its type later; lists and maps are read as such.
+    """
 
     name: str
     required: bool = False
+    kind: Literal["text", "strings", "numbers", "text_map", "number_map"] = "text"
 
 
 RAW: dict[str, tuple[RawField, ...]] = {
@@ -27,11 +35,11 @@ RAW: dict[str, tuple[RawField, ...]] = {
         RawField("position", True),
         RawField("item_id", True),
         RawField("propensity", True),
-        RawField("candidates", True),
-        RawField("candidate_propensities"),
+        RawField("candidates", True, "strings"),
+        RawField("candidate_propensities", kind="numbers"),
         RawField("propensity_kind"),
         RawField("policy_id"),
-        RawField("context"),
+        RawField("context", kind="text_map"),
     ),
     "feedback": (
         RawField("event_id", True),
@@ -45,9 +53,22 @@ RAW: dict[str, tuple[RawField, ...]] = {
         RawField("item_id", True),
         RawField("category"),
         RawField("provider"),
-        RawField("attributes"),
+        RawField("attributes", kind="number_map"),
         RawField("updated_at"),
     ),
+}
+
+CANDIDATE_SET = (
+    RawField("candidate_set_id", True),
+    RawField("candidates", True, "strings"),
+)
+
+RAW_TYPES: dict[str, t.DataType] = {
+    "text": t.StringType(),
+    "strings": t.ArrayType(t.StringType()),
+    "numbers": t.ArrayType(t.DoubleType()),
+    "text_map": t.MapType(t.StringType(), t.StringType()),
+    "number_map": t.MapType(t.StringType(), t.DoubleType()),
 }
 
 _STRINGS = t.ArrayType(t.StringType())

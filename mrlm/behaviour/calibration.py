@@ -37,8 +37,8 @@ def fit_calibration(
     if len(y) == 0:
         return Calibration(binary, 0.0, 0.0)
     if not binary:
-        spread = float(x.var())
-        slope = max(float(np.mean((x - x.mean()) * (y - y.mean()))) / spread, 0.0) if spread else 0.0
+        covariance = float(np.mean((x - x.mean()) * (y - y.mean())))
+        slope = max(covariance / float(x.var()), 0.0) if x.std() > 0 else 0.0
         return Calibration(False, slope, float(y.mean()) - slope * float(x.mean()))
     # One success and one failure more keep a head with a single class finite.
     share = (y.sum() + 1.0) / (len(y) + 2.0)

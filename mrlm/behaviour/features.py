@@ -43,9 +43,7 @@ class PairFeatures:
 
     def take(self, index: NDArray[np.int64]) -> PairFeatures:
         """The candidates at ``index``; vectors are shared, not copied."""
-        return replace(
-            self, dense=self.dense[index], item=self.item[index], row=self.row[index]
-        )
+        return replace(self, dense=self.dense[index], item=self.item[index], row=self.row[index])
 
 
 def shown_only(log: BanditLog) -> Decisions:

@@ -87,9 +87,7 @@ def fit_reward_model(
             features.with_columns(own), targets, binary, rows, settings, seed + k, step
         )
         member = FoldModel(network, statistics)
-        outputs[held] = member.outputs(
-            features.take(held), statistics.table(decisions.catalog)
-        )
+        outputs[held] = member.outputs(features.take(held), statistics.table(decisions.catalog))
         members.append(member)
     return RewardModel(
         heads=names,

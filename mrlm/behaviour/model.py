@@ -89,7 +89,7 @@ class RewardModel:
             ]
         )
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
-        mean = np.mean(tables, axis=0, dtype=np.float64).astype(np.float32)
+        mean = np.stack(tables).mean(axis=0)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
         return features.with_columns(mean[features.item]), values
 
@@ -123,7 +123,8 @@ class RewardModel:
             for name, tensor in member.network.state_dict().items():
                 arrays[f"{k}.network.{name}"] = tensor.detach().numpy()
             arrays[f"{k}.statistics"] = member.statistics.values
-        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, folder / "model.safetensors")
+        contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
+        save_file(contiguous, folder / "model.safetensors")
         data = {
             "kind": KIND,
             "format": _FORMAT,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.threads import one_thread
 
 _ROWS = 65536
 
@@ -46,9 +47,7 @@ class PairNetwork(nn.Module):  # type: ignore[misc]
         self.register_buffer("centre", torch.zeros(dense))
         self.register_buffer("scale", torch.ones(dense))
 
-    def forward(
-        self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
         """Outputs of b pairs, shape (b, outputs).
 
         Args:
@@ -118,7 +117,7 @@ def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArra
     tensors = PairTensors(features)
     network.eval()
     out = np.zeros((len(tensors), outputs))
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         for start in range(0, len(tensors), _ROWS):
             stop = min(start + _ROWS, len(tensors))
             out[start:stop] = network(*tensors.batch(torch.arange(start, stop))).numpy()
@@ -141,4 +140,5 @@ def network_from_state(state: Mapping[str, torch.Tensor]) -> PairNetwork:
         dropout=0.0,
     )
     network.load_state_dict(dict(state))
-    return network.eval()
+    network.eval()
+    return network

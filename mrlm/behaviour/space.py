@@ -167,7 +167,7 @@ def _embedding(catalog: Catalog) -> NDArray[np.float32]:
     return catalog.embedding
 
 
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(x: NDArray[np.floating]) -> NDArray[np.float32]:
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return (x / np.where(length > 0, length, 1.0)).astype(np.float32)
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.network import PairNetwork, PairTensors, seeded_network
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.behaviour.threads import one_thread
 
 
 def train_network(
@@ -57,7 +58,7 @@ def train_network(
     )
     network.train()
     order = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         # Dropout draws from the global generator, which is put back afterwards.
         torch.manual_seed(seed)
         for _ in range(settings.epochs):
@@ -72,7 +73,8 @@ def train_network(
                 schedule.step()
             if step is not None:
                 step()
-    return network.eval()
+    network.eval()
+    return network
 
 
 def head_loss(

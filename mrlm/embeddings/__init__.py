@@ -1,0 +1,1 @@
+"""Encoders of item text, the store of their vectors, and user state from history."""

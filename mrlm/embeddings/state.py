@@ -56,9 +56,9 @@ def attention_features(
     """
     width = values.shape[1]
     out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), np.float32)
-    known = np.isfinite(values).all(axis=1)
-    columns = np.where(known[:, None], values, 0.0).astype(np.float32)
-    columns = np.concatenate([columns, known[:, None].astype(np.float32)], axis=1)
+    known = np.asarray(np.isfinite(values).all(axis=1, keepdims=True), np.bool_)
+    columns = np.where(known, values, 0.0).astype(np.float32)
+    columns = np.concatenate([columns, known.astype(np.float32)], axis=1)
     for block in _blocks(decisions.candidates, decisions.history):
         weighed = columns[block.history_flat] * block.history_mask[..., None]
         similarity: dict[int, NDArray[np.float32]] = {}

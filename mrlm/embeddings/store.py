@@ -76,8 +76,11 @@ class EmbeddingStore:
         """
         if len(keys) != len(vectors) or len(set(keys)) != len(keys):
             raise ValueError(f"{len(set(keys))} unique of {len(keys)} keys, {len(vectors)} vectors")
-        if not np.isfinite(vectors).all():
-            raise ValueError(f"a vector is not finite: {keys[int(np.argmin(np.isfinite(vectors).all(1)))]}")
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(broken):
+            raise ValueError(
+                f"{len(broken)} vectors are not finite, the first is {keys[broken[0]]}"
+            )
         if not keys:
             return
         order = sorted(range(len(keys)), key=keys.__getitem__)

@@ -48,7 +48,8 @@ def fingerprint_folder(folder: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted({p for pattern in _CONTENT for p in folder.glob(pattern)}):
         with path.open("rb") as file:
-            whole.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.name}\0{digest}\n".encode())
     return whole.hexdigest()
 
 
@@ -128,7 +129,8 @@ class TransformerEncoder:
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16),
         ):
             hidden = self._model(**batch).last_hidden_state
-        return pool(hidden.float(), batch["attention_mask"]).cpu().numpy()
+        pooled = pool(hidden.float(), batch["attention_mask"])
+        return np.asarray(pooled.cpu().numpy(), np.float32)
 
 
 def pool(hidden: Any, mask: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What learns policies from logged feedback: bandit and sequential."""

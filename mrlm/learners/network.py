@@ -26,11 +26,15 @@ class ScoreNetwork(nn.Module):  # type: ignore[misc]
         self.pair = pair
         self.gain = nn.Parameter(torch.tensor(float(gain)))
 
-    def forward(
-        self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
         """Scores of b pairs, shape (b, 1)."""
         return self.gain * dense[:, -1:] + self.pair(dense, item, user)
+
+    def rescale(self, factor: float) -> None:
+        """Multiply every score by ``factor`` from now on."""
+        with torch.no_grad():
+            for parameter in (self.gain, self.pair.head.weight, self.pair.head.bias):
+                parameter.mul_(factor)
 
 
 def make_score_network(
@@ -57,7 +61,8 @@ def score_network_from_state(state: Mapping[str, torch.Tensor]) -> ScoreNetwork:
     pair = {n.removeprefix("pair."): t for n, t in state.items() if n.startswith("pair.")}
     network = ScoreNetwork(network_from_state(pair), 0.0)
     network.load_state_dict(dict(state))
-    return network.eval()
+    network.eval()
+    return network
 
 
 class CandidateSets:
@@ -75,9 +80,7 @@ class CandidateSets:
         mask = step < length[:, None]
         return torch.where(mask, self._start[index][:, None] + step, 0), mask
 
-    def scores(
-        self, network: nn.Module, place: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
+    def scores(self, network: nn.Module, place: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scores of the candidates, shape (b, longest), -inf on pads."""
         flat = network(*self._tensors.batch(place[mask]))[:, 0]
         out = torch.full(mask.shape, -torch.inf)

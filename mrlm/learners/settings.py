@@ -17,23 +17,31 @@ class LearningSettings(BaseModel):
     learners: list[LearnerName] = ["policy_gradient", "q_learning"]
     floor: float = Field(0.1, gt=0, lt=1, description="Share of uniform exploration.")
     temperature: float = Field(1.0, gt=0)
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(2, ge=1)
     batch_size: int = Field(256, ge=8, description="Decisions, each with all its candidates.")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     dropout: float = Field(0.1, ge=0, lt=1)
     weight_clip: float = Field(10.0, gt=0, description="Largest importance weight in training.")
     divergence: float = Field(
-        0.1, ge=0, description="Price of one nat of KL divergence from the logger, in standard "
-        "deviations of reward."
+        0.02,
+        ge=0,
+        description="Price of one nat of KL divergence from the logger, in standard deviations "
+        "of reward.",
     )
-    discount: float = Field(0.8, ge=0, lt=1)
-    conservative: float = Field(0.5, ge=0, description="Weight of the CQL term.")
+    discount: float = Field(0.5, ge=0, lt=1)
+    conservative: float = Field(0.05, ge=0, description="Weight of the CQL term.")
+    value_temperature: float = Field(
+        0.05,
+        gt=0,
+        description="Standard deviations of reward that make one unit of a Q-learner's "
+        "score, so that its softmax is a policy.",
+    )
     target_every: int = Field(50, ge=1, description="Updates between target network copies.")
     hidden: int = Field(32, ge=4)
     projection: int = Field(16, ge=2)
     max_decisions: int = Field(
-        60_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
+        40_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
     )
     session_gap_minutes: int = Field(
         30, ge=0, description="A session that ends this close to the log's end may go on after it."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import gather, rows
 
 # Bounds the temporary arrays of sums over candidates, whatever the size of the log.
@@ -55,6 +56,38 @@ class EvaluationBatch:
 
     def __len__(self) -> int:
         return len(self.propensity)
+
+    @classmethod
+    def from_log(
+        cls,
+        log: BanditLog,
+        target: NDArray[np.float64],
+        q: NDArray[np.float64] | None = None,
+        policy: str = "policy",
+    ) -> EvaluationBatch:
+        """The rounds of a bandit log under a target policy; rewards not yet final are unknown.
+
+        Args:
+            log: n decisions with N candidates in all.
+            target: probability of every candidate, shape (N,).
+            q: predicted rewards, shape (N, m), in the order of the log's objectives.
+            policy: name of the target policy.
+
+        Raises:
+            ValueError: as for the class.
+        """
+        return cls(
+            cluster=log.decisions.user,
+            offsets=log.decisions.offsets,
+            target=target,
+            shown=log.shown,
+            propensity=log.propensity,
+            rewards=np.where(log.final, log.rewards, np.nan),
+            objectives=tuple(o.name for o in log.objectives),
+            q=q,
+            candidate_propensity=log.candidate_propensity,
+            policy=policy,
+        )
 
     @cached_property
     def weight(self) -> NDArray[np.float64]:

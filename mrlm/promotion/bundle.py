@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file, save_file
 
 from mrlm.bandit_log import Catalog, Objective
-from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.contract import Policy
 from mrlm.policies.storage import ScorerLoaders, load_policy, save_policy
 
 
@@ -81,7 +81,7 @@ def load_bundle(folder: Path, loaders: ScorerLoaders | None = None) -> PolicyBun
     if weights.is_file():
         catalog = catalog.with_embedding(load_file(weights)["embedding"])
     objectives = tuple(Objective(**o) for o in about.pop("objectives"))
-    policy = load_policy(folder / "policy", SCORER_LOADERS if loaders is None else loaders)
+    policy = load_policy(folder / "policy", _loaders(folder) if loaders is None else loaders)
     return PolicyBundle(policy=policy, catalog=catalog, objectives=objectives, **about)
 
 
@@ -93,19 +93,10 @@ def scorer_kinds(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-# Scorers bring torch: each room is imported when a bundle really holds one of its kind.
-def _reward_model(folder: Path) -> Scorer:
-    from mrlm.behaviour import load_reward_model
+def _loaders(folder: Path) -> ScorerLoaders:
+    """How this package reads scorers; they bring torch, so only where a bundle holds one."""
+    if not scorer_kinds(folder):
+        return {}
+    from mrlm.learners.storage import SCORER_LOADERS
 
-    scorer: Scorer = load_reward_model(folder)
-    return scorer
-
-
-def _learned(folder: Path) -> Scorer:
-    from mrlm.learners.storage import load_learned
-
-    scorer: Scorer = load_learned(folder)
-    return scorer
-
-
-SCORER_LOADERS: ScorerLoaders = {"reward_model": _reward_model, "learned": _learned}
+    return SCORER_LOADERS

@@ -36,6 +36,7 @@ class PolicyEstimate:
         value: mean reward a decision, in the objective's unit.
         standard_error: of ``value``, clustered by user.
         degrees_of_freedom: of the t distribution of ``value``.
+        skewness: of the studentised value; moves the bound towards the longer tail.
         lower: two-sided bound at ``level``.
         upper: two-sided bound at ``level``.
         level: of the interval.
@@ -47,6 +48,7 @@ class PolicyEstimate:
     value: float | None
     standard_error: float | None = None
     degrees_of_freedom: float | None = None
+    skewness: float = 0.0
     lower: float | None = None
     upper: float | None = None
     level: float = 0.95
@@ -61,6 +63,7 @@ class PolicyEstimate:
             value=_finite(estimate.value),
             standard_error=_finite(estimate.standard_error),
             degrees_of_freedom=float(estimate.degrees_of_freedom),
+            skewness=_finite(estimate.skewness) or 0.0,
             lower=_finite(estimate.lower),
             upper=_finite(estimate.upper),
             level=estimate.level,

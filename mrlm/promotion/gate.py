@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scipy.stats import t as student_t
-
+from mrlm.ope.intervals import ends
 from mrlm.ope.spending import error_at
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
 from mrlm.promotion.ledger import Entry, Ledger, judged_nights, judgement
@@ -210,16 +209,16 @@ def _has_bound(estimate: PolicyEstimate) -> bool:
 
 
 def _lower(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
-    """One-sided lower bound at level alpha, and the t quantile that it took."""
+    """One-sided lower bound at level alpha, and how many standard errors it is below the value."""
     df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
     if df is None or error is None or value is None:
         raise ValueError("an estimate without value, standard error or degrees of freedom")
-    quantile = float(student_t.ppf(1.0 - alpha, df))
-    return value - quantile * error, quantile
+    bound = ends(value, error, df, estimate.skewness, 1.0 - alpha)[0]
+    return bound, (value - bound) / error if error > 0 else 0.0
 
 
 def _north_star(evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int) -> Check:
-    bound, quantile = _lower(star, alpha)
+    bound, errors_below = _lower(star, alpha)
     passed = bound > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
     text = (
@@ -228,7 +227,7 @@ def _north_star(evidence: Evidence, star: PolicyEstimate, alpha: float, looks: i
         f"{'above' if passed else 'not above'} 0"
     )
     if not passed and value > 0.0 and error > 0.0:
-        rows = math.ceil(evidence.rows * (quantile * error / value) ** 2)
+        rows = math.ceil(evidence.rows * (errors_below * error / value) ** 2)
         text += f"; if the difference is as estimated, about {rows} decisions would be needed"
     return Check("north star", passed, text)
 

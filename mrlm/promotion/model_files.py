@@ -6,8 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mrlm.promotion.answer import DEFAULT_K
 from mrlm.promotion.bundle import load_bundle, scorer_kinds
-from mrlm.promotion.requests import DEFAULT_K
 
 _NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scipy")
 
@@ -37,7 +37,7 @@ def log_served_model(name: str, artifacts: dict[str, Path]) -> Any:
 
 
 def signature() -> Any:
-    """Columns and parameters of ``predict``; see ``requests.answer``."""
+    """Columns and parameters of ``predict``; see ``answer.answer``."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Array

@@ -55,6 +55,11 @@ class RegistryPlace:
         return None if self.tracking_uri else (self.folder / "artifacts").as_uri()
 
     @property
+    def exists(self) -> bool:
+        """Whether there may be a store: looking into a registry must not create one."""
+        return self.tracking_uri is not None or (self.folder / "mlflow.db").is_file()
+
+    @property
     def ledger(self) -> Ledger:
         """Who decided what."""
         return Ledger(self.folder / "ledger.jsonl")

@@ -121,6 +121,8 @@ def all_versions(place: RegistryPlace) -> tuple[RegisteredVersion, ...]:
 
 def aliases(place: RegistryPlace) -> dict[str, int]:
     """Alias to version; empty where there is no such model yet."""
+    if not place.exists:
+        return {}
     # Rows of search_model_versions have empty aliases; the model's own are filled.
     model = _model(place, place.client())
     return {} if model is None else {str(a): int(v) for a, v in model.aliases.items()}
@@ -295,6 +297,8 @@ def _drop_unfinished(client: Any, experiment: str, run_key: str) -> None:
 
 
 def _search(place: RegistryPlace, query: str) -> list[RegisteredVersion]:
+    if not place.exists:
+        return []
     client = place.client()
     found: list[Any] = []
     token = None

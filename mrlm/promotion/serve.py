@@ -66,7 +66,7 @@ def recommend(
         seed: of the draws.
 
     Raises:
-        ValueError: k is below 1, or there are not n identifiers.
+        ValueError: k is below 1, there are not n identifiers, or a probability is NaN.
     """
     n = len(requests)
     if k < 1:
@@ -83,6 +83,8 @@ def recommend(
         if len(state) == 0:
             break
         log_p = policy.log_probabilities(state)
+        if np.isnan(log_p).any():
+            raise ValueError(f"policy {policy.name!r} gives NaN for a probability")
         place = _draw(log_p, state.offsets, keys[open_requests], slot)
         shown = state.candidates.values[place].astype(np.int32)
         codes.append(shown)
@@ -142,11 +144,9 @@ def _draw(
 
 def _keys(request_id: Sequence[str], seed: int) -> NDArray[np.uint64]:
     """64 bits for each request, a hash of seed and identifier."""
-    digests = [
-        hashlib.blake2b(r.encode(), digest_size=8, key=str(seed).encode()).digest()
-        for r in request_id
-    ]
-    return np.frombuffer(b"".join(digests), np.dtype("<u8")).astype(np.uint64)
+    key = str(seed).encode()
+    digests = [hashlib.blake2b(r.encode(), digest_size=8, key=key).digest() for r in request_id]
+    return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)
 
 
 def _uniform(keys: NDArray[np.uint64], counter: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import mlflow
 
+from mrlm.promotion.answer import answer
 from mrlm.promotion.bundle import load_bundle
-from mrlm.promotion.requests import answer
 
 
 class _Answers:
@@ -29,7 +29,7 @@ class ServedPolicy(_Answers, mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Answers requests with items and the probabilities with which it shows them.
 
     ``load_context`` reads the policy bundle among the version's artifacts; ``predict`` draws a
-    list of up to ``k`` items for every row, see ``requests.answer``.
+    list of up to ``k`` items for every row, see ``answer.answer``.
     """
 
 

@@ -20,7 +20,8 @@ from pipelines.commands.options import (
 from pipelines.errors import DataError
 from pipelines.lake import shift
 from pipelines.lease import holder_of_command, holder_of_run, night_lease, release
-from pipelines.night import ORDER, Closing, close_night, execute, run_history, run_night
+from pipelines.night import Closing, close_night, execute, run_history, run_night
+from pipelines.stages import ORDER
 
 _WAIT_SECONDS = 3600.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,7 @@ class Embed:
             Catalog.read(folder / "catalog"),
             encoder,
             EmbeddingStore(context.workspace.embeddings),
-            lambda done, total: context.progress("items encoded", done, total),
+            progress=partial(context.progress, "items encoded"),
         )
         pq.write_table(catalog.to_table(), out / "catalog.parquet")
         if catalog.embedding is None:

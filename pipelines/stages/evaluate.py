@@ -132,19 +132,7 @@ def _estimates(
         min_users=gate.min_users,
         min_nonzero=gate.min_nonzero,
     )
-    logged = log.candidate_propensity
-    batch = EvaluationBatch(
-        cluster=log.decisions.user,
-        offsets=log.decisions.offsets,
-        target=policies["challenger"],
-        shown=log.shown,
-        propensity=log.propensity,
-        rewards=log.rewards,
-        objectives=tuple(o.name for o in context.objectives),
-        q=q,
-        candidate_propensity=logged if np.isfinite(logged).any() else None,
-        policy="challenger",
-    )
+    batch = EvaluationBatch.from_log(log, policies["challenger"], q, "challenger")
     found: dict[str, Any] = {"policies": {}, "differences": {}, "diagnostics": {}}
     scores: dict[tuple[str, str], Any] = {}
     for policy, target in policies.items():
@@ -165,20 +153,7 @@ def _estimates(
 def _plain(found: Mapping[str, Estimate]) -> dict[str, PolicyEstimate]:
     from mrlm.promotion.evidence import PolicyEstimate
 
-    return {
-        name: PolicyEstimate.of(
-            value=e.value,
-            standard_error=e.standard_error,
-            degrees_of_freedom=e.degrees_of_freedom,
-            lower=e.lower,
-            upper=e.upper,
-            level=e.level,
-            certified=e.certified,
-            reasons=e.certificate.reasons,
-            rows_needed=e.certificate.rows_needed,
-        )
-        for name, e in found.items()
-    }
+    return {name: PolicyEstimate.of(e) for name, e in found.items()}
 
 
 def _diagnostics(batch: EvaluationBatch, north_star: str) -> dict[str, Any]:

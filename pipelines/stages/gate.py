@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.context import NightContext
+from pipelines.manifest import Manifest
 from pipelines.registry import AUTOMATIC, now, place_of
 from pipelines.stage import Product, require
 from pipelines.stages.evaluate import read_evidence
-from pipelines.stages.register import report_extras
+from pipelines.stages.ingest import TABLES
+from pipelines.stages.validate import describe
+
+if TYPE_CHECKING:
+    from mrlm.report.facts import NightFacts
 
 
 class Gate:
@@ -35,8 +40,7 @@ class Gate:
         """Judge, record, and put the verdict on the version's page."""
         from mrlm.promotion.gate import judge_and_record
         from mrlm.promotion.registry import annotate_version
-        from mrlm.report.memo import decision_memo
-        from mrlm.report.review_page import write_review_page
+        from mrlm.report.review_page import write_review
 
         place = place_of(context.settings, context.workspace)
         registered = context.workspace.run_stage(context.run_key, "register")
@@ -48,12 +52,10 @@ class Gate:
                 place.ledger, evidence, gate, version=version, actor=AUTOMATIC, at=now()
             )
             pages = out / "report"
-            pages.mkdir()
-            write_review_page(pages, evidence, verdict, **report_extras(context))
             annotate_version(
                 place,
                 version,
-                memo=decision_memo(evidence, verdict),
+                memo=write_review(pages, evidence, verdict, _facts(context), gate.estimator),
                 tags={"gate": "promote" if verdict.promote else "refuse"},
                 pages=pages,
             )
@@ -70,6 +72,34 @@ class Gate:
                 "report": str(Path("report") / "index.html"),
             },
         )
+
+
+def _facts(context: NightContext) -> NightFacts:
+    """What the review page shows beside the evidence."""
+    from mrlm.report.facts import NightFacts
+
+    def counts(folder: Path) -> dict[str, Any]:
+        manifest = Manifest.read(folder)
+        return manifest.counts if manifest else {}
+
+    lake = context.workspace.lake_stage
+    rows = counts(lake(context.night, "ingest"))
+    validation = counts(lake(context.night, "validate"))
+    embed = counts(lake(context.night, "embed"))
+    behaviour = context.workspace.run_stage(context.run_key, "learn_behaviour")
+    return NightFacts(
+        rows={
+            t: {**rows[t], "quarantined": sum(rows[t]["quarantined"].values())}
+            for t in TABLES
+            if t in rows
+        },
+        validation=validation.get("verdict", ""),
+        failed_expectations=[describe(w) for w in validation.get("warnings", [])],
+        items={k: embed[k] for k in ("encoded", "reused") if k in embed},
+        reward_model=counts(behaviour).get("heads", {}),
+        units={o.name: o.unit for o in context.objectives if o.unit},
+        links={"data docs": "data_docs/index.html"},
+    )
 
 
 STAGE = Gate()

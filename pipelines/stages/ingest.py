@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.fingerprints import of_raw
-from pipelines.lake import ingested, shift
+from pipelines.lake import ingested, shift, table_passed
+from pipelines.manifest import Manifest
 from pipelines.settings import InputTable
 from pipelines.stage import Product
+
+if TYPE_CHECKING:
+    from spark_jobs.raw import TableInput
 
 TABLES = ("impressions", "feedback", "items")
 
@@ -30,7 +34,8 @@ class Ingest:
             if place is not None:
                 found[f"raw/{table}"] = _raw_fingerprint(context, table, place)
         for night, manifest in _earlier(context).items():
-            found[f"ingest/{night}"] = manifest
+            passed = ",".join(_passed(context, night))
+            found[f"ingest/{night}"] = f"{manifest.output_fingerprint()} {passed}"
         return found
 
     def run(self, context: NightContext, out: Path) -> Product:
@@ -42,13 +47,16 @@ class Ingest:
         job = ingest.IngestJob(
             night=context.night,
             tables={t: _source(context, t) for t in TABLES},
-            text_fields=settings.inputs.text_fields,
-            attribute_fields=settings.inputs.attribute_fields,
+            text_fields=tuple(settings.inputs.text_fields),
+            attribute_fields=tuple(settings.inputs.attribute_fields),
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
             out=str(out),
-            previous=[
-                (n, str(context.workspace.lake_stage(n, self.name))) for n in _earlier(context)
-            ],
+            previous=tuple(
+                ingest.Previous(
+                    n, str(context.workspace.lake_stage(n, self.name)), _passed(context, n)
+                )
+                for n in _earlier(context)
+            ),
             late_nights=settings.ingestion.late_nights,
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
             windows=event_windows(context),
@@ -74,15 +82,20 @@ def event_windows(context: NightContext) -> dict[str, int]:
     return windows
 
 
-def _earlier(context: NightContext) -> dict[str, str]:
-    """Earlier nights that tonight's rows may repeat or belong to, with their fingerprints.
+def _earlier(context: NightContext) -> dict[str, Manifest]:
+    """Earlier nights that tonight's rows may repeat or belong to.
 
     The newest earlier night is always one of them: it carries the catalogue.
     """
     reach = context.settings.ingestion.late_nights + context.settings.final_after + 1
     found = ingested(context)
     since = min(shift(context.night, -reach), max(found, default=context.night))
-    return {n: m.output_fingerprint() for n, m in found.items() if n >= since}
+    return {n: m for n, m in found.items() if n >= since}
+
+
+def _passed(context: NightContext, night: str) -> tuple[str, ...]:
+    """Tables of a night that validation did not stop; a stopped one counts as never delivered."""
+    return tuple(t for t in TABLES if table_passed(context, night, t))
 
 
 def _input(context: NightContext, table: str) -> InputTable:
@@ -109,12 +122,11 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
         ) from error
 
 
-def _source(context: NightContext, table: str) -> dict[str, object] | None:
-    path = _path(context, table)
-    if path is None:
-        return None
-    place = _input(context, table)
-    return {"path": path, "format": place.format, "columns": place.columns}
+def _source(context: NightContext, table: str) -> TableInput:
+    from spark_jobs.raw import TableInput
+
+    path, place = _path(context, table), _input(context, table)
+    return TableInput((path,) if path else (), place.format, place.columns)
 
 
 def _formatted(path: str | None, night: str) -> str | None:

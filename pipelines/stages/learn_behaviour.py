@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.context import NightContext
 from pipelines.lake import log_fingerprints, read_logs
 from pipelines.plan import plan_of
 from pipelines.stage import Product, require
+
+if TYPE_CHECKING:
+    from mrlm.behaviour.report import HeadReport
 
 
 class LearnBehaviour:
@@ -31,18 +36,18 @@ class LearnBehaviour:
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Fit, report on a later night, save."""
-        from mrlm.behaviour.report import report_heads
-
-        from mrlm.behaviour.model import fit_reward_model
+        from mrlm.behaviour.fit import fit_reward_model
+        from mrlm.behaviour.report import report_reward_model
 
         plan = plan_of(context)
         model = fit_reward_model(
             read_logs(context, plan.fit),
             context.settings.behaviour,
             context.settings.seed,
-            lambda done, total: context.progress("reward model epochs", done, total),
+            partial(context.progress, "reward model epochs"),
         )
-        report = report_heads(model, read_logs(context, plan.tune))
+        later = report_reward_model(model, read_logs(context, plan.tune))
+        report = {head.objective: _measured(head) for head in later}
         (out / "reward_model").mkdir()
         model.save(out / "reward_model")
         (out / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True))
@@ -53,6 +58,13 @@ class LearnBehaviour:
             outputs={"reward_model": "reward_model", "report": "report.json"},
             counts={"heads": report, "fit": plan.fit, "tune": plan.tune, "gate": plan.gate},
         )
+
+
+def _measured(head: HeadReport) -> dict[str, float]:
+    """The figures that apply to a head."""
+    figures = asdict(head)
+    del figures["objective"]
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 STAGE = LearnBehaviour()

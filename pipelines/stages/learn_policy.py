@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -48,7 +49,7 @@ class LearnPolicy:
                 weights,
                 context.settings.learning,
                 context.settings.seed,
-                lambda done, total, name=name: context.progress(f"{name} epochs", done, total),
+                partial(context.progress, f"{name} epochs"),
             )
             (out / name).mkdir()
             scorer.save(out / name)

@@ -1,21 +1,20 @@
-"""Register: one MLflow version a night and configuration, with its review page."""
+"""Register: one MLflow version a night and configuration, where a reviewer decides."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipelines.context import NightContext
-from pipelines.manifest import Manifest
 from pipelines.registry import AUTOMATIC, place_of
 from pipelines.stage import Product, require
 from pipelines.stages.evaluate import read_evidence
 
 
 class Register:
-    """Puts the challenger with its evidence where a reviewer decides."""
+    """Puts the challenger, its evidence and the data docs into the registry."""
 
     name = "register"
     place: Literal["run"] = "run"
@@ -30,15 +29,13 @@ class Register:
         return found
 
     def run(self, context: NightContext, out: Path) -> Product:
-        """Write the review page and register the version, or find the one of this run."""
+        """Register the version, or find the one of this run."""
         from mrlm.promotion.registry import VersionContent, register_version
         from mrlm.report.memo import decision_memo
-        from mrlm.report.review_page import write_review_page
 
         evidence = read_evidence(context)
-        pages = out / "report"
+        pages = out / "pages"
         pages.mkdir()
-        write_review_page(pages, evidence, None, **report_extras(context))
         docs = context.workspace.lake_stage(context.night, "validate") / "data_docs"
         if docs.is_dir():
             shutil.copytree(docs, pages / "data_docs")
@@ -48,7 +45,7 @@ class Register:
             night=context.night,
             bundle=runs(context.run_key, "tune_weights") / "bundle",
             reproduction=runs(context.run_key, "evaluate") / "reproduction.parquet",
-            memo=decision_memo(evidence, None),
+            memo=decision_memo(evidence, estimator=context.settings.gate.estimator),
             evidence=evidence,
             pages=pages,
         )
@@ -64,24 +61,8 @@ class Register:
         (out / "version.json").write_text(json.dumps({"version": version.version}))
         return Product(
             outputs={"version": "version.json"},
-            counts={"version": version.version, "report": str(Path("report") / "index.html")},
+            counts={"version": version.version},
         )
-
-
-def report_extras(context: NightContext) -> dict[str, Any]:
-    """What the review page shows beside the evidence: heads and data counts."""
-
-    def counts(folder: Path) -> dict[str, Any]:
-        manifest = Manifest.read(folder)
-        return manifest.counts if manifest else {}
-
-    lake, run = context.workspace.lake_stage, context.workspace.run_stage
-    return {
-        "heads": counts(run(context.run_key, "learn_behaviour")).get("heads", {}),
-        "rows": counts(lake(context.night, "ingest")),
-        "validation": counts(lake(context.night, "validate")),
-        "tuning": counts(run(context.run_key, "tune_weights")),
-    }
 
 
 STAGE = Register()

@@ -66,7 +66,9 @@ class TuneWeights:
         problem = _problem(
             context, log, columns, standardiser.apply(matrix), matrix, champion, anchor
         )
-        result = tune(problem, context.settings.tuning, _previous(context), context.settings.seed)
+        result = tune(
+            problem, context.settings.tuning, _previous(context, columns), context.settings.seed
+        )
         challenger = Tuned(
             anchor=anchor,
             scorers=scorers,
@@ -187,7 +189,7 @@ def _problem(
         serves=tuple(c if c in names else None for c in columns),
         log_anchor=anchor.core_log_probabilities(log.decisions),
         champion=np.exp(champion.log_probabilities(log.decisions)),
-        rewards=log.rewards,
+        rewards=np.where(log.final, log.rewards, np.nan),
         q=_by_objective(log, context.objectives, heads),
         objectives=context.objectives,
         floor=context.settings.tuning.floor,
@@ -195,13 +197,14 @@ def _problem(
     )
 
 
-def _previous(context: NightContext) -> NDArray[np.float64] | None:
+def _previous(context: NightContext, columns: tuple[str, ...]) -> NDArray[np.float64] | None:
+    """Last night's point, if it is over the same features."""
     source = plan_of(context).weights_from
     if not source:
         return None
     path = context.workspace.run_stage(source, "tune_weights") / "weights.json"
     data: dict[str, Any] = json.loads(path.read_text())
-    return np.array(data["point"])
+    return np.array(data["point"]) if data["columns"] == list(columns) else None
 
 
 STAGE = TuneWeights()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -95,7 +96,7 @@ def test_the_only_way_to_promote_is_through_evaluate_register_and_gate(
 ) -> None:
     tasks = parsed["dags"]["nightly_retrain"]["tasks"]
     order = ["learn_policy", "tune_weights", "evaluate", "register", "gate", "promote"]
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         assert tasks[after]["up"] == [before]
         assert tasks[after]["rule"] == "all_success"
 

@@ -23,7 +23,10 @@ def run(**fields: Any) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("context", "night"),
     [
-        ({"dag_run": run(partition_key="2026-11-19"), "params": {"night": "2026-11-01"}}, "2026-11-19"),
+        (
+            {"dag_run": run(partition_key="2026-11-19"), "params": {"night": "2026-11-01"}},
+            "2026-11-19",
+        ),
         ({"dag_run": run(), "params": {"night": "2026-11-01"}}, "2026-11-01"),
         ({"dag_run": run(data_interval_start=START), "params": {}}, "2026-11-20"),
         ({"dag_run": run(logical_date=START), "params": {"night": None}}, "2026-11-20"),

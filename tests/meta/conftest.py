@@ -7,7 +7,7 @@ import pytest
 
 from mrlm.bandit_log import Objective
 from mrlm.meta.problem import TuningProblem
-from mrlm.meta.standardise import Standardiser
+from mrlm.policies.standardise import Standardiser
 
 STAR = Objective("delight", "feedback", role="north_star", event="delight")
 

@@ -1,31 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mrlm.meta.pareto import dominated, pareto
 from mrlm.meta.scalarise import objective_weights
 from mrlm.meta.settings import TuningSettings
-from mrlm.meta.standardise import Standardiser
 from mrlm.meta.tune import tune
-
-
-def test_standardise():
-    g = np.random.default_rng(0)
-    raw = np.column_stack([g.normal(5, 3, 2000), np.full(2000, 0.1), g.normal(0, 1e-6, 2000)])
-    found = Standardiser.fit(("a", "constant", "small"), raw)
-    z = found.apply(raw)
-    assert z[:, 0].std() == pytest.approx(1, abs=0.02)
-    assert np.abs(z[:, 1]).max() < 1e-9
-    assert z[:, 2].std() == pytest.approx(1, abs=0.02)
-    assert found.apply(np.array([[1e9, 0.1, -1e9]])).tolist() == [[4.0, pytest.approx(0), -4.0]]
-
-
-def test_standardise_refuses_what_is_not_finite():
-    with pytest.raises(ValueError, match=r"\['b'\]"):
-        Standardiser.fit(("a", "b"), np.array([[1.0, np.nan]]))
-    with pytest.raises(ValueError, match="2 columns"):
-        Standardiser.fit(("a", "b"), np.zeros((3, 1)))
 
 
 def test_first_night_is_even():
@@ -79,8 +62,6 @@ def test_pareto_table(make_problem):
 
 
 def test_pareto_needs_a_head_of_the_north_star(make_problem):
-    from dataclasses import replace
-
     problem, _ = make_problem(n=200)
     with pytest.raises(ValueError, match="north star"):
         pareto(replace(problem, serves=(None,) * 4), 1.0, 1.0)

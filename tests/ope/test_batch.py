@@ -3,10 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from mrlm.ope import EvaluationBatch
 from mrlm.ope import batch as batch_module
 
 
@@ -77,3 +79,23 @@ def test_import_is_light():
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_from_log_leaves_out_rewards_that_are_not_final(make_batch):
+    batch = make_batch(n=6, missing=0.0)
+    decisions = SimpleNamespace(user=batch.cluster, offsets=batch.offsets)
+    final = np.ones((6, 2), bool)
+    final[3, 1] = False
+    log = SimpleNamespace(
+        decisions=decisions,
+        shown=batch.shown,
+        propensity=batch.propensity,
+        candidate_propensity=batch.candidate_propensity,
+        rewards=batch.rewards,
+        final=final,
+        objectives=[SimpleNamespace(name="o0"), SimpleNamespace(name="o1")],
+    )
+    found = EvaluationBatch.from_log(log, batch.target, batch.q)
+    assert np.array_equal(found.used, final)
+    assert found.objectives == ("o0", "o1")
+    assert np.array_equal(found.weight, batch.weight)

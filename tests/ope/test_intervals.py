@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from mrlm.ope import ESTIMATORS, EvaluationState, bound, covariance, estimates
+from mrlm.ope.intervals import degrees_of_freedom
 
 
 def test_one_row_a_user_is_the_t_interval(make_batch):
@@ -15,9 +16,35 @@ def test_one_row_a_user_is_the_t_interval(make_batch):
     batch = replace(batch, cluster=np.arange(80))
     e = estimates(EvaluationState.of(ESTIMATORS["ips"](batch)), 0.9)["o0"]
     scores = batch.weight * batch.rewards[:, 0]
-    low, high = stats.t.interval(0.9, 79, scores.mean(), stats.sem(scores))
-    assert (e.lower, e.upper) == pytest.approx((low, high), rel=1e-12)
-    assert e.degrees_of_freedom == 79
+    t = stats.t.ppf(0.95, e.degrees_of_freedom)
+    assert 1 <= e.degrees_of_freedom <= 79
+    assert e.standard_error == pytest.approx(stats.sem(scores), rel=1e-12)
+    assert e.skewness == pytest.approx(stats.skew(scores) / np.sqrt(80), rel=1e-9)
+    shift = e.skewness * (1 + 2 * t**2) / 6
+    below, above = t + max(0, -shift), t + max(0, shift)
+    assert e.lower == pytest.approx(e.value - below * e.standard_error, rel=1e-12)
+    assert e.upper == pytest.approx(e.value + above * e.standard_error, rel=1e-12)
+
+
+def test_the_longer_tail_gets_the_longer_side(make_batch):
+    batch = make_batch(n=300, m=1, missing=0.0)
+    rare = (np.random.default_rng(0).random((300, 1)) < 0.05).astype(float)
+    for sign in (1, -1):
+        found = EvaluationState.of(ESTIMATORS["ips"](replace(batch, rewards=sign * rare)))
+        e = estimates(found)["o0"]
+        assert sign * e.skewness > 0
+        assert sign * ((e.upper - e.value) - (e.value - e.lower)) > 0
+
+
+def test_degrees_of_freedom():
+    used = np.ones((400, 1), bool)
+    normal = np.random.default_rng(0).normal(size=(400, 1))
+    assert 250 < degrees_of_freedom(normal, used)[0] <= 399
+    assert degrees_of_freedom(np.sign(normal), used)[0] == 399
+    one = np.zeros((400, 1))
+    one[0] = 1.0
+    assert degrees_of_freedom(one, used)[0] == pytest.approx(2, abs=0.01)
+    assert degrees_of_freedom(np.zeros((400, 1)), used)[0] == 399
 
 
 def test_clustered_variance_is_that_of_the_sandwich(make_batch):

@@ -11,6 +11,8 @@ from safetensors.numpy import save_file
 
 from pipelines import fingerprints
 
+MAP = pa.map_(pa.string(), pa.float64())
+
 
 def table(order: list[int]) -> pa.Table:
     full = pa.table(
@@ -18,7 +20,7 @@ def table(order: list[int]) -> pa.Table:
             "id": ["a", "b", "c", None],
             "x": [1.0, None, 3.0, 4.0],
             "items": [["p", "q"], [], None, ["r"]],
-            "m": pa.array([[("k", 1.0)], [], None, [("k", 2.0)]], pa.map_(pa.string(), pa.float64())),
+            "m": pa.array([[("k", 1.0)], [], None, [("k", 2.0)]], MAP),
         }
     )
     return full.take(order)

@@ -500,15 +500,18 @@ def test_there_is_one_first_champion(
     assert [e.kind for e in place.ledger.entries()] == ["initial"]
 
 
-def test_a_registry_without_champion_has_none(place: RegistryPlace) -> None:
-    assert champion(place) is None
-    assert verify(place) == ()
+def test_a_registry_without_champion_has_none(place: RegistryPlace, tmp_path: Path) -> None:
+    nowhere = RegistryPlace(tmp_path / "nowhere")
+    for empty in (place, nowhere):
+        assert champion(empty) is None
+        assert verify(empty) == ()
+    assert not nowhere.folder.exists()
 
 
 def test_importing_promotion_brings_no_heavy_package() -> None:
     code = (
         "import sys, mrlm.promotion.promote, mrlm.promotion.rollback, mrlm.promotion.verify, "
-        "mrlm.promotion.champion, mrlm.promotion.requests, mrlm.report.review_page; "
+        "mrlm.promotion.champion, mrlm.promotion.answer, mrlm.report.review_page; "
         "heavy = {'mlflow', 'torch', 'pandas', 'matplotlib', 'transformers'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

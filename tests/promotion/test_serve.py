@@ -15,8 +15,8 @@ from mrlm.bandit_log import Catalog, Decisions, Objective
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
+from mrlm.promotion.answer import answer
 from mrlm.promotion.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds
-from mrlm.promotion.requests import answer
 from mrlm.promotion.serve import recommend
 from mrlm.promotion.states import read_states, states_table
 
@@ -92,6 +92,8 @@ def test_lists_hold_no_item_twice_and_end_with_the_candidates(
 def test_requests_without_candidates_get_empty_lists(catalog: Catalog) -> None:
     drawn = recommend(Uniform(), _requests(catalog, 2, []), ["a", "b"], 3, seed=0)
     assert drawn.items.lengths.tolist() == [0, 0]
+    nobody = _requests(catalog, 1, ["i00"]).take(np.zeros(0, np.int64))
+    assert len(recommend(Uniform(), nobody, [], 3, seed=0).items) == 0
     with pytest.raises(ValueError, match="k must be 1 or more"):
         recommend(Uniform(), _requests(catalog, 1, ["i00"]), ["a"], 0, seed=0)
 

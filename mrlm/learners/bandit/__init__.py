@@ -1,0 +1,1 @@
+"""Learners that take each decision by itself."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.model import RewardModel
+from mrlm.behaviour.threads import one_thread
 from mrlm.learners.inputs import LearningInputs, learning_inputs, sample_sessions
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
 from mrlm.learners.scalarisation import fit_scalarisation
@@ -72,7 +73,7 @@ def train(
     )
     order = torch.Generator().manual_seed(seed)
     network.train()
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for epoch in range(settings.epochs):
             for index in torch.randperm(len(log), generator=order).split(settings.batch_size):

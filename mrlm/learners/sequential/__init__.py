@@ -1,0 +1,1 @@
+"""Learners that take a session as a whole."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.model import RewardModel
+from mrlm.behaviour.threads import one_thread
 from mrlm.learners.inputs import LearningInputs, learning_inputs, sample_sessions
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
 from mrlm.learners.scalarisation import fit_scalarisation
@@ -30,6 +31,7 @@ class QLearning:
     end of a session. To the Huber loss is added ``conservative`` times logsumexp_a Q(s, a) -
     Q(s, a_i), which keeps actions that were not logged from being overrated (Kumar et al.,
     Conservative Q-learning, 2020). An objective without a known reward enters by its expectation.
+    The score is Q over ``value_temperature``.
     """
 
     name: str = "q_learning"
@@ -50,6 +52,7 @@ class QLearning:
         network = make_score_network(inputs.features, settings, seed, gain=1.0)
         steps = transitions(log, settings.session_gap_minutes)
         train(network, log, inputs, steps, settings, seed, progress)
+        network.rescale(1.0 / settings.value_temperature)
         return LearnedScorer(self.name, network, reward_model, scalarisation)
 
 
@@ -75,7 +78,7 @@ def train(
     )
     order = torch.Generator().manual_seed(seed)
     updates = 0
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for epoch in range(settings.epochs):
             for index in torch.randperm(len(log), generator=order).split(settings.batch_size):
@@ -125,7 +128,8 @@ def td_target(
     with torch.no_grad():
         place, mask = sets.places(following[rows])
         best = sets.scores(network, place, mask).argmax(1, keepdim=True)
-        goal[rows] += discount * sets.scores(target, place.gather(1, best), mask.gather(1, best))[:, 0]
+        chosen = (place.gather(1, best), mask.gather(1, best))
+        goal[rows] += discount * sets.scores(target, *chosen)[:, 0]
     return goal
 
 

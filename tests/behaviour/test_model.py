@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Decisions
+from mrlm.behaviour import model as module
+from mrlm.behaviour.features import pair_features, shown_only
+from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.folds import user_folds
+from mrlm.behaviour.model import RewardModel, load_reward_model
+from mrlm.behaviour.report import report_reward_model
+from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.metrics.ranking import auc
+from mrlm.policies.contract import Scorer
+
+SMALL = BehaviourSettings(components=6, hidden=16, projection=4, epochs=8, batch_size=64)
+
+
+def likes_only(log: BanditLog) -> BanditLog:
+    return replace(
+        log, objectives=log.objectives[:1], rewards=log.rewards[:, :1], final=log.final[:, :1]
+    )
+
+
+def test_it_is_a_scorer_with_one_column_a_feedback_objective(
+    model: RewardModel, later_log: BanditLog
+) -> None:
+    scores = model.score(later_log.decisions)
+    assert isinstance(model, Scorer)
+    assert model.columns == ("like", "rating", "uncertainty")
+    assert scores.shape == (len(later_log.decisions.candidates.values), 3)
+    assert np.isfinite(scores).all()
+    assert ((scores[:, 0] > 0) & (scores[:, 0] < 1)).all()
+    assert (scores[:, 2] >= 0).all()
+
+
+@pytest.mark.statistics
+def test_it_predicts_later_nights(model: RewardModel, later_log: BanditLog) -> None:
+    """The seed is fixed: .696 here; popularity alone has .565 and the truth .816."""
+    reports = {r.objective: r for r in report_reward_model(model, later_log)}
+    like, rating = reports["like"], reports["rating"]
+    popularity = later_log.decisions.catalog.attributes["popularity"]
+    shown = later_log.decisions.candidates.values[later_log.shown]
+    assert like.rows == len(later_log)
+    assert like.auc is not None
+    assert like.auc > 0.67
+    assert like.auc > auc(later_log.rewards[:, 0], popularity[shown])
+    assert like.log_loss is not None
+    assert like.log_loss < 0.67
+    assert like.calibration_error is not None
+    assert like.calibration_error < 0.08
+    assert rating.auc is None
+    assert rating.explained is not None
+    assert rating.explained > 0.1
+
+
+def test_the_same_seed_gives_the_same_bits(
+    model: RewardModel, fit_log: BanditLog, later_log: BanditLog
+) -> None:
+    scores = model.score(later_log.decisions)
+    again = fit_reward_model(fit_log, SMALL, seed=1).score(later_log.decisions)
+    other = fit_reward_model(fit_log, SMALL, seed=2).score(later_log.decisions)
+    assert (scores == again).all()
+    assert (scores != other).any()
+
+
+def test_what_is_loaded_scores_the_same_to_the_bit(
+    model: RewardModel, later_log: BanditLog, tmp_path: Path
+) -> None:
+    model.save(tmp_path)
+    again = load_reward_model(tmp_path)
+    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".safetensors"}
+    assert (again.score(later_log.decisions) == model.score(later_log.decisions)).all()
+    assert (
+        again.score_cross_fitted(later_log.decisions)
+        == model.score_cross_fitted(later_log.decisions)
+    ).all()
+
+
+def test_another_format_is_refused(model: RewardModel, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    data = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**data, "format": 99}))
+    with pytest.raises(ValueError, match="format 99"):
+        load_reward_model(tmp_path)
+
+
+def test_the_catalogue_may_change_its_codes(model: RewardModel, later_log: BanditLog) -> None:
+    """Items that nobody is offered are taken away: codes move, scores stay."""
+    decisions = later_log.take(np.arange(50)).decisions
+    catalog = decisions.catalog
+    used = np.union1d(decisions.candidates.values, decisions.history.values)
+    assert len(used) < len(catalog)
+    place = np.full(len(catalog), -1, np.int32)
+    place[used] = np.arange(len(used))
+    assert catalog.embedding is not None
+    smaller = replace(
+        catalog,
+        item_id=catalog.item_id[used],
+        text=catalog.text[used],
+        categories=catalog.categories.take(used),
+        provider=catalog.provider[used],
+        attributes={k: v[used] for k, v in catalog.attributes.items()},
+        embedding=catalog.embedding[used],
+    )
+    moved = replace(
+        decisions,
+        catalog=smaller,
+        candidates=replace(decisions.candidates, values=place[decisions.candidates.values]),
+        history=replace(decisions.history, values=place[decisions.history.values]),
+    )
+    np.testing.assert_allclose(model.score(moved), model.score(decisions), atol=1e-5)
+
+
+def test_scores_do_not_depend_on_the_block(
+    model: RewardModel, later_log: BanditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = model.score(later_log.decisions)
+    crossed = model.score_cross_fitted(later_log.decisions)
+    monkeypatch.setattr(module, "BLOCK", 500)
+    np.testing.assert_allclose(model.score(later_log.decisions), whole, atol=1e-6)
+    np.testing.assert_allclose(model.score_cross_fitted(later_log.decisions), crossed, atol=1e-6)
+
+
+def test_cross_fitted_scores_come_from_the_member_that_never_saw_the_user(
+    model: RewardModel, fit_log: BanditLog
+) -> None:
+    features = pair_features(fit_log.decisions, model.space)
+    fold = user_folds(fit_log.decisions.user, 3)[features.row]
+    crossed = model.score_cross_fitted(fit_log.decisions)
+    assert crossed.shape == (len(fold), 2)
+    for k, member in enumerate(model.members):
+        outputs = member.outputs(features, member.statistics.table(fit_log.decisions.catalog))
+        wanted = model.calibration[0](outputs[:, 0])
+        np.testing.assert_allclose(crossed[fold == k, 0], wanted[fold == k], atol=1e-6)
+
+
+def test_no_member_learns_from_the_users_it_is_for(fit_log: BanditLog) -> None:
+    log = likes_only(fit_log)
+    settings = SMALL.model_copy(update={"epochs": 1})
+    held = user_folds(log.decisions.user, 3) == 1
+    flipped = replace(log, rewards=np.where(held[:, None], 1.0 - log.rewards, log.rewards))
+    first = fit_reward_model(log, settings, seed=0).members
+    second = fit_reward_model(flipped, settings, seed=0).members
+    for k in range(3):
+        same = all(
+            torch.equal(a, b)
+            for a, b in zip(
+                first[k].network.state_dict().values(),
+                second[k].network.state_dict().values(),
+                strict=True,
+            )
+        )
+        assert same == (k == 1)
+    assert (first[1].statistics.values == second[1].statistics.values).all()
+
+
+def test_outcomes_cannot_enter_the_features(model: RewardModel, fit_log: BanditLog) -> None:
+    """Features and scores take ``Decisions``, which has no field of outcomes."""
+    for function in (pair_features, RewardModel.score, RewardModel.encode_cross_fitted):
+        annotations = inspect.signature(function).parameters
+        assert "BanditLog" not in {p.annotation for p in annotations.values()}
+    allowed = {
+        "catalog",
+        "user",
+        "scene",
+        "position",
+        "ts",
+        "candidates",
+        "history",
+        "history_value",
+        "above",
+    }
+    assert {f.name for f in fields(Decisions)} == allowed
+    everything = pair_features(fit_log.decisions, model.space)
+    only = pair_features(shown_only(fit_log), model.space)
+    np.testing.assert_allclose(only.dense, everything.dense[fit_log.shown], atol=1e-5)
+
+
+@pytest.mark.parametrize("drop", ["history", "attributes", "scene"])
+def test_what_was_never_seen_still_scores(
+    model: RewardModel, later_log: BanditLog, drop: str
+) -> None:
+    decisions = later_log.decisions
+    catalog = decisions.catalog
+    if drop == "history":
+        decisions = replace(
+            decisions, history_value=np.full_like(decisions.history_value, np.nan)
+        )
+    if drop == "attributes":
+        gone = {k: np.full(len(catalog), np.nan) for k in list(catalog.attributes)[:1]}
+        decisions = replace(decisions, catalog=replace(catalog, attributes=gone))
+    if drop == "scene":
+        decisions = replace(decisions, scene=np.full(len(decisions), "new", object))
+    assert np.isfinite(model.score(decisions)).all()
+
+
+def test_rewards_that_are_not_final_teach_nothing(fit_log: BanditLog) -> None:
+    log = likes_only(fit_log)
+    settings = SMALL.model_copy(update={"epochs": 1})
+    open_rows = np.arange(len(log)) % 3 == 0
+    final = log.final & ~open_rows[:, None]
+    absent = replace(log, rewards=np.where(open_rows[:, None], np.nan, log.rewards))
+    first = fit_reward_model(replace(log, final=final), settings, 0).score(log.decisions)
+    assert (fit_reward_model(absent, settings, 0).score(log.decisions) == first).all()
+
+
+def test_progress_counts_epochs(fit_log: BanditLog) -> None:
+    seen: list[tuple[int, int]] = []
+    settings = SMALL.model_copy(update={"epochs": 2})
+    fit_reward_model(fit_log.take(np.arange(300)), settings, 0, lambda a, b: seen.append((a, b)))
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def _no_embedding(log: BanditLog) -> BanditLog:
+    catalog = replace(log.decisions.catalog, embedding=None)
+    return replace(log, decisions=replace(log.decisions, catalog=catalog))
+
+
+def _one_user(log: BanditLog) -> BanditLog:
+    return log.where(log.decisions.user == log.decisions.user[0])
+
+
+def _nothing_final(log: BanditLog) -> BanditLog:
+    return replace(log, final=np.zeros_like(log.final))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_no_embedding, "embed"),
+        (_one_user, "users are too few"),
+        (_nothing_final, "final 'like'"),
+        (lambda log: log.take(np.zeros(0, np.int64)), "final 'like'"),
+    ],
+)
+def test_what_cannot_be_fitted_says_what_to_do(
+    fit_log: BanditLog, spoil: object, message: str
+) -> None:
+    assert callable(spoil)
+    with pytest.raises(ValueError, match=message):
+        fit_reward_model(spoil(fit_log), SMALL, 0)
+
+
+def test_the_ranking_beats_the_logger(
+    model: RewardModel,
+    later_log: BanditLog,
+    world: tuple[BanditLog, NDArray[np.float64]],
+) -> None:
+    log, truth = world
+    nights = np.repeat(log.night, log.decisions.candidates.lengths)
+    true_like = truth[np.isin(nights, np.unique(later_log.night)), 0].reshape(-1, 6)
+    best = model.score(later_log.decisions)[:, 0].reshape(-1, 6).argmax(axis=1)
+    greedy = true_like[np.arange(len(best)), best].mean()
+    logger = (later_log.candidate_propensity.reshape(-1, 6) * true_like).sum(axis=1).mean()
+    assert greedy > logger + 0.08

@@ -1,0 +1,162 @@
+"""The contract of the policies' family: a new member is one line in ``POLICIES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog, Decisions, Objective
+from mrlm.bandit_log.ragged import segment_sum
+from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.features import feature_columns, feature_matrix
+from mrlm.policies.floor import with_floor
+from mrlm.policies.item_softmax import ItemSoftmax, Term, fit_item_softmax
+from mrlm.policies.standardise import Standardiser
+from mrlm.policies.storage import load_policy, save_policy
+from mrlm.policies.tuned import Tuned
+from mrlm.policies.uniform import Uniform
+from mrlm.worlds.latent import latent_log
+
+FRESH = Objective(name="fresh", source="list")
+
+
+@dataclass(frozen=True)
+class ByCode:
+    """A scorer that needs no learning: the item's code and its square root."""
+
+    kind: str = "by_code"
+    columns: tuple[str, ...] = ("code", "uncertainty")
+
+    def score(self, decisions: Decisions) -> NDArray[np.float64]:
+        code = decisions.candidates.values.astype(np.float64)
+        return np.stack([code, np.sqrt(code)], axis=1)
+
+    def save(self, folder: Path) -> None:
+        (folder / "by_code.json").write_text("{}")
+
+
+def softmax() -> ItemSoftmax:
+    return ItemSoftmax((Term("popularity", True, 2.0, 1.0, 0.7),), floor=0.2)
+
+
+def tuned(anchor: Policy | None = None, theta: float = 0.5, kappa: float = 0.8) -> Tuned:
+    scorers: tuple[Scorer, ...] = (ByCode(),)
+    columns = feature_columns(scorers, (FRESH,))
+    return Tuned(
+        anchor=anchor or softmax(),
+        scorers=scorers,
+        known=(FRESH,),
+        standardiser=Standardiser(columns, (10.0, -3.0, 0.5), (5.0, 1.0, 0.5)),
+        kappa=kappa,
+        theta=np.array([theta, theta / 2, theta]),
+        floor=0.2,
+    )
+
+
+POLICIES: dict[str, Callable[[], Policy]] = {
+    "uniform": Uniform,
+    "item_softmax": softmax,
+    "tuned": tuned,
+    "tuned on tuned": lambda: tuned(tuned()),
+}
+
+
+@pytest.fixture(scope="module")
+def log() -> BanditLog:
+    return latent_log(n_users=60, decisions_per_user=5, n_candidates=8, seed=3)[0]
+
+
+@pytest.fixture(params=POLICIES)
+def policy(request: pytest.FixtureRequest) -> Policy:
+    return POLICIES[request.param]()
+
+
+def test_probabilities_are_a_distribution_above_the_floor(policy: Policy, log: BanditLog) -> None:
+    assert isinstance(policy, Policy)
+    log_p = policy.log_probabilities(log.decisions)
+    assert log_p.dtype == np.float64
+    sums = segment_sum(np.exp(log_p), log.decisions.offsets)
+    assert sums == pytest.approx(np.ones(len(log)), abs=1e-12)
+    k = np.diff(log.decisions.offsets)
+    assert (np.exp(log_p) >= np.repeat(policy.floor / k, k) - 1e-12).all()
+    core = policy.core_log_probabilities(log.decisions)
+    assert with_floor(core, log.decisions.offsets, policy.floor) == pytest.approx(log_p)
+
+
+def test_a_decision_does_not_depend_on_its_neighbours(policy: Policy, log: BanditLog) -> None:
+    whole = policy.log_probabilities(log.decisions)
+    index = np.array([5, 0, 17])
+    offsets = log.decisions.offsets
+    alone = policy.log_probabilities(log.decisions.take(index))
+    expected = np.concatenate([whole[offsets[i] : offsets[i + 1]] for i in index])
+    assert alone == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_is_stored_is_what_is_loaded(policy: Policy, log: BanditLog, tmp_path: Path) -> None:
+    save_policy(policy, tmp_path / "p")
+    again = load_policy(tmp_path / "p", {"by_code": lambda folder: ByCode()})
+    same = again.log_probabilities(log.decisions) == policy.log_probabilities(log.decisions)
+    assert same.all()
+    assert again.name == policy.name
+
+
+def test_an_unknown_scorer_is_refused(tmp_path: Path) -> None:
+    save_policy(tuned(), tmp_path / "p")
+    with pytest.raises(ValueError, match="no loader"):
+        load_policy(tmp_path / "p", {})
+
+
+def test_kappa_one_and_theta_zero_is_the_champion_and_the_floor_is_not_applied_twice(
+    log: BanditLog,
+) -> None:
+    champion = softmax()
+    for _ in range(5):
+        same = tuned(champion, theta=0.0, kappa=1.0)
+        gap = same.log_probabilities(log.decisions) - champion.log_probabilities(log.decisions)
+        assert np.abs(gap).max() < 1e-12
+        champion = same  # type: ignore[assignment]
+    assert same.depth == 5
+
+
+def test_more_weight_on_a_feature_never_lowers_its_mean(log: BanditLog) -> None:
+    decisions = log.decisions
+    means = []
+    for theta in np.linspace(0, 3, 7):
+        policy = tuned()
+        at = Tuned(**{**policy.__dict__, "theta": np.array([theta, 0.0, 0.0])})
+        feature = policy.standardiser.apply(
+            feature_matrix(decisions, policy.scorers, policy.known)
+        )[:, 0]
+        p = np.exp(at.log_probabilities(decisions))
+        means.append(float((p * feature).sum()))
+    assert (np.diff(means) >= 0).all()
+
+
+def test_uncertainty_enters_with_a_minus_sign(log: BanditLog) -> None:
+    matrix = feature_matrix(log.decisions, (ByCode(),), ())
+    assert (matrix[:, 1] <= 0).all()
+
+
+def test_the_clone_recovers_the_logger_from_its_propensities(log: BanditLog) -> None:
+    clone = fit_item_softmax(log)
+    logged = log.candidate_propensity
+    assert np.isfinite(logged).all()
+    gap = np.exp(clone.log_probabilities(log.decisions)) - logged
+    assert np.abs(gap).max() < 1e-3
+
+
+def test_without_candidate_propensities_the_clone_comes_close(log: BanditLog) -> None:
+    hidden = BanditLog(**{**log.__dict__, "candidate_propensity": np.full_like(log.candidate_propensity, np.nan)})  # fmt: skip  # noqa: E501
+    clone = fit_item_softmax(hidden)
+    gap = np.exp(clone.log_probabilities(log.decisions)) - log.candidate_propensity
+    assert np.abs(gap).mean() < 0.03
+
+
+def test_an_empty_log_has_no_clone(log: BanditLog) -> None:
+    with pytest.raises(ValueError, match="no decisions"):
+        fit_item_softmax(log.take(np.array([], np.int64)))

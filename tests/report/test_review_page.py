@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.gate import Verdict, judge
+from mrlm.promotion.settings import GateSettings
+from mrlm.report.facts import NightFacts
+from mrlm.report.memo import decision_memo, first_champion_memo
+from mrlm.report.plots import all_plots
+from mrlm.report.review_page import render_review_page, write_review
+
+BARE = Evidence(
+    run_key="2026-11-12/abc",
+    night="2026-11-12",
+    settings_fingerprint="f" * 64,
+    code_version="c" * 64,
+    champion_version=None,
+    north_star="delight",
+)
+NOT_CERTIFIED = PolicyEstimate(
+    value=0.4, reasons=("effective sample size 12 of 900 rows (at least 200)",), rows_needed=15000
+)
+
+
+def _estimate(value: float) -> PolicyEstimate:
+    return PolicyEstimate(value, 0.01, 200.0, value - 0.02, value + 0.02, certified=True)
+
+
+FULL = replace(
+    BARE,
+    run_key="2026-11-20/abc",
+    night="2026-11-20",
+    champion_version=1,
+    fit_nights=("2026-11-14", "2026-11-15", "2026-11-16"),
+    tune_nights=("2026-11-17",),
+    gate_nights=("2026-11-19",),
+    rows=900,
+    users=201,
+    data={"bandit_log": "d" * 64},
+    policies={
+        "challenger": {
+            "dr": {"delight": _estimate(0.4), "like": _estimate(0.5)},
+            "ips": {"delight": NOT_CERTIFIED},
+        },
+        "champion": {"dr": {"delight": _estimate(0.3), "like": _estimate(0.5)}},
+        "uniform": {"dr": {"delight": PolicyEstimate(None)}},
+    },
+    differences={"dr": {"delight": _estimate(0.1), "like": _estimate(-0.001)}},
+    diagnostics={
+        "challenger": {
+            "effective_sample_size": 712.34,
+            "weight_histogram": {"edges": [0, 1, 2, 4], "counts": [500, 300, 100]},
+        },
+        "champion": {"effective_sample_size": 900},
+    },
+    weights={"delight": 0.7, "like": 0.3},
+    guardrails={"like": 0.02},
+    warnings=("mean of 1/propensity is 7 % above the candidate count",),
+)
+FACTS = NightFacts(
+    rows={"impressions": {"raw": 10, "clean": 8, "duplicate": 1, "late": 0, "bot": 1}},
+    validation="passed",
+    items={"encoded": 3, "reused": 40},
+    reward_model={"delight": {"auc": 0.741, "log_loss": 0.5}},
+    calibration={"delight": [(0.1, 0.12), (0.5, 0.48)]},
+    truth={"challenger": 0.391, "champion": 0.305},
+    units={"delight": "share"},
+    links={"data docs": "data_docs/index.html", "trap": "javascript:alert(1)"},
+)
+VERDICT = judge(FULL, GateSettings(), looks=1)
+
+
+def test_the_page_shows_what_decides() -> None:
+    page = render_review_page(FULL, VERDICT, FACTS)
+    assert "the gate would promote it" in page
+    for shown in (
+        "+0.1 [+0.08, +0.12]",
+        "0.391",
+        "712.3",
+        "15000 decisions needed",
+        "effective sample size 12",
+        "2026-11-14, 2026-11-15, 2026-11-16",
+        "data_docs/index.html",
+        "mean of 1/propensity",
+        "0.741",
+        "3 encoded, 40 reused",
+    ):
+        assert shown in page
+    assert page.count("data:image/png;base64,") == 5
+    assert "javascript:" not in page
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    page = render_review_page(FULL, VERDICT, FACTS)
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+@pytest.mark.parametrize("verdict", [None, judge(BARE, GateSettings(), 1), VERDICT])
+@pytest.mark.parametrize("evidence", [BARE, FULL, replace(FULL, gate_nights=(), differences={})])
+@pytest.mark.parametrize("facts", [NightFacts(), FACTS])
+def test_partial_nights_have_a_page_and_a_memo(
+    evidence: Evidence, verdict: Verdict | None, facts: NightFacts
+) -> None:
+    page = render_review_page(evidence, verdict, facts)
+    assert page.rstrip().endswith("</html>")
+    assert evidence.night in page
+    memo = decision_memo(evidence, verdict, facts)
+    assert memo.startswith(f"## Night {evidence.night}")
+    assert "None" not in page + memo
+    assert "nan" not in memo
+
+
+def test_a_night_without_champion_says_so() -> None:
+    page = render_review_page(BARE, judge(BARE, GateSettings(), 1))
+    assert "there is no champion yet" in page
+    assert "the gate refuses it" in page
+    assert "install one" in page
+
+
+def test_markup_in_the_data_stays_text() -> None:
+    nasty = "<script>alert(1)</script>"
+    found = replace(FULL, warnings=(nasty,), weights={nasty: 1.0}, data={nasty: nasty})
+    page = render_review_page(found, None, NightFacts(validation=nasty, links={nasty: "x"}))
+    assert nasty not in page
+    assert "&lt;script&gt;" in page
+    memo = decision_memo(replace(FULL, warnings=("a | b\nc", nasty)))
+    assert "a \\| b c" in memo
+    assert "<script>" not in memo
+
+
+def test_the_memo_is_a_table_a_reviewer_can_read() -> None:
+    memo = decision_memo(FULL, VERDICT, FACTS)
+    rows = [line for line in memo.splitlines() if line.startswith("|")]
+    assert len({r.replace("\\|", "").count("|") for r in rows}) == 1
+    assert rows[2].startswith("| delight **north star** (share) | 0.4 [0.38, 0.42] |")
+    assert "- ✅ delight: challenger - champion = +0.10000" in memo
+    assert "champion version 1, on 900 decisions of 201 users" in memo
+    assert "2026-11-14 to 2026-11-16 (3)" in memo
+    assert "first champion" in first_champion_memo("2026-11-12", "logger", "clone of the logger")
+
+
+def test_the_review_is_written_whole(tmp_path: Path) -> None:
+    memo = write_review(tmp_path / "pages", FULL, VERDICT, FACTS)
+    names = {p.name for p in (tmp_path / "pages").iterdir()}
+    plots = {"intervals", "differences", "weights", "importance_weights", "calibration"}
+    assert names == {"index.html", "memo.md"} | {f"{p}.png" for p in plots}
+    assert (tmp_path / "pages" / "memo.md").read_text(encoding="utf-8") == memo
+
+
+def test_plots_are_the_same_for_the_same_evidence_and_absent_without_data() -> None:
+    one = all_plots(FULL, FACTS.truth, FACTS.calibration, "dr")
+    assert one == all_plots(FULL, FACTS.truth, FACTS.calibration, "dr")
+    assert all(png.startswith(b"\x89PNG") for png in one.values())
+    assert all_plots(BARE, {}, {}, "dr") == {}
