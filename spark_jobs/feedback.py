@@ -32,7 +32,8 @@ def typed(raw: RawTable) -> DataFrame:
             ("future_ts", ts >= end),
         ]
     )
-    return raw.rows.select(
+    rows = raw.rows.withColumn("_reason", reason)
+    return rows.select(
         *CARRIED,
         quarantined_text(),
         "event_id",

@@ -31,7 +31,7 @@ class TableInput:
     """Files of one raw table.
 
     Attributes:
-        paths: files, folders or globs that Spark reads.
+        paths: files, folders or globs that Spark reads; none gives no rows.
         format: of all of them; CSV has a header line, and one row a line.
         columns: contract name to name in the file, where they differ.
     """
@@ -89,7 +89,9 @@ def read_raw(
     wanted = tuple({f.name: f for f in wanted}.values())
     columns: frozenset[str] | None = None
     try:
-        if source.format == "parquet":
+        if not source.paths:
+            rows, columns = _json(_no_lines(spark), source, wanted), frozenset()
+        elif source.format == "parquet":
             rows, columns = _parquet(spark, source, wanted)
         elif source.format == "csv":
             lines = _lines(spark, source)
@@ -170,6 +172,12 @@ def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
         # Increases within a block in the order of its lines, as the reader gives them.
         F.monotonically_increasing_id().alias("_row"),
     )
+
+
+def _no_lines(spark: SparkSession) -> DataFrame:
+    row = F.col("id").alias("_row")
+    text = [F.lit("").alias("_raw"), F.lit("").alias("_file")]
+    return spark.range(0).select(*text, F.lit(0).cast("long").alias("_block"), row)
 
 
 def _with_fields(

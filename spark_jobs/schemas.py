@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import pyarrow as pa
 from pyspark.sql import types as t
+from pyspark.sql.pandas.types import from_arrow_schema
 
 TABLES = ("items", "impressions", "feedback")
 
@@ -138,3 +140,8 @@ QUARANTINE = t.StructType(
         t.StructField("raw", t.StringType()),
     ]
 )
+
+
+def spark_schema(schema: pa.Schema) -> t.StructType:
+    """The same columns as Spark types."""
+    return from_arrow_schema(schema)

@@ -31,6 +31,3 @@ class EmbeddingSettings(BaseModel):
         "fingerprint: vectors of two precisions are never mixed.",
     )
     dimensions: int = Field(256, ge=8, description="Width of the hashing encoder.")
-    chunk: int = Field(
-        1024, ge=1, description="Texts that are encoded and stored at once; a killed run loses one."
-    )

@@ -17,7 +17,7 @@ from pipelines.commands.options import (
     check_night,
     context_for,
 )
-from pipelines.errors import DataError
+from pipelines.errors import DataError, NightStoppedError
 from pipelines.lake import shift
 from pipelines.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.night import Closing, close_night, execute, run_history, run_night
@@ -94,7 +94,8 @@ def history(
         with night_lease(context.workspace, current, holder_of_command(), wait, keep=False):
             try:
                 run_history(context)
-            except DataError as error:
+            except NightStoppedError as error:
+                # Later nights go on without it.
                 context.log("history").error("%s", error)
         current = shift(current, 1)
 

@@ -1,1 +1,1 @@
-"""The Great Expectations suites: what a night's clean tables must be before anything is built."""
+"""What a bandit log must satisfy before anything is learned from it."""

@@ -1,143 +1,125 @@
-"""Run the suites on one night and say whether it may go on."""
+"""Judging one night's clean tables."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.expectations.prepared import Prepared, prepare
-from pipelines.expectations.suites import suites
+from pipelines.expectations import feedback, impressions, items
+from pipelines.expectations.night_statistics import (
+    TABLES,
+    against_trailing,
+    propensity_moments,
+    shares,
+    volumes,
+)
+from pipelines.expectations.suite import Rule, Suite, run_suites
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-_SHOWN_ROWS = 5
-_KEYS = {
-    "impressions": ["request_id", "position"],
-    "feedback": ["event_id"],
-    "items": ["item_id"],
-    "statistics": [],
-}
-# A failure in the statistics of a night is one of its impressions.
-_TABLE_OF = {"statistics": "impressions"}
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def validate_night(
     spark: SparkSession,
-    folder: Path,
+    ingest_folder: Path,
     night: str,
     settings: Settings,
-    trailing: Sequence[Mapping[str, float]],
-    docs: Path,
+    trailing: Sequence[Mapping[str, Any]],
+    docs_folder: Path,
 ) -> dict[str, Any]:
-    """Validate the clean tables of a night and write its data docs.
+    """Run the expectation suites on the output of the ingest stage.
 
     Args:
         spark: the session.
-        folder: output of the ingest stage.
-        night: ISO date; names the run in the data docs.
-        settings: thresholds, lateness, objectives.
-        trailing: ``statistics`` of the passed nights before, oldest first.
-        docs: folder for the static site; created.
+        ingest_folder: holds the clean tables and ``counts.json``.
+        night: arrival night.
+        settings: thresholds, and the events that objectives read.
+        trailing: ``statistics`` of earlier verdicts whose impressions passed.
+        docs_folder: gets the data docs of this run, ``index.html``.
 
     Returns:
-        ``verdict`` and ``tables`` (passed or stopped), ``failed`` and ``warnings`` (table,
-        expectation, severity, observed, expected, rows), ``statistics`` for later nights.
+        ``tables`` {table: passed or stopped}, ``verdict`` (stopped when a table is), ``failed``
+        and ``warnings`` (each ``{table, expectation, severity, observed, expected, why, rows}``;
+        rows hold pseudonyms only) and ``statistics``.
     """
-    counts = json.loads((folder / "counts.json").read_text())
-    prepared = prepare(spark, folder, counts, trailing)
+    counts = json.loads((ingest_folder / "counts.json").read_text())
+    written = {t: spark.read.parquet(str(ingest_folder / t)) for t in TABLES}
+    found: dict[str, Any] = volumes(counts) | shares(counts) | {"catalog": counts["catalog"]}
+    late_nights = settings.ingestion.late_nights
+    events = sorted({o.event for o in settings.objectives if o.source == "feedback"})
+    thresholds = settings.validation
+
+    suites = [_schema_suite(table, rows) for table, rows in written.items()]
+    broken = {s.table for s in suites if _lacks_columns(s)}
+    kept: list[DataFrame] = []
     try:
-        results = _check(prepared, settings, night, len(trailing), docs)
+        if "impressions" not in broken:
+            rows = impressions.prepared(written["impressions"]).persist()
+            kept.append(rows)
+            found |= propensity_moments(rows)
+            rules = impressions.row_rules(thresholds, late_nights)
+            suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
+        if "feedback" not in broken:
+            rows = feedback.prepared(written["feedback"]).persist()
+            kept.append(rows)
+            suites.append(
+                Suite("feedback", "feedback", rows, feedback.row_rules(events), feedback.SHOWN)
+            )
+        if "items" not in broken:
+            rows = items.prepared(written["items"]).persist()
+            kept.append(rows)
+            suites.append(Suite("items", "items", rows, items.row_rules(), items.SHOWN))
+        recent = list(trailing)[-thresholds.trailing_nights :]
+        found["impressions_ratio"] = against_trailing(found, recent, "impressions")
+        found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
+        table = _one_row(found)
+        by_table = {
+            "impressions": impressions.statistic_rules(thresholds, found, recent),
+            "feedback": feedback.statistic_rules(thresholds, found, recent),
+            "items": items.statistic_rules(thresholds),
+        }
+        suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
+        failures = run_suites(suites, night, docs_folder)
     finally:
-        prepared.release()
-    failed = [r for r in results if r["severity"] == "critical"]
-    warnings = [r for r in results if r["severity"] != "critical"]
-    stopped = {r["table"] for r in failed}
+        for rows in kept:
+            rows.unpersist()
+    return _verdict(failures, found)
+
+
+def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str, Any]:
+    critical = [f for f in failures if f["severity"] == "critical"]
+    stopped = {f["table"] for f in critical}
     return {
+        "tables": {t: "stopped" if t in stopped else "passed" for t in TABLES},
         "verdict": "stopped" if stopped else "passed",
-        "tables": {
-            t: "stopped" if t in stopped else "passed" for t in ("impressions", "feedback", "items")
-        },
-        "failed": failed,
-        "warnings": warnings,
-        "statistics": prepared.figures,
+        "failed": critical,
+        "warnings": [f for f in failures if f["severity"] != "critical"],
+        "statistics": found,
     }
 
 
-def _check(
-    prepared: Prepared, settings: Settings, night: str, trailing: int, docs: Path
-) -> list[dict[str, Any]]:
-    """Every expectation that did not hold."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
+def _schema_suite(table: str, rows: DataFrame) -> Suite:
+    from spark_jobs.schemas import CLEAN
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    site = {
-        "class_name": "SiteBuilder",
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": str(docs),
-        },
-    }
-    context.add_data_docs_site(site_name="night", site_config=site)
-    source = context.data_sources.add_spark("night")
-    wanted = suites(settings, prepared.inverse_error, trailing)
-    unmet: list[dict[str, Any]] = []
-    for table, expectations in wanted.items():
-        frame = getattr(prepared, table)
-        batch = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe(table)
-        suite = context.suites.add(gx.ExpectationSuite(table, expectations=expectations))
-        definition = context.validation_definitions.add(
-            gx.ValidationDefinition(name=table, data=batch, suite=suite)
-        )
-        result = definition.run(
-            batch_parameters={"dataframe": frame},
-            result_format={
-                "result_format": "SUMMARY",
-                "partial_unexpected_count": _SHOWN_ROWS,
-                "unexpected_index_column_names": _KEYS[table],
-            },
-            run_id=gx.RunIdentifier(run_name=night),
-        )
-        unmet += [_unmet(table, r) for r in result.results if not r.success]
-    context.build_data_docs()
-    return unmet
+    names = sorted(CLEAN[table].names)
+    rule = Rule(
+        "columns of the contract",
+        "ExpectTableColumnsToMatchSet",
+        {"column_set": names, "exact_match": True},
+        f"the columns {', '.join(names)}",
+        "Every later stage reads them by name.",
+    )
+    return Suite(f"{table}_schema", table, rows, [rule])
 
 
-def _unmet(table: str, result: Any) -> dict[str, Any]:
-    config = result.expectation_config
-    details = result.result or {}
-    expected = {
-        k: v
-        for k, v in config.kwargs.items()
-        if k in {"min_value", "max_value", "mostly", "value_set", "column_set"} and v is not None
-    }
-    observed = details.get("observed_value")
-    if observed is None and "unexpected_percent" in details:
-        observed = f"{details['unexpected_percent']:.2f}% of rows, such as " + ", ".join(
-            str(v) for v in details.get("partial_unexpected_list", [])[:_SHOWN_ROWS]
-        )
-    if result.exception_info and not details:
-        observed = f"the check could not be made: {_exception(result.exception_info)}"
-    what = config.kwargs.get("column") or config.kwargs.get("column_list") or table
-    return {
-        "table": _TABLE_OF.get(table, table),
-        "expectation": f"{config.type} of {what}",
-        "severity": str(getattr(config.severity, "value", config.severity)),
-        "observed": observed,
-        "expected": expected,
-        "rows": json.loads(
-            json.dumps(details.get("partial_unexpected_index_list") or [], default=str)
-        ),
-    }
+def _lacks_columns(suite: Suite) -> bool:
+    return bool(set(suite.rules[0].arguments["column_set"]) - set(suite.rows.columns))
 
 
-def _exception(info: Any) -> str:
-    first = next(iter(info.values()), info) if isinstance(info, dict) else info
-    return str(first.get("exception_message", first) if isinstance(first, dict) else first)[:300]
+def _one_row(found: Mapping[str, Any]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({k: pd.Series([v], dtype="float64") for k, v in found.items()})

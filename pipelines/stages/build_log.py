@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from pipelines.context import NightContext
+from pipelines.errors import DataError
 from pipelines.lake import built_logs, ingested, shift, table_passed
 from pipelines.manifest import Manifest
 from pipelines.stage import Product, require
@@ -36,6 +36,7 @@ class BuildLog:
     def run(self, context: NightContext, out: Path) -> Product:
         """Build tonight's log, and again those of earlier nights that tonight changed."""
         from spark_jobs import build_log
+        from spark_jobs.errors import InputError
 
         arrivals = _arrivals(context)
         nights = _nights_to_build(context)
@@ -47,19 +48,22 @@ class BuildLog:
         state = context.settings.state
         job = build_log.BuildLogJob(
             as_of=context.night,
-            nights=nights,
+            nights=tuple(nights),
             impressions=_folders(context, passed["impressions"], "impressions"),
             feedback=_folders(context, passed["feedback"], "feedback"),
-            excluded=[n for n in arrivals if n not in passed["impressions"]],
-            objectives=[asdict(o) for o in context.objectives],
+            objectives=context.objectives,
+            history_objective=state.history_objective,
+            out=str(out),
+            excluded=tuple(n for n in arrivals if n not in passed["impressions"]),
             final=final,
             history_length=state.history_length,
             history_nights=state.history_nights,
-            history_objective=state.history_objective,
             session_gap_minutes=context.settings.ingestion.session_gap_minutes,
-            out=str(out),
         )
-        counts = build_log.run(context.spark(), job)
+        try:
+            counts = build_log.run(context.spark(), job)
+        except InputError as error:
+            raise DataError(f"night {context.night}: {error}") from error
         context.log(self.name).info("built %s", nights)
         built = [n for n in nights if (out / f"night={n}").is_dir()]
         return Product(
@@ -119,8 +123,8 @@ def _final(context: NightContext, night: str, feedback: list[str]) -> dict[str, 
     }
 
 
-def _folders(context: NightContext, nights: list[str], table: str) -> list[tuple[str, str]]:
-    return [(n, str(context.workspace.lake_stage(n, "ingest") / table)) for n in nights]
+def _folders(context: NightContext, nights: list[str], table: str) -> dict[str, str]:
+    return {n: str(context.workspace.lake_stage(n, "ingest") / table) for n in nights}
 
 
 STAGE = BuildLog()

@@ -68,7 +68,8 @@ class Ingest:
             raise DataError(f"night {context.night}: {error}") from error
         for table in TABLES:
             context.log(self.name).info("%s: %s", table, counts[table])
-        outputs = {t: t for t in (*TABLES, "catalog", "quarantine", "late")}
+        made = (*TABLES, "catalog", "quarantine", "late")
+        outputs = {name: name for name in made if (out / name).exists()}
         return Product(outputs=outputs, counts=counts)
 
 

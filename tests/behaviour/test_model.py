@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Decisions
+from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.behaviour import model as module
 from mrlm.behaviour.features import pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
@@ -192,9 +192,7 @@ def test_what_was_never_seen_still_scores(
     decisions = later_log.decisions
     catalog = decisions.catalog
     if drop == "history":
-        decisions = replace(
-            decisions, history_value=np.full_like(decisions.history_value, np.nan)
-        )
+        decisions = replace(decisions, history_value=np.full_like(decisions.history_value, np.nan))
     if drop == "attributes":
         gone = {k: np.full(len(catalog), np.nan) for k in list(catalog.attributes)[:1]}
         decisions = replace(decisions, catalog=replace(catalog, attributes=gone))
@@ -248,6 +246,32 @@ def test_what_cannot_be_fitted_says_what_to_do(
     assert callable(spoil)
     with pytest.raises(ValueError, match=message):
         fit_reward_model(spoil(fit_log), SMALL, 0)
+
+
+def test_a_bare_log_is_enough(fit_log: BanditLog) -> None:
+    """No categories, no attributes, no history, one candidate: only the embedding is left."""
+    log = fit_log.take(np.arange(300))
+    catalog, n = log.decisions.catalog, len(log)
+    none = Ragged(np.zeros(n + 1, np.int64), np.zeros(0, np.int32))
+    bare = replace(
+        log,
+        action=np.zeros(n, np.int64),
+        decisions=replace(
+            shown_only(log),
+            catalog=replace(
+                catalog,
+                categories=Ragged(np.zeros(len(catalog) + 1, np.int64), np.zeros(0, np.int32)),
+                category_names=np.zeros(0, object),
+                attributes={},
+            ),
+            history=none,
+            history_value=np.zeros(0, np.float32),
+        ),
+        rewards=np.zeros_like(log.rewards),
+    )
+    model = fit_reward_model(bare, SMALL.model_copy(update={"epochs": 1}), 0)
+    assert np.isfinite(model.score(bare.decisions)).all()
+    assert report_reward_model(model, bare)[0].auc is None
 
 
 def test_the_ranking_beats_the_logger(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"a b c d e f g h red blue film war love".split()]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh", "red", "blue", "film", "war", "love"]
 
 
 @pytest.fixture(scope="session")

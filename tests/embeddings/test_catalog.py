@@ -49,9 +49,7 @@ def test_only_new_or_changed_text_is_encoded(tmp_path: Path) -> None:
     )
     assert counts == Counts(encoded=2, reused=1)
     assert sorted(spy.calls[1]) == ["three", "two, changed"]
-    np.testing.assert_array_equal(
-        second.embedding, spy.encode(["one", "two, changed", "three"])
-    )
+    np.testing.assert_array_equal(second.embedding, spy.encode(["one", "two, changed", "three"]))
     assert embed_catalog(second, Spy(dies_after=0), store)[1] == Counts(encoded=0, reused=3)
 
 

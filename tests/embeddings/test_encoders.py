@@ -71,7 +71,9 @@ def test_pooling_ignores_masked_positions() -> None:
     assert not torch.equal(pool(hidden, mask), pool(changed, mask))
 
 
-def test_the_fingerprint_follows_content_and_pooling_alone(tiny_model: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_follows_content_and_pooling_alone(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(tiny_model, copy)
     (copy / "README.md").write_text("a note changes no vector")

@@ -79,6 +79,6 @@ def test_several_writers_of_overlapping_keys(tmp_path: Path) -> None:
 def test_what_cannot_be_stored_is_refused(
     tmp_path: Path, keys: list[str], vectors: np.ndarray
 ) -> None:
-    with pytest.raises(ValueError, match="keys|finite"):
+    with pytest.raises(ValueError, match=r"keys|finite"):
         EmbeddingStore(tmp_path).put(keys, vectors)
     assert not list(tmp_path.iterdir())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.settings import LearnerName, LearningSettings
 from mrlm.learners.storage import SCORER_LOADERS, load_learned
 from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.standardise import Standardiser
 from mrlm.policies.storage import load_policy, save_policy
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
@@ -42,6 +46,12 @@ def name(request: pytest.FixtureRequest) -> str:
 def true_value(policy: Policy, log: BanditLog, truth: NDArray[np.float64]) -> float:
     p = np.exp(policy.log_probabilities(log.decisions))
     return float(p @ truth[:, 0] / len(log))
+
+
+def test_settings_and_rooms_load_without_torch() -> None:
+    rooms = "mrlm.learners.settings, mrlm.behaviour.settings, mrlm.embeddings.factory"
+    code = f"import sys, {rooms}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_settings_name_every_learner() -> None:
@@ -111,15 +121,14 @@ def test_a_tuned_policy_of_these_scorers_survives_storage(
     tmp_path: Path,
 ) -> None:
     scorers: tuple[Scorer, ...] = (model, *learned.values())
-    columns = sum(len(s.columns) for s in scorers)
+    columns = tuple(c for s in scorers for c in s.columns)
     policy = Tuned(
         anchor=Uniform(),
         scorers=scorers,
         known=(),
-        mean=np.zeros(columns),
-        scale=np.ones(columns),
+        standardiser=Standardiser(columns, (0.0,) * len(columns), (1.0,) * len(columns)),
         kappa=1.0,
-        theta=np.full(columns, 0.3),
+        theta=np.full(len(columns), 0.3),
         floor=0.1,
     )
     save_policy(policy, tmp_path / "policy")
@@ -128,9 +137,7 @@ def test_a_tuned_policy_of_these_scorers_survives_storage(
     assert (again.log_probabilities(decisions) == policy.log_probabilities(decisions)).all()
 
 
-def test_an_unknown_kind_is_refused(
-    learned: Mapping[str, LearnedScorer], tmp_path: Path
-) -> None:
+def test_an_unknown_kind_is_refused(learned: Mapping[str, LearnedScorer], tmp_path: Path) -> None:
     learned["q_learning"].save(tmp_path)
     data = json.loads((tmp_path / "scorer.json").read_text())
     (tmp_path / "scorer.json").write_text(json.dumps({**data, "kind": "oracle"}))
@@ -138,9 +145,7 @@ def test_an_unknown_kind_is_refused(
         load_learned(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "weights", [{}, {"like": 0.0}, {"clicks": 1.0}, {"like": float("nan")}]
-)
+@pytest.mark.parametrize("weights", [{}, {"like": 0.0}, {"clicks": 1.0}, {"like": float("nan")}])
 def test_weights_that_mean_nothing_are_refused(
     name: str, fit_log: BanditLog, model: RewardModel, weights: dict[str, float]
 ) -> None:
@@ -150,9 +155,7 @@ def test_weights_that_mean_nothing_are_refused(
 
 def test_an_empty_log_is_refused(name: str, fit_log: BanditLog, model: RewardModel) -> None:
     with pytest.raises(ValueError, match="no decisions"):
-        LEARNERS[name].learn(
-            fit_log.take(np.zeros(0, np.int64)), model, WEIGHTS, SETTINGS, 0
-        )
+        LEARNERS[name].learn(fit_log.take(np.zeros(0, np.int64)), model, WEIGHTS, SETTINGS, 0)
 
 
 def test_progress_counts_epochs_and_large_logs_are_sampled(
@@ -160,17 +163,13 @@ def test_progress_counts_epochs_and_large_logs_are_sampled(
 ) -> None:
     seen: list[tuple[int, int]] = []
     settings = SETTINGS.model_copy(update={"epochs": 3, "max_decisions": 100})
-    LEARNERS[name].learn(
-        fit_log, model, WEIGHTS, settings, 0, lambda a, b: seen.append((a, b))
-    )
+    LEARNERS[name].learn(fit_log, model, WEIGHTS, settings, 0, lambda a, b: seen.append((a, b)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_missing_rewards_and_propensities_of_candidates_are_no_obstacle(
     name: str, fit_log: BanditLog, model: RewardModel
 ) -> None:
-    from dataclasses import replace
-
     rewards = fit_log.rewards.copy()
     rewards[::3] = np.nan
     log = replace(

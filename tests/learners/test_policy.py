@@ -50,9 +50,7 @@ def test_a_constant_added_to_all_scores_changes_nothing(
     np.testing.assert_allclose(first, second, atol=1e-9)
 
 
-def test_a_lower_temperature_is_greedier(
-    fit_log: BanditLog, scores: NDArray[np.float64]
-) -> None:
+def test_a_lower_temperature_is_greedier(fit_log: BanditLog, scores: NDArray[np.float64]) -> None:
     best = scores.reshape(-1, 6).argmax(axis=1)
     shares = [
         np.exp(LearnedPolicy(Fixed(scores), t, 0.1).log_probabilities(fit_log.decisions))

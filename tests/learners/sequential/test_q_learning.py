@@ -170,7 +170,7 @@ def test_it_looks_as_far_ahead_as_the_discount(
 
 
 def test_truncated_rows_teach_nothing_without_the_conservative_term(fit_log: BanditLog) -> None:
-    features, steps, action, reward = chain()
+    features, _, action, reward = chain()
     n = len(action)
     log = fit_log.take(np.arange(n))
     candidates = replace(

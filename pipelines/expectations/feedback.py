@@ -1,0 +1,105 @@
+"""Expectations on a night's feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipelines.expectations.suite import Rule
+from pipelines.settings import Validation
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SHOWN = ("event_id", "request_id", "item_id", "event", "value", "nights_late")
+
+
+def prepared(rows: DataFrame) -> DataFrame:
+    """Clean feedback with the derived columns that the rules speak of."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    finite = F.abs("value") < float("inf")
+    return rows.withColumns(
+        {
+            "finite": F.coalesce(finite, F.lit(False)).cast("int"),
+            "nights_late": F.date_diff("arrival", F.to_date("ts")),
+        }
+    )
+
+
+def row_rules(events: Sequence[str]) -> list[Rule]:
+    """What every event must satisfy; ``events`` are those that the objectives read."""
+    names = ", ".join(f"'{e}'" for e in events)
+    return [
+        Rule(
+            "one row an event",
+            "ExpectColumnValuesToBeUnique",
+            {"column": "event_id"},
+            "event_id is unique",
+            "An event that counts twice changes rewards.",
+            keys=("event_id",),
+        ),
+        Rule(
+            "finite value",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "finite", "value_set": [1]},
+            "value is a finite number",
+            "One NaN reward makes every mean NaN.",
+            failing="finite = 0",
+        ),
+        Rule(
+            "not from the future",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "nights_late", "min_value": 0},
+            "the event is not later than its arrival night",
+            "A history would know what had not happened.",
+            failing="nights_late < 0",
+        ),
+        Rule(
+            "declared event",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "event", "value_set": list(events)},
+            f"event is one of {', '.join(events)}",
+            "No objective reads it: a new kind of event, or a changed name.",
+            "warning",
+            failing=f"event not in ({names})",
+        ),
+    ]
+
+
+def statistic_rules(
+    settings: Validation, found: Mapping[str, Any], trailing: Sequence[Mapping[str, Any]]
+) -> list[Rule]:
+    """What the night's feedback must satisfy together; columns of the statistics table."""
+    between = "ExpectColumnValuesToBeBetween"
+    rules = [
+        Rule(
+            "feedback in quarantine",
+            between,
+            {"column": "feedback_quarantined_share", "max_value": settings.quarantined_share},
+            f"a share of at most {settings.quarantined_share:g}",
+            "Missing events look like uninterested users.",
+            "warning",
+        )
+    ]
+    if not trailing or found.get("feedback_rate_ratio") is None:
+        return rules
+    low, high = settings.feedback_rate_ratio
+    return [
+        *rules,
+        Rule(
+            "some feedback",
+            between,
+            {"column": "feedback_rate", "min_value": 0, "strict_min": True},
+            "more than none, as on the trailing nights",
+            "A lost delivery would be learned as a night on which nobody liked anything.",
+        ),
+        Rule(
+            "as much feedback as usual",
+            between,
+            {"column": "feedback_rate_ratio", "min_value": low, "max_value": high},
+            f"{low:g} to {high:g} times the median of the trailing nights, per impression",
+            "Part of the events may be missing or doubled.",
+            "warning",
+        ),
+    ]

@@ -1,0 +1,217 @@
+"""Expectations on a night's impressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipelines.expectations.night_statistics import STANDARD_ERRORS
+from pipelines.expectations.suite import Rule, Severity
+from pipelines.settings import Validation
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SHOWN = (
+    "request_id",
+    "position",
+    "user",
+    "item_id",
+    "propensity",
+    "candidate_count",
+    "propensity_sum",
+)
+
+
+def prepared(rows: DataFrame) -> DataFrame:
+    """Clean impressions with the derived columns that the rules speak of, without the lists."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    c = F.col
+    logged = c("candidate_propensities")
+
+    def total(values: Any) -> Any:
+        return F.aggregate(values, F.lit(0.0), lambda a, b: a + b)
+
+    positive = F.forall(logged, lambda q: q > 0)
+    count = F.size("candidates")
+    entropy = -total(F.transform(logged, lambda q: q * F.log(q)))
+    squares = total(F.transform(logged, lambda q: q * F.log(q) * F.log(q)))
+    inverses = total(F.transform(logged, lambda q: 1 / q))
+    place = F.array_position("candidates", c("item_id")).cast("int")
+    derived = rows.withColumns(
+        {
+            "candidate_count": count,
+            "shown_place": place,
+            "propensity_sum": total(logged),
+            "chosen_gap": F.abs(F.get(logged, place - 1) - c("propensity")),
+            "nights_late": F.date_diff("arrival", "night"),
+            "inverse_variance": F.when(positive, inverses - count * count),
+            "entropy": F.when(positive, entropy),
+            "surprise_variance": F.when(positive, squares - entropy * entropy),
+        }
+    )
+    return derived.drop("candidates", "candidate_propensities", "context")
+
+
+def row_rules(settings: Validation, late_nights: int) -> list[Rule]:
+    """What every impression must satisfy."""
+    tolerance = settings.propensity_sum_tolerance
+    between = "ExpectColumnValuesToBeBetween"
+    return [
+        Rule(
+            "enough impressions",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": settings.min_rows},
+            f"at least {settings.min_rows} rows",
+            "Nothing can be learned from fewer.",
+        ),
+        Rule(
+            "one row a shown slot",
+            "ExpectCompoundColumnsToBeUnique",
+            {"column_list": ["request_id", "position"]},
+            "request_id and position are unique together",
+            "A slot that counts twice biases every estimate.",
+            keys=("request_id", "position"),
+        ),
+        Rule(
+            "known user",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "user"},
+            "user is not null",
+            "Users are the unit of independence.",
+            failing="user is null",
+        ),
+        Rule(
+            "propensity in range",
+            between,
+            {"column": "propensity", "min_value": 0, "max_value": 1, "strict_min": True},
+            "0 < propensity <= 1",
+            "Importance weights divide by it.",
+            failing="not (propensity > 0 and propensity <= 1)",
+        ),
+        Rule(
+            "candidates",
+            between,
+            {"column": "candidate_count", "min_value": 1},
+            "at least one candidate",
+            "A decision chooses among candidates.",
+            failing="candidate_count < 1",
+        ),
+        Rule(
+            "shown item is a candidate",
+            between,
+            {"column": "shown_place", "min_value": 1},
+            "the shown item is in its candidate set",
+            "Its probability under another policy would be 0.",
+            failing="shown_place < 1",
+        ),
+        Rule(
+            "candidate propensities sum to 1",
+            between,
+            {
+                "column": "propensity_sum",
+                "min_value": 1 - tolerance,
+                "max_value": 1 + tolerance,
+            },
+            f"1 within {tolerance} where they are logged",
+            "They are not the probabilities of one choice.",
+            failing=f"abs(propensity_sum - 1) > {tolerance}",
+        ),
+        Rule(
+            "propensity is the shown candidate's",
+            between,
+            {"column": "chosen_gap", "max_value": 1e-6},
+            "equal within 1e-6 where candidate propensities are logged",
+            "The log contradicts itself about the logging policy.",
+            failing="chosen_gap > 1e-6",
+        ),
+        Rule(
+            "time near the night",
+            between,
+            {"column": "nights_late", "min_value": 0, "max_value": late_nights},
+            f"the slot's night is the arrival night or up to {late_nights} before",
+            "The row belongs to another night.",
+            failing=f"not (nights_late between 0 and {late_nights})",
+        ),
+    ]
+
+
+def statistic_rules(
+    settings: Validation, found: Mapping[str, Any], trailing: Sequence[Mapping[str, Any]]
+) -> list[Rule]:
+    """What the night's impressions must satisfy together; columns of the statistics table."""
+    rules = [
+        _share("unknown items", "unknown_item_share", settings.unknown_item_share, "critical"),
+        _share(
+            "impressions in quarantine",
+            "impressions_quarantined_share",
+            settings.quarantined_share,
+            "warning",
+        ),
+        *_propensity_rules(settings, found),
+    ]
+    if trailing and found.get("impressions_ratio") is not None:
+        low, high = settings.row_count_ratio
+        rules.append(
+            Rule(
+                "as many impressions as usual",
+                "ExpectColumnValuesToBeBetween",
+                {"column": "impressions_ratio", "min_value": low, "max_value": high},
+                f"{low:g} to {high:g} times the median of the trailing nights",
+                "Part of the log may be missing or doubled.",
+                "warning",
+            )
+        )
+    return rules
+
+
+def _propensity_rules(settings: Validation, found: Mapping[str, Any]) -> list[Rule]:
+    """The logged propensities against what was really shown; see ``propensity_moments``.
+
+    The allowed gap is the tolerance or, where there are too few rows to see one so small, five
+    standard errors. Without logged candidate propensities the standard error is the sample's, which
+    is too small when large values of 1/p are so rare that none was seen: the mean then lies
+    below the candidate count although the log is true. That side only warns.
+    """
+    rules = []
+    for column, name, identity in (
+        ("inverse_propensity", "mean 1/propensity is the candidate count", "mean 1/p over mean K"),
+        ("log_propensity", "mean log propensity is minus the entropy", "mean log p over entropy"),
+    ):
+        gap, error = found.get(f"{column}_gap"), found.get(f"{column}_error")
+        if gap is None or error is None:
+            continue
+        allowed = max(settings.inverse_propensity_tolerance, STANDARD_ERRORS * error)
+        exact = found["logged_slots"] == found["slots"]
+        bounds: list[tuple[str, dict[str, float], Severity]] = [
+            ("", {"min_value": -allowed, "max_value": allowed}, "critical")
+        ]
+        if not exact:
+            bounds = [
+                (" or less", {"max_value": allowed}, "critical"),
+                (" or more", {"min_value": -allowed}, "warning"),
+            ]
+        rules += [
+            Rule(
+                name + suffix,
+                "ExpectColumnValuesToBeBetween",
+                {"column": f"{column}_gap", **limits},
+                f"a relative gap of at most {allowed:.3g} ({identity})",
+                "The items shown were not drawn with the propensities that were logged.",
+                severity,
+            )
+            for suffix, limits, severity in bounds
+        ]
+    return rules
+
+
+def _share(name: str, column: str, largest: float, severity: Severity) -> Rule:
+    return Rule(
+        name,
+        "ExpectColumnValuesToBeBetween",
+        {"column": column, "max_value": largest},
+        f"a share of at most {largest:g}",
+        "What is left may no longer stand for the night.",
+        severity,
+    )

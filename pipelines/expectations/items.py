@@ -1,0 +1,69 @@
+"""Expectations on a night's items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.expectations.suite import Rule
+from pipelines.settings import Validation
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SHOWN = ("item_id", "text_length", "category_count")
+
+
+def prepared(rows: DataFrame) -> DataFrame:
+    """Clean items with the derived columns that the rules speak of, without text and maps."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    derived = rows.withColumns(
+        {
+            "text_length": F.length(F.trim(F.coalesce("text", F.lit("")))),
+            "category_count": F.size("categories"),
+        }
+    )
+    return derived.drop("text", "categories", "attributes")
+
+
+def row_rules() -> list[Rule]:
+    """What every item must satisfy."""
+    return [
+        Rule(
+            "one row an item",
+            "ExpectColumnValuesToBeUnique",
+            {"column": "item_id"},
+            "item_id is unique",
+            "An item with two texts has no one embedding.",
+            keys=("item_id",),
+        ),
+        Rule(
+            "items with text",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "text_length", "min_value": 1},
+            "at least one character of text",
+            "An item without text cannot be embedded.",
+            failing="text_length < 1",
+        ),
+    ]
+
+
+def statistic_rules(settings: Validation) -> list[Rule]:
+    """What the night's items must satisfy together; columns of the statistics table."""
+    return [
+        Rule(
+            "catalogue",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "catalog", "min_value": 1},
+            "at least one item in all",
+            "There is nothing to recommend.",
+        ),
+        Rule(
+            "items in quarantine",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "items_quarantined_share", "max_value": settings.quarantined_share},
+            f"a share of at most {settings.quarantined_share:g}",
+            "Impressions of items that were lost are lost with them.",
+            "warning",
+        ),
+    ]

@@ -1,0 +1,103 @@
+"""Numbers of a night that its expectations and its trailing nights are compared by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A gap that chance explains never stops a night: at five standard errors about one true log in a
+# million is stopped.
+STANDARD_ERRORS = 5.0
+TABLES = ("impressions", "feedback", "items")
+
+
+def propensity_moments(impressions: DataFrame) -> dict[str, float | None]:
+    """Sums over slots with a conditional propensity, by which the logged ones can be refuted.
+
+    Where the shown item a of a slot with K candidates was really drawn with the logged p,
+    E[1/p(a)] = K and E[log p(a)] = -H, the negative entropy of the slot's candidates. With logged
+    candidate propensities q the variances are exact, sum(1/q) - K^2 and sum(q log^2 q) - H^2, so
+    that a rare large 1/p cannot pass for an error, nor an error for it. Without them only 1/p is
+    tested, by its sample variance.
+
+    Keys: ``slots``, ``candidates`` (mean K), ``inverse_propensity_gap`` (mean 1/p over mean K,
+    minus 1), ``inverse_propensity_error`` (its standard error), ``log_propensity_gap`` (mean of
+    log p + H over mean H), ``log_propensity_error``; None where there is nothing to compute from.
+    """
+    from pyspark.sql import functions as F  # noqa: N812
+
+    c = F.col
+    logged = c("inverse_variance").isNotNull()
+    row = (
+        impressions.filter(c("propensity_kind") == "conditional")
+        .agg(
+            F.count("*").alias("slots"),
+            F.avg("candidate_count").alias("candidates"),
+            F.avg(1 / c("propensity")).alias("inverse"),
+            F.var_samp(1 / c("propensity") - c("candidate_count")).alias("sample_variance"),
+            F.avg("inverse_variance").alias("exact_variance"),
+            F.count_if(logged).alias("logged"),
+            F.avg(F.when(logged, F.log("propensity") + c("entropy"))).alias("surprise"),
+            F.avg("entropy").alias("entropy"),
+            F.avg("surprise_variance").alias("surprise_variance"),
+        )
+        .first()
+    )
+    out: dict[str, float | None] = dict.fromkeys(
+        (
+            "inverse_propensity_gap",
+            "inverse_propensity_error",
+            "log_propensity_gap",
+            "log_propensity_error",
+        )
+    )
+    slots, logged_slots = row["slots"], row["logged"]
+    out |= {"slots": slots, "candidates": row["candidates"], "logged_slots": logged_slots}
+    if slots > 1:
+        exact = logged_slots == slots
+        variance = row["exact_variance"] if exact else row["sample_variance"]
+        out["inverse_propensity_gap"] = row["inverse"] / row["candidates"] - 1
+        out["inverse_propensity_error"] = (
+            math.sqrt(max(variance, 0.0) / slots) / row["candidates"]
+        )
+    if logged_slots > 1 and row["entropy"] > 1e-9:
+        error = math.sqrt(max(row["surprise_variance"], 0.0) / logged_slots)
+        out["log_propensity_gap"] = row["surprise"] / row["entropy"]
+        out["log_propensity_error"] = error / row["entropy"]
+    return out
+
+
+def shares(counts: Mapping[str, Any]) -> dict[str, float]:
+    """Quarantined share of every table, and the share of impressions with an unknown item."""
+    out = {}
+    for table in TABLES:
+        quarantined = sum(counts[table]["quarantined"].values())
+        out[f"{table}_quarantined_share"] = quarantined / max(counts[table]["raw"], 1)
+    unknown = counts["impressions"]["quarantined"].get("unknown_item", 0)
+    out["unknown_item_share"] = unknown / max(counts["impressions"]["raw"], 1)
+    return out
+
+
+def volumes(counts: Mapping[str, Any]) -> dict[str, float]:
+    """Clean rows, and clean feedback per clean impression."""
+    impressions, feedback = counts["impressions"]["clean"], counts["feedback"]["clean"]
+    return {
+        "impressions": impressions,
+        "feedback": feedback,
+        "items": counts["items"]["clean"],
+        "feedback_rate": feedback / max(impressions, 1),
+    }
+
+
+def against_trailing(
+    now: Mapping[str, float], trailing: Sequence[Mapping[str, Any]], name: str
+) -> float | None:
+    """``now[name]`` over its median on the trailing nights; None without any, or at median 0."""
+    values = [float(t[name]) for t in trailing if t.get(name) is not None]
+    middle = median(values) if values else 0.0
+    return now[name] / middle if middle else None

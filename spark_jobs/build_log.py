@@ -1,0 +1,200 @@
+"""Clean tables to the bandit log: state, candidate set, propensity and reward vector a decision.
+
+Run alone: ``python -m spark_jobs.build_log job.json``, or the same file through spark-submit.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from mrlm.bandit_log import Objective
+from mrlm.bandit_log.schema import bandit_log_schema
+from spark_jobs import output
+from spark_jobs.errors import InputError
+from spark_jobs.history import histories
+from spark_jobs.rewards import events_by_slot, reward_columns
+from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, spark_schema
+from spark_jobs.sessions import with_sessions
+
+
+@dataclass(frozen=True)
+class BuildLogJob:
+    """Everything that decides what the bandit log of some nights holds.
+
+    Attributes:
+        as_of: newest arrival night that may be looked at, ISO date.
+        nights: event nights to build.
+        impressions: arrival night to folder of clean impressions; those of ``nights``, of the
+            nights after them up to the ingestion's ``late_nights``, and of the history.
+        feedback: arrival night to folder of clean feedback, likewise.
+        objectives: the reward vector.
+        history_objective: name of the feedback objective whose value goes with the history.
+        out: folder to write; ``night=<date>`` of each night in it is replaced.
+        excluded: event nights whose impressions are not trusted: neither built nor in a history.
+        final: night to objective to whether its window has closed; see ``rewards``.
+        history_length: most recent shown items that are kept.
+        history_nights: how far back the history reaches.
+        session_gap_minutes: a longer pause starts a new session, where the log names none.
+    """
+
+    as_of: str
+    nights: tuple[str, ...]
+    impressions: dict[str, str]
+    feedback: dict[str, str]
+    objectives: tuple[Objective, ...]
+    history_objective: str
+    out: str
+    excluded: tuple[str, ...] = ()
+    final: dict[str, dict[str, bool]] = field(default_factory=dict)
+    history_length: int = 50
+    history_nights: int = 30
+    session_gap_minutes: int = 30
+
+    def to_json(self) -> str:
+        """The job as JSON, keys sorted."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> BuildLogJob:
+        """The inverse of ``to_json``."""
+        data = json.loads(text)
+        data["objectives"] = tuple(Objective(**o) for o in data["objectives"])
+        for name in ("nights", "excluded"):
+            data[name] = tuple(data.get(name, ()))
+        return cls(**data)
+
+
+def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
+    """Build the nights; returns what ``counts.json`` holds.
+
+    Writes ``night=<date>/*.parquet`` of ``bandit_log_schema(job.objectives)`` and ``counts.json``:
+    night to ``{decisions, candidates, rewarded: {objective: decisions with a value}, final}``.
+
+    Raises:
+        InputError: no impressions are given, a night is excluded, or the history's objective is
+            not among the feedback objectives.
+    """
+    _check(job)
+    log = build(spark, job).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        counts = _counts(log, job)
+        schema = spark_schema(bandit_log_schema(job.objectives))
+        for night in job.nights:
+            rows = log.filter(F.col("night") == F.to_date(F.lit(night)))
+            # One sorted file: the log of a night is read whole, and repeats bit for bit.
+            ordered = rows.coalesce(1).sortWithinPartitions("ts", "decision_id")
+            output.write(ordered, f"{job.out}/night={night}", schema)
+    finally:
+        log.unpersist()
+    Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
+    return counts
+
+
+def build(spark: SparkSession, job: BuildLogJob) -> DataFrame:
+    """The bandit log of ``job.nights`` as it stood when ``job.as_of`` had been ingested."""
+    objective = next(o for o in job.objectives if o.name == job.history_objective)
+    slots = _slots(spark, job)
+    target = F.col("night").isin(*[F.to_date(F.lit(n)) for n in job.nights])
+    users = slots.filter(target).select("user").distinct()
+    known = slots.join(users, "user", "left_semi").join(
+        events_by_slot(_events(spark, job)), ["request_id", "item_id"], "left"
+    )
+    # Everything after this is by user: one shuffle serves the history, the list and the session.
+    known = known.repartition("user")
+    decisions = known.filter(target)
+    history = histories(known, decisions, objective, job.history_length, job.history_nights)
+    in_request = Window.partitionBy("user", "request_id").orderBy("position")
+    above = F.collect_list("item_id").over(in_request.rowsBetween(Window.unboundedPreceding, -1))
+    stated = with_sessions(decisions.withColumn("above", above), job.session_gap_minutes)
+    joined = stated.join(history, ["user", "request_id", "ts"])
+    return joined.withColumns(
+        {
+            "decision_id": F.concat_ws("#", "request_id", F.col("position").cast("string")),
+            "action": (F.array_position("candidates", F.col("item_id")) - 1).cast("int"),
+            **reward_columns(job.objectives, job.final),
+        }
+    )
+
+
+def _check(job: BuildLogJob) -> None:
+    if not job.impressions:
+        raise InputError("no impressions to build from: no night has been ingested and passed yet")
+    both = sorted(set(job.nights) & set(job.excluded))
+    if both:
+        raise InputError(f"nights {both} are excluded and cannot be built")
+    feedback = [o.name for o in job.objectives if o.source == "feedback"]
+    if job.history_objective not in feedback:
+        raise InputError(
+            f"state.history_objective {job.history_objective!r} is none of the feedback "
+            f"objectives {feedback}"
+        )
+
+
+def _slots(spark: SparkSession, job: BuildLogJob) -> DataFrame:
+    """The shown slots of the nights to build and of their histories."""
+    folders = [f for n, f in sorted(job.impressions.items()) if n <= job.as_of]
+    rows = spark.read.schema(IMPRESSIONS).parquet(*folders)
+    oldest = F.date_sub(F.to_date(F.lit(min(job.nights))), job.history_nights)
+    newest = F.to_date(F.lit(max(job.nights)))
+    rows = rows.filter(F.col("night").between(oldest, newest))
+    if job.excluded:
+        rows = rows.filter(~F.col("night").isin(*[F.to_date(F.lit(n)) for n in job.excluded]))
+    return rows
+
+
+def _events(spark: SparkSession, job: BuildLogJob) -> DataFrame:
+    """The events that some objective reads; of older nights those of the history alone."""
+    folders = [f for n, f in sorted(job.feedback.items()) if n <= job.as_of]
+    if not folders:
+        return spark.createDataFrame([], FEEDBACK)
+    rows = spark.read.schema(FEEDBACK).parquet(*folders)
+    feedback = [o for o in job.objectives if o.source == "feedback"]
+    history = next(o.event for o in feedback if o.name == job.history_objective)
+    night = F.col("impression_night")
+    # Unattributed events may belong to an impression that arrived after them.
+    built = night.isNull() | (night >= F.to_date(F.lit(min(job.nights))))
+    read = F.col("event").isin(*sorted({o.event for o in feedback}))
+    return rows.filter(read & (built | (F.col("event") == history)))
+
+
+def _counts(log: DataFrame, job: BuildLogJob) -> dict[str, Any]:
+    names = [o.name for o in job.objectives if o.source == "feedback"]
+    empty = {"decisions": 0, "candidates": 0, "rewarded": dict.fromkeys(names, 0)}
+    counts: dict[str, Any] = {n: {**empty} for n in job.nights}
+    grouped = log.groupBy(F.col("night").cast("string").alias("night")).agg(
+        F.count("*").alias("decisions"),
+        F.sum(F.size("candidates")).alias("candidates"),
+        *[F.count(f"reward_{n}").alias(f"_{n}") for n in names],
+    )
+    for row in grouped.collect():
+        counts[row["night"]] = {
+            "decisions": row["decisions"],
+            "candidates": row["candidates"],
+            "rewarded": {n: row[f"_{n}"] for n in names},
+        }
+    for night, found in counts.items():
+        found["final"] = {n: job.final.get(night, {}).get(n, False) for n in names}
+    return counts
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job in the JSON file that the first argument names; counts go to standard output."""
+    from spark_jobs.session import spark_session
+
+    (path,) = sys.argv[1:] if argv is None else argv
+    counts = run(spark_session(), BuildLogJob.from_json(Path(path).read_text()))
+    sys.stdout.write(json.dumps(counts, sort_keys=True) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
