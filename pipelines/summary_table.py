@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _SHOWN_WEIGHTS = 3
@@ -27,9 +28,9 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         "verdict",
         "s",
     ):
-        table.add_column(name, overflow="fold")
+        table.add_column(escape(name), overflow="fold")
     for night in summary["nights"]:
-        table.add_row(*_cells(night))
+        table.add_row(*map(escape, _cells(night)))
     console.print(table)
     for night in summary["nights"]:
         if night["verdict"] not in {None, "history"}:

@@ -52,3 +52,14 @@ class Standardiser:
         z = (np.asarray(features, np.float64) - np.array(self.mean)) / np.array(self.scale)
         clipped: NDArray[np.float64] = np.clip(z, -CLIP, CLIP)
         return clipped
+
+    def select(self, columns: tuple[str, ...]) -> Standardiser:
+        """The same for some of the columns, in the order given.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        places = [self.columns.index(c) for c in columns]
+        return Standardiser(
+            columns, tuple(self.mean[j] for j in places), tuple(self.scale[j] for j in places)
+        )

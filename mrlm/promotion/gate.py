@@ -90,6 +90,8 @@ def judge(
             checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
     promote = all(c.passed for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
+    if not promote:
+        telling += evidence.warnings
     return Verdict(promote, "; ".join(telling), tuple(checks), looks, alpha)
 
 

@@ -16,7 +16,7 @@ SHOWN = ("event_id", "request_id", "item_id", "event", "value", "nights_late")
 
 def prepared(rows: DataFrame) -> DataFrame:
     """Clean feedback with the derived columns that the rules speak of."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as F
 
     finite = F.abs("value") < float("inf")
     return rows.withColumns(

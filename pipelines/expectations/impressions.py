@@ -25,7 +25,7 @@ SHOWN = (
 
 def prepared(rows: DataFrame) -> DataFrame:
     """Clean impressions with the derived columns that the rules speak of, without the lists."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as F
 
     c = F.col
     logged = c("candidate_propensities")

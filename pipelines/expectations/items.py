@@ -15,7 +15,7 @@ SHOWN = ("item_id", "text_length", "category_count")
 
 def prepared(rows: DataFrame) -> DataFrame:
     """Clean items with the derived columns that the rules speak of, without text and maps."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as F
 
     derived = rows.withColumns(
         {

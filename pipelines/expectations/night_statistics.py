@@ -29,7 +29,7 @@ def propensity_moments(impressions: DataFrame) -> dict[str, float | None]:
     minus 1), ``inverse_propensity_error`` (its standard error), ``log_propensity_gap`` (mean of
     log p + H over mean H), ``log_propensity_error``; None where there is nothing to compute from.
     """
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as F
 
     c = F.col
     logged = c("inverse_variance").isNotNull()
@@ -62,9 +62,7 @@ def propensity_moments(impressions: DataFrame) -> dict[str, float | None]:
         exact = logged_slots == slots
         variance = row["exact_variance"] if exact else row["sample_variance"]
         out["inverse_propensity_gap"] = row["inverse"] / row["candidates"] - 1
-        out["inverse_propensity_error"] = (
-            math.sqrt(max(variance, 0.0) / slots) / row["candidates"]
-        )
+        out["inverse_propensity_error"] = math.sqrt(max(variance, 0.0) / slots) / row["candidates"]
     if logged_slots > 1 and row["entropy"] > 1e-9:
         error = math.sqrt(max(row["surprise_variance"], 0.0) / logged_slots)
         out["log_propensity_gap"] = row["surprise"] / row["entropy"]

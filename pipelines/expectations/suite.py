@@ -102,7 +102,7 @@ def failing_rows(suite: Suite, rule: Rule) -> list[dict[str, Any]]:
     """A few of the rows that break the rule, as JSON values, in a fixed order."""
     if not rule.failing and not rule.keys:
         return []
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as F
 
     rows: DataFrame = suite.rows
     if rule.keys:

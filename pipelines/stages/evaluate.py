@@ -16,6 +16,7 @@ from mrlm.bandit_log import BanditLog
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
 from pipelines.lake import log_fingerprints, read_logs
+from pipelines.manifest import Manifest
 from pipelines.plan import Plan, plan_of
 from pipelines.stage import Product, require
 from pipelines.stages.tune_weights import load_champion, predictions
@@ -195,8 +196,15 @@ def _evidence(
         weights=tuned.counts["weights"],
         guardrails={o.name: o.margin for o in context.objectives if o.role == "guardrail"},
         reproduction=reproduction,
+        warnings=_warnings(tuned),
         **estimates,
     )
+
+
+def _warnings(tuned: Manifest) -> tuple[str, ...]:
+    if tuned.counts["moved"]:
+        return ()
+    return (f"the challenger is the champion itself: {tuned.counts['reason']}",)
 
 
 def _decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:

@@ -22,10 +22,15 @@ from pipelines.stages.learn_policy import training_weights
 
 if TYPE_CHECKING:
     from mrlm.meta.problem import TuningProblem
+    from mrlm.meta.weights import TuningResult
     from mrlm.policies.contract import Policy, Scorer
+    from mrlm.policies.standardise import Standardiser
 
 # A champion nested deeper than this in anchors of its own is replaced, as an anchor, by its root.
 _MAX_DEPTH = 3
+
+# Share of the scale below which a weight is the solver's rounding.
+_NO_WEIGHT = 1e-6
 
 
 class TuneWeights:
@@ -51,7 +56,6 @@ class TuneWeights:
         from mrlm.meta.tune import tune
         from mrlm.policies.features import feature_matrix
         from mrlm.policies.standardise import Standardiser
-        from mrlm.policies.tuned import Tuned
         from mrlm.promotion.bundle import PolicyBundle, save_bundle
 
         plan = plan_of(context)
@@ -69,15 +73,7 @@ class TuneWeights:
         result = tune(
             problem, context.settings.tuning, _previous(context, columns), context.settings.seed
         )
-        challenger = Tuned(
-            anchor=anchor,
-            scorers=scorers,
-            known=known,
-            standardiser=standardiser,
-            kappa=result.kappa,
-            theta=np.array(result.theta),
-            floor=context.settings.tuning.floor,
-        )
+        challenger = _challenger(context, anchor, scorers, known, standardiser, result)
         weights = objective_weights(
             problem.names,
             result,
@@ -109,7 +105,12 @@ class TuneWeights:
                 "tuning": "tuning.json",
                 "pareto": "pareto.json",
             },
-            counts={"weights": weights, "features": result.weights, "reason": result.reason},
+            counts={
+                "weights": weights,
+                "features": result.weights,
+                "moved": result.moved,
+                "reason": result.reason,
+            },
         )
 
 
@@ -153,6 +154,35 @@ def _by_objective(
         for o in objectives
     ]
     return np.stack(columns, axis=1)
+
+
+def _challenger(
+    context: NightContext,
+    anchor: Policy,
+    scorers: tuple[Scorer, ...],
+    known: tuple[Objective, ...],
+    standardiser: Standardiser,
+    result: TuningResult,
+) -> Policy:
+    """The tuned policy without what got no weight: it costs time with every request."""
+    from mrlm.policies.features import feature_columns
+    from mrlm.policies.tuned import Tuned
+
+    least = _NO_WEIGHT * max(result.scale, 1.0)
+    weighed = {c for c, t in zip(result.columns, result.theta, strict=True) if abs(t) > least}
+    scorers = tuple(s for s in scorers if weighed & set(s.columns))
+    known = tuple(o for o in known if o.name in weighed)
+    kept = feature_columns(scorers, known)
+    theta = dict(zip(result.columns, result.theta, strict=True))
+    return Tuned(
+        anchor=anchor,
+        scorers=scorers,
+        known=known,
+        standardiser=standardiser.select(kept),
+        kappa=result.kappa,
+        theta=np.array([theta[c] if c in weighed else 0.0 for c in kept]),
+        floor=context.settings.tuning.floor,
+    )
 
 
 def _anchor(champion: Policy) -> Policy:

@@ -45,6 +45,8 @@ class Validate:
         log = context.log(self.name)
         for failure in verdict["failed"]:
             log.error("%s: %s", failure["table"], describe(failure))
+            for row in failure["rows"]:
+                log.error("  such as %s", row)
         for warning in verdict["warnings"]:
             log.warning("%s: %s", warning["table"], describe(warning))
         stopped = _reason(context, verdict) if verdict["verdict"] == "stopped" else ""
@@ -63,9 +65,7 @@ def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
 
 def describe(failure: dict[str, Any]) -> str:
     """One line that says which expectation failed and with what."""
-    line = f"{failure['expectation']}: saw {failure['observed']}, expected {failure['expected']}"
-    rows = failure.get("rows") or []
-    return line + (f"; rows {rows[:3]}" if rows else "")
+    return f"{failure['expectation']}: saw {failure['observed']}, expected {failure['expected']}"
 
 
 def trailing_statistics(context: NightContext) -> list[dict[str, Any]]:
