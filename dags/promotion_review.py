@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from mrlm_tasks import run_mrlm
 
 REVIEW_WANTED = Asset(name="review_wanted", uri="mrlm://registry/review")
@@ -84,7 +84,9 @@ def promotion_review() -> None:
 
     @task(pool="registry")
     def promote(word: dict[str, Any]) -> dict[str, Any]:
-        """Move the alias if the ledger's last word is an approval."""
+        """Move the alias if the word was an approval."""
+        if word["decision"] != "approved":
+            raise AirflowSkipException(f"rejected by {word['actor']}")
         return run_mrlm(["promote", word["run_key"], "--actor", word["actor"]])
 
     shown = evidence()

@@ -38,9 +38,11 @@ def histories(
     moments = decisions.select("user", "request_id", "ts", "night").distinct()
     before = F.filter(
         "shown",
-        lambda s: (s["ts"] < F.col("ts"))
-        & (s["request_id"] != F.col("request_id"))
-        & (s["night"] >= F.date_sub("night", nights)),
+        lambda s: (
+            (s["ts"] < F.col("ts"))
+            & (s["request_id"] != F.col("request_id"))
+            & (s["night"] >= F.date_sub("night", nights))
+        ),
     )
     start = F.greatest(F.size("before") - length, F.lit(0)) + 1
     joined = moments.join(shown, "user").withColumn("before", before)

@@ -202,9 +202,7 @@ def _classify(
     return tables
 
 
-def _read(
-    spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()
-) -> RawTable:
+def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()) -> RawTable:
     wanted = [*RAW[table], *(RawField(n) for n in more if n not in {f.name for f in RAW[table]})]
     return read_raw(spark, table, job.tables[table], wanted, job.night)
 

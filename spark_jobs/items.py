@@ -15,9 +15,7 @@ from spark_jobs.schemas import CATALOG
 KEYS = ("item_id",)
 
 
-def typed(
-    raw: RawTable, text_fields: Sequence[str], attribute_fields: Sequence[str]
-) -> DataFrame:
+def typed(raw: RawTable, text_fields: Sequence[str], attribute_fields: Sequence[str]) -> DataFrame:
     """Columns of ``ITEMS``, ``META``, and ``_reason``.
 
     ``text_fields`` are joined by ``. `` into ``text``; ``attribute_fields`` join the numbers of

@@ -24,9 +24,7 @@ exec {java} "$@"
 """
 
 
-def java_home(
-    prefer: Literal["auto", "packaged"] = "auto", folder: Path | None = None
-) -> Path:
+def java_home(prefer: Literal["auto", "packaged"] = "auto", folder: Path | None = None) -> Path:
     """Home of a Java that runs Spark 4.3, as ``JAVA_HOME`` wants it.
 
     ``auto`` takes the Java of ``JAVA_HOME``, then of ``PATH``, when it starts with Spark's modules

@@ -165,8 +165,9 @@ def count_rows(raw: RawTable) -> tuple[int, Column]:
 
 
 def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
+    marked = F.col("value").startswith("\ufeff")
     return spark.read.text(list(source.paths)).select(
-        F.regexp_replace("value", "^\ufeff", "").alias("_raw"),
+        F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("_raw"),
         F.col("_metadata.file_path").alias("_file"),
         F.col("_metadata.file_block_start").alias("_block"),
         # Increases within a block in the order of its lines, as the reader gives them.

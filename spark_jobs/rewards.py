@@ -50,7 +50,9 @@ def reward_columns(
         if objective.source != "feedback":
             continue
         closed = sorted(n for n, by_name in final.items() if by_name.get(objective.name, False))
-        is_final = F.col("night").isin(*[F.to_date(F.lit(n)) for n in closed]) if closed else F.lit(False)
+        is_final = (
+            F.col("night").isin(*[F.to_date(F.lit(n)) for n in closed]) if closed else F.lit(False)
+        )
         value = reward(counted(F.col("events"), objective, F.col("night")), objective)
         if objective.missing is not None:
             value = F.coalesce(value, F.when(is_final, float(objective.missing)))

@@ -17,8 +17,9 @@ from spark_jobs.java import java_home
 _KEY_LITERALS = "0x[0-9A-Fa-f]{64,}|X'[0-9A-Fa-f]{64,}'"
 
 # A night takes seconds: on few cores, optimising compilers and parallel collectors cost more than
-# they bring (measured: half the processor time of an ingestion).
-_SHORT_LIVED = " -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+# they bring (measured: half the processor time of an ingestion). The code cache that goes with the
+# simple compiler fills up after a few nights, and Java would go on without compiling.
+_SHORT_LIVED = " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 
 _LOGGING = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
@@ -73,11 +74,20 @@ def spark_session(
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
         "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
+        # The generated code of one night serves the next; the default forgets it within a night.
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        # Nobody looks at the plans, and printing them takes a twentieth of a small job.
+        "spark.sql.maxPlanStringLength": "1000",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.redaction.string.regex": _KEY_LITERALS,
         "spark.sql.redaction.string.regex": _KEY_LITERALS,
     }
     if local:
+        # Bytes that stay on this machine are cheaper to write than to compress.
+        for kind in ("shuffle.compress", "shuffle.spill.compress", "broadcast.compress"):
+            settings[f"spark.{kind}"] = "false"
+        settings["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
+        settings["spark.sql.files.openCostInBytes"] = "65536"
         settings["spark.driver.host"] = "127.0.0.1"
         settings["spark.driver.bindAddress"] = "127.0.0.1"
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

@@ -1,0 +1,127 @@
+"""A tiny deployment with renamed columns: a folder with raw logs and settings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.context import NightContext
+from pipelines.settings import load_settings
+from pipelines.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+NIGHTS = [f"2026-11-{d:02d}" for d in range(9, 15)]
+
+RENAMED = {
+    "impressions": {
+        "request_id": "rid",
+        "ts": "shown_at",
+        "user_id": "customer",
+        "propensity": "p",
+        "candidates": "pool",
+        "candidate_propensities": "pool_p",
+    },
+    "feedback": {"event": "kind", "value": "amount", "ts": "at"},
+    "items": {"item_id": "sku", "attributes": "numbers"},
+}
+
+SETTINGS = """
+workspace = "workspace"
+truth_path = "raw/truth/dt={night}.parquet"
+
+[inputs]
+text_fields = ["text"]
+
+[inputs.impressions]
+path = "raw/impressions/dt={night}"
+columns = {request_id = "rid", ts = "shown_at", user_id = "customer", propensity = "p", \
+candidates = "pool", candidate_propensities = "pool_p"}
+
+[inputs.feedback]
+path = "raw/feedback/dt={night}"
+columns = {event = "kind", value = "amount", ts = "at"}
+
+[inputs.items]
+path = "raw/items/dt={night}"
+columns = {item_id = "sku", attributes = "numbers"}
+
+[state]
+history_objective = "like"
+history_length = 20
+
+[embedding]
+encoder = "hashing"
+dimensions = 64
+
+[behaviour]
+epochs = 2
+folds = 2
+
+[learning]
+epochs = 1
+
+[split]
+tune_nights = 1
+gate_nights = 1
+
+[gate]
+min_effective_sample_size = 50
+min_users = 10
+min_nonzero = 10
+
+[[objectives]]
+name = "delight"
+source = "feedback"
+role = "north_star"
+event = "delight"
+window_nights = 1
+
+[[objectives]]
+name = "like"
+source = "feedback"
+event = "rating"
+transform = "at_least"
+threshold = 4.0
+
+[[objectives]]
+name = "diversity"
+source = "list"
+"""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A folder with raw logs and settings, and how to run commands on it."""
+
+    folder: Path
+    world: dict[str, Any]
+
+    @property
+    def settings_path(self) -> Path:
+        return self.folder / "mrlm.toml"
+
+    def context(self, night: str) -> NightContext:
+        settings = load_settings(self.settings_path)
+        return NightContext(night, settings, Workspace(settings.workspace))
+
+    def command(self, *arguments: str) -> list[str]:
+        tail = ["--settings", str(self.settings_path)]
+        return [sys.executable, "-m", "pipelines.cli", *arguments, *tail]
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(self.command(*arguments), cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr[-3000:]
+        return done.stdout + done.stderr
+
+
+def renamed(table: str, line: str) -> str:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return line
+    names = RENAMED[table]
+    return json.dumps({names.get(k, k): v for k, v in row.items()})

@@ -1,0 +1,157 @@
+"""A whole night on a tiny log with renamed columns, the same night twice, and kill -9."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.manifest import Manifest
+from pipelines.night import closing_of
+from pipelines.plan import plan_of
+from pipelines.registry import place_of
+from pipelines.stage import folder_of
+from pipelines.stages import ORDER, stage_named
+from pipelines.summary import manifests_of, summarise
+from pipelines.workspace import Workspace
+from tests.deployment import NIGHTS, ROOT, Deployment
+
+pytestmark = [pytest.mark.night, pytest.mark.spark]
+
+NIGHT, KILLED = NIGHTS[4], NIGHTS[5]
+
+
+@pytest.fixture(scope="module")
+def night(deployment: Deployment) -> Deployment:
+    deployment.run("night", NIGHT)
+    return deployment
+
+
+def test_every_raw_row_is_counted_as_its_writer_says(night: Deployment) -> None:
+    for date in NIGHTS[:5]:
+        counts = manifests_of(night.context(date))["ingest"].counts
+        for table in ("impressions", "feedback", "items"):
+            stated = night.world["nights"][date][table]
+            for kind in ("raw", "clean", "duplicate", "late", "quarantined"):
+                assert counts[table][kind] == stated[kind], (date, table, kind)
+
+
+def test_a_night_runs_every_stage_and_closes(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    assert list(manifests_of(context)) == list(ORDER)
+    closing = closing_of(context)
+    assert closing is not None
+    assert closing.verdict in {"promoted", "refused"}
+
+
+def test_fit_tune_and_gate_nights_are_disjoint_and_in_every_manifest(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    plan = plan_of(context)
+    together = [*plan.fit, *plan.tune, *plan.gate]
+    assert plan.gate
+    assert together == sorted(set(together))
+    done = manifests_of(context)
+    evaluated = done["evaluate"].counts
+    assert [evaluated[k] for k in ("fit", "tune", "gate")] == [plan.fit, plan.tune, plan.gate]
+    read = {
+        stage: {n for n in done[stage].inputs if n.startswith("bandit_log/")}
+        for stage in ("learn_policy", "tune_weights", "evaluate")
+    }
+    assert read["learn_policy"] == {f"bandit_log/{n}" for n in plan.fit}
+    assert read["tune_weights"] == {f"bandit_log/{n}" for n in plan.tune}
+    assert read["evaluate"] == {f"bandit_log/{n}" for n in plan.gate}
+
+
+def test_published_lists_carry_true_propensities_without_repeats(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    folder = folder_of(stage_named("publish"), context)
+    table = pq.read_table(folder / "recommendations.parquet").to_pandas()
+    assert len(table) > 0
+    assert table["propensity"].between(0, 1, inclusive="right").all()
+    assert not table.duplicated(["user", "item_id"]).any()
+    assert not table.duplicated(["user", "position"]).any()
+    assert (context.workspace.published / f"{NIGHT}.json").is_file()
+
+
+def test_the_summary_has_the_fields_that_it_promises(night: Deployment) -> None:
+    settings = night.context(NIGHT).settings
+    found = summarise([night.context(n) for n in NIGHTS[:5]], Workspace(settings.workspace))
+    row = found["nights"][-1]
+    assert set(row["rows"]) == {"raw", "clean", "duplicate", "late", "quarantined"}
+    rows = row["rows"]
+    assert rows["raw"] == sum(v for k, v in rows.items() if k != "raw")
+    for who in ("challenger", "champion", "difference"):
+        assert {"value", "lower", "upper", "certified", "truth"} <= set(row[who])
+        assert np.isfinite(row[who]["truth"])
+    assert [n["verdict"] for n in found["nights"][:4]] == ["history"] * 4
+    assert found["nights"][0]["challenger"] is None
+
+
+def test_the_same_night_twice_skips_every_stage_and_says_so(night: Deployment) -> None:
+    before = {n: m.fingerprint for n, m in manifests_of(night.context(NIGHT)).items()}
+    printed = night.run("night", NIGHT)
+    for name in ORDER:
+        if name != "publish":
+            assert f"[{name}] unchanged: skipped" in printed, name
+    after = {n: m.fingerprint for n, m in manifests_of(night.context(NIGHT)).items()}
+    after.pop("publish")
+    assert after.items() <= before.items()
+
+
+def test_aliases_are_what_the_ledger_says(night: Deployment) -> None:
+    assert "chain is whole" in night.run("verify")
+
+
+def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
+    """Each stage is killed while it works, then run again; a forced run must give the same."""
+    context = night.context(KILLED)
+    moment = random.Random(20261114)
+    killed = []
+    for name in ORDER[: ORDER.index("register") + 1]:
+        if name in {"ingest", "build_log", "learn_policy", "tune_weights", "register"}:
+            stage = stage_named(name)
+            killed.append(_killed(night, name, moment.uniform(0.0, 1.0)))
+            folder = folder_of(stage, context)
+            assert Manifest.read(folder) is None, f"{name} was complete before it was killed"
+        night.run("stage", name, "--night", KILLED)
+    assert killed == [-signal.SIGKILL] * 5
+    night.run("night", KILLED)
+    first = _fingerprints(night)
+    night.run("night", KILLED, "--force")
+    assert _fingerprints(night) == first
+    from mrlm.promotion.registry import all_versions
+
+    versions = all_versions(place_of(context.settings, context.workspace))
+    assert [v.run_key for v in versions].count(context.run_key) == 1
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    judged = [e for e in entries if e.kind == "judged" and e.run_key == context.run_key]
+    assert len(judged) == 1
+
+
+def _killed(night: Deployment, name: str, after: float) -> int:
+    """Start a stage, kill it -9 a moment after it began to work, and give its exit code."""
+    folder = folder_of(stage_named(name), night.context(KILLED))
+    staging = folder.with_name(f".{folder.name}.staging")
+    process = subprocess.Popen(
+        night.command("stage", name, "--night", KILLED),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not staging.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
+
+
+def _fingerprints(night: Deployment) -> dict[str, str]:
+    return {n: m.output_fingerprint() for n, m in manifests_of(night.context(KILLED)).items()}
