@@ -206,19 +206,22 @@ def _problem(
     anchor: Policy,
 ) -> TuningProblem:
     from mrlm.meta.problem import TuningProblem
+    from mrlm.policies.floor import with_floor
 
+    offsets = log.decisions.offsets
+    core = champion.core_log_probabilities(log.decisions)
     names = {o.name for o in context.objectives}
     heads = {c: matrix[:, j] for j, c in enumerate(columns)}
     return TuningProblem(
-        offsets=log.decisions.offsets,
+        offsets=offsets,
         shown=log.shown,
         propensity=log.propensity,
         cluster=log.decisions.user,
         features=features,
         columns=columns,
         serves=tuple(c if c in names else None for c in columns),
-        log_anchor=anchor.core_log_probabilities(log.decisions),
-        champion=np.exp(champion.log_probabilities(log.decisions)),
+        log_anchor=core if anchor is champion else anchor.core_log_probabilities(log.decisions),
+        champion=np.exp(with_floor(core, offsets, champion.floor)),
         rewards=np.where(log.final, log.rewards, np.nan),
         q=_by_objective(log, context.objectives, heads),
         objectives=context.objectives,

@@ -1,0 +1,451 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mrlm.bandit_log import Catalog
+from spark_jobs import ingest
+from spark_jobs.errors import InputError
+from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.raw import TableInput
+
+pytestmark = pytest.mark.spark
+NIGHT = "2026-11-10"
+
+
+def rows_of(folder: Path) -> list[dict]:
+    return pq.read_table(folder, partitioning=None).to_pylist()
+
+
+def check_sums(counts: dict) -> None:
+    for table in ("impressions", "feedback", "items"):
+        c = counts[table]
+        assert c["raw"] == c["clean"] + c["duplicate"] + c["late"] + sum(c["quarantined"].values())
+
+
+BAD_IMPRESSIONS = {
+    "unparsable": [
+        '{"request_id": "x", "ts"',
+        "not json",
+        "[1, 2]",
+        '"text"',
+    ],
+    "wrong_type": [
+        {"propensity": "high"},
+        {"position": "first"},
+        {"position": 0},
+        {"position": 1.5},
+        {"ts": "yesterday"},
+        {"ts": "12:30"},
+        {"candidates": "a,b"},
+        {"candidates": ["a", None]},
+        {"candidates": ["a", "a"], "candidate_propensities": None},
+        {"candidate_propensities": [1.0]},
+        {"candidate_propensities": [0.5, "half"]},
+        {"context": [1]},
+        {"propensity_kind": "other"},
+    ],
+    "missing_field": [
+        {"request_id": None},
+        {"request_id": " "},
+        {"ts": None},
+        {"item_id": None},
+        {"position": None},
+    ],
+    "null_user": [{"user_id": None}, {"user_id": ""}],
+    "missing_propensity": [{"propensity": None}],
+    "propensity_out_of_range": [{"propensity": 0}, {"propensity": -0.1}, {"propensity": 1.01}],
+    "no_candidates": [
+        {"candidates": None, "candidate_propensities": None},
+        {"candidates": [], "candidate_propensities": []},
+    ],
+    "shown_not_in_candidates": [{"item_id": "c"}],
+    "unknown_item": [
+        {"candidates": ["a", "new"]},
+        {"item_id": "new", "candidates": ["a", "new"]},
+    ],
+    "future_ts": [{"ts": "2026-11-11T00:00:00Z"}],
+}
+BAD_FEEDBACK = {
+    "unparsable": ["{"],
+    "wrong_type": [{"value": "five"}, {"ts": "soon"}, {"value": "NaN"}],
+    "missing_field": [
+        {k: None} for k in ("event_id", "request_id", "item_id", "ts", "event", "value")
+    ],
+    "future_ts": [{"ts": "2026-11-11T00:00:01Z"}],
+}
+BAD_ITEMS = {
+    "unparsable": ["item"],
+    "wrong_type": [{"attributes": "many"}, {"attributes": {"x": "y"}}, {"updated_at": "new"}],
+    "missing_field": [{"item_id": None}],
+    "no_text": [{"text": ""}, {"text": None}],
+}
+
+
+def test_every_reason_and_conservation(spark, logs, impression, event, items, tmp_path: Path):
+    """One bad row each; every one is found under its reason, with its text, file and line."""
+    good = [impression("r1"), impression("r1", 2, item_id="b", candidates=["b"],
+                                         candidate_propensities=None, propensity=1)]
+    bad, wanted = [], []
+    for reason, faults in BAD_IMPRESSIONS.items():
+        for i, fault in enumerate(faults):
+            line = fault if isinstance(fault, str) else json.dumps(
+                impression(f"{reason}-{i}", user_id=f"{reason}-{i}") | fault
+            )
+            bad.append(line)
+            wanted.append(("impressions", reason, line))
+    bots = [impression(f"bot{i}", user_id="bot") for i in range(4)]
+    bad_events, bad_items = [], []
+    for reason, faults in BAD_FEEDBACK.items():
+        for i, fault in enumerate(faults):
+            line = fault if isinstance(fault, str) else json.dumps(event(f"{reason}{i}", "r1") | fault)
+            bad_events.append(line)
+            wanted.append(("feedback", reason, line))
+    for reason, faults in BAD_ITEMS.items():
+        for i, fault in enumerate(faults):
+            line = fault if isinstance(fault, str) else json.dumps(items(f"{reason}{i}")[0] | fault)
+            bad_items.append(line)
+            wanted.append(("items", reason, line))
+    wanted += [("impressions", "bot", json.dumps(b)) for b in bots]
+    logs.write(
+        NIGHT,
+        impressions=[good[0], "", *bad, "  ", *bots, good[1]],
+        feedback=[event("e1", "r1"), *bad_events],
+        items=[*items("a", "b", "c"), *bad_items],
+    )
+    counts = ingest.run(spark, logs.job(NIGHT, bot_requests_per_night=3))
+    check_sums(counts)
+    assert counts["impressions"]["clean"] == 2
+    assert counts["feedback"]["clean"] == 1
+    assert counts["items"]["clean"] == 3
+    for table, faults in (
+        ("impressions", {**BAD_IMPRESSIONS, "bot": bots}),
+        ("feedback", BAD_FEEDBACK),
+        ("items", BAD_ITEMS),
+    ):
+        assert counts[table]["quarantined"] == {k: len(v) for k, v in sorted(faults.items())}
+
+    out = tmp_path / "out" / NIGHT
+    found = rows_of(out / "quarantine")
+    assert sorted((r["table"], r["reason"], r["raw"]) for r in found) == sorted(wanted)
+    for row in found:
+        path = tmp_path / row["table"] / NIGHT / "part.jsonl"
+        assert row["file"].endswith(str(path))
+        assert path.read_text().split("\n")[row["line"] - 1] == row["raw"]
+    assert json.loads((out / "counts.json").read_text()) == counts
+
+
+def test_quarantine_is_private_and_the_only_place_with_user_ids(
+    spark, logs, impression, event, items, tmp_path: Path
+):
+    logs.write(
+        NIGHT,
+        impressions=[impression("r1"), impression("r2", propensity=2)],
+        feedback=[event("e1", "r1")],
+        items=items("a", "b"),
+    )
+    counts = ingest.run(spark, logs.job(NIGHT))
+    out = tmp_path / "out" / NIGHT
+    quarantine = out / "quarantine"
+    for path in [quarantine, *quarantine.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+    for path in out.rglob("*"):
+        if path.is_file() and quarantine not in path.parents:
+            assert b"user-secret-1" not in path.read_bytes(), path
+    (row,) = rows_of(out / "impressions")
+    digest = hmac.new(b"test-key", b"user-secret-1", hashlib.sha256).hexdigest()
+    assert row["user"] == digest[:32]
+    assert counts["key_id"] == hashlib.sha256(b"mrlm-key-idtest-key").hexdigest()[:8]
+    assert "test-key" not in json.dumps(counts)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MRLM_USER_KEY", "test-key")
+
+
+def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, items, tmp_path: Path):
+    logs.write(
+        "2026-11-08",
+        impressions=[impression("old", ts="2026-11-08T10:00:00Z")],
+        feedback=[],
+        items=items("a", "b"),
+    )
+    ingest.run(spark, logs.job("2026-11-08"))
+    logs.write(
+        "2026-11-09",
+        impressions=[
+            impression("r1", ts="2026-11-09T10:00:00Z", policy_id="first"),
+            impression("r1", ts="2026-11-09T10:00:00Z", policy_id="second"),
+            impression("r1", ts="2026-11-09T10:00:00Z", propensity=7),
+        ],
+        feedback=[event("e1", "r1", ts="2026-11-09T10:00:00Z")],
+        items=[*items("a", text="New text"), *items("a", text="Too late")],
+    )
+    counts = ingest.run(spark, logs.job("2026-11-09", ["2026-11-08"]))
+    check_sums(counts)
+    assert counts["impressions"] == {
+        "raw": 3, "clean": 1, "duplicate": 1, "late": 0,
+        "quarantined": {"propensity_out_of_range": 1},
+    }
+    assert rows_of(tmp_path / "out/2026-11-09/impressions")[0]["policy_id"] == "first"
+    assert counts["items"]["duplicate"] == 1
+    assert counts["catalog"] == 2
+    catalog = Catalog.read(tmp_path / "out/2026-11-09/catalog")
+    assert catalog.text.tolist() == ["New text", "Item b"]
+
+    logs.write(
+        NIGHT,
+        impressions=[
+            impression("r1", ts="2026-11-09T10:00:00Z"),
+            impression("r2", ts="2026-11-08T09:00:00Z"),
+            impression("r3", ts="2026-11-07T09:00:00Z"),
+        ],
+        feedback=[
+            event("e1", "r1"),
+            event("e2", "r1", event="click"),
+            event("e3", "r1", event="buy"),
+            event("e4", "old", event="buy"),
+            event("e5", "nobody", event="buy"),
+            event("e6", "old", event="scroll"),
+        ],
+        items=[],
+    )
+    job = logs.job(NIGHT, ["2026-11-08", "2026-11-09"])
+    counts = ingest.run(spark, job)
+    check_sums(counts)
+    assert counts["impressions"] | {"quarantined": {}} == {
+        "raw": 3, "clean": 1, "duplicate": 1, "late": 1, "quarantined": {},
+    }
+    # e1 came before; the windows of click (0) and buy (1) had closed for e2 and e4.
+    assert counts["feedback"] == {
+        "raw": 6, "clean": 3, "duplicate": 1, "late": 2, "quarantined": {},
+    }
+    assert counts["unattributed"] == 1
+    # r2 is in time for the 8th, e3 for the 9th; nothing reads scrolls.
+    assert counts["reopened"] == ["2026-11-08", "2026-11-09"]
+    assert counts["catalog"] == 2
+
+    again = replace(job, out=str(tmp_path / "again"))
+    assert ingest.run(spark, again) == counts
+
+    # A table that validation stopped counts as never delivered.
+    stopped = (
+        Previous("2026-11-08", str(tmp_path / "out/2026-11-08")),
+        Previous("2026-11-09", str(tmp_path / "out/2026-11-09"), ("items", "feedback")),
+    )
+    counts = ingest.run(spark, replace(again, previous=stopped))
+    assert counts["impressions"]["duplicate"] == 0
+    assert counts["feedback"]["duplicate"] == 1
+    assert counts["unattributed"] == 1
+    assert counts["reopened"] == ["2026-11-08", "2026-11-09"]
+
+
+def test_late_rows_sent_again_are_duplicates(spark, logs, impression, items):
+    late = impression("r9", ts="2026-11-01T10:00:00Z")
+    logs.write("2026-11-09", impressions=[late], items=items("a", "b"))
+    assert ingest.run(spark, logs.job("2026-11-09"))["impressions"]["late"] == 1
+    logs.write(NIGHT, impressions=[late, impression("r1")])
+    counts = ingest.run(spark, logs.job(NIGHT, ["2026-11-09"]))["impressions"]
+    assert (counts["clean"], counts["duplicate"], counts["late"]) == (1, 1, 0)
+
+
+def test_job_survives_json(logs):
+    job = logs.job(NIGHT, ["2026-11-09"], attribute_fields=("year",), candidate_set_path="x")
+    assert IngestJob.from_json(job.to_json()) == job
+
+
+RENAMED = {
+    "impressions": {"request_id": "rid", "user_id": "member", "candidates": "pool"},
+    "feedback": {"value": "amount"},
+    "items": {"item_id": "sku", "text": "title"},
+}
+
+
+def _tables(impression, event, items) -> dict[str, list[dict]]:
+    rename = lambda row, names: {names.get(k, k): v for k, v in row.items()}  # noqa: E731
+    shown = [impression("r1"), impression("r2", item_id="b"), impression("r3", propensity=3)]
+    return {
+        "impressions": [rename(r, RENAMED["impressions"]) for r in shown],
+        "feedback": [rename(event("e1", "r1"), RENAMED["feedback"])],
+        "items": [
+            rename(r, RENAMED["items"]) | {"year": 1990, "more": "words"} for r in items("a", "b")
+        ],
+    }
+
+
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        for row in rows:
+            flat = {}
+            for key, value in row.items():
+                if isinstance(value, list) and all(isinstance(v, str) for v in value):
+                    value = "|".join(value)
+                elif isinstance(value, list | dict):
+                    value = json.dumps(value)
+                flat[key] = value
+            writer.writerow(flat)
+
+
+def _write_parquet(path: Path, rows: list[dict]) -> None:
+    for row in rows:
+        for key in ("attributes", "context"):
+            if key in row:
+                row[key] = json.dumps(row[key])
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "parquet"])
+def test_formats_and_renamed_columns_give_the_same_tables(
+    spark, tmp_path: Path, impression, event, items, format: str
+):
+    for table, rows in _tables(impression, event, items).items():
+        path = tmp_path / f"{table}.{format}"
+        if format == "json":
+            path.write_text("\n".join(map(json.dumps, rows)))
+        elif format == "csv":
+            _write_csv(path, rows)
+        else:
+            _write_parquet(path, rows)
+    job = IngestJob(
+        night=NIGHT,
+        tables={
+            t: TableInput((str(tmp_path / f"{t}.{format}"),), format, RENAMED[t]) for t in RENAMED
+        },
+        out=str(tmp_path / "out"),
+        text_fields=("text", "more"),
+        attribute_fields=("year",),
+        windows={"click": 0},
+    )
+    counts = ingest.run(spark, job)
+    check_sums(counts)
+    assert counts["impressions"]["quarantined"] == {"propensity_out_of_range": 1}
+    shown = sorted(rows_of(tmp_path / "out/impressions"), key=lambda r: r["request_id"])
+    assert [r["item_id"] for r in shown] == ["a", "b"]
+    assert shown[0]["candidates"] == ["a", "b"]
+    assert shown[0]["candidate_propensities"] == [0.5, 0.5]
+    assert shown[0]["context"] == [("hour", "10")]
+    assert shown[0]["ts"].isoformat() == "2026-11-10T10:00:00+00:00"
+    (fed,) = rows_of(tmp_path / "out/feedback")
+    assert (fed["value"], str(fed["impression_night"])) == (1.0, NIGHT)
+    catalog = Catalog.read(tmp_path / "out/catalog")
+    assert catalog.text.tolist() == ["Item a. words", "Item b. words"]
+    assert catalog.attributes["year"].tolist() == [1990, 1990]
+    assert catalog.attributes["size"].tolist() == [1.5, 1.5]
+    assert catalog.category_names.tolist() == ["x", "y"]
+    (bad,) = rows_of(tmp_path / "out/quarantine")
+    assert bad["line"] == (4 if format == "csv" else 3)
+    assert "user-secret-1" in bad["raw"]
+
+
+def test_candidate_sets_by_name(spark, logs, impression, items, tmp_path: Path):
+    sets = tmp_path / "sets.jsonl"
+    sets.write_text(json.dumps({"candidate_set_id": "s1", "candidates": ["a", "b"]}))
+    row = impression("r1", candidate_set_id="s1")
+    del row["candidates"]
+    logs.write(NIGHT, impressions=[row, row | {"request_id": "r2", "candidate_set_id": "s2"}],
+               items=items("a", "b"))
+    job = logs.job(NIGHT, candidate_set_path=str(sets))
+    counts = ingest.run(spark, job)["impressions"]
+    assert counts["clean"] == 1
+    assert counts["quarantined"] == {"no_candidates": 1}
+    assert rows_of(tmp_path / "out" / NIGHT / "impressions")[0]["candidates"] == ["a", "b"]
+
+
+def test_missing_file_names_path_and_night(spark, logs, impression, items):
+    logs.write(NIGHT, impressions=[impression("r1")], items=items("a", "b"))
+    job = logs.job(NIGHT)
+    tables = job.tables | {"feedback": TableInput(("/nowhere/feedback",))}
+    with pytest.raises(InputError, match=r"feedback of night 2026-11-10.*/nowhere/feedback.*path"):
+        ingest.run(spark, replace(job, tables=tables))
+
+
+def test_empty_night_is_refused(spark, logs, items):
+    logs.write(NIGHT, impressions=["", "  "], items=items("a", "b"))
+    with pytest.raises(InputError, match=r"impressions of night 2026-11-10.*no rows"):
+        ingest.run(spark, logs.job(NIGHT))
+
+
+def test_first_night_without_items_is_refused(spark, logs, impression):
+    logs.write(NIGHT, impressions=[impression("r1")])
+    with pytest.raises(InputError, match=r"items of night 2026-11-10.*no rows"):
+        ingest.run(spark, logs.job(NIGHT))
+
+
+def test_column_that_was_renamed_by_the_logger(spark, logs, impression, items):
+    rows = [impression("r1"), impression("r2")]
+    for row in rows:
+        row["probability"] = row.pop("propensity")
+    logs.write(NIGHT, impressions=rows, items=items("a", "b"))
+    with pytest.raises(InputError) as caught:
+        ingest.run(spark, logs.job(NIGHT))
+    for part in ("impressions of night 2026-11-10", "'propensity'", "probability", "inputs.impressions"):
+        assert part in str(caught.value)
+
+
+def test_mapped_column_that_no_row_has(spark, logs, impression, items):
+    logs.write(NIGHT, impressions=[impression("r1")], items=items("a", "b"))
+    job = logs.job(NIGHT)
+    source = replace(job.tables["impressions"], columns={"scene": "surface"})
+    with pytest.raises(InputError, match=r"'surface'.*needed as 'scene'"):
+        ingest.run(spark, replace(job, tables=job.tables | {"impressions": source}))
+
+
+def test_column_that_is_there_and_always_null_is_quarantined(spark, logs, impression, items):
+    logs.write(NIGHT, impressions=[impression("r1", user_id=None)], items=items("a", "b"))
+    counts = ingest.run(spark, logs.job(NIGHT))
+    assert counts["impressions"]["quarantined"] == {"null_user": 1}
+
+
+def test_catalogue_without_text_names_the_setting(spark, logs, impression, items):
+    rows = items("a", "b")
+    for row in rows:
+        row["title"] = row.pop("text")
+    logs.write(NIGHT, impressions=[impression("r1")], items=rows)
+    with pytest.raises(InputError, match=r"no row has a text column.*title.*inputs\.text_fields"):
+        ingest.run(spark, logs.job(NIGHT))
+
+
+def test_missing_key_is_refused_before_anything_is_written(
+    spark, logs, impression, items, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    logs.write(NIGHT, impressions=[impression("r1")], items=items("a", "b"))
+    monkeypatch.delenv("MRLM_USER_KEY")
+    with pytest.raises(InputError, match="MRLM_USER_KEY"):
+        ingest.run(spark, logs.job(NIGHT))
+    assert not (tmp_path / "out").exists()
+
+
+def test_line_numbers_across_file_splits(spark, logs, impression, items, tmp_path: Path):
+    """Places stay right when a file is read in several pieces, and in several files."""
+    rows = [impression(f"r{i}", user_id=f"u{i}") for i in range(400)]
+    logs.write(NIGHT, impressions=[], items=items("a", "b"))
+    folder = tmp_path / "impressions" / NIGHT
+    lines = [json.dumps(r) for r in rows]
+    lines[37], lines[250], lines[399] = "bad 37", "", "bad 399"
+    (folder / "part.jsonl").write_text("\n".join(lines))
+    (folder / "part-2.jsonl").write_text("bad 1\n")
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "20000")
+    try:
+        counts = ingest.run(spark, logs.job(NIGHT))
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    assert counts["impressions"]["raw"] == 400
+    found = rows_of(tmp_path / "out" / NIGHT / "quarantine")
+    places = {r["raw"]: (Path(r["file"]).name, r["line"]) for r in found}
+    assert places == {
+        "bad 37": ("part.jsonl", 38),
+        "bad 399": ("part.jsonl", 400),
+        "bad 1": ("part-2.jsonl", 1),
+    }
