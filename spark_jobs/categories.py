@@ -32,22 +32,32 @@ class Tally:
 
 
 def categorise(
-    rows: DataFrame, keys: Sequence[str], late: Column | None = None, earlier: Column | None = None
+    rows: DataFrame,
+    keys: Sequence[str],
+    late: Column | None = None,
+    earlier: DataFrame | None = None,
 ) -> DataFrame:
     """``rows`` with ``_category``, null where ``_row_like`` is false.
 
     A row with a ``_reason`` is quarantined. Of the others with equal ``keys`` the first in the
-    order of the files stays, unless ``earlier`` says that the key arrived on an earlier night.
+    order of the files stays, unless the key is in ``earlier``: it came on an earlier night.
     """
     # Quarantined rows form their own groups, so that they never displace a good row.
-    group = Window.partitionBy(*keys, F.col("_reason").isNull()).orderBy(*PLACE)
-    repeated = F.row_number().over(group) > 1
+    group = [*keys, F.col("_reason").isNull()]
+    place = [F.col(c) for c in PLACE]
     if earlier is not None:
-        repeated = repeated | F.coalesce(earlier, F.lit(False))
-    kind = F.when(F.col("_reason").isNotNull(), QUARANTINED).when(repeated, DUPLICATE)
+        # Earlier rows go first in their group and leave again: one shuffle does for both.
+        marked = earlier.select(*keys, F.lit(True).alias("_earlier"))
+        rows = rows.unionByName(marked, allowMissingColumns=True)
+        place = [F.col("_earlier").asc_nulls_last(), *place]
+    number = F.row_number().over(Window.partitionBy(*group).orderBy(*place))
+    ranked = rows.withColumn("_number", number)
+    if earlier is not None:
+        ranked = ranked.filter(F.col("_earlier").isNull())
+    kind = F.when(F.col("_reason").isNotNull(), QUARANTINED).when(F.col("_number") > 1, DUPLICATE)
     if late is not None:
         kind = kind.when(F.coalesce(late, F.lit(False)), LATE)
-    return rows.withColumn("_category", F.when(F.col("_row_like"), kind.otherwise(CLEAN)))
+    return ranked.withColumn("_category", F.when(F.col("_row_like"), kind.otherwise(CLEAN)))
 
 
 def quarantined_text() -> Column:
@@ -63,7 +73,7 @@ def tally(rows: DataFrame, *facts: Column) -> Tally:
     groups = kept.groupBy("_category", "_reason").agg(
         F.count("*").alias("n"), F.bit_or("_present").alias("present"), *facts
     )
-    for row in groups.orderBy("_category", "_reason").collect():
+    for row in groups.collect():
         mask |= row["present"]
         if row["_category"] == QUARANTINED:
             counts[QUARANTINED][row["_reason"]] = row["n"]
@@ -71,6 +81,7 @@ def tally(rows: DataFrame, *facts: Column) -> Tally:
             counts[row["_category"]] += row["n"]
         if row["_category"] == CLEAN:
             about_clean = row.asDict()
+    counts[QUARANTINED] = dict(sorted(counts[QUARANTINED].items()))
     return Tally(counts, mask, about_clean)
 
 

@@ -61,13 +61,8 @@ def classify(
     """
     nights = shown.groupBy("request_id", "item_id").agg(F.min("night").alias("impression_night"))
     joined = rows.join(nights, ["request_id", "item_id"], "left")
-    first = None
-    if earlier is not None:
-        seen = earlier.select(*KEYS).distinct().withColumn("_earlier", F.lit(True))
-        joined = joined.join(seen, list(KEYS), "left")
-        first = F.col("_earlier")
     window = F.lit(None).cast("int")
     for event, length in sorted(windows.items()):
         window = F.when(F.col("event") == event, length).otherwise(window)
     late = F.date_diff("arrival", "impression_night") > window
-    return categorise(joined, KEYS, late, first)
+    return categorise(joined, KEYS, late, earlier)

@@ -117,11 +117,6 @@ def classify(
         .select("user", F.lit(True).alias("_bot"))
     )
     joined = rows.join(unknown, ["_row", "_file"], "left").join(bots, "user", "left")
-    first = None
-    if earlier is not None:
-        seen = earlier.select(*KEYS).distinct().withColumn("_earlier", F.lit(True))
-        joined = joined.join(seen, list(KEYS), "left")
-        first = c("_earlier")
     end = F.date_add(F.lit(night).cast("date"), 1).cast("timestamp")
     reason = F.coalesce(
         "_reason",
@@ -131,4 +126,4 @@ def classify(
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights
     judged = joined.withColumn("_reason", reason).withColumn("_raw", quarantined_text())
-    return categorise(judged, KEYS, late, first)
+    return categorise(judged, KEYS, late, earlier)

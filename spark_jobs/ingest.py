@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -32,6 +31,7 @@ from spark_jobs.raw import (
 )
 from spark_jobs.schemas import CANDIDATE_SET, CATALOG, QUARANTINE, RAW, TABLES, RawField
 from spark_jobs.schemas import CLEAN as SCHEMAS
+from spark_jobs.work import Work
 
 
 @dataclass(frozen=True)
@@ -134,18 +134,9 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     """
     key = user_key(job.key_variable)
     output.replace_folder(job.out)
-    persisted: list[DataFrame] = []
-
-    def keep(rows: DataFrame) -> DataFrame:
-        persisted.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
-        return rows
-
-    try:
-        tables = _classify(spark, job, key, keep)
+    with Work() as work:
+        tables = _classify(spark, job, key, work)
         _write_quarantine(tables, job)
-    finally:
-        for frame in persisted:
-            frame.unpersist()
     counts: dict[str, Any] = {name: table.counts for name, table in tables.items()}
     counts |= _summary(tables, job)
     counts |= {
@@ -159,23 +150,27 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     return counts
 
 
-def _classify(
-    spark: SparkSession, job: IngestJob, key: bytes, keep: Callable[[DataFrame], DataFrame]
-) -> dict[str, Counted]:
+def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> dict[str, Counted]:
     """The rows of each table; the clean and late ones and the catalogue are written."""
-    tables = {}
-    before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
-    raw = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
-    rows = keep(items.classify(items.typed(raw, job.text_fields, job.attribute_fields)))
-    tables["items"] = _counts(raw, rows, job, may_be_empty=before is not None)
-    _write(tables["items"], "items", job)
-    output.write(items.catalog(_only(rows, CLEAN), before), f"{job.out}/catalog", CATALOG)
-    catalog = spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")
+    raw_items = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
+    raw_impressions = _read_impressions(spark, job)
+    raw_feedback = _read(spark, job, "feedback")
+    # Read from the files again: a row lost or doubled by a join would not show otherwise.
+    raw_rows = {
+        raw.table: work.start(count_rows, raw) for raw in (raw_items, raw_impressions, raw_feedback)
+    }
 
-    raw = _read_impressions(spark, job)
-    rows = keep(
+    before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
+    rows = work.keep(items.classify(items.typed(raw_items, job.text_fields, job.attribute_fields)))
+    may_be_empty = before is not None
+    item_rows = _counted(raw_items, rows, raw_rows["items"].result(), job, may_be_empty)
+    _write(item_rows, "items", job, work)
+    catalog = work.keep(items.catalog(_only(rows, CLEAN), before))
+    work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
+
+    rows = work.keep(
         impressions.classify(
-            keep(impressions.typed(raw, key)),
+            work.keep(impressions.typed(raw_impressions, key)),
             catalog,
             _arrived(spark, job, "impressions"),
             job.night,
@@ -185,21 +180,24 @@ def _classify(
     )
     nights = F.collect_set(F.col("night").cast("string")).alias("nights")
     users = F.count_distinct("user").alias("users")
-    tables["impressions"] = _counts(raw, rows, job, nights, users, may_be_empty=False)
-    _write(tables["impressions"], "impressions", job)
+    number = raw_rows["impressions"].result()
+    impression_rows = _counted(raw_impressions, rows, number, job, False, nights, users)
+    _write(impression_rows, "impressions", job, work)
 
-    folders = [f"{job.out}/impressions", *job.folders("impressions")]
-    shown = spark.read.schema(SCHEMAS["impressions"]).parquet(*folders)
-    raw = _read(spark, job, "feedback")
+    shown = _only(rows, CLEAN).select("request_id", "item_id", "night")
+    shown_before = output.read(spark, job.folders("impressions"), SCHEMAS["impressions"])
+    if shown_before is not None:
+        shown = shown.unionByName(shown_before.select(*shown.columns))
     earlier = _arrived(spark, job, "feedback")
-    rows = keep(feedback.classify(feedback.typed(raw), shown, earlier, job.windows))
+    rows = work.keep(feedback.classify(feedback.typed(raw_feedback), shown, earlier, job.windows))
     night = F.col("impression_night")
     read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
     nights = F.collect_set(F.when(read, night.cast("string"))).alias("nights")
     unattributed = F.count_if(night.isNull()).alias("unattributed")
-    tables["feedback"] = _counts(raw, rows, job, nights, unattributed, may_be_empty=True)
-    _write(tables["feedback"], "feedback", job)
-    return tables
+    number = raw_rows["feedback"].result()
+    feedback_rows = _counted(raw_feedback, rows, number, job, True, nights, unattributed)
+    _write(feedback_rows, "feedback", job, work)
+    return {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
 
 
 def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()) -> RawTable:
@@ -227,12 +225,16 @@ def _only(rows: DataFrame, category: str) -> DataFrame:
     return rows.filter(F.col("_category") == category)
 
 
-def _counts(
-    raw: RawTable, rows: DataFrame, job: IngestJob, *facts: Column, may_be_empty: bool
+def _counted(
+    raw: RawTable,
+    rows: DataFrame,
+    in_files: tuple[int, Column],
+    job: IngestJob,
+    may_be_empty: bool,
+    *facts: Column,
 ) -> Counted:
     """Counts of one table, after its columns and the sum of its categories were checked."""
-    # Read from the files again: a row lost or doubled by a join would not show otherwise.
-    number, line = count_rows(raw)
+    number, line = in_files
     if number == 0 and not may_be_empty:
         raise InputError(
             f"{raw.where}: no rows at all. If the night really was empty, leave it out; else "
@@ -262,10 +264,11 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
             )
 
 
-def _write(table: Counted, name: str, job: IngestJob) -> None:
-    output.write(_only(table.rows, CLEAN), f"{job.out}/{name}", SCHEMAS[name])
+def _write(table: Counted, name: str, job: IngestJob, work: Work) -> None:
+    clean, late = _only(table.rows, CLEAN), _only(table.rows, LATE)
+    work.start(output.write, clean, f"{job.out}/{name}", SCHEMAS[name])
     if table.counts[LATE]:
-        output.write(_only(table.rows, LATE), f"{job.out}/late/{name}", SCHEMAS[name])
+        work.start(output.write, late, f"{job.out}/late/{name}", SCHEMAS[name])
 
 
 def _write_quarantine(tables: dict[str, Counted], job: IngestJob) -> None:
@@ -282,6 +285,7 @@ def _write_quarantine(tables: dict[str, Counted], job: IngestJob) -> None:
             F.col("_raw").alias("raw"),
         )
         for name, table in tables.items()
+        if table.counts[QUARANTINED] or name == "items"
     ]
     output.write(reduce(DataFrame.unionByName, parts), str(folder / "rows"), QUARANTINE)
     output.make_private(folder)

@@ -152,7 +152,7 @@ def count_rows(raw: RawTable) -> tuple[int, Column]:
     )
     rows, shifts, above, last = 0, [], 0, None
     # One block a file split: a list that fits on the driver whatever the size of the log.
-    for block in blocks.orderBy("_file", "_block").collect():
+    for block in sorted(blocks.collect(), key=lambda b: (b["_file"], b["_block"])):
         above = above if block["_file"] == last else 0
         last = block["_file"]
         shifts += [F.lit(f"{block['_block']} {last}"), F.lit(above + 1 - block["first"])]

@@ -127,6 +127,15 @@ def row_rules(settings: Validation, late_nights: int) -> list[Rule]:
             failing="chosen_gap > 1e-6",
         ),
         Rule(
+            "propensity of one slot",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "propensity_kind", "value_set": ["conditional"]},
+            "propensity_kind is conditional",
+            "Each slot is evaluated as a decision of its own; marginal and whole-list propensities "
+            "belong to other estimators.",
+            failing="propensity_kind <> 'conditional'",
+        ),
+        Rule(
             "time near the night",
             between,
             {"column": "nights_late", "min_value": 0, "max_value": late_nights},
