@@ -83,7 +83,11 @@ def run_mrlm(arguments: list[str]) -> dict[str, Any]:
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(timeout=60)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
     if code == EXIT_DATA:
         raise AirflowFailException(f"{' '.join(arguments)}: wrong data or settings, see the log")
     if code != 0:

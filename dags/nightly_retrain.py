@@ -34,9 +34,9 @@ def stage(name: str, **options: Any) -> Any:
     def run() -> dict[str, Any]:
         context = get_current_context()
         params = context["params"]
-        skipped_in_dry_run = {"register", "gate", "promote", "publish"}
+        skipped_in_dry_run = {"evaluate", "register", "gate", "promote", "publish"}
         if params.get("dry_run") and name in skipped_in_dry_run:
-            raise AirflowSkipException("dry run: the registry is left as it is")
+            raise AirflowSkipException("dry run: gate nights and registry stay as they are")
         return run_mrlm(
             [
                 *("stage", name, "--night", night_of(context), "--owner", context["run_id"]),
@@ -68,7 +68,9 @@ def stage(name: str, **options: Any) -> Any:
             title="Learn with this learner alone",
         ),
         "force": Param(False, type="boolean", title="Run stages again although nothing changed"),
-        "dry_run": Param(False, type="boolean", title="Judge and report, leave the registry"),
+        "dry_run": Param(
+            False, type="boolean", title="Learn and tune; leave gate nights and registry"
+        ),
     },
 )
 def nightly_retrain() -> None:
@@ -86,7 +88,7 @@ def nightly_retrain() -> None:
     promote = stage("promote", pool="registry")
     publish = stage("publish", trigger_rule="all_done")
 
-    @task(trigger_rule="all_done", retries=0)
+    @task(trigger_rule="all_done", retries=1)
     def close() -> dict[str, Any]:
         """Record how the night ended; red when it was stopped or failed."""
         context = get_current_context()

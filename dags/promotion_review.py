@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from mrlm_tasks import run_mrlm
@@ -48,13 +48,14 @@ def promotion_review() -> None:
         """Read the version's decision memo from the registry."""
         return run_mrlm(["review", _run_key(get_current_context())])
 
-    decision = ApprovalOperator(
+    # Not the ApprovalOperator: it skips what follows a rejection, and the ledger would not know.
+    decision = HITLOperator(
         task_id="decision",
         subject="Promote {{ ti.xcom_pull(task_ids='evidence')['run_key'] }}?",
         body="{{ ti.xcom_pull(task_ids='evidence')['memo'] }}",
+        options=["Approve", "Reject"],
         defaults="Reject",
         response_timeout=timedelta(hours=12),
-        ignore_downstream_trigger_rules=False,
         params={
             "name": Param("", type="string", title="Your name, for the ledger"),
             "reason": Param("", type="string", title="Why"),

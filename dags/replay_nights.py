@@ -1,4 +1,4 @@
-"""Run a range of past nights again, judging and reporting each, promoting none."""
+"""Run a range of past nights again: they learn and tune, judge nothing and promote nothing."""
 
 from __future__ import annotations
 

@@ -30,9 +30,7 @@ def rollback_champion() -> None:
         """Move the alias back and write it into the ledger."""
         params = get_current_context()["params"]
         to = ["--to", str(params["to"])] if params.get("to") else []
-        return run_mrlm(
-            ["rollback", "--actor", params["actor"], "--reason", params["reason"], *to]
-        )
+        return run_mrlm(["rollback", "--actor", params["actor"], "--reason", params["reason"], *to])
 
     @task(pool="registry")
     def verify() -> dict[str, Any]:

@@ -31,7 +31,10 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     named = {e.run_key for e in place_of(settings, workspace).ledger.entries()}
     nights = workspace.nights()
     recent = set(nights[-keep:])
-    reach = max(keep, settings.state.history_nights + settings.final_after)
+    split = settings.split
+    learned = split.fit_nights + split.tune_nights + split.gate_nights
+    # A kept night can be run again: with what it learned from, and the histories of that.
+    reach = keep + learned + settings.state.history_nights + 2 * settings.final_after + 1
     lake_recent = set(nights[-reach:])
     doomed: list[Path] = []
     for run in _children(workspace.runs):
@@ -41,9 +44,11 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     for night in _children(workspace.lake):
         if night.name not in lake_recent:
             doomed.append(night)
+    at_work = {p.stem.removeprefix("night-") for p in workspace.locks.glob("night-*.json")}
     for folder in (workspace.runs, workspace.lake):
         for parent in _children(folder):
-            doomed += [p for p in _children(parent) if p.name.startswith(".")]
+            if parent.name[:10] not in at_work:
+                doomed += [p for p in _children(parent) if p.name.startswith(".")]
     doomed += _expired(settings, workspace)
     removed = []
     for path in dict.fromkeys(doomed):

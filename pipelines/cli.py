@@ -12,6 +12,7 @@ from types import FrameType
 import typer
 from pydantic import ValidationError
 
+from mrlm.promotion.alias_state import AliasMovedError
 from pipelines import log
 from pipelines.commands import care, local, nights, registry
 from pipelines.errors import EXIT_DATA, EXIT_RETRY, EXIT_USAGE, BusyError, DataError
@@ -29,7 +30,8 @@ for module in (nights, registry, care, local):
 def main() -> None:
     """Run a command and turn what went wrong into an exit code and a sentence."""
     log.configure()
-    signal.signal(signal.SIGTERM, _interrupted)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _interrupted)
     try:
         app(standalone_mode=False)
     except typer.Exit as ending:
@@ -40,7 +42,7 @@ def main() -> None:
     except (BusyError, TimeoutError, ChildProcessError) as error:
         log.logger.error("%s", error)
         sys.exit(EXIT_RETRY)
-    except (DataError, FileNotFoundError, ValidationError, ValueError) as error:
+    except (DataError, FileNotFoundError, ValidationError, ValueError, AliasMovedError) as error:
         log.logger.error("%s", error)
         sys.exit(EXIT_DATA)
     except typer.TyperException as error:

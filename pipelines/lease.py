@@ -41,6 +41,12 @@ class Holder:
     host: str
     pid: int
 
+    def same_run(self, other: Holder) -> bool:
+        """Whether both are one run; a run of several processes may be on several hosts."""
+        if self.pid == 0 and other.pid == 0:
+            return self.owner == other.owner
+        return self == other
+
 
 def holder_of_command() -> Holder:
     """A holder that lives as long as this process."""
@@ -88,7 +94,8 @@ def release(workspace: Workspace, night: str, holder: Holder) -> None:
     """End the holder's lease of a night; nothing happens if somebody else has it."""
     path = workspace.locks / f"night-{night}.json"
     with FileLock(f"{path}.lock"):
-        if _current(path) == holder:
+        current = _current(path)
+        if current is not None and holder.same_run(current):
             path.unlink()
 
 
@@ -99,7 +106,7 @@ def _acquire(path: Path, holder: Holder, wait_seconds: float, night: str) -> Non
     while True:
         with FileLock(f"{path}.lock"):
             current = _current(path)
-            if current is None or current == holder or _ended(path, current):
+            if current is None or holder.same_run(current) or _ended(path, current):
                 write_atomically(path, json.dumps(asdict(holder)))
                 return
         if time.monotonic() >= deadline:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from filelock import FileLock, Timeout
+
 from pipelines.errors import BusyError
 from pipelines.local_processes import Processes
 from pipelines.log import logger
@@ -24,6 +26,7 @@ from pipelines.workspace import Workspace
 _SERVICES = ("scheduler", "dag-processor", "api-server")
 _START_SECONDS = 180.0
 _POLL_SECONDS = 1.0
+_FAILED_POLLS = 30
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -49,6 +52,10 @@ class LocalAirflow:
     port: int = field(default_factory=free_port)
     _secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     _token: str = field(default="", repr=False)
+    _serving: FileLock = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._serving = FileLock(self.workspace.airflow / "serving.lock")
 
     @property
     def url(self) -> str:
@@ -95,6 +102,13 @@ class LocalAirflow:
             BusyError: they did not start in time; names the log.
         """
         self.workspace.airflow.mkdir(parents=True, exist_ok=True)
+        try:
+            self._serving.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError(
+                f"another 'make run' or 'make ui' serves {self.workspace.airflow}: stop it first"
+            ) from error
+        # Nobody serves, so what is recorded was left by a run that was killed.
         self.processes.stop()
         environment = self.environment()
         for command in (["db", "migrate"], ["pools", "import", f"{ROOT}/infra/airflow/pools.json"]):
@@ -106,7 +120,9 @@ class LocalAirflow:
 
     def stop(self) -> None:
         """Stop the services and everything that they started."""
-        self.processes.stop()
+        if self._serving.is_locked:
+            self.processes.stop()
+            self._serving.release()
 
     def trigger(self, dag: str, parameters: Mapping[str, Any]) -> str:
         """Trigger a DAG by hand and return the run's id."""
@@ -117,10 +133,22 @@ class LocalAirflow:
     def wait(self, dag: str, run_id: str, show: Any = None) -> str:
         """Wait until a run ends, calling ``show(task, state)`` on each change; its last state."""
         seen: dict[str, str] = {}
+        failures = 0
+        path = f"dags/{dag}/dagRuns/{run_id}"
         while True:
-            path = f"dags/{dag}/dagRuns/{run_id}"
-            state = str(self.request("GET", path)["state"])
-            tasks = self.request("GET", f"{path}/taskInstances?limit=100")["task_instances"]
+            try:
+                state = str(self.request("GET", path)["state"])
+                tasks = self.request("GET", f"{path}/taskInstances?limit=100")["task_instances"]
+            except (URLError, OSError, RuntimeError) as error:
+                # One slow answer of a busy server is no reason to end a night.
+                failures += 1
+                if failures > _FAILED_POLLS or not self.processes.alive():
+                    raise BusyError(
+                        f"Airflow does not answer ({error}); see {self.workspace.airflow}/*.log"
+                    ) from error
+                time.sleep(_POLL_SECONDS)
+                continue
+            failures = 0
             for task in tasks:
                 name, now = task["task_id"], task["state"] or "waiting"
                 if seen.get(name) != now:

@@ -65,13 +65,11 @@ class Processes:
         return all(s.process is not None for s in self._read())
 
     def stop(self) -> None:
-        """End every recorded service with all its descendants, and forget them."""
-        family: list[psutil.Process] = []
-        for service in self._read():
-            process = service.process
-            if process is not None:
-                with suppress(psutil.NoSuchProcess):
-                    family += [process, *process.children(recursive=True)]
+        """End every recorded service with everything in its session, and forget them."""
+        services = self._read()
+        family = _sessions({s.pid for s in services}, min((s.started for s in services), default=0))
+        for service in services:
+            if service.process is not None:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(service.pid, signal.SIGTERM)
         _, left = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
@@ -90,3 +88,15 @@ class Processes:
             return [_Service(**s) for s in json.loads(self.record.read_text())]
         except FileNotFoundError:
             return []
+
+
+def _sessions(leaders: set[int], since: float) -> list[psutil.Process]:
+    """Processes of these sessions: also those whose parents, or whose leader, are gone."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(
+            psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError
+        ):
+            if os.getsid(process.pid) in leaders and process.create_time() >= since - 1.0:
+                found.append(process)
+    return found

@@ -10,14 +10,15 @@ from pipelines.context import NightContext
 from pipelines.errors import DataError, NightStoppedError
 from pipelines.manifest import Manifest
 from pipelines.notify import Event, Kind, notify
-from pipelines.stage import Outcome, run_stage
+from pipelines.stage import Outcome, is_complete, run_stage
 from pipelines.stages import HISTORY, ORDER, stage_named
 from pipelines.workspace import write_atomically
 
 NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
 
-# A dry run judges and reports, and leaves the registry as it is.
-DRY_RUN = ORDER[: ORDER.index("register")]
+# A dry run learns and tunes. It never looks at gate nights: a look that is not counted would let
+# somebody try many settings and judge the best of them.
+DRY_RUN = ORDER[: ORDER.index("evaluate")]
 # These run on a stopped or refused night too.
 ALWAYS = ("publish",)
 
@@ -40,20 +41,16 @@ class Closing:
 
 
 def run_night(context: NightContext, dry_run: bool = False) -> Closing:
-    """Run every stage of a night and close it; a stopped night still publishes.
-
-    Raises:
-        DataError: a stage failed on its data, after publishing and closing.
-    """
-    stopped: NightStoppedError | None = None
+    """Run every stage of a night and close it; a stopped or failed night still publishes."""
+    stopped = False
     for name in DRY_RUN if dry_run else ORDER:
-        if stopped is not None and name not in ALWAYS:
+        if stopped and name not in ALWAYS:
             continue
         try:
             execute(name, context)
-        except NightStoppedError as error:
+        except DataError as error:
             context.log(name).error("%s", error)
-            stopped = error
+            stopped = True
     return close_night(context, dry_run)
 
 
@@ -73,7 +70,13 @@ def execute(name: str, context: NightContext) -> Outcome:
         DataError: the stage failed on its data or settings.
     """
     try:
-        return run_stage(stage_named(name), context)
+        outcome = run_stage(stage_named(name), context)
+        if name == "publish":
+            from pipelines.stages.publish import point_at
+
+            # After the manifest, and also when nothing changed: another run may have published.
+            point_at(context, outcome.manifest)
+        return outcome
     except DataError as error:
         kind: Kind = "stopped" if isinstance(error, NightStoppedError) else "failed"
         event = Event(kind, context.night, context.run_key, f"{name}: {error}")
@@ -86,7 +89,7 @@ def close_night(context: NightContext, dry_run: bool = False) -> Closing:
     closing = _closing(context, dry_run)
     _record(context, closing)
     context.log("close").info("%s: %s", closing.verdict, closing.reason)
-    if closing.verdict in {"promoted", "refused", "waiting"}:
+    if closing.verdict in {"promoted", "refused", "waiting", "failed"}:
         kind: Kind = closing.verdict
         event = Event(kind, context.night, context.run_key, closing.reason)
         notify(event, context.settings.notify)
@@ -100,30 +103,22 @@ def closing_of(context: NightContext) -> Closing | None:
 
 
 def _closing(context: NightContext, dry_run: bool) -> Closing:
-    def done(stage: str, place: str = "run") -> Manifest | None:
-        if place == "lake":
-            return Manifest.read(context.workspace.lake_stage(context.night, stage))
-        return Manifest.read(context.workspace.run_stage(context.run_key, stage))
-
     def closed(verdict: NightVerdict, reason: str) -> Closing:
         return Closing(context.night, context.run_key, verdict, reason)
 
-    validated = done("validate", "lake")
+    validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
     if validated and validated.stopped:
         return closed("stopped", validated.stopped)
-    promoted, judged = done("promote"), done("gate")
-    if promoted:
-        return closed(promoted.counts["verdict"], promoted.counts["reason"])
-    if judged and not judged.counts["promote"]:
-        return closed("refused", judged.counts["reason"])
-    if dry_run and done("evaluate"):
-        return closed("dry_run", "judged and reported; the registry was left as it is")
-    missing = [n for n in ORDER if not done(n, _place(n))]
-    return closed("failed", f"stage {missing[0]} was not completed" if missing else "unknown")
-
-
-def _place(name: str) -> str:
-    return stage_named(name).place
+    wanted = DRY_RUN if dry_run else ORDER
+    open_stages = [n for n in wanted if not is_complete(stage_named(n), context)]
+    if open_stages:
+        return closed("failed", f"stage {open_stages[0]} was not completed, see its log")
+    if dry_run:
+        return closed("dry_run", "learned and tuned; gate nights and registry are as they were")
+    promoted = Manifest.read(context.workspace.run_stage(context.run_key, "promote"))
+    if promoted is None:
+        return closed("failed", "stage promote was not completed, see its log")
+    return closed(promoted.counts["verdict"], promoted.counts["reason"])
 
 
 def _record(context: NightContext, closing: Closing) -> None:

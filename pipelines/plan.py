@@ -1,7 +1,7 @@
-"""What a run decides once, before it learns anything: its nights, its champion, its weights.
+"""What a run decides before it learns anything: its nights, its champion, its weights.
 
-The plan is written when the first learning stage of a run starts and is kept: a run that is
-repeated after the champion moved still is the same run.
+Once the gate has judged the run its plan is kept: repeated after the champion moved, it still is
+the same run. Until then it is made from what is there now.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from mrlm.promotion.ledger import judged_nights
+from mrlm.promotion.ledger import Entry, judged_nights, judgement
 from pipelines.context import NightContext
 from pipelines.errors import DataError, MissingInputError
 from pipelines.lake import built_logs
@@ -38,16 +38,20 @@ class Plan:
 
 
 def plan_of(context: NightContext) -> Plan:
-    """The run's plan, made now if it has none.
+    """The run's plan: the one that it was judged with, else one of now.
 
     Raises:
         DataError: too few nights with a final north star.
         MissingInputError: there is no champion yet.
     """
     path = context.workspace.runs / context.run_key / "plan.json"
-    if path.is_file():
-        return Plan(**json.loads(path.read_text()))
-    plan = _make(context)
+    kept = Plan(**json.loads(path.read_text())) if path.is_file() else None
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    if kept is not None and judgement(entries, context.run_key) is not None:
+        return kept
+    plan = _make(context, entries)
+    if plan == kept:
+        return plan
     write_atomically(path, json.dumps(asdict(plan), indent=1))
     context.log("plan").info(
         "fit %s, tune %s, gate %s, champion %d", plan.fit, plan.tune, plan.gate, plan.champion
@@ -60,9 +64,9 @@ def split(
 ) -> tuple[list[str], list[str], list[str]]:
     """Divide nights with a final north star into fit, tune and gate, in time order.
 
-    Gate nights are the newest that no decision has used; tune nights come before them, fit nights
-    before those. Nights after the first gate night that are not gate nights are left out: a policy
-    fitted on them could have seen what followed from the gate nights' outcomes.
+    Gate nights are the newest of those that are later than every night a decision has used: a night
+    before one could have been tuned on by the champion that the decision made. Tune nights come
+    before the gate nights, fit nights before those.
 
     Args:
         final: nights, oldest first.
@@ -71,18 +75,17 @@ def split(
         tune_nights: nights to tune on.
         fit_nights: most nights to fit on.
     """
-    newest = final[-1:] if final and final[-1] not in judged else []
-    gate = [n for n in final[-gate_nights:] if n not in judged] if newest else []
+    last = max(judged, default="")
+    gate = [n for n in final[-gate_nights:] if n > last]
     before = [n for n in final if not gate or n < gate[0]]
     tune = before[-tune_nights:]
     fit = before[: len(before) - len(tune)][-fit_nights:]
     return fit, tune, gate
 
 
-def _make(context: NightContext) -> Plan:
+def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     settings = context.settings.split
     final = [n for n in built_logs(context) if _is_final(context, n)]
-    entries = place_of(context.settings, context.workspace).ledger.entries()
     fit, tune, gate = split(
         final,
         set(judged_nights(entries, context.run_key)),
@@ -97,7 +100,8 @@ def _make(context: NightContext) -> Plan:
             f"{settings.tune_nights} to tune and 1 to judge on. Run earlier nights first, or lower "
             "split.min_fit_nights or split.tune_nights"
         )
-    return Plan(fit, tune, gate, _champion(context), _previous_weights(context))
+    judged = {e.run_key for e in entries if e.kind == "judged"}
+    return Plan(fit, tune, gate, _champion(context), _previous_weights(context, judged))
 
 
 def _is_final(context: NightContext, night: str) -> bool:
@@ -118,13 +122,15 @@ def _champion(context: NightContext) -> int:
     return version
 
 
-def _previous_weights(context: NightContext) -> str:
-    """Newest earlier run that tuned weights, under whatever settings."""
+def _previous_weights(context: NightContext, judged: set[str]) -> str:
+    """Newest judged run of an earlier night, under whatever settings."""
     if not context.workspace.runs.is_dir():
         return ""
     found = [
         p.name
         for p in context.workspace.runs.iterdir()
-        if p.name < context.night and Manifest.read(p / "tune_weights") is not None
+        if p.name < context.night
+        and p.name in judged
+        and Manifest.read(p / "tune_weights") is not None
     ]
     return max(found, default="")

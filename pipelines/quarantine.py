@@ -16,6 +16,11 @@ import pyarrow.parquet as pq
 from pipelines.settings import Settings
 
 _WIDTH = 200
+_SHOWN = {
+    "impressions": ("user_id", "ts", "position", "item_id", "propensity", "candidates"),
+    "feedback": ("ts", "event", "value", "item_id"),
+    "items": ("item_id", "category", "provider", "updated_at"),
+}
 
 
 def counts_of(folder: Path) -> dict[tuple[str, str], int]:
@@ -26,24 +31,39 @@ def counts_of(folder: Path) -> dict[tuple[str, str], int]:
 
 
 def shown_rows(folder: Path, settings: Settings, limit: int) -> Iterator[str]:
-    """The first rows as lines: reason, file, line, and the raw text with pseudonyms."""
+    """The first rows as lines: reason, file, line, and what may be shown of the raw text.
+
+    Of a row only the contract's own columns are shown, without context and session, and with a
+    pseudonym in place of the user.
+
+    Raises:
+        ValueError: there is no key to make pseudonyms with.
+    """
+    key = os.environ.get(settings.ingestion.user_key_variable, "").encode()
     if limit <= 0:
         return
+    if not key:
+        raise ValueError(
+            f"set {settings.ingestion.user_key_variable}: without it users cannot be shown as "
+            "pseudonyms, and so no row is shown"
+        )
     table = pq.read_table(folder, partitioning=None).slice(0, limit)
-    name = settings.inputs.impressions.columns.get("user_id", "user_id")
-    key = os.environ.get(settings.ingestion.user_key_variable, "").encode()
     for row in table.to_pylist():
-        raw = _without_user(row["raw"] or "", name, key)[:_WIDTH]
+        columns = getattr(settings.inputs, row["table"]).columns
+        raw = _shown(row["raw"] or "", _SHOWN[row["table"]], columns, key)[:_WIDTH]
         yield f"    {row['reason']}  {row['file']}:{row['line']}  {raw}"
 
 
-def _without_user(raw: str, name: str, key: bytes) -> str:
-    """The raw text with the user id replaced; text that cannot be parsed is not shown at all."""
+def _shown(raw: str, names: tuple[str, ...], columns: dict[str, str], key: bytes) -> str:
+    """A row's known columns; text that is no JSON object is not shown at all."""
     try:
         row: Any = json.loads(raw)
     except ValueError:
-        return f"(not shown: {len(raw)} characters that are no JSON)"
-    if isinstance(row, dict) and row.get(name) is not None:
-        digest = hmac.new(key or b"?", str(row[name]).encode(), hashlib.sha256)
-        row[name] = f"pseudonym:{digest.hexdigest()[:12]}"
-    return json.dumps(row)
+        row = None
+    if not isinstance(row, dict):
+        return f"(not shown: {len(raw)} characters that are no JSON object)"
+    found = {n: row[columns.get(n, n)] for n in names if columns.get(n, n) in row}
+    if found.get("user_id") is not None:
+        digest = hmac.new(key, str(found["user_id"]).encode(), hashlib.sha256)
+        found["user_id"] = f"pseudonym:{digest.hexdigest()[:12]}"
+    return json.dumps(found)

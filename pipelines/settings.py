@@ -217,8 +217,13 @@ class Settings(BaseSettings):
     def fingerprint(self, *sections: str) -> str:
         """Hash of the named sections, or of all that can change a result."""
         data = self.model_dump(mode="json")
-        for place in ("workspace", "notify", "truth_path"):
+        for place in ("workspace", "notify", "truth_path", "spark"):
             data.pop(place)
+        data["registry"].pop("tracking_uri")
+        # Where files lie changes nothing; what is in them is fingerprinted by content.
+        data["inputs"].pop("candidate_set_path")
+        for table in ("impressions", "feedback", "items"):
+            data["inputs"][table].pop("path")
         if sections:
             data = {s: data[s] for s in sections}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

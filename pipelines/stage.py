@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from filelock import FileLock, Timeout
 
 from pipelines import fingerprints
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
-from pipelines.errors import DataError, MissingInputError, NightStoppedError
+from pipelines.errors import BusyError, DataError, MissingInputError, NightStoppedError
 from pipelines.manifest import Manifest, Output
 from pipelines.workspace import remove
+
+_LOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,24 @@ def run_stage(stage: Stage, context: NightContext) -> Outcome:
     Raises:
         DataError: see ``Stage.run``.
         NightStoppedError: the stage is done, and its verdict is that the night stops.
+        BusyError: another process works on the very same output.
     """
+    folder = folder_of(stage, context)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Falls with the process that holds it: a task whose runner was killed may still be at work
+    # when Airflow starts it again.
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        with lock.acquire(timeout=_LOCK_SECONDS):
+            return _run_alone(stage, context)
+    except Timeout as error:
+        raise BusyError(
+            f"night {context.night}: another process still works on stage {stage.name}; "
+            "wait for it, or end it"
+        ) from error
+
+
+def _run_alone(stage: Stage, context: NightContext) -> Outcome:
     log = context.log(stage.name)
     folder = folder_of(stage, context)
     inputs = stage.inputs(context)
@@ -138,6 +159,11 @@ def run_stage(stage: Stage, context: NightContext) -> Outcome:
     log.info("done in %.1f s", manifest.seconds)
     _obey(manifest)
     return Outcome(manifest, unchanged=False)
+
+
+def is_complete(stage: Stage, context: NightContext) -> bool:
+    """Whether the stage's output is there and is of its inputs as they are now."""
+    return is_unchanged(stage, replace(context, force=False))
 
 
 def is_unchanged(stage: Stage, context: NightContext) -> bool:

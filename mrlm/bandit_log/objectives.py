@@ -63,6 +63,11 @@ class Objective:
             raise ValueError(f"objective {self.name!r}: use lower case letters, digits and _")
         if self.source == "feedback" and not self.event:
             raise ValueError(f"objective {self.name}: source feedback needs an event")
+        if self.source == "feedback" and self.transform == "any" and self.missing is None:
+            raise ValueError(
+                f"objective {self.name}: transform any needs missing = 0.0, the value of a slot "
+                "without the event; without it only slots with the event would count"
+            )
         if self.source == "item" and (not self.attribute or self.low == self.high):
             raise ValueError(f"objective {self.name}: source item needs attribute, low and high")
         if self.role == "north_star" and self.source != "feedback":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mrlm.promotion.evidence import Evidence, canonical_json
+from mrlm.promotion.ledger import judgement
 from mrlm.promotion.model_files import log_served_model
 from mrlm.promotion.place import RegistryPlace
 
@@ -75,6 +76,8 @@ def register_version(
 ) -> RegisteredVersion:
     """Make the run key's version, or find the one that an earlier call made.
 
+    A version whose evidence has changed since is made anew, unless the gate has judged it.
+
     Everything is stored before the version is created, and the version is created together with
     its run key: killed anywhere, the same call leads to one version.
 
@@ -92,6 +95,10 @@ def register_version(
     with place.locked(actor, seconds):
         client = place.client()
         found = find_version(place, content.run_key)
+        if found is not None and _outdated(place, found, content):
+            # Nobody has decided on it: the evidence as it is now takes its place.
+            client.delete_model_version(place.model, str(found.version))
+            found = None
         if found is None:
             experiment = _experiment(place, client)
             _drop_unfinished(client, experiment, content.run_key)
@@ -100,6 +107,14 @@ def register_version(
         if content.evidence is not None and found.version == newest:
             client.set_registered_model_alias(place.model, CHALLENGER, str(found.version))
     return found
+
+
+def _outdated(place: RegistryPlace, found: RegisteredVersion, content: VersionContent) -> bool:
+    """Whether a version holds other evidence than is registered now, and was not judged yet."""
+    if content.evidence is None:
+        return False
+    same = found.tags.get("mrlm.evidence") == content.evidence.fingerprint()
+    return not same and judgement(place.ledger.entries(), content.run_key) is None
 
 
 def find_version(place: RegistryPlace, run_key: str) -> RegisteredVersion | None:

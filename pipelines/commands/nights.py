@@ -32,7 +32,7 @@ WaitOption = Annotated[
     float, typer.Option(help="Seconds to wait for another run of the same night.")
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Judge and report; leave the registry as it is.")
+    bool, typer.Option("--dry-run", help="Learn and tune; leave gate nights and registry.")
 ]
 
 

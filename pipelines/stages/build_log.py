@@ -24,7 +24,10 @@ class BuildLog:
         own = require(
             context.workspace.lake_stage(context.night, "validate"), "validate", context.night
         )
-        found = {f"verdict/{context.night}": own.output_fingerprint()}
+        found = {
+            f"verdict/{context.night}": own.output_fingerprint(),
+            "nights": ",".join(_nights_to_build(context)),
+        }
         for night in _arrivals(context):
             folder = context.workspace.lake_stage(night, "ingest")
             manifest = require(folder, "ingest", night)

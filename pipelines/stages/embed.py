@@ -19,10 +19,15 @@ class Embed:
     sections = ("embedding",)
 
     def inputs(self, context: NightContext) -> dict[str, str]:
-        """Tonight's catalogue."""
+        """Tonight's catalogue, and the content of the model."""
+        from mrlm.embeddings.factory import make_encoder
+
         folder = context.workspace.lake_stage(context.night, "ingest")
         manifest = require(folder, "ingest", context.night)
-        return {"catalog": manifest.outputs["catalog"].fingerprint}
+        return {
+            "catalog": manifest.outputs["catalog"].fingerprint,
+            "encoder": make_encoder(context.settings.embedding).fingerprint,
+        }
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Encode what the store lacks and write catalogue and embeddings side by side."""

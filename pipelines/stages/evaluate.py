@@ -37,12 +37,15 @@ class Evaluate:
     sections = ("gate", "objectives", "split", "registry")
 
     def inputs(self, context: NightContext) -> dict[str, str]:
-        """The challenger, the champion, and the bandit logs of the gate nights."""
+        """The challenger, the champion, the reward model, and the bandit logs."""
         plan = plan_of(context)
         folder = context.workspace.run_stage(context.run_key, "tune_weights")
         tuned = require(folder, "tune_weights", context.night)
+        behaviour = _stage_folder(context, "learn_behaviour")
+        model = require(behaviour, "learn_behaviour", context.night)
         return {
-            **log_fingerprints(context, plan.gate),
+            **log_fingerprints(context, [*plan.fit, *plan.gate]),
+            "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
         }

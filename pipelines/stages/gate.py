@@ -39,7 +39,7 @@ class Gate:
     def run(self, context: NightContext, out: Path) -> Product:
         """Judge, record, and put the verdict on the version's page."""
         from mrlm.promotion.gate import judge_and_record
-        from mrlm.promotion.registry import annotate_version
+        from mrlm.promotion.registry import annotate_version, find_version
         from mrlm.report.review_page import write_review
 
         place = place_of(context.settings, context.workspace)
@@ -52,13 +52,17 @@ class Gate:
                 place.ledger, evidence, gate, version=version, actor=AUTOMATIC, at=now()
             )
             pages = out / "report"
-            annotate_version(
-                place,
-                version,
-                memo=write_review(pages, evidence, verdict, _facts(context), gate.estimator),
-                tags={"gate": "promote" if verdict.promote else "refuse"},
-                pages=pages,
-            )
+            memo = write_review(pages, evidence, verdict, _facts(context), gate.estimator)
+            found = find_version(place, context.run_key)
+            if found and found.tags.get("mrlm.evidence") == evidence.fingerprint():
+                # Evidence that came after the judgement never takes the judged one's page.
+                annotate_version(
+                    place,
+                    version,
+                    memo=memo,
+                    tags={"gate": "promote" if verdict.promote else "refuse"},
+                    pages=pages,
+                )
         context.log(self.name).info(
             "%s: %s", "promote" if verdict.promote else "refuse", verdict.reason
         )

@@ -28,11 +28,14 @@ class Ingest:
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""
-        found = {}
+        found = {"key": _key_id(context)}
         for table in TABLES:
             place = _path(context, table)
             if place is not None:
                 found[f"raw/{table}"] = _raw_fingerprint(context, table, place)
+        sets = _formatted(context.settings.inputs.candidate_set_path, context.night)
+        if sets is not None:
+            found["raw/candidate_sets"] = _raw_fingerprint(context, "candidate sets", sets)
         for night, manifest in _earlier(context).items():
             passed = ",".join(_passed(context, night))
             found[f"ingest/{night}"] = f"{manifest.output_fingerprint()} {passed}"
@@ -68,9 +71,34 @@ class Ingest:
             raise DataError(f"night {context.night}: {error}") from error
         for table in TABLES:
             context.log(self.name).info("%s: %s", table, counts[table])
-        made = (*TABLES, "catalog", "quarantine", "late")
+        # Not the quarantine: it is private, expires, and names files; nothing is built from it.
+        made = (*TABLES, "catalog", "late")
         outputs = {name: name for name in made if (out / name).exists()}
         return Product(outputs=outputs, counts=counts)
+
+
+def _key_id(context: NightContext) -> str:
+    """Which pseudonymisation key tonight has.
+
+    Raises:
+        DataError: there is none, or it is not that of the nights before.
+    """
+    from spark_jobs.errors import InputError
+    from spark_jobs.pseudonyms import key_id, user_key
+
+    variable = context.settings.ingestion.user_key_variable
+    try:
+        key = key_id(user_key(variable))
+    except InputError as error:
+        raise DataError(f"night {context.night}: {error}") from error
+    others = {m.counts["key_id"]: n for n, m in _earlier(context).items()}
+    if others and key not in others:
+        raise DataError(
+            f"night {context.night}: {variable} holds another key than that of night "
+            f"{max(others.values())}: every user would become a new one. Set the old key, or start "
+            "a workspace of its own for the new one"
+        )
+    return key
 
 
 def event_windows(context: NightContext) -> dict[str, int]:

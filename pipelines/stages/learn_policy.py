@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.context import NightContext
+from pipelines.fingerprints import of_json
 from pipelines.lake import log_fingerprints, read_logs
 from pipelines.plan import plan_of
 from pipelines.stage import Product, require
@@ -28,7 +29,7 @@ class LearnPolicy:
         return {
             **log_fingerprints(context, plan.fit),
             "reward_model": behaviour.outputs["reward_model"].fingerprint,
-            "weights": plan.weights_from,
+            "weights": of_json(training_weights(context)),
         }
 
     def run(self, context: NightContext, out: Path) -> Product:

@@ -90,16 +90,20 @@ class Publish:
             "rows": len(table),
         }
         (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-        place = context.workspace.run_stage(context.run_key, self.name)
-        write_atomically(
-            context.workspace.published / f"{context.night}.json",
-            json.dumps({**about, "path": str(place / "recommendations.parquet")}, indent=1),
-        )
         context.log(self.name).info("%s", about)
         return Product(
             outputs={"recommendations": "recommendations.parquet", "about": "about.json"},
             counts=about,
         )
+
+
+def point_at(context: NightContext, manifest: Manifest) -> None:
+    """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
+    place = context.workspace.run_stage(context.run_key, STAGE.name)
+    about = {**manifest.counts, "path": str(place / "recommendations.parquet")}
+    write_atomically(
+        context.workspace.published / f"{context.night}.json", json.dumps(about, indent=1)
+    )
 
 
 def _champion(context: NightContext) -> int:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Objective
+from mrlm.bandit_log import BanditLog, Catalog, Objective
 from mrlm.bandit_log.known_rewards import known_rewards
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
+from pipelines.errors import DataError
+from pipelines.fingerprints import of_json
 from pipelines.lake import log_fingerprints, read_catalog, read_logs
 from pipelines.plan import plan_of
 from pipelines.registry import place_of
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 # A champion nested deeper than this in anchors of its own is replaced, as an anchor, by its root.
 _MAX_DEPTH = 3
+
+# Batches of other sizes round differently; another model differs by far more.
+_SAME_VECTOR = 0.05
 
 # Share of the scale below which a weight is the solver's rounding.
 _NO_WEIGHT = 1e-6
@@ -47,7 +52,11 @@ class TuneWeights:
         for stage in ("learn_behaviour", "learn_policy"):
             folder = context.workspace.run_stage(context.run_key, stage)
             found[stage] = require(folder, stage, context.night).output_fingerprint()
-        return {**found, "champion": str(plan.champion), "weights": plan.weights_from}
+        return {
+            **found,
+            "champion": str(plan.champion),
+            "weights": of_json(training_weights(context)),
+        }
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Solve, make the challenger and save it with its catalogue."""
@@ -127,12 +136,35 @@ def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
 
 
 def load_champion(context: NightContext, version: int) -> Policy:
-    """The policy of a registered version."""
+    """The policy of a registered version, to be used with tonight's catalogue.
+
+    Raises:
+        DataError: tonight's embeddings are not those that the policy was trained on.
+    """
     from mrlm.promotion.bundle import load_bundle
     from mrlm.promotion.registry import version_folder
 
     folder = version_folder(place_of(context.settings, context.workspace), version)
-    return load_bundle(folder / "artifacts" / "bundle").policy
+    bundle = load_bundle(folder / "artifacts" / "bundle")
+    if bundle.catalog.embedding is not None:
+        _check_same_encoder(bundle.catalog, read_catalog(context), version)
+    return bundle.policy
+
+
+def _check_same_encoder(before: Catalog, tonight: Catalog, version: int) -> None:
+    """A champion that is fed another model's vectors would look worse than the one that serves."""
+    code = tonight.codes(before.item_id)
+    both = np.flatnonzero(code >= 0)
+    both = both[before.text[both] == tonight.text[code[both]]]
+    old, new = before.embedding, tonight.embedding
+    if old is None or new is None or len(both) == 0:
+        return
+    if old.shape[1] != new.shape[1] or np.abs(old[both] - new[code[both]]).max() > _SAME_VECTOR:
+        raise DataError(
+            f"champion version {version} was trained on the embeddings of another model than "
+            "embedding.model names now; keep the model, or start a registry of its own for the "
+            "new one (registry.model) with 'mrlm bootstrap'"
+        )
 
 
 def predictions(

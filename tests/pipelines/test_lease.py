@@ -52,6 +52,16 @@ def test_the_stages_of_one_run_share_the_night_until_it_closes(tmp_path: Path) -
         pass
 
 
+def test_a_run_may_move_to_another_host(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with night_lease(workspace, NIGHT, Holder("scheduled", "elsewhere", 0), 0, keep=True):
+        pass
+    with night_lease(workspace, NIGHT, holder_of_run("scheduled"), 0, keep=True):
+        pass
+    release(workspace, NIGHT, Holder("scheduled", "elsewhere", 0))
+    assert not (workspace.locks / f"night-{NIGHT}.json").exists()
+
+
 def test_other_nights_are_free(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with (

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from filelock import FileLock
 
 from pipelines import stage as stage_module
 from pipelines.context import NightContext
-from pipelines.errors import MissingInputError, NightStoppedError
+from pipelines.errors import BusyError, MissingInputError, NightStoppedError
 from pipelines.manifest import Manifest
 from pipelines.settings import Settings
 from pipelines.stage import Product, folder_of, is_unchanged, require, run_stage
@@ -117,7 +118,7 @@ def test_killed_anywhere_it_leaves_nothing_that_is_read(
     assert not again.unchanged
     assert again.manifest.outputs == whole.manifest.outputs
     parent = folder_of(stage, context).parent
-    assert [p.name for p in parent.iterdir()] == ["counting"]
+    assert sorted(p.name for p in parent.iterdir()) == [".counting.lock", "counting"]
 
 
 def test_a_stop_is_kept_and_obeyed_by_every_reader(context: NightContext) -> None:
@@ -138,6 +139,21 @@ def test_what_a_run_judged_is_set_aside_and_not_rewritten(context: NightContext)
     folder = folder_of(stage, context)
     aside = folder.with_name(f"counting.superseded-{old.fingerprint[:8]}")
     assert Manifest.read(aside) == old
+
+
+def test_two_processes_never_work_on_the_same_output(
+    context: NightContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Counting()
+    folder = folder_of(stage, context)
+    folder.parent.mkdir(parents=True)
+    monkeypatch.setattr(stage_module, "_LOCK_SECONDS", 0.0)
+    with (
+        FileLock(folder.with_name(".counting.lock"), is_singleton=False),
+        pytest.raises(BusyError, match="another process still works on stage counting"),
+    ):
+        run_stage(stage, context)
+    assert stage.runs == 0
 
 
 def test_force_runs_again(context: NightContext) -> None:

@@ -53,7 +53,7 @@ class Logs:
         return replace(job, **changes)
 
 
-@pytest.fixture()
+@pytest.fixture
 def logs(tmp_path: Path) -> Logs:
     return Logs(tmp_path)
 

@@ -93,13 +93,19 @@ BAD_ITEMS = {
 
 def test_every_reason_and_conservation(spark, logs, impression, event, items, tmp_path: Path):
     """One bad row each; every one is found under its reason, with its text, file and line."""
-    good = [impression("r1"), impression("r1", 2, item_id="b", candidates=["b"],
-                                         candidate_propensities=None, propensity=1)]
+    good = [
+        impression("r1"),
+        impression(
+            "r1", 2, item_id="b", candidates=["b"], candidate_propensities=None, propensity=1
+        ),
+    ]
     bad, wanted = [], []
     for reason, faults in BAD_IMPRESSIONS.items():
         for i, fault in enumerate(faults):
-            line = fault if isinstance(fault, str) else json.dumps(
-                impression(f"{reason}-{i}", user_id=f"{reason}-{i}") | fault
+            line = (
+                fault
+                if isinstance(fault, str)
+                else json.dumps(impression(f"{reason}-{i}", user_id=f"{reason}-{i}") | fault)
             )
             bad.append(line)
             wanted.append(("impressions", reason, line))
@@ -107,7 +113,9 @@ def test_every_reason_and_conservation(spark, logs, impression, event, items, tm
     bad_events, bad_items = [], []
     for reason, faults in BAD_FEEDBACK.items():
         for i, fault in enumerate(faults):
-            line = fault if isinstance(fault, str) else json.dumps(event(f"{reason}{i}", "r1") | fault)
+            line = (
+                fault if isinstance(fault, str) else json.dumps(event(f"{reason}{i}", "r1") | fault)
+            )
             bad_events.append(line)
             wanted.append(("feedback", reason, line))
     for reason, faults in BAD_ITEMS.items():
@@ -194,7 +202,10 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
     counts = ingest.run(spark, logs.job("2026-11-09", ["2026-11-08"]))
     check_sums(counts)
     assert counts["impressions"] == {
-        "raw": 3, "clean": 1, "duplicate": 1, "late": 0,
+        "raw": 3,
+        "clean": 1,
+        "duplicate": 1,
+        "late": 0,
         "quarantined": {"propensity_out_of_range": 1},
     }
     assert rows_of(tmp_path / "out/2026-11-09/impressions")[0]["policy_id"] == "first"
@@ -224,11 +235,19 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
     counts = ingest.run(spark, job)
     check_sums(counts)
     assert counts["impressions"] | {"quarantined": {}} == {
-        "raw": 3, "clean": 1, "duplicate": 1, "late": 1, "quarantined": {},
+        "raw": 3,
+        "clean": 1,
+        "duplicate": 1,
+        "late": 1,
+        "quarantined": {},
     }
     # e1 came before; the windows of click (0) and buy (1) had closed for e2 and e4.
     assert counts["feedback"] == {
-        "raw": 6, "clean": 3, "duplicate": 1, "late": 2, "quarantined": {},
+        "raw": 6,
+        "clean": 3,
+        "duplicate": 1,
+        "late": 2,
+        "quarantined": {},
     }
     assert counts["unattributed"] == 1
     # r2 is in time for the 8th, e3 for the 9th; nothing reads scrolls.
@@ -354,8 +373,11 @@ def test_candidate_sets_by_name(spark, logs, impression, items, tmp_path: Path):
     sets.write_text(json.dumps({"candidate_set_id": "s1", "candidates": ["a", "b"]}))
     row = impression("r1", candidate_set_id="s1")
     del row["candidates"]
-    logs.write(NIGHT, impressions=[row, row | {"request_id": "r2", "candidate_set_id": "s2"}],
-               items=items("a", "b"))
+    logs.write(
+        NIGHT,
+        impressions=[row, row | {"request_id": "r2", "candidate_set_id": "s2"}],
+        items=items("a", "b"),
+    )
     job = logs.job(NIGHT, candidate_set_path=str(sets))
     counts = ingest.run(spark, job)["impressions"]
     assert counts["clean"] == 1
@@ -390,7 +412,12 @@ def test_column_that_was_renamed_by_the_logger(spark, logs, impression, items):
     logs.write(NIGHT, impressions=rows, items=items("a", "b"))
     with pytest.raises(InputError) as caught:
         ingest.run(spark, logs.job(NIGHT))
-    for part in ("impressions of night 2026-11-10", "'propensity'", "probability", "inputs.impressions"):
+    for part in (
+        "impressions of night 2026-11-10",
+        "'propensity'",
+        "probability",
+        "inputs.impressions",
+    ):
         assert part in str(caught.value)
 
 

@@ -56,7 +56,7 @@ def test_system_java_must_run_and_be_supported(
     assert java.system_java_home() == (home if fits else None)
 
 
-@pytest.mark.spark()
+@pytest.mark.spark
 def test_packaged_java_runs_spark(tmp_path: Path):
     program = """
 import os

@@ -9,8 +9,10 @@ from spark_jobs.errors import InputError
 from spark_jobs.pseudonyms import key_id, pseudonym, user_key
 
 
-@pytest.mark.spark()
-@pytest.mark.parametrize("key", [b"k", b"x" * 64, b"longer than a block " * 8, "schlüssel".encode()])
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "key", [b"k", b"x" * 64, b"longer than a block " * 8, "schlüssel".encode()]
+)
 def test_equals_python_hmac(spark, key: bytes):
     from pyspark.sql import functions as F
 
@@ -20,7 +22,7 @@ def test_equals_python_hmac(spark, key: bytes):
     assert found == [hmac.new(key, u.encode(), hashlib.sha256).hexdigest()[:32] for u in users]
 
 
-@pytest.mark.spark()
+@pytest.mark.spark
 def test_null_user_has_no_pseudonym(spark):
     from pyspark.sql import functions as F
 
@@ -28,7 +30,7 @@ def test_null_user_has_no_pseudonym(spark):
     assert rows.select(pseudonym(F.col("user"), b"k")).first()[0] is None
 
 
-@pytest.mark.spark()
+@pytest.mark.spark
 def test_plans_do_not_show_the_key(spark, capsys: pytest.CaptureFixture[str]):
     from pyspark.sql import functions as F
 
