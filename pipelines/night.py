@@ -55,10 +55,18 @@ def run_night(context: NightContext, dry_run: bool = False) -> Closing:
 
 
 def run_history(context: NightContext) -> Closing:
-    """Run the data stages alone, for nights before the first one that learns."""
-    for name in HISTORY:
-        execute(name, context)
+    """Run the data stages alone, for nights before the first one that learns.
+
+    Raises:
+        DataError: a stage failed on its data or settings, other than by stopping the night.
+    """
     closing = Closing(context.night, context.run_key, "history", "data stages only")
+    try:
+        for name in HISTORY:
+            execute(name, context)
+    except NightStoppedError as error:
+        context.log("history").error("%s", error)
+        closing = Closing(context.night, context.run_key, "stopped", str(error))
     _record(context, closing)
     return closing
 

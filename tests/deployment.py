@@ -53,6 +53,10 @@ columns = {item_id = "sku", attributes = "numbers"}
 history_objective = "like"
 history_length = 20
 
+[validation]
+# The dirt is stated in rows, and the log is tiny.
+unknown_item_share = 0.05
+
 [embedding]
 encoder = "hashing"
 dimensions = 64

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from mrlm.ope.diagnostics import Diagnostics
 
+# Sums of weights that are all 1 miss their number by so much.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -95,7 +98,7 @@ def _support(d: Diagnostics, t: Thresholds) -> list[str]:
             f"(at most {t.max_unsupported_mass:.1%})"
         )
     error = d.mean_weight_standard_error
-    if error > 0 and abs(d.mean_weight - 1) > t.mean_weight_z * error:
+    if abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
         reasons.append(
             f"the mean importance weight is {d.mean_weight:.3f} with standard error {error:.3f}, "
             "not 1: the propensities are wrong or the logger does not support the policy"

@@ -17,7 +17,7 @@ from pipelines.commands.options import (
     check_night,
     context_for,
 )
-from pipelines.errors import DataError, NightStoppedError
+from pipelines.errors import DataError
 from pipelines.lake import shift
 from pipelines.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.night import Closing, close_night, execute, run_history, run_night
@@ -92,11 +92,8 @@ def history(
     while current <= check_night(last):
         context = context_for(current, settings, force=force)
         with night_lease(context.workspace, current, holder_of_command(), wait, keep=False):
-            try:
-                run_history(context)
-            except NightStoppedError as error:
-                # Later nights go on without it.
-                context.log("history").error("%s", error)
+            # A night that is stopped is recorded as such, and later nights go on without it.
+            run_history(context)
         current = shift(current, 1)
 
 

@@ -37,7 +37,7 @@ def prepared(rows: DataFrame) -> DataFrame:
     count = F.size("candidates")
     entropy = -total(F.transform(logged, lambda q: q * F.log(q)))
     squares = total(F.transform(logged, lambda q: q * F.log(q) * F.log(q)))
-    inverses = total(F.transform(logged, lambda q: 1 / q))
+    inverses = total(F.transform(logged, lambda q: F.try_divide(F.lit(1.0), q)))
     place = F.array_position("candidates", c("item_id")).cast("int")
     derived = rows.withColumns(
         {

@@ -33,13 +33,15 @@ def propensity_moments(impressions: DataFrame) -> dict[str, float | None]:
 
     c = F.col
     logged = c("inverse_variance").isNotNull()
+    # A row that is refused elsewhere must not end the count with an error.
+    inverse = F.try_divide(F.lit(1.0), c("propensity"))
     row = (
-        impressions.filter(c("propensity_kind") == "conditional")
+        impressions.filter((c("propensity_kind") == "conditional") & (c("propensity") > 0))
         .agg(
             F.count("*").alias("slots"),
             F.avg("candidate_count").alias("candidates"),
-            F.avg(1 / c("propensity")).alias("inverse"),
-            F.var_samp(1 / c("propensity") - c("candidate_count")).alias("sample_variance"),
+            F.avg(inverse).alias("inverse"),
+            F.var_samp(inverse - c("candidate_count")).alias("sample_variance"),
             F.avg("inverse_variance").alias("exact_variance"),
             F.count_if(logged).alias("logged"),
             F.avg(F.when(logged, F.log("propensity") + c("entropy"))).alias("surprise"),

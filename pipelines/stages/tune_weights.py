@@ -82,7 +82,12 @@ class TuneWeights:
         result = tune(
             problem, context.settings.tuning, _previous(context, columns), context.settings.seed
         )
-        challenger = _challenger(context, anchor, scorers, known, standardiser, result)
+        # Where nothing was found the challenger is the champion, to its exploration floor.
+        challenger = (
+            _challenger(context, anchor, scorers, known, standardiser, result)
+            if result.moved
+            else champion
+        )
         weights = objective_weights(
             problem.names,
             result,
