@@ -6,11 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from pipelines.code_version import code_version
 from pipelines.context import NightContext
 from pipelines.errors import DataError, NightStoppedError
 from pipelines.manifest import Manifest
 from pipelines.notify import Event, Kind, notify
-from pipelines.stage import Outcome, is_complete, run_stage
+from pipelines.stage import Outcome, folder_of, is_complete, run_stage
 from pipelines.stages import HISTORY, ORDER, stage_named
 from pipelines.workspace import write_atomically
 
@@ -120,13 +121,23 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
     wanted = DRY_RUN if dry_run else ORDER
     open_stages = [n for n in wanted if not is_complete(stage_named(n), context)]
     if open_stages:
-        return closed("failed", f"stage {open_stages[0]} was not completed, see its log")
+        return closed("failed", _why_open(open_stages[0], context))
     if dry_run:
         return closed("dry_run", "learned and tuned; gate nights and registry are as they were")
     promoted = Manifest.read(context.workspace.run_stage(context.run_key, "promote"))
     if promoted is None:
         return closed("failed", "stage promote was not completed, see its log")
     return closed(promoted.counts["verdict"], promoted.counts["reason"])
+
+
+def _why_open(name: str, context: NightContext) -> str:
+    """Why a stage does not count as completed."""
+    found = Manifest.read(folder_of(stage_named(name), context))
+    if found is None:
+        return f"stage {name} was not completed, see its log"
+    if found.code_version != code_version():
+        return "the code changed while the night ran: run the night again"
+    return f"what stage {name} reads has changed since it ran: run the night again"
 
 
 def _record(context: NightContext, closing: Closing) -> None:
