@@ -92,6 +92,11 @@ transform = "at_least"
 threshold = 4.0
 
 [[objectives]]
+name = "relative_rating"
+source = "feedback"
+event = "relative_rating"
+
+[[objectives]]
 name = "diversity"
 source = "list"
 """
