@@ -36,25 +36,25 @@ class PolicyEstimate:
         value: mean reward a decision, in the objective's unit.
         standard_error: of ``value``, clustered by user.
         degrees_of_freedom: of the t distribution of ``value``.
-        skewness: of the studentised value; moves the bound towards the longer tail.
         lower: two-sided bound at ``level``.
         upper: two-sided bound at ``level``.
         level: of the interval.
         certified: whether the data support an interval at all.
         reasons: why not, in words.
         rows_needed: decisions that would be needed, where that can be said.
+        skewness: of the studentised value; moves the bound towards the longer tail.
     """
 
     value: float | None
     standard_error: float | None = None
     degrees_of_freedom: float | None = None
-    skewness: float = 0.0
     lower: float | None = None
     upper: float | None = None
     level: float = 0.95
     certified: bool = False
     reasons: tuple[str, ...] = ()
     rows_needed: int | None = None
+    skewness: float = 0.0
 
     @classmethod
     def of(cls, estimate: Estimate) -> PolicyEstimate:
