@@ -11,7 +11,7 @@ from pipelines.context import NightContext
 from pipelines.errors import DataError, NightStoppedError
 from pipelines.manifest import Manifest
 from pipelines.notify import Event, Kind, notify
-from pipelines.stage import Outcome, folder_of, is_complete, run_stage
+from pipelines.stage import Outcome, folder_of, is_unchanged, run_stage
 from pipelines.stages import HISTORY, ORDER, stage_named
 from pipelines.workspace import write_atomically
 
@@ -119,7 +119,7 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
     if validated and validated.stopped:
         return closed("stopped", validated.stopped)
     wanted = DRY_RUN if dry_run else ORDER
-    open_stages = [n for n in wanted if not is_complete(stage_named(n), context)]
+    open_stages = [n for n in wanted if not is_unchanged(stage_named(n), context)]
     if open_stages:
         return closed("failed", _why_open(open_stages[0], context))
     if dry_run:

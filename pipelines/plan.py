@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 
 from mrlm.promotion.ledger import Entry, judged_nights, judgement
 from pipelines.context import NightContext
-from pipelines.errors import DataError, MissingInputError
+from pipelines.errors import DataError
 from pipelines.lake import built_logs
 from pipelines.manifest import Manifest
-from pipelines.registry import champion_version, place_of
+from pipelines.registry import place_of, require_champion
 from pipelines.workspace import write_atomically
 
 
@@ -85,7 +85,8 @@ def split(
 
 def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     settings = context.settings.split
-    final = [n for n in built_logs(context) if _is_final(context, n)]
+    built = built_logs(context)
+    final = [night for night, (builder, _) in built.items() if _is_final(context, night, builder)]
     fit, tune, gate = split(
         final,
         set(judged_nights(entries, context.run_key)),
@@ -101,25 +102,15 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             "split.min_fit_nights or split.tune_nights"
         )
     judged = {e.run_key for e in entries if e.kind == "judged"}
-    return Plan(fit, tune, gate, _champion(context), _previous_weights(context, judged))
+    champion = require_champion(place_of(context.settings, context.workspace), context.night)
+    return Plan(fit, tune, gate, champion, _previous_weights(context, judged))
 
 
-def _is_final(context: NightContext, night: str) -> bool:
-    builder, _ = built_logs(context)[night]
+def _is_final(context: NightContext, night: str, builder: str) -> bool:
     manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
     if manifest is None:
         return False
     return bool(manifest.counts["final"][night][context.north_star.name])
-
-
-def _champion(context: NightContext) -> int:
-    version = champion_version(place_of(context.settings, context.workspace))
-    if version is None:
-        raise MissingInputError(
-            "there is no champion yet: run 'mrlm bootstrap --night "
-            f"{context.night}', which registers a clone of the logger as the first one"
-        )
-    return version
 
 
 def _previous_weights(context: NightContext, judged: set[str]) -> str:

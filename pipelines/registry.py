@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from mrlm.promotion.ledger import champion_stack
 from mrlm.promotion.place import RegistryPlace
+from pipelines.errors import MissingInputError
 from pipelines.settings import Settings
 from pipelines.workspace import Workspace
 
@@ -30,6 +31,21 @@ def champion_version(place: RegistryPlace) -> int | None:
     """
     stack = champion_stack(place.ledger.entries())
     return stack[-1] if stack else None
+
+
+def require_champion(place: RegistryPlace, night: str) -> int:
+    """Version of the champion.
+
+    Raises:
+        MissingInputError: there is none yet.
+    """
+    version = champion_version(place)
+    if version is None:
+        raise MissingInputError(
+            f"there is no champion yet: run 'mrlm bootstrap --night {night}', which registers a "
+            "clone of the logger as the first one"
+        )
+    return version
 
 
 def now() -> str:

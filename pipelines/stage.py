@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -161,15 +161,10 @@ def _run_alone(stage: Stage, context: NightContext) -> Outcome:
     return Outcome(manifest, unchanged=False)
 
 
-def is_complete(stage: Stage, context: NightContext) -> bool:
-    """Whether the stage's output is there and is of its inputs as they are now."""
-    return is_unchanged(stage, replace(context, force=False))
-
-
 def is_unchanged(stage: Stage, context: NightContext) -> bool:
-    """Whether running the stage now would find nothing to do."""
+    """Whether the stage's output is there and is of its inputs, settings and code as they are."""
     found = Manifest.read(folder_of(stage, context))
-    if found is None or context.force:
+    if found is None:
         return False
     try:
         inputs = stage.inputs(context)

@@ -8,7 +8,9 @@ from typing import Any
 from pipelines.context import NightContext
 from pipelines.manifest import Manifest
 from pipelines.night import Closing, closing_of
+from pipelines.stage import folder_of
 from pipelines.stages import ORDER, stage_named
+from pipelines.stages.ingest import TABLES
 from pipelines.truth import true_values
 from pipelines.workspace import Workspace, write_atomically
 
@@ -26,13 +28,7 @@ def manifests_of(context: NightContext) -> dict[str, Manifest]:
     """Manifests of the completed stages of a night under its configuration."""
     found = {}
     for name in ORDER:
-        stage = stage_named(name)
-        folder = (
-            context.workspace.lake_stage(context.night, name)
-            if stage.place == "lake"
-            else context.workspace.run_stage(context.run_key, name)
-        )
-        manifest = Manifest.read(folder)
+        manifest = Manifest.read(folder_of(stage_named(name), context))
         if manifest:
             found[name] = manifest
     return found
@@ -69,7 +65,7 @@ def _night(context: NightContext) -> dict[str, Any]:
 
 
 def _rows(counts: dict[str, Any]) -> dict[str, int | None]:
-    tables = [counts[t] for t in ("impressions", "feedback", "items") if t in counts]
+    tables = [counts[t] for t in TABLES if t in counts]
     if not tables:
         return dict.fromkeys([*_ROW_KINDS, "quarantined"])
     rows: dict[str, int | None] = {k: sum(t[k] for t in tables) for k in _ROW_KINDS}

@@ -219,10 +219,12 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
         + [t.StructField(_CORRUPT, t.StringType())]
     )
     parsed = F.from_json("_raw", schema, {"columnNameOfCorruptRecord": _CORRUPT})
+    # The parser stops after the first object: a line that lost its end would lose the second row.
+    alone = F.json_array_length(F.concat(F.lit("["), "_raw", F.lit(",0]"))) == 2
     record = F.col("_record")
     read = {f.name: record[source.name(f.name)] for f in wanted}
     return _with_fields(
-        lines.withColumn("_record", parsed),
+        lines.withColumn("_record", F.when(alone, parsed)),
         F.trim("_raw") != "",
         record.isNull() | record[_CORRUPT].isNotNull(),
         {f.name: fields.text(read[f.name]) if f.kind == "text" else read[f.name] for f in wanted},

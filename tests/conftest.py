@@ -4,8 +4,35 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog
+from mrlm.worlds.latent import latent_log
+
 # Threads beyond the cores slow every test down.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("MRLM_USER_KEY", "test-key")
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """One session for all rooms; nobody stops it, it ends with the process."""
+    from spark_jobs.session import spark_session
+
+    return spark_session(driver_memory="1g", shuffle_partitions=2)
+
+
+@pytest.fixture(scope="session")
+def world() -> tuple[BanditLog, NDArray[np.float64]]:
+    """Six nights of a drawn world: likes and ratings of 600 users, and the truth."""
+    return latent_log(n_users=600, decisions_per_user=12, n_candidates=6, seed=3)
+
+
+@pytest.fixture(scope="session")
+def fit_log(world: tuple[BanditLog, NDArray[np.float64]]) -> BanditLog:
+    """Its first four nights."""
+    return world[0].on_nights(["2026-11-09", "2026-11-10", "2026-11-11", "2026-11-12"])

@@ -19,7 +19,7 @@ from pipelines.context import NightContext
 from pipelines.errors import MissingInputError
 from pipelines.lake import built_logs, ingested, log_fingerprints, log_paths
 from pipelines.manifest import Manifest
-from pipelines.registry import champion_version, place_of
+from pipelines.registry import place_of, require_champion
 from pipelines.stage import Product
 from pipelines.workspace import write_atomically
 
@@ -38,11 +38,12 @@ class Publish:
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The champion and the newest bandit log."""
-        version, night = _champion(context), _state_night(context)
+        place, night = place_of(context.settings, context.workspace), _state_night(context)
+        version = require_champion(place, context.night)
         return {**log_fingerprints(context, [night]), "champion": str(version)}
 
     def run(self, context: NightContext, out: Path) -> Product:
-        """Write one row a user and position, and point ``published/<night>`` at it."""
+        """Write one row a user and position."""
         from mrlm.promotion.champion import champion
         from mrlm.promotion.serve import recommend
         from mrlm.promotion.states import read_states, states_table
@@ -104,13 +105,6 @@ def point_at(context: NightContext, manifest: Manifest) -> None:
     write_atomically(
         context.workspace.published / f"{context.night}.json", json.dumps(about, indent=1)
     )
-
-
-def _champion(context: NightContext) -> int:
-    version = champion_version(place_of(context.settings, context.workspace))
-    if version is None:
-        raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
-    return version
 
 
 def _state_night(context: NightContext) -> str:

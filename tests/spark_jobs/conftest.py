@@ -1,4 +1,4 @@
-"""A Spark session, and nights of raw logs that tests write themselves."""
+"""Nights of raw logs that tests write themselves."""
 
 from __future__ import annotations
 
@@ -14,14 +14,6 @@ from spark_jobs.ingest import IngestJob, Previous
 from spark_jobs.raw import TableInput
 
 Row = dict[str, Any]
-
-
-@pytest.fixture(scope="session")
-def spark():
-    from spark_jobs.session import spark_session
-
-    # Other rooms' fixtures may share it: it ends with the process.
-    return spark_session(driver_memory="1g", shuffle_partitions=2)
 
 
 class Logs:

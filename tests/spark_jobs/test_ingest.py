@@ -38,6 +38,10 @@ BAD_IMPRESSIONS = {
         "not json",
         "[1, 2]",
         '"text"',
+        # Two rows whose line end was lost: both stay, in one quarantined line.
+        '{"request_id": "y", "user_id": "u"}{"request_id": "z", "user_id": "u"}',
+        '{"request_id": "y", "user_id": "u"}, {"request_id": "z", "user_id": "u"}',
+        '{"request_id": "y", "user_id": "u"} and more',
     ],
     "wrong_type": [
         {"propensity": "high"},

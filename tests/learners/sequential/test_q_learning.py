@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.features import PairFeatures
@@ -138,17 +139,22 @@ def chain() -> tuple[PairFeatures, Transitions, np.ndarray, np.ndarray]:
     return features, steps, action, reward
 
 
+def two_candidates(log: BanditLog, action: NDArray[np.int64]) -> BanditLog:
+    """As many rows of a log as there are actions, each with two candidates."""
+    n = len(action)
+    log = log.take(np.arange(n))
+    candidates = replace(
+        log.decisions.candidates, offsets=np.arange(n + 1) * 2, values=np.zeros(2 * n, np.int32)
+    )
+    return replace(log, action=action, decisions=replace(log.decisions, candidates=candidates))
+
+
 @pytest.mark.parametrize(("discount", "best"), [(0.0, 0), (0.9, 1)])
 def test_it_looks_as_far_ahead_as_the_discount(
     fit_log: BanditLog, discount: float, best: int
 ) -> None:
     features, steps, action, reward = chain()
-    n = len(action)
-    log = fit_log.take(np.arange(n))
-    candidates = replace(
-        log.decisions.candidates, offsets=np.arange(n + 1) * 2, values=np.zeros(2 * n, np.int32)
-    )
-    log = replace(log, action=action, decisions=replace(log.decisions, candidates=candidates))
+    n, log = len(action), two_candidates(fit_log, action)
     settings = LearningSettings(
         discount=discount,
         conservative=0.0,
@@ -171,12 +177,7 @@ def test_it_looks_as_far_ahead_as_the_discount(
 
 def test_truncated_rows_teach_nothing_without_the_conservative_term(fit_log: BanditLog) -> None:
     features, _, action, reward = chain()
-    n = len(action)
-    log = fit_log.take(np.arange(n))
-    candidates = replace(
-        log.decisions.candidates, offsets=np.arange(n + 1) * 2, values=np.zeros(2 * n, np.int32)
-    )
-    log = replace(log, action=action, decisions=replace(log.decisions, candidates=candidates))
+    n, log = len(action), two_candidates(fit_log, action)
     settings = LearningSettings(conservative=0.0, epochs=1, dropout=0.0, weight_decay=0.0)
     network = make_score_network(features, settings, seed=0, gain=1.0)
     before = copy.deepcopy(network.state_dict())
@@ -191,12 +192,7 @@ def test_the_target_network_is_frozen_between_copies(
     from mrlm.learners.sequential import q_learning
 
     features, steps, action, reward = chain()
-    n = len(action)
-    log = fit_log.take(np.arange(n))
-    candidates = replace(
-        log.decisions.candidates, offsets=np.arange(n + 1) * 2, values=np.zeros(2 * n, np.int32)
-    )
-    log = replace(log, action=action, decisions=replace(log.decisions, candidates=candidates))
+    n, log = len(action), two_candidates(fit_log, action)
     seen: list[float] = []
 
     def spy(network: ScoreNetwork, target: ScoreNetwork, *rest: object) -> torch.Tensor:
