@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from spark_jobs import class_archive
 from spark_jobs.java import java_home
 
 # The binary literals are the padded key of the pseudonyms: plans never show them.
@@ -58,11 +59,15 @@ def spark_session(
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     logging = scratch / "log4j2.properties"
     logging.write_text(_LOGGING)
-    os.environ["JAVA_HOME"] = str(java_home(java))
+    home = java_home(java)
+    os.environ["JAVA_HOME"] = str(home)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     local = master.startswith("local")
-    options = f"-Dlog4j2.configurationFile=file:{logging}" + (_SHORT_LIVED if local else "")
+    options = f"-Dlog4j2.configurationFile=file:{logging}"
+    archive = class_archive.archive_of(home) if local else None
+    if local:
+        options += _SHORT_LIVED + class_archive.java_options(archive)
     settings = {
         "spark.driver.memory": driver_memory,
         "spark.driver.extraJavaOptions": options,
@@ -88,10 +93,14 @@ def spark_session(
             settings[f"spark.{kind}"] = "false"
         settings["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
         settings["spark.sql.files.openCostInBytes"] = "65536"
+        # Compiling a stage's code costs more than it brings on what one machine reads a night.
+        settings["spark.sql.codegen.wholeStage"] = "false"
         settings["spark.driver.host"] = "127.0.0.1"
         settings["spark.driver.bindAddress"] = "127.0.0.1"
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.master(master).appName("mrlm")
     for key, value in {**settings, **(config or {})}.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    class_archive.keep_at_exit(archive)
+    return session

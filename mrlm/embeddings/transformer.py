@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,6 @@ class TransformerEncoder:
         import torch
 
         content = fingerprint_folder(Path(folder))
-        # Nothing is ever fetched from a hub, whatever the folder's files ask for.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        # Loading bars of weights would break the lines of a log file.
-        logging.disable_progress_bar()
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if precision == "auto":
@@ -91,12 +85,9 @@ class TransformerEncoder:
         self._bfloat16 = precision == "bfloat16"
         self._batch_size = batch_size
         self._max_tokens = max_tokens
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model: Any = AutoModel.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        self._model: Any = model.to(self._device).eval()
-        self._dimensions = int(model.config.hidden_size)
+        self._folder = str(folder)
+        config = json.loads((Path(folder) / "config.json").read_text())
+        self._dimensions = int(config["hidden_size"])
         parameters = {"pooling": _POOLING, "max_tokens": max_tokens, "precision": precision}
         self.fingerprint = hashlib.sha256(
             f"{content}{json.dumps(parameters, sort_keys=True)}".encode()
@@ -106,6 +97,22 @@ class TransformerEncoder:
     def dimensions(self) -> int:
         """Width of the vectors."""
         return self._dimensions
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return _offline_transformers().AutoTokenizer.from_pretrained(
+            self._folder, local_files_only=True
+        )
+
+    @cached_property
+    def _model(self) -> Any:
+        """Loaded when the first text comes: whoever asks for the fingerprint needs no weights."""
+        import torch
+
+        model = _offline_transformers().AutoModel.from_pretrained(
+            self._folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+        return model.to(self._device).eval()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of unit length, float32, shape (len(texts), dimensions), in the order given."""
@@ -131,6 +138,16 @@ class TransformerEncoder:
             hidden = self._model(**batch).last_hidden_state
         pooled = pool(hidden.float(), batch["attention_mask"])
         return np.asarray(pooled.cpu().numpy(), np.float32)
+
+
+def _offline_transformers() -> Any:
+    # Nothing is ever fetched from a hub, whatever the folder's files ask for.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import transformers
+
+    # Loading bars of weights would break the lines of a log file.
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
 
 
 def pool(hidden: Any, mask: Any) -> Any:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions
@@ -93,6 +92,9 @@ def fit_item_softmax(log: BanditLog, ridge: float = 1e-8) -> ItemSoftmax:
         gradient = -(push @ centred) / len(log) + 2.0 * ridge * coefficient
         d_floor = -float(ratio @ (uniform - p)) * floor * (1.0 - floor) / len(log)
         return value, np.append(gradient, d_floor)
+
+    # A third of every command's start, and only fitting needs it.
+    from scipy.optimize import minimize
 
     start = np.append(np.zeros(x.shape[1]), -2.0)
     options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-10}

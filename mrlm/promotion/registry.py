@@ -172,21 +172,28 @@ def annotate_version(
 
 
 def version_folder(place: RegistryPlace, version: int) -> Path:
-    """Folder with the version's MLflow model; fetched once where the registry is remote."""
+    """Folder with the version's MLflow model; looked up once, and fetched where it is remote."""
+    target = place.folder / "fetched" / str(version)
+    if target.exists():
+        # A version never changes, so MLflow need not be asked, nor imported, again.
+        return target.resolve()
     place.client()
     import mlflow
 
     uri = f"models:/{place.model}/{version}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A killed attempt leaves something of another name, never half a version.
+    staging = Path(tempfile.mkdtemp(dir=target.parent))
     if place.tracking_uri is None:
-        return Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=place.uri))
-    target = place.folder / "fetched" / str(version)
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A killed download leaves a folder of another name, never half a version.
-        staging = tempfile.mkdtemp(dir=target.parent)
-        mlflow.artifacts.download_artifacts(uri, dst_path=staging, tracking_uri=place.uri)
-        Path(staging).replace(target)
-    return target
+        stored = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=place.uri))
+        link = staging / "link"
+        link.symlink_to(stored)
+        link.replace(target)
+        staging.rmdir()
+    else:
+        mlflow.artifacts.download_artifacts(uri, dst_path=str(staging), tracking_uri=place.uri)
+        staging.replace(target)
+    return target.resolve()
 
 
 def version_evidence(folder: Path) -> Evidence | None:
