@@ -1,4 +1,7 @@
-"""``python -m benchmarks NAME [--quick] [--json]``: run one benchmark and print its rows."""
+"""``python -m benchmarks NAME [--quick] [--json]``: run one benchmark and print its rows.
+
+``ope`` runs every part of the room, ``ope.grid`` one of them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pkgutil
 import sys
 
 import benchmarks
+from benchmarks import ope
 from benchmarks.rows import Row
 
 _NOT_BENCHMARKS = {"__main__", "rows"}
@@ -18,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the named benchmark; 0 when every bar holds, 1 when one does not."""
     found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__)]
     names = sorted(n for n in found if n not in _NOT_BENCHMARKS)
+    names += [f"ope.{part}" for part in ope.parts()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="a smaller run of the same")
