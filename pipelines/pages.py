@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import URLError
 
 from rich.console import Console
 
@@ -45,10 +48,21 @@ def serve_pages(workspace: Path) -> None:
             command, environment, Workspace(settings.workspace).airflow / "mlflow.log"
         )
         console.print(f"Airflow  {airflow.url}")
-        console.print(f"MLflow   http://127.0.0.1:{port}/#/models/{settings.registry.model}")
+        page = f"http://127.0.0.1:{port}"
+        with console.status("MLflow starts, which takes up to a minute"):
+            _wait_for(f"{page}/health", airflow)
+        console.print(f"MLflow   {page}/#/models/{settings.registry.model}")
         console.print("Ctrl-C stops both")
         while airflow.processes.alive():
             time.sleep(1.0)
         raise DataError(f"a service ended by itself; see {settings.workspace / 'airflow'}/*.log")
     finally:
         airflow.stop()
+
+
+def _wait_for(url: str, airflow: LocalAirflow) -> None:
+    """Wait until the address answers, or a service ends: the caller looks at that."""
+    while airflow.processes.alive():
+        with suppress(URLError, OSError), urllib.request.urlopen(url, timeout=10):  # noqa: S310
+            return
+        time.sleep(0.5)
