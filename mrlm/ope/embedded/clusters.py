@@ -15,7 +15,8 @@ def cluster_items(
 
     The vectors are those of the catalogue, one row an item, so that how often an item was shown
     does not move the clusters. The same vectors and seed give the same codes on every machine.
-    Lloyd (1982), started by k-means++ (Arthur and Vassilvitskii, 2007).
+    Lloyd (1982), started by greedy k-means++ (Arthur and
+    Vassilvitskii, 2007).
 
     Args:
         vectors: float, shape (K, d).
@@ -106,17 +107,20 @@ def _nearest(vectors: Vectors, centres: Vectors) -> NDArray[np.int64]:
 
 
 def _spread_out(vectors: Vectors, clusters: int, g: np.random.Generator) -> NDArray[np.float64]:
-    """Starting centres, each drawn with the square of its distance to those before (k-means++)."""
+    """Starting centres, each drawn with the square of its distance to those before (k-means++).
+
+    Of a few draws the one that leaves the least total distance is kept, so that two centres seldom
+    start in one group.
+    """
+    draws = 2 + int(np.log(clusters))
     chosen = [int(g.integers(len(vectors)))]
     nearest = _square_distance(vectors, vectors[chosen])[:, 0]
     while len(chosen) < clusters:
-        total = nearest.sum()
-        if total > 0:
-            # Inverse of the cumulative sum: one uniform draw a centre.
-            at = int(np.searchsorted(np.cumsum(nearest), g.random() * total, side="right"))
-            at = min(at, len(vectors) - 1)
-        else:
-            at = int(g.integers(len(vectors)))
-        chosen.append(at)
-        nearest = np.minimum(nearest, _square_distance(vectors, vectors[[at]])[:, 0])
+        # Inverse of the cumulative sum; where nothing is left to reduce, any item will do.
+        at = np.searchsorted(np.cumsum(nearest), g.random(draws) * nearest.sum(), side="right")
+        at = np.minimum(at, len(vectors) - 1)
+        left = np.minimum(nearest[:, None], _square_distance(vectors, vectors[at]))
+        best = int(left.sum(0).argmin())
+        chosen.append(int(at[best]))
+        nearest = left[:, best]
     return vectors[chosen].copy()

@@ -68,7 +68,8 @@ def test_missing_and_wrong_propensities_are_refused(make_batch):
 
 def codes_world(seed, n=20_000, items=8):
     g = np.random.default_rng(seed)
-    logger, target = g.dirichlet(np.ones(items)), g.dirichlet(np.ones(items))
+    logger = 0.5 * g.dirichlet(np.ones(items)) + 0.5 / items
+    target = g.dirichlet(np.ones(items))
     shares = [g.dirichlet(np.ones(5), items) for _ in range(2)]
     action = g.choice(items, n, p=logger)
     code = np.column_stack(
@@ -90,7 +91,8 @@ def codes_world(seed, n=20_000, items=8):
 
 @pytest.mark.statistics
 def test_posterior_weights_approach_the_true_marginal_ones():
-    """Five worlds; the true marginal weights differ from the items' by over 20 times as much."""
+    """Five worlds with at least some 1250 rounds an item: shares within about 0.01, so weights
+    within a tenth of their spread; a wrong posterior misses that by an order of magnitude."""
     for seed in range(5):
         batch, item, code, true = codes_world(seed)
         found = posterior_weight(batch, item, code)
@@ -105,7 +107,7 @@ def test_posterior_weights_use_other_users_only():
     before = posterior_weight(batch, item, code, folds=3).weight
     changed = code.copy()
     fold = np.arange(300) % 3
-    changed[fold == 0] = changed[fold == 0][::-1]
+    changed[np.flatnonzero(fold == 0)[:50]] = 0
     after = posterior_weight(batch, item, changed, folds=3).weight
     same = (fold == 0) & (changed == code).all(1)
     assert same.any()
