@@ -1,0 +1,18 @@
+"""Propensities that were not logged: estimates, their calibration, bounds under confounding."""
+
+from mrlm.ope.propensity.calibration import CalibrationBin, calibration_table
+from mrlm.ope.propensity.estimate import EstimatedPropensities, estimate_propensities, flagged
+from mrlm.ope.propensity.logit import ConditionalLogit, fit_logit
+from mrlm.ope.propensity.sensitivity import SensitivityBound, sensitivity_bounds
+
+__all__ = [
+    "CalibrationBin",
+    "ConditionalLogit",
+    "EstimatedPropensities",
+    "SensitivityBound",
+    "calibration_table",
+    "estimate_propensities",
+    "fit_logit",
+    "flagged",
+    "sensitivity_bounds",
+]
