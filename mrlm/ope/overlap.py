@@ -28,8 +28,8 @@ class GroupOverlap:
         largest_weight_share: share of the largest weight in their sum.
         mean_weight: expected to be 1 where propensities are true and the target is supported.
         standard_error: of the mean weight, clustered by user; None below two users.
-        p_value: two-sided, of mean weight 1, by Student's t over users; None where the standard
-            error is None or 0.
+        p_value: two-sided, of mean weight 1, by Student's t over users; too small too often where
+            the tail index is below 2. None where the standard error is None or 0.
         quantiles: of the weights, at ``QUANTILES``.
         tail_index: Hill's; below 2 the weights' variance is in doubt. None where too few weights
             are positive or the largest are all equal.
