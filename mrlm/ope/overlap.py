@@ -1,4 +1,4 @@
-"""Overlap of a target policy with the log, by group of rounds and by item, and power."""
+"""Overlap of a target policy with the log, by group of rounds, and power."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.state import group as codes_of
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -53,36 +52,6 @@ class GroupOverlap:
         return asdict(self) | {"quantiles": list(self.quantiles)}
 
 
-@dataclass(frozen=True)
-class ItemOverlap:
-    """One item's support: what the target wants of it, and what the weighted log holds.
-
-    Attributes:
-        item: code of the item.
-        offered: rounds that have it as a candidate.
-        shown: rounds that showed it.
-        target_share: mean target mass on it, over all rounds.
-        weighted_share: mean weight of the rounds that showed it; expected to be the target share.
-        standard_error: of their difference, clustered by user; None below two users.
-        p_value: two-sided, of difference 0, by Student's t over users; None where the standard
-            error is None or 0.
-        gap: mean target mass on it in rounds whose logger never shows it; None where unknown.
-    """
-
-    item: int
-    offered: int
-    shown: int
-    target_share: float
-    weighted_share: float
-    standard_error: float | None
-    p_value: float | None
-    gap: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
-        return asdict(self)
-
-
 def group_overlap(
     weight: NDArray[np.float64],
     cluster: NDArray[Any],
@@ -112,51 +81,6 @@ def group_overlap(
     return tuple(
         _one_group(label, weight[index], cluster[index], lost[index])
         for label, index in _groups(group, n)
-    )
-
-
-def item_overlap(batch: EvaluationBatch, item: NDArray[np.int64]) -> tuple[ItemOverlap, ...]:
-    """Support of each candidate item, by ascending code.
-
-    Args:
-        batch: n rounds with N candidates.
-        item: int64, shape (N,), code of each candidate's item.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if item.shape != batch.target.shape:
-        raise ValueError(f"item must have shape {batch.target.shape}; got {item.shape}")
-    found, code = np.unique(item, return_inverse=True)
-    n, m = len(batch), len(found)
-    user = codes_of(batch.cluster)[1]
-    weighted = np.zeros(len(item))
-    weighted[batch.shown] = batch.weight
-    pair, place = np.unique(np.repeat(user, np.diff(batch.offsets)) * m + code, return_inverse=True)
-    by_pair = np.bincount(place, weighted - batch.target)
-    users = int(user.max()) + 1
-    square = np.bincount(pair % m, by_pair**2, m)
-    mean = np.bincount(code, weighted - batch.target, m) / users
-    spread = np.sqrt(np.maximum(square - users * mean**2, 0.0) * users / max(users - 1, 1)) / n
-    logged = batch.candidate_propensity
-    gap = None
-    if logged is not None and not np.isnan(logged).any():
-        gap = np.bincount(code, np.where(logged > 0, 0.0, batch.target), m) / n
-    offered, shown = np.bincount(code), np.bincount(code[batch.shown], minlength=m)
-    share = np.bincount(code, batch.target, m) / n
-    got = np.bincount(code, weighted, m) / n
-    return tuple(
-        ItemOverlap(
-            item=int(found[k]),
-            offered=int(offered[k]),
-            shown=int(shown[k]),
-            target_share=float(share[k]),
-            weighted_share=float(got[k]),
-            standard_error=float(spread[k]) if users > 1 else None,
-            p_value=_p_value(float(got[k] - share[k]), float(spread[k]), users),
-            gap=None if gap is None else float(gap[k]),
-        )
-        for k in range(m)
     )
 
 
@@ -252,14 +176,15 @@ def _one_group(
         largest_weight_share=float(weight.max()) / total if total else 1.0,
         mean_weight=mean,
         standard_error=error,
-        p_value=_p_value(mean - 1, error or 0.0, users),
+        p_value=two_sided(mean - 1, error or 0.0, users),
         quantiles=tuple(float(q) for q in np.quantile(weight, QUANTILES)),
         tail_index=tail_index(weight),
         unsupported_mass=None if math.isnan(lost) else lost,
     )
 
 
-def _p_value(difference: float, error: float, users: int) -> float | None:
+def two_sided(difference: float, error: float, users: int) -> float | None:
+    """P-value of a difference by Student's t over users; None without a standard error."""
     from scipy.special import stdtr
 
     if users < 2 or error == 0:

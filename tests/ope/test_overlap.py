@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState, diagnostics
+from mrlm.ope.item_overlap import item_overlap
 from mrlm.ope.overlap import (
     gain_to_see,
     group_overlap,
-    item_overlap,
     rows_to_see,
     tail_index,
 )

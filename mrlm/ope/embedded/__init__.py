@@ -1,6 +1,6 @@
 """Off-policy evaluation by item embeddings, which enter as clusters, kernels or codes only."""
 
-from mrlm.ope.embedded.clusters import centres_of, cluster_items, memberships
+from mrlm.ope.embedded.clusters import centres_of, cluster_items, discretise, memberships
 from mrlm.ope.embedded.direct_effect import (
     BoundedEstimate,
     assumption_bias,
@@ -35,6 +35,7 @@ __all__ = [
     "centres_of",
     "cluster_items",
     "cluster_weight",
+    "discretise",
     "kernel_weight",
     "memberships",
     "posterior_weight",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.certify import Certificate, Thresholds
 from mrlm.ope.difference import difference
+from mrlm.ope.embedded.estimators import MIPS, OffCEM
 from mrlm.ope.embedded.weights import cluster_mass
 from mrlm.ope.intervals import Estimate, estimates
 from mrlm.ope.scores import Scores
@@ -100,18 +101,17 @@ def bounded_scores(
         gap: float64, shape (n,), from ``assumption_gap``.
         direct_effect: float64, shape (m,), by objective: the expected reward of every item (for
             OffCEM: of reward minus q) is within this of one value common to its cluster, in every
-            context. It comes from knowledge or an experiment, never from these rounds.
+            context; 0 where the cluster is known to be all that matters. It comes from knowledge
+            or an experiment, never from these rounds.
 
     Raises:
-        ValueError: the scores are self-normalised or of estimated weights, shapes differ, or a
-            bound is negative.
+        ValueError: the scores are of another estimator or of weights that are no clusters' or are
+            estimated, shapes differ, or a bound is negative.
     """
-    if "estimated weights" in scores.estimator:
+    if scores.estimator not in (MIPS.name, OffCEM.name):
         raise ValueError(
-            "the bound holds for known weights; these are estimated, and their own error has none"
+            f"the bound holds for mips and offcem over known clusters; got {scores.estimator}"
         )
-    if not np.isin(scores.denominator, (0.0, 1.0)).all() or scores.numerator.shape[2] != 1:
-        raise ValueError("the bound holds for plain means, mips and offcem; not for a ratio")
     if gap.shape != (len(scores),) or direct_effect.shape != (len(scores.objectives),):
         raise ValueError(
             f"gap must have shape ({len(scores)},) and direct_effect ({len(scores.objectives)},); "

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.embedded.weights import MarginalWeight
+from mrlm.ope.embedded.weights import CLUSTERS, MarginalWeight
 from mrlm.ope.scores import Scores, one_ratio
 
 
@@ -152,7 +152,12 @@ def _scores(
     numerator: NDArray[np.float64],
     denominator: NDArray[np.float64],
 ) -> Scores:
-    """Scores whose diagnostics speak of the marginal weights, and whose name says estimated."""
+    """Scores whose diagnostics speak of the marginal weights, and whose name says what these are.
+
+    States of different weights then refuse to merge.
+    """
+    if marginal.source != CLUSTERS:
+        name = f"{name} ({marginal.source})"
     if marginal.estimated:
         name = f"{name} (estimated weights)"
     scores = one_ratio(name, False, batch, numerator, denominator)

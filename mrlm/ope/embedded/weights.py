@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.ragged import rows
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
 
+CLUSTERS = "clusters"
+
 
 @dataclass(frozen=True)
 class MarginalWeight:
@@ -19,7 +21,7 @@ class MarginalWeight:
         weight: float64, shape (n,), ``p(e | x, target) / p(e | x, logger)`` at the logged code e.
         unsupported: float64, shape (n,), target mass on codes that the logger never shows.
         estimated: whether the distribution of codes or the logger's propensities were estimated.
-        source: how the weights were made, for tables.
+        source: how the weights were made: ``clusters``, ``kernel``, or words.
     """
 
     weight: NDArray[np.float64]
@@ -52,7 +54,7 @@ def cluster_weight(
         weight=mass.target[shown] / mass.logging[shown],
         unsupported=np.bincount(mass.row, lost, len(batch)).astype(np.float64),
         estimated=estimated,
-        source="clusters",
+        source=CLUSTERS,
     )
 
 

@@ -18,7 +18,6 @@ from mrlm.ope.propensity.calibration import (
     fit_temperature,
 )
 from mrlm.ope.propensity.logit import fit_logit
-from mrlm.ope.scores import Scores
 from mrlm.ope.state import group
 
 Floats = NDArray[np.float64]
@@ -70,27 +69,6 @@ class EstimatedPropensities:
             "calibration": [b.to_json() for b in self.calibration],
             "overlap": self.overlap.to_json(),
         }
-
-
-def flagged(scores: Scores, no_hidden_confounding: bool = False) -> Scores:
-    """Scores that say for good that their propensities are estimates.
-
-    The estimator's name carries it through states, estimates and differences, and states with and
-    without it refuse to merge. Estimates of propensities cannot show that the logger used nothing
-    else, so the interval is certified only where the caller knows it, and is otherwise labelled as
-    not covering the policy's value; ``sensitivity_bounds`` say how much confounding would matter.
-    Nor do estimates show what the logger never does, so the unsupported mass becomes unknown.
-
-    Args:
-        scores: of a batch with estimated propensities.
-        no_hidden_confounding: whether it is known that the logger saw only the features used.
-    """
-    return replace(
-        scores,
-        estimator=f"{scores.estimator} (estimated propensities)",
-        unsupported=np.full_like(scores.unsupported, np.nan),
-        covers_policy_value=scores.covers_policy_value and no_hidden_confounding,
-    )
 
 
 def estimate_propensities(

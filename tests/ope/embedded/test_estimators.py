@@ -18,6 +18,7 @@ from mrlm.ope.embedded import (
     bounded_estimates,
     bounded_scores,
     cluster_weight,
+    discretise,
     kernel_weight,
 )
 
@@ -105,7 +106,8 @@ def test_against_the_assumption_it_is_biased_and_never_certified(estimator, seed
 @pytest.mark.parametrize("seed", range(3))
 def test_distinct_vectors_give_back_the_estimator_without_embeddings(estimator, seed, make_batch):
     batch = make_batch(seed)
-    distinct = np.arange(len(batch.target))
+    vectors = np.random.default_rng(seed).normal(size=(len(batch.target), 16))
+    distinct = discretise(vectors, len(vectors))
     plain = ESTIMATORS[estimator.properties.own_item_clusters](batch)
     same = estimator(batch, cluster_weight(batch, distinct))
     assert np.allclose(same.weight, plain.weight, rtol=1e-12)
@@ -187,10 +189,10 @@ def test_bound_is_refused_where_it_does_not_hold(make_batch):
     code = np.arange(len(batch.target)) % 3
     known = cluster_weight(batch, code)
     gap, one = assumption_gap(batch, code), np.ones(2)
-    with pytest.raises(ValueError, match="not for a ratio"):
+    with pytest.raises(ValueError, match="got snmips"):
         bounded_scores(EMBEDDED_ESTIMATORS["snmips"](batch, known), gap, one)
     guessed = replace(known, estimated=True)
-    with pytest.raises(ValueError, match="known weights"):
+    with pytest.raises(ValueError, match="over known clusters"):
         bounded_scores(EMBEDDED_ESTIMATORS["mips"](batch, guessed), gap, one)
     with pytest.raises(ValueError, match="at least 0"):
         bounded_scores(EMBEDDED_ESTIMATORS["mips"](batch, known), gap, -one)
@@ -254,7 +256,9 @@ def test_assumption_bias_needs_an_unbiased_estimate(make_batch):
 def test_estimated_weights_say_so(make_batch):
     batch = make_batch()
     guessed = MarginalWeight(np.ones(len(batch)), np.zeros(len(batch)), True, "test")
-    assert EMBEDDED_ESTIMATORS["mips"](batch, guessed).estimator == "mips (estimated weights)"
+    assert (
+        EMBEDDED_ESTIMATORS["mips"](batch, guessed).estimator == "mips (test) (estimated weights)"
+    )
     with pytest.raises(ValueError, match="of the batch's"):
         EMBEDDED_ESTIMATORS["mips"](batch, replace(guessed, weight=np.ones(3)))
 

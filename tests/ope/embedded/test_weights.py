@@ -9,6 +9,7 @@ from mrlm.ope import EvaluationBatch
 from mrlm.ope.embedded import (
     cluster_items,
     cluster_weight,
+    discretise,
     kernel_weight,
     memberships,
     posterior_weight,
@@ -150,6 +151,18 @@ def test_clusters_find_separate_groups_and_are_the_same_every_time():
     assert np.array_equal(code, cluster_items(vectors.copy(), 5))
     assert len(set(cluster_items(vectors, 100))) == 100
     assert np.array_equal(cluster_items(np.zeros((4, 2)), 2), [0, 0, 0, 0])
+
+
+def test_discretised_codes_by_hand():
+    vectors = np.array([[0.0, 5.0], [0.1, 5.0], [2.0, 5.0], [3.0, 5.0]])
+    assert discretise(vectors, 2).tolist() == [0, 0, 1, 1]
+    assert discretise(vectors, 4).tolist() == [0, 1, 2, 3]
+    assert discretise(vectors, 1).tolist() == [0, 0, 0, 0]
+    # Only the first column varies, so one principal component says the same, up to its sign.
+    first = discretise(vectors, 2, components=1)
+    assert first[0] == first[1] != first[2] == first[3]
+    with pytest.raises(ValueError, match="levels"):
+        discretise(vectors, 0)
 
 
 def test_memberships_are_shares_that_sharpen_with_the_bandwidth():
