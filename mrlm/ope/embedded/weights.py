@@ -47,15 +47,18 @@ def cluster_weight(
     Raises:
         ValueError: the shapes differ, or a candidate has no logging propensity.
     """
-    mass = cluster_mass(batch, code)
-    shown = mass.pair[batch.shown]
-    lost = np.where(mass.logging > 0, 0.0, mass.target)
-    return MarginalWeight(
-        weight=mass.target[shown] / mass.logging[shown],
-        unsupported=np.bincount(mass.row, lost, len(batch)).astype(np.float64),
-        estimated=estimated,
-        source=CLUSTERS,
-    )
+    check_length(code, len(batch.target), "code", "candidates")
+    logging, starts = logging_propensity(batch), batch.offsets[:-1]
+    same = code == np.repeat(code[batch.shown], np.diff(batch.offsets))
+    target = np.add.reduceat(np.where(same, batch.target, 0.0), starts)
+    logged = np.add.reduceat(np.where(same, logging, 0.0), starts)
+    unsupported = np.zeros(len(batch))
+    # Masses of all clusters need a sort, and only a candidate without propensity can lack support.
+    if (logging <= 0).any():
+        mass = cluster_mass(batch, code)
+        lost = np.where(mass.logging > 0, 0.0, mass.target)
+        unsupported = np.bincount(mass.row, lost, len(batch)).astype(np.float64)
+    return MarginalWeight(target / logged, unsupported, estimated, CLUSTERS)
 
 
 def kernel_weight(
