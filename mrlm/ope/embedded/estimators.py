@@ -107,7 +107,9 @@ class OffCEM:
     """The direct method plus the marginally weighted mean of its residuals.
 
     Saito, Ren and Joachims (2023), equation 6: the weights mend the cluster's effect, the model the
-    differences within a cluster. Unbiased where q has those differences right.
+    differences within a cluster. Unbiased where q has those differences right. Made for known
+    clusters: where codes are drawn at random, differences of q between items are no differences
+    within a code, and it is far off.
     """
 
     name: ClassVar[str] = "offcem"

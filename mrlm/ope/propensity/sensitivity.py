@@ -86,12 +86,11 @@ def sensitivity_bounds(
     for j, objective in enumerate(batch.objectives):
         # Rounds without weight are in neither sum, whatever the confounding.
         index = np.flatnonzero(batch.used[:, j] & (batch.weight > 0))
-        order = index[np.argsort(batch.rewards[index, j], kind="stable")]
-        reward, code = batch.rewards[order, j], user[order]
+        level_of, place = np.unique(batch.rewards[index, j], return_inverse=True)
         for gamma in gammas:
-            low, high = _limits(batch, order, gamma)
-            ends = _extremes(reward, low, high, np.ones((1, len(order))))[:, 0]
-            drawn = _bootstrap(reward, low, high, code, int(user.max()) + 1, draws, seed)
+            sums = _sums(batch, index, place, len(level_of), user, gamma)
+            ends = _extremes(level_of, *(np.atleast_2d(w.sum(0)) for w in sums))[:, 0]
+            drawn = _bootstrap(level_of, sums, draws, seed)
             tail = (1 - level) / 2
             out.append(
                 SensitivityBound(
@@ -108,32 +107,53 @@ def sensitivity_bounds(
     return tuple(out)
 
 
-def _limits(
-    batch: EvaluationBatch, order: NDArray[np.int64], gamma: float
-) -> tuple[Floats, Floats]:
-    """Smallest and largest weight of each round, each of shape (n,)."""
-    target, odds = batch.target[batch.shown[order]], 1 / batch.propensity[order] - 1
-    return target * (1 + odds / gamma), target * (1 + odds * gamma)
+def _sums(
+    batch: EvaluationBatch,
+    index: NDArray[np.int64],
+    place: NDArray[np.int64],
+    levels: int,
+    user: NDArray[np.int64],
+    gamma: float,
+) -> tuple[Any, Any]:
+    """Smallest and largest weights of the rounds, summed by user and value of the reward.
 
-
-def _extremes(reward: Floats, low: Floats, high: Floats, count: Floats) -> Floats:
-    """Smallest and largest ratio for each row of counts, shape (2, draws); rewards ascending.
-
-    NaN where a draw has no round.
+    Two sparse matrices of shape (users, levels): rounds of equal reward are on the same side of
+    every threshold, so no more of them is needed.
     """
-    draws, n = count.shape
-    if n == 0:
-        return np.full((2, draws), np.nan)
+    from scipy.sparse import csr_array
 
-    def sums(weight: Floats) -> Floats:
-        out = np.zeros((draws, n + 1))
-        np.cumsum(count * weight, axis=1, out=out[:, 1:])
+    target, odds = batch.target[batch.shown[index]], 1 / batch.propensity[index] - 1
+    shape = (int(user.max()) + 1, levels)
+    low, high = (
+        csr_array((target * (1 + odds * factor), (user[index], place)), shape=shape)
+        for factor in (1 / gamma, gamma)
+    )
+    return low, high
+
+
+def _extremes(reward: Floats, low: Floats, high: Floats) -> Floats:
+    """Smallest and largest ratio for each row of weight sums, shape (2, draws).
+
+    Args:
+        reward: float64, shape (levels,), ascending.
+        low: float64, shape (draws, levels), sums of the smallest weights.
+        high: float64, shape (draws, levels), sums of the largest.
+
+    Returns:
+        NaN where a draw has no round.
+    """
+    if len(reward) == 0:
+        return np.full((2, len(low)), np.nan)
+
+    def cumulative(values: Floats) -> Floats:
+        out = np.zeros((len(values), len(reward) + 1))
+        np.cumsum(values, axis=1, out=out[:, 1:])
         return out
 
-    sum_low, sum_high = sums(low), sums(high)
-    value_low, value_high = sums(low * reward), sums(high * reward)
+    sum_low, sum_high = cumulative(low), cumulative(high)
+    value_low, value_high = cumulative(low * reward), cumulative(high * reward)
     with np.errstate(invalid="ignore"):
-        # The first k rounds, of the smallest rewards, at one limit and the others at the other.
+        # The smallest rewards at one limit and the others at the other.
         smallest = (value_high + value_low[:, -1:] - value_low) / (
             sum_high + sum_low[:, -1:] - sum_low
         )
@@ -143,24 +163,17 @@ def _extremes(reward: Floats, low: Floats, high: Floats, count: Floats) -> Float
     return np.stack([smallest.min(1), largest.max(1)])
 
 
-def _bootstrap(
-    reward: Floats,
-    low: Floats,
-    high: Floats,
-    code: NDArray[np.int64],
-    users: int,
-    draws: int,
-    seed: int,
-) -> Floats:
+def _bootstrap(reward: Floats, sums: tuple[Any, Any], draws: int, seed: int) -> Floats:
     """Extremes of each draw of users with replacement, shape (2, draws)."""
-    g = np.random.default_rng(seed)
-    block = max(1, (1 << 20) // max(len(reward), 1))
+    g, users = np.random.default_rng(seed), sums[0].shape[0]
+    block = max(1, (1 << 21) // max(len(reward), users))
     parts = []
     for start in range(0, draws, block):
         size = min(block, draws - start)
         picked = g.integers(0, users, (size, users)) + np.arange(size)[:, None] * users
         count = np.bincount(picked.ravel(), minlength=size * users).reshape(size, users)
-        parts.append(_extremes(reward, low, high, count[:, code].astype(np.float64)))
+        weighted = count.astype(np.float64)
+        parts.append(_extremes(reward, *((w.T @ weighted.T).T for w in sums)))
     return np.concatenate(parts, axis=1)
 
 
