@@ -55,21 +55,32 @@ def run_night(context: NightContext, dry_run: bool = False) -> Closing:
     return close_night(context, dry_run)
 
 
-def run_history(context: NightContext) -> Closing:
-    """Run the data stages alone, for nights before the first one that learns.
+def read_history(context: NightContext) -> Closing:
+    """Ingest and validate a night before the first one that learns; how it will be closed.
 
     Raises:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
-    closing = Closing(context.night, context.run_key, "history", "data stages only")
     try:
-        for name in HISTORY:
+        for name in HISTORY[:-1]:
             execute(name, context)
     except NightStoppedError as error:
         context.log("history").error("%s", error)
-        closing = Closing(context.night, context.run_key, "stopped", str(error))
+        return Closing(context.night, context.run_key, "stopped", str(error))
+    return Closing(context.night, context.run_key, "history", "data stages only")
+
+
+def build_history(context: NightContext, closing: Closing) -> None:
+    """Build the log of a night that ``read_history`` did not stop, and record its closing.
+
+    The next night may be read at the same time: it reads nothing of this stage.
+
+    Raises:
+        DataError: the stage failed on its data or settings.
+    """
+    if closing.verdict == "history":
+        execute(HISTORY[-1], context)
     _record(context, closing)
-    return closing
 
 
 def execute(name: str, context: NightContext) -> Outcome:

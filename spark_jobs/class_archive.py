@@ -14,6 +14,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 # Java 17's way, and the later ones'.
 _USE = " -Xshare:auto -Xlog:cds=off -Xlog:class+path=off -XX:SharedArchiveFile={}"
 _WRITE = " -Xlog:cds=off -Xlog:cds+dynamic=off -XX:ArchiveClassesAtExit={}"
@@ -37,7 +39,10 @@ def java_options(archive: Path | None) -> str:
     """Options of a Java that reads the archive, or writes one when it ends."""
     if archive is None:
         return ""
-    return _USE.format(archive) if archive.is_file() else _WRITE.format(_unfinished(archive))
+    if archive.is_file():
+        return _USE.format(archive)
+    _remove_left(archive)
+    return _WRITE.format(_unfinished(archive))
 
 
 def keep_at_exit(archive: Path | None) -> None:
@@ -61,6 +66,13 @@ def _keep(archive: Path) -> None:
     if process.poll() == 0 and unfinished.is_file():
         unfinished.replace(archive)
     unfinished.unlink(missing_ok=True)
+
+
+def _remove_left(archive: Path) -> None:
+    """Remove what Java wrote for processes that were killed before they could name it."""
+    for path in archive.parent.glob(f"{archive.stem}.*"):
+        if path.suffix[1:].isdigit() and not psutil.pid_exists(int(path.suffix[1:])):
+            path.unlink(missing_ok=True)
 
 
 def _unfinished(archive: Path) -> Path:

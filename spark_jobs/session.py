@@ -50,11 +50,12 @@ def spark_session(
     Raises:
         RuntimeError: no Java was found.
     """
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
+    # The active session is one thread's; the context is the process's.
+    if SparkContext._active_spark_context is not None:
+        return SparkSession.builder.getOrCreate()
     scratch = Path(tempfile.mkdtemp(prefix="mrlm-spark-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     logging = scratch / "log4j2.properties"

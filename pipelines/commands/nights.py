@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Annotated
 
@@ -17,10 +19,18 @@ from pipelines.commands.options import (
     check_night,
     context_for,
 )
+from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.lake import shift
 from pipelines.lease import holder_of_command, holder_of_run, night_lease, release
-from pipelines.night import Closing, close_night, execute, run_history, run_night
+from pipelines.night import (
+    Closing,
+    build_history,
+    close_night,
+    execute,
+    read_history,
+    run_night,
+)
 from pipelines.stages import ORDER
 
 _WAIT_SECONDS = 3600.0
@@ -88,13 +98,22 @@ def history(
     wait: WaitOption = _WAIT_SECONDS,
 ) -> None:
     """Ingest, validate and build a range of nights in one process; learns and promotes nothing."""
-    current = check_night(first)
-    while current <= check_night(last):
-        context = context_for(current, settings, force=force)
-        with night_lease(context.workspace, current, holder_of_command(), wait, keep=False):
-            # A night that is stopped is recorded as such, and later nights go on without it.
-            run_history(context)
-        current = shift(current, 1)
+    current, building = check_night(first), None
+    with ThreadPoolExecutor(1) as builder:
+        while current <= check_night(last):
+            context = context_for(current, settings, force=force)
+            with ExitStack() as held:
+                held.enter_context(
+                    night_lease(context.workspace, current, holder_of_command(), wait, keep=False)
+                )
+                # A night that is stopped is recorded as such, and later nights go on without it.
+                closing = read_history(context)
+                if building is not None:
+                    building.result()
+                building = builder.submit(_build_history, context, closing, held.pop_all())
+            current = shift(current, 1)
+        if building is not None:
+            building.result()
 
 
 def close(
@@ -111,6 +130,11 @@ def close(
     if owner:
         release(context.workspace, context.night, holder_of_run(owner))
     _end(closing)
+
+
+def _build_history(context: NightContext, closing: Closing, held: ExitStack) -> None:
+    with held:
+        build_history(context, closing)
 
 
 def _end(closing: Closing) -> None:

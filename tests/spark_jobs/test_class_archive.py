@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_jobs.class_archive import archive_of, java_options
-from spark_jobs.java import system_java_home
+from spark_jobs.java import java_home, system_java_home
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSION = """
@@ -32,6 +32,10 @@ def session(prefix: Path) -> str:
 @pytest.mark.spark
 @pytest.mark.skipif(system_java_home() is None, reason="the packaged Java has no archive to add to")
 def test_the_second_session_reads_what_the_first_one_wrote(tmp_path: Path) -> None:
+    place = archive_of(java_home())
+    left = tmp_path / "var" / "mrlm" / f"{place.stem}.999999999"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of a process that was killed")
     first = session(tmp_path)
     (archive,) = (tmp_path / "var" / "mrlm").iterdir()
     assert archive.suffix == ".jsa"
