@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -67,14 +68,23 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
     _write_log(logs, folder / "raw", console)
 
     first, last = shape.history_range()
-    if not _history_unchanged(settings, shape):
-        console.print(f"history: nights {first} to {last}, data stages only")
-        _mrlm(["history", first, last], settings_path)
-    place = place_of(settings, Workspace(settings.workspace))
-    if champion_version(place) is None:
-        console.print("first champion: a clone of the logger")
-        _mrlm(["bootstrap", "--night", last], settings_path)
-    _live_nights(settings, settings_path, shape.live(), console)
+    airflow = LocalAirflow(Workspace(settings.workspace), settings_path)
+    with ThreadPoolExecutor(1) as background:
+        starting: Future[None] | None = None
+        try:
+            if not _history_unchanged(settings, shape):
+                # It takes half a minute, most of which is waiting.
+                starting = background.submit(airflow.start)
+                console.print(f"history: nights {first} to {last}, data stages only")
+                _mrlm(["history", first, last], settings_path)
+            if champion_version(place_of(settings, airflow.workspace)) is None:
+                console.print("first champion: a clone of the logger")
+                _mrlm(["bootstrap", "--night", last], settings_path)
+            _live_nights(settings, airflow, starting, shape.live(), console)
+        finally:
+            if starting is not None:
+                wait([starting])
+            airflow.stop()
     print_summary(summarise(contexts_of(settings), Workspace(settings.workspace)))
     console.print(f"summary: {settings.workspace / 'summary.json'}")
     console.print("pages: 'make ui' opens Airflow and MLflow on this machine")
@@ -113,8 +123,13 @@ def _mrlm(arguments: list[str], settings_path: Path) -> None:
 
 
 def _live_nights(
-    settings: Settings, settings_path: Path, nights: list[str], console: Console
+    settings: Settings,
+    airflow: LocalAirflow,
+    starting: Future[None] | None,
+    nights: list[str],
+    console: Console,
 ) -> None:
+    """Trigger the nights that are not done; ``starting`` is Airflow's start, where it has begun."""
     workspace = Workspace(settings.workspace)
     todo = [n for n in nights if not _closed_unchanged(NightContext(n, settings, workspace))]
     for night in nights:
@@ -122,23 +137,22 @@ def _live_nights(
             console.print(f"{night}: unchanged: skipped")
     if not todo:
         return
-    airflow = LocalAirflow(workspace, settings_path)
-    console.print(f"starting Airflow on {airflow.url}")
-    try:
+    console.print(f"Airflow on {airflow.url}")
+    if starting is None:
         airflow.start()
-        for number, night in enumerate(todo, 1):
-            console.print(f"night {night} ({number} of {len(todo)})")
-            run = airflow.trigger("nightly_retrain", {"night": night})
-            state = airflow.wait(
-                "nightly_retrain",
-                run,
-                lambda task, now, night=night: console.print(f"  {night} {task}: {now}"),
-            )
-            closing = closing_of(NightContext(night, settings, workspace))
-            console.print(f"  {night}: {closing.verdict if closing else state}")
-    finally:
-        console.print("stopping Airflow")
-        airflow.stop()
+    else:
+        starting.result()
+    for number, night in enumerate(todo, 1):
+        console.print(f"night {night} ({number} of {len(todo)})")
+        run = airflow.trigger("nightly_retrain", {"night": night})
+        state = airflow.wait(
+            "nightly_retrain",
+            run,
+            lambda task, now, night=night: console.print(f"  {night} {task}: {now}"),
+        )
+        closing = closing_of(NightContext(night, settings, workspace))
+        console.print(f"  {night}: {closing.verdict if closing else state}")
+    console.print("stopping Airflow")
 
 
 def _closed_unchanged(context: NightContext) -> bool:

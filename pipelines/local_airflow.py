@@ -55,7 +55,7 @@ class LocalAirflow:
     _serving: FileLock = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._serving = FileLock(self.workspace.airflow / "serving.lock")
+        self._serving = FileLock(self.workspace.airflow / "serving.lock", thread_local=False)
 
     @property
     def url(self) -> str:
