@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ PEERS = {
 
 
 def slates(n: int, seed: int = 0) -> SlateBatch:
-    """n slates of five slots drawn independently, each from twenty items of random weights."""
+    """Slates of five slots drawn independently, each from twenty items of random weights."""
     g = np.random.default_rng(seed)
     total = n * SLOTS
     logger, target = g.dirichlet(np.ones(20), 64), g.dirichlet(np.full(20, 5.0), 64)
@@ -60,7 +61,7 @@ def run(quick: bool) -> list[Row]:
     for name in SLATE_ESTIMATORS:
         used = replace(batch, kind=KIND.get(name, "independent"))
         # A fresh batch, so that nothing is cached; its checks are part of the time.
-        seconds = _least(lambda name=name, used=used: _interval(name, replace(used)))  # type: ignore[misc]
+        seconds = _least(partial(_fresh_interval, name, used))
         found.append(
             Row(
                 measure=f"seconds for an interval, {name}, {n} slates",
@@ -75,6 +76,10 @@ def run(quick: bool) -> list[Row]:
 
 def _interval(name: str, batch: SlateBatch) -> float:
     return estimates(EvaluationState.of(SLATE_ESTIMATORS[name](batch)))["click"].value
+
+
+def _fresh_interval(name: str, batch: SlateBatch) -> float:
+    return _interval(name, replace(batch))
 
 
 def _least(work: Callable[[], object], repeats: int = 3) -> float:
@@ -107,18 +112,15 @@ def _beside_obp() -> list[Row]:
         }
         theirs = getattr(obp, peer)(len_list=SLOTS)
         value = theirs.estimate_policy_value(**arguments)
-        error = abs(_interval(name, used) - value)
-        seconds = _least(
-            lambda theirs=theirs, arguments=arguments: theirs.estimate_interval(  # type: ignore[misc]
-                **arguments, n_bootstrap_samples=DRAWS, random_state=0
-            ),
-            repeats=1,
+        error = float(abs(_interval(name, used) - value))
+        bootstrap = partial(
+            theirs.estimate_interval, **arguments, n_bootstrap_samples=DRAWS, random_state=0
         )
         found += [
             Row(
                 measure=f"seconds for an interval, {name}, {PEER_SLATES} slates",
-                ours=_least(lambda name=name, used=used: _interval(name, replace(used))),  # type: ignore[misc]
-                peer=seconds,
+                ours=_least(partial(_fresh_interval, name, used)),
+                peer=_least(bootstrap, repeats=1),
                 note=f"peer: obp {peer}, {DRAWS} bootstrap draws",
             ),
             Row(
