@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.batch import CANDIDATES_AT_ONCE
 from mrlm.ope.scores import Scores
 
 
@@ -132,3 +133,24 @@ def check(bad: np.bool_ | NDArray[np.bool_], problem: str) -> None:
     if bad.any():
         first, count = int(np.flatnonzero(bad)[0]), int(bad.sum())
         raise ValueError(f"row {first}: {problem} ({count} such rows)")
+
+
+def expectation(
+    probability: NDArray[np.float64], values: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Sum of probability times value over each candidate set, (N,) and (N, d) giving (n, d).
+
+    In pieces of bounded size, whatever the size of the log; no set is empty.
+    """
+    n = len(offsets) - 1
+    out = np.empty((n, values.shape[1]))
+    most = max(CANDIDATES_AT_ONCE // max(values.shape[1], 1), 1)
+    start = 0
+    while start < n:
+        reach = int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1
+        stop = min(max(reach, start + 1), n)
+        low, high = int(offsets[start]), int(offsets[stop])
+        products = probability[low:high, None] * values[low:high]
+        out[start:stop] = np.add.reduceat(products, offsets[start:stop] - low, axis=0)
+        start = stop
+    return out
