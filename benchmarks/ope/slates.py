@@ -20,10 +20,17 @@ from mrlm.bandit_log.ragged import rows
 from mrlm.ope import EvaluationState, estimates
 from mrlm.ope.slates import SLATE_ESTIMATORS, SlateBatch
 
-SLOTS, SECONDS = 5, 2.0
+SLOTS, ITEMS, SECONDS = 5, 20, 2.0
 FULL, QUICK = 1_000_000, 200_000
 PEER_SLATES, DRAWS = 20_000, 100
-KIND = {"sniips": "marginal", "iips": "marginal", "pbm": "exposure", "snpbm": "exposure"}
+KIND = {
+    "sniips": "marginal",
+    "iips": "marginal",
+    "pbm": "exposure",
+    "snpbm": "exposure",
+    "uniform_pi": "marginal",
+    "snuniform_pi": "marginal",
+}
 PEERS = {
     "sips": ("SlateStandardIPS", ""),
     "iips": ("SlateIndependentIPS", "_item_position"),
@@ -35,9 +42,9 @@ def slates(n: int, seed: int = 0) -> SlateBatch:
     """Slates of five slots drawn independently, each from twenty items of random weights."""
     g = np.random.default_rng(seed)
     total = n * SLOTS
-    logger, target = g.dirichlet(np.ones(20), 64), g.dirichlet(np.full(20, 5.0), 64)
+    logger, target = g.dirichlet(np.ones(ITEMS), 64), g.dirichlet(np.full(ITEMS, 5.0), 64)
     policy, cumulative = g.integers(0, 64, total), np.cumsum(logger, axis=1)
-    item = np.minimum((g.random(total)[:, None] > cumulative[policy]).sum(1), 19)
+    item = np.minimum((g.random(total)[:, None] > cumulative[policy]).sum(1), ITEMS - 1)
     near = 0.8 * logger + 0.2 * target
     return SlateBatch(
         cluster=g.integers(0, max(n // 10, 2), n),
@@ -60,6 +67,9 @@ def run(quick: bool) -> list[Row]:
     found = []
     for name in SLATE_ESTIMATORS:
         used = replace(batch, kind=KIND.get(name, "independent"))
+        if "uniform" in name:
+            even = np.full(len(batch.propensity), 1 / ITEMS)
+            used = replace(used, propensity=even, inclusion=np.full(len(even), SLOTS / ITEMS))
         # A fresh batch, so that nothing is cached; its checks are part of the time.
         seconds = _least(partial(_fresh_interval, name, used))
         found.append(

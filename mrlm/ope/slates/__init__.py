@@ -9,6 +9,7 @@ from mrlm.ope.slates.pi import PI, PIControlVariates, fit_control_variates
 from mrlm.ope.slates.registry import SLATE_ESTIMATORS
 from mrlm.ope.slates.rips import RIPS
 from mrlm.ope.slates.sips import SIPS
+from mrlm.ope.slates.uniform_pi import UniformRankingPI
 
 __all__ = [
     "IIPS",
@@ -21,6 +22,7 @@ __all__ = [
     "PIControlVariates",
     "SlateBatch",
     "SlateEstimator",
+    "UniformRankingPI",
     "expected_examination",
     "fit_control_variates",
 ]

@@ -41,6 +41,8 @@ class SlateBatch:
         v: float64, shape (S, m), expectation of q over the target's choice in this slot.
         examination: float64, shape (S,), in (0, 1], probability that the user looks at the slot;
             needed with kind ``exposure``.
+        inclusion: float64, shape (S,), in [0, 1], probability under the target policy that the
+            slot's item is anywhere in the list; ``UniformRankingPI`` needs it.
         policy: name of the target policy, for tables and reasons.
 
     Raises:
@@ -57,6 +59,7 @@ class SlateBatch:
     q: NDArray[np.float64] | None = None
     v: NDArray[np.float64] | None = None
     examination: NDArray[np.float64] | None = None
+    inclusion: NDArray[np.float64] | None = None
     policy: str = "policy"
 
     def __post_init__(self) -> None:
@@ -92,8 +95,8 @@ class SlateBatch:
         return any_nonzero(self.rewards, self.offsets)
 
     def with_target(self, target: NDArray[np.float64], policy: str) -> SlateBatch:
-        """The same slates under another target policy, without predictions (they were its own)."""
-        return replace(self, target=target, policy=policy, q=None, v=None)
+        """The same slates under another target policy, without the old one's q, v and inclusion."""
+        return replace(self, target=target, policy=policy, q=None, v=None, inclusion=None)
 
     def take(self, index: NDArray[np.int64]) -> SlateBatch:
         """The slates at ``index``, in that order."""
@@ -108,6 +111,7 @@ class SlateBatch:
             q=None if self.q is None else self.q[flat],
             v=None if self.v is None else self.v[flat],
             examination=None if self.examination is None else self.examination[flat],
+            inclusion=None if self.inclusion is None else self.inclusion[flat],
         )
 
 
@@ -120,6 +124,7 @@ def _check_shapes(b: SlateBatch) -> None:
     check_shape("q", b.q, (total, m))
     check_shape("v", b.v, (total, m))
     check_shape("examination", b.examination, (total,))
+    check_shape("inclusion", b.inclusion, (total,))
     if b.cluster.dtype.kind not in "iuOUT":
         raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
     if len(set(b.objectives)) != m:
@@ -154,3 +159,6 @@ def _check_values(b: SlateBatch) -> None:
     if b.examination is not None:
         e = b.examination
         check(~((e > 0) & (e <= 1)), "the examination probability must be in (0, 1]")
+    if b.inclusion is not None:
+        i = b.inclusion
+        check(~((i >= 0) & (i <= 1 + 1e-6)), "the inclusion probability is not in [0, 1]")

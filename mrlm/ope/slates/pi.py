@@ -27,7 +27,8 @@ class PI:
 
     Swaminathan et al. (2017), where the slots are drawn independently of one another given the
     context (their product policies): the pseudo-inverse has this closed form. The rewards may be
-    seen anywhere in the slate. Weights can be negative.
+    seen anywhere in the slate. Weights can be negative. For rankings without repetition from a
+    uniform logger see ``UniformRankingPI``.
 
     Attributes:
         self_normalised: divide by the mean weight instead of 1; Vlassis et al. (2021), section 3.

@@ -9,6 +9,7 @@ from mrlm.ope.slates.pbm import PBM
 from mrlm.ope.slates.pi import PI
 from mrlm.ope.slates.rips import RIPS
 from mrlm.ope.slates.sips import SIPS
+from mrlm.ope.slates.uniform_pi import UniformRankingPI
 
 _ALL: tuple[SlateEstimator, ...] = (
     SIPS(),
@@ -20,6 +21,8 @@ _ALL: tuple[SlateEstimator, ...] = (
     CascadeDR(),
     PI(),
     PI(self_normalised=True),
+    UniformRankingPI(),
+    UniformRankingPI(self_normalised=True),
     PBM(),
     PBM(self_normalised=True),
 )

@@ -12,8 +12,10 @@ LENGTH, ITEMS = 2, 3
 EXAMINATION = np.array([0.9, 0.4])
 
 
-def list_probabilities(g, lists, repeats):
+def list_probabilities(g, lists, repeats, even=False):
     """Probability of every list, and of each item given those above it, (lists, slots)."""
+    if even:
+        return np.full(len(lists), 1 / len(lists)), np.tile([1 / ITEMS, 1 / (ITEMS - 1)], (6, 1))
     first = g.dirichlet(np.ones(ITEMS))
     second = np.tile(g.dirichlet(np.ones(ITEMS)), (ITEMS, 1))
     if not repeats:
@@ -55,7 +57,8 @@ def rewards_of(g, lists, world):
 def make_slate_world() -> Callable[..., tuple[SlateBatch, np.ndarray, float]]:
     """Every list of two contexts once: the batch, the logger's probabilities, the true value."""
 
-    def make(kind, world, seed=0):
+    def make(kind, world, seed=0, even=False):
+        """With ``even`` the logger shows uniformly random rankings."""
         g = np.random.default_rng(seed)
         repeats = kind == "independent"
         lists = [
@@ -64,11 +67,11 @@ def make_slate_world() -> Callable[..., tuple[SlateBatch, np.ndarray, float]]:
         n = len(lists)
         offsets = np.arange(2 * n + 1) * LENGTH
         logger, target, chance, value = [], [], [], 0.0
-        rewards, q, v = [], [], []
+        rewards, q, v, inclusion = [], [], [], []
         for _ in range(2):
             whole = {}
             for name in ("logger", "target"):
-                p, given = list_probabilities(g, lists, repeats)
+                p, given = list_probabilities(g, lists, repeats, even and name == "logger")
                 at = marginals(lists, p)
                 slots = np.array([[at[k, a[k]] for k in range(LENGTH)] for a in lists])
                 anywhere = np.array([at[:, i] for a in lists for i in a]).ravel()
@@ -84,6 +87,7 @@ def make_slate_world() -> Callable[..., tuple[SlateBatch, np.ndarray, float]]:
                         "exposure": looked.reshape(n, LENGTH),
                     }[kind],
                 )
+            inclusion.append([at[:, i].sum() for a in lists for i in a])  # The target's.
             logger.append(whole["logger"][1])
             target.append(whole["target"][1])
             chance.append(0.5 * whole["logger"][0])
@@ -115,6 +119,7 @@ def make_slate_world() -> Callable[..., tuple[SlateBatch, np.ndarray, float]]:
             q=flat(q)[:, None] if v else None,
             v=flat(v)[:, None] if v else None,
             examination=np.tile(EXAMINATION, 2 * n),
+            inclusion=None if repeats else flat(inclusion).clip(max=1.0),
         )
         return batch, np.concatenate(chance), value
 
@@ -126,14 +131,30 @@ def make_slates() -> Callable[..., SlateBatch]:
     """A random ragged log of slates; the propensities are not those of any one logger."""
 
     def make(
-        kind, seed=0, n=60, m=2, users=12, largest=4, missing=0.1, on_policy=False, equal=False
+        kind,
+        seed=0,
+        n=60,
+        m=2,
+        users=12,
+        largest=4,
+        missing=0.1,
+        on_policy=False,
+        equal=False,
+        even=False,
     ):
+        """With ``even`` the logger shows uniformly random rankings of at least as many items."""
         g = np.random.default_rng(seed)
         lengths = np.full(n, largest) if equal else g.integers(1, largest + 1, n)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         total = int(offsets[-1])
         propensity = g.uniform(0.1, 0.9, total)
         target = np.clip(propensity * g.uniform(0.3, 1.7, total), 0, 1)
+        inclusion = g.uniform(0, 1, total)
+        if even:
+            propensity = np.repeat(1.0 / (lengths + g.integers(0, 4, n)), lengths)
+            target = np.clip(propensity * g.uniform(0.3, 1.7, total), 0, 1)
+            if on_policy:
+                inclusion = np.repeat(lengths, lengths) * propensity
         if kind == "slate":
             propensity = np.repeat(propensity[offsets[:-1]], lengths)
             target = np.repeat(target[offsets[:-1]], lengths)
@@ -150,6 +171,7 @@ def make_slates() -> Callable[..., SlateBatch]:
             q=g.normal(size=(total, m)),
             v=g.normal(size=(total, m)),
             examination=g.uniform(0.1, 1.0, total),
+            inclusion=inclusion,
         )
 
     return make

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope.slates import expected_examination, fit_control_variates
+from mrlm.ope.slates import UniformRankingPI, expected_examination, fit_control_variates
 from mrlm.ope.slates.pi import pi_weight
 
 
@@ -80,6 +80,29 @@ def test_pi_weight_is_the_pseudo_inverse(make_slate_world):
         gamma = (indicator * p[:, None]).T @ indicator
         expected = indicator @ np.linalg.pinv(gamma) @ (target @ indicator)
         assert pi_weight(batch)[context] == pytest.approx(expected, abs=1e-10)
+
+
+def test_uniform_pi_weight_is_the_pseudo_inverse(make_slate_world):
+    """The same by linear algebra for uniform rankings of two of three items."""
+    batch, chance, _ = make_slate_world("marginal", "any", 3, even=True)
+    assert chance == pytest.approx(np.full(12, 1 / 12))
+    lists = [(a, b) for a in range(3) for b in range(3) if a != b]
+    indicator = np.zeros((6, 6))
+    indicator[np.arange(6)[:, None], [(a, 3 + b) for a, b in lists]] = 1.0
+    gamma = indicator.T @ indicator / 6
+    weight = UniformRankingPI()(batch).weight[:, 0]
+    for context in (slice(0, 6), slice(6, 12)):
+        marginal = np.zeros(6)
+        for (a, b), (p, q) in zip(lists, batch.target.reshape(-1, 2)[context], strict=True):
+            marginal[a], marginal[3 + b] = p, q
+        assert weight[context] == pytest.approx(indicator @ np.linalg.pinv(gamma) @ marginal)
+
+
+def test_uniform_pi_refuses_other_loggers(make_slates):
+    with pytest.raises(ValueError, match=r"row \d+: uniform_pi needs a logger of uniformly"):
+        UniformRankingPI()(make_slates("marginal"))
+    with pytest.raises(ValueError, match="needs inclusion"):
+        UniformRankingPI()(replace(make_slates("marginal", even=True), inclusion=None))
 
 
 def test_control_variates_take_variance_away(make_slates):
