@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import CANDIDATES_AT_ONCE
 from mrlm.ope.scores import Scores
+from mrlm.ope.state import group
 
 
 class Grouped(Protocol):
@@ -95,6 +96,33 @@ def round_sum(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArra
     """Sum over each round, none of which is empty: (S, ...) gives (n, ...)."""
     summed: NDArray[np.float64] = np.add.reduceat(values, offsets[:-1], axis=0)
     return summed
+
+
+def group_rows(
+    round_id: NDArray[Any], place: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order of a table's rows that puts each round together, places ascending, and its offsets.
+
+    For tables with one row a slot (request and position) or a step (session and step).
+
+    Args:
+        round_id: int64 or str, shape (S,), slate or session of each row.
+        place: shape (S,), position or step of each row.
+
+    Returns:
+        int64, shape (S,), row numbers in order; int64, shape (n + 1,), offsets of the rounds.
+
+    Raises:
+        ValueError: a round has two rows of one place; the message names the second row.
+    """
+    found, code = group(round_id)
+    order = np.lexsort((place, code))
+    sorted_code, sorted_place = code[order], place[order]
+    twice = np.zeros(len(order), np.bool_)
+    same = (sorted_code[1:] == sorted_code[:-1]) & (sorted_place[1:] == sorted_place[:-1])
+    twice[order[1:][same]] = True
+    check(twice, "its place in the slate or session was in a row before")
+    return order, np.searchsorted(sorted_code, np.arange(len(found) + 1)).astype(np.int64)
 
 
 def check_offsets(offsets: NDArray[np.int64], total: int, rounds: str, parts: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Weights beyond exp(+-300) are held there: sums and squares of them stay finite and above 0. A log
-# with such weights fails the test of the mean weight, so no certified number depends on the cap.
-LOG_CAP = 300.0
+# Weights beyond exp(+-150) are held there: squares of ratios of them stay finite and above 0. A log
+# of which such weights are all that counts fails the test of the mean weight or of the dominant
+# weight, so no certified number depends on the cap.
+LOG_CAP = 150.0
 
 
 def log_ratio(target: NDArray[np.float64], propensity: NDArray[np.float64]) -> NDArray[np.float64]:

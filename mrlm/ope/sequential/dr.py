@@ -12,7 +12,7 @@ from mrlm.ope.grouped import grouped_scores, round_sum
 from mrlm.ope.log_weights import weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
-from mrlm.ope.sequential.steps import check_discount, discounts, last, step_ratios
+from mrlm.ope.sequential.steps import check_discount, discounts, labelled, last, step_ratios
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,5 @@ class SequentialDR:
         else:
             moved = round_sum(weight[:, None] * move, batch.offsets)
             above, below = (start + moved)[:, :, None], np.ones((1, 1, 1))
-        return grouped_scores(self.name, True, batch, above, below, last(weight, batch))
+        name = labelled(self.name, self.discount)
+        return grouped_scores(name, True, batch, above, below, last(weight, batch))

@@ -13,7 +13,7 @@ from mrlm.ope.contract import Properties
 from mrlm.ope.grouped import expectation, grouped_scores
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
-from mrlm.ope.sequential.steps import check_discount
+from mrlm.ope.sequential.steps import check_discount, labelled
 from mrlm.ope.state import group
 
 _TOLERANCE = 1e-10
@@ -52,7 +52,15 @@ class FQE:
         _, v = batch.predictions
         one = np.ones(len(batch))
         start = v[batch.offsets[:-1]]
-        return grouped_scores(self.name, False, batch, start[:, :, None], one[:, None, None], one)
+        name = labelled(self.name, self.discount)
+        return grouped_scores(
+            name,
+            False,
+            batch,
+            start[:, :, None],
+            one[:, None, None],
+            one,
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mrlm.ope.grouped import grouped_scores, round_sum
 from mrlm.ope.log_weights import LOG_CAP, weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
-from mrlm.ope.sequential.steps import check_discount, discounts
+from mrlm.ope.sequential.steps import check_discount, discounts, labelled
 
 # A score multiplies three of the factors that are held below this.
 _LARGEST = float(np.exp(LOG_CAP / 3))
@@ -83,7 +83,8 @@ class StateMarginalIS:
             score[:, j] = u[batch.offsets[:-1]] + round_sum(w * gain, batch.offsets)
             weight += round_sum(w * rho, batch.offsets) / batch.lengths / len(batch.objectives)
         one = np.ones((1, 1, 1))
-        return grouped_scores(self.name, self.assumed, batch, score[:, :, None], one, weight)
+        name = labelled(self.name, self.discount)
+        return grouped_scores(name, self.assumed, batch, score[:, :, None], one, weight)
 
 
 def fit_state_marginal(

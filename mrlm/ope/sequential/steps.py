@@ -20,6 +20,11 @@ def check_discount(discount: float) -> None:
         raise ValueError(f"the discount must be in (0, 1]; got {discount}")
 
 
+def labelled(name: str, discount: float) -> str:
+    """Name of an estimate, with its discount: those of different discounts must not be merged."""
+    return name if discount == 1 else f"{name}, discount {discount!r}"
+
+
 def discounts(batch: SessionBatch, discount: float) -> NDArray[np.float64]:
     """Discount to the power of each step's number, float64, shape (S,)."""
     return np.power(discount, batch.step)

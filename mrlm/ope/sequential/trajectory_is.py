@@ -12,7 +12,7 @@ from mrlm.ope.grouped import grouped_scores, round_sum
 from mrlm.ope.log_weights import weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
-from mrlm.ope.sequential.steps import check_discount, discounts, last
+from mrlm.ope.sequential.steps import check_discount, discounts, labelled, last
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class TrajectoryIS:
         worth = discounts(batch, self.discount)[:, None] * batch.rewards
         numerator = weight[:, None] * round_sum(worth, batch.offsets)
         below = weight if self.self_normalised else np.ones(len(batch))
+        name = labelled(self.name, self.discount)
         return grouped_scores(
-            self.name, True, batch, numerator[:, :, None], below[:, None, None], weight
+            name,
+            True,
+            batch,
+            numerator[:, :, None],
+            below[:, None, None],
+            weight,
         )

@@ -26,6 +26,7 @@ def test_exact_with_tables_on_the_population(discount, make_population):
     x = one_hot(batch)
     fitted = replace(batch, q=x @ fit_q(batch, x, discount, ridge=0.0))
     assert FQE(discount)(fitted).value[0] == pytest.approx(real, abs=1e-9)
+    assert FQE.properties.unbiased
     # The residuals of the true q weigh nothing on the population.
     assert SequentialDR(discount)(fitted).value[0] == pytest.approx(real, abs=1e-9)
 

@@ -65,7 +65,7 @@ def log(seed):
 
 @pytest.mark.statistics
 def test_certified_intervals_cover():
-    """95 % intervals of 500 logs; a true 95 % leaves 91.5 to 98 % with chance below 2e-3 (binomial).
+    """95 % intervals of 500 logs, each estimator outside 91.5 to 98 % with chance below 2e-3.
 
     The self-normalised forms with ratios shared by the later steps are among them, and the
     state-marginal weights, whose interval holds the error of the fitted tables.

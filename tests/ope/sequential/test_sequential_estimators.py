@@ -161,6 +161,14 @@ def test_order_and_shards_do_not_matter(name, make_sessions):
 
 
 @ALL
+def test_states_of_two_discounts_are_not_merged(name, make_sessions):
+    batch = make_sessions()
+    one, two = (EvaluationState.of(of(name, d)(batch)) for d in (1.0, 0.9))
+    with pytest.raises(ValueError, match="different estimator"):
+        one.merge(two)
+
+
+@ALL
 def test_influence_is_the_derivative(name, make_sessions):
     batch = make_sessions(n=30, missing=0.0)
     scores = of(name)(batch)
