@@ -3,7 +3,8 @@
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.contract import SequentialEstimator
 from mrlm.ope.sequential.dr import SequentialDR
-from mrlm.ope.sequential.fqe import FQE, cross_fitted_q, fit_q
+from mrlm.ope.sequential.fitted_q import cross_fitted_q, fit_q
+from mrlm.ope.sequential.fqe import FQE
 from mrlm.ope.sequential.per_decision_is import PerDecisionIS
 from mrlm.ope.sequential.registry import SEQUENTIAL_ESTIMATORS, sequential_estimators
 from mrlm.ope.sequential.state_marginal import StateMarginalIS, fit_state_marginal

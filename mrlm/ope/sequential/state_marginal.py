@@ -97,7 +97,7 @@ def fit_state_marginal(
 
     Forward over steps, the target's state marginal moves by the weighted transitions; backward, the
     value to come is the weighted mean of reward and value of the next state; Xie, Ma and Wang
-    (2019), equations 3.1 to 3.3. Sessions with an unknown reward are left out, by objective.
+    (2019). Sessions with an unknown reward are left out, by objective.
     Time is linear in steps, memory in the longest session times the states.
 
     Args:

@@ -19,7 +19,7 @@ from mrlm.ope.slates.kinds import CONDITIONAL, INDEPENDENT, require_kind
 class CascadeDR:
     """Running weights on the residuals of a predicted value, plus the prediction.
 
-    Kiyohara et al. (2022), equation of the estimator in section 4: with w_k the weight of the list
+    Kiyohara et al. (2022): with w_k the weight of the list
     down to slot k, ``sum_k w_k (r_k - q_k) + w_(k-1) v_k``. Unbiased for any q that was fitted on
     other users, where the assumption holds.
 

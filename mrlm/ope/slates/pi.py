@@ -31,7 +31,7 @@ class PI:
     uniform logger see ``UniformRankingPI``.
 
     Attributes:
-        self_normalised: divide by the mean weight instead of 1; Vlassis et al. (2021), section 3.
+        self_normalised: divide by the mean weight instead of 1; Vlassis et al. (2021).
         assumed: the caller knows that the assumption is exactly true of this log (a simulated
             world); the interval is then labelled as one for the policy's value.
     """

@@ -20,7 +20,7 @@ from mrlm.ope.slates.weighted import weighted, weighted_properties
 class SIPS:
     """Every reward of a slate times the weight of the whole list; no assumption about users.
 
-    McInerney et al. (2020), section 3; the self-normalised form is Swaminathan and Joachims' (2015)
+    McInerney et al. (2020); the self-normalised form is Swaminathan and Joachims' (2015)
     with the list as the action. The variance grows with the product of the slots' weights.
 
     Attributes:

@@ -80,7 +80,7 @@ def test_steps_that_share_a_ratio_stay_consistent(estimator, discount, terms, ma
 
 
 def test_own_ratios_are_those_of_thomas_and_brunskill(make_sessions):
-    """Weighted DR by its formula (2016, eq. 9), a session that is over keeping its weight."""
+    """Weighted DR by its formula (2016), a session that is over keeping its weight."""
     batch = make_sessions(m=1, missing=0.0, n=20)
     n, longest, d = len(batch), int(batch.lengths.max()), 0.9
     q, v = (x[:, 0] for x in batch.predictions)

@@ -68,7 +68,7 @@ def test_expected_examination_by_hand():
 
 
 def test_pi_weight_is_the_pseudo_inverse(make_slate_world):
-    """q' Gamma^+ 1_s of Swaminathan et al. (2017), eq. 5, by linear algebra in each context."""
+    """q' Gamma^+ 1_s of Swaminathan et al. (2017), by linear algebra in each context."""
     batch, chance, _ = make_slate_world("independent", "any", 3)
     first = 9
     items = np.array([(a, 3 + b) for a in range(3) for b in range(3)])
