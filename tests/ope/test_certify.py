@@ -58,6 +58,9 @@ def test_diagnostics_are_what_they_say():
     by_user = np.bincount(batch.cluster, w)
     assert d.effective_users == pytest.approx(by_user.sum() ** 2 / (by_user**2).sum())
     assert d.nonzero == (batch.rewards > 0).sum()
+    assert d.matched == (w > 0).sum()
+    assert d.effective_nonzero == pytest.approx(d.nonzero / d.matched * d.effective_sample_size)
+    assert d.tail_users == pytest.approx((by_user**2).sum() ** 2 / (by_user**4).sum())
     assert d.unsupported_mass == 0.0
 
 
