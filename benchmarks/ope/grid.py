@@ -52,13 +52,17 @@ def cells() -> tuple[Cell, ...]:
     """All worlds of the grid."""
     plain = itertools.product(
         (2, 10, 100, 1000, 10_000),
-        (500, 2000, 10_000, 100_000, 1_000_000),
+        (500, 2000, 10_000, 100_000, 300_000, 1_000_000),
         (0.001, 0.01, 0.05, 0.2),
         ("near", "far", "soft", "sharp"),
+    )
+    between = itertools.product(
+        (2, 10, 100, 1000, 10_000), (30_000, 300_000), (0.02, 0.1), ("near", "far", "soft", "sharp")
     )
     few = itertools.product((2, 100, 10_000), (1500, 30_000, 300_000), (0.01, 0.1))
     return (
         *(Cell(*c) for c in plain),
+        *(Cell(*c) for c in between),
         *(Cell(*c, distance, 3) for c in few for distance in ("near", "sharp")),
         *(
             Cell(k, n, rate, distance, propensity="estimated")

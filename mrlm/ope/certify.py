@@ -28,8 +28,10 @@ class Thresholds:
         min_nonzero: rounds that carry both weight and a reward other than 0, weighted
             (``Diagnostics.effective_nonzero``).
         mean_weight_z: the mean weight may differ from 1 by this many of its standard errors.
-        mean_weight_reach: and lie below 1 by this many of those that it has at the least effective
-            sample size: a log in which the heavy weights are missing shows a small standard error.
+        mean_weight_low_z: and lie below 1 by this many of them where it also lies below 1 by
+        mean_weight_reach: this many of the standard errors that it has at the least effective
+            sample size. A log in which the heavy weights are missing shows a mean weight that is
+            low and seems exact.
         max_unsupported_mass: target probability on candidates the logger never shows.
     """
 
@@ -38,7 +40,8 @@ class Thresholds:
     min_users: float = 30.0
     min_nonzero: float = 5.0
     mean_weight_z: float = 4.0
-    mean_weight_reach: float = 1.75
+    mean_weight_low_z: float = 2.0
+    mean_weight_reach: float = 1.0
     max_unsupported_mass: float = 1e-3
 
 
@@ -174,11 +177,13 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
 
 
 def _reach(d: Diagnostics, t: Thresholds) -> float:
-    """How far the mean weight may be below 1 at the least effective sample size that is accepted.
+    """How far the mean weight may be below 1.
 
-    A weight of mean 1 has the variance n / ESS - 1; users who return add their design effect.
+    A weight of mean 1 has the variance n / ESS - 1, here with the least ESS that is accepted; users
+    who return add their design effect.
     """
     least = max(1 / t.min_effective_sample_size - 1 / d.rows, 0.0)
     alone = (1 / d.effective_sample_size - 1 / d.rows) * d.mean_weight**2
     design = max(d.mean_weight_standard_error**2 / alone, 1.0) if alone > _ROUNDING else 1.0
-    return t.mean_weight_reach * math.sqrt(design * least)
+    own = t.mean_weight_low_z * d.mean_weight_standard_error
+    return max(t.mean_weight_reach * math.sqrt(design * least), own)
