@@ -92,7 +92,12 @@ class Student:
 
 
 def limit_by_weights(state: EvaluationState) -> NDArray[np.float64]:
-    """Largest degrees of freedom that the weights allow, shape (m,); see ``degrees_of_freedom``."""
+    """Largest degrees of freedom that the weights allow, shape (m,); see ``degrees_of_freedom``.
+
+    Infinite for an estimator with a target of its own, which the full weights are no part of.
+    """
+    if not state.covers_policy_value:
+        return np.full(len(state.objectives), np.inf)
     found = diagnostics(state)
     return np.array([min(d.tail_nonzero for d in found[name]) for name in state.objectives])
 
