@@ -235,6 +235,27 @@ def test_bootstrap_is_near_t_on_a_large_log():
     assert np.concatenate(b) == pytest.approx(np.concatenate(t), abs=0.1 * (t[1] - t[0])[0])
 
 
+@pytest.mark.parametrize("name", ["ips", "snips", "dr"])
+def test_bootstrap_does_not_see_shards_of_users_with_soft_weights(name, make_batch):
+    """Sums of a user that differ in their last digit leave the draws alone."""
+    batch = make_batch(n=900, users=60, missing=0.0)
+    batch = EvaluationBatch(**{**batch.__dict__, "rewards": (batch.rewards > 1).astype(float)})
+    order = np.random.default_rng(2).permutation(len(batch))
+    shards = [state(batch.take(part), name) for part in np.array_split(order, 7)]
+    one = np.concatenate(Bootstrap()(state(batch, name), 0.95))
+    other = np.concatenate(Bootstrap()(reduce(EvaluationState.merge, shards), 0.95))
+    assert other == pytest.approx(one, abs=1e-9)
+
+
+def test_sparse_rewards_are_drawn_as_all_users_are():
+    """The ends with zeros drawn as a sum are those with zeros drawn one by one, but for luck."""
+    s = state(log(3000, rate=0.05))
+    fast = np.concatenate(Bootstrap(replicates=8000)(s, 0.9))
+    shifted = EvaluationState(**{**s.__dict__, "numerator": s.numerator + s.denominator})
+    slow = np.concatenate(Bootstrap(replicates=8000)(shifted, 0.9)) - 1.0
+    assert fast == pytest.approx(slow, abs=0.06 * (fast[1] - fast[0]))
+
+
 def test_simultaneous_lies_between_one_and_bonferroni():
     batch = log()
     policies = [batch.with_target(np.tile(np.eye(5)[k], 2000), f"p{k}") for k in range(5)]

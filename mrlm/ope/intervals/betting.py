@@ -15,6 +15,7 @@ from mrlm.ope.state import EvaluationState
 
 # Bets as shares of the largest safe one, each a step below the one before.
 _SHARES = 0.95 / 1.5 ** np.arange(24)
+_KINDS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class Betting:
 
         def poor(value: NDArray[np.float64], sign: float) -> NDArray[np.bool_]:
             gain = sign * (kinds[:, 0] - value * kinds[:, 1])
-            logs = np.array([np.log1p(bet * gain) @ count for bet in bets])
+            logs = np.zeros(len(bets))
+            for start in range(0, len(gain), _KINDS_AT_ONCE):
+                part = slice(start, start + _KINDS_AT_ONCE)
+                logs += np.log1p(bets[:, None] * gain[part]) @ count[part]
             top = logs.max()
             return np.array([top + math.log(np.exp(logs - top).sum()) < rich])
 

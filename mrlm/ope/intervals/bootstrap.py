@@ -25,9 +25,10 @@ class Bootstrap:
 
     Efron and Tibshirani (1993), section 12.5; Poisson draws as in Hanley and MacGibbon (2006), so
     that a user's draws need no other user: they come from a hash of the user, the replicate and the
-    seed, and are the same for one pass, shuffled shards or merged partitions. Only users with a
-    numerator other than 0 are drawn one by one; the others, which differ in their denominator only,
-    are drawn as a sum, which has the same law: sparse rewards cost what the rewards cost.
+    seed, and are the same for one pass, shuffled shards or merged partitions. Of a plain mean only
+    users with a numerator other than 0 are drawn one by one; the others differ in their number of
+    rounds only and are drawn as a sum, which has the same law: sparse rewards cost what the rewards
+    cost. Of a self-normalised mean the users without weight take no part.
 
     Attributes:
         replicates: B.
@@ -50,10 +51,14 @@ class Bootstrap:
         error = Moments.of(user_influence(state), used).standard_error
         key = user_key(state.cluster)
         lower, upper = np.full(len(value), np.nan), np.full(len(value), np.nan)
+        plain = (denominator == state.rows).all(0)
         tails = [(1 - level) / 2, (1 + level) / 2]
         for j in np.flatnonzero(np.isfinite(error)):
             here = used[:, j]
-            t = self._studentised(key[here], numerator[here, j], denominator[here, j], centre[j])
+            seen = (numerator[:, j] != 0) | ((denominator[:, j] != 0) & ~plain[j])
+            t = self._studentised(
+                key[here], numerator[here, j], denominator[here, j], seen[here], centre[j]
+            )
             low, high = np.quantile(t, tails, method="inverted_cdf")
             # Of a constant every replicate is the constant.
             lower[j] = value[j] - (high * error[j] if error[j] > 0 else 0.0)
@@ -65,12 +70,12 @@ class Bootstrap:
         key: NDArray[np.uint64],
         numerator: NDArray[np.float64],
         denominator: NDArray[np.float64],
+        seen: NDArray[np.bool_],
         centre: float,
     ) -> NDArray[np.float64]:
         """The replicates' (value - centre) / standard error, shape (B,)."""
         # About the centre, so that the sums of squares do not cancel.
         residual = numerator - centre * denominator
-        seen = numerator != 0
         own = np.stack(_products(residual[seen], denominator[seen]), axis=1)
         sums = self._own_sums(key[seen], own) + self._shared_sums(
             residual[~seen], denominator[~seen]
