@@ -5,7 +5,16 @@ from mrlm.ope.certify import Certificate, Thresholds
 from mrlm.ope.contract import Estimator, Properties
 from mrlm.ope.diagnostics import Diagnostics, diagnostics
 from mrlm.ope.difference import difference
-from mrlm.ope.intervals import Estimate, bound, covariance, estimates
+from mrlm.ope.intervals import (
+    INTERVALS,
+    Estimate,
+    Interval,
+    ScoreRange,
+    bound,
+    covariance,
+    estimates,
+    simultaneous,
+)
 from mrlm.ope.registry import ESTIMATORS
 from mrlm.ope.scores import Scores
 from mrlm.ope.spending import error_at
@@ -13,13 +22,16 @@ from mrlm.ope.state import EvaluationState
 
 __all__ = [
     "ESTIMATORS",
+    "INTERVALS",
     "Certificate",
     "Diagnostics",
     "Estimate",
     "Estimator",
     "EvaluationBatch",
     "EvaluationState",
+    "Interval",
     "Properties",
+    "ScoreRange",
     "Scores",
     "Thresholds",
     "bound",
@@ -28,4 +40,5 @@ __all__ = [
     "difference",
     "error_at",
     "estimates",
+    "simultaneous",
 ]

@@ -14,22 +14,34 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What an interval needs before it is certified.
+    """What an interval needs before it is certified; ``benchmarks/ope/grid.py`` tries the defaults.
+
+    The thresholds on weights are set where the grid's intervals cover. The one on rewards is low on
+    purpose: certified logs of a world with fewer would be the lucky ones, and an interval that may
+    be read only after luck must reach down to 0. At 5 rewards Student's t interval does
+    (``t^2 > 5`` at 5 degrees of freedom), at 6 no more.
 
     Attributes:
         min_effective_sample_size: of the rounds' weights.
         max_weight_share: largest share that one round may have of all weights.
         min_users: effective number of independent users.
-        min_nonzero: rounds that carry both weight and a reward other than 0.
-        mean_weight_z: the mean weight may differ from 1 by this many standard errors.
+        min_nonzero: rounds that carry both weight and a reward other than 0, weighted
+            (``Diagnostics.effective_nonzero``).
+        mean_weight_z: the mean weight may differ from 1 by this many of its standard errors.
+        mean_weight_low_z: and lie below 1 by this many of them where it also lies below 1 by
+        mean_weight_reach: this many of the standard errors that it has at the least effective
+            sample size. A log in which the heavy weights are missing shows a mean weight that is
+            low and seems exact.
         max_unsupported_mass: target probability on candidates the logger never shows.
     """
 
-    min_effective_sample_size: float = 200.0
+    min_effective_sample_size: float = 150.0
     max_weight_share: float = 0.1
     min_users: float = 30.0
-    min_nonzero: int = 50
+    min_nonzero: float = 5.0
     mean_weight_z: float = 4.0
+    mean_weight_low_z: float = 2.0
+    mean_weight_reach: float = 1.0
     max_unsupported_mass: float = 1e-3
 
 
@@ -59,8 +71,18 @@ def certify(
     covers_policy_value: bool,
     found: Sequence[Diagnostics],
     thresholds: Thresholds,
+    finite_sample: bool = False,
 ) -> Certificate:
-    """Verdict on the interval of one objective, from the diagnostics of all policies in it."""
+    """Verdict on the interval of one objective, from the diagnostics of all policies in it.
+
+    Args:
+        estimator: name, for the reason.
+        covers_policy_value: see ``Scores``.
+        found: diagnostics of every policy in the estimate.
+        thresholds: what is needed.
+        finite_sample: the interval's level holds at every sample size, so that true propensities
+            and support are all it needs.
+    """
     if not covers_policy_value:
         reason = (
             f"{estimator} covers its own target, not the policy's value: the bias of the reward "
@@ -80,7 +102,7 @@ def certify(
             continue
         lacking = _support(d, thresholds)
         hopeless |= bool(lacking)
-        shortfalls = _shortfalls(d, thresholds)
+        shortfalls = [] if finite_sample else _shortfalls(d, thresholds)
         factor = max([factor, *(f for _, f in shortfalls)])
         reasons += [f"{d.policy}: {r}" for r in [*lacking, *(r for r, _ in shortfalls)]]
     if not reasons:
@@ -109,12 +131,15 @@ def _support(d: Diagnostics, t: Thresholds) -> list[str]:
 def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
     """Unmet thresholds, each with the factor on the number of rounds that would meet it."""
     found = []
-    if d.effective_sample_size < t.min_effective_sample_size:
+    # With the mean weight known to be 1, n^2 / sum w^2 is the same quantity; where the log happened
+    # to match often it is the smaller one, so that luck of neither kind certifies.
+    effective = d.effective_sample_size / max(1.0, d.mean_weight) ** 2
+    if effective < t.min_effective_sample_size:
         found.append(
             (
-                f"effective sample size {d.effective_sample_size:.0f} of {d.rows} rows "
+                f"effective sample size {effective:.0f} of {d.rows} rows "
                 f"(at least {t.min_effective_sample_size:.0f})",
-                t.min_effective_sample_size / d.effective_sample_size,
+                t.min_effective_sample_size / effective,
             )
         )
     if d.largest_weight_share > t.max_weight_share:
@@ -133,12 +158,35 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
                 t.min_users / d.effective_users,
             )
         )
-    if d.nonzero < t.min_nonzero:
+    if d.effective_nonzero < t.min_nonzero:
         found.append(
             (
-                f"{d.nonzero} rows with weight and a {d.objective} other than 0 "
-                f"(at least {t.min_nonzero})",
-                t.min_nonzero / max(d.nonzero, 1),
+                f"{d.effective_nonzero:.1f} effective rows with weight and a {d.objective} other "
+                f"than 0 (at least {t.min_nonzero:g}; {d.nonzero} unweighted)",
+                t.min_nonzero / max(d.effective_nonzero, 1.0),
+            )
+        )
+    reach = _reach(d, t)
+    gap = 1 - d.mean_weight
+    if gap > reach + _ROUNDING and not found:
+        found.append(
+            (
+                f"the mean importance weight is {d.mean_weight:.3f}, below 1 by more than "
+                f"{reach:.3f}: the heavy weights may be missing from the log",
+                (gap / reach) ** 2 if reach > 0 else 1.0,
             )
         )
     return found
+
+
+def _reach(d: Diagnostics, t: Thresholds) -> float:
+    """How far the mean weight may be below 1.
+
+    A weight of mean 1 has the variance n / ESS - 1, here with the least ESS that is accepted; users
+    who return add their design effect.
+    """
+    least = max(1 / t.min_effective_sample_size - 1 / d.rows, 0.0)
+    alone = (1 / d.effective_sample_size - 1 / d.rows) * d.mean_weight**2
+    design = max(d.mean_weight_standard_error**2 / alone, 1.0) if alone > _ROUNDING else 1.0
+    own = t.mean_weight_low_z * d.mean_weight_standard_error
+    return max(t.mean_weight_reach * math.sqrt(design * least), own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mrlm.ope.state import EvaluationState
 
@@ -27,6 +28,9 @@ class Diagnostics:
         unsupported_mass: mean target probability of candidates that the logger never shows; None
             where the log does not say.
         nonzero: rounds whose reward and weight are both not zero.
+        matched: rounds whose weight is not zero.
+        tail_users: (sum u^2)^2 / sum u^4 over the users' sums of weights u: how many users the
+            variance rests on. Small under a heavy tail, where the largest few decide it.
     """
 
     policy: str
@@ -41,6 +45,24 @@ class Diagnostics:
     mean_weight_standard_error: float
     unsupported_mass: float | None
     nonzero: int
+    matched: int
+    tail_users: float
+
+    @property
+    def effective_nonzero(self) -> float:
+        """Share of rewards that are not zero among matched rounds, times the effective sample size.
+
+        What ``nonzero`` would be if rounds of little weight counted little. Where a policy has most
+        of its mass on one rare item, thousands of clicks on other items say nothing of its value.
+        """
+        return self.nonzero / self.matched * self.effective_sample_size if self.matched else 0.0
+
+    @property
+    def tail_nonzero(self) -> float:
+        """``tail_users`` times the share of them that is expected to bring a reward, at most 1."""
+        if not self.effective_users:
+            return 0.0
+        return self.tail_users * min(1.0, self.effective_nonzero / self.effective_users)
 
     def to_json(self) -> dict[str, str | int | float | None]:
         """The fields, with None for what is not a finite number."""
@@ -81,7 +103,18 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         mean_weight_standard_error=error,
         unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
         nonzero=int(state.nonzero[:, j, k].sum()),
+        matched=int(state.matched[:, j, k].sum()),
+        tail_users=_kish(by_user**2),
     )
+
+
+def _kish(x: NDArray[np.float64]) -> float:
+    """(sum x)^2 / sum x^2, free of overflow; 0 where all are 0."""
+    largest = float(np.abs(x).max(initial=0.0))
+    if largest == 0:
+        return 0.0
+    y = x / largest
+    return float(y.sum() ** 2 / (y**2).sum())
 
 
 def _is_plain(value: object) -> bool:

@@ -33,6 +33,7 @@ class EvaluationState:
         weight_sum: float64, shape (C, m, P).
         weight_square: float64, shape (C, m, P), sums of squared weights.
         weight_largest: float64, shape (C, m, P); after ``subtract``, an upper bound.
+        matched: int64, shape (C, m, P), rounds whose weight is not zero.
         nonzero: int64, shape (C, m, P), rounds whose reward and weight are both not zero.
         unsupported: float64, shape (C, m, P), sums of the target mass that the logger never shows.
     """
@@ -49,6 +50,7 @@ class EvaluationState:
     weight_sum: NDArray[np.float64]
     weight_square: NDArray[np.float64]
     weight_largest: NDArray[np.float64]
+    matched: NDArray[np.int64]
     nonzero: NDArray[np.int64]
     unsupported: NDArray[np.float64]
 
@@ -77,6 +79,7 @@ class EvaluationState:
             weight_sum=by_user(weight),
             weight_square=by_user(weight**2),
             weight_largest=np.maximum.reduceat(weight[order], starts, axis=0),
+            matched=by_user((weight > 0).astype(np.int64)),
             nonzero=by_user((scores.nonzero[:, :, None] & (weight > 0)).astype(np.int64)),
             unsupported=by_user(np.where(used, scores.unsupported[:, None, :], 0.0)),
         )
@@ -153,6 +156,7 @@ _SUMS = (
     "denominator",
     "weight_sum",
     "weight_square",
+    "matched",
     "nonzero",
     "unsupported",
 )

@@ -58,6 +58,9 @@ def test_diagnostics_are_what_they_say():
     by_user = np.bincount(batch.cluster, w)
     assert d.effective_users == pytest.approx(by_user.sum() ** 2 / (by_user**2).sum())
     assert d.nonzero == (batch.rewards > 0).sum()
+    assert d.matched == (w > 0).sum()
+    assert d.effective_nonzero == pytest.approx(d.nonzero / d.matched * d.effective_sample_size)
+    assert d.tail_users == pytest.approx((by_user**2).sum() ** 2 / (by_user**4).sum())
     assert d.unsupported_mass == 0.0
 
 
@@ -131,3 +134,70 @@ def test_a_difference_needs_both_policies():
     paired = EvaluationState.of(difference(ips(batch), ips(sharp)))
     reason = estimates(paired)["click"].certificate.reason
     assert "sharp: effective sample size" in reason
+
+
+def test_clicks_on_items_of_little_weight_do_not_count():
+    """Nine tenths of the target on a rare item without a click: 300 other clicks say nothing."""
+    n = 40_000
+    g = np.random.default_rng(0)
+    logger, target = np.array([0.005, 0.4975, 0.4975]), np.array([0.9, 0.05, 0.05])
+    action = g.choice(3, n, p=logger)
+    rewards = np.zeros((n, 1))
+    rewards[np.flatnonzero(action > 0)[:300]] = 1.0
+    batch = EvaluationBatch(
+        cluster=np.arange(n),
+        offsets=np.arange(n + 1) * 3,
+        target=np.tile(target, n),
+        shown=np.arange(n) * 3 + action,
+        propensity=logger[action],
+        rewards=rewards,
+        objectives=("click",),
+    )
+    e = judged(batch)
+    (d,) = e.diagnostics
+    assert d.nonzero == 300
+    assert d.effective_nonzero < 3
+    assert "effective rows with weight and a click" in e.certificate.reason
+    assert e.certificate.rows_needed > n
+
+
+def drawn(weights, counts):
+    """A log of one row a user whose weights have these counts; half of the rewards are 1."""
+    w = np.repeat(np.array(weights, float), counts)
+    n = len(w)
+    return EvaluationBatch(
+        cluster=np.arange(n),
+        offsets=np.arange(n + 1) * 2,
+        target=np.tile([0.01, 0.99], n),
+        shown=np.arange(n) * 2,
+        propensity=0.01 / w,
+        rewards=(np.arange(n) % 2).astype(float)[:, None],
+        objectives=("click",),
+    )
+
+
+def test_a_log_without_its_heavy_weights_is_refused():
+    """The mean weight is .9, 3.7 of its own standard errors below 1, and none is heavy."""
+    e = judged(drawn([0.3, 1.5], [250, 250]))
+    assert "heavy weights may be missing" in e.certificate.reason
+    assert e.certificate.rows_needed > 500
+    assert judged(drawn([0.4, 1.6], [250, 250])).certified
+
+
+def test_a_log_that_matched_by_luck_is_refused():
+    """Kish's formula alone says 162; with the mean weight known to be 1 it is 111."""
+    few = drawn([0.01, 12.0], [1440, 160])
+    e = judged(few, mean_weight_z=9.0)
+    assert "effective sample size 111" in e.certificate.reason
+
+
+def test_an_interval_for_every_sample_size_needs_support_only():
+    from mrlm.ope import INTERVALS, ScoreRange
+
+    betting = INTERVALS["betting"](ScoreRange(0.0, 2.5))
+    short = EvaluationState.of(ESTIMATORS["ips"](replace(log(n=60), cluster=np.arange(60))))
+    assert not estimates(short)["click"].certified
+    assert estimates(short, interval=betting)["click"].certified
+    alone = replace(log(n=60, logger=(0.6, 0.4, 0.0)), cluster=np.arange(60))
+    unsupported = EvaluationState.of(ESTIMATORS["ips"](alone))
+    assert not estimates(unsupported, interval=betting)["click"].certified

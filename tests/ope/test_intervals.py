@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mrlm.ope import ESTIMATORS, EvaluationState, bound, covariance, estimates
-from mrlm.ope.intervals import degrees_of_freedom
+from mrlm.ope.intervals.student import Moments
 
 
 def test_one_row_a_user_is_the_t_interval(make_batch):
@@ -39,12 +39,28 @@ def test_the_longer_tail_gets_the_longer_side(make_batch):
 def test_degrees_of_freedom():
     used = np.ones((400, 1), bool)
     normal = np.random.default_rng(0).normal(size=(400, 1))
-    assert 250 < degrees_of_freedom(normal, used)[0] <= 399
-    assert degrees_of_freedom(np.sign(normal), used)[0] == 399
+    assert 250 < Moments.of(normal, used).degrees_of_freedom[0] <= 399
+    assert Moments.of(np.sign(normal), used).degrees_of_freedom[0] == 399
     one = np.zeros((400, 1))
     one[0] = 1.0
-    assert degrees_of_freedom(one, used)[0] == pytest.approx(2, abs=0.01)
-    assert degrees_of_freedom(np.zeros((400, 1)), used)[0] == 399
+    assert Moments.of(one, used).degrees_of_freedom[0] == pytest.approx(2, abs=0.01)
+    assert Moments.of(np.zeros((400, 1)), used).degrees_of_freedom[0] == 399
+
+
+def test_degrees_of_freedom_know_of_heavy_weights_without_reward(make_batch):
+    """The same rewards, on light rows: heavy rows that brought none still count."""
+    batch = make_batch(n=400, m=1, missing=0.0, names=False, on_policy=True)
+    propensity = batch.propensity.copy()
+    propensity[:4] /= 50
+    rewards = np.zeros_like(batch.rewards)
+    rewards[4:104] = 1.0
+    batch = replace(batch, cluster=np.arange(400), rewards=rewards)
+    before = estimates(EvaluationState.of(ESTIMATORS["ips"](batch)))["o0"]
+    after = estimates(EvaluationState.of(ESTIMATORS["ips"](replace(batch, propensity=propensity))))
+    assert before.value == after["o0"].value
+    assert before.degrees_of_freedom > 10
+    assert after["o0"].degrees_of_freedom < 2
+    assert after["o0"].upper > before.upper
 
 
 def test_clustered_variance_is_that_of_the_sandwich(make_batch):

@@ -1,0 +1,173 @@
+"""Estimate: a value with its interval and the verdict on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from mrlm.ope.certify import Certificate, Thresholds, certify
+from mrlm.ope.diagnostics import Diagnostics, diagnostics
+from mrlm.ope.intervals.contract import Interval
+from mrlm.ope.intervals.influence import user_influence, users
+from mrlm.ope.intervals.student import (
+    Moments,
+    Student,
+    degrees_of_freedom,
+    ends,
+    limit_by_weights,
+)
+from mrlm.ope.scores import ratio_value
+from mrlm.ope.state import EvaluationState
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The value of a policy, or of a difference, with its interval and the verdict on it.
+
+    Attributes:
+        policy: name of the policy, or ``first - second``.
+        objective: name of the objective.
+        estimator: name of the estimator.
+        value: the estimate, in units of the objective; NaN where nothing can be estimated.
+        standard_error: of the value.
+        degrees_of_freedom: of the t quantile, at most users less one.
+        skewness: third cumulant of the estimate over its standard error cubed.
+        level: two-sided level of the interval.
+        lower: lower end.
+        upper: upper end.
+        rows: rounds used.
+        users: users among them.
+        certificate: whether the interval may be believed; it travels with the numbers.
+        diagnostics: what the verdict rests on, one for each policy.
+        interval: name of the interval.
+    """
+
+    policy: str
+    objective: str
+    estimator: str
+    value: float
+    standard_error: float
+    degrees_of_freedom: float
+    skewness: float
+    level: float
+    lower: float
+    upper: float
+    rows: int
+    users: int
+    certificate: Certificate
+    diagnostics: tuple[Diagnostics, ...]
+    interval: str = Student.name
+
+    @property
+    def certified(self) -> bool:
+        """Whether the interval covers the policy's value at its level."""
+        return self.certificate.certified
+
+    def at(self, level: float) -> Estimate:
+        """The same estimate with a two-sided interval of another level.
+
+        Raises:
+            ValueError: the interval is not Student's t, whose numbers the estimate keeps.
+        """
+        lower, upper = self._ends((1 + level) / 2)
+        return replace(self, level=level, lower=lower, upper=upper)
+
+    def to_json(self) -> dict[str, str | int | float | bool | None]:
+        """Value, interval and verdict; None for what is not a finite number."""
+        numbers = {
+            "value": self.value,
+            "lower": self.lower,
+            "upper": self.upper,
+            "standard_error": self.standard_error,
+            "degrees_of_freedom": self.degrees_of_freedom,
+            "skewness": self.skewness,
+        }
+        return {
+            "policy": self.policy,
+            "objective": self.objective,
+            "estimator": self.estimator,
+            **{k: v if math.isfinite(v) else None for k, v in numbers.items()},
+            "level": self.level,
+            "interval": self.interval,
+            "rows": self.rows,
+            "users": self.users,
+            "certified": self.certificate.certified,
+            "reason": self.certificate.reason,
+            "rows_needed": self.certificate.rows_needed,
+        }
+
+    def _ends(self, quantile: float) -> tuple[float, float]:
+        if self.interval != Student.name:
+            raise ValueError(
+                f"an interval of kind {self.interval!r} has no other level without the log's "
+                "sums; call estimates(state, level, interval=...)"
+            )
+        return ends(
+            self.value, self.standard_error, self.degrees_of_freedom, self.skewness, quantile
+        )
+
+
+def estimates(
+    state: EvaluationState,
+    level: float = 0.95,
+    thresholds: Thresholds | None = None,
+    interval: Interval | None = None,
+) -> dict[str, Estimate]:
+    """Estimate of each objective, by name, with a two-sided interval of ``level``.
+
+    The standard error is the linearised one of a ratio of sums, clustered by user. The interval is
+    Student's t (``mrlm.ope.intervals.student``) unless another of the family is given. An interval
+    whose level holds at every sample size needs true propensities and support only; the others
+    also need what ``Thresholds`` says.
+
+    Raises:
+        ValueError: the level is not in (0, 1), or the interval is not for such an estimate.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    kind: Interval = interval if interval is not None else Student()
+    found = diagnostics(state)
+    value = ratio_value(state.numerator.sum(0), state.denominator.sum(0), state.signs)
+    moments = Moments.of(user_influence(state), users(state))
+    error, skew = moments.standard_error, moments.skewness
+    freedom = degrees_of_freedom(moments, limit_by_weights(state))
+    lower, upper = kind(state, level)
+    out = {}
+    for j, name in enumerate(state.objectives):
+        out[name] = Estimate(
+            policy=" - ".join(state.policies),
+            objective=name,
+            estimator=state.estimator,
+            value=float(value[j]),
+            standard_error=float(error[j]),
+            degrees_of_freedom=float(freedom[j]),
+            skewness=float(skew[j]),
+            level=level,
+            lower=float(lower[j]),
+            upper=float(upper[j]),
+            rows=found[name][0].rows,
+            users=found[name][0].users,
+            certificate=certify(
+                state.estimator,
+                state.covers_policy_value,
+                found[name],
+                thresholds or Thresholds(),
+                kind.finite_sample,
+            ),
+            diagnostics=found[name],
+            interval=kind.name,
+        )
+    return out
+
+
+def bound(estimate: Estimate, level: float) -> float:
+    """One-sided lower bound that the true value exceeds with probability ``level``.
+
+    NaN where there is no standard error. The caller looks at ``estimate.certified`` first.
+
+    Raises:
+        ValueError: the level is not in (0, 1), or the interval is not Student's t.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    return estimate.at(2 * level - 1).lower
