@@ -10,7 +10,7 @@ from benchmarks.rows import Row
 
 def parts() -> list[str]:
     """Names of the parts, each with ``run(quick)``."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def run(quick: bool) -> list[Row]:
