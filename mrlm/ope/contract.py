@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -58,3 +59,25 @@ class Estimator(Protocol):
             ValueError: it needs predictions and the batch has none.
         """
         ...
+
+
+@runtime_checkable
+class IterativeEstimator(Estimator, Protocol):
+    """An estimator with numbers fitted to the whole log in a few passes.
+
+    Called before it is fitted, it is fitted to the batch that it is given.
+    """
+
+    def fit(self, batches: Callable[[], Iterable[EvaluationBatch]]) -> Estimator:
+        """The estimator with its numbers fitted; ``batches()`` starts one more pass."""
+        ...
+
+
+def fit(estimator: Estimator, batches: Callable[[], Iterable[EvaluationBatch]]) -> Estimator:
+    """The estimator ready for any batch of this log, so that all its scores add up.
+
+    Args:
+        estimator: any member of the family.
+        batches: gives all batches of the log, in any order, each time it is called.
+    """
+    return estimator.fit(batches) if isinstance(estimator, IterativeEstimator) else estimator

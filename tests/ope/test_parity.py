@@ -5,31 +5,37 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrlm.ope import ESTIMATORS
+from mrlm.ope.estimators.dr_shrinkage import DROptimistic
+from mrlm.ope.estimators.switch_dr import SwitchDR
+from mrlm.ope.registry import FAMILY
 
 obp = pytest.importorskip("obp.ope")
 PEERS = {
-    "ips": "InverseProbabilityWeighting",
-    "snips": "SelfNormalizedInverseProbabilityWeighting",
-    "dm": "DirectMethod",
-    "dr": "DoublyRobust",
+    "ips": (FAMILY["ips"], obp.InverseProbabilityWeighting()),
+    "snips": (FAMILY["snips"], obp.SelfNormalizedInverseProbabilityWeighting()),
+    "dm": (FAMILY["dm"], obp.DirectMethod()),
+    "dr": (FAMILY["dr"], obp.DoublyRobust()),
+    "sndr": (FAMILY["sndr"], obp.SelfNormalizedDoublyRobust()),
+    "switch_dr": (SwitchDR(1.5), obp.SwitchDoublyRobust(tau=1.5)),
+    "dr_os": (DROptimistic(3.0), obp.DoublyRobustWithShrinkage(lambda_=3.0)),
 }
 
 
-@pytest.mark.parametrize(("name", "peer"), PEERS.items())
+@pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("seed", range(3))
-def test_parity_with_obp(name, peer, seed, make_batch):
+def test_parity_with_obp(name, seed, make_batch):
+    estimator, peer = PEERS[name]
     batch = make_batch(seed=seed, n=300, missing=0.0, largest=1 + 5 * (seed + 1))
     n, lengths = len(batch), np.diff(batch.offsets)
     row = np.repeat(np.arange(n), lengths)
     place = np.arange(len(row)) - batch.offsets[:-1][row]
     dense = np.zeros((n, lengths.max(), 1))
     dense[row, place, 0] = batch.target
-    found = ESTIMATORS[name](batch).value
+    found = estimator(batch).value
     for j in range(len(batch.objectives)):
         q = np.zeros_like(dense)
         q[row, place, 0] = batch.q[:, j]
-        theirs = getattr(obp, peer)().estimate_policy_value(
+        theirs = peer.estimate_policy_value(
             reward=batch.rewards[:, j],
             action=batch.shown - batch.offsets[:-1],
             pscore=batch.propensity,
