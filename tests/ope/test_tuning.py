@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mrlm.ope import EvaluationState, estimates
+from mrlm.ope.estimators.clipped_ips import ClippedIPS
+from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
+from mrlm.ope.selection import slope
+from mrlm.ope.tuning import sweep, tune
+
+CLIPS = [ClippedIPS(c) for c in (np.inf, 8.0, 4.0, 2.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "family", [CLIPS, [DROptimistic(s) for s in (np.inf, 10.0, 1.0, 0.0)], [DRPessimistic(2.0)]]
+)
+def test_sweep_is_that_of_the_members_scores(family, make_batch):
+    batch = make_batch(n=300)
+    value, error = sweep(batch, family)
+    for i, member in enumerate(family):
+        found = estimates(EvaluationState.of(member(batch))).values()
+        assert value[i] == pytest.approx([e.value for e in found], abs=1e-12)
+        assert error[i] == pytest.approx([e.standard_error for e in found], abs=1e-12)
+
+
+def test_slope_takes_the_last_that_agrees_with_all_before():
+    value = np.array([[0.0, 0.0], [0.3, 0.0], [0.55, 5.0], [0.0, 0.0]])
+    width = np.array([[0.2, 0.2], [0.1, 0.1], [0.01, 0.01], [0.001, 0.001]])
+    assert slope(value, width).tolist() == [1, 1]
+    assert slope(value[:1], width[:1]).tolist() == [0, 0]
+
+
+def test_slope_does_not_excuse_a_later_member_by_its_own_noise():
+    value, width = np.array([[0.0], [5.0]]), np.array([[0.1], [10.0]])
+    assert slope(value, width).tolist() == [0]
+
+
+def test_slope_refuses_what_it_cannot_compare():
+    with pytest.raises(ValueError, match="not finite"):
+        slope(np.array([[np.nan]]), np.array([[1.0]]))
+    with pytest.raises(ValueError, match="at least one estimate"):
+        slope(np.empty((0, 1)), np.empty((0, 1)))
+
+
+def test_each_policy_is_tuned_for_itself(make_batch):
+    """A target equal to the logger needs no clip; rewards of 0 agree with any."""
+    batch = make_batch(n=400, missing=0.0)
+    near = batch.with_target(batch.candidate_propensity, "logger")
+    assert set(tune(near, CLIPS).values()) == {CLIPS[-1]}
+    steep = replace(batch, rewards=1e3 * (1 + batch.weight[:, None]) * np.ones((1, 2)))
+    assert set(tune(steep, CLIPS).values()) != {CLIPS[-1]}
+    assert set(tune(near, CLIPS).values()) == {CLIPS[-1]}
+
+
+def test_a_family_of_one_kind_with_two_users_is_asked_for(make_batch):
+    with pytest.raises(ValueError, match="one kind"):
+        tune(make_batch(), [ClippedIPS(), DRPessimistic()])
+    with pytest.raises(ValueError, match="two users"):
+        tune(make_batch(users=1), CLIPS)
