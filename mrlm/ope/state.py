@@ -130,6 +130,11 @@ class EvaluationState:
         totals = {name: array[keep] for name, array in totals.items()}
         return replace(self, cluster=self.cluster[keep], weight_largest=largest[keep], **totals)
 
+    def take(self, users: slice) -> EvaluationState:
+        """The state of some of the users, by their place in ``cluster``."""
+        names = ("cluster", "weight_largest", *_SUMS)
+        return replace(self, **{name: getattr(self, name)[users] for name in names})
+
     def _check_same_estimate(self, other: EvaluationState) -> None:
         for name in ("estimator", "objectives", "policies"):
             if getattr(self, name) != getattr(other, name):
