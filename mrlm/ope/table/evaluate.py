@@ -152,12 +152,11 @@ def _evaluate(
     found_all = [s.estimates(level, thresholds) for s in states.values()]
     ordered = _ordered([e for found in found_all for e in found.values()], columns)
     single = tuple(e for e in ordered if len(e.diagnostics) == 1)
+    by_objective = {o: [e for e in single if e.objective == o] for o in columns.objectives}
     return TableEvaluation(
         estimates=single,
         differences=tuple(e for e in ordered if len(e.diagnostics) > 1),
-        selected={
-            o: _selected([e for e in single if e.objective == o]) for o in columns.objectives
-        },
+        selected={o: _selected(found) for o, found in by_objective.items()},
         weights=weights,
         rows=rows,
         unit=columns.unit,
