@@ -1,0 +1,1 @@
+"""Off-policy evaluation, side by side with peers and with the truth."""
