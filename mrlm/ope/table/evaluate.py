@@ -141,7 +141,7 @@ def _evaluate(
             found = WeightHistogram.of(table.weight)
             known = weights.get(table.policy)
             weights[table.policy] = found if known is None else known.merge(found)
-        for estimator in _possible(columns):
+        for estimator in possible(columns):
             scores = [estimator(table) for table in logged]
             pairs = [difference(a, b) for a, b in combinations(scores, 2)]
             for s in [*scores, *pairs]:
@@ -164,7 +164,8 @@ def _evaluate(
     )
 
 
-def _possible(columns: Columns) -> list[TableEstimator]:
+def possible(columns: Columns) -> list[TableEstimator]:
+    """The estimators that a table of these columns allows."""
     found: list[TableEstimator] = [IPS(), SNIPS()]
     if columns.v:
         found.append(DM())
