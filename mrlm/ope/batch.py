@@ -163,6 +163,11 @@ def _sum_of_products(
 ) -> NDArray[np.float64]:
     """Sum of a * b over each candidate set, shape (n,), in pieces of bounded size."""
     n = len(offsets) - 1
+    lengths = np.diff(offsets)
+    if (lengths == lengths[0]).all():
+        # Candidate sets of one length are the rows of a matrix: no product array is needed.
+        dots: NDArray[np.float64] = np.vecdot(a.reshape(n, -1), b.reshape(n, -1))
+        return dots
     out = np.empty(n)
     start = 0
     while start < n:
@@ -220,7 +225,7 @@ def _check_values(b: EvaluationBatch) -> None:
     _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
     _first(np.isinf(b.rewards).any(1), "a reward is infinite")
     # A finite sum has finite terms; where it overflows the terms are looked at.
-    if b.q is not None and not np.isfinite(b.q.sum()):
+    if b.q is not None and not np.isfinite(b.q.ravel(order="K").sum()):
         bad = ~np.isfinite(b.q)
         if bad.any():
             _first_row(b, np.logical_or.reduce(bad, axis=1), "a predicted reward q is not finite")
