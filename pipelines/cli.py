@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mrlm.promotion.alias_state import AliasMovedError
 from pipelines import log
-from pipelines.commands import care, local, nights, registry
+from pipelines.commands import care, local, nights, ope, registry
 from pipelines.errors import EXIT_DATA, EXIT_RETRY, EXIT_USAGE, BusyError, DataError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (nights, registry, care, local):
+for module in (nights, registry, care, local, ope):
     module.add_commands(app)
 
 

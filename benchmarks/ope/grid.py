@@ -4,12 +4,7 @@ Full form: 644 worlds, 3 estimators each, 10,000 repetitions up to 1e4 rows and 
 repeated visits, else 2,000; about five minutes on one core. Quick form: every seventh world with
 1,000 repetitions, about a minute. Finished worlds are kept, a line each, in the file that the
 environment variable ``MRLM_GRID`` names (default: ``mrlm-grid.jsonl`` in the temporary folder) and
-<<<<<<< HEAD
-not run again; a line holds the fingerprint of the code it came from, and other lines are left
-aside.
-=======
 not run again; a line holds the fingerprint of the code it came from, and others are left aside.
->>>>>>> h-d
 
 A world counts as well supported when it has at least 50 effective users with a reward, and an
 effective sample size of at least 200, in expectation: the number of users by Kish's formula over

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.overlap import two_sided
-from mrlm.ope.state import group
+from mrlm.ope.users import group
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.state import group as codes_of
+from mrlm.ope.users import group as codes_of
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Scores:
 def one_ratio(
     estimator: str,
     covers_policy_value: bool,
-    batch: EvaluationBatch,
+    batch: Rounds,
     numerator: NDArray[np.float64],
     denominator: NDArray[np.float64],
 ) -> Scores:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import Scores
+from mrlm.ope.user_sums import counts, largest_where, spread, sums, sums_where, unsupported
+from mrlm.ope.users import group, union
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,8 @@ class EvaluationState:
     def of(cls, scores: Scores) -> EvaluationState:
         """The state of one batch of scores."""
         cluster, code = group(scores.cluster)
-        order = np.argsort(code, kind="stable")
-        starts = np.searchsorted(code[order], np.arange(len(cluster)))
-        used = scores.used[:, :, None]
-        weight = np.where(used, scores.weight[:, None, :], 0.0)
-
-        def by_user(values: NDArray[Any]) -> NDArray[Any]:
-            return np.add.reduceat(values[order], starts, axis=0)
-
+        users = len(cluster)
+        rows = counts(code, scores.used, users)
         return cls(
             estimator=scores.estimator,
             covers_policy_value=scores.covers_policy_value,
@@ -73,15 +67,21 @@ class EvaluationState:
             policies=scores.policies,
             signs=scores.signs,
             cluster=cluster,
-            rows=by_user(scores.used.astype(np.int64)),
-            numerator=by_user(scores.numerator),
-            denominator=by_user(scores.denominator),
-            weight_sum=by_user(weight),
-            weight_square=by_user(weight**2),
-            weight_largest=np.maximum.reduceat(weight[order], starts, axis=0),
-            matched=by_user((weight > 0).astype(np.int64)),
-            nonzero=by_user((scores.nonzero[:, :, None] & (weight > 0)).astype(np.int64)),
-            unsupported=by_user(np.where(used, scores.unsupported[:, None, :], 0.0)),
+            rows=rows,
+            numerator=sums(code, scores.numerator, users),
+            denominator=sums(code, scores.denominator, users),
+            weight_sum=sums_where(code, scores.weight, scores.used, users),
+            weight_square=sums_where(code, scores.weight**2, scores.used, users),
+            weight_largest=largest_where(code, scores.weight, scores.used, users),
+            matched=np.stack(
+                [counts(code, scores.used & (w > 0)[:, None], users) for w in scores.weight.T],
+                axis=2,
+            ),
+            nonzero=np.stack(
+                [counts(code, scores.nonzero & (w > 0)[:, None], users) for w in scores.weight.T],
+                axis=2,
+            ),
+            unsupported=unsupported(code, scores, rows),
         )
 
     def add(self, scores: Scores) -> EvaluationState:
@@ -99,19 +99,14 @@ class EvaluationState:
             ValueError: the other state is of another estimate.
         """
         self._check_same_estimate(other)
-        cluster, code = group(np.concatenate([self.cluster, other.cluster]))
-        mine, theirs = code[: len(self.cluster)], code[len(self.cluster) :]
-        sums: dict[str, Any] = {}
+        cluster, mine, theirs = union(self.cluster, other.cluster)
+        totals: dict[str, Any] = {}
         for name in _SUMS:
-            a, b = getattr(self, name), getattr(other, name)
-            out = np.zeros((len(cluster), *a.shape[1:]), a.dtype)
-            out[mine] = a
-            out[theirs] += b
-            sums[name] = out
-        largest = np.zeros(sums["weight_sum"].shape)
-        largest[mine] = self.weight_largest
+            totals[name] = spread(getattr(self, name), mine, len(cluster))
+            totals[name][theirs] += getattr(other, name)
+        largest = spread(self.weight_largest, mine, len(cluster))
         largest[theirs] = np.maximum(largest[theirs], other.weight_largest)
-        return replace(self, cluster=cluster, weight_largest=largest, **sums)
+        return replace(self, cluster=cluster, weight_largest=largest, **totals)
 
     def subtract(self, other: EvaluationState) -> EvaluationState:
         """This state without rounds that were added before; a late reward is such a correction.
@@ -124,22 +119,27 @@ class EvaluationState:
         if not known.all():
             raise ValueError(f"user {other.cluster[~known][0]!r} was never added to this state")
         at = np.searchsorted(self.cluster, other.cluster)
-        sums: dict[str, Any] = {}
+        totals: dict[str, Any] = {}
         for name in _SUMS:
             out = getattr(self, name).copy()
             out[at] -= getattr(other, name)
-            sums[name] = out
-        if (sums["rows"] < 0).any():
-            user = self.cluster[(sums["rows"] < 0).any(1)][0]
+            totals[name] = out
+        if (totals["rows"] < 0).any():
+            user = self.cluster[(totals["rows"] < 0).any(1)][0]
             raise ValueError(f"more rounds subtracted than were added for user {user!r}")
-        gone = sums["rows"] == 0
+        gone = totals["rows"] == 0
         for name in _SUMS:
             # Sums of no rounds are 0, not what rounding left.
-            sums[name][gone] = 0
+            totals[name][gone] = 0
         largest = np.where(gone[:, :, None], 0.0, self.weight_largest)
         keep = ~gone.all(1)
-        sums = {name: array[keep] for name, array in sums.items()}
-        return replace(self, cluster=self.cluster[keep], weight_largest=largest[keep], **sums)
+        totals = {name: array[keep] for name, array in totals.items()}
+        return replace(self, cluster=self.cluster[keep], weight_largest=largest[keep], **totals)
+
+    def take(self, users: slice) -> EvaluationState:
+        """The state of some of the users, by their place in ``cluster``."""
+        names = ("cluster", "weight_largest", *_SUMS)
+        return replace(self, **{name: getattr(self, name)[users] for name in names})
 
     def _check_same_estimate(self, other: EvaluationState) -> None:
         for name in ("estimator", "objectives", "policies"):
@@ -160,17 +160,3 @@ _SUMS = (
     "nonzero",
     "unsupported",
 )
-
-
-def group(cluster: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Sorted unique users, and the place of each round's user among them, int64, shape (n,)."""
-    if cluster.dtype.kind in "iu":
-        found, code = np.unique(cluster, return_inverse=True)
-        return found, code.astype(np.int64)
-    # Sorting Python strings once per user instead of once per round.
-    encoded = pa.array(cluster.astype(object), pa.string()).dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    found = encoded.dictionary.to_numpy(zero_copy_only=False)[order]
-    return found, place[encoded.indices.to_numpy(zero_copy_only=False)]

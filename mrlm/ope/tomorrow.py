@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.scores import ratio_influence, ratio_value
-from mrlm.ope.state import EvaluationState, group
+from mrlm.ope.state import EvaluationState
+from mrlm.ope.users import group
 
 # Degrees of freedom below which a t quantile says nothing any more.
 _LEAST_FREEDOM = 2.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, parts
 from mrlm.ope.selection import slope
-from mrlm.ope.state import group
+from mrlm.ope.users import group
 
 
 def tune(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
-
-_BLUE, _GREY, _RED, _GREEN = "#2b6cb0", "#8a8f98", "#c53030", "#2f855a"
+from mrlm.report.canvas import BLUE, GREY, RED, new_axes, to_png
 
 
 def all_plots(
@@ -38,15 +36,15 @@ def interval_plot(evidence: Evidence, truth: Mapping[str, float], estimator: str
     }
     if not found:
         return None
-    figure, axes = _axes(height=0.45 * len(found) + 1.2)
+    figure, axes = new_axes(height=0.45 * len(found) + 1.2)
     _forest(axes, found)
     known = [(truth[p], i) for i, p in enumerate(found) if p in truth]
     if known:
         x, y = zip(*known, strict=True)
-        axes.plot(x, y, "D", color=_RED, markersize=6, fillstyle="none", label="truth")
+        axes.plot(x, y, "D", color=RED, markersize=6, fillstyle="none", label="truth")
         axes.legend(loc="best", frameon=False)
     axes.set_xlabel(f"{evidence.north_star} a decision ({estimator})")
-    return _png(figure)
+    return to_png(figure)
 
 
 def difference_plot(evidence: Evidence, estimator: str) -> bytes | None:
@@ -60,15 +58,15 @@ def difference_plot(evidence: Evidence, estimator: str) -> bytes | None:
         return None
     # Objectives have different units; their own standard error puts them on one axis.
     scaled = {n: _scaled(e, e.standard_error or 1.0) for n, e in found.items()}
-    figure, axes = _axes(height=0.45 * len(found) + 1.2)
+    figure, axes = new_axes(height=0.45 * len(found) + 1.2)
     _forest(axes, scaled)
     for i, (name, e) in enumerate(found.items()):
         if name in evidence.guardrails:
             edge = -evidence.guardrails[name] / (e.standard_error or 1.0)
-            axes.plot([edge, edge], [i - 0.3, i + 0.3], color=_RED, linewidth=2)
-    axes.axvline(0.0, color=_GREY, linewidth=1)
+            axes.plot([edge, edge], [i - 0.3, i + 0.3], color=RED, linewidth=2)
+    axes.axvline(0.0, color=GREY, linewidth=1)
     axes.set_xlabel("challenger - champion, in standard errors (red: accepted fall)")
-    return _png(figure)
+    return to_png(figure)
 
 
 def weight_plot(weights: Mapping[str, float]) -> bytes | None:
@@ -76,11 +74,11 @@ def weight_plot(weights: Mapping[str, float]) -> bytes | None:
     if not weights:
         return None
     names = sorted(weights, key=lambda n: weights[n])
-    figure, axes = _axes(height=0.4 * len(names) + 1.0)
-    axes.barh(names, [weights[n] for n in names], color=_BLUE)
-    axes.axvline(0.0, color=_GREY, linewidth=1)
+    figure, axes = new_axes(height=0.4 * len(names) + 1.0)
+    axes.barh(names, [weights[n] for n in names], color=BLUE)
+    axes.axvline(0.0, color=GREY, linewidth=1)
     axes.set_xlabel("weight")
-    return _png(figure)
+    return to_png(figure)
 
 
 def histogram_plot(diagnostics: Mapping[str, Mapping[str, Any]]) -> bytes | None:
@@ -88,7 +86,7 @@ def histogram_plot(diagnostics: Mapping[str, Mapping[str, Any]]) -> bytes | None
     found = {p: d["weight_histogram"] for p, d in diagnostics.items() if d.get("weight_histogram")}
     if not found:
         return None
-    figure, axes = _axes(height=3.2)
+    figure, axes = new_axes(height=3.2)
     for policy, histogram in found.items():
         axes.stairs(histogram["counts"], histogram["edges"], label=policy, linewidth=1.5)
     axes.set_yscale("symlog", linthresh=1)
@@ -96,7 +94,7 @@ def histogram_plot(diagnostics: Mapping[str, Mapping[str, Any]]) -> bytes | None
     axes.set_xlabel("importance weight")
     axes.set_ylabel("decisions")
     axes.legend(frameon=False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def calibration_plot(
@@ -106,30 +104,20 @@ def calibration_plot(
     found = {name: points for name, points in calibration.items() if points}
     if not found:
         return None
-    figure, axes = _axes(height=3.6)
+    figure, axes = new_axes(height=3.6)
     for name, points in found.items():
         x, y = zip(*points, strict=True)
         axes.plot(x, y, "o-", markersize=4, label=name)
-    axes.axline((0.0, 0.0), slope=1.0, color=_GREY, linewidth=1)
+    axes.axline((0.0, 0.0), slope=1.0, color=GREY, linewidth=1)
     axes.set_xlabel("predicted")
     axes.set_ylabel("observed")
     axes.legend(frameon=False)
-    return _png(figure)
-
-
-def _axes(height: float) -> tuple[Any, Any]:
-    # A Figure of its own, without pyplot, needs no display and keeps no global state.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    return to_png(figure)
 
 
 def _forest(axes: Any, estimates: Mapping[str, PolicyEstimate]) -> None:
     for i, e in enumerate(estimates.values()):
-        colour = _BLUE if e.certified else _GREY
+        colour = BLUE if e.certified else GREY
         if e.certified and e.lower is not None and e.upper is not None:
             axes.plot([e.lower, e.upper], [i, i], color=colour, linewidth=2)
         axes.plot([e.value], [i], "o", color=colour, markersize=6)
@@ -149,9 +137,3 @@ def _scaled(e: PolicyEstimate, unit: float) -> PolicyEstimate:
         level=e.level,
         certified=e.certified,
     )
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()

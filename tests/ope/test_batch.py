@@ -99,3 +99,22 @@ def test_from_log_leaves_out_rewards_that_are_not_final(make_batch):
     assert np.array_equal(found.used, final)
     assert found.objectives == ("o0", "o1")
     assert np.array_equal(found.weight, batch.weight)
+
+
+def test_candidate_sets_of_one_length_give_the_same_sums(make_batch):
+    batch = make_batch(n=50, largest=1)
+    n, k = 40, 5
+    g = np.random.default_rng(0)
+    target, q = g.dirichlet(np.ones(k), n), g.normal(size=(n, k, 2))
+    same = replace(
+        batch,
+        cluster=batch.cluster[:n],
+        offsets=np.arange(n + 1) * k,
+        target=target.ravel(),
+        shown=np.arange(n) * k,
+        propensity=np.ones(n),
+        rewards=batch.rewards[:n],
+        q=q.reshape(-1, 2),
+        candidate_propensity=None,
+    )
+    assert same.direct == pytest.approx((target[:, :, None] * q).sum(1), abs=1e-14)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mrlm.ope.certify import Thresholds
 from mrlm.ope.intervals.estimate import Estimate, estimates
 from mrlm.ope.intervals.influence import user_influence
-from mrlm.ope.state import EvaluationState, group
+from mrlm.ope.state import EvaluationState
+from mrlm.ope.users import group
 
 
 def simultaneous(

@@ -18,7 +18,7 @@ from mrlm.ope.propensity.calibration import (
     fit_temperature,
 )
 from mrlm.ope.propensity.logit import fit_logit
-from mrlm.ope.state import group
+from mrlm.ope.users import group
 
 Floats = NDArray[np.float64]
 Calibration = Literal["temperature", "isotonic", "none"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.state import group
+from mrlm.ope.users import group
 
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,138 @@
+"""DR with its interval on a large log, and side by side with obp."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.ope.subprocesses import measured, peak_gib
+from benchmarks.rows import Row
+
+CANDIDATES = 50
+_MODULE = "benchmarks.ope.speed"
+
+
+def run(quick: bool) -> list[Row]:
+    """The quick form has a fifth of the rows; its bars are the same.
+
+    Both sides are best of three, one thread, each in its own process; memory is the peak of the
+    whole process, inputs included. The target policy has its probability on 50 items a row, which
+    obp must be given as rows x items.
+    """
+    n, n_obp = (200_000, 20_000) if quick else (1_000_000, 100_000)
+    big = measured(_MODULE, "ours", str(n), "10000")
+    ours, theirs = (measured(_MODULE, who, str(n_obp), "1000") for who in ("ours", "obp"))
+    sizes = f"{n} rows, 10000 items, {CANDIDATES} candidates a row"
+    small = f"{n_obp} rows, 1000 items; obp DoublyRobust, value only, without an interval"
+    apart = abs(ours["value"] - theirs["value"])
+    faster = theirs["seconds"] / ours["seconds"]
+    less = theirs["gib"] / ours["gib"]
+    return [
+        Row(
+            "DR with interval, s",
+            big["seconds"],
+            bar="< 1",
+            holds=big["seconds"] < 1,
+            note=f"{sizes}; processor time {big['cpu']:.2f} s, checks of the batch included",
+        ),
+        Row("its peak memory, GiB", big["gib"], bar="< 1", holds=big["gib"] < 1, note=sizes),
+        Row(
+            "DR value against obp, difference",
+            apart,
+            bar="<= 1e-10",
+            holds=apart <= 1e-10,
+            note=small,
+        ),
+        Row(
+            "DR with interval, s",
+            ours["seconds"],
+            theirs["seconds"],
+            "50 times faster",
+            faster >= 50,
+            f"{small}; {faster:.0f} times faster",
+        ),
+        Row(
+            "its peak memory, GiB",
+            ours["gib"],
+            theirs["gib"],
+            "20 times less",
+            less >= 20,
+            f"{small}; {less:.1f} times less",
+        ),
+    ]
+
+
+def _log(n: int, items: int) -> dict[str, NDArray[Any]]:
+    g = np.random.default_rng(0)
+    # 50 different items a row: a random start and a stride, without rows x items.
+    first = g.integers(0, items, n)
+    target = g.random((n, CANDIDATES))
+    target /= target.sum(1, keepdims=True)
+    return {
+        "first": first,
+        "target": target.reshape(-1),
+        "q": g.random(n * CANDIDATES),
+        "place": g.integers(0, CANDIDATES, n),
+        "reward": (g.random(n) < 0.1).astype(float),
+        "user": g.integers(0, n // 10, n),
+    }
+
+
+def _ours(n: int, items: int) -> dict[str, float]:
+    from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, estimates
+
+    log = _log(n, items)
+    offsets = np.arange(n + 1) * CANDIDATES
+    shown = offsets[:-1] + log["place"]
+    times, value, cpu = [], 0.0, 0.0
+    for _ in range(3):
+        start, cpu = time.perf_counter(), time.process_time()
+        batch = EvaluationBatch(
+            cluster=log["user"],
+            offsets=offsets,
+            target=log["target"],
+            shown=shown,
+            propensity=np.full(n, 1 / CANDIDATES),
+            rewards=log["reward"][:, None],
+            objectives=("click",),
+            q=log["q"][:, None],
+        )
+        value = estimates(EvaluationState.of(ESTIMATORS["dr"](batch)))["click"].value
+        times.append(time.perf_counter() - start)
+        cpu = time.process_time() - cpu
+    return {"seconds": min(times), "cpu": cpu, "value": value, "gib": peak_gib()}
+
+
+def _obp(n: int, items: int) -> dict[str, float]:
+    from obp.ope import DoublyRobust
+
+    log = _log(n, items)
+    row = np.arange(n)
+    item = (log["first"][:, None] + np.arange(CANDIDATES)) % items
+    target = np.zeros((n, items, 1))
+    target[row[:, None], item, 0] = log["target"].reshape(n, CANDIDATES)
+    q = np.zeros((n, items, 1))
+    q[row[:, None], item, 0] = log["q"].reshape(n, CANDIDATES)
+    times, value = [], 0.0
+    for _ in range(3):
+        start = time.perf_counter()
+        value = DoublyRobust().estimate_policy_value(
+            reward=log["reward"],
+            action=item[row, log["place"]],
+            pscore=np.full(n, 1 / CANDIDATES),
+            action_dist=target,
+            position=np.zeros(n, int),
+            estimated_rewards_by_reg_model=q,
+        )
+        times.append(time.perf_counter() - start)
+    return {"seconds": min(times), "value": float(value), "gib": peak_gib()}
+
+
+if __name__ == "__main__":
+    who, rows, catalog = sys.argv[1:]
+    print(json.dumps({"ours": _ours, "obp": _obp}[who](int(rows), int(catalog))))

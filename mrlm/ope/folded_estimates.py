@@ -1,0 +1,110 @@
+"""Estimates from folded users: the numbers that ``estimates`` gives from all users' sums."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mrlm.ope.certify import Thresholds, certify
+from mrlm.ope.diagnostics import Diagnostics
+from mrlm.ope.folded import FoldedState
+from mrlm.ope.intervals import Estimate
+from mrlm.ope.scores import ratio_value
+
+
+def folded_estimates(
+    state: FoldedState, level: float = 0.95, thresholds: Thresholds | None = None
+) -> dict[str, Estimate]:
+    """Estimate of each objective, by name; the formulas are those of ``mrlm.ope.estimates``.
+
+    Raises:
+        ValueError: the level is not in (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    value = ratio_value(state.numerator, state.denominator, state.signs)
+    second, third, fourth = state.influence_moments()
+    out = {}
+    for j, name in enumerate(state.objectives):
+        users = int(state.users[j])
+        found = folded_diagnostics(state)[name]
+        limit = min(d.tail_nonzero for d in found) if state.covers_policy_value else math.inf
+        error, freedom, skewness = _shape(second[j, j], third[j], fourth[j], users, limit)
+        estimate = Estimate(
+            policy=" - ".join(state.policies),
+            objective=name,
+            estimator=state.estimator,
+            value=float(value[j]),
+            standard_error=error,
+            degrees_of_freedom=freedom,
+            skewness=skewness,
+            level=level,
+            lower=math.nan,
+            upper=math.nan,
+            rows=int(state.rows[j]),
+            users=users,
+            certificate=certify(
+                state.estimator, state.covers_policy_value, found, thresholds or Thresholds()
+            ),
+            diagnostics=found,
+        )
+        out[name] = estimate.at(level)
+    return out
+
+
+def folded_diagnostics(state: FoldedState) -> dict[str, tuple[Diagnostics, ...]]:
+    """Diagnostics by objective, one for each policy of the estimate."""
+    return {
+        name: tuple(_diagnostics(state, j, k) for k in range(len(state.policies)))
+        for j, name in enumerate(state.objectives)
+    }
+
+
+def _shape(
+    second: float, third: float, fourth: float, users: int, limit: float
+) -> tuple[float, float, float]:
+    """Standard error, degrees of freedom and skewness from the moments of the influence."""
+    correction = users / (users - 1) if users > 1 else math.nan
+    error = math.sqrt(max(second, 0.0) * correction) if second == second else math.nan
+    spread = fourth - second**2 / max(users, 1)
+    freedom = 2 * second**2 / spread if spread > 0 else math.inf
+    skewness = third / second**1.5 if second > 0 else 0.0
+    freedom = min(max(freedom, 1.0), max(users - 1, 0))
+    # As in ``mrlm.ope.intervals.student.degrees_of_freedom``: what the weights allow.
+    freedom = max(min(freedom, limit), 1.0) if freedom > 0 else 0.0
+    return error, float(freedom), float(skewness)
+
+
+def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
+    rows, users = int(state.rows[j]), int(state.users[j])
+    total, square = float(state.weight_sum[j, k]), float(state.weight_square[j, k])
+    user_square, largest = float(state.user_square[j, k]), float(state.weight_largest[j, k])
+    mean = total / rows if rows else math.nan
+    # The users' sums less mean times rounds, squared: excess over rounds is small where mean is 1.
+    residual = (
+        state.excess_square[j, k]
+        - 2 * (mean - 1) * state.excess_rows[j, k]
+        + (mean - 1) ** 2 * state.rows_square[j]
+    )
+    error = math.nan
+    if users > 1:
+        error = math.sqrt(users / (users - 1) * max(float(residual), 0.0)) / rows
+    user_fourth = float(state.user_fourth[j, k])
+    lost = float(state.unsupported[j, k])
+    return Diagnostics(
+        policy=state.policies[k],
+        objective=state.objectives[j],
+        rows=rows,
+        users=users,
+        effective_sample_size=total**2 / square if square else 0.0,
+        effective_users=total**2 / user_square if user_square else 0.0,
+        largest_weight=largest,
+        largest_weight_share=largest / total if total else 1.0,
+        mean_weight=mean,
+        mean_weight_standard_error=error,
+        unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
+        nonzero=int(state.nonzero[j, k]),
+        matched=int(state.matched[j, k]),
+        tail_users=user_square**2 / user_fourth if user_fourth else 0.0,
+    )

@@ -1,0 +1,6 @@
+"""Evaluate policies from a table of logged rounds: Parquet, CSV, obp feedback or VW dsjson."""
+
+from mrlm.ope.table.evaluate import TableEvaluation, evaluate_table
+from mrlm.ope.table.logged import LoggedTable
+
+__all__ = ["LoggedTable", "TableEvaluation", "evaluate_table"]

@@ -1,0 +1,26 @@
+"""What all plots share: axes without a display, colours, PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+BLUE, GREY, RED = "#2b6cb0", "#8a8f98", "#c53030"
+
+
+def new_axes(height: float) -> tuple[Any, Any]:
+    """A figure of so many inches and its axes."""
+    # A Figure of its own, without pyplot, needs no display and keeps no global state.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def to_png(figure: Any) -> bytes:
+    """The figure as PNG, the same bytes each time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()

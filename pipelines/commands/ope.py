@@ -1,0 +1,70 @@
+"""Off-policy evaluation of anyone's table, without the pipeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrlm.ope.intervals import Estimate
+from mrlm.ope.table import TableEvaluation, evaluate_table
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("ope")(ope)
+
+
+def ope(
+    table: Annotated[
+        Path, typer.Argument(help="Parquet file or folder, CSV, obp feedback .npz, VW .dsjson.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the diagnostics page, one file, here.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Two-sided level of the intervals.")] = 0.95,
+    sorted_by_user: Annotated[
+        bool,
+        typer.Option("--sorted-by-user", help="Users rise: memory does not grow with them."),
+    ] = False,
+) -> None:
+    """Evaluate target policies on logged rounds: value, interval and verdict of each.
+
+    Columns: propensity, target_probability[_POLICY], reward[_OBJECTIVE]; optional user_id (or
+    session_id, request_id), q_hat[_OBJECTIVE] and v_hat[_POLICY][_OBJECTIVE].
+    """
+    found = evaluate_table(table, level, "sorted" if sorted_by_user else "scattered")
+    if html is not None:
+        from mrlm.report.ope_page import render_ope_page
+
+        html.write_text(render_ope_page(found, table.name), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), allow_nan=False))
+    else:
+        _print(found)
+
+
+def _print(found: TableEvaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("policy", "objective", "estimator", "value", "interval", "verdict")
+    for e in (*found.estimates, *found.differences):
+        table.add_row(e.policy, e.objective, e.estimator, f"{e.value:.4g}", *_judged(e))
+    console.print(table)
+    for objective, name in found.selected.items():
+        console.print(f"{objective}: use {name}" if name else f"{objective}: none is certified")
+    for warning in found.warnings:
+        console.print(f"warning: {warning}")
+
+
+def _judged(e: Estimate) -> tuple[str, str]:
+    if e.certified:
+        return f"[{e.lower:.4g}, {e.upper:.4g}]".replace("[", r"\["), "certified"
+    needed = e.certificate.rows_needed
+    more = "" if needed is None else f"; about {needed} rows needed"
+    return "none", f"refused: {e.certificate.reason}{more}".replace("[", r"\[")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.deployment import ROOT
+
+
+def ope(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.cli", "ope", *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "200"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A log of two policies and their predictions."""
+    g = np.random.default_rng(0)
+    n, action = 3000, g.integers(0, 2, 3000)
+    table = pa.table(
+        {
+            "user_id": g.integers(0, 400, n),
+            "propensity": np.full(n, 0.5),
+            "target_probability_new": np.where(action == 1, 0.8, 0.2),
+            "target_probability_old": np.where(action == 1, 0.4, 0.6),
+            "reward_click": (g.random(n) < 0.2 + 0.2 * action).astype(float),
+            "q_hat": 0.25 + 0.1 * action,
+            "v_hat_new": np.full(n, 0.33),
+            "v_hat_old": np.full(n, 0.29),
+        }
+    )
+    pq.write_table(table, tmp_path / "log.parquet")
+    return tmp_path
+
+
+def test_table_json_and_page(folder: Path) -> None:
+    done = ope("log.parquet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "new - old" in done.stdout
+    assert "certified" in done.stdout
+    assert "refused: dm covers its own target" in done.stdout
+
+    done = ope("log.parquet", "--json", "--level", "0.9", "--html", "page.html", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (paired,) = (d for d in found["differences"] if d["estimator"] == "dr")
+    assert paired["certified"]
+    assert paired["level"] == 0.9
+    assert 0 < paired["lower"] < paired["value"] < paired["upper"]
+
+    page = (folder / "page.html").read_text()
+    assert len(re.findall(r'src="data:image/png;base64,', page)) == 3
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "new - old" in page
+    assert "effective sample size" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nowhere.parquet"], 10, "there is no file nowhere.parquet"),
+        (["log.txt"], 10, "unknown format"),
+        (["log.parquet", "--level", "95"], 10, "between 0 and 1"),
+        (["log.parquet", "--sorted-by-user"], 10, "sort by user"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_errors_say_what_to_do(folder: Path, arguments: list[str], code: int, says: str) -> None:
+    (folder / "log.txt").write_text("x")
+    done = ope(*arguments, cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
