@@ -85,8 +85,8 @@ def certify(
     """
     if not covers_policy_value:
         reason = (
-            f"{estimator} covers its own target, not the policy's value: the bias of the reward "
-            "model has no bound"
+            f"{estimator} covers its own target, not the policy's value: its bias has no bound "
+            "without an assumption that no log can show"
         )
         return Certificate(False, (reason,))
     reasons: list[str] = []
