@@ -84,10 +84,7 @@ def certify(
             and support are all it needs.
     """
     if not covers_policy_value:
-        reason = (
-            f"{estimator} covers its own target, not the policy's value: its bias has no bound "
-            "without an assumption that no log can show"
-        )
+        reason = f"{estimator} covers its own target, not the policy's value: its bias has no bound"
         return Certificate(False, (reason,))
     reasons: list[str] = []
     factor, hopeless = 1.0, False

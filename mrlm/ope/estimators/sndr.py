@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.contract import Properties
+from mrlm.ope.rounds import Rounds
 from mrlm.ope.scores import Scores, one_ratio
 
 
@@ -31,7 +31,7 @@ class SNDR:
         constant_reward_zero_width=False,
     )
 
-    def __call__(self, batch: EvaluationBatch) -> Scores:
+    def __call__(self, batch: Rounds) -> Scores:
         """Scores of every round and objective.
 
         Raises:

@@ -15,6 +15,7 @@ from mrlm.ope.difference import difference
 from mrlm.ope.estimators.dm import DM
 from mrlm.ope.estimators.dr import DR
 from mrlm.ope.estimators.ips import IPS
+from mrlm.ope.estimators.sndr import SNDR
 from mrlm.ope.estimators.snips import SNIPS
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.rounds import Rounds
@@ -108,7 +109,8 @@ def evaluate_table(
 ) -> TableEvaluation:
     """Evaluate the policies of a table; see ``Columns.of`` for its columns.
 
-    IPS and SNIPS need nothing else, DM needs ``v_hat``, DR ``q_hat`` and ``v_hat``. The value is
+    IPS and SNIPS need nothing else, DM needs ``v_hat``, DR and SNDR
+    ``q_hat`` and ``v_hat``. The value is
     that of a decision: rows are rounds, whatever slot or step they were. Users who come in rising
     order (``order="sorted"``) and rows that name no unit take memory that does not grow.
 
@@ -170,7 +172,7 @@ def possible(columns: Columns) -> list[TableEstimator]:
     if columns.v:
         found.append(DM())
     if columns.v and columns.q:
-        found.append(DR())
+        found += [DR(), SNDR()]
     return found
 
 

@@ -9,7 +9,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, estimates
+from mrlm.ope import EvaluationBatch, EvaluationState, difference, estimates
+from mrlm.ope.registry import FAMILY
 from mrlm.ope.table import evaluate_table, files
 
 KEYS = {
@@ -74,8 +75,9 @@ def test_the_estimates_are_those_of_whole_candidate_sets(tmp_path, make_table):
         for name, p in targets.items()
     }
     found = rows(evaluate_table(written(tmp_path, table), level=0.9))
-    for name in ("ips", "snips", "dm", "dr"):
-        scores = {p: ESTIMATORS[name](b) for p, b in batches.items()}
+    names = ("ips", "snips", "dm", "dr", "sndr")
+    for name in names:
+        scores = {p: FAMILY[name](b) for p, b in batches.items()}
         wanted = {**scores, "a - b": difference(scores["a"], scores["b"])}
         for policy, s in wanted.items():
             for objective, e in estimates(EvaluationState.of(s), level=0.9).items():
@@ -83,7 +85,7 @@ def test_the_estimates_are_those_of_whole_candidate_sets(tmp_path, make_table):
                 for field in ("value", "lower", "upper"):
                     assert row[field] == pytest.approx(getattr(e, field), rel=1e-9, abs=1e-12)
                 assert (row["certified"], row["reason"]) == (e.certified, e.certificate.reason)
-    assert len(found) == 3 * 2 * 4
+    assert len(found) == 3 * 2 * len(names)
 
 
 def test_json_has_the_keys_that_are_promised(tmp_path, make_table):
