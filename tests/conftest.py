@@ -19,6 +19,8 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("MRLM_USER_KEY", "test-key")
 
 
+# First, because the groups are read by a plugin that is registered later than this file.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share something costly run in one process, and the longest of these start first.
 
