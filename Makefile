@@ -13,7 +13,7 @@ run: $(READY)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
 
 test: $(READY) lint
-	.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(READY)
 	.venv/bin/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,24 +18,34 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("MRLM_USER_KEY", "test-key")
 
 
-# First, because the groups are read by a plugin that is registered later than this file.
-@pytest.hookimpl(tryfirst=True)
+# Tests that share something costly run in one process, and the longest of these start first: the
+# deployment's nights, the Spark session, then room by room, whose models are fitted once each.
+_FIRST = ("pipelines", "spark")
+
+
+def _group(nodeid: str) -> str:
+    room = nodeid.removeprefix("tests/").split("/")
+    uses_spark = room[0] == "spark_jobs" or room[:2] == ["pipelines", "expectations"]
+    return "spark" if uses_spark else room[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share something costly run in one process, and the longest of these start first.
+    def place(item: pytest.Item) -> int:
+        group = _group(item.nodeid)
+        return (*_FIRST, group).index(group)
 
-    The rooms are the groups of the rest: their models are fitted once each.
-    """
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    first = {"deployment": 0, "spark": 1}
-    items.sort(key=lambda item: first.get(groups[item], 2))
+    items.sort(key=place)
 
 
-def _group(item: pytest.Item) -> str:
-    fixtures = getattr(item, "fixturenames", ())
-    room = item.path.relative_to(Path(__file__).parent).parts[0]
-    return next((f for f in ("deployment", "spark") if f in fixtures), room)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")
