@@ -26,6 +26,7 @@ ui: $(READY)
 
 bench: $(READY)
 	.venv/bin/python -m benchmarks coverage --quick
+	.venv/bin/python -m benchmarks ope --quick
 
 setup: $(READY)
 
