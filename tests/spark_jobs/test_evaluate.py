@@ -36,7 +36,7 @@ def test_partitions_give_what_one_machine_gives(spark, tmp_path):
     pq.write_table(pa.Table.from_pandas(rows), tmp_path / "log.parquet")
     local = evaluate_table(tmp_path / "log.parquet")
     states = evaluate(spark.createDataFrame(rows).repartition(5))
-    assert len(states) == 4 * 3
+    assert len(states) == 5 * 3
     for e in (*local.estimates, *local.differences):
         f = estimates(states[e.estimator, tuple(d.policy for d in e.diagnostics)])[e.objective]
         for field in ("value", "standard_error", "degrees_of_freedom", "lower", "upper"):
