@@ -25,10 +25,11 @@ def folded_estimates(
         raise ValueError(f"the level must be between 0 and 1; got {level}")
     value = ratio_value(state.numerator, state.denominator, state.signs)
     second, third, fourth = state.influence_moments()
+    overlap = folded_diagnostics(state)
     out = {}
     for j, name in enumerate(state.objectives):
         users = int(state.users[j])
-        found = folded_diagnostics(state)[name]
+        found = overlap[name]
         limit = min(d.tail_nonzero for d in found) if state.covers_policy_value else math.inf
         error, freedom, skewness = _shape(second[j, j], third[j], fourth[j], users, limit)
         estimate = Estimate(
