@@ -10,6 +10,7 @@ from mrlm.ope.certify import Thresholds, certify
 from mrlm.ope.diagnostics import Diagnostics
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.intervals import Estimate
+from mrlm.ope.intervals.student import Moments, degrees_of_freedom
 from mrlm.ope.scores import ratio_value
 
 
@@ -26,20 +27,26 @@ def folded_estimates(
     value = ratio_value(state.numerator, state.denominator, state.signs)
     second, third, fourth = state.influence_moments()
     overlap = folded_diagnostics(state)
+    variance = np.maximum(np.diagonal(second), 0.0)
+    moments = Moments(state.users, np.ones(len(variance)), variance, third, fourth)
+    limit = [
+        min(d.tail_nonzero for d in overlap[name]) if state.covers_policy_value else math.inf
+        for name in state.objectives
+    ]
+    error, skewness = moments.standard_error, moments.skewness
+    freedom = degrees_of_freedom(moments, limit)
     out = {}
     for j, name in enumerate(state.objectives):
         users = int(state.users[j])
         found = overlap[name]
-        limit = min(d.tail_nonzero for d in found) if state.covers_policy_value else math.inf
-        error, freedom, skewness = _shape(second[j, j], third[j], fourth[j], users, limit)
         estimate = Estimate(
             policy=" - ".join(state.policies),
             objective=name,
             estimator=state.estimator,
             value=float(value[j]),
-            standard_error=error,
-            degrees_of_freedom=freedom,
-            skewness=skewness,
+            standard_error=float(error[j]),
+            degrees_of_freedom=float(freedom[j]),
+            skewness=float(skewness[j]),
             level=level,
             lower=math.nan,
             upper=math.nan,
@@ -60,21 +67,6 @@ def folded_diagnostics(state: FoldedState) -> dict[str, tuple[Diagnostics, ...]]
         name: tuple(_diagnostics(state, j, k) for k in range(len(state.policies)))
         for j, name in enumerate(state.objectives)
     }
-
-
-def _shape(
-    second: float, third: float, fourth: float, users: int, limit: float
-) -> tuple[float, float, float]:
-    """Standard error, degrees of freedom and skewness from the moments of the influence."""
-    correction = users / (users - 1) if users > 1 else math.nan
-    error = math.sqrt(max(second, 0.0) * correction) if second == second else math.nan
-    spread = fourth - second**2 / max(users, 1)
-    freedom = 2 * second**2 / spread if spread > 0 else math.inf
-    skewness = third / second**1.5 if second > 0 else 0.0
-    freedom = min(max(freedom, 1.0), max(users - 1, 0))
-    # As in ``mrlm.ope.intervals.student.degrees_of_freedom``: what the weights allow.
-    freedom = max(min(freedom, limit), 1.0) if freedom > 0 else 0.0
-    return error, float(freedom), float(skewness)
 
 
 def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
