@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,11 +19,11 @@ from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.lake import shift
 from pipelines.local_airflow import ROOT, LocalAirflow
-from pipelines.night import closing_of
+from pipelines.night import closing_of, history_unchanged
 from pipelines.registry import champion_version, place_of
 from pipelines.settings import Settings, load_settings
 from pipelines.stage import is_unchanged
-from pipelines.stages import HISTORY, ORDER, stage_named
+from pipelines.stages import ORDER, stage_named
 from pipelines.summary import manifests_of, summarise
 from pipelines.summary_table import print_summary
 from pipelines.workspace import Workspace, write_atomically
@@ -37,20 +38,25 @@ DEMONSTRATION_KEY = "mrlm-demonstration"
 class _Shape:
     """Which nights of a log are history, and which go through Airflow."""
 
-    first: str
-    history: int
-    nights: int
+    nights: tuple[str, ...]
+    live_from: int
 
-    def history_range(self) -> tuple[str, str]:
-        return self.first, shift(self.first, self.history - 1)
+    @classmethod
+    def of(cls, first: str, nights: int, live_from: int) -> _Shape:
+        return cls(tuple(shift(first, i) for i in range(nights)), live_from)
 
-    def live(self) -> list[str]:
-        return [shift(self.first, i) for i in range(self.history, self.nights)]
+    @property
+    def history(self) -> tuple[str, ...]:
+        return self.nights[: self.live_from]
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        return self.nights[self.live_from :]
 
 
 _SHAPES: dict[Logs, _Shape] = {
-    "movielens": _Shape("2026-11-09", 8, 12),
-    "obd": _Shape("2019-11-24", 4, 7),
+    "movielens": _Shape.of("2026-11-09", nights=12, live_from=8),
+    "obd": _Shape.of("2019-11-24", nights=7, live_from=4),
 }
 
 
@@ -67,12 +73,13 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
     os.environ.setdefault(settings.ingestion.user_key_variable, DEMONSTRATION_KEY)
     _write_log(logs, folder / "raw", console)
 
-    first, last = shape.history_range()
+    first, last = shape.history[0], shape.history[-1]
+    history = [NightContext(n, settings, Workspace(settings.workspace)) for n in shape.history]
     airflow = LocalAirflow(Workspace(settings.workspace), settings_path)
     with ThreadPoolExecutor(1) as background:
         starting: Future[None] | None = None
         try:
-            if not _history_unchanged(settings, shape):
+            if not history_unchanged(history):
                 # It takes half a minute, most of which is waiting.
                 starting = background.submit(airflow.start)
                 console.print(f"history: nights {first} to {last}, data stages only")
@@ -80,7 +87,7 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
             if champion_version(place_of(settings, airflow.workspace)) is None:
                 console.print("first champion: a clone of the logger")
                 _mrlm(["bootstrap", "--night", last], settings_path)
-            _live_nights(settings, airflow, starting, shape.live(), console)
+            _live_nights(settings, airflow, starting, shape.live, console)
         finally:
             if starting is not None:
                 wait([starting])
@@ -102,16 +109,7 @@ def _write_log(logs: Logs, raw: Path, console: Console) -> None:
         from mrlm.worlds.writer import write_replay
 
         shape = _SHAPES[logs]
-        write_replay(raw, nights=shape.nights, first_night=shape.first)
-
-
-def _history_unchanged(settings: Settings, shape: _Shape) -> bool:
-    workspace = Workspace(settings.workspace)
-    for i in range(shape.history):
-        context = NightContext(shift(shape.first, i), settings, workspace)
-        if not all(is_unchanged(stage_named(n), context) for n in HISTORY):
-            return False
-    return True
+        write_replay(raw, nights=len(shape.nights), first_night=shape.nights[0])
 
 
 def _mrlm(arguments: list[str], settings_path: Path) -> None:
@@ -126,7 +124,7 @@ def _live_nights(
     settings: Settings,
     airflow: LocalAirflow,
     starting: Future[None] | None,
-    nights: list[str],
+    nights: Sequence[str],
     console: Console,
 ) -> None:
     """Trigger the nights that are not done; ``starting`` is Airflow's start, where it has begun."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -56,31 +57,38 @@ def run_night(context: NightContext, dry_run: bool = False) -> Closing:
 
 
 def read_history(context: NightContext) -> Closing:
-    """Ingest and validate a night before the first one that learns; how it will be closed.
+    """Ingest and validate a night before the first one that learns; record how it was closed.
 
     Raises:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
+    closing = Closing(context.night, context.run_key, "history", "data stages only")
     try:
         for name in HISTORY[:-1]:
             execute(name, context)
     except NightStoppedError as error:
         context.log("history").error("%s", error)
-        return Closing(context.night, context.run_key, "stopped", str(error))
-    return Closing(context.night, context.run_key, "history", "data stages only")
-
-
-def build_history(context: NightContext, closing: Closing) -> None:
-    """Build the log of a night that ``read_history`` did not stop, and record its closing.
-
-    The next night may be read at the same time: it reads nothing of this stage.
-
-    Raises:
-        DataError: the stage failed on its data or settings.
-    """
-    if closing.verdict == "history":
-        execute(HISTORY[-1], context)
+        closing = Closing(context.night, context.run_key, "stopped", str(error))
     _record(context, closing)
+    return closing
+
+
+def newest_passed(history: Sequence[NightContext]) -> NightContext | None:
+    """The newest of these nights that validation did not stop: it builds the logs of all."""
+    for context in reversed(history):
+        validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
+        if validated is not None and not validated.stopped:
+            return context
+    return None
+
+
+def history_unchanged(history: Sequence[NightContext]) -> bool:
+    """Whether a range of nights, oldest first, would find nothing to read or build."""
+    read, build = HISTORY[:-1], HISTORY[-1]
+    if not all(is_unchanged(stage_named(name), c) for c in history for name in read):
+        return False
+    newest = newest_passed(history)
+    return newest is None or is_unchanged(stage_named(build), newest)
 
 
 def execute(name: str, context: NightContext) -> Outcome:

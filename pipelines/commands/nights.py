@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Annotated
 
@@ -19,19 +17,18 @@ from pipelines.commands.options import (
     check_night,
     context_for,
 )
-from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.lake import shift
 from pipelines.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.night import (
     Closing,
-    build_history,
     close_night,
     execute,
+    newest_passed,
     read_history,
     run_night,
 )
-from pipelines.stages import ORDER
+from pipelines.stages import HISTORY, ORDER
 
 _WAIT_SECONDS = 3600.0
 
@@ -97,23 +94,20 @@ def history(
     force: ForceOption = False,
     wait: WaitOption = _WAIT_SECONDS,
 ) -> None:
-    """Ingest, validate and build a range of nights in one process; learns and promotes nothing."""
-    current, building = check_night(first), None
-    with ThreadPoolExecutor(1) as builder:
-        while current <= check_night(last):
-            context = context_for(current, settings, force=force)
-            with ExitStack() as held:
-                held.enter_context(
-                    night_lease(context.workspace, current, holder_of_command(), wait, keep=False)
-                )
-                # A night that is stopped is recorded as such, and later nights go on without it.
-                closing = read_history(context)
-                if building is not None:
-                    building.result()
-                building = builder.submit(_build_history, context, closing, held.pop_all())
-            current = shift(current, 1)
-        if building is not None:
-            building.result()
+    """Ingest and validate a range of nights, then build their logs; learns and promotes nothing."""
+    current, read = check_night(first), []
+    while current <= check_night(last):
+        context = context_for(current, settings, force=force)
+        with night_lease(context.workspace, current, holder_of_command(), wait, keep=False):
+            # A night that is stopped is recorded as such, and later nights go on without it.
+            read_history(context)
+        read.append(context)
+        current = shift(current, 1)
+    newest = newest_passed(read)
+    if newest is not None:
+        with night_lease(newest.workspace, newest.night, holder_of_command(), wait, keep=False):
+            # One build of all nights: each would else be built again as its windows close.
+            execute(HISTORY[-1], newest)
 
 
 def close(
@@ -130,11 +124,6 @@ def close(
     if owner:
         release(context.workspace, context.night, holder_of_run(owner))
     _end(closing)
-
-
-def _build_history(context: NightContext, closing: Closing, held: ExitStack) -> None:
-    with held:
-        build_history(context, closing)
 
 
 def _end(closing: Closing) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +25,12 @@ class BuildLog:
         own = require(
             context.workspace.lake_stage(context.night, "validate"), "validate", context.night
         )
+        nights = _nights_to_build(context)
         found = {
             f"verdict/{context.night}": own.output_fingerprint(),
-            "nights": ",".join(_nights_to_build(context)),
+            "nights": ",".join(nights),
         }
-        for night in _arrivals(context):
+        for night in _arrivals(context, nights):
             folder = context.workspace.lake_stage(night, "ingest")
             manifest = require(folder, "ingest", night)
             for table in ("impressions", "feedback"):
@@ -41,8 +43,8 @@ class BuildLog:
         from spark_jobs import build_log
         from spark_jobs.errors import InputError
 
-        arrivals = _arrivals(context)
         nights = _nights_to_build(context)
+        arrivals = _arrivals(context, nights)
         passed = {
             table: [n for n in arrivals if table_passed(context, n, table)]
             for table in ("impressions", "feedback")
@@ -75,37 +77,28 @@ class BuildLog:
         )
 
 
-def _arrivals(context: NightContext) -> list[str]:
-    """Ingested nights whose rows can matter tonight, tonight included, oldest first."""
+def _arrivals(context: NightContext, nights: list[str]) -> list[str]:
+    """Ingested nights whose rows can matter to these, tonight included, oldest first."""
     state = context.settings.state
     reach = state.history_nights + context.settings.final_after
-    return [*ingested(context, shift(context.night, -reach)), context.night]
+    return [*ingested(context, shift(min(nights), -reach)), context.night]
 
 
 def _nights_to_build(context: NightContext) -> list[str]:
-    """Tonight, and earlier nights that feedback or a closing window changed since their build."""
-    built = built_logs(context)
+    """Tonight, earlier nights without a log, and those that feedback or a closing window changed.
+
+    "Without" and "changed" are as of the night before, so that a second run finds the same nights.
+    """
+    built = built_logs(replace(context, night=shift(context.night, -1)))
     windows = {o.window_nights for o in context.objectives if o.source == "feedback"}
-    nights = {context.night}
+    passed = {n for n in ingested(context) if table_passed(context, n, "impressions")}
+    nights = {context.night, *(passed - built.keys())}
     for night, (builder, _) in built.items():
-        if night == context.night:
-            continue
-        earlier = _builder_before(context, night) if builder == context.night else builder
-        closed = any(earlier < shift(night, w) <= context.night for w in windows)
-        reopened = any(night in _reopened(context, a) for a in _between(context, earlier))
+        closed = any(builder < shift(night, w) <= context.night for w in windows)
+        reopened = any(night in _reopened(context, a) for a in _between(context, builder))
         if closed or reopened:
             nights.add(night)
     return sorted(nights)
-
-
-def _builder_before(context: NightContext, night: str) -> str:
-    """The night before tonight that built a night's log; the night itself if none did."""
-    found = night
-    for builder in ingested(context, night):
-        manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
-        if manifest and f"night={night}" in manifest.outputs:
-            found = builder
-    return found
 
 
 def _between(context: NightContext, builder: str) -> list[str]:
