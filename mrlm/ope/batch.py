@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,7 +34,8 @@ class EvaluationBatch:
         q: float64, shape (N, m), predicted reward of every candidate; None without a reward model.
             The model must not have been fitted on these users' rewards.
         candidate_propensity: float64, shape (N,), logging probability of every candidate, NaN where
-            it was not logged; None when no row has it. Used for the support diagnostic only.
+            it was not logged; None when no row has it. Used for the support diagnostic and the
+            effective sample size that is to be expected.
         policy: name of the target policy, for tables and reasons.
 
     Raises:
@@ -137,6 +139,18 @@ class EvaluationBatch:
         )
         return _sum_of_products(self.target, never, self.offsets)
 
+    @cached_property
+    def expected_square(self) -> NDArray[np.float64]:
+        """Expected squared weight, ``sum of target^2 / propensity``, shape (n,); NaN if unknown.
+
+        The expectation is over the logger's choice in each round; candidates that it never shows
+        are ``unsupported`` instead.
+        """
+        logged = self.candidate_propensity
+        if logged is None:
+            return np.full(len(self), np.nan)
+        return _sums(_squared_over, self.target, logged, self.offsets)
+
     def with_target(self, target: NDArray[np.float64], policy: str) -> EvaluationBatch:
         """The same rounds under another target policy, probabilities of shape (N,)."""
         return replace(self, target=target, policy=policy)
@@ -168,15 +182,34 @@ def _sum_of_products(
         # Candidate sets of one length are the rows of a matrix: no product array is needed.
         dots: NDArray[np.float64] = np.vecdot(a.reshape(n, -1), b.reshape(n, -1))
         return dots
+    return _sums(np.multiply, a, b, offsets)
+
+
+def _sums(
+    function: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Sum of function(a, b) over each candidate set, shape (n,), in pieces of bounded size."""
+    n = len(offsets) - 1
     out = np.empty(n)
     start = 0
     while start < n:
         reach = np.searchsorted(offsets, offsets[start] + CANDIDATES_AT_ONCE, side="right") - 1
         stop = min(max(int(reach), start + 1), n)
         low, high = int(offsets[start]), int(offsets[stop])
-        out[start:stop] = np.add.reduceat(a[low:high] * b[low:high], offsets[start:stop] - low)
+        out[start:stop] = np.add.reduceat(
+            function(a[low:high], b[low:high]), offsets[start:stop] - low
+        )
         start = stop
     return out
+
+
+def _squared_over(target: NDArray[np.float64], logged: NDArray[np.float64]) -> NDArray[np.float64]:
+    square: NDArray[np.float64] = target * target
+    # A candidate without a propensity makes its round's sum unknown.
+    return np.divide(square, logged, out=np.zeros_like(square), where=~(logged <= 0))
 
 
 def _check_shapes(b: EvaluationBatch) -> None:

@@ -53,6 +53,11 @@ class Rounds(Protocol):
         ...
 
     @property
+    def expected_square(self) -> NDArray[np.float64]:
+        """Expected squared weight given the context, shape (n,); NaN if unknown."""
+        ...
+
+    @property
     def predictions(self) -> NDArray[np.float64]:
         """Predicted rewards, shape (N, m), of which ``predictions[shown]`` are the shown items'.
 

@@ -34,6 +34,9 @@ class Scores:
         nonzero: bool, shape (n, m), where it is known and not zero.
         weight: float64, shape (n, P), importance weights.
         unsupported: float64, shape (n, P), target mass that the logger never shows; NaN if unknown.
+        expected_square: float64, shape (n, P), expected squared weight given the context, over the
+            logger's choice; NaN if unknown.
+        estimand: what the estimate is a value of, see ``mrlm.ope.estimand``.
     """
 
     estimator: str
@@ -48,6 +51,8 @@ class Scores:
     nonzero: NDArray[np.bool_]
     weight: NDArray[np.float64]
     unsupported: NDArray[np.float64]
+    expected_square: NDArray[np.float64]
+    estimand: str = "per decision"
 
     def __len__(self) -> int:
         return len(self.cluster)
@@ -91,6 +96,7 @@ def one_ratio(
         nonzero=used & (batch.rewards != 0),
         weight=batch.weight[:, None],
         unsupported=batch.unsupported[:, None],
+        expected_square=batch.expected_square[:, None],
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.scores import Scores
 from mrlm.ope.users import Place
 
 
@@ -69,12 +68,17 @@ def largest_where(
     return out
 
 
-def unsupported(
-    code: NDArray[np.int64], scores: Scores, rows: NDArray[np.int64]
+def known_sums(
+    code: NDArray[np.int64],
+    values: NDArray[np.float64],
+    used: NDArray[np.bool_],
+    rows: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Sums of the unsupported mass, shape (users, m, P), given each user's rounds (users, m)."""
-    lost = scores.unsupported
-    if np.isnan(lost).all():
+    """``sums_where`` of values (n, P) that a log may not know, given the users' rounds (users, m).
+
+    A user with one unknown value has an unknown sum.
+    """
+    if np.isnan(values).all():
         unknown = np.where(rows > 0, np.nan, 0.0)[:, :, None]
-        return np.repeat(unknown, lost.shape[1], axis=2)
-    return sums_where(code, lost, scores.used, len(rows))
+        return np.repeat(unknown, values.shape[1], axis=2)
+    return sums_where(code, values, used, len(rows))

@@ -94,6 +94,11 @@ class LoggedTable:
         return np.full(len(self), np.nan)
 
     @property
+    def expected_square(self) -> NDArray[np.float64]:
+        """NaN, shape (n,): it takes the propensities of all candidates."""
+        return np.full(len(self), np.nan)
+
+    @property
     def predictions(self) -> NDArray[np.float64]:
         """Predicted rewards of the shown items, shape (n, m).
 
