@@ -72,6 +72,15 @@ class Rounds(Protocol):
         ...
 
     @property
+    def shown_predictions(self) -> NDArray[np.float64]:
+        """Predicted reward of each shown item, shape (n, m).
+
+        Raises:
+            ValueError: there is none.
+        """
+        ...
+
+    @property
     def direct(self) -> NDArray[np.float64]:
         """Predicted reward under the target policy, shape (n, m).
 

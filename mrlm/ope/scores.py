@@ -83,14 +83,16 @@ def one_ratio(
 ) -> Scores:
     """Scores of an estimate that is one ratio of sums; both arrays of shape (n, m)."""
     used = batch.used
+    if not used.all():
+        numerator, denominator = (np.where(used, x, 0.0) for x in (numerator, denominator))
     return Scores(
         estimator=estimator,
         covers_policy_value=covers_policy_value,
         objectives=batch.objectives,
         policies=(batch.policy,),
         cluster=batch.cluster,
-        numerator=np.where(used, numerator, 0.0)[:, :, None],
-        denominator=np.where(used, denominator, 0.0)[:, :, None],
+        numerator=numerator[:, :, None],
+        denominator=denominator[:, :, None],
         signs=np.ones(1),
         used=used,
         nonzero=used & (batch.rewards != 0),

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import Scores
-from mrlm.ope.user_sums import counts, known_sums, largest_where, spread, sums, sums_where
+from mrlm.ope.user_sums import (
+    counts,
+    counts_where,
+    known_sums,
+    largest_where,
+    spread,
+    sums,
+    sums_where,
+)
 from mrlm.ope.users import group, union
 
 
@@ -77,14 +85,8 @@ class EvaluationState:
             weight_sum=sums_where(code, scores.weight, scores.used, users),
             weight_square=sums_where(code, scores.weight**2, scores.used, users),
             weight_largest=largest_where(code, scores.weight, scores.used, users),
-            matched=np.stack(
-                [counts(code, scores.used & (w > 0)[:, None], users) for w in scores.weight.T],
-                axis=2,
-            ),
-            nonzero=np.stack(
-                [counts(code, scores.nonzero & (w > 0)[:, None], users) for w in scores.weight.T],
-                axis=2,
-            ),
+            matched=counts_where(code, scores.used, scores.weight, users),
+            nonzero=counts_where(code, scores.nonzero, scores.weight, users),
             unsupported=known_sums(code, scores.unsupported, scores.used, rows),
             expected_square=known_sums(code, scores.expected_square, scores.used, rows),
             estimand=scores.estimand,

@@ -28,6 +28,21 @@ def counts(code: NDArray[np.int64], where: NDArray[np.bool_], users: int) -> NDA
     return out
 
 
+def counts_where(
+    code: NDArray[np.int64],
+    where: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    users: int,
+) -> NDArray[np.int64]:
+    """Rounds that also have a weight (n, P) above 0, int64, shape (users, m, P)."""
+    out = np.empty((users, where.shape[1], weight.shape[1]), np.int64)
+    for k in range(weight.shape[1]):
+        weighted = weight[:, k] > 0
+        here = where if weighted.all() else where & weighted[:, None]
+        out[:, :, k] = counts(code, here, users)
+    return out
+
+
 def sums(code: NDArray[np.int64], values: NDArray[np.float64], users: int) -> NDArray[np.float64]:
     """Sums of values (n, m, T) over each user's rounds, shape (users, m, T)."""
     out = np.empty((users, *values.shape[1:]))

@@ -113,6 +113,15 @@ class LoggedTable:
         return np.arange(len(self))
 
     @property
+    def shown_predictions(self) -> NDArray[np.float64]:
+        """``predictions``: there are no others.
+
+        Raises:
+            ValueError: the table has none.
+        """
+        return self.predictions
+
+    @property
     def direct(self) -> NDArray[np.float64]:
         """Predicted reward under the target policy, shape (n, m).
 
