@@ -22,8 +22,8 @@ def run(quick: bool) -> list[Row]:
     """The quick form has a fifth of the rows; its bars are the same.
 
     Both sides are best of five, wall and processor time apart, one thread, each in its own process;
-    memory is the peak of the whole process, inputs included. The target policy has its probability on 50 items a row, which
-    obp must be given as rows x items.
+    memory is the peak of the whole process, inputs included. The target policy has its probability
+    on 50 items a row, which obp must be given as rows x items.
     """
     n, n_obp = (200_000, 20_000) if quick else (1_000_000, 100_000)
     big = measured(_MODULE, "ours", str(n), "10000")
