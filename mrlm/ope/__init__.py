@@ -1,4 +1,11 @@
-"""Off-policy evaluation: estimators, mergeable state, intervals with a verdict."""
+"""Off-policy evaluation: estimators, mergeable state, intervals with a verdict.
+
+What a night's evaluation needs is imported at once; the rest of the names below, and the rooms
+``embedded``, ``propensity``, ``sequential`` and ``slates``, when they are first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.certify import Certificate, Thresholds
@@ -15,14 +22,60 @@ from mrlm.ope.intervals import (
     estimates,
     simultaneous,
 )
-from mrlm.ope.registry import ESTIMATORS
+from mrlm.ope.registry import ESTIMATORS, FAMILY
 from mrlm.ope.scores import Scores
 from mrlm.ope.spending import error_at
 from mrlm.ope.state import EvaluationState
 
+if TYPE_CHECKING:
+    from mrlm.ope import embedded, hindcast, propensity, sequential, slates, tomorrow
+    from mrlm.ope.bounded import BoundedEstimate, bounded_estimates
+    from mrlm.ope.estimand import per_user, ratio_of_sums
+    from mrlm.ope.hindcast import Promotion, judge_promotion
+    from mrlm.ope.item_overlap import item_overlap
+    from mrlm.ope.overlap import group_overlap
+    from mrlm.ope.power import gain_for_rows, rows_for_gain
+    from mrlm.ope.selection import slope
+    from mrlm.ope.shrinkage_bias import shrinkage_bounds
+    from mrlm.ope.stream import StreamState
+    from mrlm.ope.tomorrow import Prediction, next_night
+    from mrlm.ope.tuning import sweep, tune
+
+_ROOMS = ("embedded", "hindcast", "propensity", "sequential", "slates", "tomorrow")
+_LATER = {
+    "BoundedEstimate": "bounded",
+    "Prediction": "tomorrow",
+    "Promotion": "hindcast",
+    "StreamState": "stream",
+    "bounded_estimates": "bounded",
+    "gain_for_rows": "power",
+    "group_overlap": "overlap",
+    "item_overlap": "item_overlap",
+    "judge_promotion": "hindcast",
+    "next_night": "tomorrow",
+    "per_user": "estimand",
+    "ratio_of_sums": "estimand",
+    "rows_for_gain": "power",
+    "shrinkage_bounds": "shrinkage_bias",
+    "slope": "selection",
+    "sweep": "tuning",
+    "tune": "tuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "ESTIMATORS",
+    "FAMILY",
     "INTERVALS",
+    "BoundedEstimate",
     "Certificate",
     "Diagnostics",
     "Estimate",
@@ -30,15 +83,37 @@ __all__ = [
     "EvaluationBatch",
     "EvaluationState",
     "Interval",
+    "Prediction",
+    "Promotion",
     "Properties",
     "ScoreRange",
     "Scores",
+    "StreamState",
     "Thresholds",
     "bound",
+    "bounded_estimates",
     "covariance",
     "diagnostics",
     "difference",
+    "embedded",
     "error_at",
     "estimates",
+    "gain_for_rows",
+    "group_overlap",
+    "hindcast",
+    "item_overlap",
+    "judge_promotion",
+    "next_night",
+    "per_user",
+    "propensity",
+    "ratio_of_sums",
+    "rows_for_gain",
+    "sequential",
+    "shrinkage_bounds",
     "simultaneous",
+    "slates",
+    "slope",
+    "sweep",
+    "tomorrow",
+    "tune",
 ]

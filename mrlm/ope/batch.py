@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,11 @@ from mrlm.bandit_log.ragged import gather, rows
 # Bounds the temporary arrays of sums over candidates, whatever the size of the log; a megabyte
 # stays in the processor's cache.
 CANDIDATES_AT_ONCE = 1 << 17
+
+_NO_PREDICTIONS = (
+    "this estimator needs predicted rewards q of every candidate; give a reward model, "
+    "or use ips or snips"
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class EvaluationBatch:
         q: float64, shape (N, m), predicted reward of every candidate; None without a reward model.
             The model must not have been fitted on these users' rewards.
         candidate_propensity: float64, shape (N,), logging probability of every candidate, NaN where
-            it was not logged; None when no row has it. Used for the support diagnostic only.
+            it was not logged; None when no row has it. Used for the support diagnostic and the
+            effective sample size that is to be expected.
         policy: name of the target policy, for tables and reasons.
 
     Raises:
@@ -93,25 +100,41 @@ class EvaluationBatch:
     @cached_property
     def weight(self) -> NDArray[np.float64]:
         """Importance weight target / propensity of the shown item, float64, shape (n,)."""
-        return self.target[self.shown] / self.propensity
+        return self._pass.shown / self.propensity
 
     @cached_property
     def used(self) -> NDArray[np.bool_]:
         """Where the reward is known, bool, shape (n, m)."""
         return ~np.isnan(self.rewards)
 
-    @cached_property
+    @property
     def direct(self) -> NDArray[np.float64]:
         """Predicted reward under the target policy, sum of target times q, float64, shape (n, m).
 
         Raises:
             ValueError: the batch has no predictions.
         """
-        q = self.predictions
-        out = np.empty((len(self), len(self.objectives)))
-        for j in range(len(self.objectives)):
-            out[:, j] = _sum_of_products(self.target, q[:, j], self.offsets)
-        return out
+        return self._with_q.direct
+
+    @property
+    def shown_predictions(self) -> NDArray[np.float64]:
+        """Predicted reward of the shown item, float64, shape (n, m).
+
+        Raises:
+            ValueError: the batch has no predictions.
+        """
+        return self._with_q.shown_q
+
+    @property
+    def _with_q(self) -> _Pass:
+        if self.q is None:
+            raise ValueError(_NO_PREDICTIONS)
+        return self._pass
+
+    @cached_property
+    def _pass(self) -> _Pass:
+        """What all candidates say, read once: it is both checked and used."""
+        return _pass_over(self.target, self.q, self.shown, self.offsets)
 
     @property
     def predictions(self) -> NDArray[np.float64]:
@@ -121,10 +144,7 @@ class EvaluationBatch:
             ValueError: the batch has no predictions.
         """
         if self.q is None:
-            raise ValueError(
-                "this estimator needs predicted rewards q of every candidate; give a reward model, "
-                "or use ips or snips"
-            )
+            raise ValueError(_NO_PREDICTIONS)
         return self.q
 
     @cached_property
@@ -135,7 +155,19 @@ class EvaluationBatch:
         never = np.where(
             np.isnan(self.candidate_propensity), np.nan, self.candidate_propensity <= 0.0
         )
-        return _sum_of_products(self.target, never, self.offsets)
+        return _sums(np.multiply, self.target, never, self.offsets)
+
+    @cached_property
+    def expected_square(self) -> NDArray[np.float64]:
+        """Expected squared weight, ``sum of target^2 / propensity``, shape (n,); NaN if unknown.
+
+        The expectation is over the logger's choice in each round; candidates that it never shows
+        are ``unsupported`` instead.
+        """
+        logged = self.candidate_propensity
+        if logged is None:
+            return np.full(len(self), np.nan)
+        return _sums(_squared_over, self.target, logged, self.offsets)
 
     def with_target(self, target: NDArray[np.float64], policy: str) -> EvaluationBatch:
         """The same rounds under another target policy, probabilities of shape (N,)."""
@@ -158,25 +190,92 @@ class EvaluationBatch:
         )
 
 
-def _sum_of_products(
-    a: NDArray[np.float64], b: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Sum of a * b over each candidate set, shape (n,), in pieces of bounded size."""
-    n = len(offsets) - 1
+@dataclass(frozen=True)
+class _Pass:
+    """Sums over the candidates of n rounds.
+
+    Attributes:
+        least: smallest target probability; NaN where one is not a number.
+        total: float64, shape (n,), sums of the target probabilities.
+        shown: float64, shape (n,), target probability of the shown item.
+        shown_q: float64, shape (n, m), q of the shown item; no columns without q.
+        direct: float64, shape (n, m), sums of target times q; no columns without q.
+    """
+
+    least: float
+    total: NDArray[np.float64]
+    shown: NDArray[np.float64]
+    shown_q: NDArray[np.float64]
+    direct: NDArray[np.float64]
+
+
+def _pass_over(
+    target: NDArray[np.float64],
+    q: NDArray[np.float64] | None,
+    shown: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+) -> _Pass:
+    n, m = len(shown), 0 if q is None else q.shape[1]
+    total, own, least = np.empty(n), np.empty(n), np.inf
+    own_q, direct = np.empty((n, m)), np.empty((n, m))
     lengths = np.diff(offsets)
-    if (lengths == lengths[0]).all():
-        # Candidate sets of one length are the rows of a matrix: no product array is needed.
-        dots: NDArray[np.float64] = np.vecdot(a.reshape(n, -1), b.reshape(n, -1))
-        return dots
-    out = np.empty(n)
-    start = 0
+    # Candidate sets of one length are the rows of a matrix: no product array is needed.
+    same = bool((lengths == lengths[0]).all())
+    ones = np.ones(int(lengths[0]))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start, stop in pieces(offsets, CANDIDATES_AT_ONCE):
+            low, high = int(offsets[start]), int(offsets[stop])
+            mine, at = target[low:high], offsets[start:stop] - low
+            least = np.minimum(least, mine.min())
+            # Where it was just read, the shown item's place is in the cache.
+            here = shown[start:stop]
+            own[start:stop] = target[here]
+            if q is not None:
+                own_q[start:stop] = q[here]
+            matrix = mine.reshape(stop - start, -1) if same else None
+            if matrix is not None:
+                np.matmul(matrix, ones, out=total[start:stop])
+            else:
+                np.add.reduceat(mine, at, out=total[start:stop])
+            for j in range(m):
+                theirs = q[low:high, j]  # type: ignore[index]
+                if matrix is not None:
+                    direct[start:stop, j] = np.vecdot(matrix, theirs.reshape(matrix.shape))
+                else:
+                    direct[start:stop, j] = np.add.reduceat(mine * theirs, at)
+    return _Pass(float(least), total, own, own_q, direct)
+
+
+def pieces(offsets: NDArray[np.int64], candidates: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rounds with at most so many candidates each, and at least one round."""
+    n, start = len(offsets) - 1, 0
     while start < n:
-        reach = np.searchsorted(offsets, offsets[start] + CANDIDATES_AT_ONCE, side="right") - 1
-        stop = min(max(int(reach), start + 1), n)
-        low, high = int(offsets[start]), int(offsets[stop])
-        out[start:stop] = np.add.reduceat(a[low:high] * b[low:high], offsets[start:stop] - low)
+        reach = int(np.searchsorted(offsets, offsets[start] + candidates, side="right")) - 1
+        stop = min(max(reach, start + 1), n)
+        yield start, stop
         start = stop
+
+
+def _sums(
+    function: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Sum of function(a, b) over each candidate set, shape (n,), in pieces of bounded size."""
+    out = np.empty(len(offsets) - 1)
+    for start, stop in pieces(offsets, CANDIDATES_AT_ONCE):
+        low, high = int(offsets[start]), int(offsets[stop])
+        out[start:stop] = np.add.reduceat(
+            function(a[low:high], b[low:high]), offsets[start:stop] - low
+        )
     return out
+
+
+def _squared_over(target: NDArray[np.float64], logged: NDArray[np.float64]) -> NDArray[np.float64]:
+    square: NDArray[np.float64] = target * target
+    # A candidate without a propensity makes its round's sum unknown.
+    return np.divide(square, logged, out=np.zeros_like(square), where=~(logged <= 0))
 
 
 def _check_shapes(b: EvaluationBatch) -> None:
@@ -217,15 +316,18 @@ def _check_values(b: EvaluationBatch) -> None:
     _first(
         np.logical_not((p > 0) & (p <= 1)), "the propensity must be in (0, 1]; quarantine such rows"
     )
-    # The least of all candidates needs no array of their size; not a number is never >= 0.
-    if not b.target.min() >= 0:
+    seen = b._pass
+    # Not a number is never >= 0.
+    if not seen.least >= 0:
         bad = np.logical_not(b.target >= 0)
         _first_row(b, bad, "a target probability is negative or not a number")
-    sums = np.add.reduceat(b.target, b.offsets[:-1])
-    _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
+    _first(
+        np.logical_not(np.abs(seen.total - 1) <= 1e-6), "the target probabilities do not sum to 1"
+    )
     _first(np.isinf(b.rewards).any(1), "a reward is infinite")
-    # A finite sum has finite terms; where it overflows the terms are looked at.
-    if b.q is not None and not np.isfinite(b.q.ravel(order="K").sum()):
+    # Products with a finite target probability, 0 too, sum to a finite number only where every q is
+    # finite; where a sum is not, because it overflows perhaps, the terms are looked at.
+    if b.q is not None and not np.isfinite(seen.direct).all():
         bad = ~np.isfinite(b.q)
         if bad.any():
             _first_row(b, np.logical_or.reduce(bad, axis=1), "a predicted reward q is not finite")

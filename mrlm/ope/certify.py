@@ -131,10 +131,17 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
     # With the mean weight known to be 1, n^2 / sum w^2 is the same quantity; where the log happened
     # to match often it is the smaller one, so that luck of neither kind certifies.
     effective = d.effective_sample_size / max(1.0, d.mean_weight) ** 2
+    what = "effective sample size"
+    if d.expected_sample_size is not None and d.expected_sample_size < effective:
+        # The propensities say what the log should look like: a lucky one shows no heavy weight.
+        effective, what = (
+            d.expected_sample_size,
+            "effective sample size expected of the propensities",
+        )
     if effective < t.min_effective_sample_size:
         found.append(
             (
-                f"effective sample size {effective:.0f} of {d.rows} rows "
+                f"{what} {effective:.0f} of {d.rows} rows "
                 f"(at least {t.min_effective_sample_size:.0f})",
                 t.min_effective_sample_size / effective,
             )

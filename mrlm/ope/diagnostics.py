@@ -31,6 +31,9 @@ class Diagnostics:
         matched: rounds whose weight is not zero.
         tail_users: (sum u^2)^2 / sum u^4 over the users' sums of weights u: how many users the
             variance rests on. Small under a heavy tail, where the largest few decide it.
+        expected_sample_size: rounds^2 / sum of E[w^2 | context]: the effective sample size that
+            the logger's propensities let one expect, whatever this log happened to show; None
+            where a round lacks a candidate's propensity.
     """
 
     policy: str
@@ -47,6 +50,7 @@ class Diagnostics:
     nonzero: int
     matched: int
     tail_users: float
+    expected_sample_size: float | None = None
 
     @property
     def effective_nonzero(self) -> float:
@@ -90,6 +94,7 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         error = float(np.sqrt(users / (users - 1) * (residual**2).sum())) / rows
     largest = float(state.weight_largest[:, j, k].max(initial=0.0))
     lost = float(state.unsupported[:, j, k].sum())
+    expected = float(state.expected_square[:, j, k].sum())
     return Diagnostics(
         policy=state.policies[k],
         objective=state.objectives[j],
@@ -105,7 +110,16 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         nonzero=int(state.nonzero[:, j, k].sum()),
         matched=int(state.matched[:, j, k].sum()),
         tail_users=_kish(by_user**2),
+        expected_sample_size=expected_sample_size(rows, expected),
     )
+
+
+def expected_sample_size(rows: int, expected_square: float) -> float | None:
+    """Effective sample size of weights of mean 1 and this sum of expected squares; None if unknown.
+
+    Kish's formula with expectations in place of sums.
+    """
+    return rows**2 / expected_square if rows and expected_square > 0 else None
 
 
 def _kish(x: NDArray[np.float64]) -> float:

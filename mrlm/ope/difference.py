@@ -23,6 +23,11 @@ def difference(first: Scores, second: Scores) -> Scores:
             f"a paired difference needs the same objectives; got {list(first.objectives)} and "
             f"{list(second.objectives)}"
         )
+    if first.estimand != second.estimand:
+        raise ValueError(
+            f"a paired difference needs one estimand; got {first.estimand!r} and "
+            f"{second.estimand!r}"
+        )
     same = len(first) == len(second) and np.array_equal(first.cluster, second.cluster)
     if not same or not np.array_equal(first.used, second.used):
         raise ValueError("a paired difference needs both policies' scores on the same rounds")
@@ -40,4 +45,5 @@ def difference(first: Scores, second: Scores) -> Scores:
         nonzero=first.nonzero,
         weight=np.concatenate([first.weight, second.weight], axis=1),
         unsupported=np.concatenate([first.unsupported, second.unsupported], axis=1),
+        expected_square=np.concatenate([first.expected_square, second.expected_square], axis=1),
     )

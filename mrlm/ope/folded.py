@@ -47,6 +47,8 @@ class FoldedState:
         nonzero: int64, shape (m, P).
         nonzero_users: int64, shape (m, P), users who have such rounds.
         unsupported: float64, shape (m, P).
+        expected_square: float64, shape (m, P).
+        estimand: see ``Scores``.
     """
 
     estimator: str
@@ -73,6 +75,8 @@ class FoldedState:
     nonzero: NDArray[np.int64]
     nonzero_users: NDArray[np.int64]
     unsupported: NDArray[np.float64]
+    expected_square: NDArray[np.float64]
+    estimand: str = "per decision"
 
     @classmethod
     def of(cls, state: EvaluationState) -> FoldedState:
@@ -109,6 +113,7 @@ class FoldedState:
             nonzero=state.nonzero.sum(0),
             nonzero_users=(state.nonzero > 0).sum(0),
             unsupported=state.unsupported.sum(0),
+            expected_square=state.expected_square.sum(0),
         )
 
     def merge(self, other: FoldedState) -> FoldedState:
@@ -176,7 +181,7 @@ class FoldedState:
         )
 
 
-_SAME = ("estimator", "covers_policy_value", "objectives", "policies")
+_SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
 _MOMENTS = ("second", "third", "fourth")
 _OTHER = ("signs", "weight_largest")
 _ADDED = [f.name for f in fields(FoldedState) if f.name not in {*_SAME, *_MOMENTS, *_OTHER}]

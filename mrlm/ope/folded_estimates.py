@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mrlm.ope.certify import Thresholds, certify
-from mrlm.ope.diagnostics import Diagnostics
+from mrlm.ope.diagnostics import Diagnostics, expected_sample_size
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.intervals.student import Moments, degrees_of_freedom
@@ -56,6 +56,7 @@ def folded_estimates(
                 state.estimator, state.covers_policy_value, found, thresholds or Thresholds()
             ),
             diagnostics=found,
+            estimand=state.estimand,
         )
         out[name] = estimate.at(level)
     return out
@@ -84,7 +85,7 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
     if users > 1:
         error = math.sqrt(users / (users - 1) * max(float(residual), 0.0)) / rows
     user_fourth = float(state.user_fourth[j, k])
-    lost = float(state.unsupported[j, k])
+    lost, expected = float(state.unsupported[j, k]), float(state.expected_square[j, k])
     return Diagnostics(
         policy=state.policies[k],
         objective=state.objectives[j],
@@ -100,4 +101,5 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
         nonzero=int(state.nonzero[j, k]),
         matched=int(state.matched[j, k]),
         tail_users=user_square**2 / user_fourth if user_fourth else 0.0,
+        expected_sample_size=expected_sample_size(rows, expected),
     )

@@ -31,6 +31,11 @@ class Grouped(Protocol):
         ...
 
     @property
+    def estimand(self) -> str:
+        """What the value is of, see ``mrlm.ope.estimand``."""
+        ...
+
+    @property
     def used(self) -> NDArray[np.bool_]:
         """Where every reward of the round is known, shape (n, m)."""
         ...
@@ -73,6 +78,8 @@ def grouped_scores(
         nonzero=used & batch.nonzero,
         weight=weight[:, None],
         unsupported=np.full((len(weight), 1), np.nan),
+        expected_square=np.full((len(weight), 1), np.nan),
+        estimand=batch.estimand,
     )
 
 

@@ -53,6 +53,11 @@ class Rounds(Protocol):
         ...
 
     @property
+    def expected_square(self) -> NDArray[np.float64]:
+        """Expected squared weight given the context, shape (n,); NaN if unknown."""
+        ...
+
+    @property
     def predictions(self) -> NDArray[np.float64]:
         """Predicted rewards, shape (N, m), of which ``predictions[shown]`` are the shown items'.
 
@@ -64,6 +69,15 @@ class Rounds(Protocol):
     @property
     def shown(self) -> NDArray[np.int64]:
         """Place of each shown item among the predictions, shape (n,)."""
+        ...
+
+    @property
+    def shown_predictions(self) -> NDArray[np.float64]:
+        """Predicted reward of each shown item, shape (n, m).
+
+        Raises:
+            ValueError: there is none.
+        """
         ...
 
     @property

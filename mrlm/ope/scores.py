@@ -34,6 +34,9 @@ class Scores:
         nonzero: bool, shape (n, m), where it is known and not zero.
         weight: float64, shape (n, P), importance weights.
         unsupported: float64, shape (n, P), target mass that the logger never shows; NaN if unknown.
+        expected_square: float64, shape (n, P), expected squared weight given the context, over the
+            logger's choice; NaN if unknown.
+        estimand: what the estimate is a value of, see ``mrlm.ope.estimand``.
     """
 
     estimator: str
@@ -48,6 +51,8 @@ class Scores:
     nonzero: NDArray[np.bool_]
     weight: NDArray[np.float64]
     unsupported: NDArray[np.float64]
+    expected_square: NDArray[np.float64]
+    estimand: str = "per decision"
 
     def __len__(self) -> int:
         return len(self.cluster)
@@ -78,19 +83,22 @@ def one_ratio(
 ) -> Scores:
     """Scores of an estimate that is one ratio of sums; both arrays of shape (n, m)."""
     used = batch.used
+    if not used.all():
+        numerator, denominator = (np.where(used, x, 0.0) for x in (numerator, denominator))
     return Scores(
         estimator=estimator,
         covers_policy_value=covers_policy_value,
         objectives=batch.objectives,
         policies=(batch.policy,),
         cluster=batch.cluster,
-        numerator=np.where(used, numerator, 0.0)[:, :, None],
-        denominator=np.where(used, denominator, 0.0)[:, :, None],
+        numerator=numerator[:, :, None],
+        denominator=denominator[:, :, None],
         signs=np.ones(1),
         used=used,
         nonzero=used & (batch.rewards != 0),
         weight=batch.weight[:, None],
         unsupported=batch.unsupported[:, None],
+        expected_square=batch.expected_square[:, None],
     )
 
 

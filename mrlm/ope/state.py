@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import Scores
-from mrlm.ope.user_sums import counts, largest_where, spread, sums, sums_where, unsupported
+from mrlm.ope.user_sums import (
+    counts,
+    counts_where,
+    known_sums,
+    largest_where,
+    spread,
+    sums,
+    sums_where,
+)
 from mrlm.ope.users import group, union
 
 
@@ -36,6 +44,8 @@ class EvaluationState:
         matched: int64, shape (C, m, P), rounds whose weight is not zero.
         nonzero: int64, shape (C, m, P), rounds whose reward and weight are both not zero.
         unsupported: float64, shape (C, m, P), sums of the target mass that the logger never shows.
+        expected_square: float64, shape (C, m, P), sums of the expected squared weights.
+        estimand: see ``Scores``.
     """
 
     estimator: str
@@ -53,6 +63,8 @@ class EvaluationState:
     matched: NDArray[np.int64]
     nonzero: NDArray[np.int64]
     unsupported: NDArray[np.float64]
+    expected_square: NDArray[np.float64]
+    estimand: str = "per decision"
 
     @classmethod
     def of(cls, scores: Scores) -> EvaluationState:
@@ -73,15 +85,11 @@ class EvaluationState:
             weight_sum=sums_where(code, scores.weight, scores.used, users),
             weight_square=sums_where(code, scores.weight**2, scores.used, users),
             weight_largest=largest_where(code, scores.weight, scores.used, users),
-            matched=np.stack(
-                [counts(code, scores.used & (w > 0)[:, None], users) for w in scores.weight.T],
-                axis=2,
-            ),
-            nonzero=np.stack(
-                [counts(code, scores.nonzero & (w > 0)[:, None], users) for w in scores.weight.T],
-                axis=2,
-            ),
-            unsupported=unsupported(code, scores, rows),
+            matched=counts_where(code, scores.used, scores.weight, users),
+            nonzero=counts_where(code, scores.nonzero, scores.weight, users),
+            unsupported=known_sums(code, scores.unsupported, scores.used, rows),
+            expected_square=known_sums(code, scores.expected_square, scores.used, rows),
+            estimand=scores.estimand,
         )
 
     def add(self, scores: Scores) -> EvaluationState:
@@ -142,7 +150,7 @@ class EvaluationState:
         return replace(self, **{name: getattr(self, name)[users] for name in names})
 
     def _check_same_estimate(self, other: EvaluationState) -> None:
-        for name in ("estimator", "objectives", "policies"):
+        for name in ("estimator", "objectives", "policies", "estimand"):
             if getattr(self, name) != getattr(other, name):
                 raise ValueError(
                     f"states of different {name} cannot be combined: "
@@ -159,4 +167,5 @@ _SUMS = (
     "matched",
     "nonzero",
     "unsupported",
+    "expected_square",
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.state import EvaluationState
 
-_META = ("estimator", "covers_policy_value", "objectives", "policies")
+_META = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
 _ARRAYS = (
     "rows",
     "numerator",
@@ -22,6 +22,7 @@ _ARRAYS = (
     "matched",
     "nonzero",
     "unsupported",
+    "expected_square",
 )
 
 
@@ -59,6 +60,7 @@ def from_bytes(data: bytes) -> EvaluationState:
         covers_policy_value=meta["covers_policy_value"],
         objectives=tuple(meta["objectives"]),
         policies=tuple(meta["policies"]),
+        estimand=meta["estimand"],
         signs=np.array(meta["signs"]),
         cluster=np.array(batch.column("cluster").to_numpy(zero_copy_only=False)),
         **{name: array(name) for name in _ARRAYS},

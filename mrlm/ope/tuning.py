@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.batch import EvaluationBatch, pieces
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, parts
+from mrlm.ope.estimators.switch import Switch
 from mrlm.ope.selection import slope
 from mrlm.ope.users import group
 
+T = TypeVar("T", bound=ShrinkingEstimator | Switch)
 
-def tune(
-    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator], level: float = 0.95
-) -> dict[str, ShrinkingEstimator]:
+# Rounds by thresholds that are summed at once.
+_CELLS_AT_ONCE = 1 << 18
+
+
+def tune(batch: EvaluationBatch, family: Sequence[T], level: float = 0.95) -> dict[str, T]:
     """The member chosen for each objective, for this policy; nothing is kept between calls.
 
     Args:
@@ -25,7 +30,7 @@ def tune(
 
     Raises:
         ValueError: the family is empty or of several kinds, fewer than two users have a known
-            reward, or the batch has no predictions and the family needs them.
+            reward, or the batch lacks the predictions or propensities that the family needs.
     """
     from scipy.special import ndtri
 
@@ -35,35 +40,102 @@ def tune(
 
 
 def sweep(
-    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator]
+    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator | Switch]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Values and user-clustered standard errors of all members, each float64, shape (k, m).
 
     Both are those of the members' own scores. The expectations over candidates do not depend on the
-    parameter and are taken once; each member costs one scan of the n rounds.
+    parameter, or, with Switch, are those of the next threshold less what lies between, and are
+    taken once; each member costs one scan of the n rounds.
 
     Raises:
         ValueError: as for ``tune``.
     """
     if len({type(e) for e in family}) != 1:
         raise ValueError("tuning needs one or more members of one kind of estimator")
-    offset, residual = parts(batch, family[0].needs_q)
     _, user = group(batch.cluster)
     value = np.full((len(family), len(batch.objectives)), np.nan)
     error = value.copy()
-    for j in range(len(batch.objectives)):
+    for j, name in enumerate(batch.objectives):
         used = batch.used[:, j]
-        a, b, weight = offset[used, j], residual[used, j], batch.weight[used]
         present, code = np.unique(user[used], return_inverse=True)
         users, rows = len(present), len(code)
         if users < 2:
-            raise ValueError(
-                f"{batch.objectives[j]}: tuning needs two users with a known reward; got {users}"
-            )
+            raise ValueError(f"{name}: tuning needs two users with a known reward; got {users}")
         counts = np.bincount(code, minlength=users)
-        for i, member in enumerate(family):
-            score = a + member.weights(weight) * b
-            value[i, j] = score.mean()
-            influence = np.bincount(code, weights=score, minlength=users) - value[i, j] * counts
+        for i, score in enumerate(_scores(batch, family, j)):
+            own = score[used]
+            value[i, j] = own.mean()
+            influence = np.bincount(code, weights=own, minlength=users) - value[i, j] * counts
             error[i, j] = np.sqrt(users / (users - 1) * (influence @ influence)) / rows
     return value, error
+
+
+def _scores(
+    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator | Switch], j: int
+) -> Iterator[NDArray[np.float64]]:
+    """Scores of every member for one objective, each of shape (n,)."""
+    switches = [e for e in family if isinstance(e, Switch)]
+    if switches:
+        yield from _switched(batch, [e.threshold for e in switches], j)
+        return
+    shrinking = [e for e in family if not isinstance(e, Switch)]
+    offset, residual = parts(batch, shrinking[0].needs_q)
+    a, b = offset[:, j], residual[:, j]
+    for member in shrinking:
+        yield a + member.weights(batch.weight) * b
+
+
+def _switched(
+    batch: EvaluationBatch, thresholds: Sequence[float], j: int
+) -> Iterator[NDArray[np.float64]]:
+    """Scores of Switch at many thresholds, the candidates sorted into them once."""
+    ascending = np.unique(np.asarray(thresholds, np.float64))
+    above = _direct_above(batch, ascending, j)
+    logged = batch.candidate_propensity
+    assert logged is not None  # noqa: S101 (_direct_above raises otherwise)
+    passed = _passed(batch.target[batch.shown], logged[batch.shown], ascending)
+    for threshold in thresholds:
+        at = int(np.searchsorted(ascending, threshold))
+        kept = np.where(passed > at, 0.0, batch.weight)
+        yield above[:, at] + kept * batch.rewards[:, j]
+
+
+def _direct_above(
+    batch: EvaluationBatch, ascending: NDArray[np.float64], j: int
+) -> NDArray[np.float64]:
+    """Predicted reward over the candidates whose weight is above each threshold, shape (n, k).
+
+    Raises:
+        ValueError: predictions or a candidate's logging probability are missing.
+    """
+    predictions, logged = batch.predictions, batch.candidate_propensity
+    if logged is None or np.isnan(logged).any():
+        raise ValueError(
+            "switch needs the logging probability of every candidate; give "
+            "candidate_propensity, or use switch_dr"
+        )
+    n, k = len(batch), len(ascending)
+    out = np.empty((n, k))
+    lengths = np.diff(batch.offsets)
+    for start, stop in pieces(batch.offsets, max(1, _CELLS_AT_ONCE // (k + 1))):
+        own = slice(int(batch.offsets[start]), int(batch.offsets[stop]))
+        target = batch.target[own]
+        passed = _passed(target, logged[own], ascending)
+        row = np.repeat(np.arange(stop - start), lengths[start:stop])
+        cells = np.bincount(
+            row * (k + 1) + passed, target * predictions[own, j], (stop - start) * (k + 1)
+        ).reshape(-1, k + 1)
+        # A candidate that passed i thresholds counts for the first i of them.
+        out[start:stop] = np.cumsum(cells[:, :0:-1], axis=1)[:, ::-1]
+    return out
+
+
+def _passed(
+    target: NDArray[np.float64], chance: NDArray[np.float64], ascending: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """How many thresholds each weight is above, int64, of the candidates' shape."""
+    weight = np.divide(target, chance, out=np.zeros_like(target), where=chance > 0)
+    # Never shown: above every threshold, unless the target does not show it either.
+    weight[(chance <= 0) & (target > 0)] = np.inf
+    return np.searchsorted(ascending, weight, side="left")

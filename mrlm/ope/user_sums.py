@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.scores import Scores
 from mrlm.ope.users import Place
 
 
@@ -26,6 +25,21 @@ def counts(code: NDArray[np.int64], where: NDArray[np.bool_], users: int) -> NDA
     for j in range(where.shape[1]):
         here = where[:, j]
         out[:, j] = np.bincount(code if here.all() else code[here], minlength=users)
+    return out
+
+
+def counts_where(
+    code: NDArray[np.int64],
+    where: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    users: int,
+) -> NDArray[np.int64]:
+    """Rounds that also have a weight (n, P) above 0, int64, shape (users, m, P)."""
+    out = np.empty((users, where.shape[1], weight.shape[1]), np.int64)
+    for k in range(weight.shape[1]):
+        weighted = weight[:, k] > 0
+        here = where if weighted.all() else where & weighted[:, None]
+        out[:, :, k] = counts(code, here, users)
     return out
 
 
@@ -69,12 +83,17 @@ def largest_where(
     return out
 
 
-def unsupported(
-    code: NDArray[np.int64], scores: Scores, rows: NDArray[np.int64]
+def known_sums(
+    code: NDArray[np.int64],
+    values: NDArray[np.float64],
+    used: NDArray[np.bool_],
+    rows: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Sums of the unsupported mass, shape (users, m, P), given each user's rounds (users, m)."""
-    lost = scores.unsupported
-    if np.isnan(lost).all():
+    """``sums_where`` of values (n, P) that a log may not know, given the users' rounds (users, m).
+
+    A user with one unknown value has an unknown sum.
+    """
+    if np.isnan(values).all():
         unknown = np.where(rows > 0, np.nan, 0.0)[:, :, None]
-        return np.repeat(unknown, lost.shape[1], axis=2)
-    return sums_where(code, lost, scores.used, len(rows))
+        return np.repeat(unknown, values.shape[1], axis=2)
+    return sums_where(code, values, used, len(rows))

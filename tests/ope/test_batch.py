@@ -118,3 +118,19 @@ def test_candidate_sets_of_one_length_give_the_same_sums(make_batch):
         candidate_propensity=None,
     )
     assert same.direct == pytest.approx((target[:, :, None] * q).sum(1), abs=1e-14)
+
+
+def test_expected_square_is_that_of_the_loggers_choice(make_batch):
+    batch = make_batch()
+    logged, target = batch.candidate_propensity, batch.target
+    found = batch.expected_square
+    for i in (0, 7, 59):
+        own = slice(batch.offsets[i], batch.offsets[i + 1])
+        assert found[i] == pytest.approx((logged[own] * (target[own] / logged[own]) ** 2).sum())
+    holes = logged.copy()
+    holes[batch.offsets[7]] = np.nan
+    assert np.flatnonzero(np.isnan(replace(batch, candidate_propensity=holes).expected_square)) == 7
+    never = logged.copy()
+    never[batch.offsets[7]] = 0.0
+    assert np.isfinite(replace(batch, candidate_propensity=never).expected_square).all()
+    assert np.isnan(replace(batch, candidate_propensity=None).expected_square).all()

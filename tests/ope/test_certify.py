@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -189,6 +190,32 @@ def test_a_log_that_matched_by_luck_is_refused():
     few = drawn([0.01, 12.0], [1440, 160])
     e = judged(few, mean_weight_z=9.0)
     assert "effective sample size 111" in e.certificate.reason
+
+
+def test_a_log_without_its_heavy_weights_is_refused_where_the_propensities_show_them():
+    """A weight of 50 is due in 1 round of 100 and came in none of 300; E[w^2] is known to be 25."""
+    logger, target = np.array([0.01, 0.99]), np.array([0.5, 0.5])
+    n = 300
+    lucky = EvaluationBatch(
+        cluster=np.arange(n),
+        offsets=np.arange(n + 1) * 2,
+        target=np.tile(target, n),
+        shown=np.arange(n) * 2 + 1,
+        propensity=np.full(n, 0.99),
+        rewards=(np.arange(n) % 2).astype(float)[:, None],
+        objectives=("click",),
+        candidate_propensity=np.tile(logger, n),
+    )
+    e = judged(lucky, mean_weight_low_z=np.inf, mean_weight_z=np.inf)
+    (d,) = e.diagnostics
+    expected = n / (target**2 / logger).sum()
+    assert d.effective_sample_size == pytest.approx(n)
+    assert d.expected_sample_size == pytest.approx(expected)
+    assert f"expected of the propensities {expected:.0f} of 300 rows" in e.certificate.reason
+    assert e.certificate.rows_needed == math.ceil(n * 150 / expected)
+    unknown = replace(lucky, candidate_propensity=None)
+    (d,) = judged(unknown).diagnostics
+    assert d.expected_sample_size is None
 
 
 def test_an_interval_for_every_sample_size_needs_support_only():

@@ -8,6 +8,8 @@ import pytest
 from mrlm.ope import EvaluationState, estimates
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
+from mrlm.ope.estimators.switch import Switch
+from mrlm.ope.estimators.switch_dr import SwitchDR
 from mrlm.ope.selection import slope
 from mrlm.ope.tuning import sweep, tune
 
@@ -15,7 +17,15 @@ CLIPS = [ClippedIPS(c) for c in (np.inf, 8.0, 4.0, 2.0, 1.0)]
 
 
 @pytest.mark.parametrize(
-    "family", [CLIPS, [DROptimistic(s) for s in (np.inf, 10.0, 1.0, 0.0)], [DRPessimistic(2.0)]]
+    "family",
+    [
+        CLIPS,
+        [DROptimistic(s) for s in (np.inf, 10.0, 1.0, 0.0)],
+        [DRPessimistic(2.0)],
+        [Switch(t) for t in (np.inf, 5.0, 3.0, 2.0, 1.5, 1.0)],
+        [Switch(t) for t in (1.0, 2.5, 1.7)],
+        [SwitchDR(t) for t in (np.inf, 3.0, 0.0)],
+    ],
 )
 def test_sweep_is_that_of_the_members_scores(family, make_batch):
     batch = make_batch(n=300)
@@ -60,3 +70,21 @@ def test_a_family_of_one_kind_with_two_users_is_asked_for(make_batch):
         tune(make_batch(), [ClippedIPS(), DRPessimistic()])
     with pytest.raises(ValueError, match="two users"):
         tune(make_batch(users=1), CLIPS)
+
+
+def test_switch_knows_what_is_never_shown(make_batch, monkeypatch):
+    """In pieces of any size; a candidate without a chance is left to the model."""
+    from mrlm.ope import tuning
+
+    batch = make_batch(n=80, missing=0.0)
+    logged = batch.candidate_propensity.copy()
+    hidden = np.setdiff1d(np.arange(len(logged)), batch.shown)[::3]
+    logged[hidden] = 0.0
+    batch = replace(batch, candidate_propensity=logged)
+    family = [Switch(t) for t in (8.0, 4.0, 1.0)]
+    monkeypatch.setattr(tuning, "_CELLS_AT_ONCE", 30)
+    value, _ = sweep(batch, family)
+    for i, member in enumerate(family):
+        assert value[i] == pytest.approx(member(batch).value, abs=1e-12)
+    with pytest.raises(ValueError, match="of every candidate"):
+        sweep(replace(batch, candidate_propensity=None), family)

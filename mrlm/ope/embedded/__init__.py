@@ -1,11 +1,10 @@
 """Off-policy evaluation by item embeddings, which enter as clusters, kernels or codes only."""
 
+from mrlm.ope.bounded import BoundedEstimate, bounded_estimates
 from mrlm.ope.embedded.clusters import centres_of, cluster_items, discretise, memberships
 from mrlm.ope.embedded.direct_effect import (
-    BoundedEstimate,
     assumption_bias,
     assumption_gap,
-    bounded_estimates,
     bounded_scores,
 )
 from mrlm.ope.embedded.estimators import (

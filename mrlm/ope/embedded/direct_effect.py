@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.certify import Certificate, Thresholds
+from mrlm.ope.bounded import between
 from mrlm.ope.difference import difference
 from mrlm.ope.embedded.estimators import MIPS, OffCEM
 from mrlm.ope.embedded.weights import cluster_mass
 from mrlm.ope.intervals import Estimate, estimates
 from mrlm.ope.scores import Scores
 from mrlm.ope.state import EvaluationState
-
-
-@dataclass(frozen=True)
-class BoundedEstimate:
-    """An interval that holds the policy's value, whatever the direct effects within the bound.
-
-    Attributes:
-        policy: name of the policy.
-        objective: name of the objective.
-        estimator: name of the estimator.
-        lower: lower end at ``level``, bias included.
-        upper: upper end.
-        level: two-sided level.
-        bias: the largest bias that the bound allows, in units of the objective.
-        certificate: the verdict, as for every interval.
-    """
-
-    policy: str
-    objective: str
-    estimator: str
-    lower: float
-    upper: float
-    level: float
-    bias: float
-    certificate: Certificate
 
 
 def assumption_bias(embedded: Scores, unbiased: Scores, level: float = 0.95) -> dict[str, Estimate]:
@@ -119,36 +94,5 @@ def bounded_scores(
         )
     if not (direct_effect >= 0).all():
         raise ValueError(f"a bound on direct effects is at least 0; got {direct_effect.tolist()}")
-    move = (np.outer(gap, direct_effect) * scores.used)[:, :, None]
-    low, high = (
-        replace(scores, covers_policy_value=True, numerator=scores.numerator + sign * move)
-        for sign in (-1.0, 1.0)
-    )
-    return low, high
-
-
-def bounded_estimates(
-    low: EvaluationState,
-    high: EvaluationState,
-    level: float = 0.95,
-    thresholds: Thresholds | None = None,
-) -> dict[str, BoundedEstimate]:
-    """Interval of the policy's value by objective, from the states of ``bounded_scores``.
-
-    Raises:
-        ValueError: the level is not in (0, 1).
-    """
-    below, above = estimates(low, level, thresholds), estimates(high, level, thresholds)
-    return {
-        name: BoundedEstimate(
-            policy=e.policy,
-            objective=name,
-            estimator=e.estimator,
-            lower=e.lower,
-            upper=above[name].upper,
-            level=level,
-            bias=(above[name].value - e.value) / 2,
-            certificate=e.certificate,
-        )
-        for name, e in below.items()
-    }
+    move = np.outer(gap, direct_effect)
+    return between(scores, -move, move)

@@ -163,8 +163,10 @@ def _scores(
     if marginal.estimated:
         name = f"{name} (estimated weights)"
     scores = one_ratio(name, False, batch, numerator, denominator)
+    square = marginal.expected_square
     return replace(
         scores,
         weight=marginal.weight[:, None],
         unsupported=marginal.unsupported[:, None],
+        expected_square=(np.full(len(batch), np.nan) if square is None else square)[:, None],
     )

@@ -22,12 +22,15 @@ class MarginalWeight:
         unsupported: float64, shape (n,), target mass on codes that the logger never shows.
         estimated: whether the distribution of codes or the logger's propensities were estimated.
         source: how the weights were made: ``clusters``, ``kernel``, or words.
+        expected_square: float64, shape (n,), expected squared weight given the context; None where
+            it is unknown.
     """
 
     weight: NDArray[np.float64]
     unsupported: NDArray[np.float64]
     estimated: bool
     source: str
+    expected_square: NDArray[np.float64] | None = None
 
 
 def cluster_weight(
@@ -58,7 +61,32 @@ def cluster_weight(
         mass = cluster_mass(batch, code)
         lost = np.where(mass.logging > 0, 0.0, mass.target)
         unsupported = np.bincount(mass.row, lost, len(batch)).astype(np.float64)
-    return MarginalWeight(target / logged, unsupported, estimated, CLUSTERS)
+    square = _expected_square(batch, code)
+    return MarginalWeight(target / logged, unsupported, estimated, CLUSTERS, square)
+
+
+def _expected_square(batch: EvaluationBatch, code: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``sum_c target(c)^2 / propensity(c)`` over the clusters of each round, shape (n,)."""
+    logging = logging_propensity(batch)
+    out, clusters = np.empty(len(batch)), int(code.max()) + 1
+    low_code = int(code.min())
+    if low_code < 0 or clusters * len(batch) > 4 * len(code):
+        mass = cluster_mass(batch, code)
+        square = _square_over(mass.target, mass.logging)
+        return np.bincount(mass.row, square, len(batch)).astype(np.float64)
+    # Few clusters: a table of rounds by clusters, in pieces, takes no sort.
+    for start, stop in pieces(batch.offsets, CANDIDATES_AT_ONCE):
+        low, high = int(batch.offsets[start]), int(batch.offsets[stop])
+        cell = rows(batch.offsets[start : stop + 1] - low) * clusters + code[low:high]
+        size = (stop - start) * clusters
+        target = np.bincount(cell, batch.target[low:high], size).astype(np.float64)
+        logged = np.bincount(cell, logging[low:high], size).astype(np.float64)
+        out[start:stop] = _square_over(target, logged).reshape(-1, clusters).sum(1)
+    return out
+
+
+def _square_over(target: NDArray[np.float64], logging: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(target**2, logging, out=np.zeros_like(target), where=logging > 0)
 
 
 def kernel_weight(

@@ -36,7 +36,7 @@ class DR:
         Raises:
             ValueError: the batch has no predictions.
         """
-        residual = batch.rewards - batch.predictions[batch.shown]
+        residual = batch.rewards - batch.shown_predictions
         numerator = batch.direct + batch.weight[:, None] * residual
         covers = self.properties.covers_policy_value
         return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))

@@ -72,7 +72,7 @@ def parts(batch: EvaluationBatch, with_q: bool) -> tuple[NDArray[np.float64], ND
     """
     if not with_q:
         return np.zeros_like(batch.rewards), batch.rewards
-    return batch.direct, batch.rewards - batch.predictions[batch.shown]
+    return batch.direct, batch.rewards - batch.shown_predictions
 
 
 def check_at_least(name: str, value: float, least: float) -> None:

@@ -40,7 +40,7 @@ class SNDR:
         covers = self.properties.covers_policy_value
         direct, ones = batch.direct, np.ones_like(batch.rewards)
         weight = np.broadcast_to(batch.weight[:, None], batch.rewards.shape)
-        residual = weight * (batch.rewards - batch.predictions[batch.shown])
+        residual = weight * (batch.rewards - batch.shown_predictions)
         mean = one_ratio(self.name, covers, batch, direct, ones)
         ratio = one_ratio(self.name, covers, batch, residual, weight)
         return replace(

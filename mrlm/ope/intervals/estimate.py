@@ -40,6 +40,7 @@ class Estimate:
         certificate: whether the interval may be believed; it travels with the numbers.
         diagnostics: what the verdict rests on, one for each policy.
         interval: name of the interval.
+        estimand: what the value is of, see ``mrlm.ope.estimand``.
     """
 
     policy: str
@@ -57,6 +58,7 @@ class Estimate:
     certificate: Certificate
     diagnostics: tuple[Diagnostics, ...]
     interval: str = Student.name
+    estimand: str = "per decision"
 
     @property
     def certified(self) -> bool:
@@ -86,6 +88,7 @@ class Estimate:
             "policy": self.policy,
             "objective": self.objective,
             "estimator": self.estimator,
+            "estimand": self.estimand,
             **{k: v if math.isfinite(v) else None for k, v in numbers.items()},
             "level": self.level,
             "interval": self.interval,
@@ -156,6 +159,7 @@ def estimates(
             ),
             diagnostics=found[name],
             interval=kind.name,
+            estimand=state.estimand,
         )
     return out
 

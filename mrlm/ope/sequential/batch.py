@@ -75,6 +75,11 @@ class SessionBatch:
         _check_steps(self)
         _check_candidates(self)
 
+    @property
+    def estimand(self) -> str:
+        """The value is that of a session."""
+        return "per session"
+
     def __len__(self) -> int:
         return len(self.cluster)
 

@@ -66,6 +66,11 @@ class SlateBatch:
         _check_shapes(self)
         _check_values(self)
 
+    @property
+    def estimand(self) -> str:
+        """The value is that of a slate."""
+        return "per slate"
+
     def __len__(self) -> int:
         return len(self.cluster)
 

@@ -32,6 +32,7 @@ _KEYS = (
     "policy",
     "objective",
     "estimator",
+    "estimand",
     "value",
     "lower",
     "upper",

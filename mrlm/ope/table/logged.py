@@ -94,6 +94,11 @@ class LoggedTable:
         return np.full(len(self), np.nan)
 
     @property
+    def expected_square(self) -> NDArray[np.float64]:
+        """NaN, shape (n,): it takes the propensities of all candidates."""
+        return np.full(len(self), np.nan)
+
+    @property
     def predictions(self) -> NDArray[np.float64]:
         """Predicted rewards of the shown items, shape (n, m).
 
@@ -106,6 +111,15 @@ class LoggedTable:
     def shown(self) -> NDArray[np.int64]:
         """Every item is the shown one: 0 to n - 1."""
         return np.arange(len(self))
+
+    @property
+    def shown_predictions(self) -> NDArray[np.float64]:
+        """``predictions``: there are no others.
+
+        Raises:
+            ValueError: the table has none.
+        """
+        return self.predictions
 
     @property
     def direct(self) -> NDArray[np.float64]:

@@ -50,6 +50,21 @@ def test_expected_weight_is_one(seed, make_batch):
     assert total == pytest.approx([1.0, 1.0], abs=1e-12)
 
 
+@pytest.mark.parametrize("spread", [1, 1000])
+def test_expected_square_is_that_of_the_clusters_weights(spread, make_batch):
+    """With few codes by a table, with scattered ones by sorting."""
+    batch = make_batch(n=200)
+    code = spread * np.random.default_rng(0).integers(0, 3, len(batch.target))
+    found = cluster_weight(batch, code).expected_square
+    for i in (0, 9, 199):
+        own = slice(batch.offsets[i], batch.offsets[i + 1])
+        expected = 0.0
+        for k in np.unique(code[own]):
+            logged = batch.candidate_propensity[own][code[own] == k].sum()
+            expected += batch.target[own][code[own] == k].sum() ** 2 / logged
+        assert found[i] == pytest.approx(expected)
+
+
 def test_missing_and_wrong_propensities_are_refused(make_batch):
     batch = make_batch()
     code = np.zeros(len(batch.target), np.int64)

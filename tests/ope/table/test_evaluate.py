@@ -17,6 +17,7 @@ KEYS = {
     "policy",
     "objective",
     "estimator",
+    "estimand",
     "value",
     "lower",
     "upper",
