@@ -20,6 +20,7 @@ _PLOTS = {
     "weights": "Objective weights of the challenger",
     "importance_weights": "Importance weights on the gate nights",
     "calibration": "Calibration of the reward model on a later night",
+    "hindcast": "What each promotion promised, and what it brought since",
 }
 
 

@@ -14,17 +14,19 @@ import pytest
 
 from pipelines.manifest import Manifest
 from pipelines.night import closing_of
+from pipelines.outlook import outlook_nights
 from pipelines.plan import plan_of
 from pipelines.registry import place_of
 from pipelines.stage import folder_of
 from pipelines.stages import ORDER, stage_named
+from pipelines.stages.evaluate import read_evidence
 from pipelines.summary import manifests_of, summarise
 from pipelines.workspace import Workspace
 from tests.deployment import NIGHTS, ROOT, Deployment
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]
 
-NIGHT, KILLED = NIGHTS[4], NIGHTS[5]
+NIGHT, KILLED, LAST = NIGHTS[4:7]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +67,9 @@ def test_fit_tune_and_gate_nights_are_disjoint_and_in_every_manifest(night: Depl
     }
     assert read["learn_policy"] == {f"bandit_log/{n}" for n in plan.fit}
     assert read["tune_weights"] == {f"bandit_log/{n}" for n in plan.tune}
-    # The fit nights are there for the clone of the logger, one of the baselines.
-    assert read["evaluate"] == {f"bandit_log/{n}" for n in (*plan.fit, *plan.gate)}
+    # The fit nights are there for the clone of the logger, one of the baselines; with the tune
+    # nights they tell how far nights spread.
+    assert read["evaluate"] == {f"bandit_log/{n}" for n in together}
 
 
 def test_published_lists_carry_true_propensities_without_repeats(night: Deployment) -> None:
@@ -133,6 +136,50 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
     entries = place_of(context.settings, context.workspace).ledger.entries()
     judged = [e for e in entries if e.kind == "judged" and e.run_key == context.run_key]
     assert len(judged) == 1
+
+
+def test_a_promotion_is_followed_on_the_nights_since(night: Deployment) -> None:
+    """A promoted version's lift, on a night that was judged after it, is on the next night's page.
+
+    The version and its evidence come from the registry, the night since from the lake.
+    """
+    from mrlm.promotion.hindcast import promotions
+
+    night.run("night", KILLED)
+    context = night.context(LAST)
+    place = place_of(context.settings, context.workspace)
+    first = night.context(NIGHT)
+    if not promotions(place.ledger.entries()):
+        # The gate does not promote on so little; a person does.
+        said = ("--actor", "tester", "--reason", "to be followed")
+        night.run("decide", first.run_key, "--approve", *said)
+        night.run("promote", first.run_key, "--actor", "tester")
+    promoted = promotions(place.ledger.entries())[0]
+    assert promoted.run_key == first.run_key
+    printed = night.run("night", LAST)
+    plan = plan_of(context)
+    since = [n for n in plan_of(night.context(KILLED)).gate if n > max(promoted.gate_nights)]
+    assert plan.hindcast == {promoted.run_key: since}
+    assert not {*since} & {*plan.gate}
+    evidence = read_evidence(context)
+    assert evidence.hindcast is not None
+    assert evidence.hindcast.left_out == ()
+    (found,) = evidence.hindcast.promotions
+    assert (found.version, found.nights) == (promoted.version, tuple(since))
+    assert found.predicted == read_evidence(first).difference("dr", "delight")
+    assert found.realised.value is not None
+    assert np.isfinite(found.realised.value)
+    assert f"hindcast: version {promoted.version}: predicted" in printed
+    assert evidence.outlook is not None
+    assert evidence.outlook.next_night is not None
+    assert evidence.outlook.next_night.nights == len(outlook_nights(plan))
+    rows = [p.rows for p in evidence.outlook.power]
+    assert rows == sorted(rows, reverse=True)
+    page = (folder_of(stage_named("gate"), context) / "report" / "index.html").read_text()
+    assert "Hindcast: what promotions promised and brought" in page
+    before = manifests_of(context)["evaluate"].output_fingerprint()
+    assert "[evaluate] unchanged: skipped" in night.run("night", LAST)
+    assert manifests_of(context)["evaluate"].output_fingerprint() == before
 
 
 def _killed(night: Deployment, name: str, after: float) -> int:

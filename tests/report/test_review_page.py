@@ -8,6 +8,8 @@ import pytest
 
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
 from mrlm.promotion.gate import Verdict, judge
+from mrlm.promotion.hindcast import Hindcast, HindcastCalibration, PromotionHindcast
+from mrlm.promotion.outlook import NextNight, Outlook, Power
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts
 from mrlm.report.memo import decision_memo, first_champion_memo
@@ -159,3 +161,72 @@ def test_plots_are_the_same_for_the_same_evidence_and_absent_without_data() -> N
     assert one == all_plots(FULL, FACTS.truth, FACTS.calibration, "dr")
     assert all(png.startswith(b"\x89PNG") for png in one.values())
     assert all_plots(BARE, {}, {}, "dr") == {}
+
+
+def _promotion(version: int, realised: float, *, alarm: bool) -> PromotionHindcast:
+    return PromotionHindcast(
+        version=version,
+        replaced=version - 1,
+        run_key=f"2026-11-1{version}/abc",
+        nights=("2026-11-17", "2026-11-18"),
+        predicted=_estimate(0.1),
+        promised=0.0785,
+        realised=_estimate(realised),
+        covered=not alarm,
+        alarm=alarm,
+        reason=f"version {version}: it falls short <roll back>" if alarm else "kept",
+    )
+
+
+BEYOND = replace(
+    FULL,
+    hindcast=Hindcast(
+        (_promotion(1, -0.0321, alarm=True), _promotion(2, 0.1234, alarm=False)),
+        HindcastCalibration(2, 0.5, 0.95, -0.0543, -0.2, 0.1),
+        ("version 9 (x): its evidence is gone",),
+    ),
+    outlook=Outlook(
+        0.0173,
+        NextNight(0.1011, -0.0407, 0.2429, 0.95, 0.0501, 0.04, 5.0, 8),
+        (Power(0.05, 0.015, 123456), Power(0.1, 0.03, None)),
+    ),
+)
+
+
+def test_the_page_shows_hindcast_and_the_next_night() -> None:
+    page = render_review_page(BEYOND, judge(BEYOND, GateSettings(), 1), FACTS)
+    for shown in (
+        "Hindcast alarm: version 1 falls short",
+        "mrlm rollback --actor NAME",
+        "&lt;roll back&gt;",
+        "-0.0321 [-0.0521, -0.0121]",
+        "+0.1234 [+0.1034, +0.1434]",
+        "+0.0785",
+        "50 % (expected 95 %)",
+        "-0.0543 [-0.2, +0.1]",
+        "its evidence is gone",
+        "+0.1011 [-0.0407, +0.2429] at 95 %",
+        "0.0173",
+        "123456",
+    ):
+        assert shown in page, shown
+    assert 'id="hindcast"' in page
+    assert "the gate refuses it" in page
+    assert all_plots(BEYOND, {}, {}, "dr")["hindcast"].startswith(b"\x89PNG")
+
+
+def test_an_alarm_of_another_version_proposes_nothing() -> None:
+    page = render_review_page(replace(BEYOND, champion_version=7))
+    assert "Hindcast alarm: version 1" in page
+    assert "mrlm rollback" not in page
+
+
+def test_the_memo_tells_hindcast_and_the_next_night() -> None:
+    memo = decision_memo(BEYOND)
+    assert "- **ALARM** version 1: promised +0.0785 or more" in memo
+    assert "rollback is proposed" in memo
+    assert "- version 2: promised" in memo
+    assert "50% of 2 certified promotions" in memo
+    assert "next night: +0.1011 [-0.0407, +0.2429]" in memo
+    assert "to see a gain of 5% of the champion's: 123456 decisions (here 900)" in memo
+    assert "None" not in memo
