@@ -28,12 +28,23 @@ def outlook_nights(plan: Plan) -> list[str]:
     return [*[*plan.fit, *plan.tune][-_EARLIER:], *plan.gate] if plan.gate else []
 
 
+def outlook_states(
+    context: NightContext, plan: Plan, challenger: Policy, champion: Policy, reward_model: Scorer
+) -> dict[str, EvaluationState]:
+    """The paired difference on each of the outlook's nights, by night, oldest first."""
+    states = {}
+    for night in outlook_nights(plan):
+        log = read_logs(context, [night])
+        q = predictions(log, context.objectives, reward_model)
+        estimator = context.settings.gate.estimator
+        states[night] = paired_state(log, challenger, champion, q, estimator)
+    return states
+
+
 def outlook(
     context: NightContext,
     plan: Plan,
-    challenger: Policy,
-    champion: Policy,
-    reward_model: Scorer,
+    states: dict[str, EvaluationState],
     champion_value: float | None,
 ) -> Outlook | None:
     """What the evidence says beyond its gate nights, of the north star's difference.
@@ -44,9 +55,7 @@ def outlook(
     Args:
         context: of the night.
         plan: of the run.
-        challenger: tonight's.
-        champion: that it is compared with.
-        reward_model: tonight's.
+        states: see ``outlook_states``.
         champion_value: in the north star, on the gate nights; None: unknown.
     """
     from mrlm.ope.tomorrow import two_way_variance
@@ -55,12 +64,6 @@ def outlook(
 
     if not plan.gate:
         return None
-    estimator = context.settings.gate.estimator
-    states = {}
-    for night in outlook_nights(plan):
-        log = read_logs(context, [night])
-        q = predictions(log, context.objectives, reward_model)
-        states[night] = paired_state(log, challenger, champion, q, estimator)
     star = states[plan.gate[0]].objectives.index(context.north_star.name)
     gate = {n: states[n] for n in plan.gate}
     error = None

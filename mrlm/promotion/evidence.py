@@ -16,7 +16,7 @@ __all__ = ["Estimates", "Evidence", "PolicyEstimate", "canonical_json", "fingerp
 
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.
-_OPTIONAL = ("hindcast", "outlook")
+_OPTIONAL = ("hindcast", "outlook", "support")
 
 
 Estimates = dict[str, dict[str, PolicyEstimate]]
@@ -48,6 +48,8 @@ class Evidence:
         warnings: for the reviewer.
         hindcast: what earlier promotions brought since; None: none has a night since.
         outlook: the difference on the next night, and power; None without a gate night.
+        support: of the challenger by the log: ``groups``, ``items``, ``propensity_calibration`` and
+            ``drift`` over nights; plain JSON.
 
     Raises:
         ValueError: a night has two roles.
@@ -74,6 +76,7 @@ class Evidence:
     warnings: tuple[str, ...] = ()
     hindcast: Hindcast | None = None
     outlook: Outlook | None = None
+    support: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]

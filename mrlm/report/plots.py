@@ -8,6 +8,7 @@ from typing import Any
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
 from mrlm.report.canvas import BLUE, GREY, RED, new_axes, to_png
 from mrlm.report.hindcast_plot import hindcast_plot
+from mrlm.report.support_plots import drift_plot, propensity_plot
 
 
 def all_plots(
@@ -24,6 +25,8 @@ def all_plots(
         "importance_weights": histogram_plot(evidence.diagnostics),
         "calibration": calibration_plot(calibration),
         "hindcast": hindcast_plot(evidence.hindcast, evidence.north_star),
+        "drift": drift_plot(evidence.support.get("drift", ()), evidence.gate_nights),
+        "propensities": propensity_plot(evidence.support.get("propensity_calibration", ())),
     }
     return {name: png for name, png in plots.items() if png is not None}
 

@@ -19,10 +19,11 @@ from pipelines.evaluation import probabilities, thresholds
 from pipelines.hindcast import hindcast, hindcast_inputs
 from pipelines.lake import log_fingerprints, read_logs
 from pipelines.manifest import Manifest
-from pipelines.outlook import outlook, outlook_nights
+from pipelines.outlook import outlook, outlook_nights, outlook_states
 from pipelines.plan import Plan, plan_of
 from pipelines.stage import Product, require
 from pipelines.stages.tune_weights import load_champion, predictions
+from pipelines.support import drift, support
 
 if TYPE_CHECKING:
     from mrlm.ope.batch import EvaluationBatch
@@ -89,7 +90,9 @@ class Evaluate:
             estimates = _estimates(context, log, policies, q)
             star, gate = context.north_star.name, context.settings.gate
             own = estimates["policies"]["champion"][gate.estimator][star].value
-            estimates["outlook"] = outlook(context, plan, challenger, champion, model, own)
+            nights = outlook_states(context, plan, challenger, champion, model)
+            estimates["outlook"] = outlook(context, plan, nights, own)
+            estimates["support"] |= {"drift": drift(nights, star)}
         estimates["hindcast"] = hindcast(context, plan)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
@@ -149,6 +152,7 @@ def _estimates(
     level, needed = context.settings.gate.level, thresholds(context)
     batch = EvaluationBatch.from_log(log, policies["challenger"], q, "challenger")
     found: dict[str, Any] = {"policies": {}, "differences": {}, "diagnostics": {}}
+    found["support"] = support(log, batch)
     scores: dict[tuple[str, str], Any] = {}
     for policy, target in policies.items():
         targeted = batch.with_target(target, policy)

@@ -178,8 +178,64 @@ def _promotion(version: int, realised: float, *, alarm: bool) -> PromotionHindca
     )
 
 
+SUPPORT = {
+    "groups": {
+        "all": [
+            {
+                "group": "all",
+                "rows": 900,
+                "users": 201,
+                "effective_sample_size": 712.34,
+                "largest_weight_share": 0.0123,
+                "mean_weight": 1.01,
+                "standard_error": 0.02,
+                "p_value": 0.617,
+                "quantiles": [0.8, 1.5, 3.25, 4.5],
+                "tail_index": None,
+                "unsupported_mass": 0.0,
+            }
+        ]
+    },
+    "items": [
+        {
+            "item": 3,
+            "item_id": "film <3>",
+            "offered": 40,
+            "shown": 7,
+            "target_share": 0.0321,
+            "weighted_share": 0.0111,
+            "standard_error": 0.01,
+            "p_value": 0.0357,
+            "gap": None,
+        }
+    ],
+    "drift": [
+        {
+            "night": night,
+            "rows": 450,
+            "users": 99,
+            "effective_share": share,
+            "largest_weight_share": 0.02,
+            "mean_weight": 0.99,
+            "mean_weight_z": z,
+            "unsupported_mass": None,
+        }
+        for night, share, z in (("2026-11-17", 0.789, None), ("2026-11-19", 0.654, -1.25))
+    ],
+    "propensity_calibration": [
+        {
+            "lower": 0.05,
+            "upper": 0.5,
+            "candidates": 900,
+            "predicted": 0.1999,
+            "observed": 0.2101,
+            "z": 0.77,
+        }
+    ],
+}
 BEYOND = replace(
     FULL,
+    support=SUPPORT,
     hindcast=Hindcast(
         (_promotion(1, -0.0321, alarm=True), _promotion(2, 0.1234, alarm=False)),
         HindcastCalibration(2, 0.5, 0.95, -0.0543, -0.2, 0.1),
@@ -230,3 +286,12 @@ def test_the_memo_tells_hindcast_and_the_next_night() -> None:
     assert "next night: +0.1011 [-0.0407, +0.2429]" in memo
     assert "to see a gain of 5% of the champion's: 123456 decisions (here 900)" in memo
     assert "None" not in memo
+
+
+def test_the_page_shows_what_supports_the_challenger() -> None:
+    page = render_review_page(BEYOND)
+    shown = ("0.617", "0.8, 1.5, 3.25, 4.5", "film &lt;3&gt;", "0.0321", "0.0111", "0.0357")
+    for text in (*shown, "2026-11-19 (gate)", "0.654", "-1.25", "0.1999", "0.2101"):
+        assert text in page, text
+    assert "2026-11-17 (gate)" not in page
+    assert {"drift", "propensities"} <= set(all_plots(BEYOND, {}, {}, "dr"))
