@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 from pipelines.context import NightContext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mrlm.bandit_log import BanditLog
     from mrlm.ope.certify import Thresholds
+    from mrlm.ope.scores import Scores
     from mrlm.ope.state import EvaluationState
     from mrlm.policies.contract import Policy
+
+    Mark = Callable[[Scores], Scores]
 
 
 def thresholds(context: NightContext) -> Thresholds:
@@ -29,21 +34,34 @@ def thresholds(context: NightContext) -> Thresholds:
     )
 
 
+def marking(context: NightContext, estimated: bool) -> Mark:
+    """What puts the flag on scores: nothing where every propensity was logged.
+
+    ``gate.allow_estimated_propensities`` says that the logger saw nothing that the log has not.
+    """
+    from mrlm.ope.propensity import flagged
+
+    sure = context.settings.gate.allow_estimated_propensities
+    return (lambda scores: flagged(scores, sure)) if estimated else (lambda scores: scores)
+
+
 def paired_state(
     log: BanditLog,
     first: Policy,
     second: Policy,
     q: NDArray[np.float64] | None,
     estimator: str,
+    mark: Mark,
 ) -> EvaluationState:
     """Sums of the paired difference of two policies on the log.
 
     Args:
-        log: n decisions with N candidates.
+        log: n decisions with N candidates and every propensity.
         first: named ``challenger``.
         second: named ``champion``, whose value is taken off.
         q: predicted rewards, shape (N, m); None without a reward model.
         estimator: name in the registry.
+        mark: puts the flag of estimated propensities on scores, where there are any.
     """
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.difference import difference
@@ -53,7 +71,7 @@ def paired_state(
     batch = EvaluationBatch.from_log(log, probabilities(first, log), q, "challenger")
     estimate = ESTIMATORS[estimator]
     other = batch.with_target(probabilities(second, log), "champion")
-    return EvaluationState.of(difference(estimate(batch), estimate(other)))
+    return EvaluationState.of(mark(difference(estimate(batch), estimate(other))))
 
 
 def probabilities(policy: Policy, log: BanditLog) -> NDArray[np.float64]:

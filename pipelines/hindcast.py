@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
 from pipelines.errors import DataError
-from pipelines.evaluation import paired_state, thresholds
-from pipelines.lake import log_fingerprints, read_logs
+from pipelines.evaluation import marking, paired_state, thresholds
+from pipelines.lake import log_fingerprints
 from pipelines.manifest import Manifest
 from pipelines.plan import Plan
+from pipelines.propensities import any_missing, read_completed
 from pipelines.registry import place_of
 from pipelines.stages.tune_weights import load_champion, predictions
 
@@ -141,8 +142,10 @@ def _states(
     """Paired states of each promotion, night by night; every night's log is read once."""
     estimator = context.settings.gate.estimator
     found: dict[int, list[EvaluationState]] = {f.number: [] for f in followed}
-    for night in sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]}):
-        log = read_logs(context, [night])
+    nights = sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]})
+    mark = marking(context, any_missing(context, nights))
+    for night in nights:
+        log, _ = read_completed(context, [night])
         for f in followed:
             if night in plan.hindcast[f.entry.run_key]:
                 q = None
@@ -150,7 +153,7 @@ def _states(
                     q = predictions(log, context.objectives, f.reward_model)
                 # Doubly robust needs a model; self-normalised weights estimate the same lift.
                 name = estimator if q is not None else "snips"
-                found[f.number].append(paired_state(log, f.policy, f.replaced, q, name))
+                found[f.number].append(paired_state(log, f.policy, f.replaced, q, name, mark))
     return found
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
-from pipelines.evaluation import paired_state, thresholds
-from pipelines.lake import read_logs
+from pipelines.evaluation import marking, paired_state, thresholds
 from pipelines.plan import Plan
+from pipelines.propensities import any_missing, read_completed
 from pipelines.stages.tune_weights import predictions
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ def outlook_states(
     context: NightContext, plan: Plan, challenger: Policy, champion: Policy, reward_model: Scorer
 ) -> dict[str, EvaluationState]:
     """The paired difference on each of the outlook's nights, by night, oldest first."""
+    nights = outlook_nights(plan)
+    mark = marking(context, any_missing(context, nights))
     states = {}
-    for night in outlook_nights(plan):
-        log = read_logs(context, [night])
+    for night in nights:
+        log, _ = read_completed(context, [night])
         q = predictions(log, context.objectives, reward_model)
         estimator = context.settings.gate.estimator
-        states[night] = paired_state(log, challenger, champion, q, estimator)
+        states[night] = paired_state(log, challenger, champion, q, estimator, mark)
     return states
 
 

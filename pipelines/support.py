@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,9 @@ def support(log: BanditLog, batch: EvaluationBatch) -> dict[str, Any]:
 
     Returns:
         ``groups`` {kind: [GroupOverlap]} with kinds ``all``, ``scene``, ``position`` and
-        ``history``; ``items`` [ItemOverlap with ``item_id``], the worst supported; and
-        ``propensity_calibration`` [CalibrationBin], where every candidate's is logged.
+        ``history``; ``items`` [ItemOverlap with ``item_id``], the worst supported; ``loggers``
+        {policy_id: decisions}, where there are several; and ``propensity_calibration``
+        [CalibrationBin], where every candidate's is logged.
     """
     from mrlm.ope.overlap import group_overlap
     from mrlm.ope.propensity import calibration_table
@@ -44,6 +46,8 @@ def support(log: BanditLog, batch: EvaluationBatch) -> dict[str, Any]:
             groups[kind] = [g.to_json() for g in found]
     out: dict[str, Any] = {"groups": groups, "items": _items(log, batch)}
     logged = batch.candidate_propensity
+    if len(set(log.policy_id)) > 1:
+        out["loggers"] = dict(sorted(Counter(map(str, log.policy_id)).items()))
     if logged is not None and np.isfinite(logged).all():
         table = calibration_table(logged, batch.offsets, batch.shown, batch.cluster)
         out["propensity_calibration"] = [b.to_json() for b in table]

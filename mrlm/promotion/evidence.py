@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from mrlm.promotion.canonical import canonical_json, fingerprint_of
 from mrlm.promotion.estimate import PolicyEstimate
@@ -16,7 +16,7 @@ __all__ = ["Estimates", "Evidence", "PolicyEstimate", "canonical_json", "fingerp
 
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.
-_OPTIONAL = ("hindcast", "outlook", "support")
+_OPTIONAL = ("hindcast", "outlook", "support", "propensities")
 
 
 Estimates = dict[str, dict[str, PolicyEstimate]]
@@ -49,7 +49,9 @@ class Evidence:
         hindcast: what earlier promotions brought since; None: none has a night since.
         outlook: the difference on the next night, and power; None without a gate night.
         support: of the challenger by the log: ``groups``, ``items``, ``propensity_calibration`` and
-            ``drift`` over nights; plain JSON.
+            ``drift`` over nights; where propensities are estimated ``estimated_propensities`` with
+            the bounds under hidden confounding; plain JSON.
+        propensities: of the gate nights; ``estimated`` where any row had none.
 
     Raises:
         ValueError: a night has two roles.
@@ -77,6 +79,7 @@ class Evidence:
     hindcast: Hindcast | None = None
     outlook: Outlook | None = None
     support: dict[str, Any] = field(default_factory=dict)
+    propensities: Literal["logged", "estimated"] = "logged"
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -98,7 +101,7 @@ class Evidence:
         """Plain data, ready for ``json.dumps``."""
         plain = asdict(self)
         for name in _OPTIONAL:
-            if not plain[name]:
+            if plain[name] in (None, {}, "logged"):
                 del plain[name]
         data: dict[str, Any] = json.loads(canonical_json(plain))
         return data

@@ -71,6 +71,8 @@ def judge(
     with the champion after the rollback. A refusal more cannot make a wrong promotion likelier. A
     rollback ends it, and so does a person's approval, which stands above the rule.
 
+    Estimated propensities are refused unless the settings accept them.
+
     Args:
         evidence: of one night.
         settings: the rule's.
@@ -85,6 +87,8 @@ def judge(
     alpha = error_at(looks, settings.false_promotions)
     star = evidence.difference(settings.estimator, evidence.north_star)
     checks = [_champion(evidence), _nights(evidence, used_nights)]
+    if evidence.propensities == "estimated":
+        checks.append(_propensities(settings))
     if evidence.hindcast is not None:
         checks.append(_hindcast(evidence, evidence.hindcast))
     if checks[0].passed and evidence.gate_nights:
@@ -186,6 +190,21 @@ def _champion(evidence: Evidence) -> Check:
         else "there is no champion to compare with: install one (the clone of the logger) first"
     )
     return Check("champion", there, text)
+
+
+def _propensities(settings: GateSettings) -> Check:
+    allowed = settings.allow_estimated_propensities
+    return Check(
+        "propensities",
+        allowed,
+        "the propensities of the gate nights are estimated"
+        + (
+            ", which gate.allow_estimated_propensities accepts"
+            if allowed
+            else ": what the logger saw and the log does not hold may have made the difference. "
+            "Log propensities, or set gate.allow_estimated_propensities if nothing else was seen"
+        ),
+    )
 
 
 def _hindcast(evidence: Evidence, found: Hindcast) -> Check:

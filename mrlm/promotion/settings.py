@@ -43,6 +43,11 @@ class GateSettings(BaseModel):
         description="Gains, as shares of the champion's north star, whose needed decisions the "
         "evidence tells.",
     )
+    allow_estimated_propensities: bool = Field(
+        False,
+        description="Promote on estimated propensities too: only where it is known that the logger "
+        "looked at nothing but item, attributes and history.",
+    )
     promotion: Literal["automatic", "person"] = Field(
         "automatic",
         description="automatic: a verdict of the rule promotes; person: it waits for an approval.",

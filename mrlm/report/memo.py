@@ -31,7 +31,7 @@ def decision_memo(
         _table(evidence, facts, estimator),
         _nights(evidence),
         _weights(evidence),
-        _bullets("Warnings", list(evidence.warnings)),
+        _bullets("Warnings", [*_estimated(evidence), *evidence.warnings]),
         _bullets("Beyond these nights", outlook_lines(evidence)),
         _bullets("Earlier promotions", hindcast_lines(evidence)),
         f"Run key `{evidence.run_key}`, evidence `{evidence.fingerprint()[:12]}`, "
@@ -109,6 +109,11 @@ def _weights(evidence: Evidence) -> str:
         return ""
     shown = ", ".join(f"{_cell(n)} {number(w)}" for n, w in sorted(evidence.weights.items()))
     return f"Weights: {shown}."
+
+
+def _estimated(evidence: Evidence) -> list[str]:
+    told = "the propensities of the gate nights are estimated, and so is every figure"
+    return [told] if evidence.propensities == "estimated" else []
 
 
 def _bullets(title: str, lines: list[str]) -> str:

@@ -295,3 +295,44 @@ def test_the_page_shows_what_supports_the_challenger() -> None:
         assert text in page, text
     assert "2026-11-17 (gate)" not in page
     assert {"drift", "propensities"} <= set(all_plots(BEYOND, {}, {}, "dr"))
+
+
+ESTIMATED = {
+    "estimated": True,
+    "estimated_share": 0.4321,
+    "log_loss": 1.0123,
+    "uniform_log_loss": 1.7918,
+    "calibration": SUPPORT["propensity_calibration"],
+    "overlap": {"mean_weight": 1.0456, "p_value": 0.2789},
+    "no_hidden_confounding": False,
+    "bounds": [
+        {
+            "policy": "challenger",
+            "objective": "delight",
+            "gamma": 1.5,
+            "value_lower": 0.3111,
+            "value_upper": 0.4444,
+            "lower": 0.2999,
+            "upper": None,
+            "level": 0.95,
+        }
+    ],
+}
+
+
+def test_the_page_says_that_propensities_are_estimated_and_how_far_they_may_be_off() -> None:
+    found = replace(FULL, propensities="estimated", support={"estimated_propensities": ESTIMATED})
+    page = render_review_page(found)
+    for shown in ("Propensities are estimated", "43.2 %", "1.012", "1.046", "0.3111 to 0.4444"):
+        assert shown in page, shown
+    assert "[0.2999, –]" in page
+    assert "the propensities of the gate nights are estimated" in decision_memo(found)
+    assert "Propensities are estimated" not in render_review_page(FULL)
+
+
+def test_the_page_names_several_loggers() -> None:
+    apart = {**FULL.differences, "dr (stratified)": {"delight": _estimate(0.0987)}}
+    found = replace(FULL, support={"loggers": {"a": 600, "b": 300}}, differences=apart)
+    page = render_review_page(found)
+    assert "a (600), b (300)" in page
+    assert "+0.0987 [+0.0787, +0.1187] (dr (stratified))" in page
