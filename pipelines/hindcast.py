@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,15 +161,16 @@ def _judge(
 ) -> tuple[PromotionHindcast, Promotion] | None:
     """The verdict of looks at one night, at two, and so on; None where no value can be had."""
     from mrlm.ope.hindcast import judge_over_nights
-    from mrlm.ope.intervals import estimates
+    from mrlm.ope.realised import over_nights
     from mrlm.promotion.estimate import PolicyEstimate
     from mrlm.promotion.hindcast import PromotionHindcast
 
     gate = context.settings.gate
     looks, realised = [], None
-    for t, state in enumerate(accumulate(states, lambda a, b: a.merge(b)), start=1):
-        found = estimates(state, gate.level, thresholds(context))[context.north_star.name]
-        realised = PolicyEstimate.of(found)
+    for t in range(1, len(states) + 1):
+        so_far = dict(zip(nights[:t], states[:t], strict=True))
+        found = over_nights(so_far, gate.level, thresholds(context))
+        realised = PolicyEstimate.of(found[context.north_star.name])
         looks.append(_promotion(f, realised, tuple(nights[:t])))
     known = [look for look in looks if look is not None]
     if realised is None or not known or looks[-1] is None:

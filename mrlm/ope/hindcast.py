@@ -82,7 +82,7 @@ class Verdict:
     Attributes:
         version: registry version.
         predicted: predicted lift.
-        predicted_lower: bound that the gate promised.
+        predicted_lower: bound that the gate promised, 0 or more.
         realised: realised lift.
         realised_lower: lower end of its two-sided interval.
         realised_upper: upper end of its two-sided interval.
@@ -140,7 +140,8 @@ def judge_promotion(
 
     A promoted version was chosen because it looked good, so what it brings is below the predicted
     value more often than not. The alarm is therefore raised against the bound that the gate
-    promised, or 0 where that is below: where the realised lift's upper bound lies under it. By the
+    promised, or 0 where that is below or the prediction was not certified (a person promoted it):
+    where the realised lift's upper bound lies under it. By the
     union bound, the chance that any promotion that keeps its promise raises an alarm is at most
     ``error``.
 
@@ -158,7 +159,7 @@ def judge_promotion(
         if not 0 < x < 1:
             raise ValueError(f"the {name} must be between 0 and 1; got {x}")
     spent = error_at(number, error)
-    promised = max(p.predicted.lower(p.predicted_level), 0.0)
+    promised = max(p.predicted.lower(p.predicted_level), 0.0) if p.predicted.certified else 0.0
     most = p.realised.upper(1 - spent)
     side = (1 + level) / 2
     lower, upper = p.realised.lower(side), p.realised.upper(side)

@@ -56,6 +56,16 @@ def test_what_is_not_certified_raises_none():
     assert "not certified" in v.reason
 
 
+def test_what_was_not_certified_promised_nothing():
+    """A person promoted it: only a loss is an alarm."""
+    uncertain = Lift(10.0, 1.0, 500.0, certified=False)
+    for realised, alarm in ((1.0, False), (-5.0, True)):
+        p = Promotion(**{**promotion(10.0, realised).__dict__, "predicted": uncertain})
+        found = judge_promotion(p)
+        assert found.predicted_lower == 0.0
+        assert found.alarm == alarm
+
+
 def test_later_promotions_have_less_error_to_spend():
     p = promotion(10.0, 5.6)
     assert judge_promotion(p, number=1).alarm
