@@ -62,7 +62,7 @@ def run(quick: bool) -> list[Row]:
         ("weekdays and random nights of 5 %, 28 nights, season of 7", 28, 0.05, True, 7, None),
         ("weekdays and random nights of 5 %, 28 nights, no season", 28, 0.05, True, None, None),
         ("random nights of 10 %, 2 recent nights and 6 earlier", 8, 0.1, False, None, 2),
-        ("random nights of 10 %, 1 recent night and 2 earlier", 3, 0.1, False, None, 1),
+        ("random nights of 10 %, 1 recent night and 3 earlier", 4, 0.1, False, None, 1),
     )
     for name, nights, deviation, weekdays, season, recent in settings:
         covered = old = 0

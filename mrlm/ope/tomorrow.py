@@ -100,7 +100,8 @@ def next_night(
         season: nights after which the pattern repeats, 7 for weekdays: the mean is then that of
             the nights that fall on the next night's weekday.
         recent: only so many of the last nights tell the mean. Earlier ones, on which a policy may
-            have been chosen, tell how far nights spread, about a mean of their own.
+            have been chosen, tell how far nights spread, about a mean of their own; 4 nights
+            are then needed.
 
     Raises:
         ValueError: fewer than 3 nights, or than 2 seasons; states of different estimates; a level
@@ -124,6 +125,10 @@ def next_night(
     place, coming = np.arange(len(states)) % period, len(states) % period
     if recent is not None:
         place, coming = (np.arange(len(states)) >= len(states) - recent).astype(np.int64), 1
+        if len(states) - len(np.unique(place)) < _LEAST_FREEDOM:
+            raise ValueError(
+                f"a prediction from {recent} recent nights needs 4 in all; got {len(states)}"
+            )
     return {
         name: _predict(name, value[:, j], shared[:, :, j], level, place, coming)
         for j, name in enumerate(states[0].objectives)

@@ -80,6 +80,8 @@ def test_a_season_needs_two_of_each(make_batch):
         next_night(nights(make_batch, 3), level=1.0)
     with pytest.raises(ValueError, match="recent must be"):
         next_night(nights(make_batch, 4), recent=0)
+    with pytest.raises(ValueError, match="needs 4 in all"):
+        next_night(nights(make_batch, 3), recent=1)
     with pytest.raises(ValueError, match="without a season"):
         next_night(nights(make_batch, 14), season=7, recent=2)
 
