@@ -7,8 +7,10 @@ the same run. Until then it is made from what is there now.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from mrlm.promotion.gate import looks_so_far
+from mrlm.promotion.hindcast import nights_since
 from mrlm.promotion.ledger import Entry, judged_nights, judgement
 from pipelines.context import NightContext
 from pipelines.errors import DataError
@@ -28,6 +30,8 @@ class Plan:
         gate: nights that the evidence is computed on; no earlier decision has used them.
         champion: version of the champion that the challenger is compared with.
         weights_from: run whose weights the learners train with; empty on the first night.
+        look: judgements that share the error, this one included.
+        hindcast: run key of each promotion that is followed to the nights since that are read.
     """
 
     fit: list[str]
@@ -35,6 +39,8 @@ class Plan:
     gate: list[str]
     champion: int
     weights_from: str
+    look: int = 1
+    hindcast: dict[str, list[str]] = field(default_factory=dict)
 
 
 def plan_of(context: NightContext) -> Plan:
@@ -103,7 +109,15 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         )
     judged = {e.run_key for e in entries if e.kind == "judged"}
     champion = require_champion(place_of(context.settings, context.workspace), context.night)
-    return Plan(fit, tune, gate, champion, _previous_weights(context, judged))
+    return Plan(
+        fit=fit,
+        tune=tune,
+        gate=gate,
+        champion=champion,
+        weights_from=_previous_weights(context, judged),
+        look=looks_so_far(entries, context.run_key) + 1,
+        hindcast=nights_since(entries, context.run_key, final, context.settings.gate),
+    )
 
 
 def _is_final(context: NightContext, night: str, builder: str) -> bool:

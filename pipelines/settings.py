@@ -69,6 +69,12 @@ class Ingestion(_Section):
     bot_requests_per_night: int = Field(
         500, ge=1, description="A user with more requests in one night is a bot: quarantined."
     )
+    propensity: Literal["logged", "estimated"] = Field(
+        "logged",
+        description="logged: an impression without a propensity is quarantined; estimated: it is "
+        "kept, its propensity is estimated before anything is learned or evaluated from it, and "
+        "all evidence says so.",
+    )
     user_key_variable: str = Field(
         "MRLM_USER_KEY", description="Environment variable that holds the pseudonymisation key."
     )

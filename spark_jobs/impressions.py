@@ -27,8 +27,11 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
-def typed(raw: RawTable, key: bytes) -> DataFrame:
-    """Columns of ``IMPRESSIONS``, ``META``, and ``_reason`` as far as one row tells it."""
+def typed(raw: RawTable, key: bytes, estimated: bool = False) -> DataFrame:
+    """Columns of ``IMPRESSIONS``, ``META``, and ``_reason`` as far as one row tells it.
+
+    Where propensities are ``estimated`` later, a row without one is kept with a null.
+    """
     c = F.col
     values = {
         "ts": fields.timestamp(c("ts")),
@@ -59,11 +62,11 @@ def typed(raw: RawTable, key: bytes) -> DataFrame:
         F.to_date("ts").alias("night"),
         F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
-        _reason().alias("_reason"),
+        _reason(estimated).alias("_reason"),
     )
 
 
-def _reason() -> Column:
+def _reason(estimated: bool) -> Column:
     c = F.col
     candidates, logged = c("candidates"), c("candidate_propensities")
     missing = F.lit(False)
@@ -80,7 +83,7 @@ def _reason() -> Column:
             ("wrong_type", F.size(logged) != F.size(candidates)),
             ("missing_field", missing),
             ("null_user", c("user_id").isNull()),
-            ("missing_propensity", c("propensity").isNull()),
+            ("missing_propensity", c("propensity").isNull() & F.lit(not estimated)),
             ("propensity_out_of_range", ~c("propensity").between(5e-324, 1.0)),
             ("no_candidates", candidates.isNull() | (F.size(candidates) == 0)),
             ("shown_not_in_candidates", ~F.array_contains(candidates, c("item_id"))),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -66,6 +66,8 @@ class IngestJob:
         bot_requests_per_night: a user with more requests is a bot.
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
+        propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
+            kept with a null.
     """
 
     night: str
@@ -79,6 +81,7 @@ class IngestJob:
     bot_requests_per_night: int = 500
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
+    propensity: Literal["logged", "estimated"] = "logged"
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""
@@ -170,7 +173,7 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
 
     rows = work.keep(
         impressions.classify(
-            work.keep(impressions.typed(raw_impressions, key)),
+            work.keep(impressions.typed(raw_impressions, key, job.propensity == "estimated")),
             catalog,
             _arrived(spark, job, "impressions"),
             job.night,
@@ -250,6 +253,8 @@ def _counted(
 
 def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
     wanted = [f.name for f in RAW[raw.table] if f.required]
+    if raw.table == "impressions" and job.propensity == "estimated":
+        wanted.remove("propensity")
     if raw.table == "impressions" and job.candidate_set_path is not None:
         wanted = [*(n for n in wanted if n != "candidates"), "candidate_set_id"]
     require_columns(raw, wanted, seen)

@@ -14,7 +14,7 @@ from pipelines.settings import load_settings
 from pipelines.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
-NIGHTS = [f"2026-11-{d:02d}" for d in range(9, 15)]
+NIGHTS = [f"2026-11-{d:02d}" for d in range(9, 16)]
 
 RENAMED = {
     "impressions": {

@@ -56,18 +56,20 @@ def run(quick: bool) -> list[Row]:
     error = float(np.sqrt(0.95 * 0.05 / worlds))
     rows = []
     settings = (
-        ("random nights of 10 %, 14 nights", 14, 0.1, False, None),
-        ("random nights of 5 %, 28 nights", 28, 0.05, False, None),
-        ("no night effects, 14 nights", 14, 0.0, False, None),
-        ("weekdays and random nights of 5 %, 28 nights, season of 7", 28, 0.05, True, 7),
-        ("weekdays and random nights of 5 %, 28 nights, no season", 28, 0.05, True, None),
+        ("random nights of 10 %, 14 nights", 14, 0.1, False, None, None),
+        ("random nights of 5 %, 28 nights", 28, 0.05, False, None, None),
+        ("no night effects, 14 nights", 14, 0.0, False, None, None),
+        ("weekdays and random nights of 5 %, 28 nights, season of 7", 28, 0.05, True, 7, None),
+        ("weekdays and random nights of 5 %, 28 nights, no season", 28, 0.05, True, None, None),
+        ("random nights of 10 %, 2 recent nights and 6 earlier", 8, 0.1, False, None, 2),
+        ("random nights of 10 %, 1 recent night and 3 earlier", 4, 0.1, False, None, 1),
     )
-    for name, nights, deviation, weekdays, season in settings:
+    for name, nights, deviation, weekdays, season, recent in settings:
         covered = old = 0
         width = []
         for seed in range(worlds):
             states, truth = world(seed, nights, deviation, weekdays)
-            found = next_night(states, season=season)["click"]
+            found = next_night(states, season=season, recent=recent)["click"]
             covered += found.lower <= truth <= found.upper
             width.append(found.upper - found.lower)
             last = estimates(states[str(nights - 1)])["click"]

@@ -25,7 +25,7 @@ class BanditLog:
         session_step: int32, shape (n,), from 0 within the session.
         action: int64, shape (n,), place of the shown item in its candidate set.
         propensity: float64, shape (n,), probability with which the shown item was chosen, given the
-            items shown above it.
+            items shown above it; NaN where the log has none.
         candidate_propensity: float64, shape (N,), the same for every candidate; NaN where the log
             has none.
         policy_id: str objects, shape (n,), the policy that chose.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from mrlm.ope.intervals.student import ends
-from mrlm.ope.spending import error_at
+from mrlm.ope.spending import error_at, share
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Promotion:
         run_key: of the night that promoted it.
         predicted: on the gate nights.
         predicted_level: one-sided level at which the gate tested it.
-        realised: on the nights that followed, logged under the promoted version.
+        realised: on the nights that followed its gate nights, whoever logged them: both policies
+            are evaluated from the log.
         realised_nights: those nights, ISO dates; none are gate nights of the promotion.
     """
 
@@ -81,7 +82,7 @@ class Verdict:
     Attributes:
         version: registry version.
         predicted: predicted lift.
-        predicted_lower: bound that the gate promised.
+        predicted_lower: bound that the gate promised, 0 or more.
         realised: realised lift.
         realised_lower: lower end of its two-sided interval.
         realised_upper: upper end of its two-sided interval.
@@ -139,7 +140,8 @@ def judge_promotion(
 
     A promoted version was chosen because it looked good, so what it brings is below the predicted
     value more often than not. The alarm is therefore raised against the bound that the gate
-    promised, or 0 where that is below: where the realised lift's upper bound lies under it. By the
+    promised, or 0 where that is below or the prediction was not certified (a person promoted it):
+    where the realised lift's upper bound lies under it. By the
     union bound, the chance that any promotion that keeps its promise raises an alarm is at most
     ``error``.
 
@@ -156,9 +158,9 @@ def judge_promotion(
     for name, x in (("level", level), ("predicted_level", p.predicted_level)):
         if not 0 < x < 1:
             raise ValueError(f"the {name} must be between 0 and 1; got {x}")
-    share = error_at(number, error)
-    promised = max(p.predicted.lower(p.predicted_level), 0.0)
-    most = p.realised.upper(1 - share)
+    spent = error_at(number, error)
+    promised = max(p.predicted.lower(p.predicted_level), 0.0) if p.predicted.certified else 0.0
+    most = p.realised.upper(1 - spent)
     side = (1 + level) / 2
     lower, upper = p.realised.lower(side), p.realised.upper(side)
     low, high = _gap(p, side)
@@ -170,7 +172,7 @@ def judge_promotion(
     )
     if alarm:
         told += (
-            f"; its upper bound at one-sided level {share:.3g} is {most:+.5f}: it falls short, "
+            f"; its upper bound at one-sided level {spent:.3g} is {most:+.5f}: it falls short, "
             "roll back"
         )
     elif not p.realised.certified:
@@ -187,6 +189,35 @@ def judge_promotion(
         roll_back=alarm,
         reason=told,
     )
+
+
+def judge_over_nights(
+    looks: Sequence[Promotion], number: int = 1, error: float = 0.05, level: float = 0.95
+) -> Verdict:
+    """The verdict on one promotion that is looked at again whenever a night has followed.
+
+    Look t spends ``share(t)`` of the promotion's own share of the error, so by the union bound the
+    chance that any promotion that keeps its promise raises an alarm at any look is at most
+    ``error``. An alarm stays: what a later look finds does not take it back.
+
+    Args:
+        looks: the promotion with the realised lift of the first night, of the first two, and so on.
+        number: which promotion it is, from 1.
+        error: chance of any false alarm, over all promotions and looks.
+        level: of the two-sided interval that is told, that of the last look.
+
+    Raises:
+        ValueError: there is no look, or as for ``judge_promotion``.
+    """
+    if not looks:
+        raise ValueError("a promotion is judged on at least one night that followed it")
+    verdicts = [
+        judge_promotion(p, number, error * share(t), level) for t, p in enumerate(looks, start=1)
+    ]
+    last, alarms = verdicts[-1], [v for v in verdicts if v.alarm]
+    if not alarms or last.alarm:
+        return last
+    return replace(last, alarm=True, roll_back=True, reason=alarms[0].reason)
 
 
 def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibration:

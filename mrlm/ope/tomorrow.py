@@ -80,7 +80,10 @@ def two_way_variance(nights: Mapping[str, EvaluationState]) -> NDArray[np.float6
 
 
 def next_night(
-    nights: Mapping[str, EvaluationState], level: float = 0.95, season: int | None = None
+    nights: Mapping[str, EvaluationState],
+    level: float = 0.95,
+    season: int | None = None,
+    recent: int | None = None,
 ) -> dict[str, Prediction]:
     """Prediction intervals for the true value of the next night, by objective.
 
@@ -96,13 +99,18 @@ def next_night(
         level: two-sided.
         season: nights after which the pattern repeats, 7 for weekdays: the mean is then that of
             the nights that fall on the next night's weekday.
+        recent: only so many of the last nights tell the mean. Earlier ones, on which a policy may
+            have been chosen, tell how far nights spread, about a mean of their own; 4 nights
+            are then needed.
 
     Raises:
         ValueError: fewer than 3 nights, or than 2 seasons; states of different estimates; a level
-            that is not in (0, 1).
+            that is not in (0, 1); ``recent`` below 1, or given with a season.
     """
     if not 0 < level < 1:
         raise ValueError(f"the level must be between 0 and 1; got {level}")
+    if recent is not None and (recent < 1 or season is not None):
+        raise ValueError(f"recent must be 1 or more, and without a season; got {recent}")
     states = _checked(nights)
     period = season if season is not None else 1
     if period < 1 or len(states) < max(2 * period, 3):
@@ -114,28 +122,40 @@ def next_night(
         [ratio_value(s.numerator.sum(0), s.denominator.sum(0), s.signs) for s in states]
     )
     shared = _covariance_of_nights(states)
+    place, coming = np.arange(len(states)) % period, len(states) % period
+    if recent is not None:
+        place, coming = (np.arange(len(states)) >= len(states) - recent).astype(np.int64), 1
+        if len(states) - len(np.unique(place)) < _LEAST_FREEDOM:
+            raise ValueError(
+                f"a prediction from {recent} recent nights needs 4 in all; got {len(states)}"
+            )
     return {
-        name: _predict(name, value[:, j], shared[:, :, j], level, period)
+        name: _predict(name, value[:, j], shared[:, :, j], level, place, coming)
         for j, name in enumerate(states[0].objectives)
     }
 
 
 def _predict(
-    name: str, value: NDArray[np.float64], shared: NDArray[np.float64], level: float, period: int
+    name: str,
+    value: NDArray[np.float64],
+    shared: NDArray[np.float64],
+    level: float,
+    place: NDArray[np.int64],
+    coming: int,
 ) -> Prediction:
+    """Prediction from nights in groups, ``place``, of which the next night belongs to one."""
     from scipy.special import stdtrit
 
     total = len(value)
-    place = np.arange(total) % period
-    # Residuals about the mean of the weekday: the annihilator of its dummies.
+    # Residuals about the mean of the group: the annihilator of its dummies.
     same = place[:, None] == place[None, :]
     mean_of = same / same.sum(1, keepdims=True)
     left = np.eye(total) - mean_of
-    free = total - period
+    free = total - len(np.unique(place))
     spread = float(((left @ value) ** 2).sum() / free)
     noise = float(np.trace(left @ shared) / free)
     own = max(spread - noise, 0.0)
-    next_place = place == total % period
+    next_place = place == coming
     weights = next_place / next_place.sum()
     centre = float(weights @ value)
     # Sampling alone can make a night's estimate wrong; it is not part of the next night's truth.

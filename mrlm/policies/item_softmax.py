@@ -106,6 +106,15 @@ def fit_item_softmax(log: BanditLog, ridge: float = 1e-8) -> ItemSoftmax:
     return ItemSoftmax(terms=fitted, floor=float(expit(fit.x[-1])))
 
 
+def attribute_columns(catalog: Catalog) -> NDArray[np.float64]:
+    """Every item attribute, standardised over the catalogue, float64, shape (items, attributes).
+
+    Logarithms of attributes of a wide range; 0 for items without the attribute.
+    """
+    columns = [_column(catalog, _term(catalog, a)) for a in sorted(catalog.attributes)]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(catalog), 0))
+
+
 def _term(catalog: Catalog, attribute: str) -> Term:
     x = catalog.attributes[attribute]
     known = x[np.isfinite(x)]

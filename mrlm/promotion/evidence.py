@@ -2,80 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
-from mrlm.ope.intervals import Estimate
+from mrlm.promotion.canonical import canonical_json, fingerprint_of
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.hindcast import Hindcast
+from mrlm.promotion.outlook import Outlook
 
+__all__ = ["Estimates", "Evidence", "PolicyEstimate", "canonical_json", "fingerprint_of"]
 
-def canonical_json(data: object) -> str:
-    """One JSON text for equal data: sorted keys, no spaces, no NaN.
-
-    Raises:
-        ValueError: a number is not finite.
-    """
-    return json.dumps(
-        data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-    )
-
-
-def fingerprint_of(data: object) -> str:
-    """SHA-256 of the canonical JSON, hexadecimal."""
-    return hashlib.sha256(canonical_json(data).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class PolicyEstimate:
-    """One estimate with its interval; None where a number could not be had.
-
-    Attributes:
-        value: mean reward a decision, in the objective's unit.
-        standard_error: of ``value``, clustered by user.
-        degrees_of_freedom: of the t distribution of ``value``.
-        lower: two-sided bound at ``level``.
-        upper: two-sided bound at ``level``.
-        level: of the interval.
-        certified: whether the data support an interval at all.
-        reasons: why not, in words.
-        rows_needed: decisions that would be needed, where that can be said.
-        skewness: of the studentised value; moves the bound towards the longer tail.
-    """
-
-    value: float | None
-    standard_error: float | None = None
-    degrees_of_freedom: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    level: float = 0.95
-    certified: bool = False
-    reasons: tuple[str, ...] = ()
-    rows_needed: int | None = None
-    skewness: float = 0.0
-
-    @classmethod
-    def of(cls, estimate: Estimate) -> PolicyEstimate:
-        """The numbers of an estimate; what is not finite becomes None."""
-        return cls(
-            value=_finite(estimate.value),
-            standard_error=_finite(estimate.standard_error),
-            degrees_of_freedom=float(estimate.degrees_of_freedom),
-            skewness=_finite(estimate.skewness) or 0.0,
-            lower=_finite(estimate.lower),
-            upper=_finite(estimate.upper),
-            level=estimate.level,
-            certified=estimate.certified,
-            reasons=estimate.certificate.reasons,
-            rows_needed=estimate.certificate.rows_needed,
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> PolicyEstimate:
-        """Read what ``dataclasses.asdict`` wrote."""
-        return cls(**{**data, "reasons": tuple(data.get("reasons", ()))})
+# Left out of the JSON where they hold nothing: evidence of before they were there keeps its
+# fingerprint, which the ledger names.
+_OPTIONAL = ("hindcast", "outlook", "support", "propensities")
 
 
 Estimates = dict[str, dict[str, PolicyEstimate]]
@@ -105,6 +46,12 @@ class Evidence:
         guardrails: objective to the largest fall that is accepted, 0 or more.
         reproduction: fingerprint of the rows on which the challenger's probabilities were stored.
         warnings: for the reviewer.
+        hindcast: what earlier promotions brought since; None: none has a night since.
+        outlook: the difference on the next night, and power; None without a gate night.
+        support: of the challenger by the log: ``groups``, ``items``, ``propensity_calibration`` and
+            ``drift`` over nights; where propensities are estimated ``estimated_propensities`` with
+            the bounds under hidden confounding; plain JSON.
+        propensities: of the gate nights; ``estimated`` where any row had none.
 
     Raises:
         ValueError: a night has two roles.
@@ -129,6 +76,10 @@ class Evidence:
     guardrails: dict[str, float] = field(default_factory=dict)
     reproduction: str = ""
     warnings: tuple[str, ...] = ()
+    hindcast: Hindcast | None = None
+    outlook: Outlook | None = None
+    support: dict[str, Any] = field(default_factory=dict)
+    propensities: Literal["logged", "estimated"] = "logged"
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -148,7 +99,11 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for ``json.dumps``."""
-        data: dict[str, Any] = json.loads(canonical_json(asdict(self)))
+        plain = asdict(self)
+        for name in _OPTIONAL:
+            if plain[name] in (None, {}, "logged"):
+                del plain[name]
+        data: dict[str, Any] = json.loads(canonical_json(plain))
         return data
 
     @classmethod
@@ -166,6 +121,10 @@ class Evidence:
             values[name] = tuple(values.get(name, ()))
         values["policies"] = {p: _estimates(e) for p, e in values.get("policies", {}).items()}
         values["differences"] = _estimates(values.get("differences", {}))
+        if values.get("hindcast"):
+            values["hindcast"] = Hindcast.from_json(values["hindcast"])
+        if values.get("outlook"):
+            values["outlook"] = Outlook.from_json(values["outlook"])
         try:
             return cls(**values)
         except TypeError as error:
@@ -181,7 +140,3 @@ def _estimates(data: Mapping[str, Mapping[str, Any]]) -> Estimates:
         estimator: {name: PolicyEstimate.from_json(e) for name, e in objectives.items()}
         for estimator, objectives in data.items()
     }
-
-
-def _finite(x: float) -> float | None:
-    return float(x) if math.isfinite(x) else None

@@ -10,6 +10,7 @@ from typing import Any
 from mrlm.ope.intervals import ends
 from mrlm.ope.spending import error_at
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.hindcast import Hindcast
 from mrlm.promotion.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings
 
@@ -65,6 +66,13 @@ def judge(
     not to fall by more than its margin, each at its own level: an intersection-union test
     (Berger, Technometrics 1982), which needs no correction.
 
+    While hindcast holds that the champion fell short of its own promise, nobody is promoted: to be
+    better than a champion that should be rolled back proves little, and the comparison to make is
+    with the champion after the rollback. A refusal more cannot make a wrong promotion likelier. A
+    rollback ends it, and so does a person's approval, which stands above the rule.
+
+    Estimated propensities are refused unless the settings accept them.
+
     Args:
         evidence: of one night.
         settings: the rule's.
@@ -79,6 +87,10 @@ def judge(
     alpha = error_at(looks, settings.false_promotions)
     star = evidence.difference(settings.estimator, evidence.north_star)
     checks = [_champion(evidence), _nights(evidence, used_nights)]
+    if evidence.propensities == "estimated":
+        checks.append(_propensities(settings))
+    if evidence.hindcast is not None:
+        checks.append(_hindcast(evidence, evidence.hindcast))
     if checks[0].passed and evidence.gate_nights:
         own = evidence.estimate("challenger", settings.estimator, evidence.north_star)
         checks.append(_certified(f"challenger's {evidence.north_star}", own))
@@ -139,6 +151,13 @@ def looks_so_far(entries: tuple[Entry, ...], run_key: str) -> int:
     return sum(e.kind == "judged" and e.run_key != run_key and bool(e.gate_nights) for e in entries)
 
 
+def error_tested_at(entries: tuple[Entry, ...], run_key: str, settings: GateSettings) -> float:
+    """One-sided error that the north star of a judged run key was tested at."""
+    judged = judgement(entries, run_key)
+    before = entries if judged is None else entries[: judged.sequence]
+    return error_at(looks_so_far(before, run_key) + 1, settings.false_promotions)
+
+
 def _judge_after(entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings) -> Verdict:
     looks = looks_so_far(entries, evidence.run_key) + 1
     return judge(evidence, settings, looks, judged_nights(entries, evidence.run_key))
@@ -171,6 +190,33 @@ def _champion(evidence: Evidence) -> Check:
         else "there is no champion to compare with: install one (the clone of the logger) first"
     )
     return Check("champion", there, text)
+
+
+def _propensities(settings: GateSettings) -> Check:
+    allowed = settings.allow_estimated_propensities
+    return Check(
+        "propensities",
+        allowed,
+        "the propensities of the gate nights are estimated"
+        + (
+            ", which gate.allow_estimated_propensities accepts"
+            if allowed
+            else ": what the logger saw and the log does not hold may have made the difference. "
+            "Log propensities, or set gate.allow_estimated_propensities if nothing else was seen"
+        ),
+    )
+
+
+def _hindcast(evidence: Evidence, found: Hindcast) -> Check:
+    alarm = found.alarm_of(evidence.champion_version)
+    if alarm is None:
+        return Check("hindcast", True, "the champion has not fallen short of its promise")
+    return Check(
+        "hindcast",
+        False,
+        f"hindcast alarm of the champion: {alarm.reason}; 'mrlm rollback' goes back to the one "
+        "before it, the next night compares with that one",
+    )
 
 
 def _nights(evidence: Evidence, used: frozenset[str]) -> Check:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from mrlm.promotion.evidence import canonical_json
+from mrlm.promotion.canonical import canonical_json
 
 Kind = Literal["initial", "judged", "promoted", "refused", "rolled_back", "approved", "rejected"]
 GENESIS = "0" * 64

@@ -26,6 +26,28 @@ class GateSettings(BaseModel):
     min_nonzero: int = Field(
         50, ge=1, description="Decisions with a non-zero north star that an interval needs."
     )
+    hindcast_nights: int = Field(
+        14, ge=1, description="Most nights since a promotion on which its lift is followed."
+    )
+    hindcast_promotions: int = Field(
+        20, ge=1, description="Most promotions, the newest, that are followed."
+    )
+    false_alarms: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="Bound on any false hindcast alarm over all promotions and nights together.",
+    )
+    power_gains: list[float] = Field(
+        default=[0.01, 0.02, 0.05, 0.1],
+        description="Gains, as shares of the champion's north star, whose needed decisions the "
+        "evidence tells.",
+    )
+    allow_estimated_propensities: bool = Field(
+        False,
+        description="Promote on estimated propensities too: only where it is known that the logger "
+        "looked at nothing but item, attributes and history.",
+    )
     promotion: Literal["automatic", "person"] = Field(
         "automatic",
         description="automatic: a verdict of the rule promotes; person: it waits for an approval.",

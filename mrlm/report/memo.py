@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict
+from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number
 
@@ -16,7 +17,7 @@ def decision_memo(
     facts: NightFacts = _NO_FACTS,
     estimator: str = "dr",
 ) -> str:
-    """Markdown: verdict, challenger against champion, guardrails, nights, warnings.
+    """Markdown: verdict, challenger against champion, guardrails, nights, warnings, what is beyond.
 
     Args:
         evidence: of the version.
@@ -30,7 +31,9 @@ def decision_memo(
         _table(evidence, facts, estimator),
         _nights(evidence),
         _weights(evidence),
-        _bullets("Warnings", list(evidence.warnings)),
+        _bullets("Warnings", [*_estimated(evidence), *evidence.warnings]),
+        _bullets("Beyond these nights", outlook_lines(evidence)),
+        _bullets("Earlier promotions", hindcast_lines(evidence)),
         f"Run key `{evidence.run_key}`, evidence `{evidence.fingerprint()[:12]}`, "
         f"code `{evidence.code_version[:12]}`. Artifacts: `report/index.html`.",
     ]
@@ -106,6 +109,11 @@ def _weights(evidence: Evidence) -> str:
         return ""
     shown = ", ".join(f"{_cell(n)} {number(w)}" for n, w in sorted(evidence.weights.items()))
     return f"Weights: {shown}."
+
+
+def _estimated(evidence: Evidence) -> list[str]:
+    told = "the propensities of the gate nights are estimated, and so is every figure"
+    return [told] if evidence.propensities == "estimated" else []
 
 
 def _bullets(title: str, lines: list[str]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
 from mrlm.report.canvas import BLUE, GREY, RED, new_axes, to_png
+from mrlm.report.hindcast_plot import hindcast_plot
+from mrlm.report.support_plots import drift_plot, propensity_plot
 
 
 def all_plots(
@@ -22,6 +24,9 @@ def all_plots(
         "weights": weight_plot(evidence.weights),
         "importance_weights": histogram_plot(evidence.diagnostics),
         "calibration": calibration_plot(calibration),
+        "hindcast": hindcast_plot(evidence.hindcast, evidence.north_star),
+        "drift": drift_plot(evidence.support.get("drift", ()), evidence.gate_nights),
+        "propensities": propensity_plot(evidence.support.get("propensity_calibration", ())),
     }
     return {name: png for name, png in plots.items() if png is not None}
 

@@ -20,6 +20,9 @@ _PLOTS = {
     "weights": "Objective weights of the challenger",
     "importance_weights": "Importance weights on the gate nights",
     "calibration": "Calibration of the reward model on a later night",
+    "hindcast": "What each promotion promised, and what it brought since",
+    "drift": "The challenger's support over nights",
+    "propensities": "Logged propensities against the share that was shown",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,16 +16,23 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
+from pipelines.evaluation import marking, probabilities, thresholds
+from pipelines.hindcast import hindcast, hindcast_inputs
 from pipelines.lake import log_fingerprints, read_logs
 from pipelines.manifest import Manifest
+from pipelines.outlook import outlook, outlook_nights, outlook_states
 from pipelines.plan import Plan, plan_of
+from pipelines.propensities import estimated_report, read_completed
 from pipelines.stage import Product, require
 from pipelines.stages.tune_weights import load_champion, predictions
+from pipelines.support import drift, support
 
 if TYPE_CHECKING:
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.intervals import Estimate
+    from mrlm.ope.propensity import EstimatedPropensities
     from mrlm.promotion.evidence import Evidence, PolicyEstimate
+    from mrlm.promotion.hindcast import Hindcast
 
 Probabilities = dict[str, NDArray[np.float64]]
 
@@ -37,14 +45,15 @@ class Evaluate:
     sections = ("gate", "objectives", "split", "registry")
 
     def inputs(self, context: NightContext) -> dict[str, str]:
-        """The challenger, the champion, the reward model, and the bandit logs."""
+        """The challenger, the champion, the reward model, the bandit logs, what is followed."""
         plan = plan_of(context)
         folder = context.workspace.run_stage(context.run_key, "tune_weights")
         tuned = require(folder, "tune_weights", context.night)
         behaviour = _stage_folder(context, "learn_behaviour")
         model = require(behaviour, "learn_behaviour", context.night)
         return {
-            **log_fingerprints(context, [*plan.fit, *plan.gate]),
+            **log_fingerprints(context, [*plan.fit, *outlook_nights(plan), *plan.gate]),
+            **hindcast_inputs(context, plan),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
@@ -62,7 +71,7 @@ class Evaluate:
         plan = plan_of(context)
         challenger = load_bundle(_stage_folder(context, "tune_weights") / "bundle").policy
         judged = plan.gate or plan.tune
-        log = read_logs(context, judged)
+        log, estimated = read_completed(context, judged)
         # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
         rows = reproduction_rows(
             challenger, log.decisions, context.settings.registry.reproduce_rows
@@ -72,23 +81,28 @@ class Evaluate:
         estimates: dict[str, Any] = {}
         if plan.gate:
             clone = fit_item_softmax(read_logs(context, plan.fit))
+            champion = load_champion(context, plan.champion)
             policies = {
-                "challenger": np.exp(challenger.log_probabilities(log.decisions)),
-                "champion": np.exp(
-                    load_champion(context, plan.champion).log_probabilities(log.decisions)
-                ),
-                "logger": _logger(log, np.exp(clone.log_probabilities(log.decisions))),
-                "uniform": np.exp(Uniform().log_probabilities(log.decisions)),
+                "challenger": probabilities(challenger, log),
+                "champion": probabilities(champion, log),
+                "logger": _logger(log, probabilities(clone, log)),
+                "uniform": probabilities(Uniform(), log),
             }
             model = load_reward_model(_stage_folder(context, "learn_behaviour") / "reward_model")
             q = predictions(log, context.objectives, model)
-            estimates = _estimates(context, log, policies, q)
+            estimates = _estimates(context, log, policies, q, estimated)
+            star, gate = context.north_star.name, context.settings.gate
+            own = estimates["policies"]["champion"][gate.estimator][star].value
+            nights = outlook_states(context, plan, challenger, champion, model)
+            estimates["outlook"] = outlook(context, plan, nights, own)
+            estimates["support"] |= {"drift": drift(nights, star)}
+        estimates["hindcast"] = hindcast(context, plan)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
         pq.write_table(_decisions_table(log, policies), out / "decisions.parquet")
-        star = evidence.difference(context.settings.gate.estimator, evidence.north_star)
+        paired = evidence.difference(context.settings.gate.estimator, evidence.north_star)
         context.log(self.name).info(
-            "challenger - champion in %s: %s", evidence.north_star, star or "no fresh gate night"
+            "challenger - champion in %s: %s", evidence.north_star, paired or "no fresh gate night"
         )
         return Product(
             outputs={
@@ -96,7 +110,13 @@ class Evaluate:
                 "decisions": "decisions.parquet",
                 "reproduction": "reproduction.parquet",
             },
-            counts={"fit": plan.fit, "tune": plan.tune, "gate": plan.gate, "rows": evidence.rows},
+            counts={
+                "fit": plan.fit,
+                "tune": plan.tune,
+                "gate": plan.gate,
+                "rows": evidence.rows,
+                "alarms": [] if evidence.hindcast is None else _alarms(evidence.hindcast),
+            },
         )
 
 
@@ -107,6 +127,10 @@ def read_evidence(context: NightContext) -> Evidence:
     folder = _stage_folder(context, "evaluate")
     require(folder, "evaluate", context.night)
     return Evidence.from_json(json.loads((folder / "evidence.json").read_text()))
+
+
+def _alarms(found: Hindcast) -> list[int]:
+    return [p.version for p in found.alarms]
 
 
 def _stage_folder(context: NightContext, stage: str) -> Path:
@@ -120,37 +144,47 @@ def _logger(log: BanditLog, clone: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _estimates(
-    context: NightContext, log: BanditLog, policies: Probabilities, q: NDArray[np.float64]
+    context: NightContext,
+    log: BanditLog,
+    policies: Probabilities,
+    q: NDArray[np.float64],
+    estimated: EstimatedPropensities | None,
 ) -> dict[str, Any]:
     from mrlm.ope.batch import EvaluationBatch
-    from mrlm.ope.certify import Thresholds
     from mrlm.ope.difference import difference
     from mrlm.ope.intervals import estimates
+    from mrlm.ope.mixtures import variance_weighted
     from mrlm.ope.registry import ESTIMATORS
     from mrlm.ope.state import EvaluationState
 
-    gate = context.settings.gate
-    thresholds = Thresholds(
-        min_effective_sample_size=gate.min_effective_sample_size,
-        max_weight_share=gate.max_weight_share,
-        min_users=gate.min_users,
-        min_nonzero=gate.min_nonzero,
-    )
+    level, needed = context.settings.gate.level, thresholds(context)
     batch = EvaluationBatch.from_log(log, policies["challenger"], q, "challenger")
     found: dict[str, Any] = {"policies": {}, "differences": {}, "diagnostics": {}}
+    # What the logger never shows is not known where its propensities are estimates.
+    logged = batch if estimated is None else replace(batch, candidate_propensity=None)
+    found["support"] = support(log, logged)
+    mark = marking(context, estimated is not None)
+    if estimated is not None:
+        found["propensities"] = "estimated"
+        found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
     scores: dict[tuple[str, str], Any] = {}
     for policy, target in policies.items():
         targeted = batch.with_target(target, policy)
         found["policies"][policy] = {}
         for name, estimator in ESTIMATORS.items():
-            scores[policy, name] = estimator(targeted)
+            scores[policy, name] = mark(estimator(targeted))
             state = EvaluationState.of(scores[policy, name])
-            found["policies"][policy][name] = _plain(estimates(state, gate.level, thresholds))
+            found["policies"][policy][name] = _plain(estimates(state, level, needed))
         found["diagnostics"][policy] = _diagnostics(targeted, context.north_star.name)
     for name in ESTIMATORS:
         paired = difference(scores["challenger", name], scores["champion", name])
         state = EvaluationState.of(paired)
-        found["differences"][name] = _plain(estimates(state, gate.level, thresholds))
+        found["differences"][name] = _plain(estimates(state, level, needed))
+        if "loggers" in found["support"] and name == context.settings.gate.estimator:
+            # Beside the pooled estimate, which the gate takes: each logger's own by its precision.
+            weighed = variance_weighted(paired, log.policy_id, context.north_star.name)
+            apart = estimates(EvaluationState.of(weighed), level, needed)
+            found["differences"][weighed.estimator] = _plain(apart)
     return found
 
 
@@ -199,15 +233,19 @@ def _evidence(
         weights=tuned.counts["weights"],
         guardrails={o.name: o.margin for o in context.objectives if o.role == "guardrail"},
         reproduction=reproduction,
-        warnings=_warnings(tuned),
+        warnings=_warnings(context, tuned),
         **estimates,
     )
 
 
-def _warnings(tuned: Manifest) -> tuple[str, ...]:
-    if tuned.counts["moved"]:
-        return ()
-    return (f"the challenger is the champion itself: {tuned.counts['reason']}",)
+def _warnings(context: NightContext, tuned: Manifest) -> tuple[str, ...]:
+    found = []
+    if not tuned.counts["moved"]:
+        found.append(f"the challenger is the champion itself: {tuned.counts['reason']}")
+    learned = require(_stage_folder(context, "learn_policy"), "learn_policy", context.night)
+    if "estimated" in {m.counts.get("propensities") for m in (learned, tuned)}:
+        found.append("the challenger was learned on estimated propensities")
+    return tuple(found)
 
 
 def _decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:

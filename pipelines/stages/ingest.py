@@ -64,6 +64,7 @@ class Ingest:
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
             windows=event_windows(context),
             key_variable=settings.ingestion.user_key_variable,
+            propensity=settings.ingestion.propensity,
         )
         try:
             counts = ingest.run(context.spark(), job)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from pipelines.context import NightContext
 from pipelines.fingerprints import of_json
-from pipelines.lake import log_fingerprints, read_logs
+from pipelines.lake import log_fingerprints
 from pipelines.plan import plan_of
+from pipelines.propensities import read_completed
 from pipelines.stage import Product, require
 
 
@@ -38,7 +39,7 @@ class LearnPolicy:
         from mrlm.learners.registry import LEARNERS
 
         plan = plan_of(context)
-        log = read_logs(context, plan.fit)
+        log, estimated = read_completed(context, plan.fit)
         folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
         reward_model = load_reward_model(folder / "reward_model")
         weights = training_weights(context)
@@ -57,7 +58,12 @@ class LearnPolicy:
         learners = context.settings.learning.learners
         return Product(
             outputs={name: name for name in learners},
-            counts={"weights": weights, "learners": learners, "fit": plan.fit},
+            counts={
+                "weights": weights,
+                "learners": learners,
+                "fit": plan.fit,
+                "propensities": "logged" if estimated is None else "estimated",
+            },
         )
 
 

@@ -16,8 +16,9 @@ from pipelines.code_version import code_version
 from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.fingerprints import of_json
-from pipelines.lake import log_fingerprints, read_catalog, read_logs
+from pipelines.lake import log_fingerprints, read_catalog
 from pipelines.plan import plan_of
+from pipelines.propensities import read_completed
 from pipelines.registry import place_of
 from pipelines.stage import Product, require
 from pipelines.stages.learn_policy import training_weights
@@ -68,7 +69,7 @@ class TuneWeights:
         from mrlm.promotion.bundle import PolicyBundle, save_bundle
 
         plan = plan_of(context)
-        log = read_logs(context, plan.tune)
+        log, estimated = read_completed(context, plan.tune)
         scorers = load_scorers(context)
         known = tuple(o for o in context.objectives if o.source != "feedback")
         champion = load_champion(context, plan.champion)
@@ -124,6 +125,7 @@ class TuneWeights:
                 "features": result.weights,
                 "moved": result.moved,
                 "reason": result.reason,
+                "propensities": "logged" if estimated is None else "estimated",
             },
         )
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from mrlm.bandit_log import BanditLog
+from pipelines.context import NightContext
 from pipelines.manifest import Manifest
 from pipelines.night import closing_of
+from pipelines.outlook import outlook_nights
 from pipelines.plan import plan_of
 from pipelines.registry import place_of
-from pipelines.stage import folder_of
+from pipelines.stage import folder_of, is_unchanged
 from pipelines.stages import ORDER, stage_named
+from pipelines.stages.evaluate import read_evidence
 from pipelines.summary import manifests_of, summarise
 from pipelines.workspace import Workspace
 from tests.deployment import NIGHTS, ROOT, Deployment
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]
 
-NIGHT, KILLED = NIGHTS[4], NIGHTS[5]
+NIGHT, KILLED, LAST = NIGHTS[4:7]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +72,9 @@ def test_fit_tune_and_gate_nights_are_disjoint_and_in_every_manifest(night: Depl
     }
     assert read["learn_policy"] == {f"bandit_log/{n}" for n in plan.fit}
     assert read["tune_weights"] == {f"bandit_log/{n}" for n in plan.tune}
-    # The fit nights are there for the clone of the logger, one of the baselines.
-    assert read["evaluate"] == {f"bandit_log/{n}" for n in (*plan.fit, *plan.gate)}
+    # The fit nights are there for the clone of the logger, one of the baselines; with the tune
+    # nights they tell how far nights spread.
+    assert read["evaluate"] == {f"bandit_log/{n}" for n in together}
 
 
 def test_published_lists_carry_true_propensities_without_repeats(night: Deployment) -> None:
@@ -133,6 +141,104 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
     entries = place_of(context.settings, context.workspace).ledger.entries()
     judged = [e for e in entries if e.kind == "judged" and e.run_key == context.run_key]
     assert len(judged) == 1
+
+
+@pytest.fixture(scope="module")
+def followed(night: Deployment) -> Deployment:
+    """Two more nights: the first night's version is promoted before the last one runs."""
+    from mrlm.promotion.hindcast import promotions
+
+    night.run("night", KILLED)
+    first = night.context(NIGHT)
+    if not promotions(place_of(first.settings, first.workspace).ledger.entries()):
+        # The gate does not promote on so little; a person does.
+        said = ("--actor", "tester", "--reason", "to be followed")
+        night.run("decide", first.run_key, "--approve", *said)
+        night.run("promote", first.run_key, "--actor", "tester")
+    printed = night.run("night", LAST)
+    assert "hindcast: version" in printed
+    return night
+
+
+def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> None:
+    """A promoted version's lift, on a night that was judged after it, is on the next night's page.
+
+    The version and its evidence come from the registry, the night since from the lake.
+    """
+    from mrlm.promotion.hindcast import promotions
+
+    context, first = followed.context(LAST), followed.context(NIGHT)
+    place = place_of(context.settings, context.workspace)
+    promoted = promotions(place.ledger.entries())[0]
+    assert promoted.run_key == first.run_key
+    plan = plan_of(context)
+    since = [n for n in plan_of(followed.context(KILLED)).gate if n > max(promoted.gate_nights)]
+    assert plan.hindcast == {promoted.run_key: since}
+    assert not {*since} & {*plan.gate}
+    evidence = read_evidence(context)
+    assert evidence.hindcast is not None
+    assert evidence.hindcast.left_out == ()
+    (found,) = evidence.hindcast.promotions
+    assert (found.version, found.nights) == (promoted.version, tuple(since))
+    assert found.predicted == read_evidence(first).difference("dr", "delight")
+    assert found.realised.value is not None
+    assert np.isfinite(found.realised.value)
+    assert evidence.outlook is not None
+    assert evidence.outlook.next_night is not None
+    assert evidence.outlook.next_night.nights == len(outlook_nights(plan))
+    rows = [p.rows for p in evidence.outlook.power]
+    assert rows == sorted(rows, reverse=True)
+    assert [d["night"] for d in evidence.support["drift"]] == outlook_nights(plan)
+    assert evidence.support["groups"]["all"][0]["rows"] == evidence.rows
+    assert {"items", "propensity_calibration"} <= evidence.support.keys()
+    page = (folder_of(stage_named("gate"), context) / "report" / "index.html").read_text()
+    for shown in ("Hindcast: what promotions promised and brought", "Support over nights"):
+        assert shown in page
+    assert is_unchanged(stage_named("evaluate"), context)
+
+
+def test_an_evaluation_without_all_propensities_says_so(
+    followed: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last night again with every third propensity lost, by two loggers."""
+    from mrlm.promotion.evidence import Evidence
+    from mrlm.promotion.gate import judge
+    from mrlm.report.review_page import render_review_page
+    from pipelines import hindcast, outlook, propensities
+
+    whole = propensities.read_logs
+
+    def lossy(context: NightContext, nights: list[str]) -> BanditLog:
+        log = whole(context, nights)
+        place = np.arange(len(log))
+        return replace(
+            log,
+            propensity=np.where(place % 3 == 0, np.nan, log.propensity),
+            policy_id=np.where(place % 2 == 0, "even", "odd").astype(object),
+        )
+
+    monkeypatch.setattr(propensities, "read_logs", lossy)
+    for module in (hindcast, outlook):
+        monkeypatch.setattr(module, "any_missing", lambda *_: True)
+    context = followed.context(LAST)
+    stage_named("evaluate").run(context, tmp_path)
+    evidence = Evidence.from_json(json.loads((tmp_path / "evidence.json").read_text()))
+    assert evidence.propensities == "estimated"
+    estimate = evidence.difference("dr", "delight")
+    assert estimate is not None
+    assert "estimated propensities" in estimate.reasons[0]
+    report = evidence.support["estimated_propensities"]
+    assert 0.3 < report["estimated_share"] < 0.4
+    assert {b["objective"] for b in report["bounds"]} == {o.name for o in context.objectives}
+    assert "propensity_calibration" not in evidence.support
+    assert evidence.support["loggers"].keys() == {"even", "odd"}
+    assert "dr (estimated propensities) (stratified)" in evidence.differences
+    verdict = judge(evidence, context.settings.gate, looks=1)
+    assert not verdict.promote
+    assert "propensities of the gate nights are estimated" in verdict.reason
+    page = render_review_page(evidence, verdict)
+    for shown in ("Propensities are estimated", "hidden confounding", "Several loggers"):
+        assert shown in page
 
 
 def _killed(night: Deployment, name: str, after: float) -> int:

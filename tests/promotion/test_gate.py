@@ -183,3 +183,15 @@ def test_evidence_survives_json_and_names_itself(evidence: Make) -> None:
 def test_a_night_has_one_role(evidence: Make) -> None:
     with pytest.raises(ValueError, match="2026-11-18"):
         evidence(gate_nights=("2026-11-18",))
+
+
+def test_estimated_propensities_are_refused_unless_a_setting_accepts_them(evidence: Make) -> None:
+    found = replace(evidence(), propensities="estimated")
+    refused = judge(found, RULE, looks=1)
+    assert _failed(refused) == ["propensities"]
+    assert "propensities of the gate nights are estimated" in refused.reason
+    accepted = judge(found, GateSettings(allow_estimated_propensities=True), looks=1)
+    assert accepted.promote
+    assert any("accepts" in c.text for c in accepted.checks)
+    assert "propensities" not in {c.name for c in judge(evidence(), RULE, looks=1).checks}
+    assert Evidence.from_json(found.to_json()) == found

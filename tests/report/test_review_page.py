@@ -8,6 +8,8 @@ import pytest
 
 from mrlm.promotion.evidence import Evidence, PolicyEstimate
 from mrlm.promotion.gate import Verdict, judge
+from mrlm.promotion.hindcast import Hindcast, HindcastCalibration, PromotionHindcast
+from mrlm.promotion.outlook import NextNight, Outlook, Power
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts
 from mrlm.report.memo import decision_memo, first_champion_memo
@@ -159,3 +161,178 @@ def test_plots_are_the_same_for_the_same_evidence_and_absent_without_data() -> N
     assert one == all_plots(FULL, FACTS.truth, FACTS.calibration, "dr")
     assert all(png.startswith(b"\x89PNG") for png in one.values())
     assert all_plots(BARE, {}, {}, "dr") == {}
+
+
+def _promotion(version: int, realised: float, *, alarm: bool) -> PromotionHindcast:
+    return PromotionHindcast(
+        version=version,
+        replaced=version - 1,
+        run_key=f"2026-11-1{version}/abc",
+        nights=("2026-11-17", "2026-11-18"),
+        predicted=_estimate(0.1),
+        promised=0.0785,
+        realised=_estimate(realised),
+        covered=not alarm,
+        alarm=alarm,
+        reason=f"version {version}: it falls short <roll back>" if alarm else "kept",
+    )
+
+
+SUPPORT = {
+    "groups": {
+        "all": [
+            {
+                "group": "all",
+                "rows": 900,
+                "users": 201,
+                "effective_sample_size": 712.34,
+                "largest_weight_share": 0.0123,
+                "mean_weight": 1.01,
+                "standard_error": 0.02,
+                "p_value": 0.617,
+                "quantiles": [0.8, 1.5, 3.25, 4.5],
+                "tail_index": None,
+                "unsupported_mass": 0.0,
+            }
+        ]
+    },
+    "items": [
+        {
+            "item": 3,
+            "item_id": "film <3>",
+            "offered": 40,
+            "shown": 7,
+            "target_share": 0.0321,
+            "weighted_share": 0.0111,
+            "standard_error": 0.01,
+            "p_value": 0.0357,
+            "gap": None,
+        }
+    ],
+    "drift": [
+        {
+            "night": night,
+            "rows": 450,
+            "users": 99,
+            "effective_share": share,
+            "largest_weight_share": 0.02,
+            "mean_weight": 0.99,
+            "mean_weight_z": z,
+            "unsupported_mass": None,
+        }
+        for night, share, z in (("2026-11-17", 0.789, None), ("2026-11-19", 0.654, -1.25))
+    ],
+    "propensity_calibration": [
+        {
+            "lower": 0.05,
+            "upper": 0.5,
+            "candidates": 900,
+            "predicted": 0.1999,
+            "observed": 0.2101,
+            "z": 0.77,
+        }
+    ],
+}
+BEYOND = replace(
+    FULL,
+    support=SUPPORT,
+    hindcast=Hindcast(
+        (_promotion(1, -0.0321, alarm=True), _promotion(2, 0.1234, alarm=False)),
+        HindcastCalibration(2, 0.5, 0.95, -0.0543, -0.2, 0.1),
+        ("version 9 (x): its evidence is gone",),
+    ),
+    outlook=Outlook(
+        0.0173,
+        NextNight(0.1011, -0.0407, 0.2429, 0.95, 0.0501, 0.04, 5.0, 8),
+        (Power(0.05, 0.015, 123456), Power(0.1, 0.03, None)),
+    ),
+)
+
+
+def test_the_page_shows_hindcast_and_the_next_night() -> None:
+    page = render_review_page(BEYOND, judge(BEYOND, GateSettings(), 1), FACTS)
+    for shown in (
+        "Hindcast alarm: version 1 falls short",
+        "mrlm rollback --actor NAME",
+        "&lt;roll back&gt;",
+        "-0.0321 [-0.0521, -0.0121]",
+        "+0.1234 [+0.1034, +0.1434]",
+        "+0.0785",
+        "50 % (expected 95 %)",
+        "-0.0543 [-0.2, +0.1]",
+        "its evidence is gone",
+        "+0.1011 [-0.0407, +0.2429] at 95 %",
+        "0.0173",
+        "123456",
+    ):
+        assert shown in page, shown
+    assert 'id="hindcast"' in page
+    assert "the gate refuses it" in page
+    assert all_plots(BEYOND, {}, {}, "dr")["hindcast"].startswith(b"\x89PNG")
+
+
+def test_an_alarm_of_another_version_proposes_nothing() -> None:
+    page = render_review_page(replace(BEYOND, champion_version=7))
+    assert "Hindcast alarm: version 1" in page
+    assert "mrlm rollback" not in page
+
+
+def test_the_memo_tells_hindcast_and_the_next_night() -> None:
+    memo = decision_memo(BEYOND)
+    assert "- **ALARM** version 1: promised +0.0785 or more" in memo
+    assert "rollback is proposed" in memo
+    assert "- version 2: promised" in memo
+    assert "50% of 2 certified promotions" in memo
+    assert "next night: +0.1011 [-0.0407, +0.2429]" in memo
+    assert "to see a gain of 5% of the champion's: 123456 decisions (here 900)" in memo
+    assert "None" not in memo
+
+
+def test_the_page_shows_what_supports_the_challenger() -> None:
+    page = render_review_page(BEYOND)
+    shown = ("0.617", "0.8, 1.5, 3.25, 4.5", "film &lt;3&gt;", "0.0321", "0.0111", "0.0357")
+    for text in (*shown, "2026-11-19 (gate)", "0.654", "-1.25", "0.1999", "0.2101"):
+        assert text in page, text
+    assert "2026-11-17 (gate)" not in page
+    assert {"drift", "propensities"} <= set(all_plots(BEYOND, {}, {}, "dr"))
+
+
+ESTIMATED = {
+    "estimated": True,
+    "estimated_share": 0.4321,
+    "log_loss": 1.0123,
+    "uniform_log_loss": 1.7918,
+    "calibration": SUPPORT["propensity_calibration"],
+    "overlap": {"mean_weight": 1.0456, "p_value": 0.2789},
+    "no_hidden_confounding": False,
+    "bounds": [
+        {
+            "policy": "challenger",
+            "objective": "delight",
+            "gamma": 1.5,
+            "value_lower": 0.3111,
+            "value_upper": 0.4444,
+            "lower": 0.2999,
+            "upper": None,
+            "level": 0.95,
+        }
+    ],
+}
+
+
+def test_the_page_says_that_propensities_are_estimated_and_how_far_they_may_be_off() -> None:
+    found = replace(FULL, propensities="estimated", support={"estimated_propensities": ESTIMATED})
+    page = render_review_page(found)
+    for shown in ("Propensities are estimated", "43.2 %", "1.012", "1.046", "0.3111 to 0.4444"):
+        assert shown in page, shown
+    assert "[0.2999, –]" in page
+    assert "the propensities of the gate nights are estimated" in decision_memo(found)
+    assert "Propensities are estimated" not in render_review_page(FULL)
+
+
+def test_the_page_names_several_loggers() -> None:
+    apart = {**FULL.differences, "dr (stratified)": {"delight": _estimate(0.0987)}}
+    found = replace(FULL, support={"loggers": {"a": 600, "b": 300}}, differences=apart)
+    page = render_review_page(found)
+    assert "a (600), b (300)" in page
+    assert "+0.0987 [+0.0787, +0.1187] (dr (stratified))" in page

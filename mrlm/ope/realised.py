@@ -1,0 +1,45 @@
+"""An estimate over several nights, with the luck of nights in its standard error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import reduce
+
+from mrlm.ope.certify import Thresholds
+from mrlm.ope.intervals import Estimate, estimates
+from mrlm.ope.state import EvaluationState
+from mrlm.ope.tomorrow import two_way_variance
+
+
+def over_nights(
+    nights: Mapping[str, EvaluationState], level: float, thresholds: Thresholds | None = None
+) -> dict[str, Estimate]:
+    """Estimate of each objective over all nights together, by name.
+
+    From two nights on the standard error is clustered by user and by night (``two_way_variance``),
+    which is never below that of users alone. Its t quantile is that of the users: a few nights as
+    degrees of freedom would leave none to speak of. One night alone does not tell how far nights
+    differ, and its interval is for that night.
+
+    Args:
+        nights: the state of every night.
+        level: two-sided.
+        thresholds: of certification.
+
+    Raises:
+        ValueError: no nights, states of different estimates, or a level that is not in (0, 1).
+    """
+    if not nights:
+        raise ValueError("there are no nights")
+    whole = reduce(EvaluationState.merge, nights.values())
+    found = estimates(whole, level, thresholds)
+    if len(nights) < 2:
+        return found
+    variance = two_way_variance(nights)
+    out = {}
+    for (name, e), v in zip(found.items(), variance, strict=True):
+        error = math.sqrt(float(v)) if v > 0 else e.standard_error
+        out[name] = replace(e, standard_error=error).at(level)
+    return out

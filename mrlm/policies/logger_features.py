@@ -1,0 +1,31 @@
+"""What a logger that is unknown may have looked at, for an estimate of its propensities."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions
+from mrlm.embeddings.state import Kernel, attention_features
+from mrlm.policies.item_softmax import attribute_columns
+
+# An entry that is half as similar counts e^-2.5, a twelfth.
+_TEMPERATURE = 0.2
+
+
+def logger_features(decisions: Decisions) -> NDArray[np.float64]:
+    """Features of every candidate in its context, float64, shape (N, d).
+
+    The item's attributes and, where the catalogue has embeddings, how the user's history speaks
+    for the candidate: the known values of similar items, and how many are similar. The order of
+    the candidates is none: loggers write it after they chose.
+    """
+    catalog = decisions.catalog
+    parts = [attribute_columns(catalog)[decisions.candidates.values]]
+    if catalog.embedding is not None and len(decisions.history.values):
+        length = np.linalg.norm(catalog.embedding, axis=1, keepdims=True)
+        unit = catalog.embedding / np.where(length > 0, length, 1)
+        kernel = Kernel(unit.astype(np.float32), _TEMPERATURE, 1.0)
+        values = decisions.history_value[:, None]
+        parts.append(attention_features(decisions, [kernel], values).astype(np.float64))
+    return np.concatenate(parts, axis=1)

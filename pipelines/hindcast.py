@@ -1,0 +1,203 @@
+"""Hindcast of a night: what earlier promotions promised, against what the nights since brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.context import NightContext
+from pipelines.errors import DataError
+from pipelines.evaluation import marking, paired_state, thresholds
+from pipelines.lake import log_fingerprints
+from pipelines.manifest import Manifest
+from pipelines.plan import Plan
+from pipelines.propensities import any_missing, read_completed
+from pipelines.registry import place_of
+from pipelines.stages.tune_weights import load_champion, predictions
+
+if TYPE_CHECKING:
+    from mrlm.ope.hindcast import Lift, Promotion
+    from mrlm.ope.state import EvaluationState
+    from mrlm.policies.contract import Policy, Scorer
+    from mrlm.promotion.estimate import PolicyEstimate
+    from mrlm.promotion.hindcast import Hindcast, PromotionHindcast
+    from mrlm.promotion.ledger import Entry
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """A promotion that can be followed.
+
+    Attributes:
+        entry: of the ledger.
+        number: place among all promotions, from 1.
+        level: one-sided level at which the gate tested it.
+        predicted: lift on its gate nights.
+        policy: that was promoted.
+        replaced: the champion before it.
+        reward_model: of its own run, which has seen no night since; None where the run is gone.
+    """
+
+    entry: Entry
+    number: int
+    level: float
+    predicted: PolicyEstimate
+    policy: Policy
+    replaced: Policy
+    reward_model: Scorer | None
+
+
+def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
+    """Fingerprints of the logs and reward models that hindcast reads."""
+    found = log_fingerprints(context, sorted({n for ns in plan.hindcast.values() for n in ns}))
+    for run_key, nights in plan.hindcast.items():
+        manifest = Manifest.read(context.workspace.run_stage(run_key, "learn_behaviour"))
+        model = manifest.outputs["reward_model"].fingerprint if manifest else "none"
+        found[f"hindcast/{run_key}"] = f"{','.join(nights)} {model}"
+    return found
+
+
+def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
+    """Judge every promotion that the plan follows; alarms go to the log.
+
+    The lift is the promoted version less the champion that it replaced, on the logged decisions of
+    the nights since: both are evaluated from the log, whoever made it.
+    """
+    from mrlm.ope.hindcast import calibration
+    from mrlm.promotion.hindcast import Hindcast, HindcastCalibration, promotions
+
+    if not plan.hindcast:
+        return None
+    log = context.log("evaluate")
+    followed: list[_Followed] = []
+    left_out: list[str] = []
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    for number, entry in enumerate(promotions(entries), start=1):
+        if entry.run_key in plan.hindcast:
+            try:
+                followed.append(_load(context, entry, number, entries))
+            except (DataError, OSError, ValueError) as error:
+                left_out.append(f"version {entry.version} ({entry.run_key}): {error}")
+                log.warning("hindcast leaves out %s", left_out[-1])
+    judged, lifts = [], []
+    states = _states(context, plan, followed)
+    for f in followed:
+        found = _judge(context, f, plan.hindcast[f.entry.run_key], states[f.number])
+        if found is None:
+            left_out.append(f"version {f.entry.version} ({f.entry.run_key}): no value can be had")
+            continue
+        judged.append(found[0])
+        lifts.append(found[1])
+        (log.error if found[0].alarm else log.info)("hindcast: %s", found[0].reason)
+    return Hindcast(
+        promotions=tuple(judged),
+        calibration=HindcastCalibration.of(calibration(lifts, context.settings.gate.level)),
+        left_out=tuple(left_out),
+    )
+
+
+def _load(
+    context: NightContext, entry: Entry, number: int, entries: tuple[Entry, ...]
+) -> _Followed:
+    """The promotion with its evidence and policies.
+
+    Raises:
+        DataError: it has none, or not those that it was promoted on.
+    """
+    from mrlm.promotion.gate import error_tested_at
+    from mrlm.promotion.registry import version_evidence, version_folder
+
+    if entry.version is None or entry.champion_version is None:
+        raise DataError("the ledger names no version or no champion that it replaced")
+    folder = version_folder(place_of(context.settings, context.workspace), entry.version)
+    evidence = version_evidence(folder)
+    if evidence is None or evidence.fingerprint() != entry.evidence:
+        raise DataError("its evidence is not the one that it was promoted on")
+    star, estimator = context.north_star.name, context.settings.gate.estimator
+    predicted = evidence.difference(estimator, star)
+    if predicted is None or predicted.value is None or predicted.standard_error is None:
+        raise DataError(f"its evidence has no {estimator} difference in {star}")
+    return _Followed(
+        entry=entry,
+        number=number,
+        level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
+        predicted=predicted,
+        policy=load_champion(context, entry.version),
+        replaced=load_champion(context, entry.champion_version),
+        reward_model=_reward_model(context.workspace.run_stage(entry.run_key, "learn_behaviour")),
+    )
+
+
+def _reward_model(folder: Path) -> Scorer | None:
+    from mrlm.behaviour.model import load_reward_model
+
+    return load_reward_model(folder / "reward_model") if Manifest.read(folder) else None
+
+
+def _states(
+    context: NightContext, plan: Plan, followed: list[_Followed]
+) -> dict[int, list[EvaluationState]]:
+    """Paired states of each promotion, night by night; every night's log is read once."""
+    estimator = context.settings.gate.estimator
+    found: dict[int, list[EvaluationState]] = {f.number: [] for f in followed}
+    nights = sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]})
+    mark = marking(context, any_missing(context, nights))
+    for night in nights:
+        log, _ = read_completed(context, [night])
+        for f in followed:
+            if night in plan.hindcast[f.entry.run_key]:
+                q = None
+                if f.reward_model is not None:
+                    q = predictions(log, context.objectives, f.reward_model)
+                # Doubly robust needs a model; self-normalised weights estimate the same lift.
+                name = estimator if q is not None else "snips"
+                found[f.number].append(paired_state(log, f.policy, f.replaced, q, name, mark))
+    return found
+
+
+def _judge(
+    context: NightContext, f: _Followed, nights: list[str], states: list[EvaluationState]
+) -> tuple[PromotionHindcast, Promotion] | None:
+    """The verdict of looks at one night, at two, and so on; None where no value can be had."""
+    from mrlm.ope.hindcast import judge_over_nights
+    from mrlm.ope.realised import over_nights
+    from mrlm.promotion.estimate import PolicyEstimate
+    from mrlm.promotion.hindcast import PromotionHindcast
+
+    gate = context.settings.gate
+    looks, realised = [], None
+    for t in range(1, len(states) + 1):
+        so_far = dict(zip(nights[:t], states[:t], strict=True))
+        found = over_nights(so_far, gate.level, thresholds(context))
+        realised = PolicyEstimate.of(found[context.north_star.name])
+        looks.append(_promotion(f, realised, tuple(nights[:t])))
+    known = [look for look in looks if look is not None]
+    if realised is None or not known or looks[-1] is None:
+        return None
+    verdict = judge_over_nights(known, f.number, gate.false_alarms, gate.level)
+    return PromotionHindcast.of(verdict, f.entry, nights, f.predicted, realised), known[-1]
+
+
+def _promotion(f: _Followed, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:
+    from mrlm.ope.hindcast import Promotion
+
+    predicted, brought = _lift(f.predicted), _lift(realised)
+    if predicted is None or brought is None:
+        return None
+    return Promotion(
+        version=f.entry.version or 0,
+        run_key=f.entry.run_key,
+        predicted=predicted,
+        predicted_level=f.level,
+        realised=brought,
+        realised_nights=nights,
+    )
+
+
+def _lift(e: PolicyEstimate) -> Lift | None:
+    from mrlm.ope.hindcast import Lift
+
+    if e.value is None or e.standard_error is None or not e.degrees_of_freedom:
+        return None
+    return Lift(e.value, e.standard_error, e.degrees_of_freedom, e.skewness, e.certified)

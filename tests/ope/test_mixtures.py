@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
+from mrlm.ope.difference import difference
+from mrlm.ope.intervals import estimates
+from mrlm.ope.mixtures import balanced, stratified, variance_weighted
+
+# Two contexts of equal chance, three actions; loggers of 3 and 1 rounds.
+LOGGERS = np.array([[[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]], [[0.1, 0.1, 0.8], [0.5, 0.25, 0.25]]])
+TARGET = np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]])
+REWARD = np.array([[1.0, 0.4, 0.2], [0.1, 0.9, 0.5]])
+ROUNDS = np.array([3, 1])
+TRUTH = float((TARGET * REWARD).sum(1).mean())
+
+
+def batch_of(x, a, logger) -> EvaluationBatch:
+    """One round a user, with the mean reward of its context and action."""
+    n = len(x)
+    return EvaluationBatch(
+        cluster=np.arange(n),
+        offsets=np.arange(n + 1) * 3,
+        target=TARGET[x].ravel(),
+        shown=np.arange(n) * 3 + a,
+        propensity=LOGGERS[logger, x, a],
+        rewards=REWARD[x, a][:, None],
+        objectives=("click",),
+        q=np.full((3 * n, 1), 0.3),
+    )
+
+
+def every_log():
+    """All logs of 4 rounds with their probabilities, as one batch of rounds for each logger."""
+    x, a = (v.ravel() for v in np.meshgrid([0, 1], [0, 1, 2], indexing="ij"))
+    chance = LOGGERS[:, x, a] / 2
+    return x, a, chance
+
+
+@pytest.mark.parametrize("name", ["ips", "dr"])
+def test_balanced_is_unbiased_and_never_wider_by_enumeration(name):
+    """Mean and variance over every log of 3 rounds of one logger and 1 of the other."""
+    x, a, chance = every_log()
+    parts = {}
+    for how in ("naive", "balanced"):
+        mean, variance = 0.0, 0.0
+        for k, rounds in enumerate(ROUNDS):
+            # Shares are those of the whole log, so they are put in by rounds of both loggers.
+            whole_x, whole_a = np.concatenate([x, np.zeros(4, int)]), np.r_[a, np.zeros(4, int)]
+            logger = np.r_[np.full(6, k), np.zeros(4, int)]
+            batch = batch_of(whole_x, whole_a, logger)
+            if how == "balanced":
+                mixture = (ROUNDS @ LOGGERS[:, whole_x, whole_a]) / ROUNDS.sum()
+                batch = replace(batch, propensity=mixture)
+            score = ESTIMATORS[name](batch).numerator[:6, 0, 0]
+            expected = chance[k] @ score
+            mean += rounds * expected
+            variance += rounds * (chance[k] @ (score - expected) ** 2)
+        parts[how] = mean / ROUNDS.sum(), variance / ROUNDS.sum() ** 2
+    assert parts["naive"][0] == pytest.approx(TRUTH, abs=1e-12)
+    assert parts["balanced"][0] == pytest.approx(TRUTH, abs=1e-12)
+    assert parts["balanced"][1] < parts["naive"][1]
+
+
+def test_balanced_is_the_mixture_by_the_rounds_of_each_logger():
+    x, a, logger = np.array([0, 1, 1, 0]), np.array([0, 2, 1, 2]), np.array([0, 0, 0, 1])
+    batch = batch_of(x, a, logger)
+    both = LOGGERS[:, x, a].T
+    found = balanced(batch, logger, both)
+    assert found.propensity == pytest.approx(both @ [0.75, 0.25])
+    assert np.isnan(found.unsupported).all()
+    names = np.array(["a", "a", "a", "b"], object)
+    assert balanced(batch, names, both).propensity == pytest.approx(found.propensity)
+
+
+def test_what_is_no_probability_of_the_loggers_is_refused():
+    x, a, logger = np.array([0, 1, 1, 0]), np.array([0, 2, 1, 2]), np.array([0, 0, 0, 1])
+    batch, both = batch_of(x, a, logger), LOGGERS[:, x, a].T
+    with pytest.raises(ValueError, match="ascending order of the loggers"):
+        balanced(batch, logger, both[:, ::-1])
+    with pytest.raises(ValueError, match=r"shape \(4, 2\)"):
+        balanced(batch, logger, both[:, :1])
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        balanced(batch, logger, both + np.array([0.0, 1.0]))
+    with pytest.raises(ValueError, match="logger must have shape"):
+        balanced(batch, logger[:3], both)
+    scores = ESTIMATORS["ips"](batch)
+    with pytest.raises(ValueError, match="sum 1"):
+        stratified(scores, logger, np.array([0.5, 0.6]))
+    with pytest.raises(ValueError, match="no objective"):
+        variance_weighted(scores, logger, "buy")
+
+
+@pytest.mark.parametrize("name", ["ips", "snips", "dr"])
+def test_stratified_is_the_weighted_mean_of_the_loggers_estimates(make_batch, name):
+    batch = make_batch(n=300, users=40)
+    logger = np.arange(300) % 3
+    scores = ESTIMATORS[name](batch)
+    share = np.array([0.2, 0.5, 0.3])
+    found = stratified(scores, logger, share).value
+    each = []
+    for k in range(3):
+        at = np.flatnonzero(logger == k)
+        each.append(scores.numerator[at].sum(0) / scores.denominator[at].sum(0))
+    assert found == pytest.approx(share @ np.array(each)[:, :, 0])
+
+
+def test_shares_by_rounds_are_the_pooled_mean(make_batch):
+    batch = make_batch(n=300, users=40, missing=0.0)
+    logger = (np.arange(300) % 5 == 0).astype(int)
+    scores = ESTIMATORS["ips"](batch)
+    assert stratified(scores, logger, np.array([0.8, 0.2])).value == pytest.approx(scores.value)
+
+
+def test_differences_states_and_intervals_take_strata(make_batch):
+    batch = make_batch(n=400, users=60, missing=0.0)
+    other = batch.with_target(batch.candidate_propensity, "logger")
+    paired = difference(ESTIMATORS["dr"](batch), ESTIMATORS["dr"](other))
+    found = variance_weighted(paired, np.arange(400) % 2, "o0")
+    state = EvaluationState.of(found)
+    parts = [EvaluationState.of(_part(found, h)) for h in (slice(0, 150), slice(150, 400))]
+    merged = parts[0].merge(parts[1])
+    for name, e in estimates(state).items():
+        assert e.estimator == "dr (stratified)"
+        assert estimates(merged)[name].value == pytest.approx(e.value)
+        assert estimates(merged)[name].standard_error == pytest.approx(e.standard_error)
+
+
+def test_one_logger_or_one_that_a_half_lacks_stays_pooled(make_batch):
+    scores = ESTIMATORS["ips"](make_batch(n=60, users=12))
+    assert variance_weighted(scores, np.zeros(60, int), "o0") is scores
+    lonely = np.zeros(60, int)
+    lonely[0] = 1
+    assert variance_weighted(scores, lonely, "o0") is scores
+
+
+@pytest.mark.statistics
+def test_variance_weighting_is_unbiased_and_narrower():
+    """2,000 logs of 400 rounds, three quarters by the logger that rarely shows what is wanted.
+
+    The mean is within 4 standard errors of the truth: an error rate of 6e-5. The variance is less
+    than nine tenths of the pooled one, the interval at .95 covers in .93 to .97 of the logs, which
+    4 standard errors allow.
+    """
+    g = np.random.default_rng(7)
+    loggers = np.array([[[0.02, 0.9, 0.08]] * 2, [[0.6, 0.2, 0.2]] * 2])
+    target = np.array([[0.8, 0.1, 0.1]] * 2)
+    truth = float((target * REWARD).sum(1).mean())
+    pooled, weighted, covered = [], [], 0
+    for _ in range(2000):
+        n = 400
+        x, logger = g.integers(0, 2, n), (np.arange(n) % 4 == 0).astype(int)
+        a = (g.random(n)[:, None] > loggers[logger, x].cumsum(1)).sum(1)
+        batch = EvaluationBatch(
+            cluster=g.permutation(n),
+            offsets=np.arange(n + 1) * 3,
+            target=target[x].ravel(),
+            shown=np.arange(n) * 3 + a,
+            propensity=loggers[logger, x, a],
+            rewards=(g.random(n) < REWARD[x, a]).astype(float)[:, None],
+            objectives=("click",),
+        )
+        scores = ESTIMATORS["ips"](batch)
+        pooled.append(scores.value[0])
+        found = variance_weighted(scores, logger, "click")
+        e = estimates(EvaluationState.of(found))["click"]
+        weighted.append(e.value)
+        covered += e.lower <= truth <= e.upper
+    error = np.std(weighted) / np.sqrt(len(weighted))
+    assert abs(np.mean(weighted) - truth) < 4 * error
+    assert np.var(weighted) < 0.9 * np.var(pooled)
+    assert 0.93 < covered / 2000 < 0.97
+
+
+def _part(scores, where):
+    names = ("cluster", "numerator", "denominator", "used", "nonzero", "weight", "unsupported")
+    return replace(scores, **{name: getattr(scores, name)[where] for name in names})
