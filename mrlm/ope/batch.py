@@ -35,6 +35,8 @@ class EvaluationBatch:
         candidate_propensity: float64, shape (N,), logging probability of every candidate, NaN where
             it was not logged; None when no row has it. Used for the support diagnostic only.
         policy: name of the target policy, for tables and reasons.
+        features: float64, shape (N, d), of every candidate in its context, for the estimators that
+            fit a model of their own (``mrdr``, ``balanced_ipw``); None without.
 
     Raises:
         ValueError: shapes, ranges or sums are wrong; the message names the first bad row.
@@ -50,6 +52,7 @@ class EvaluationBatch:
     q: NDArray[np.float64] | None = None
     candidate_propensity: NDArray[np.float64] | None = None
     policy: str = "policy"
+    features: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -65,6 +68,7 @@ class EvaluationBatch:
         target: NDArray[np.float64],
         q: NDArray[np.float64] | None = None,
         policy: str = "policy",
+        features: NDArray[np.float64] | None = None,
     ) -> EvaluationBatch:
         """The rounds of a bandit log under a target policy; rewards not yet final are unknown.
 
@@ -73,6 +77,7 @@ class EvaluationBatch:
             target: probability of every candidate, shape (N,).
             q: predicted rewards, shape (N, m), in the order of the log's objectives.
             policy: name of the target policy.
+            features: of every candidate, shape (N, d).
 
         Raises:
             ValueError: as for the class.
@@ -88,6 +93,7 @@ class EvaluationBatch:
             q=q,
             candidate_propensity=log.candidate_propensity,
             policy=policy,
+            features=features,
         )
 
     @cached_property
@@ -107,10 +113,27 @@ class EvaluationBatch:
         Raises:
             ValueError: the batch has no predictions.
         """
-        q = self.predictions
-        out = np.empty((len(self), len(self.objectives)))
-        for j in range(len(self.objectives)):
-            out[:, j] = _sum_of_products(self.target, q[:, j], self.offsets)
+        return self._expected(self.predictions)
+
+    @cached_property
+    def expected_features(self) -> NDArray[np.float64]:
+        """Mean features under the target policy, sum of target times features, shape (n, d).
+
+        Raises:
+            ValueError: the batch has no features.
+        """
+        if self.features is None:
+            raise ValueError(
+                "this estimator needs features of every candidate; give the batch features of "
+                "shape (candidates, d)"
+            )
+        return self._expected(self.features)
+
+    def _expected(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of target times each column of values (N, k), shape (n, k)."""
+        out = np.empty((len(self), values.shape[1]))
+        for j in range(values.shape[1]):
+            out[:, j] = _sum_of_products(self.target, values[:, j], self.offsets)
         return out
 
     @property
@@ -155,6 +178,7 @@ class EvaluationBatch:
             rewards=self.rewards[index],
             q=None if self.q is None else self.q[flat],
             candidate_propensity=None if logged is None else logged[flat],
+            features=None if self.features is None else self.features[flat],
         )
 
 
@@ -207,6 +231,10 @@ def _check_shapes(b: EvaluationBatch) -> None:
     for name, (array, shape) in expected.items():
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+    if b.features is not None and (b.features.ndim != 2 or len(b.features) != total):
+        raise ValueError(
+            f"features must have shape ({total}, d), one row a candidate; got {b.features.shape}"
+        )
     if b.cluster.dtype.kind not in "iuOUT":
         raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
 
@@ -224,11 +252,17 @@ def _check_values(b: EvaluationBatch) -> None:
     sums = np.add.reduceat(b.target, b.offsets[:-1])
     _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
     _first(np.isinf(b.rewards).any(1), "a reward is infinite")
+    _check_finite(b, b.q, "a predicted reward q is not finite")
+    _check_finite(b, b.features, "a feature is not finite")
+
+
+def _check_finite(b: EvaluationBatch, values: NDArray[np.float64] | None, problem: str) -> None:
     # A finite sum has finite terms; where it overflows the terms are looked at.
-    if b.q is not None and not np.isfinite(b.q.ravel(order="K").sum()):
-        bad = ~np.isfinite(b.q)
-        if bad.any():
-            _first_row(b, np.logical_or.reduce(bad, axis=1), "a predicted reward q is not finite")
+    if values is None or np.isfinite(values.ravel(order="K").sum()):
+        return
+    bad = ~np.isfinite(values)
+    if bad.any():
+        _first_row(b, np.logical_or.reduce(bad, axis=1), problem)
 
 
 def _first(bad: np.bool_ | NDArray[np.bool_], problem: str) -> None:
