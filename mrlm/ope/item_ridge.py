@@ -25,7 +25,7 @@ def item_ridge(
     shown: NDArray[np.int64],
     rewards: Floats,
     folds: int = 5,
-    penalty: float = 1.0,
+    penalty: float = 3.0,
 ) -> Floats:
     """Predicted reward q of every candidate, float64, shape (N, m), from other users' rounds.
 
