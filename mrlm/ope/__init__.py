@@ -17,6 +17,7 @@ from mrlm.ope.intervals import (
 )
 from mrlm.ope.registry import ESTIMATORS
 from mrlm.ope.scores import Scores
+from mrlm.ope.selected import Selected, select
 from mrlm.ope.spending import error_at
 from mrlm.ope.state import EvaluationState
 
@@ -33,6 +34,7 @@ __all__ = [
     "Properties",
     "ScoreRange",
     "Scores",
+    "Selected",
     "Thresholds",
     "bound",
     "covariance",
@@ -40,5 +42,6 @@ __all__ = [
     "difference",
     "error_at",
     "estimates",
+    "select",
     "simultaneous",
 ]

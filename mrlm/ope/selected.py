@@ -89,12 +89,14 @@ def select(
             member needs what the log does not have.
     """
     chosen_from = default_family(next(iter(batches()))) if family is None else tuple(family)
-    names = [label(e) if family is not None else e.name for e in chosen_from]
+    names = [e.name for e in chosen_from]
+    if len(set(names)) < len(names):
+        names = [label(e) for e in chosen_from]
     if not names or len(set(names)) < len(names) or folds < 2:
         raise ValueError(
             f"selection needs different members and at least 2 folds; got {names}, {folds} folds"
         )
-    whole = [_state(e, batches) for e in chosen_from]
+    whole = _states(chosen_from, batches)
     fold = user_folds(whole[0].cluster, folds, SALT)
     choice = np.stack(
         [_choose(chosen_from, _without(batches, k, folds), rule, level) for k in range(folds)]
@@ -127,15 +129,16 @@ def _without(batches: Batches, k: int, folds: int) -> Batches:
     return others
 
 
-def _state(estimator: Estimator, batches: Batches) -> EvaluationState:
-    ready = fit(estimator, batches)
-    state: EvaluationState | None = None
+def _states(family: Sequence[Estimator], batches: Batches) -> list[EvaluationState]:
+    """State of every member, all summed in one pass once the members are fitted."""
+    ready = [fit(e, batches) for e in family]
+    states: list[EvaluationState] = []
     for batch in batches():
-        scores = ready(batch)
-        state = EvaluationState.of(scores) if state is None else state.add(scores)
-    if state is None:
+        new = [EvaluationState.of(e(batch)) for e in ready]
+        states = [s.merge(n) for s, n in zip(states, new, strict=True)] if states else new
+    if not states:
         raise ValueError("selection needs users in more than one fold; the log has too few")
-    return state
+    return states
 
 
 def _choose(
@@ -144,7 +147,7 @@ def _choose(
     """Index of the member chosen for each objective on this log, shape (m,)."""
     from scipy.special import ndtri
 
-    value, covariance = _compared([_state(e, batches) for e in family])
+    value, covariance = _compared(_states(family, batches))
     if rule == "slope":
         error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2).T)
         return slope(value, float(ndtri((1 + level) / 2)) * error)
@@ -193,8 +196,6 @@ def _members(
     value, covariance = _compared(whole)
     error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2).T)
     return {
-        objective: {
-            name: (float(value[i, j]), float(error[i, j])) for i, name in enumerate(names)
-        }
+        objective: {name: (float(value[i, j]), float(error[i, j])) for i, name in enumerate(names)}
         for j, objective in enumerate(whole[0].objectives)
     }
