@@ -43,9 +43,6 @@ TRAIN, GREEDY = 0.3, 0.9
 BEST, HALF = 1.05, 0.5
 KEEP = "MRLM_UCI"
 SELECTED, OBP_DR = "selected", "obp dr"
-# All that need no parameter, with the balanced weights left out: they are for logs without
-# propensities.
-SINGLE = ("ips", "snips", "cressie_read", "empirical_likelihood", "dm", "dr", "sndr", "mrdr")
 Floats = NDArray[np.float64]
 
 
@@ -89,8 +86,9 @@ def repetition(name: str, seed: int) -> dict[str, float]:
         objectives=("correct",),
         q=item_ridge.item_ridge(x[log], every, offsets, item, shown, reward),
     )
-    found = {name: float(FAMILY[name](batch).value[0]) for name in SINGLE}
     choice = selected.select(lambda: [batch])
+    found = {name: value for name, (value, _) in choice.members["correct"].items()}
+    found["dm"] = float(FAMILY["dm"](batch).value[0])
     found[SELECTED] = choice.estimates["correct"].value
     found |= _obp(x[log], action, reward[:, 0], target)
     return {name: value - truth for name, value in found.items()}
