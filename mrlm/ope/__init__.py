@@ -24,6 +24,7 @@ from mrlm.ope.intervals import (
 )
 from mrlm.ope.registry import ESTIMATORS, FAMILY
 from mrlm.ope.scores import Scores
+from mrlm.ope.selected import Selected, select
 from mrlm.ope.spending import error_at
 from mrlm.ope.state import EvaluationState
 
@@ -88,6 +89,7 @@ __all__ = [
     "Properties",
     "ScoreRange",
     "Scores",
+    "Selected",
     "StreamState",
     "Thresholds",
     "bound",
@@ -108,6 +110,7 @@ __all__ = [
     "propensity",
     "ratio_of_sums",
     "rows_for_gain",
+    "select",
     "sequential",
     "shrinkage_bounds",
     "simultaneous",

@@ -42,6 +42,8 @@ class EvaluationBatch:
             it was not logged; None when no row has it. Used for the support diagnostic and the
             effective sample size that is to be expected.
         policy: name of the target policy, for tables and reasons.
+        features: float64, shape (N, d), of every candidate in its context, for the estimators that
+            fit a model of their own (``mrdr``, ``balanced_ipw``); None without.
 
     Raises:
         ValueError: shapes, ranges or sums are wrong; the message names the first bad row.
@@ -57,6 +59,7 @@ class EvaluationBatch:
     q: NDArray[np.float64] | None = None
     candidate_propensity: NDArray[np.float64] | None = None
     policy: str = "policy"
+    features: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -72,6 +75,7 @@ class EvaluationBatch:
         target: NDArray[np.float64],
         q: NDArray[np.float64] | None = None,
         policy: str = "policy",
+        features: NDArray[np.float64] | None = None,
     ) -> EvaluationBatch:
         """The rounds of a bandit log under a target policy; rewards not yet final are unknown.
 
@@ -80,6 +84,7 @@ class EvaluationBatch:
             target: probability of every candidate, shape (N,).
             q: predicted rewards, shape (N, m), in the order of the log's objectives.
             policy: name of the target policy.
+            features: of every candidate, shape (N, d).
 
         Raises:
             ValueError: as for the class.
@@ -95,6 +100,7 @@ class EvaluationBatch:
             q=q,
             candidate_propensity=log.candidate_propensity,
             policy=policy,
+            features=features,
         )
 
     @cached_property
@@ -135,6 +141,27 @@ class EvaluationBatch:
     def _pass(self) -> _Pass:
         """What all candidates say, read once: it is both checked and used."""
         return _pass_over(self.target, self.q, self.shown, self.offsets)
+
+    @cached_property
+    def expected_features(self) -> NDArray[np.float64]:
+        """Mean features under the target policy, sum of target times features, shape (n, d).
+
+        Raises:
+            ValueError: the batch has no features.
+        """
+        if self.features is None:
+            raise ValueError(
+                "this estimator needs features of every candidate; give the batch features of "
+                "shape (candidates, d)"
+            )
+        return self._expected(self.features)
+
+    def _expected(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of target times each column of values (N, k), shape (n, k)."""
+        out = np.empty((len(self), values.shape[1]))
+        for j in range(values.shape[1]):
+            out[:, j] = _sums(np.multiply, self.target, values[:, j], self.offsets)
+        return out
 
     @property
     def predictions(self) -> NDArray[np.float64]:
@@ -187,6 +214,7 @@ class EvaluationBatch:
             rewards=self.rewards[index],
             q=None if self.q is None else self.q[flat],
             candidate_propensity=None if logged is None else logged[flat],
+            features=None if self.features is None else self.features[flat],
         )
 
 
@@ -306,6 +334,10 @@ def _check_shapes(b: EvaluationBatch) -> None:
     for name, (array, shape) in expected.items():
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+    if b.features is not None and (b.features.ndim != 2 or len(b.features) != total):
+        raise ValueError(
+            f"features must have shape ({total}, d), one row a candidate; got {b.features.shape}"
+        )
     if b.cluster.dtype.kind not in "iuOUT":
         raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
 
@@ -328,9 +360,16 @@ def _check_values(b: EvaluationBatch) -> None:
     # Products with a finite target probability, 0 too, sum to a finite number only where every q is
     # finite; where a sum is not, because it overflows perhaps, the terms are looked at.
     if b.q is not None and not np.isfinite(seen.direct).all():
-        bad = ~np.isfinite(b.q)
-        if bad.any():
-            _first_row(b, np.logical_or.reduce(bad, axis=1), "a predicted reward q is not finite")
+        _check_finite(b, b.q, "a predicted reward q is not finite")
+    # A finite sum has finite terms.
+    if b.features is not None and not np.isfinite(b.features.ravel(order="K").sum()):
+        _check_finite(b, b.features, "a feature is not finite")
+
+
+def _check_finite(b: EvaluationBatch, values: NDArray[np.float64], problem: str) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        _first_row(b, np.logical_or.reduce(bad, axis=1), problem)
 
 
 def _first(bad: np.bool_ | NDArray[np.bool_], problem: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrlm.ope.contract import Estimator
+from mrlm.ope.estimators.balanced_ipw import BalancedIPW
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.cressie_read import CressieRead
 from mrlm.ope.estimators.dm import DM
@@ -10,6 +11,7 @@ from mrlm.ope.estimators.dr import DR
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
 from mrlm.ope.estimators.empirical_likelihood import EmpiricalLikelihood
 from mrlm.ope.estimators.ips import IPS
+from mrlm.ope.estimators.mrdr import MRDR
 from mrlm.ope.estimators.replay import Replay
 from mrlm.ope.estimators.sndr import SNDR
 from mrlm.ope.estimators.snips import SNIPS
@@ -36,6 +38,8 @@ FAMILY: dict[str, Estimator] = {
         CressieRead(),
         EmpiricalLikelihood(),
         Replay(),
+        MRDR(),
+        BalancedIPW(),
     )
 }
 

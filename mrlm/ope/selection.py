@@ -1,4 +1,4 @@
-"""SLOPE: choice of the least variable estimate that does not contradict a less biased one."""
+"""Rules of choice among estimates of one value: SLOPE, and the least estimated squared error."""
 
 from __future__ import annotations
 
@@ -32,4 +32,36 @@ def slope(value: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.
     upper = np.minimum.accumulate(value + 2 * shrinking, axis=0)
     # Once empty, the intersection stays empty, so the members that agree come first.
     chosen: NDArray[np.int64] = (lower <= upper).sum(0) - 1
+    return chosen
+
+
+def least_error(
+    value: NDArray[np.float64], covariance: NDArray[np.float64], covers: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Index of the least estimated mean squared error for each objective, int64, shape (m,).
+
+    Variance plus squared bias. The bias of a member that does not cover the policy's value is its
+    distance from the least variable of those that do, squared, less what chance alone would make of
+    it: ``max(0, (value - reference)^2 - var(value - reference))``. Of equals the first is taken.
+
+    Args:
+        value: estimates, shape (k, m).
+        covariance: of the k estimates of each objective, shape (m, k, k).
+        covers: shape (k,), whose bias vanishes as the log grows.
+
+    Raises:
+        ValueError: no member covers the policy's value, or something is not finite.
+    """
+    if not covers.any():
+        raise ValueError(
+            "no member covers the policy's value, so no bias can be estimated: add ips, snips or dr"
+        )
+    if not (np.isfinite(value).all() and np.isfinite(covariance).all()):
+        raise ValueError("a value or a variance is not finite: too few users to choose on")
+    variance = np.diagonal(covariance, axis1=1, axis2=2).T
+    reference = np.where(covers[:, None], variance, np.inf).argmin(0)
+    every = np.arange(value.shape[1])
+    between = variance + variance[reference, every] - 2 * covariance[every, :, reference].T
+    square = np.maximum((value - value[reference, every]) ** 2 - between, 0.0)
+    chosen: NDArray[np.int64] = (variance + np.where(covers[:, None], 0.0, square)).argmin(0)
     return chosen

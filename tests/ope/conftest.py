@@ -41,6 +41,7 @@ def make_batch() -> Callable[..., EvaluationBatch]:
             objectives=tuple(f"o{j}" for j in range(m)),
             q=g.normal(0.2, 1.0, (offsets[-1], m)),
             candidate_propensity=logger,
+            features=g.normal(size=(offsets[-1], 2)),
         )
 
     return make

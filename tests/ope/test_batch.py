@@ -116,6 +116,7 @@ def test_candidate_sets_of_one_length_give_the_same_sums(make_batch):
         rewards=batch.rewards[:n],
         q=q.reshape(-1, 2),
         candidate_propensity=None,
+        features=None,
     )
     assert same.direct == pytest.approx((target[:, :, None] * q).sum(1), abs=1e-14)
 
@@ -134,3 +135,28 @@ def test_expected_square_is_that_of_the_loggers_choice(make_batch):
     never[batch.offsets[7]] = 0.0
     assert np.isfinite(replace(batch, candidate_propensity=never).expected_square).all()
     assert np.isnan(replace(batch, candidate_propensity=None).expected_square).all()
+
+
+def test_features_travel_with_their_candidates(make_batch):
+    batch = make_batch(n=20)
+    index = np.array([7, 3, 3])
+    part = batch.take(index)
+    for i, row in enumerate(index):
+        mine = slice(part.offsets[i], part.offsets[i + 1])
+        its = slice(batch.offsets[row], batch.offsets[row + 1])
+        assert np.array_equal(part.features[mine], batch.features[its])
+        expected = batch.target[its] @ batch.features[its]
+        assert part.expected_features[i] == pytest.approx(expected, abs=1e-12)
+    assert replace(batch, features=None).take(index).features is None
+
+
+def test_features_are_checked(make_batch):
+    batch = make_batch(n=20)
+    with pytest.raises(ValueError, match="features must have shape"):
+        replace(batch, features=batch.features[1:])
+    bad = batch.features.copy()
+    bad[batch.offsets[4], 1] = np.nan
+    with pytest.raises(ValueError, match="row 4: a feature is not finite"):
+        replace(batch, features=bad)
+    with pytest.raises(ValueError, match="needs features"):
+        _ = replace(batch, features=None).expected_features
