@@ -24,6 +24,7 @@ KEYS = {
     "certified",
     "reason",
     "rows_needed",
+    "estimand",
 }
 
 
@@ -183,7 +184,7 @@ def test_bad_values_name_file_row_and_column(
     [
         (["propensity"], {}, "no column propensity"),
         (["target_probability_a", "target_probability_b"], {}, "no column target_probability"),
-        (["q_hat_view"], {}, "q_hat is given for 1 of 2"),
+        (["q_hat_view"], {}, "q_hat is given for 2 of 4"),
         ([], {"v_hat_a_view": "v_hat_c_view"}, "v_hat is given for 3 of 4"),
         ([], {"slot": "q_hat_like"}, "fit no policy"),
         ([], {"slot": "target_probability"}, "give each a name"),
