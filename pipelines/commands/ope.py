@@ -42,6 +42,12 @@ def ope(
     discount: Annotated[
         float, typer.Option(help="Of sessions: factor a step on later rewards.")
     ] = 1.0,
+    tuned: Annotated[
+        bool,
+        typer.Option(
+            help="Of decisions: also clipped and shrunken estimators, tuned on half of the users."
+        ),
+    ] = True,
 ) -> None:
     """Evaluate target policies on logged rounds: value, interval and verdict of each.
 
@@ -56,6 +62,7 @@ def ope(
         estimand=estimand,
         propensity_kind=propensity_kind,
         discount=discount,
+        tuned=tuned,
     )
     if html is not None:
         from mrlm.report.ope_page import render_ope_page
@@ -78,6 +85,10 @@ def _print(found: TableEvaluation) -> None:
         table.add_row(e.policy, e.objective, e.estimator, value, *_judged(e))
     console.print(table)
     console.print(f"value of a {found.estimand}; unit of independence: {found.unit or 'row'}")
+    for policy, objectives in found.tuned.items():
+        for objective, members in objectives.items():
+            chosen = ", ".join(members.values())
+            console.print(f"{policy}, {objective}: tuned on half of the users: {chosen}")
     for objective, name in found.selected.items():
         console.print(f"{objective}: use {name}" if name else f"{objective}: none is certified")
     for warning in found.warnings:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from mrlm.ope.certify import Certificate, Thresholds
-from mrlm.ope.difference import difference
-from mrlm.ope.intervals import Estimate
+from mrlm.ope.certify import Thresholds
 from mrlm.ope.sequential.steps import check_discount, labelled
-from mrlm.ope.stream import Order, StreamState
+from mrlm.ope.stream import Order
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.files import batches
-from mrlm.ope.table.histogram import WeightHistogram
-from mrlm.ope.table.layout import SESSION, SLATE
+from mrlm.ope.table.layout import DECISION, SESSION, SLATE
 from mrlm.ope.table.readings import Reading, possible, reading
 from mrlm.ope.table.result import PREFERRED, TableEvaluation, selected
 from mrlm.ope.table.slate_columns import check_kind, first_kind
+from mrlm.ope.table.sums import Sums
 from mrlm.ope.table.to_logged import Numbered, numbered
+from mrlm.ope.table.tuned import tune_table
 from mrlm.ope.table.warnings import warnings
 from mrlm.ope.table.whole_rounds import whole_rounds
 
 __all__ = ["TableEvaluation", "evaluate_table", "possible"]
-
-Key = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class Request:
     estimand: str | None = None
     propensity_kind: str | None = None
     discount: float = 1.0
+    tuned: bool = False
 
 
 def evaluate_table(
@@ -49,6 +45,7 @@ def evaluate_table(
     estimand: str | None = None,
     propensity_kind: str | None = None,
     discount: float = 1.0,
+    tuned: bool = False,
 ) -> TableEvaluation:
     """Evaluate the policies of a table; see ``Columns.of`` for its columns.
 
@@ -67,6 +64,10 @@ def evaluate_table(
         propensity_kind: of slates, see ``SlateBatch``; None takes the column ``propensity_kind``,
             or ``conditional`` where there is none.
         discount: factor a step of a session on later rewards, in (0, 1].
+        tuned: of decisions, add clipped IPS and, with predictions, Switch-DR and DR with shrinkage.
+            Their parameters are chosen by SLOPE on one half of the users (a first pass over at most
+            ``mrlm.ope.table.tuned.TUNING_ROWS`` of their rows), their values are those of the other
+            half, and no interval of theirs is certified.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -75,21 +76,12 @@ def evaluate_table(
     if not 0 < level < 1:
         raise ValueError(f"the level must be between 0 and 1; got {level}")
     check_discount(discount)
-    request = Request(level, order, thresholds, estimand, propensity_kind, discount)
+    request = Request(level, order, thresholds, estimand, propensity_kind, discount, tuned)
     try:
         return _evaluate(path, request)
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
-
-
-@dataclass
-class _Sums:
-    """What one pass over the table adds up."""
-
-    states: dict[Key, StreamState] = field(default_factory=dict)
-    weights: dict[str, WeightHistogram] = field(default_factory=dict)
-    rows: int = 0
 
 
 def _evaluate(path: Path, request: Request) -> TableEvaluation:
@@ -101,17 +93,40 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
     layout = columns.layout
     kind = _kind(found, columns, request)
     plan = reading(columns, kind, request.discount)
+    if request.tuned and columns.layout.estimand == DECISION:
+        again = numbered(batches(path, request.estimand))
+        plan.with_tuning(tune_table(again, columns, request.level))
     whole = _from(found, parts)
     if layout.round_id is not None:
         whole = whole_rounds(whole, layout.round_id)
     complete = columns.unit is None or columns.unit == layout.round_id
     order: Order = "complete" if complete else request.order
-    sums = _Sums()
+    sums = Sums()
     for part in whole:
         if kind is not None:
             check_kind(part, columns, kind)
-        _add(sums, part, plan, order)
+        sums.add(part, plan, order)
     return _result(sums, plan, request)
+
+
+def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
+    columns = plan.columns
+    single, paired = sums.estimates(plan, request.level, request.thresholds)
+    preferred = [labelled(n, request.discount) for n in PREFERRED[columns.layout.estimand]]
+    return TableEvaluation(
+        estimates=single,
+        differences=paired,
+        selected={
+            o: selected([e for e in single if e.objective == o], preferred)
+            for o in columns.objectives
+        },
+        weights=sums.weights,
+        rows=sums.rows,
+        unit=columns.unit,
+        warnings=tuple(warnings(columns)),
+        estimand=columns.layout.estimand,
+        tuned=plan.tuning.labels(),
+    )
 
 
 def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
@@ -133,76 +148,3 @@ def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
 def _from(first: Numbered, rest: Iterator[Numbered]) -> Iterator[Numbered]:
     yield first
     yield from rest
-
-
-def _add(sums: _Sums, part: Numbered, plan: Reading, order: Order) -> None:
-    rounds = plan.rounds(part)
-    sums.rows += part[1].num_rows
-    for i, name in enumerate([*plan.estimators]):
-        scores = plan.scores(name, rounds)
-        if i == 0:
-            for s in scores:
-                counted = WeightHistogram.of(s.weight[:, 0])
-                known = sums.weights.get(s.policies[0])
-                sums.weights[s.policies[0]] = counted if known is None else known.merge(counted)
-        for s in [*scores, *(difference(a, b) for a, b in combinations(scores, 2))]:
-            key = (name, s.policies)
-            sums.states[key] = sums.states.get(key, StreamState()).add(s, order)
-
-
-def _result(sums: _Sums, plan: Reading, request: Request) -> TableEvaluation:
-    columns = plan.columns
-    estimates = {
-        (policies, objective, name): e
-        for (name, policies), state in sums.states.items()
-        if name in plan.estimators
-        for objective, e in state.estimates(request.level, request.thresholds).items()
-    }
-    alone = [(p,) for p in columns.policies]
-    for policy in alone:
-        for objective in columns.objectives:
-            for name, reason in plan.refused.items():
-                estimates[policy, objective, name] = _refused(
-                    policy[0], objective, name, reason, request.level
-                )
-
-    def ordered(policies: Sequence[tuple[str, ...]]) -> tuple[Estimate, ...]:
-        keys = ((p, o, n) for p in policies for o in columns.objectives for n in plan.names)
-        return tuple(estimates[key] for key in keys if key in estimates)
-
-    single = ordered(alone)
-    estimand = columns.layout.estimand
-    preferred = [labelled(n, request.discount) for n in PREFERRED[estimand]]
-    return TableEvaluation(
-        estimates=single,
-        differences=ordered([*combinations(columns.policies, 2)]),
-        selected={
-            o: selected([e for e in single if e.objective == o], preferred)
-            for o in columns.objectives
-        },
-        weights=sums.weights,
-        rows=sums.rows,
-        unit=columns.unit,
-        warnings=tuple(warnings(columns)),
-        estimand=estimand,
-    )
-
-
-def _refused(policy: str, objective: str, name: str, reason: str, level: float) -> Estimate:
-    nan = math.nan
-    return Estimate(
-        policy=policy,
-        objective=objective,
-        estimator=name,
-        value=nan,
-        standard_error=nan,
-        degrees_of_freedom=nan,
-        skewness=nan,
-        level=level,
-        lower=nan,
-        upper=nan,
-        rows=0,
-        users=0,
-        certificate=Certificate(False, (reason,)),
-        diagnostics=(),
-    )

@@ -23,6 +23,7 @@ from mrlm.ope.table.places import Places
 from mrlm.ope.table.slate_columns import NEED_UNIFORM_RANKINGS, refused_slates
 from mrlm.ope.table.to_logged import Numbered, to_logged
 from mrlm.ope.table.to_rounds import to_sessions, to_slates
+from mrlm.ope.table.tuned import Tuning, families, tuned_name, tunes
 
 # Ratios of the self-normalised sums over steps. Folded users keep the fourth moments of twice as
 # many sums a policy, so a difference of two policies costs the fourth power of four times this.
@@ -52,6 +53,7 @@ class Reading:
         estimators: name to estimator, in the order of tables.
         refused: name to the reason why the columns do not allow it, likewise.
         names: both, in the order of tables.
+        tuning: the estimators among them whose parameter was tuned.
     """
 
     columns: Columns
@@ -59,7 +61,15 @@ class Reading:
     estimators: dict[str, Callable[[Any], Scores]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    tuning: Tuning = field(default_factory=Tuning)
     _first: int | None = None
+
+    def with_tuning(self, tuning: Tuning) -> None:
+        """Add estimators that were tuned on one half of the users, to be judged on the other."""
+        self.tuning = tuning
+        self.estimators |= {e.name: e for e in tuning.estimators}
+        self.refused |= tuning.refused
+        self.names += [tuned_name(f) for f in families(bool(self.columns.q and self.columns.v))]
 
     def rounds(self, rows: Numbered) -> list[Any]:
         """The rounds of a batch under each policy: logged rows, slates or sessions.
@@ -76,6 +86,13 @@ class Reading:
         if self.kind is None:
             return [to_sessions(table, places) for table in logged]
         return [to_slates(table, part, self.columns, places, self.kind) for table in logged]
+
+    def judged(self, rounds: Sequence[Any]) -> list[Any]:
+        """The rounds of users that did not tune; none where nothing was tuned."""
+        if not self.tuning.estimators:
+            return []
+        others = ~tunes(rounds[0].cluster)
+        return [table.take(others) for table in rounds]
 
     def scores(self, name: str, rounds: Sequence[Any]) -> list[Scores]:
         """Scores of an estimator under each policy; none where the log turns out not to be for it.
