@@ -54,8 +54,8 @@ class Columns:
 
     @property
     def read(self) -> list[str]:
-        """All columns that are read."""
-        return [*self.texts, *self.numbers]
+        """All columns that are read; the unused ones only to be warned of."""
+        return [*self.texts, *self.numbers, *self.layout.unused]
 
     @classmethod
     def of(cls, names: Sequence[str], estimand: str | None = None) -> Columns:

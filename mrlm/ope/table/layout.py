@@ -18,11 +18,13 @@ class Layout:
             the rewards of a session's steps.
         round_id: column that says which round a row belongs to; None where each row is a round.
         place: column of the row's place in its round, counting from 0 or 1; None likewise.
+        unused: columns of a place that lack the column of the round, where none was asked for.
     """
 
     estimand: str = DECISION
     round_id: str | None = None
     place: str | None = None
+    unused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, names: Sequence[str], estimand: str | None = None) -> Layout:
@@ -52,7 +54,9 @@ class Layout:
                 f"value is wanted, --estimand {SLATE}, {SESSION} or {DECISION}"
             )
         chosen = estimand or next(iter(found), None)
-        return cls() if chosen is None else cls(chosen, *_COLUMNS[chosen])
+        if chosen is None:
+            return cls(unused=tuple(place for _, place in _COLUMNS.values() if place in names))
+        return cls(chosen, *_COLUMNS[chosen])
 
 
 _COLUMNS: dict[str, tuple[str, str]] = {

@@ -21,6 +21,9 @@ def warnings(columns: Columns) -> Iterator[str]:
             f"there is no user_id: intervals are clustered by {columns.unit}, and too narrow if "
             "users come back"
         )
+    for place in layout.unused:
+        round_id = "request_id" if place == "slot" else "session_id"
+        yield (f"{place} is given without {round_id}: each row is taken for a decision of its own")
     without = "no DR" if layout.estimand == DECISION else "no doubly robust estimate"
     if columns.q and not columns.v:
         also = ", no DM" if layout.estimand == DECISION else ""

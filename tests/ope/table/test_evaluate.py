@@ -135,6 +135,12 @@ def test_the_least_a_table_needs(tmp_path):
     assert found.selected == {"reward": "snips"}
 
 
+def test_a_slot_without_its_request_is_a_decision(tmp_path, make_table):
+    found = evaluate_table(written(tmp_path, make_table(n=60)))
+    assert found.estimand == "decision"
+    assert "slot is given without request_id" in found.warnings[0]
+
+
 def test_nothing_is_selected_where_nothing_is_certified(tmp_path, make_table):
     found = evaluate_table(written(tmp_path, make_table(n=60, users=20)))
     assert found.selected == {"click": None, "view": None}
