@@ -80,10 +80,15 @@ def _print(found: TableEvaluation) -> None:
 
     console = Console()
     table = Table("policy", "objective", "estimator", "value", "interval", "verdict")
-    for e in (*found.estimates, *found.differences):
+    computed = [e for e in (*found.estimates, *found.differences) if e.diagnostics]
+    for e in computed:
         value = f"{e.value:.4g}" if math.isfinite(e.value) else "none"
         table.add_row(e.policy, e.objective, e.estimator, value, *_judged(e))
     console.print(table)
+    # The columns do not allow these, whatever the policy and the objective: once is enough here.
+    refused = {e.estimator: e.certificate.reason for e in found.estimates if not e.diagnostics}
+    for reason in refused.values():
+        console.print(f"refused: {reason}", markup=False)
     console.print(f"value of a {found.estimand}; unit of independence: {found.unit or 'row'}")
     for policy, objectives in found.tuned.items():
         for objective, members in objectives.items():
