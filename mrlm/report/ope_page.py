@@ -35,7 +35,7 @@ def render_ope_page(found: TableEvaluation, name: str) -> str:
         found=found,
         name=name,
         plots=[(i, c, base64.b64encode(png).decode()) for i, c, png in _plots(found)],
-        overlap=[d.to_json() for d in found.overlap],
+        overlap=found.overlap,
     )
 
 

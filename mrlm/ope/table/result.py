@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mrlm.ope.diagnostics import Diagnostics
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.table.histogram import WeightHistogram
 from mrlm.ope.table.layout import DECISION, SESSION, SLATE
@@ -65,12 +64,21 @@ class TableEvaluation:
     tuned: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
     @property
-    def overlap(self) -> list[Diagnostics]:
-        """Diagnostics of each policy and objective, of estimators with weights of their own."""
-        found: list[Diagnostics] = []
+    def overlap(self) -> list[dict[str, str | int | float | None]]:
+        """Diagnostics of each policy and objective, and whose weights and rows they are of.
+
+        Estimators of decisions share them; those of whole slates and of single slots do not.
+        """
+        found: list[tuple[dict[str, str | int | float | None], list[str]]] = []
         for e in self.estimates:
-            found += [d for d in e.diagnostics if d not in found]
-        return found
+            for d in e.diagnostics:
+                plain = d.to_json()
+                known = next((names for row, names in found if row == plain), None)
+                if known is None:
+                    found.append((plain, [e.estimator]))
+                else:
+                    known.append(e.estimator)
+        return [{**row, "estimators": ", ".join(names)} for row, names in found]
 
     def to_json(self) -> dict[str, object]:
         """``estimates``, ``differences``, ``diagnostics`` and ``selected``, plain values only."""
@@ -80,7 +88,7 @@ class TableEvaluation:
             "diagnostics": {
                 "rows": self.rows,
                 "unit": self.unit or "row",
-                "overlap": [d.to_json() for d in self.overlap],
+                "overlap": self.overlap,
                 "weights": {p: h.to_json() for p, h in self.weights.items()},
                 "tuned": self.tuned,
                 "warnings": list(self.warnings),

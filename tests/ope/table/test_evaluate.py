@@ -96,6 +96,11 @@ def test_json_has_the_keys_that_are_promised(tmp_path, make_table):
     assert all(set(r) == KEYS for r in [*whole["estimates"], *whole["differences"]])
     assert whole["selected"] == {"click": "dr", "view": "dr"}
     assert whole["diagnostics"]["rows"] == 4000
+    overlap = whole["diagnostics"]["overlap"]
+    assert [(d["policy"], d["objective"]) for d in overlap] == [
+        (p, o) for p in "ab" for o in ("click", "view")
+    ]
+    assert {d["estimators"] for d in overlap} == {"ips, snips, dm, dr, sndr"}
     counted = whole["diagnostics"]["weights"]["a"]
     assert sum(counted["counts"]) + counted["zero"] == 4000
 

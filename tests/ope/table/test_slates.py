@@ -173,6 +173,8 @@ def test_what_another_kind_needs_is_refused_with_the_reason(tmp_path):
     assert rows["a", "sips"]["estimand"] == "slate"
     assert "its bias has no bound" in rows["a", "rips"]["reason"]
     assert rows["a", "rips"]["value"] is not None
+    overlap = found.to_json()["diagnostics"]["overlap"]
+    assert {d["estimators"] for d in overlap} == {"sips, snsips, rips, snrips"}
     # Only estimators that need no assumption can be chosen.
     assert found.selected == {"reward": "snsips"}
     assert {e.estimator for e in found.differences} == {"sips", "snsips", "rips", "snrips"}
