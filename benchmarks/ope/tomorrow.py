@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.rows import Row
-from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
+from mrlm.ope import EvaluationState
+from mrlm.ope.estimators.snips import SNIPS
 from mrlm.ope.intervals import estimates
+from mrlm.ope.table import LoggedTable
 from mrlm.ope.tomorrow import next_night
 
 BAR = 0.93
@@ -37,16 +39,14 @@ def world(
         rows = len(user)
         action = g.integers(0, ITEMS, rows)
         rate = np.clip(RATE * effect[t] * taste[user], 0, 1)
-        batch = EvaluationBatch(
+        table = LoggedTable(
             cluster=user,
-            offsets=np.arange(rows + 1) * ITEMS,
-            target=np.tile(np.eye(ITEMS)[0], rows),
-            shown=np.arange(rows) * ITEMS + action,
+            target=(action == 0).astype(float),
             propensity=np.full(rows, 1 / ITEMS),
             rewards=(g.random(rows) < rate).astype(float)[:, None],
             objectives=("click",),
         )
-        found[str(t)] = EvaluationState.of(ESTIMATORS["snips"](batch))
+        found[str(t)] = EvaluationState.of(SNIPS()(table))
     return found, float(RATE * effect[nights])
 
 

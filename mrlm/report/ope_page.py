@@ -31,14 +31,11 @@ def render_ope_page(found: TableEvaluation, name: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda x: number(None if _missing(x) else x)
-    first = found.estimates[0].estimator
     return environment.get_template("ope_page.html.j2").render(
         found=found,
         name=name,
         plots=[(i, c, base64.b64encode(png).decode()) for i, c, png in _plots(found)],
-        overlap=[
-            d.to_json() for e in found.estimates if e.estimator == first for d in e.diagnostics
-        ],
+        overlap=found.overlap,
     )
 
 
@@ -52,14 +49,19 @@ def _plots(found: TableEvaluation) -> list[tuple[str, str, bytes]]:
             mine = [e for e in rows if e.objective == objective and math.isfinite(e.value)]
             if mine:
                 caption = f"{what} in {objective}; grey without a line: refused"
-                plots.append((f"{id_}-{objective}", caption, interval_plot(mine)))
-    caption = "Importance weights, rounds of weight 0 left out"
+                plots.append((f"{id_}-{objective}", caption, interval_plot(mine, found.estimand)))
+    caption = f"Importance weights of each {found.estimand}, those of weight 0 left out"
     plots.append(("weights", caption, weight_histogram_plot(found)))
     return plots
 
 
-def interval_plot(rows: Sequence[Estimate]) -> bytes:
-    """Each value, with its interval where it is certified."""
+def interval_plot(rows: Sequence[Estimate], estimand: str) -> bytes:
+    """Each value, with its interval where it is certified.
+
+    Args:
+        rows: estimates of one objective.
+        estimand: what the value is of, for the axis.
+    """
     figure, axes = new_axes(height=0.4 * len(rows) + 1.2)
     for i, e in enumerate(rows):
         if e.certified:
@@ -67,7 +69,7 @@ def interval_plot(rows: Sequence[Estimate]) -> bytes:
         axes.plot([e.value], [i], "o", color=BLUE if e.certified else GREY, markersize=6)
     axes.set_yticks(range(len(rows)), [f"{e.policy}, {e.estimator}" for e in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(f"{rows[0].objective} a decision")
+    axes.set_xlabel(f"{rows[0].objective} a {estimand}")
     return to_png(figure)
 
 
@@ -78,14 +80,14 @@ def weight_histogram_plot(found: TableEvaluation) -> bytes:
         shown = histogram.to_json()
         edges, counts = np.asarray(shown["edges"]), np.asarray(shown["counts"])
         if len(counts):
-            label = f"{policy} ({histogram.zero} rounds of weight 0)"
+            label = f"{policy} ({histogram.zero} of weight 0)"
             axes.stairs(counts, edges, label=label, linewidth=1.5)
     axes.set_xscale("log")
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
     axes.axvline(1.0, color=GREY, linewidth=1)
     axes.set_xlabel("importance weight")
-    axes.set_ylabel("rounds")
+    axes.set_ylabel(f"{found.estimand}s")
     axes.legend(frameon=False)
     return to_png(figure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +31,39 @@ def ope(
         bool,
         typer.Option("--sorted-by-user", help="Users rise: memory does not grow with them."),
     ] = False,
+    estimand: Annotated[
+        str | None,
+        typer.Option(help="What has a value: decision, slate or session; default by the columns."),
+    ] = None,
+    propensity_kind: Annotated[
+        str | None,
+        typer.Option(help="Of slates: conditional (default), marginal, slate, independent."),
+    ] = None,
+    discount: Annotated[
+        float, typer.Option(help="Of sessions: factor a step on later rewards.")
+    ] = 1.0,
+    tuned: Annotated[
+        bool,
+        typer.Option(
+            help="Of decisions: also clipped and shrunken estimators, tuned on half of the users."
+        ),
+    ] = True,
 ) -> None:
     """Evaluate target policies on logged rounds: value, interval and verdict of each.
 
     Columns: propensity, target_probability[_POLICY], reward[_OBJECTIVE]; optional user_id (or
-    session_id, request_id), q_hat[_OBJECTIVE] and v_hat[_POLICY][_OBJECTIVE].
+    session_id, request_id), q_hat[_POLICY][_OBJECTIVE] and v_hat[_POLICY][_OBJECTIVE]. Rows with
+    request_id and slot are slots of slates, rows with session_id and step are steps of sessions.
     """
-    found = evaluate_table(table, level, "sorted" if sorted_by_user else "scattered")
+    found = evaluate_table(
+        table,
+        level,
+        "sorted" if sorted_by_user else "scattered",
+        estimand=estimand,
+        propensity_kind=propensity_kind,
+        discount=discount,
+        tuned=tuned,
+    )
     if html is not None:
         from mrlm.report.ope_page import render_ope_page
 
@@ -53,9 +80,20 @@ def _print(found: TableEvaluation) -> None:
 
     console = Console()
     table = Table("policy", "objective", "estimator", "value", "interval", "verdict")
-    for e in (*found.estimates, *found.differences):
-        table.add_row(e.policy, e.objective, e.estimator, f"{e.value:.4g}", *_judged(e))
+    computed = [e for e in (*found.estimates, *found.differences) if e.diagnostics]
+    for e in computed:
+        value = f"{e.value:.4g}" if math.isfinite(e.value) else "none"
+        table.add_row(e.policy, e.objective, e.estimator, value, *_judged(e))
     console.print(table)
+    # The columns do not allow these, whatever the policy and the objective: once is enough here.
+    refused = {e.estimator: e.certificate.reason for e in found.estimates if not e.diagnostics}
+    for reason in refused.values():
+        console.print(f"refused: {reason}", markup=False)
+    console.print(f"value of a {found.estimand}; unit of independence: {found.unit or 'row'}")
+    for policy, objectives in found.tuned.items():
+        for objective, members in objectives.items():
+            chosen = ", ".join(members.values())
+            console.print(f"{policy}, {objective}: tuned on half of the users: {chosen}")
     for objective, name in found.selected.items():
         console.print(f"{objective}: use {name}" if name else f"{objective}: none is certified")
     for warning in found.warnings:

@@ -47,6 +47,7 @@ def test_table_json_and_page(folder: Path) -> None:
     assert "new - old" in done.stdout
     assert "certified" in done.stdout
     assert "refused: dm covers its own target" in done.stdout
+    assert "new, click: tuned on half of the users: clipped_ips(clip=" in done.stdout
 
     done = ope("log.parquet", "--json", "--level", "0.9", "--html", "page.html", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -63,6 +64,38 @@ def test_table_json_and_page(folder: Path) -> None:
     assert "effective sample size" in page
 
 
+def test_slates_and_sessions(folder: Path) -> None:
+    g = np.random.default_rng(1)
+    n = 2000
+    columns = {
+        "propensity": np.full(2 * n, 0.5),
+        "target_probability": np.where(g.random(2 * n) < 0.5, 0.6, 0.4),
+        "reward": (g.random(2 * n) < 0.3).astype(float),
+    }
+    for name, place in (("request_id", "slot"), ("session_id", "step")):
+        table = pa.table({name: np.repeat(np.arange(n), 2), place: np.tile([0, 1], n), **columns})
+        pq.write_table(table, folder / f"{place}.parquet")
+    done = ope("slot.parquet", "--html", "page.html", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "value of a slate" in done.stdout
+    assert "reward: use snsips" in done.stdout
+    assert "iips needs propensities of kind marginal" in done.stdout
+    page = (folder / "page.html").read_text()
+    assert "values are of a slate" in page
+    assert "iips needs propensities of kind marginal" in page
+    assert len(re.findall(r'src="data:image/png;base64,', page)) == 2
+
+    done = ope("slot.parquet", "--propensity-kind", "marginal", "--json", cwd=folder)
+    found = {e["estimator"]: e for e in json.loads(done.stdout)["estimates"]}
+    assert found["iips"]["value"] is not None
+    assert found["sips"]["value"] is None
+
+    done = ope("step.parquet", "--discount", "0.5", "--json", cwd=folder)
+    whole = json.loads(done.stdout)
+    assert {e["estimand"] for e in whole["estimates"]} == {"session"}
+    assert whole["selected"] == {"reward": "sn_per_decision_is, discount 0.5"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -70,6 +103,7 @@ def test_table_json_and_page(folder: Path) -> None:
         (["log.txt"], 10, "unknown format"),
         (["log.parquet", "--level", "95"], 10, "between 0 and 1"),
         (["log.parquet", "--sorted-by-user"], 10, "sort by user"),
+        (["log.parquet", "--estimand", "slate"], 10, "needs the columns request_id and slot"),
         ([], 2, "Missing argument"),
     ],
 )

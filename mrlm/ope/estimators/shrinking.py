@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.contract import Estimator, Properties
+from mrlm.ope.rounds import Rounds
 from mrlm.ope.scores import Scores, one_ratio
 
 # Biased by what the shrunken weights leave out, so none covers the policy's value.
@@ -62,7 +63,7 @@ def score(estimator: ShrinkingEstimator, batch: EvaluationBatch) -> Scores:
     return one_ratio(label(estimator), covers, batch, numerator, np.ones_like(numerator))
 
 
-def parts(batch: EvaluationBatch, with_q: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def parts(batch: Rounds, with_q: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What is added to, and what is multiplied by, the weight, both float64, shape (n, m).
 
     Neither depends on the shrinkage, so one evaluation serves every parameter.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from mrlm.ope.table.layout import SLATE, Layout
 
 TARGET, REWARD, Q, V = "target_probability", "reward", "q_hat", "v_hat"
+KIND, INCLUSION = "propensity_kind", "inclusion"
 # The coarsest unit that a table names is taken for the unit of independence.
 UNITS = ("user_id", "session_id", "request_id")
 
@@ -18,38 +21,56 @@ class Columns:
         unit: column of the unit of independence; None where each row is its own.
         policies: policy to the column of its target probability, in the order of the table.
         objectives: objective to the column of its reward, in the order of the table.
-        q: objective to the column of the shown item's prediction; empty without predictions.
+        q: (policy, objective) to the column of the shown item's prediction; empty without
+            predictions. Policies may share one.
         v: (policy, objective) to the column of the value under the policy; empty without.
+        layout: what the rows are.
+        kind: column of the kind of the propensities of slates; None without.
+        inclusion: policy to the column of the probability that the slot's item is anywhere in the
+            slate; empty without.
     """
 
     unit: str | None
     policies: dict[str, str]
     objectives: dict[str, str]
-    q: dict[str, str]
+    q: dict[tuple[str, str], str]
     v: dict[tuple[str, str], str]
+    layout: Layout = field(default_factory=Layout)
+    kind: str | None = None
+    inclusion: dict[str, str] = field(default_factory=dict)
 
     @property
     def numbers(self) -> list[str]:
         """Columns that must hold numbers, each once."""
         found = ["propensity", *self.policies.values(), *self.objectives.values()]
-        return list(dict.fromkeys([*found, *self.q.values(), *self.v.values()]))
+        found += [*self.q.values(), *self.v.values(), *self.inclusion.values()]
+        place = self.layout.place
+        return list(dict.fromkeys([*found, *([place] if place else [])]))
+
+    @property
+    def texts(self) -> list[str]:
+        """Columns that hold names or integers, each once."""
+        return list(dict.fromkeys(c for c in (self.unit, self.layout.round_id, self.kind) if c))
 
     @property
     def read(self) -> list[str]:
-        """All columns that are read."""
-        return [*([self.unit] if self.unit else []), *self.numbers]
+        """All columns that are read; the unused ones only to be warned of."""
+        return [*self.texts, *self.numbers, *self.layout.unused]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> Columns:
+    def of(cls, names: Sequence[str], estimand: str | None = None) -> Columns:
         """Understand the names of a table's columns.
 
         ``propensity``; ``target_probability`` or one ``target_probability_NAME`` a policy;
-        ``reward`` or one ``reward_NAME`` an objective; ``q_hat``, with ``_OBJECTIVE`` where there
-        are several; ``v_hat``, with ``_POLICY`` and then ``_OBJECTIVE`` where there are several.
+        ``reward`` or one ``reward_NAME`` an objective; ``q_hat`` and ``v_hat``, with ``_POLICY``
+        and then ``_OBJECTIVE`` where there are several; policies may share their ``q_hat``. What
+        rows are says ``Layout.of``. Slates may have ``propensity_kind``, and ``inclusion``, with
+        ``_POLICY`` where there are several.
 
         Raises:
             ValueError: a column is missing, unknown or means two things.
         """
+        layout = Layout.of(names, estimand)
         _refuse_twice(names)
         if "propensity" not in names:
             raise ValueError(
@@ -58,15 +79,19 @@ class Columns:
             )
         policies = _named(names, TARGET, "policy")
         objectives = _named(names, REWARD, "reward")
-        q = {o: c for o in objectives if (c := _find(names, Q, [_part(o, objectives)]))}
+        pairs = [(p, o) for p in policies for o in objectives]
+        q = {
+            (p, o): c
+            for p, o in pairs
+            if (c := _find(names, Q, [(f"_{p}", ""), _part(o, objectives)]))
+        }
         v = {
             (p, o): c
-            for p in policies
-            for o in objectives
+            for p, o in pairs
             if (c := _find(names, V, [_part(p, policies), _part(o, objectives)]))
         }
-        _refuse_gaps(Q, len(q), len(objectives))
-        _refuse_gaps(V, len(v), len(policies) * len(objectives))
+        _refuse_gaps(Q, len(q), len(pairs))
+        _refuse_gaps(V, len(v), len(pairs))
         taken = list(v.values())
         if len(set(taken)) != len(taken):
             raise ValueError(
@@ -77,10 +102,23 @@ class Columns:
         if unread:
             raise ValueError(
                 f"columns {unread} fit no policy of {list(policies)} and objective of "
-                f"{list(objectives)}; name them q_hat[_OBJECTIVE] and v_hat[_POLICY][_OBJECTIVE]"
+                f"{list(objectives)}; name them q_hat[_POLICY][_OBJECTIVE] and "
+                "v_hat[_POLICY][_OBJECTIVE]"
             )
         unit = next((u for u in UNITS if u in names), None)
-        return cls(unit, policies, objectives, q, v)
+        slates = layout.estimand == SLATE
+        inclusion = {p: c for p in policies if (c := _find(names, INCLUSION, [_part(p, policies)]))}
+        _refuse_gaps(INCLUSION, len(inclusion), len(policies))
+        return cls(
+            unit,
+            policies,
+            objectives,
+            q,
+            v,
+            layout,
+            KIND if slates and KIND in names else None,
+            inclusion if slates else {},
+        )
 
 
 def _named(names: Sequence[str], stem: str, alone: str) -> dict[str, str]:
@@ -119,6 +157,6 @@ def _refuse_twice(names: Sequence[str]) -> None:
 def _refuse_gaps(stem: str, found: int, wanted: int) -> None:
     if 0 < found < wanted:
         raise ValueError(
-            f"{stem} is given for {found} of {wanted} pairs of policy and objective; give all or "
-            "none of them"
+            f"{stem} is given for {found} of {wanted} policies and objectives; give all or none "
+            "of them"
         )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from mrlm.ope.table.columns import UNITS, Columns
+from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.dsjson import dsjson_batches
 from mrlm.ope.table.obp import obp_batches
 
@@ -19,8 +19,12 @@ _CSV_BYTES_AT_ONCE = 1 << 24
 Batches = Iterator[pa.RecordBatch]
 
 
-def batches(path: Path) -> Batches:
+def batches(path: Path, estimand: str | None = None) -> Batches:
     """Batches of the file; a folder is read as the Parquet files in it, by name.
+
+    Args:
+        path: of the file or folder.
+        estimand: see ``Layout.of``; what it does not need is not read.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -32,7 +36,7 @@ def batches(path: Path) -> Batches:
         files = sorted(path.rglob("*.parquet"))
         if not files:
             raise ValueError(f"{path}: no .parquet file in this folder")
-        return (batch for file in files for batch in _parquet(file))
+        return (batch for file in files for batch in _parquet(file, estimand))
     suffix = path.suffix.lower()
     if suffix in {".pkl", ".pickle"}:
         raise ValueError(
@@ -42,28 +46,29 @@ def batches(path: Path) -> Batches:
         )
     if suffix not in _READERS:
         raise ValueError(f"{path}: unknown format {suffix!r}; known are {', '.join(_READERS)}")
-    return _READERS[suffix](path)
+    return _READERS[suffix](path, estimand)
 
 
-def _parquet(path: Path) -> Batches:
+def _parquet(path: Path, estimand: str | None) -> Batches:
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
     with file:
-        names = [n for n in Columns.of(file.schema_arrow.names).read if n]
+        names = Columns.of(file.schema_arrow.names, estimand).read
         yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=names)
 
 
-def _csv(path: Path) -> Batches:
+def _csv(path: Path, estimand: str | None) -> Batches:
     reading = pa_csv.ReadOptions(use_threads=False, block_size=_CSV_BYTES_AT_ONCE)
     try:
         with path.open("rb") as lines:
             header = pa_csv.read_csv(
                 pa.BufferReader(lines.readline()), pa_csv.ReadOptions(use_threads=False)
             ).schema.names
-        columns = Columns.of(header)
-        types = {n: pa.float64() for n in columns.numbers} | {u: pa.string() for u in UNITS}
+        columns = Columns.of(header, estimand)
+        types = dict.fromkeys(columns.numbers, pa.float64())
+        types |= dict.fromkeys(columns.texts, pa.string())
         converting = pa_csv.ConvertOptions(
             column_types=types,
             include_columns=columns.read,
@@ -76,11 +81,16 @@ def _csv(path: Path) -> Batches:
         raise ValueError(f"{path}: {error}") from None
 
 
-_READERS: dict[str, Callable[[Path], Batches]] = {
+def _whole(read: Callable[[Path], Batches]) -> Callable[[Path, str | None], Batches]:
+    """A reader of a format that has no columns to leave out."""
+    return lambda path, _: read(path)
+
+
+_READERS: dict[str, Callable[[Path, str | None], Batches]] = {
     ".parquet": _parquet,
     ".csv": _csv,
-    ".npz": obp_batches,
-    ".dsjson": dsjson_batches,
-    ".json": dsjson_batches,
-    ".jsonl": dsjson_batches,
+    ".npz": _whole(obp_batches),
+    ".dsjson": _whole(dsjson_batches),
+    ".json": _whole(dsjson_batches),
+    ".jsonl": _whole(dsjson_batches),
 }

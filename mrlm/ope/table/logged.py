@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,8 @@ class LoggedTable:
         v: float64, shape (n, m), predicted reward under the target policy; None without one. Like
             ``q`` it must come from a model that was not fitted on these users' rewards.
         policy: name of the target policy.
-        first_row: number of the first round in its file, for messages.
+        rows: int64, shape (n,), numbers of the rounds in their file, for messages; None where they
+            count from 0.
 
     Raises:
         ValueError: shapes or ranges are wrong; the message names row and column.
@@ -38,7 +39,7 @@ class LoggedTable:
     q: NDArray[np.float64] | None = None
     v: NDArray[np.float64] | None = None
     policy: str = "policy"
-    first_row: int = 0
+    rows: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         n, m = len(self.propensity), len(self.objectives)
@@ -53,25 +54,23 @@ class LoggedTable:
             if array is not None and array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
         p, t = self.propensity, self.target
-        self._refuse(
+        self.refuse(
             ~((p > 0) & (p <= 1)),
             p,
             "the propensity must be in (0, 1]; leave such rows out and say how many they were",
         )
-        self._refuse(
+        self.refuse(
             ~((t >= 0) & (t <= 1)),
             t,
             f"the target probability of {self.policy} must be in [0, 1]",
         )
         for j, name in enumerate(self.objectives):
             r = self.rewards[:, j]
-            self._refuse(
-                np.isinf(r), r, f"the reward {name} is infinite; leave it empty if unknown"
-            )
+            self.refuse(np.isinf(r), r, f"the reward {name} is infinite; leave it empty if unknown")
             for what, values in (("q_hat", self.q), ("v_hat", self.v)):
                 if values is not None and not np.isfinite(values[:, j].sum()):
                     x = values[:, j]
-                    self._refuse(
+                    self.refuse(
                         ~np.isfinite(x), x, f"{what} of {name} is missing or not finite; predict it"
                     )
 
@@ -130,11 +129,44 @@ class LoggedTable:
         """
         return _present(self.v, "v_hat")
 
-    def _refuse(self, bad: NDArray[np.bool_], values: NDArray[np.float64], problem: str) -> None:
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> LoggedTable:
+        """The rounds at ``index``, in that order."""
+        return replace(
+            self,
+            cluster=self.cluster[index],
+            target=self.target[index],
+            propensity=self.propensity[index],
+            rewards=self.rewards[index],
+            q=None if self.q is None else self.q[index],
+            v=None if self.v is None else self.v[index],
+            rows=None if self.rows is None else self.rows[index],
+        )
+
+    def refuse(
+        self,
+        bad: NDArray[np.bool_],
+        values: NDArray[np.float64],
+        problem: str,
+        order: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Refuse the first bad row by its number in the file.
+
+        Args:
+            bad: bool, shape (n,).
+            values: shape (n,), for the message.
+            problem: what is wrong, and what to do.
+            order: int64, shape (n,), rounds that ``bad`` and ``values`` are of; None for all in
+                their order.
+
+        Raises:
+            ValueError: a row is bad.
+        """
         if bad.any():
             i = int(np.flatnonzero(bad)[0])
+            at = i if order is None else int(order[i])
+            row = at if self.rows is None else self.rows[at]
             raise ValueError(
-                f"row {self.first_row + i}: {problem}; got {values[i]} "
+                f"row {row}: {problem}; got {values[i]} "
                 f"({int(bad.sum())} such rows here, counting from 0)"
             )
 

@@ -13,28 +13,30 @@ from numpy.typing import NDArray
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.logged import LoggedTable
 
+Numbered = tuple[NDArray[np.int64], pa.RecordBatch]
 
-def to_logged(batch: pa.RecordBatch, columns: Columns, first_row: int = 0) -> list[LoggedTable]:
+
+def to_logged(
+    batch: pa.RecordBatch, columns: Columns, rows: NDArray[np.int64] | None = None
+) -> list[LoggedTable]:
     """The batch under each policy, in the order of ``columns.policies``.
 
     Args:
         batch: has the columns that ``columns`` names.
         columns: what they mean.
-        first_row: number of the batch's first row in its file; it is a row's user where the table
-            names no unit of independence.
+        rows: int64, shape (n,), numbers of the batch's rows in their file, each a row's user where
+            the table names no unit of independence; None where they count from 0.
 
     Raises:
         ValueError: a value is missing, of a wrong type or out of range; row and column are named.
     """
-    n = batch.num_rows
-    if columns.unit is None:
-        cluster: NDArray[Any] = np.arange(first_row, first_row + n)
-    else:
-        cluster = _unit(batch.column(columns.unit), columns.unit, first_row)
+    at = np.arange(batch.num_rows) if rows is None else rows
+    cluster: NDArray[Any] = at
+    if columns.unit is not None:
+        cluster = names_of(batch.column(columns.unit), columns.unit, at)
     names = [*columns.objectives]
-    read = {c: _numbers(batch.column(c), c) for c in columns.numbers}
+    read = {c: numbers_of(batch.column(c), c) for c in columns.numbers}
     rewards = np.column_stack([read[columns.objectives[o]] for o in names])
-    q = np.column_stack([read[columns.q[o]] for o in names]) if columns.q else None
     return [
         LoggedTable(
             cluster=cluster,
@@ -42,29 +44,34 @@ def to_logged(batch: pa.RecordBatch, columns: Columns, first_row: int = 0) -> li
             propensity=read["propensity"],
             rewards=rewards,
             objectives=tuple(names),
-            q=q,
+            q=np.column_stack([read[columns.q[policy, o]] for o in names]) if columns.q else None,
             v=np.column_stack([read[columns.v[policy, o]] for o in names]) if columns.v else None,
             policy=policy,
-            first_row=first_row,
+            rows=at,
         )
         for policy, column in columns.policies.items()
     ]
 
 
-def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Each batch that has rows, with the number of its first row."""
+def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[Numbered]:
+    """Each batch that has rows, with the numbers of its rows in the file, int64, shape (n,)."""
     first = 0
     for batch in batches:
         if batch.num_rows:
-            yield first, batch
+            yield np.arange(first, first + batch.num_rows), batch
         first += batch.num_rows
 
 
-def _unit(array: pa.Array, name: str, first_row: int) -> NDArray[Any]:
+def names_of(array: pa.Array, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """A column of integers or texts as int64 or object, shape (n,).
+
+    Raises:
+        ValueError: a value is missing, or the column holds something else.
+    """
     if array.null_count:
         i = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise ValueError(
-            f"row {first_row + i}: {name} is missing; fill it or leave such rows out "
+            f"row {rows[i]}: {name} is missing; fill it or leave such rows out "
             f"({array.null_count} such rows here, counting from 0)"
         )
     if pa.types.is_dictionary(array.type):
@@ -76,7 +83,12 @@ def _unit(array: pa.Array, name: str, first_row: int) -> NDArray[Any]:
     raise ValueError(f"column {name} must be integers or text; it is {array.type}: cast it")
 
 
-def _numbers(array: pa.Array, name: str) -> NDArray[np.float64]:
+def numbers_of(array: pa.Array, name: str) -> NDArray[np.float64]:
+    """A column of numbers as float64, shape (n,), NaN where missing.
+
+    Raises:
+        ValueError: the column holds something else.
+    """
     kind = array.type
     known = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     if not known and not pa.types.is_null(kind):

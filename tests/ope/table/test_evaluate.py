@@ -25,6 +25,7 @@ KEYS = {
     "certified",
     "reason",
     "rows_needed",
+    "estimand",
 }
 
 
@@ -96,6 +97,11 @@ def test_json_has_the_keys_that_are_promised(tmp_path, make_table):
     assert all(set(r) == KEYS for r in [*whole["estimates"], *whole["differences"]])
     assert whole["selected"] == {"click": "dr", "view": "dr"}
     assert whole["diagnostics"]["rows"] == 4000
+    overlap = whole["diagnostics"]["overlap"]
+    assert [(d["policy"], d["objective"]) for d in overlap] == [
+        (p, o) for p in "ab" for o in ("click", "view")
+    ]
+    assert {d["estimators"] for d in overlap} == {"ips, snips, dm, dr, sndr"}
     counted = whole["diagnostics"]["weights"]["a"]
     assert sum(counted["counts"]) + counted["zero"] == 4000
 
@@ -133,6 +139,12 @@ def test_the_least_a_table_needs(tmp_path):
     assert "each row is taken for a user of its own" in found.warnings[0]
     assert found.estimates[0].users == n
     assert found.selected == {"reward": "snips"}
+
+
+def test_a_slot_without_its_request_is_a_decision(tmp_path, make_table):
+    found = evaluate_table(written(tmp_path, make_table(n=60)))
+    assert found.estimand == "decision"
+    assert "slot is given without request_id" in found.warnings[0]
 
 
 def test_nothing_is_selected_where_nothing_is_certified(tmp_path, make_table):
@@ -184,7 +196,7 @@ def test_bad_values_name_file_row_and_column(
     [
         (["propensity"], {}, "no column propensity"),
         (["target_probability_a", "target_probability_b"], {}, "no column target_probability"),
-        (["q_hat_view"], {}, "q_hat is given for 1 of 2"),
+        (["q_hat_view"], {}, "q_hat is given for 2 of 4"),
         ([], {"v_hat_a_view": "v_hat_c_view"}, "v_hat is given for 3 of 4"),
         ([], {"slot": "q_hat_like"}, "fit no policy"),
         ([], {"slot": "target_probability"}, "give each a name"),

@@ -75,6 +75,21 @@ def decision(shown=1, probability=0.5, cost=-1.0, **more):
     }
 
 
+def several(actions, probability=0.5, cost=-1.0, **more):
+    """A line of a conditional contextual bandit: of each slot the remaining actions."""
+    outcomes = [
+        {
+            "_label_cost": cost,
+            "_id": str(slot),
+            "_a": left,
+            "_p": [probability, *[(1 - probability) / max(len(left) - 1, 1)] * (len(left) - 1)],
+            **more,
+        }
+        for slot, left in enumerate(actions)
+    ]
+    return {"Version": "1", "c": {"_multi": [{}] * 3, "_slots": [{}] * 2}, "_outcomes": outcomes}
+
+
 def write_lines(path, lines):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
@@ -102,13 +117,34 @@ def test_dsjson_with_policies(tmp_path):
     assert found.estimates[0].value == pytest.approx(0.9 / 0.5 / 2)
 
 
+def test_dsjson_of_several_slots_is_slates(tmp_path):
+    lines = [
+        several([[1, 0, 2], [2, 0]]),
+        several([[0, 1, 2], [1, 2]], 0.25, 0.0),
+        several([[2, 1, 0]], 0.8),
+        {**several([[2, 1, 0]]), "_skipLearn": True},
+    ]
+    found = evaluate_table(write_lines(tmp_path / "log.dsjson", lines))
+    assert (found.estimand, found.rows, found.unit) == ("slate", 5, "request_id")
+    value = {(e.policy, e.estimator): e.value for e in found.estimates}
+    both = (1 / 3 / 0.5) * (1 / 2 / 0.5)
+    assert value["uniform", "sips"] == pytest.approx((both * 2 + 1 / 3 / 0.8) / 3)
+    assert value["uniform", "rips"] == pytest.approx(((1 / 3 / 0.5) + both + 1 / 3 / 0.8) / 3)
+    lines = [several([[1, 0], [0]], target_probability=0.9), several([[1, 0]], 0.5, 0.0)]
+    with pytest.raises(ValueError, match="needs the same policies"):
+        evaluate_table(write_lines(tmp_path / "log.dsjson", lines))
+
+
 @pytest.mark.parametrize(
     ("line", "match"),
     [
         ("{", "line 2 is not JSON"),
         (json.dumps(decision(probability="x")), "line 2: _label_probability must be a number"),
         (json.dumps(decision(pdrop=0.2)), "line 2 says that lines were dropped"),
-        (json.dumps({"_outcomes": []}), "line 2 has several slots"),
+        (json.dumps({"_outcomes": [3]}), "line 2: _outcomes must be a list of objects"),
+        (json.dumps(several([[1, 2]])), "needs the same policies"),
+        (json.dumps({**several([[1]]), "_label_cost": 1.0}), "line 2 has one cost for all"),
+        (json.dumps({"_outcomes": [{"_a": [1]}]}), "line 2, slot 0: _a and _p must be lists"),
         (json.dumps(decision(target_probability=0.5)), "needs the same policies"),
     ],
 )

@@ -1,0 +1,65 @@
+"""What the rows of a table are: decisions, slots of slates or steps of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DECISION, SLATE, SESSION = "decision", "slate", "session"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows make up the rounds whose value is estimated.
+
+    Attributes:
+        estimand: ``decision``: the value is the expected reward of a row; ``slate``: the expected
+            sum of the rewards of a request's slots; ``session``: the expected discounted sum of
+            the rewards of a session's steps.
+        round_id: column that says which round a row belongs to; None where each row is a round.
+        place: column of the row's place in its round, counting from 0 or 1; None likewise.
+        unused: columns of a place that lack the column of the round, where none was asked for.
+    """
+
+    estimand: str = DECISION
+    round_id: str | None = None
+    place: str | None = None
+    unused: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, names: Sequence[str], estimand: str | None = None) -> Layout:
+        """The layout that the columns of a table have, or the one that is asked for.
+
+        ``request_id`` and ``slot`` make slates, ``session_id`` and ``step`` sessions.
+
+        Raises:
+            ValueError: the columns of the layout that is asked for are missing, or those of two
+                are there and none is asked for.
+        """
+        if estimand is not None and estimand not in {DECISION, *_COLUMNS}:
+            raise ValueError(
+                f"the estimand must be one of {DECISION}, {SLATE}, {SESSION}; got {estimand!r}"
+            )
+        if estimand == DECISION:
+            return cls()
+        found = [e for e, pair in _COLUMNS.items() if all(c in names for c in pair)]
+        if estimand is not None and estimand not in found:
+            raise ValueError(
+                f"the value of a {estimand} needs the columns {' and '.join(_COLUMNS[estimand])}; "
+                f"the columns are {list(names)}"
+            )
+        if estimand is None and len(found) > 1:
+            raise ValueError(
+                "request_id and slot make slates, session_id and step make sessions: say which "
+                f"value is wanted, --estimand {SLATE}, {SESSION} or {DECISION}"
+            )
+        chosen = estimand or next(iter(found), None)
+        if chosen is None:
+            return cls(unused=tuple(place for _, place in _COLUMNS.values() if place in names))
+        return cls(chosen, *_COLUMNS[chosen])
+
+
+_COLUMNS: dict[str, tuple[str, str]] = {
+    SLATE: ("request_id", "slot"),
+    SESSION: ("session_id", "step"),
+}

@@ -1,0 +1,104 @@
+"""What one pass over a table adds up, and the estimates from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from mrlm.ope.certify import Certificate, Thresholds
+from mrlm.ope.difference import difference
+from mrlm.ope.intervals import Estimate
+from mrlm.ope.stream import Order, StreamState
+from mrlm.ope.table.histogram import WeightHistogram
+from mrlm.ope.table.readings import Reading
+from mrlm.ope.table.to_logged import Numbered
+
+_Key = tuple[str, tuple[str, ...]]
+
+
+@dataclass
+class Sums:
+    """The running sums of a pass.
+
+    Attributes:
+        states: estimator and policies to the state of the estimate.
+        weights: policy to the histogram of the first estimator's weights.
+        rows: rows read.
+    """
+
+    states: dict[_Key, StreamState] = field(default_factory=dict)
+    weights: dict[str, WeightHistogram] = field(default_factory=dict)
+    rows: int = 0
+
+    def add(self, part: Numbered, plan: Reading, order: Order) -> None:
+        """One more batch of rows.
+
+        Raises:
+            ValueError: a value is wrong, or the users are not in the order; the row is named.
+        """
+        rounds = plan.rounds(part)
+        judged = plan.judged(rounds)
+        own_half = {e.name for e in plan.tuning.estimators}
+        self.rows += part[1].num_rows
+        for i, name in enumerate([*plan.estimators]):
+            scores = plan.scores(name, judged if name in own_half else rounds)
+            if i == 0:
+                for s in scores:
+                    counted = WeightHistogram.of(s.weight[:, 0])
+                    known = self.weights.get(s.policies[0])
+                    self.weights[s.policies[0]] = counted if known is None else known.merge(counted)
+            for s in [*scores, *(difference(a, b) for a, b in combinations(scores, 2))]:
+                if len(s):
+                    key = (name, s.policies)
+                    self.states[key] = self.states.get(key, StreamState()).add(s, order)
+
+    def estimates(
+        self, plan: Reading, level: float, thresholds: Thresholds | None
+    ) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...]]:
+        """Estimates of the policies, and of their differences, in the order of tables."""
+        columns = plan.columns
+        alone = [(p,) for p in columns.policies]
+        found = {
+            (policies, objective, name): e
+            for (name, policies), state in self.states.items()
+            if name in plan.estimators
+            for objective, e in state.estimates(level, thresholds).items()
+        }
+        reasons = {
+            name: plan.refused.get(name, f"no row is left to judge {name} on")
+            for name in plan.names
+            if name in plan.refused or (name, alone[0]) not in self.states
+        }
+        for policy in alone:
+            for objective in columns.objectives:
+                for name, reason in reasons.items():
+                    refused = _refused(policy[0], objective, name, reason, level)
+                    found[policy, objective, name] = refused
+
+        def ordered(policies: Sequence[tuple[str, ...]]) -> tuple[Estimate, ...]:
+            keys = ((p, o, n) for p in policies for o in columns.objectives for n in plan.names)
+            return tuple(found[key] for key in keys if key in found)
+
+        return ordered(alone), ordered([*combinations(columns.policies, 2)])
+
+
+def _refused(policy: str, objective: str, name: str, reason: str, level: float) -> Estimate:
+    nan = math.nan
+    return Estimate(
+        policy=policy,
+        objective=objective,
+        estimator=name,
+        value=nan,
+        standard_error=nan,
+        degrees_of_freedom=nan,
+        skewness=nan,
+        level=level,
+        lower=nan,
+        upper=nan,
+        rows=0,
+        users=0,
+        certificate=Certificate(False, (reason,)),
+        diagnostics=(),
+    )
