@@ -80,7 +80,7 @@ def same_diagnostics(found: Outcome, e, rel: float) -> None:
     mine = found.diagnostics[0].to_json()
     for name, value in real.to_json().items():
         if value is None:
-            # Estimated propensities do not say what the logger never shows; the verdict is the same.
+            # Estimates do not say what the logger never shows; the verdict is the same.
             assert name == "unsupported_mass" or mine[name] is None, name
         elif name not in ("policy", "objective"):
             assert mine[name] == pytest.approx(value, rel=rel, abs=1e-12), name
