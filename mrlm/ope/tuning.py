@@ -8,16 +8,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import EvaluationBatch, pieces
+from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch, pieces
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, parts
 from mrlm.ope.estimators.switch import Switch
 from mrlm.ope.selection import slope
 from mrlm.ope.users import group
 
 T = TypeVar("T", bound=ShrinkingEstimator | Switch)
-
-# Rounds by thresholds that are summed at once.
-_CELLS_AT_ONCE = 1 << 18
 
 
 def tune(batch: EvaluationBatch, family: Sequence[T], level: float = 0.95) -> dict[str, T]:
@@ -118,7 +115,7 @@ def _direct_above(
     n, k = len(batch), len(ascending)
     out = np.empty((n, k))
     lengths = np.diff(batch.offsets)
-    for start, stop in pieces(batch.offsets, max(1, _CELLS_AT_ONCE // (k + 1))):
+    for start, stop in pieces(batch.offsets, CANDIDATES_AT_ONCE):
         own = slice(int(batch.offsets[start]), int(batch.offsets[stop]))
         target = batch.target[own]
         passed = _passed(target, logged[own], ascending)

@@ -82,7 +82,7 @@ def test_switch_knows_what_is_never_shown(make_batch, monkeypatch):
     logged[hidden] = 0.0
     batch = replace(batch, candidate_propensity=logged)
     family = [Switch(t) for t in (8.0, 4.0, 1.0)]
-    monkeypatch.setattr(tuning, "_CELLS_AT_ONCE", 30)
+    monkeypatch.setattr(tuning, "CANDIDATES_AT_ONCE", 30)
     value, _ = sweep(batch, family)
     for i, member in enumerate(family):
         assert value[i] == pytest.approx(member(batch).value, abs=1e-12)
