@@ -117,7 +117,7 @@ def raised(batch: EvaluationBatch) -> EvaluationBatch:
 
 
 def switch_of_parts(batch: EvaluationBatch) -> float:
-    """DM by obp of the items above the threshold, and its Switch-DR without a model for the rest."""
+    """DM of the items above the threshold plus Switch-DR without a model, both by obp."""
     import obp.ope as peer
 
     assert batch.q is not None
