@@ -37,7 +37,9 @@ def ope(
     ] = None,
     propensity_kind: Annotated[
         str | None,
-        typer.Option(help="Of slates: conditional (default), marginal, slate, independent."),
+        typer.Option(
+            help="Of slates: conditional (default), marginal, slate, independent, exposure."
+        ),
     ] = None,
     discount: Annotated[
         float, typer.Option(help="Of sessions: factor a step on later rewards.")
