@@ -270,6 +270,27 @@ def test_the_kind_may_be_a_column(tmp_path):
         evaluate_table(written(tmp_path, mixed))
 
 
+def test_a_slate_with_an_unknown_reward_is_left_out(tmp_path):
+    """For that objective only, and the whole slate."""
+    table = slates("conditional", "any", copies=4, predictions=False)
+    known = table["reward"].to_numpy()
+    holes = known.astype(object)
+    holes[1::8] = None  # The lower slot of every fourth slate.
+    table = table.rename_columns(
+        ["reward_all" if c == "reward" else c for c in table.column_names]
+    ).append_column("reward_some", pa.array(holes, pa.float64()))
+    found = evaluate_table(written(tmp_path, table))
+    by_objective = {e.objective: e for e in found.estimates if e.estimator == "snsips"}
+    assert (by_objective["all"].rows, by_objective["some"].rows) == (256, 192)
+    keep = np.repeat(np.arange(256) % 4 != 0, 2)
+    rest = evaluate_table(written(tmp_path, table.filter(pa.array(keep)), "rest.parquet"))
+    (same,) = (
+        e for e in rest.estimates if (e.policy, e.objective, e.estimator) == ("b", "all", "snsips")
+    )
+    assert by_objective["some"].policy == "b"
+    assert by_objective["some"].value == pytest.approx(same.value, rel=1e-12)
+
+
 def test_rows_of_slates_can_be_judged_as_decisions(tmp_path):
     found = evaluate_table(
         written(tmp_path, slates("conditional", "alone", copies=4)), estimand="decision"
