@@ -37,7 +37,9 @@ def ope(
     ] = None,
     propensity_kind: Annotated[
         str | None,
-        typer.Option(help="Of slates: conditional (default), marginal, slate, independent."),
+        typer.Option(
+            help="Of slates: conditional (default), marginal, slate, independent, exposure."
+        ),
     ] = None,
     discount: Annotated[
         float, typer.Option(help="Of sessions: factor a step on later rewards.")
@@ -83,7 +85,7 @@ def _print(found: TableEvaluation) -> None:
     computed = [e for e in (*found.estimates, *found.differences) if e.diagnostics]
     for e in computed:
         value = f"{e.value:.4g}" if math.isfinite(e.value) else "none"
-        table.add_row(e.policy, e.objective, e.estimator, value, *_judged(e))
+        table.add_row(e.policy, e.objective, e.estimator, value, *_judged(e, found.rounds))
     console.print(table)
     # The columns do not allow these, whatever the policy and the objective: once is enough here.
     refused = {e.estimator: e.certificate.reason for e in found.estimates if not e.diagnostics}
@@ -100,9 +102,9 @@ def _print(found: TableEvaluation) -> None:
         console.print(f"warning: {warning}")
 
 
-def _judged(e: Estimate) -> tuple[str, str]:
+def _judged(e: Estimate, rounds: str) -> tuple[str, str]:
     if e.certified:
         return f"[{e.lower:.4g}, {e.upper:.4g}]".replace("[", r"\["), "certified"
     needed = e.certificate.rows_needed
-    more = "" if needed is None else f"; about {needed} rows needed"
+    more = "" if needed is None else f"; about {needed} {rounds} needed"
     return "none", f"refused: {e.certificate.reason}{more}".replace("[", r"\[")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mrlm.ope.table.layout import SLATE, Layout
 
 TARGET, REWARD, Q, V = "target_probability", "reward", "q_hat", "v_hat"
-KIND, INCLUSION = "propensity_kind", "inclusion"
+KIND, INCLUSION, EXAMINATION = "propensity_kind", "inclusion", "examination"
 # The coarsest unit that a table names is taken for the unit of independence.
 UNITS = ("user_id", "session_id", "request_id")
 
@@ -28,6 +28,7 @@ class Columns:
         kind: column of the kind of the propensities of slates; None without.
         inclusion: policy to the column of the probability that the slot's item is anywhere in the
             slate; empty without.
+        examination: column of the probability that the user looks at the slot; None without.
     """
 
     unit: str | None
@@ -38,14 +39,15 @@ class Columns:
     layout: Layout = field(default_factory=Layout)
     kind: str | None = None
     inclusion: dict[str, str] = field(default_factory=dict)
+    examination: str | None = None
 
     @property
     def numbers(self) -> list[str]:
         """Columns that must hold numbers, each once."""
         found = ["propensity", *self.policies.values(), *self.objectives.values()]
         found += [*self.q.values(), *self.v.values(), *self.inclusion.values()]
-        place = self.layout.place
-        return list(dict.fromkeys([*found, *([place] if place else [])]))
+        found += [c for c in (self.layout.place, self.examination) if c]
+        return list(dict.fromkeys(found))
 
     @property
     def texts(self) -> list[str]:
@@ -64,8 +66,8 @@ class Columns:
         ``propensity``; ``target_probability`` or one ``target_probability_NAME`` a policy;
         ``reward`` or one ``reward_NAME`` an objective; ``q_hat`` and ``v_hat``, with ``_POLICY``
         and then ``_OBJECTIVE`` where there are several; policies may share their ``q_hat``. What
-        rows are says ``Layout.of``. Slates may have ``propensity_kind``, and ``inclusion``, with
-        ``_POLICY`` where there are several.
+        rows are says ``Layout.of``. Slates may have ``propensity_kind``, ``inclusion``, with
+        ``_POLICY`` where there are several, and ``examination``.
 
         Raises:
             ValueError: a column is missing, unknown or means two things.
@@ -118,6 +120,7 @@ class Columns:
             layout,
             KIND if slates and KIND in names else None,
             inclusion if slates else {},
+            EXAMINATION if slates and EXAMINATION in names else None,
         )
 
 

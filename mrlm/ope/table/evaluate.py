@@ -130,17 +130,18 @@ def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
 
 
 def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
-    if columns.layout.estimand == SLATE:
+    estimand = columns.layout.estimand
+    if request.discount != 1 and estimand != SESSION:
+        raise ValueError(
+            f"a discount is one of sessions, and these rows are of a {estimand}: leave the option "
+            "out, or add session_id and step"
+        )
+    if estimand == SLATE:
         return first_kind(found[1], columns, request.propensity_kind)
     if request.propensity_kind is not None:
         raise ValueError(
-            "a propensity kind is one of slates, and these rows are of a "
-            f"{columns.layout.estimand}: leave the option out, or add request_id and slot"
-        )
-    if request.discount != 1 and columns.layout.estimand != SESSION:
-        raise ValueError(
-            "a discount is one of sessions, and these rows are of a "
-            f"{columns.layout.estimand}: leave the option out, or add session_id and step"
+            f"a propensity kind is one of slates, and these rows are of a {estimand}: leave the "
+            "option out, or add request_id and slot"
         )
     return None
 

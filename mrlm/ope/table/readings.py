@@ -25,9 +25,10 @@ from mrlm.ope.table.to_logged import Numbered, to_logged
 from mrlm.ope.table.to_rounds import to_sessions, to_slates
 from mrlm.ope.table.tuned import Tuning, families, tuned_name, tunes
 
-# Ratios of the self-normalised sums over steps. Folded users keep the fourth moments of twice as
-# many sums a policy, so a difference of two policies costs the fourth power of four times this.
-TERMS = 4
+# Ratios of the self-normalised sums over steps: more are narrower, and cost more. Folded users keep
+# the fourth moments of twice as many sums a policy, so that a difference of two policies costs the
+# fourth power of four times this.
+TERMS = 6
 
 
 class TableEstimator(Protocol):

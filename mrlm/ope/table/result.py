@@ -41,7 +41,7 @@ class TableEvaluation:
 
     Attributes:
         estimates: of every policy, objective and estimator, in this order; those that the table
-            does not allow have no value and say why.
+            does not allow have no value and say why. Their rows are decisions, slates or sessions.
         differences: of every pair of policies, of the estimators that it allows.
         selected: objective to the first of ``PREFERRED`` that is certified for every policy; None
             where there is none.
@@ -62,6 +62,11 @@ class TableEvaluation:
     warnings: tuple[str, ...]
     estimand: str = DECISION
     tuned: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+
+    @property
+    def rounds(self) -> str:
+        """What an estimate counts as its rows, in the plural."""
+        return "rows" if self.estimand == DECISION else f"{self.estimand}s"
 
     @property
     def overlap(self) -> list[dict[str, str | int | float | None]]:

@@ -19,7 +19,7 @@ def first_kind(part: pa.RecordBatch, columns: Columns, asked: str | None) -> str
     """The kind of the propensities: the one that is asked for, the column's, or conditional.
 
     Raises:
-        ValueError: the kind is unknown, or not read from tables.
+        ValueError: the kind is unknown, or lacks its column.
     """
     kind = asked
     if kind is None and columns.kind is not None:
@@ -29,10 +29,10 @@ def first_kind(part: pa.RecordBatch, columns: Columns, asked: str | None) -> str
         raise ValueError(
             f"the propensity kind must be one of {', '.join(WHAT_TO_LOG)}; got {kind!r}"
         )
-    if kind == EXPOSURE:
+    if kind == EXPOSURE and columns.examination is None:
         raise ValueError(
-            f"propensities of kind {EXPOSURE} are not read from tables: they need examination "
-            "probabilities; use mrlm.ope.slates.PBM"
+            f"propensities of kind {EXPOSURE} need the column examination, the probability that "
+            "the user looks at the slot"
         )
     return kind
 

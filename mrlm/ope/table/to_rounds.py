@@ -44,13 +44,19 @@ def to_slates(
                 f"the {name} of a whole slate must be the same in all its slots",
                 order,
             )
-    inclusion: NDArray[np.float64] | None = None
-    if columns.inclusion:
-        name = columns.inclusion[table.policy]
-        inclusion = numbers_of(batch.column(name), name)[order]
+
+    def probability(name: str | None, least: float) -> NDArray[np.float64] | None:
+        if name is None:
+            return None
+        values = numbers_of(batch.column(name), name)[order]
         table.refuse(
-            ~((inclusion >= 0) & (inclusion <= 1)), inclusion, f"{name} must be in [0, 1]", order
+            ~((values >= least) & (values <= 1)),
+            values,
+            f"{name} must be a probability" + (" above 0" if least > 0 else ""),
+            order,
         )
+        return values
+
     return SlateBatch(
         cluster=table.cluster[offsets[:-1]],
         offsets=offsets,
@@ -61,7 +67,8 @@ def to_slates(
         kind=kind,
         q=None if table.q is None else table.q[order],
         v=None if table.v is None else table.v[order],
-        inclusion=inclusion,
+        examination=probability(columns.examination, np.finfo(np.float64).tiny),
+        inclusion=probability(columns.inclusion.get(table.policy), 0.0),
         policy=table.policy,
     )
 

@@ -35,7 +35,7 @@ def whole_rounds(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]
         ValueError: a round's rows are apart in a longer table, or a name is missing; the row is
             named.
     """
-    parts = ((rows, _plain(batch, round_id)) for rows, batch in parts)
+    parts = (_plain(part, round_id) for part in parts)
     held: list[Numbered] = []
     total = 0
     for part in parts:
@@ -58,20 +58,21 @@ def run_starts(ids: pa.Array) -> NDArray[np.int64]:
     return found
 
 
-def _plain(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
-    """The batch with the column's own values where it holds codes of them."""
+def _plain(part: Numbered, column: str) -> Numbered:
+    """The part with the column's own values where it holds codes of them; none may be missing."""
+    rows, batch = part
     values = batch.column(column)
+    if values.null_count:
+        names_of(values, column, rows)  # It says which row.
     if not pa.types.is_dictionary(values.type):
-        return batch
+        return part
     place = batch.schema.get_field_index(column)
-    return batch.set_column(place, column, values.dictionary_decode())
+    return rows, batch.set_column(place, column, values.dictionary_decode())
 
 
 def _together(held: list[Numbered], round_id: str) -> bool:
     if not held:
         return True
-    for rows, batch in held:
-        names_of(batch.column(round_id), round_id, rows)
     ids = pa.chunked_array([batch.column(round_id) for _, batch in held]).combine_chunks()
     first = ids.take(pa.array(run_starts(ids)))
     return int(pc.count_distinct(first).as_py()) == len(first)

@@ -106,6 +106,23 @@ def test_json_has_the_keys_that_are_promised(tmp_path, make_table):
     assert sum(counted["counts"]) + counted["zero"] == 4000
 
 
+def test_predictions_of_shown_items_may_be_of_each_policy(tmp_path, make_table):
+    """``q_hat_OBJECTIVE`` is shared, ``q_hat_POLICY_OBJECTIVE`` is the policy's own."""
+    table = make_table(n=500)
+    shared = rows(evaluate_table(written(tmp_path, table)))
+    own = table
+    for objective in ("click", "view"):
+        for policy in "ab":
+            own = own.append_column(f"q_hat_{policy}_{objective}", own[f"q_hat_{objective}"])
+        own = own.drop_columns(f"q_hat_{objective}")
+    assert rows(evaluate_table(written(tmp_path, own))) == shared
+    place = own.column_names.index("q_hat_b_view")
+    own = own.set_column(place, "q_hat_b_view", pa.array(np.zeros(500)))
+    changed = rows(evaluate_table(written(tmp_path, own)))
+    moved = {k for k, r in changed.items() if r["value"] != shared[k]["value"]}
+    assert moved == {(p, "view", e) for p in ("b", "a - b") for e in ("dr", "sndr")}
+
+
 @pytest.mark.parametrize("order", ["scattered", "sorted"])
 def test_small_batches_csv_and_sorted_users_give_the_same(tmp_path, make_table, monkeypatch, order):
     table = make_table().sort_by("user_id")

@@ -164,6 +164,25 @@ def test_any_order_and_size_of_batches_gives_the_same(tmp_path, monkeypatch, nam
             assert getattr(e, attribute) == pytest.approx(getattr(whole[key], attribute), rel=1e-9)
 
 
+def test_ids_may_be_numbers_or_codes(tmp_path):
+    table = sessions().slice(0, 301)
+    last = int(np.flatnonzero(table["step"].to_numpy() == 0)[-1])
+    table = table.slice(0, last)
+    known = by_key(evaluate_table(written(tmp_path, table)))
+    shuffled = table.take(np.random.default_rng(3).permutation(len(table)))
+    place = table.column_names.index("session_id")
+    codes = shuffled["session_id"].combine_chunks().dictionary_encode()
+    for ids in (codes, codes.indices.cast(pa.int64())):
+        found = by_key(
+            evaluate_table(written(tmp_path, shuffled.set_column(place, "session_id", ids)))
+        )
+        for key, e in found.items():
+            assert e.value == pytest.approx(known[key].value, rel=1e-9)
+    numbers = pa.array(np.arange(len(table)) / 2)
+    with pytest.raises(ValueError, match="column session_id must be integers or text"):
+        evaluate_table(written(tmp_path, table.set_column(place, "session_id", numbers)))
+
+
 def test_users_in_order_and_sessions_as_units_take_folded_users(tmp_path, monkeypatch):
     """The moments of users who will not come back give what all users' sums give."""
     table = sessions()
@@ -211,9 +230,10 @@ def test_which_value_must_be_said_where_the_columns_say_two(tmp_path):
     with pytest.raises(ValueError, match="the estimand must be one of"):
         evaluate_table(path, estimand="week")
     with pytest.raises(ValueError, match="the value of a slate needs the columns request_id"):
-        evaluate_table(written(tmp_path, sessions()), estimand="slate")
-    with pytest.raises(ValueError, match="a discount is one of sessions"):
-        evaluate_table(path, estimand="decision", discount=0.9)
+        evaluate_table(written(tmp_path, sessions(), "other.parquet"), estimand="slate")
+    for estimand in ("decision", "slate"):
+        with pytest.raises(ValueError, match=f"a discount is one of sessions.* {estimand}"):
+            evaluate_table(path, estimand=estimand, discount=0.9)
     with pytest.raises(ValueError, match=r"discount must be in \(0, 1\]"):
         evaluate_table(path, estimand="session", discount=1.5)
 

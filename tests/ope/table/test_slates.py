@@ -21,6 +21,7 @@ POLICIES = {
     "b": ((0.6, 0.2, 0.2), {0: (0, 0.4, 0.6), 1: (0.5, 0, 0.5), 2: (0.8, 0.2, 0)}),
 }
 G = np.random.default_rng(3)
+EXAMINATION = (0.9, 0.4)
 LONE, PAIR, ABOVE = G.random((2, 3)), G.random((3, 3)), G.random((3, 3))
 
 
@@ -41,9 +42,19 @@ def anywhere(policy, item):
     return sum(whole(policy, a, b) for a, b in LISTS if item in (a, b))
 
 
+def exposure(policy, a, b):
+    """Expected examination of each shown item over all lists."""
+    return tuple(
+        sum(whole(policy, *x) * EXAMINATION[x.index(item)] for x in LISTS if item in x)
+        for item in (a, b)
+    )
+
+
 def rewards(a, b, world):
     """Of both slots: of each alone, of the one below on those above, of each on all."""
     first, second = LONE[0, a], LONE[1, b]
+    if world == "position":
+        return EXAMINATION[0] * LONE[0, a], EXAMINATION[1] * LONE[0, b]
     if world != "alone":
         second += PAIR[a, b]
     if world == "any":
@@ -64,6 +75,7 @@ def slates(kind, world, copies=64, logger=LOGGER, predictions=True):
     probabilities = {
         "conditional": given,
         "marginal": marginal,
+        "exposure": exposure,
         "slate": lambda p, a, b: (whole(p, a, b),) * 2,
     }[kind]
     guess = np.random.default_rng(5).random((4, 3))
@@ -71,6 +83,7 @@ def slates(kind, world, copies=64, logger=LOGGER, predictions=True):
         "request_id": np.repeat([f"r{i:05d}" for i in range(len(shown))], 2),
         "user_id": np.repeat([f"u{i // 3:05d}" for i in range(len(shown))], 2),
         "slot": np.tile([1, 2], len(shown)),
+        "examination": np.tile(EXAMINATION, len(shown)),
         "propensity": np.array([probabilities(logger, a, b) for a, b in shown]).ravel(),
         "reward": np.array([rewards(a, b, world) for a, b in shown]).ravel(),
     }
@@ -109,6 +122,7 @@ def by_key(found):
         ("conditional", "above", ["sips", "rips", "cascade_dr"]),
         ("slate", "any", ["sips", "snsips"]),
         ("marginal", "alone", ["iips", "sniips"]),
+        ("exposure", "position", ["pbm", "snpbm"]),
     ],
 )
 def test_the_truth_by_enumeration(tmp_path, kind, world, exact):
@@ -256,6 +270,27 @@ def test_the_kind_may_be_a_column(tmp_path):
         evaluate_table(written(tmp_path, mixed))
 
 
+def test_a_slate_with_an_unknown_reward_is_left_out(tmp_path):
+    """For that objective only, and the whole slate."""
+    table = slates("conditional", "any", copies=4, predictions=False)
+    known = table["reward"].to_numpy()
+    holes = known.astype(object)
+    holes[1::8] = None  # The lower slot of every fourth slate.
+    table = table.rename_columns(
+        ["reward_all" if c == "reward" else c for c in table.column_names]
+    ).append_column("reward_some", pa.array(holes, pa.float64()))
+    found = evaluate_table(written(tmp_path, table))
+    by_objective = {e.objective: e for e in found.estimates if e.estimator == "snsips"}
+    assert (by_objective["all"].rows, by_objective["some"].rows) == (256, 192)
+    keep = np.repeat(np.arange(256) % 4 != 0, 2)
+    rest = evaluate_table(written(tmp_path, table.filter(pa.array(keep)), "rest.parquet"))
+    (same,) = (
+        e for e in rest.estimates if (e.policy, e.objective, e.estimator) == ("b", "all", "snsips")
+    )
+    assert by_objective["some"].policy == "b"
+    assert by_objective["some"].value == pytest.approx(same.value, rel=1e-12)
+
+
 def test_rows_of_slates_can_be_judged_as_decisions(tmp_path):
     found = evaluate_table(
         written(tmp_path, slates("conditional", "alone", copies=4)), estimand="decision"
@@ -299,11 +334,17 @@ def test_bad_slates_are_named(tmp_path):
         evaluate_table(written(tmp_path, pa.concat_tables([table.slice(0, 2), table.slice(3)])))
     with pytest.raises(ValueError, match="kind must be one of"):
         evaluate_table(written(tmp_path, table), propensity_kind="joint")
-    with pytest.raises(ValueError, match="examination"):
-        evaluate_table(written(tmp_path, table), propensity_kind="exposure")
+    with pytest.raises(ValueError, match="need the column examination"):
+        evaluate_table(
+            written(tmp_path, table.drop_columns("examination")), propensity_kind="exposure"
+        )
+    place = table.column_names.index("examination")
+    bad = table.set_column(place, "examination", pa.array(np.zeros(len(table))))
+    with pytest.raises(ValueError, match="row 0: examination must be a probability above 0"):
+        evaluate_table(written(tmp_path, bad))
     inclusion = table.column_names.index("inclusion_a")
     bad = table.set_column(inclusion, "inclusion_a", pa.array(np.full(len(table), 1.5)))
-    with pytest.raises(ValueError, match="row 0: inclusion_a must be in"):
+    with pytest.raises(ValueError, match="row 0: inclusion_a must be a probability"):
         evaluate_table(written(tmp_path, bad), propensity_kind="marginal")
     with pytest.raises(ValueError, match="a propensity kind is one of slates"):
         evaluate_table(written(tmp_path, table.drop_columns("slot")), propensity_kind="conditional")
