@@ -106,11 +106,15 @@ def _load(
         DataError: it has none, or not those that it was promoted on.
     """
     from mrlm.promotion.gate import error_tested_at
-    from mrlm.promotion.registry import version_evidence, version_folder
+    from mrlm.promotion.registry import has_version, version_evidence, version_folder
 
     if entry.version is None or entry.champion_version is None:
         raise DataError("the ledger names no version or no champion that it replaced")
-    folder = version_folder(place_of(context.settings, context.workspace), entry.version)
+    place = place_of(context.settings, context.workspace)
+    gone = [v for v in (entry.version, entry.champion_version) if not has_version(place, v)]
+    if gone:
+        raise DataError(f"version {gone[0]} is no longer in the registry")
+    folder = version_folder(place, entry.version)
     evidence = version_evidence(folder)
     if evidence is None or evidence.fingerprint() != entry.evidence:
         raise DataError("its evidence is not the one that it was promoted on")

@@ -155,6 +155,9 @@ def nights_since(
     reason tonight's own gate nights wait until tonight is judged. And a night is later than the
     promotion's own gate nights, so the promoted version was neither made nor chosen on it.
 
+    A promotion whose gate nights are no longer in the lake is not followed any more: looks are
+    counted by nights, and with the first ones gone a later one would be taken for the first.
+
     Args:
         entries: of the ledger.
         run_key: tonight's run, whose own entries do not count.
@@ -164,8 +167,8 @@ def nights_since(
     passed = max(judged_nights(tuple(entries), run_key), default="")
     found = {}
     for e in promotions(entries, run_key)[-settings.hindcast_promotions :]:
-        own = max(e.gate_nights, default="9")
+        own = max(e.gate_nights, default="")
         since = [n for n in final if own < n <= passed][: settings.hindcast_nights]
-        if since:
+        if own in final and since:
             found[e.run_key] = since
     return found

@@ -196,6 +196,12 @@ def version_folder(place: RegistryPlace, version: int) -> Path:
     return target.resolve()
 
 
+def has_version(place: RegistryPlace, version: int) -> bool:
+    """Whether the registry still has a version; MLflow is asked only where it must be."""
+    fetched = place.folder / "fetched" / str(version)
+    return fetched.exists() or any(v.version == version for v in all_versions(place))
+
+
 def version_evidence(folder: Path) -> Evidence | None:
     """The evidence that was registered with the version in ``folder``; None: it came without."""
     path = folder / "artifacts" / "evidence.json"

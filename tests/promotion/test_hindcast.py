@@ -75,6 +75,13 @@ def test_a_promotion_without_a_night_since_is_not_followed() -> None:
     assert nights_since((), "tonight", NIGHTS, RULE) == {}
 
 
+def test_a_promotion_whose_nights_are_gone_is_not_followed_any_more() -> None:
+    """Else its fifth night would be looked at as if it were its first."""
+    assert nights_since(LEDGER, "tonight", NIGHTS[6:], RULE) == {"c": NIGHTS[8:10]}
+    by_hand = (*LEDGER, entry("promoted", "by hand", 9, []))
+    assert "by hand" not in nights_since(by_hand, "tonight", NIGHTS, RULE)
+
+
 def test_as_many_nights_and_promotions_as_the_settings_say() -> None:
     few = GateSettings(hindcast_nights=2, hindcast_promotions=1)
     assert nights_since(LEDGER, "tonight", NIGHTS, few) == {"c": NIGHTS[8:10]}

@@ -487,6 +487,12 @@ def test_versions_that_are_gone_or_double_are_found(
     assert "version 2 is in the ledger and not in the registry" in verify(place)
 
 
+def test_a_version_is_there_until_somebody_deletes_it(place: RegistryPlace, judged: None) -> None:
+    assert [registry.has_version(place, v) for v in (1, 2, 3)] == [True, True, False]
+    place.client().delete_model_version(place.model, "2")
+    assert not registry.has_version(place, 2)
+
+
 def test_there_is_one_first_champion(
     place: RegistryPlace, first: None, register: Register, rule: GateSettings, softmax: MakeSoftmax
 ) -> None:
