@@ -25,7 +25,6 @@ KEYS = {
     "certified",
     "reason",
     "rows_needed",
-    "estimand",
 }
 
 
