@@ -180,7 +180,7 @@ def certified(items: int) -> bool:
 
 
 def run(quick: bool) -> list[Row]:
-    """Mean and median squared errors; 3 seeds when quick, else 100 (some ten minutes or more)."""
+    """Mean and median squared errors; 3 seeds when quick, else 100 (some ten minutes)."""
     seeds = 3 if quick else 100
     rows = []
     for items in (100, 500):

@@ -1,6 +1,6 @@
 """How wide are intervals that cover? Uniform logger, one target item of 10, mean .05, 10,000 rows.
 
-Full form 2,000 logs, some ten minutes; quick form 200. Every interval of the family on the same
+Full form 2,000 logs, a few minutes; quick form 200. Every interval of the family on the same
 logs, the bootstrap on a tenth of them; coverage is of the true mean in the same run. A sequence is
 also looked at after every 1,000 rows, and must hold at all certified looks together.
 """
