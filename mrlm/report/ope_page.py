@@ -49,18 +49,18 @@ def _plots(found: TableEvaluation) -> list[tuple[str, str, bytes]]:
             mine = [e for e in rows if e.objective == objective and math.isfinite(e.value)]
             if mine:
                 caption = f"{what} in {objective}; grey without a line: refused"
-                plots.append((f"{id_}-{objective}", caption, interval_plot(mine, found.estimand)))
-    caption = f"Importance weights of each {found.estimand}, those of weight 0 left out"
+                plots.append((f"{id_}-{objective}", caption, interval_plot(mine, found.round)))
+    caption = f"Importance weights of each {found.round}, those of weight 0 left out"
     plots.append(("weights", caption, weight_histogram_plot(found)))
     return plots
 
 
-def interval_plot(rows: Sequence[Estimate], estimand: str) -> bytes:
+def interval_plot(rows: Sequence[Estimate], round: str) -> bytes:
     """Each value, with its interval where it is certified.
 
     Args:
         rows: estimates of one objective.
-        estimand: what the value is of, for the axis.
+        round: what the value is of, for the axis.
     """
     figure, axes = new_axes(height=0.4 * len(rows) + 1.2)
     for i, e in enumerate(rows):
@@ -69,7 +69,7 @@ def interval_plot(rows: Sequence[Estimate], estimand: str) -> bytes:
         axes.plot([e.value], [i], "o", color=BLUE if e.certified else GREY, markersize=6)
     axes.set_yticks(range(len(rows)), [f"{e.policy}, {e.estimator}" for e in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(f"{rows[0].objective} a {estimand}")
+    axes.set_xlabel(f"{rows[0].objective} a {round}")
     return to_png(figure)
 
 
@@ -87,7 +87,7 @@ def weight_histogram_plot(found: TableEvaluation) -> bytes:
     axes.set_ylim(bottom=0)
     axes.axvline(1.0, color=GREY, linewidth=1)
     axes.set_xlabel("importance weight")
-    axes.set_ylabel(f"{found.estimand}s")
+    axes.set_ylabel(f"{found.round}s")
     axes.legend(frameon=False)
     return to_png(figure)
 

@@ -31,7 +31,7 @@ def ope(
         bool,
         typer.Option("--sorted-by-user", help="Users rise: memory does not grow with them."),
     ] = False,
-    estimand: Annotated[
+    round: Annotated[
         str | None,
         typer.Option(help="What has a value: decision, slate or session; default by the columns."),
     ] = None,
@@ -61,7 +61,7 @@ def ope(
         table,
         level,
         "sorted" if sorted_by_user else "scattered",
-        estimand=estimand,
+        round=round,
         propensity_kind=propensity_kind,
         discount=discount,
         tuned=tuned,
@@ -91,7 +91,7 @@ def _print(found: TableEvaluation) -> None:
     refused = {e.estimator: e.certificate.reason for e in found.estimates if not e.diagnostics}
     for reason in refused.values():
         console.print(f"refused: {reason}", markup=False)
-    console.print(f"value of a {found.estimand}; unit of independence: {found.unit or 'row'}")
+    console.print(f"value of a {found.round}; unit of independence: {found.unit or 'row'}")
     for policy, objectives in found.tuned.items():
         for objective, members in objectives.items():
             chosen = ", ".join(members.values())

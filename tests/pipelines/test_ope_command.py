@@ -92,7 +92,7 @@ def test_slates_and_sessions(folder: Path) -> None:
 
     done = ope("step.parquet", "--discount", "0.5", "--json", cwd=folder)
     whole = json.loads(done.stdout)
-    assert {e["estimand"] for e in whole["estimates"]} == {"session"}
+    assert {e["estimand"] for e in whole["estimates"]} == {"per session"}
     assert whole["selected"] == {"reward": "sn_per_decision_is, discount 0.5"}
 
 
@@ -103,7 +103,7 @@ def test_slates_and_sessions(folder: Path) -> None:
         (["log.txt"], 10, "unknown format"),
         (["log.parquet", "--level", "95"], 10, "between 0 and 1"),
         (["log.parquet", "--sorted-by-user"], 10, "sort by user"),
-        (["log.parquet", "--estimand", "slate"], 10, "needs the columns request_id and slot"),
+        (["log.parquet", "--round", "slate"], 10, "needs the columns request_id and slot"),
         ([], 2, "Missing argument"),
     ],
 )

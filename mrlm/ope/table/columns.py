@@ -60,7 +60,7 @@ class Columns:
         return [*self.texts, *self.numbers, *self.layout.unused]
 
     @classmethod
-    def of(cls, names: Sequence[str], estimand: str | None = None) -> Columns:
+    def of(cls, names: Sequence[str], round: str | None = None) -> Columns:
         """Understand the names of a table's columns.
 
         ``propensity``; ``target_probability`` or one ``target_probability_NAME`` a policy;
@@ -72,7 +72,7 @@ class Columns:
         Raises:
             ValueError: a column is missing, unknown or means two things.
         """
-        layout = Layout.of(names, estimand)
+        layout = Layout.of(names, round)
         _refuse_twice(names)
         if "propensity" not in names:
             raise ValueError(
@@ -108,7 +108,7 @@ class Columns:
                 "v_hat[_POLICY][_OBJECTIVE]"
             )
         unit = next((u for u in UNITS if u in names), None)
-        slates = layout.estimand == SLATE
+        slates = layout.round == SLATE
         inclusion = {p: c for p in policies if (c := _find(names, INCLUSION, [_part(p, policies)]))}
         _refuse_gaps(INCLUSION, len(inclusion), len(policies))
         return cls(

@@ -31,7 +31,7 @@ class Request:
     level: float = 0.95
     order: Order = "scattered"
     thresholds: Thresholds | None = None
-    estimand: str | None = None
+    round: str | None = None
     propensity_kind: str | None = None
     discount: float = 1.0
     tuned: bool = False
@@ -42,7 +42,7 @@ def evaluate_table(
     level: float = 0.95,
     order: Order = "scattered",
     thresholds: Thresholds | None = None,
-    estimand: str | None = None,
+    round: str | None = None,
     propensity_kind: str | None = None,
     discount: float = 1.0,
     tuned: bool = False,
@@ -60,7 +60,7 @@ def evaluate_table(
         level: two-sided level of the intervals.
         order: how users lie in the file.
         thresholds: what an interval needs before it is certified.
-        estimand: ``decision``, ``slate`` or ``session``; None takes what the columns say.
+        round: ``decision``, ``slate`` or ``session``; None takes what the columns say.
         propensity_kind: of slates, see ``SlateBatch``; None takes the column ``propensity_kind``,
             or ``conditional`` where there is none.
         discount: factor a step of a session on later rewards, in (0, 1].
@@ -76,7 +76,7 @@ def evaluate_table(
     if not 0 < level < 1:
         raise ValueError(f"the level must be between 0 and 1; got {level}")
     check_discount(discount)
-    request = Request(level, order, thresholds, estimand, propensity_kind, discount, tuned)
+    request = Request(level, order, thresholds, round, propensity_kind, discount, tuned)
     try:
         return _evaluate(path, request)
     except ValueError as error:
@@ -85,16 +85,16 @@ def evaluate_table(
 
 
 def _evaluate(path: Path, request: Request) -> TableEvaluation:
-    parts = numbered(batches(path, request.estimand))
+    parts = numbered(batches(path, request.round))
     found = next(parts, None)
     if found is None:
         raise ValueError("the table has no rows")
-    columns = Columns.of(found[1].schema.names, request.estimand)
+    columns = Columns.of(found[1].schema.names, request.round)
     layout = columns.layout
     kind = _kind(found, columns, request)
     plan = reading(columns, kind, request.discount)
-    if request.tuned and columns.layout.estimand == DECISION:
-        again = numbered(batches(path, request.estimand))
+    if request.tuned and columns.layout.round == DECISION:
+        again = numbered(batches(path, request.round))
         plan.with_tuning(tune_table(again, columns, request.level))
     whole = _from(found, parts)
     if layout.round_id is not None:
@@ -112,7 +112,7 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
 def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
     columns = plan.columns
     single, paired = sums.estimates(plan, request.level, request.thresholds)
-    preferred = [labelled(n, request.discount) for n in PREFERRED[columns.layout.estimand]]
+    preferred = [labelled(n, request.discount) for n in PREFERRED[columns.layout.round]]
     return TableEvaluation(
         estimates=single,
         differences=paired,
@@ -124,23 +124,23 @@ def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
         rows=sums.rows,
         unit=columns.unit,
         warnings=tuple(warnings(columns)),
-        estimand=columns.layout.estimand,
+        round=columns.layout.round,
         tuned=plan.tuning.labels(),
     )
 
 
 def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
-    estimand = columns.layout.estimand
-    if request.discount != 1 and estimand != SESSION:
+    round = columns.layout.round
+    if request.discount != 1 and round != SESSION:
         raise ValueError(
-            f"a discount is one of sessions, and these rows are of a {estimand}: leave the option "
+            f"a discount is one of sessions, and these rows are of a {round}: leave the option "
             "out, or add session_id and step"
         )
-    if estimand == SLATE:
+    if round == SLATE:
         return first_kind(found[1], columns, request.propensity_kind)
     if request.propensity_kind is not None:
         raise ValueError(
-            f"a propensity kind is one of slates, and these rows are of a {estimand}: leave the "
+            f"a propensity kind is one of slates, and these rows are of a {round}: leave the "
             "option out, or add request_id and slot"
         )
     return None

@@ -19,12 +19,12 @@ _CSV_BYTES_AT_ONCE = 1 << 24
 Batches = Iterator[pa.RecordBatch]
 
 
-def batches(path: Path, estimand: str | None = None) -> Batches:
+def batches(path: Path, round: str | None = None) -> Batches:
     """Batches of the file; a folder is read as the Parquet files in it, by name.
 
     Args:
         path: of the file or folder.
-        estimand: see ``Layout.of``; what it does not need is not read.
+        round: see ``Layout.of``; what it does not need is not read.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -36,7 +36,7 @@ def batches(path: Path, estimand: str | None = None) -> Batches:
         files = sorted(path.rglob("*.parquet"))
         if not files:
             raise ValueError(f"{path}: no .parquet file in this folder")
-        return (batch for file in files for batch in _parquet(file, estimand))
+        return (batch for file in files for batch in _parquet(file, round))
     suffix = path.suffix.lower()
     if suffix in {".pkl", ".pickle"}:
         raise ValueError(
@@ -46,27 +46,27 @@ def batches(path: Path, estimand: str | None = None) -> Batches:
         )
     if suffix not in _READERS:
         raise ValueError(f"{path}: unknown format {suffix!r}; known are {', '.join(_READERS)}")
-    return _READERS[suffix](path, estimand)
+    return _READERS[suffix](path, round)
 
 
-def _parquet(path: Path, estimand: str | None) -> Batches:
+def _parquet(path: Path, round: str | None) -> Batches:
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: not a Parquet file: {error}") from None
     with file:
-        names = Columns.of(file.schema_arrow.names, estimand).read
+        names = Columns.of(file.schema_arrow.names, round).read
         yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=names)
 
 
-def _csv(path: Path, estimand: str | None) -> Batches:
+def _csv(path: Path, round: str | None) -> Batches:
     reading = pa_csv.ReadOptions(use_threads=False, block_size=_CSV_BYTES_AT_ONCE)
     try:
         with path.open("rb") as lines:
             header = pa_csv.read_csv(
                 pa.BufferReader(lines.readline()), pa_csv.ReadOptions(use_threads=False)
             ).schema.names
-        columns = Columns.of(header, estimand)
+        columns = Columns.of(header, round)
         types = dict.fromkeys(columns.numbers, pa.float64())
         types |= dict.fromkeys(columns.texts, pa.string())
         converting = pa_csv.ConvertOptions(

@@ -13,7 +13,7 @@ class Layout:
     """How rows make up the rounds whose value is estimated.
 
     Attributes:
-        estimand: ``decision``: the value is the expected reward of a row; ``slate``: the expected
+        round: ``decision``: the value is the expected reward of a row; ``slate``: the expected
             sum of the rewards of a request's slots; ``session``: the expected discounted sum of
             the rewards of a session's steps.
         round_id: column that says which round a row belongs to; None where each row is a round.
@@ -21,13 +21,13 @@ class Layout:
         unused: columns of a place that lack the column of the round, where none was asked for.
     """
 
-    estimand: str = DECISION
+    round: str = DECISION
     round_id: str | None = None
     place: str | None = None
     unused: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, names: Sequence[str], estimand: str | None = None) -> Layout:
+    def of(cls, names: Sequence[str], round: str | None = None) -> Layout:
         """The layout that the columns of a table have, or the one that is asked for.
 
         ``request_id`` and ``slot`` make slates, ``session_id`` and ``step`` sessions.
@@ -36,24 +36,24 @@ class Layout:
             ValueError: the columns of the layout that is asked for are missing, or those of two
                 are there and none is asked for.
         """
-        if estimand is not None and estimand not in {DECISION, *_COLUMNS}:
+        if round is not None and round not in {DECISION, *_COLUMNS}:
             raise ValueError(
-                f"the estimand must be one of {DECISION}, {SLATE}, {SESSION}; got {estimand!r}"
+                f"a round must be one of {DECISION}, {SLATE}, {SESSION}; got {round!r}"
             )
-        if estimand == DECISION:
+        if round == DECISION:
             return cls()
         found = [e for e, pair in _COLUMNS.items() if all(c in names for c in pair)]
-        if estimand is not None and estimand not in found:
+        if round is not None and round not in found:
             raise ValueError(
-                f"the value of a {estimand} needs the columns {' and '.join(_COLUMNS[estimand])}; "
+                f"the value of a {round} needs the columns {' and '.join(_COLUMNS[round])}; "
                 f"the columns are {list(names)}"
             )
-        if estimand is None and len(found) > 1:
+        if round is None and len(found) > 1:
             raise ValueError(
                 "request_id and slot make slates, session_id and step make sessions: say which "
-                f"value is wanted, --estimand {SLATE}, {SESSION} or {DECISION}"
+                f"value is wanted, --round {SLATE}, {SESSION} or {DECISION}"
             )
-        chosen = estimand or next(iter(found), None)
+        chosen = round or next(iter(found), None)
         if chosen is None:
             return cls(unused=tuple(place for _, place in _COLUMNS.values() if place in names))
         return cls(chosen, *_COLUMNS[chosen])

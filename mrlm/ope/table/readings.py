@@ -127,7 +127,7 @@ def reading(columns: Columns, kind: str | None, discount: float) -> Reading:
         refused = refused_slates(columns, kind)
         found = {n: e for n, e in SLATE_ESTIMATORS.items() if n not in refused}
         return Reading(columns, kind, dict(found), refused, [*SLATE_ESTIMATORS])
-    if columns.layout.estimand == SESSION:
+    if columns.layout.round == SESSION:
         every = {labelled(e.name, discount): e for e in _sequential(discount)}
         refused = {
             n: f"{n} needs the columns q_hat and v_hat, predicted sums of the rewards from a step "

@@ -49,7 +49,7 @@ class TableEvaluation:
         rows: rows read.
         unit: column of the unit of independence; None where each row is its own.
         warnings: what limits the result, in sentences.
-        estimand: what the value is of: a ``decision``, ``slate`` or ``session``.
+        round: what the value is of: a ``decision``, ``slate`` or ``session``.
         tuned: policy, objective and estimator to the member of its family that was chosen.
     """
 
@@ -60,13 +60,13 @@ class TableEvaluation:
     rows: int
     unit: str | None
     warnings: tuple[str, ...]
-    estimand: str = DECISION
+    round: str = DECISION
     tuned: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
     @property
     def rounds(self) -> str:
         """What an estimate counts as its rows, in the plural."""
-        return "rows" if self.estimand == DECISION else f"{self.estimand}s"
+        return "rows" if self.round == DECISION else f"{self.round}s"
 
     @property
     def overlap(self) -> list[dict[str, str | int | float | None]]:
@@ -103,7 +103,7 @@ class TableEvaluation:
 
     def _row(self, e: Estimate) -> dict[str, object]:
         whole = e.to_json()
-        return {**{key: whole[key] for key in _KEYS}, "estimand": self.estimand}
+        return {**{key: whole[key] for key in _KEYS}, "estimand": f"per {self.round}"}
 
 
 def selected(found: Sequence[Estimate], preferred: Sequence[str]) -> str | None:

@@ -24,15 +24,15 @@ def warnings(columns: Columns) -> Iterator[str]:
     for place in layout.unused:
         round_id = "request_id" if place == "slot" else "session_id"
         yield (f"{place} is given without {round_id}: each row is taken for a decision of its own")
-    without = "no DR" if layout.estimand == DECISION else "no doubly robust estimate"
+    without = "no DR" if layout.round == DECISION else "no doubly robust estimate"
     if columns.q and not columns.v:
-        also = ", no DM" if layout.estimand == DECISION else ""
+        also = ", no DM" if layout.round == DECISION else ""
         yield (
             f"q_hat is given without v_hat, the predicted value under the policy: {without}{also}"
         )
     if columns.v and not columns.q:
         yield f"v_hat is given without q_hat, the prediction for the shown item: {without}"
-    if layout.estimand != DECISION and len(columns.policies) > 1:
+    if layout.round != DECISION and len(columns.policies) > 1:
         shared = {
             c
             for (p, o), c in columns.q.items()

@@ -159,7 +159,7 @@ def test_the_least_a_table_needs(tmp_path):
 
 def test_a_slot_without_its_request_is_a_decision(tmp_path, make_table):
     found = evaluate_table(written(tmp_path, make_table(n=60)))
-    assert found.estimand == "decision"
+    assert found.round == "decision"
     assert "slot is given without request_id" in found.warnings[0]
 
 

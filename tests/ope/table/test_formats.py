@@ -125,7 +125,7 @@ def test_dsjson_of_several_slots_is_slates(tmp_path):
         {**several([[2, 1, 0]]), "_skipLearn": True},
     ]
     found = evaluate_table(write_lines(tmp_path / "log.dsjson", lines))
-    assert (found.estimand, found.rows, found.unit) == ("slate", 5, "request_id")
+    assert (found.round, found.rows, found.unit) == ("slate", 5, "request_id")
     value = {(e.policy, e.estimator): e.value for e in found.estimates}
     both = (1 / 3 / 0.5) * (1 / 2 / 0.5)
     assert value["uniform", "sips"] == pytest.approx((both * 2 + 1 / 3 / 0.8) / 3)

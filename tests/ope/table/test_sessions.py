@@ -135,7 +135,7 @@ def test_the_estimates_are_those_of_the_sessions(tmp_path):
 
 def test_verdicts_and_choice(tmp_path):
     found = evaluate_table(written(tmp_path, sessions()))
-    assert (found.estimand, found.unit) == ("session", "user_id")
+    assert (found.round, found.unit) == ("session", "user_id")
     assert found.selected == {"reward": "sequential_dr"}
     assert by_key(found)["a", "sequential_dr"].certified
     assert "its bias has no bound" in by_key(found)["a", "fqe"].certificate.reason
@@ -144,7 +144,7 @@ def test_verdicts_and_choice(tmp_path):
     refused = by_key(bare)["a", "sequential_dr, discount 0.5"]
     assert math.isnan(refused.value)
     assert "needs the columns q_hat and v_hat" in refused.certificate.reason
-    assert {r["estimand"] for r in bare.to_json()["estimates"]} == {"session"}
+    assert {r["estimand"] for r in bare.to_json()["estimates"]} == {"per session"}
 
 
 @pytest.mark.parametrize("name", ["log.parquet", "log.csv"])
@@ -225,17 +225,17 @@ def test_which_value_must_be_said_where_the_columns_say_two(tmp_path):
     path = written(tmp_path, table)
     with pytest.raises(ValueError, match="say which value is wanted"):
         evaluate_table(path)
-    values = {e: evaluate_table(path, estimand=e).estimand for e in ("slate", "session")}
+    values = {e: evaluate_table(path, round=e).round for e in ("slate", "session")}
     assert values == {"slate": "slate", "session": "session"}
-    with pytest.raises(ValueError, match="the estimand must be one of"):
-        evaluate_table(path, estimand="week")
+    with pytest.raises(ValueError, match="a round must be one of"):
+        evaluate_table(path, round="week")
     with pytest.raises(ValueError, match="the value of a slate needs the columns request_id"):
-        evaluate_table(written(tmp_path, sessions(), "other.parquet"), estimand="slate")
+        evaluate_table(written(tmp_path, sessions(), "other.parquet"), round="slate")
     for estimand in ("decision", "slate"):
         with pytest.raises(ValueError, match=f"a discount is one of sessions.* {estimand}"):
-            evaluate_table(path, estimand=estimand, discount=0.9)
+            evaluate_table(path, round=estimand, discount=0.9)
     with pytest.raises(ValueError, match=r"discount must be in \(0, 1\]"):
-        evaluate_table(path, estimand="session", discount=1.5)
+        evaluate_table(path, round="session", discount=1.5)
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_uniform_rankings(tmp_path):
 
 def test_what_another_kind_needs_is_refused_with_the_reason(tmp_path):
     found = evaluate_table(written(tmp_path, slates("conditional", "any", predictions=False)))
-    assert found.estimand == "slate"
+    assert found.round == "slate"
     rows = {(r["policy"], r["estimator"]): r for r in found.to_json()["estimates"]}
     assert {n for _, n in rows} == set(SLATE_ESTIMATORS)
     for name, reason in {
@@ -184,7 +184,7 @@ def test_what_another_kind_needs_is_refused_with_the_reason(tmp_path):
         row = rows["a", name]
         assert (row["value"], row["lower"], row["certified"]) == (None, None, False)
         assert reason in row["reason"]
-    assert rows["a", "sips"]["estimand"] == "slate"
+    assert rows["a", "sips"]["estimand"] == "per slate"
     assert "its bias has no bound" in rows["a", "rips"]["reason"]
     assert rows["a", "rips"]["value"] is not None
     overlap = found.to_json()["diagnostics"]["overlap"]
@@ -293,9 +293,9 @@ def test_a_slate_with_an_unknown_reward_is_left_out(tmp_path):
 
 def test_rows_of_slates_can_be_judged_as_decisions(tmp_path):
     found = evaluate_table(
-        written(tmp_path, slates("conditional", "alone", copies=4)), estimand="decision"
+        written(tmp_path, slates("conditional", "alone", copies=4)), round="decision"
     )
-    assert (found.estimand, found.rows) == ("decision", 512)
+    assert (found.round, found.rows) == ("decision", 512)
     assert {e.estimator for e in found.estimates} == {"ips", "snips", "dm", "dr", "sndr"}
 
 
