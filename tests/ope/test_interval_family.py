@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -239,7 +240,7 @@ def test_bootstrap_is_near_t_on_a_large_log():
 def test_bootstrap_does_not_see_shards_of_users_with_soft_weights(name, make_batch):
     """Sums of a user that differ in their last digit leave the draws alone."""
     batch = make_batch(n=900, users=60, missing=0.0)
-    batch = EvaluationBatch(**{**batch.__dict__, "rewards": (batch.rewards > 1).astype(float)})
+    batch = replace(batch, rewards=(batch.rewards > 1).astype(float))
     order = np.random.default_rng(2).permutation(len(batch))
     shards = [state(batch.take(part), name) for part in np.array_split(order, 7)]
     one = np.concatenate(Bootstrap()(state(batch, name), 0.95))
