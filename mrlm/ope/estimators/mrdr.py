@@ -29,7 +29,8 @@ class MRDR:
     expectation over actions, so that only the shown item's propensity is needed. phi is 1, the
     batch's features and its predictions q, where there are any: with q alone it recalibrates q, and
     IPS, DR and IPS with the weight as control variate are all among its choices. Unbiased, since no
-    user's beta saw the user's own rounds.
+    user's beta saw the user's own rounds; exactly so where q is from another log, while a q that is
+    cross-fitted on this one leaves a trace of each user in the q of those its beta is fitted on.
 
     Attributes:
         folds: of users, at least 2.
