@@ -197,6 +197,24 @@ def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> No
     assert is_unchanged(stage_named("evaluate"), context)
 
 
+def test_on_its_own_gate_nights_a_promotion_brings_what_was_predicted(followed: Deployment) -> None:
+    """Policies, reward model and rows are then those of its evidence, and so is every number."""
+    from mrlm.promotion.hindcast import promotions
+    from pipelines.hindcast import hindcast
+
+    context = followed.context(LAST)
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    for entry in promotions(entries):
+        own = {entry.run_key: list(entry.gate_nights)}
+        found = hindcast(context, replace(plan_of(context), hindcast=own))
+        assert found is not None
+        (one,) = found.promotions
+        assert one.realised.value == pytest.approx(one.predicted.value, abs=1e-9)
+        assert one.realised.standard_error == pytest.approx(one.predicted.standard_error, abs=1e-9)
+        assert one.covered
+        assert not one.alarm
+
+
 def test_an_evaluation_without_all_propensities_says_so(
     followed: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
