@@ -231,9 +231,9 @@ def test_which_value_must_be_said_where_the_columns_say_two(tmp_path):
         evaluate_table(path, round="week")
     with pytest.raises(ValueError, match="the value of a slate needs the columns request_id"):
         evaluate_table(written(tmp_path, sessions(), "other.parquet"), round="slate")
-    for estimand in ("decision", "slate"):
-        with pytest.raises(ValueError, match=f"a discount is one of sessions.* {estimand}"):
-            evaluate_table(path, round=estimand, discount=0.9)
+    for kind in ("decision", "slate"):
+        with pytest.raises(ValueError, match=f"a discount is one of sessions.* {kind}"):
+            evaluate_table(path, round=kind, discount=0.9)
     with pytest.raises(ValueError, match=r"discount must be in \(0, 1\]"):
         evaluate_table(path, round="session", discount=1.5)
 
