@@ -288,7 +288,7 @@ def test_simultaneous_covers_all_together():
 def test_simultaneous_without_variance_is_bonferroni():
     batch = log()
     flat = batch.with_target(np.tile([0.2] * 5, 2000), "uniform")
-    ones = EvaluationBatch(**{**flat.__dict__, "rewards": np.ones((2000, 1))})
+    ones = replace(flat, rewards=np.ones((2000, 1)))
     found = simultaneous([state(batch), state(ones)], 0.9)
     assert found[0]["click"].level == pytest.approx(0.95)
     with pytest.raises(ValueError, match="at least one"):
