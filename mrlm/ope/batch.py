@@ -178,7 +178,7 @@ class EvaluationBatch:
     def unsupported(self) -> NDArray[np.float64]:
         """Target mass on candidates the logger never shows, float64, shape (n,); NaN if unknown."""
         if self.candidate_propensity is None:
-            return np.full(len(self), np.nan)
+            return np.broadcast_to(np.nan, len(self))
         never = np.where(
             np.isnan(self.candidate_propensity), np.nan, self.candidate_propensity <= 0.0
         )
@@ -193,7 +193,7 @@ class EvaluationBatch:
         """
         logged = self.candidate_propensity
         if logged is None:
-            return np.full(len(self), np.nan)
+            return np.broadcast_to(np.nan, len(self))
         return _sums(_squared_over, self.target, logged, self.offsets)
 
     def with_target(self, target: NDArray[np.float64], policy: str) -> EvaluationBatch:
@@ -224,14 +224,15 @@ class _Pass:
 
     Attributes:
         least: smallest target probability; NaN where one is not a number.
-        total: float64, shape (n,), sums of the target probabilities.
+        off: largest distance of a round's sum of target probabilities from 1; NaN where one is not
+            a number.
         shown: float64, shape (n,), target probability of the shown item.
         shown_q: float64, shape (n, m), q of the shown item; no columns without q.
         direct: float64, shape (n, m), sums of target times q; no columns without q.
     """
 
     least: float
-    total: NDArray[np.float64]
+    off: float
     shown: NDArray[np.float64]
     shown_q: NDArray[np.float64]
     direct: NDArray[np.float64]
@@ -244,7 +245,7 @@ def _pass_over(
     offsets: NDArray[np.int64],
 ) -> _Pass:
     n, m = len(shown), 0 if q is None else q.shape[1]
-    total, own, least = np.empty(n), np.empty(n), np.inf
+    own, least, off = np.empty(n), np.inf, 0.0
     own_q, direct = np.empty((n, m)), np.empty((n, m))
     lengths = np.diff(offsets)
     # Candidate sets of one length are the rows of a matrix: no product array is needed.
@@ -262,16 +263,17 @@ def _pass_over(
                 own_q[start:stop] = q[here]
             matrix = mine.reshape(stop - start, -1) if same else None
             if matrix is not None:
-                np.matmul(matrix, ones, out=total[start:stop])
+                total = matrix @ ones
             else:
-                np.add.reduceat(mine, at, out=total[start:stop])
+                total = np.add.reduceat(mine, at)
+            off = np.maximum(off, np.abs(total - 1.0).max())
             for j in range(m):
                 theirs = q[low:high, j]  # type: ignore[index]
                 if matrix is not None:
                     direct[start:stop, j] = np.vecdot(matrix, theirs.reshape(matrix.shape))
                 else:
                     direct[start:stop, j] = np.add.reduceat(mine * theirs, at)
-    return _Pass(float(least), total, own, own_q, direct)
+    return _Pass(float(least), float(off), own, own_q, direct)
 
 
 def pieces(offsets: NDArray[np.int64], candidates: int) -> Iterator[tuple[int, int]]:
@@ -353,9 +355,9 @@ def _check_values(b: EvaluationBatch) -> None:
     if not seen.least >= 0:
         bad = np.logical_not(b.target >= 0)
         _first_row(b, bad, "a target probability is negative or not a number")
-    _first(
-        np.logical_not(np.abs(seen.total - 1) <= 1e-6), "the target probabilities do not sum to 1"
-    )
+    if not seen.off <= 1e-6:
+        sums = np.add.reduceat(b.target, b.offsets[:-1])
+        _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
     _first(np.isinf(b.rewards).any(1), "a reward is infinite")
     # Products with a finite target probability, 0 too, sum to a finite number only where every q is
     # finite; where a sum is not, because it overflows perhaps, the terms are looked at.
