@@ -7,7 +7,7 @@ propensities of the mixture; otherwise by weighing the loggers' own estimates by
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -163,8 +163,9 @@ def _in_strata(scores: Scores, code: NDArray[np.int64], share: NDArray[np.float6
 
 
 def _taken(scores: Scores, where: NDArray[np.bool_]) -> Scores:
-    names = ("cluster", "numerator", "denominator", "used", "nonzero", "weight", "unsupported")
-    return replace(scores, **{name: getattr(scores, name)[where] for name in names})
+    by_round = [f.name for f in fields(scores) if isinstance(getattr(scores, f.name), np.ndarray)]
+    by_round.remove("signs")
+    return replace(scores, **{name: getattr(scores, name)[where] for name in by_round})
 
 
 def _checked(n: int, logger: NDArray[Any]) -> NDArray[Any]:

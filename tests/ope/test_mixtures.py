@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -176,5 +176,6 @@ def test_variance_weighting_is_unbiased_and_narrower():
 
 
 def _part(scores, where):
-    names = ("cluster", "numerator", "denominator", "used", "nonzero", "weight", "unsupported")
+    names = [f.name for f in fields(scores) if isinstance(getattr(scores, f.name), np.ndarray)]
+    names.remove("signs")
     return replace(scores, **{name: getattr(scores, name)[where] for name in names})
