@@ -9,7 +9,7 @@ from mrlm.ope.intervals import Estimate
 from mrlm.ope.table.histogram import WeightHistogram
 from mrlm.ope.table.layout import DECISION, SESSION, SLATE
 
-# The order of choice: the first that is certified. It looks at weights and counts, never at values.
+# The order of choice: the first that is certified. It looks at no value.
 PREFERRED: dict[str, tuple[str, ...]] = {
     DECISION: ("dr", "snips", "ips"),
     SLATE: ("snsips", "sips"),

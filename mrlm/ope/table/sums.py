@@ -11,6 +11,7 @@ from mrlm.ope.certify import Certificate, Thresholds
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.stream import Order, StreamState
+from mrlm.ope.table.balance import Balance, refuse_unbalanced
 from mrlm.ope.table.histogram import WeightHistogram
 from mrlm.ope.table.readings import Reading
 from mrlm.ope.table.to_logged import Numbered
@@ -26,11 +27,13 @@ class Sums:
         states: estimator and policies to the state of the estimate.
         weights: policy to the histogram of the first estimator's weights.
         rows: rows read.
+        balance: whether v_hat is the expectation of q_hat.
     """
 
     states: dict[_Key, StreamState] = field(default_factory=dict)
     weights: dict[str, WeightHistogram] = field(default_factory=dict)
     rows: int = 0
+    balance: Balance = field(default_factory=Balance)
 
     def add(self, part: Numbered, plan: Reading, order: Order) -> None:
         """One more batch of rows.
@@ -42,6 +45,7 @@ class Sums:
         judged = plan.judged(rounds)
         own_half = {e.name for e in plan.tuning.estimators}
         self.rows += part[1].num_rows
+        self.balance.add(rounds, plan, order)
         for i, name in enumerate([*plan.estimators]):
             scores = plan.scores(name, judged if name in own_half else rounds)
             if i == 0:
@@ -59,9 +63,10 @@ class Sums:
     ) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...]]:
         """Estimates of the policies, and of their differences, in the order of tables."""
         columns = plan.columns
+        unbalanced = self.balance.reasons()
         alone = [(p,) for p in columns.policies]
         found = {
-            (policies, objective, name): e
+            (policies, objective, name): refuse_unbalanced(e, unbalanced)
             for (name, policies), state in self.states.items()
             if name in plan.estimators
             for objective, e in state.estimates(level, thresholds).items()
