@@ -98,9 +98,11 @@ def _either(first: S | None, second: S | None) -> S | None:
 
 def _check_sorted(scores: Scores, last: EvaluationState | None) -> None:
     users = scores.cluster
-    fall = users[1:] < users[:-1]
+    fall = np.flatnonzero(users[1:] < users[:-1])
     if last is not None and users[0] < last.cluster[-1]:
-        raise ValueError(f"user {users[0]!r} comes after {last.cluster[-1]!r}: sort by user")
-    if fall.any():
-        i = int(np.flatnonzero(fall)[0])
-        raise ValueError(f"user {users[i + 1]!r} comes after {users[i]!r}: sort by user")
+        first, second = last.cluster[-1:].tolist() + users[:1].tolist()
+    elif len(fall):
+        first, second = users[fall[0] : fall[0] + 2].tolist()
+    else:
+        return
+    raise ValueError(f"user {second!r} comes after {first!r}: sort by user")

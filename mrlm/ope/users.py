@@ -71,5 +71,5 @@ def _group_integers(cluster: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int
     shifted = (cluster - cluster.dtype.type(low)).astype(np.int64, copy=False)
     present = np.bincount(shifted) > 0
     place = np.cumsum(present) - 1
-    found = (np.flatnonzero(present) + low).astype(cluster.dtype)
+    found = np.flatnonzero(present).astype(cluster.dtype) + cluster.dtype.type(low)
     return found, shifted if len(found) == len(present) else place[shifted]

@@ -11,9 +11,11 @@ from mrlm.ope.sequential.steps import check_discount, labelled
 from mrlm.ope.stream import Order
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.files import batches
+from mrlm.ope.table.folder import in_its_file
 from mrlm.ope.table.layout import DECISION, SESSION, SLATE
 from mrlm.ope.table.readings import Reading, possible, reading
 from mrlm.ope.table.result import PREFERRED, TableEvaluation, selected
+from mrlm.ope.table.rising import Rising
 from mrlm.ope.table.slate_columns import check_kind, first_kind
 from mrlm.ope.table.sums import Sums
 from mrlm.ope.table.to_logged import Numbered, numbered
@@ -80,7 +82,7 @@ def evaluate_table(
     try:
         return _evaluate(path, request)
     except ValueError as error:
-        text = str(error)
+        text = in_its_file(path, str(error))
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
@@ -101,8 +103,9 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
         whole = whole_rounds(whole, layout.round_id)
     complete = columns.unit is None or columns.unit == layout.round_id
     order: Order = "complete" if complete else request.order
-    sums = Sums()
+    sums, rising = Sums(), Rising(columns.unit if order == "sorted" else None)
     for part in whole:
+        rising.check(part)
         if kind is not None:
             check_kind(part, columns, kind)
         sums.add(part, plan, order)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.dsjson import dsjson_batches
+from mrlm.ope.table.folder import files_in, one_schema, with_schema
 from mrlm.ope.table.obp import obp_batches
 
 ROWS_AT_ONCE = 1 << 18
@@ -28,15 +29,14 @@ def batches(path: Path, round: str | None = None) -> Batches:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the format is not known, or the file is not of it.
+        ValueError: the format is not known, the file is not of it, or a folder's files differ.
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
-        if not files:
-            raise ValueError(f"{path}: no .parquet file in this folder")
-        return (batch for file in files for batch in _parquet(file, round))
+        files = files_in(path)
+        schema = one_schema(files, round)
+        return (with_schema(b, schema) for file in files for b in _parquet(file, round))
     suffix = path.suffix.lower()
     if suffix in {".pkl", ".pickle"}:
         raise ValueError(

@@ -62,7 +62,7 @@ class Places:
         def refuse(bad: NDArray[np.bool_], at: NDArray[np.int64], problem: str) -> None:
             if bad.any():
                 i = int(at[np.flatnonzero(bad)[0]])
-                name = names_of(ids.slice(i, 1), round_id, rows[i : i + 1])[0]
+                name = names_of(ids.slice(i, 1), round_id, rows[i : i + 1]).tolist()[0]
                 raise ValueError(
                     f"row {rows[i]}: {round_id} {name!r}: {layout.place} {place[i]:g} {problem}"
                 )

@@ -63,7 +63,7 @@ def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[Numbered]:
 
 
 def names_of(array: pa.Array, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """A column of integers or texts as int64 or object, shape (n,).
+    """A column of integers or texts as int64, uint64 (of that type only) or object, shape (n,).
 
     Raises:
         ValueError: a value is missing, or the column holds something else.
@@ -76,6 +76,8 @@ def names_of(array: pa.Array, name: str, rows: NDArray[np.int64]) -> NDArray[Any
         )
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_uint64(array.type):
+        return np.asarray(array.to_numpy(zero_copy_only=False))
     if pa.types.is_integer(array.type):
         return np.asarray(array.cast(pa.int64()).to_numpy(zero_copy_only=False))
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):

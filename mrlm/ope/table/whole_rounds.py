@@ -101,8 +101,9 @@ def _cut(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
         again = closed.seen(keys)
         if again.any():
             i = int(np.flatnonzero(again)[0])
+            name = names.tolist()[i]
             raise ValueError(
-                f"row {rows[starts[i]]}: {round_id} {names[i]!r} comes again after other rows, and "
+                f"row {rows[starts[i]]}: {round_id} {name!r} comes again after other rows, and "
                 f"the table has more than {GATHERED_ROWS} rows: sort the file by {round_id}, or "
                 "write each one's rows together"
             )

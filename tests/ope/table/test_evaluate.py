@@ -132,7 +132,9 @@ def test_small_batches_csv_and_sorted_users_give_the_same(tmp_path, make_table, 
 
 
 def test_a_table_that_is_not_sorted_says_so(tmp_path, make_table):
-    with pytest.raises(ValueError, match=r"log.parquet: user '.*' comes after .*: sort by user"):
+    with pytest.raises(
+        ValueError, match=r"log.parquet: row \d+: user_id '.*' comes after .*: sort by user"
+    ):
         evaluate_table(written(tmp_path, make_table()), order="sorted")
 
 
