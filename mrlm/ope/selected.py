@@ -1,4 +1,9 @@
-"""Auto-selected estimation: the estimate, and which estimator gave it, chosen on other users."""
+"""Auto-selected estimation: the estimate, and which estimator gave it, chosen on other users.
+
+One path is left by which a user's own rewards reach the choice: a q that was cross-fitted on the
+same log. The predictions for the other users, on whom the choice is made, then come from models
+that were fitted on this user too. A q that was fitted before the log has no such path.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.certify import Thresholds
+from mrlm.ope.certify import Certificate, Thresholds
 from mrlm.ope.contract import Estimator, fit
 from mrlm.ope.estimators.shrinking import label
 from mrlm.ope.intervals import Estimate, Interval, estimates
@@ -25,6 +30,7 @@ Batches = Callable[[], Iterable[EvaluationBatch]]
 Rule = Literal["cross_validated", "slope"]
 # The folds of the choice are not those that reward models and fitted estimators cross-fit by.
 SALT = 2
+_NONE = -1
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,10 @@ class Selected:
     """An auto-selected estimate of each objective, and the choices behind it.
 
     Attributes:
-        estimates: by objective; each names what was chosen, as in ``selected(mrdr)``.
-        chosen: by objective, the estimator that was chosen for the users of each fold.
+        estimates: by objective; each names what was chosen, as in ``selected(mrdr)``. One whose
+            reward too few users have to choose on is NaN, and its certificate says so.
+        chosen: by objective, the estimator that was chosen for the users of each fold; empty where
+            too few users have its reward.
         members: by objective, each member's value and user-clustered standard error on the whole
             log, for tables; the choice did not read them.
         state: sums of the selected scores by user, for other intervals and levels.
@@ -71,7 +79,9 @@ def select(
     with everything that members fit (multipliers, reward models) fitted on those too; then the
     chosen member's part of these users, out of its estimate on the whole log, enters the selected
     estimate: ``rows value + n influence``, summed. Where all folds choose alike, that is the
-    member's own estimate. Nothing is kept between calls: another policy is another choice.
+    member's own estimate. Nobody's rewards choose the estimator that judges them, except through a
+    q that was cross-fitted on this same log: the predictions for other users know them. Nothing is
+    kept between calls: another policy is another choice.
 
     Args:
         batches: starts one more pass over the log; some passes a member and fold are made.
@@ -85,8 +95,8 @@ def select(
         interval: kind of interval; Student's t unless given.
 
     Raises:
-        ValueError: the family is empty or has a name twice, there are too few folds or users, or a
-            member needs what the log does not have.
+        ValueError: the family is empty or has a name twice, there are too few folds, too few
+            users for every objective, or a member needs what the log does not have.
     """
     chosen_from = default_family(next(iter(batches()))) if family is None else tuple(family)
     names = [e.name for e in chosen_from]
@@ -101,19 +111,37 @@ def select(
     choice = np.stack(
         [_choose(chosen_from, _without(batches, k, folds), rule, level) for k in range(folds)]
     )
+    known = np.logical_and.reduce(choice != _NONE, axis=0)
+    if not known.any():
+        raise ValueError(
+            "too few users to choose an estimator on: fewer than two outside a fold have a known "
+            f"reward {' or '.join(whole[0].objectives)}; evaluate a longer log, or name the "
+            "estimator"
+        )
+    choice[:, ~known] = _NONE
     state = _combined(whole, choice[fold])
     picked = {
-        name: tuple(names[i] for i in choice[:, j]) for j, name in enumerate(state.objectives)
+        name: tuple(names[i] for i in choice[:, j] if known[j])
+        for j, name in enumerate(state.objectives)
     }
     found = estimates(state, level, thresholds, interval)
     return Selected(
-        estimates={
-            name: replace(e, estimator=f"selected({', '.join(sorted(set(picked[name])))})")
-            for name, e in found.items()
-        },
+        estimates={name: _named(e, picked[name]) for name, e in found.items()},
         chosen=picked,
         members=_members(names, whole),
         state=state,
+    )
+
+
+def _named(e: Estimate, chosen: Sequence[str]) -> Estimate:
+    """The estimate with the names of what was chosen; refused where nothing could be."""
+    if chosen:
+        return replace(e, estimator=f"selected({', '.join(sorted(set(chosen)))})")
+    reason = f"too few users with a known {e.objective} to choose an estimator on"
+    return replace(
+        e,
+        estimator="selected(none)",
+        certificate=Certificate(False, (reason, *e.certificate.reasons)),
     )
 
 
@@ -141,15 +169,22 @@ def _states(family: Sequence[Estimator], batches: Batches) -> list[EvaluationSta
 def _choose(
     family: Sequence[Estimator], batches: Batches, rule: Rule, level: float
 ) -> NDArray[np.int64]:
-    """Index of the member chosen for each objective on this log, shape (m,)."""
+    """Index of the member chosen for each objective on this log, shape (m,); -1 where none can."""
     from scipy.special import ndtri
 
     value, covariance = _compared(_states(family, batches))
+    known: NDArray[np.bool_] = np.isfinite(value.sum(0) + covariance.sum((1, 2)))
+    chosen = np.full(len(known), _NONE)
+    if not known.any():
+        return chosen
+    value, covariance = value[:, known], covariance[known]
     if rule == "slope":
         error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2).T)
-        return slope(value, float(ndtri((1 + level) / 2)) * error)
-    covers = np.array([e.properties.covers_policy_value for e in family])
-    return least_error(value, covariance, covers)
+        chosen[known] = slope(value, float(ndtri((1 + level) / 2)) * error)
+    else:
+        covers = np.array([e.properties.covers_policy_value for e in family])
+        chosen[known] = least_error(value, covariance, covers)
+    return chosen
 
 
 def _compared(
@@ -169,21 +204,24 @@ def _value(state: EvaluationState) -> NDArray[np.float64]:
 
 
 def _combined(whole: Sequence[EvaluationState], choice: NDArray[np.int64]) -> EvaluationState:
-    """The state in which each user counts as in the member chosen for it, ``choice`` (C, m)."""
+    """The state in which each user counts as in the member chosen for it, ``choice`` (C, m).
+
+    An objective without a choice has denominators of 0, so that its value is NaN.
+    """
     first = whole[0]
     rows = first.rows.astype(np.float64)
     numerator = np.zeros_like(rows)
     for i, state in enumerate(whole):
         part = rows * _value(state) + rows.sum(0) * user_influence(state)
         numerator = np.where(choice == i, part, numerator)
-    covers = all(whole[i].covers_policy_value for i in np.unique(choice))
+    covers = all(whole[i].covers_policy_value for i in np.unique(choice[choice != _NONE]))
     return replace(
         first,
         estimator="selected",
         covers_policy_value=covers,
         signs=np.ones(1),
         numerator=numerator[:, :, None],
-        denominator=rows[:, :, None],
+        denominator=np.where(choice == _NONE, 0.0, rows)[:, :, None],
     )
 
 

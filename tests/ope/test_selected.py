@@ -161,8 +161,34 @@ def test_what_cannot_be_selected_is_refused(make_batch):
         select(lambda: [batch], members("ips", "ips"))
     with pytest.raises(ValueError, match="at least 2 folds"):
         select(lambda: [batch], folds=1)
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(ValueError, match=r"too few users .* reward \w+"):
         select(lambda: [make_batch(users=1)])
+
+
+@pytest.mark.parametrize("rule", ["cross_validated", "slope"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("known", [0, 1])
+def test_an_objective_without_users_is_refused_alone(rule, first, known):
+    """The other objective is estimated as if it were alone, whichever comes first."""
+    batch, _ = log(0)
+    rare = np.full(batch.rewards.shape, np.nan)
+    rare[:known] = 1.0
+    pair = [rare, batch.rewards] if first else [batch.rewards, rare]
+    names = ("rare", "x") if first else ("x", "rare")
+    both = replace(
+        batch, rewards=np.hstack(pair), objectives=names, q=np.hstack([batch.q, batch.q])
+    )
+    family = members("ips", "snips", "dr")
+    found = select(lambda: [both], family, rule)
+    alone = select(lambda: [batch], family, rule)
+    assert found.chosen == {"x": alone.chosen["x"], "rare": ()}
+    assert found.estimates["x"].value == pytest.approx(alone.estimates["x"].value, abs=1e-12)
+    assert found.estimates["x"].lower == pytest.approx(alone.estimates["x"].lower, abs=1e-12)
+    assert found.estimates["x"].certified
+    refused = found.estimates["rare"]
+    assert np.isnan([refused.value, refused.lower, refused.upper]).all()
+    assert not refused.certified
+    assert "too few users with a known rare to choose" in refused.certificate.reason
 
 
 @pytest.mark.statistics
