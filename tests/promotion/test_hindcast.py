@@ -153,3 +153,15 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint(evidence: M
     for name in ("hindcast", "outlook", "support", "propensities"):
         del old[name]
     assert Evidence.from_json(old).fingerprint() == fingerprint_of(old)
+
+
+def test_a_prediction_that_is_not_finite_is_none(evidence: Make) -> None:
+    """NaN has no place in JSON: the evidence could not be fingerprinted, nor judged."""
+    from mrlm.ope.tomorrow import Prediction
+
+    found = Prediction("delight", 0.1, -0.1, 0.3, 0.95, 0.05, 0.04, 5.0, 8)
+    known = NextNight.of(found)
+    assert known == NextNight(0.1, -0.1, 0.3, 0.95, 0.05, 0.04, 5.0, 8)
+    assert NextNight.of(replace(found, value=float("nan"))) is None
+    assert NextNight.of(replace(found, upper=float("inf"))) is None
+    replace(evidence(), outlook=Outlook(next_night=known)).fingerprint()
