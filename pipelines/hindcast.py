@@ -224,6 +224,9 @@ def _judge(
     gate, star = context.settings.gate, context.north_star.name
     looks, realised, so_far, flag = [], None, {}, False
     for night, (state, estimated) in nights.items():
+        if not state.rows.any():
+            # Nothing is known of the north star: no look.
+            continue
         so_far[night] = state
         flag |= estimated
         seen = {n: marked(context, s) for n, s in so_far.items()} if flag else so_far
