@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.evaluation import marked, paired_state, thresholds
+from pipelines.judged import judged_evidence
 from pipelines.lake import log_fingerprints
 from pipelines.manifest import Manifest
 from pipelines.plan import Plan
@@ -62,17 +63,40 @@ class _Followed:
 
 
 def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
-    """Fingerprints of the logs and reward models that hindcast reads."""
+    """Fingerprints of the logs, reward models and earlier evidence that hindcast reads."""
     found = log_fingerprints(context, sorted({n for ns in plan.hindcast.values() for n in ns}))
     for run_key, nights in plan.hindcast.items():
         manifest = Manifest.read(context.workspace.run_stage(run_key, "learn_behaviour"))
         model = manifest.outputs["reward_model"].fingerprint if manifest else "none"
         found[f"hindcast/{run_key}"] = f"{','.join(nights)} {model}"
+    if plan.alarms_from:
+        before = judged_evidence(context, plan.alarms_from)
+        told = before.fingerprint() if before is not None else "none"
+        found["hindcast/alarms"] = f"{plan.alarms_from} {told}"
     return found
 
 
 def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
     """Judge every promotion that the plan follows; alarms go to the log.
+
+    The champion's alarm of an earlier night stays (``carry_alarm``), by the evidence of the newest
+    judged run. It does not where all that evidence is gone, or where it is of another north star.
+    """
+    from mrlm.promotion.hindcast import carry_alarm
+
+    found = _follow(context, plan)
+    if plan.alarms_from:
+        before = judged_evidence(context, plan.alarms_from)
+        if before is not None and before.north_star == context.north_star.name:
+            found = carry_alarm(found, before.hindcast, plan.champion)
+    log = context.log("evaluate")
+    for p in found.promotions if found is not None else ():
+        (log.error if p.alarm else log.info)("hindcast: %s", p.reason)
+    return found
+
+
+def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
+    """What the nights since say of each promotion of the plan.
 
     The lift is the promoted version less the champion that it replaced, on the logged decisions of
     the nights since: both are evaluated from the log, whoever made it.
@@ -104,7 +128,6 @@ def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
             continue
         judged.append(found[0])
         lifts.append(found[1])
-        (log.error if found[0].alarm else log.info)("hindcast: %s", found[0].reason)
     return Hindcast(
         promotions=tuple(judged),
         calibration=HindcastCalibration.of(calibration(lifts, context.settings.gate.level)),

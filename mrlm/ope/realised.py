@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 
+import numpy as np
+
 from mrlm.ope.certify import Thresholds
 from mrlm.ope.intervals import Estimate, estimates
 from mrlm.ope.state import EvaluationState
@@ -39,7 +41,7 @@ def over_nights(
     if len(nights) < 2:
         return found
     variance = two_way_variance(nights)
-    known = sum((s.rows > 0).any(0).astype(int) for s in nights.values())
+    known = np.sum([(s.rows > 0).any(0) for s in nights.values()], axis=0)
     out = {}
     for (name, e), v, number in zip(found.items(), variance, known, strict=True):
         if number < 2:

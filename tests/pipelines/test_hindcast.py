@@ -156,3 +156,38 @@ def test_a_later_night_without_propensities_does_not_take_back_an_alarm(judge: J
     assert not judge({"a": NIGHTS[:7]}, lift=0.0, estimated=(NIGHTS[0],)).alarms
     others = judge({"a": NIGHTS[:6], "b": NIGHTS[1:7]}, estimated=(NIGHTS[6],))
     assert [p.realised.certified for p in others.promotions] == [True, False]
+
+
+def test_an_alarm_stays_when_its_promotion_cannot_be_followed(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the evidence of the newest judged run, as long as the version is champion."""
+    alarmed = judge({"a": NIGHTS[:6]}, lift=0.0)
+    before = SimpleNamespace(hindcast=alarmed, north_star="delight", fingerprint=lambda: "f")
+    monkeypatch.setattr(module, "judged_evidence", lambda *_: before)
+    kept = judge({"a": NIGHTS[:6]}, broken=(NIGHTS[5],), alarms_from="run")
+    assert kept.promotions == alarmed.promotions
+    assert len(kept.left_out) == 1
+    assert judge({}, alarms_from="run").alarms == alarmed.promotions
+    assert not judge({"a": NIGHTS[:6]}, alarms_from="run", champion=9).alarms
+    before.north_star = "another"
+    assert not judge({"a": NIGHTS[:6]}, alarms_from="run").alarms
+
+
+def test_inputs_name_the_evidence_that_alarms_come_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "log_fingerprints", lambda *_: {})
+    monkeypatch.setattr(module, "judged_evidence", lambda *_: None)
+    assert module.hindcast_inputs(CONTEXT, PLAN) == {}
+    named = replace(PLAN, alarms_from="run")
+    assert module.hindcast_inputs(CONTEXT, named) == {"hindcast/alarms": "run none"}
+    before = SimpleNamespace(fingerprint=lambda: "f")
+    monkeypatch.setattr(module, "judged_evidence", lambda *_: before)
+    assert module.hindcast_inputs(CONTEXT, named) == {"hindcast/alarms": "run f"}
+
+
+def test_looks_come_in_the_order_of_the_plan(judge: Judge) -> None:
+    order = [NIGHTS[0], NIGHTS[2], NIGHTS[3], NIGHTS[1]]
+    (found,) = judge({"a": order}).promotions
+    assert found.nights == tuple(order)
