@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.evaluation import marked, paired_state, thresholds
+from pipelines.followed import Followed, load_followed
 from pipelines.judged import judged_evidence
 from pipelines.lake import log_fingerprints
 from pipelines.manifest import Manifest
 from pipelines.plan import Plan
 from pipelines.propensities import read_completed
 from pipelines.registry import place_of
-from pipelines.stages.tune_weights import load_champion, predictions
+from pipelines.stages.tune_weights import predictions
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
     from mrlm.ope.hindcast import Lift, Promotion
     from mrlm.ope.state import EvaluationState
-    from mrlm.policies.contract import Policy, Scorer
     from mrlm.promotion.estimate import PolicyEstimate
     from mrlm.promotion.hindcast import Hindcast, PromotionHindcast
     from mrlm.promotion.ledger import Entry
@@ -37,29 +36,6 @@ _Nights = dict[str, "tuple[EvaluationState, bool]"]
 def _why(entry: Entry, error: Exception) -> str:
     said = f"nothing is known of {error}" if isinstance(error, KeyError) else str(error)
     return f"version {entry.version} ({entry.run_key}): {said}"
-
-
-@dataclass(frozen=True)
-class _Followed:
-    """A promotion that can be followed.
-
-    Attributes:
-        entry: of the ledger.
-        number: place among all promotions, from 1.
-        level: one-sided level at which the gate tested it.
-        predicted: lift on its gate nights.
-        policy: that was promoted.
-        replaced: the champion before it.
-        reward_model: of its own run, which has seen no night since; None where the run is gone.
-    """
-
-    entry: Entry
-    number: int
-    level: float
-    predicted: PolicyEstimate
-    policy: Policy
-    replaced: Policy
-    reward_model: Scorer | None
 
 
 def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
@@ -107,13 +83,13 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
     if not plan.hindcast:
         return None
     log = context.log("evaluate")
-    followed: list[_Followed] = []
+    followed: list[Followed] = []
     left_out: list[str] = []
     entries = place_of(context.settings, context.workspace).ledger.entries()
     for number, entry in enumerate(promotions(entries), start=1):
         if entry.run_key in plan.hindcast:
             try:
-                followed.append(_load(context, entry, number, entries))
+                followed.append(load_followed(context, entry, number, entries))
             except _UNFOLLOWED as error:
                 left_out.append(_why(entry, error))
                 log.warning("hindcast leaves out %s", left_out[-1])
@@ -135,50 +111,8 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
     )
 
 
-def _load(
-    context: NightContext, entry: Entry, number: int, entries: tuple[Entry, ...]
-) -> _Followed:
-    """The promotion with its evidence and policies.
-
-    Raises:
-        DataError: it has none, or not those that it was promoted on.
-    """
-    from mrlm.promotion.gate import error_tested_at
-    from mrlm.promotion.registry import has_version, version_evidence, version_folder
-
-    if entry.version is None or entry.champion_version is None:
-        raise DataError("the ledger names no version or no champion that it replaced")
-    place = place_of(context.settings, context.workspace)
-    gone = [v for v in (entry.version, entry.champion_version) if not has_version(place, v)]
-    if gone:
-        raise DataError(f"version {gone[0]} is no longer in the registry")
-    folder = version_folder(place, entry.version)
-    evidence = version_evidence(folder)
-    if evidence is None or evidence.fingerprint() != entry.evidence:
-        raise DataError("its evidence is not the one that it was promoted on")
-    star, estimator = context.north_star.name, context.settings.gate.estimator
-    predicted = evidence.difference(estimator, star)
-    if predicted is None or predicted.value is None or predicted.standard_error is None:
-        raise DataError(f"its evidence has no {estimator} difference in {star}")
-    return _Followed(
-        entry=entry,
-        number=number,
-        level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
-        predicted=predicted,
-        policy=load_champion(context, entry.version),
-        replaced=load_champion(context, entry.champion_version),
-        reward_model=_reward_model(context.workspace.run_stage(entry.run_key, "learn_behaviour")),
-    )
-
-
-def _reward_model(folder: Path) -> Scorer | None:
-    from mrlm.behaviour.model import load_reward_model
-
-    return load_reward_model(folder / "reward_model") if Manifest.read(folder) else None
-
-
 def _states(
-    context: NightContext, plan: Plan, followed: list[_Followed]
+    context: NightContext, plan: Plan, followed: list[Followed]
 ) -> dict[int, _Nights | Exception]:
     """Each promotion's nights, or why it cannot be followed; every night's log is read once."""
     found: dict[int, _Nights | Exception] = {f.number: {} for f in followed}
@@ -217,7 +151,7 @@ def _north_star_alone(context: NightContext, log: BanditLog) -> BanditLog:
     )
 
 
-def _night_state(context: NightContext, f: _Followed, log: BanditLog) -> EvaluationState:
+def _night_state(context: NightContext, f: Followed, log: BanditLog) -> EvaluationState:
     """Paired state of the promoted version less the champion of the time on one night."""
     if f.reward_model is None:
         # Doubly robust needs a model; self-normalised weights estimate the same lift.
@@ -227,7 +161,7 @@ def _night_state(context: NightContext, f: _Followed, log: BanditLog) -> Evaluat
 
 
 def _judge(
-    context: NightContext, f: _Followed, nights: _Nights | Exception
+    context: NightContext, f: Followed, nights: _Nights | Exception
 ) -> tuple[PromotionHindcast, Promotion]:
     """The verdict of looks at one night, at two, and so on.
 
@@ -262,7 +196,7 @@ def _judge(
     return PromotionHindcast.of(verdict, f.entry, tuple(nights), f.predicted, realised), known[-1]
 
 
-def _promotion(f: _Followed, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:
+def _promotion(f: Followed, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:
     from mrlm.ope.hindcast import Promotion
 
     predicted, brought = _lift(f.predicted), _lift(realised)

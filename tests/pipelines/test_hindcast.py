@@ -18,6 +18,7 @@ from mrlm.promotion.ledger import Entry
 from mrlm.promotion.settings import GateSettings
 from pipelines import hindcast as module
 from pipelines.errors import DataError
+from pipelines.followed import Followed
 from pipelines.plan import Plan
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 9)]
@@ -89,7 +90,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
         def load(context: Any, entry: Entry, number: int, entries: Any) -> Any:
             nothing: Any = None
             model = models[number - 1]
-            return module._Followed(entry, number, 0.975, PREDICTED, nothing, nothing, model)
+            return Followed(entry, number, 0.975, PREDICTED, nothing, nothing, model)
 
         def read(context: Any, nights: list[str]) -> Any:
             if nights[0] in broken:
@@ -108,7 +109,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
 
         place = SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES))
         monkeypatch.setattr(module, "place_of", lambda *_: place)
-        monkeypatch.setattr(module, "_load", load)
+        monkeypatch.setattr(module, "load_followed", load)
         monkeypatch.setattr(module, "read_completed", read)
         monkeypatch.setattr(module, "predictions", predict)
         monkeypatch.setattr(module, "paired_state", paired)
