@@ -45,15 +45,21 @@ def marking(context: NightContext, estimated: bool) -> Mark:
     return (lambda scores: flagged(scores, sure)) if estimated else (lambda scores: scores)
 
 
+def marked(context: NightContext, state: EvaluationState) -> EvaluationState:
+    """The state with the flag of estimated propensities; see ``marking``."""
+    from mrlm.ope.propensity import flagged_state
+
+    return flagged_state(state, context.settings.gate.allow_estimated_propensities)
+
+
 def paired_state(
     log: BanditLog,
     first: Policy,
     second: Policy,
     q: NDArray[np.float64] | None,
     estimator: str,
-    mark: Mark,
 ) -> EvaluationState:
-    """Sums of the paired difference of two policies on the log.
+    """Sums of the paired difference of two policies on the log, without a flag.
 
     Args:
         log: n decisions with N candidates and every propensity.
@@ -61,7 +67,6 @@ def paired_state(
         second: named ``champion``, whose value is taken off.
         q: predicted rewards, shape (N, m); None without a reward model.
         estimator: name in the registry.
-        mark: puts the flag of estimated propensities on scores, where there are any.
     """
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.difference import difference
@@ -71,7 +76,7 @@ def paired_state(
     batch = EvaluationBatch.from_log(log, probabilities(first, log), q, "challenger")
     estimate = ESTIMATORS[estimator]
     other = batch.with_target(probabilities(second, log), "champion")
-    return EvaluationState.of(mark(difference(estimate(batch), estimate(other))))
+    return EvaluationState.of(difference(estimate(batch), estimate(other)))
 
 
 def probabilities(policy: Policy, log: BanditLog) -> NDArray[np.float64]:

@@ -2,64 +2,77 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
 from pipelines.errors import DataError
-from pipelines.evaluation import marking, paired_state, thresholds
+from pipelines.evaluation import marked, paired_state, thresholds
+from pipelines.followed import Followed, load_followed
+from pipelines.judged import judged_evidence
 from pipelines.lake import log_fingerprints
 from pipelines.manifest import Manifest
 from pipelines.plan import Plan
-from pipelines.propensities import any_missing, read_completed
+from pipelines.propensities import read_completed
 from pipelines.registry import place_of
-from pipelines.stages.tune_weights import load_champion, predictions
+from pipelines.stages.tune_weights import predictions
 
 if TYPE_CHECKING:
+    from mrlm.bandit_log import BanditLog
     from mrlm.ope.hindcast import Lift, Promotion
     from mrlm.ope.state import EvaluationState
-    from mrlm.policies.contract import Policy, Scorer
     from mrlm.promotion.estimate import PolicyEstimate
     from mrlm.promotion.hindcast import Hindcast, PromotionHindcast
     from mrlm.promotion.ledger import Entry
 
+# What keeps one promotion from being followed, and must not stop the night: a policy, a model or a
+# log that does not fit tonight's settings or data.
+_UNFOLLOWED = (DataError, OSError, ValueError, KeyError)
 
-@dataclass(frozen=True)
-class _Followed:
-    """A promotion that can be followed.
+# Night to the paired state and whether propensities were estimated, in the order of the looks.
+_Nights = dict[str, "tuple[EvaluationState, bool]"]
 
-    Attributes:
-        entry: of the ledger.
-        number: place among all promotions, from 1.
-        level: one-sided level at which the gate tested it.
-        predicted: lift on its gate nights.
-        policy: that was promoted.
-        replaced: the champion before it.
-        reward_model: of its own run, which has seen no night since; None where the run is gone.
-    """
 
-    entry: Entry
-    number: int
-    level: float
-    predicted: PolicyEstimate
-    policy: Policy
-    replaced: Policy
-    reward_model: Scorer | None
+def _why(entry: Entry, error: Exception) -> str:
+    said = f"nothing is known of {error}" if isinstance(error, KeyError) else str(error)
+    return f"version {entry.version} ({entry.run_key}): {said}"
 
 
 def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
-    """Fingerprints of the logs and reward models that hindcast reads."""
+    """Fingerprints of the logs, reward models and earlier evidence that hindcast reads."""
     found = log_fingerprints(context, sorted({n for ns in plan.hindcast.values() for n in ns}))
     for run_key, nights in plan.hindcast.items():
         manifest = Manifest.read(context.workspace.run_stage(run_key, "learn_behaviour"))
         model = manifest.outputs["reward_model"].fingerprint if manifest else "none"
         found[f"hindcast/{run_key}"] = f"{','.join(nights)} {model}"
+    if plan.alarms_from:
+        before = judged_evidence(context, plan.alarms_from)
+        told = before.fingerprint() if before is not None else "none"
+        found["hindcast/alarms"] = f"{plan.alarms_from} {told}"
     return found
 
 
 def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
     """Judge every promotion that the plan follows; alarms go to the log.
+
+    The champion's alarm of an earlier night stays (``carry_alarm``), by the evidence of the newest
+    judged run. It does not where all that evidence is gone, or where it is of another north star.
+    """
+    from mrlm.promotion.hindcast import carry_alarm
+
+    found = _follow(context, plan)
+    if plan.alarms_from:
+        before = judged_evidence(context, plan.alarms_from)
+        if before is not None and before.north_star == context.north_star.name:
+            found = carry_alarm(found, before.hindcast, plan.champion)
+    log = context.log("evaluate")
+    for p in found.promotions if found is not None else ():
+        (log.error if p.alarm else log.info)("hindcast: %s", p.reason)
+    return found
+
+
+def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
+    """What the nights since say of each promotion of the plan.
 
     The lift is the promoted version less the champion that it replaced, on the logged decisions of
     the nights since: both are evaluated from the log, whoever made it.
@@ -70,26 +83,27 @@ def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
     if not plan.hindcast:
         return None
     log = context.log("evaluate")
-    followed: list[_Followed] = []
+    followed: list[Followed] = []
     left_out: list[str] = []
     entries = place_of(context.settings, context.workspace).ledger.entries()
     for number, entry in enumerate(promotions(entries), start=1):
         if entry.run_key in plan.hindcast:
             try:
-                followed.append(_load(context, entry, number, entries))
-            except (DataError, OSError, ValueError) as error:
-                left_out.append(f"version {entry.version} ({entry.run_key}): {error}")
+                followed.append(load_followed(context, entry, number, entries))
+            except _UNFOLLOWED as error:
+                left_out.append(_why(entry, error))
                 log.warning("hindcast leaves out %s", left_out[-1])
     judged, lifts = [], []
     states = _states(context, plan, followed)
     for f in followed:
-        found = _judge(context, f, plan.hindcast[f.entry.run_key], states[f.number])
-        if found is None:
-            left_out.append(f"version {f.entry.version} ({f.entry.run_key}): no value can be had")
+        try:
+            found = _judge(context, f, states[f.number])
+        except _UNFOLLOWED as error:
+            left_out.append(_why(f.entry, error))
+            log.warning("hindcast leaves out %s", left_out[-1])
             continue
         judged.append(found[0])
         lifts.append(found[1])
-        (log.error if found[0].alarm else log.info)("hindcast: %s", found[0].reason)
     return Hindcast(
         promotions=tuple(judged),
         calibration=HindcastCalibration.of(calibration(lifts, context.settings.gate.level)),
@@ -97,93 +111,92 @@ def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
     )
 
 
-def _load(
-    context: NightContext, entry: Entry, number: int, entries: tuple[Entry, ...]
-) -> _Followed:
-    """The promotion with its evidence and policies.
-
-    Raises:
-        DataError: it has none, or not those that it was promoted on.
-    """
-    from mrlm.promotion.gate import error_tested_at
-    from mrlm.promotion.registry import has_version, version_evidence, version_folder
-
-    if entry.version is None or entry.champion_version is None:
-        raise DataError("the ledger names no version or no champion that it replaced")
-    place = place_of(context.settings, context.workspace)
-    gone = [v for v in (entry.version, entry.champion_version) if not has_version(place, v)]
-    if gone:
-        raise DataError(f"version {gone[0]} is no longer in the registry")
-    folder = version_folder(place, entry.version)
-    evidence = version_evidence(folder)
-    if evidence is None or evidence.fingerprint() != entry.evidence:
-        raise DataError("its evidence is not the one that it was promoted on")
-    star, estimator = context.north_star.name, context.settings.gate.estimator
-    predicted = evidence.difference(estimator, star)
-    if predicted is None or predicted.value is None or predicted.standard_error is None:
-        raise DataError(f"its evidence has no {estimator} difference in {star}")
-    return _Followed(
-        entry=entry,
-        number=number,
-        level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
-        predicted=predicted,
-        policy=load_champion(context, entry.version),
-        replaced=load_champion(context, entry.champion_version),
-        reward_model=_reward_model(context.workspace.run_stage(entry.run_key, "learn_behaviour")),
-    )
-
-
-def _reward_model(folder: Path) -> Scorer | None:
-    from mrlm.behaviour.model import load_reward_model
-
-    return load_reward_model(folder / "reward_model") if Manifest.read(folder) else None
-
-
 def _states(
-    context: NightContext, plan: Plan, followed: list[_Followed]
-) -> dict[int, list[EvaluationState]]:
-    """Paired states of each promotion, night by night; every night's log is read once."""
-    estimator = context.settings.gate.estimator
-    found: dict[int, list[EvaluationState]] = {f.number: [] for f in followed}
-    nights = sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]})
-    mark = marking(context, any_missing(context, nights))
-    for night in nights:
-        log, _ = read_completed(context, [night])
-        for f in followed:
-            if night in plan.hindcast[f.entry.run_key]:
-                q = None
-                if f.reward_model is not None:
-                    q = predictions(log, context.objectives, f.reward_model)
-                # Doubly robust needs a model; self-normalised weights estimate the same lift.
-                name = estimator if q is not None else "snips"
-                found[f.number].append(paired_state(log, f.policy, f.replaced, q, name, mark))
+    context: NightContext, plan: Plan, followed: list[Followed]
+) -> dict[int, _Nights | Exception]:
+    """Each promotion's nights, or why it cannot be followed; every night's log is read once."""
+    found: dict[int, _Nights | Exception] = {f.number: {} for f in followed}
+    for night in sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]}):
+        here = [f for f in followed if night in plan.hindcast[f.entry.run_key]]
+        try:
+            log, estimated = read_completed(context, [night])
+        except _UNFOLLOWED as error:
+            found |= {f.number: error for f in here}
+            continue
+        log = _north_star_alone(context, log)
+        for f in here:
+            nights = found[f.number]
+            if not isinstance(nights, Exception):
+                try:
+                    nights[night] = (_night_state(context, f, log), estimated is not None)
+                except _UNFOLLOWED as error:
+                    found[f.number] = error
+    for f in followed:
+        nights = found[f.number]
+        if not isinstance(nights, Exception):
+            # Looks come in the order of the plan.
+            found[f.number] = {n: nights[n] for n in plan.hindcast[f.entry.run_key]}
     return found
 
 
+def _north_star_alone(context: NightContext, log: BanditLog) -> BanditLog:
+    """The log with the north star as its only objective: an old model need not know the others."""
+    star = [o.name for o in log.objectives].index(context.north_star.name)
+    only = slice(star, star + 1)
+    return replace(
+        log,
+        objectives=log.objectives[only],
+        rewards=log.rewards[:, only],
+        final=log.final[:, only],
+    )
+
+
+def _night_state(context: NightContext, f: Followed, log: BanditLog) -> EvaluationState:
+    """Paired state of the promoted version less the champion of the time on one night."""
+    if f.reward_model is None:
+        # Doubly robust needs a model; self-normalised weights estimate the same lift.
+        return paired_state(log, f.policy, f.replaced, None, "snips")
+    q = predictions(log, log.objectives, f.reward_model)
+    return paired_state(log, f.policy, f.replaced, q, context.settings.gate.estimator)
+
+
 def _judge(
-    context: NightContext, f: _Followed, nights: list[str], states: list[EvaluationState]
-) -> tuple[PromotionHindcast, Promotion] | None:
-    """The verdict of looks at one night, at two, and so on; None where no value can be had."""
+    context: NightContext, f: Followed, nights: _Nights | Exception
+) -> tuple[PromotionHindcast, Promotion]:
+    """The verdict of looks at one night, at two, and so on.
+
+    A look carries the flag of estimated propensities where one of its own nights has estimates: a
+    later night does not change what an earlier look found.
+
+    Raises:
+        DataError: no value can be had.
+    """
     from mrlm.ope.hindcast import judge_over_nights
     from mrlm.ope.realised import over_nights
     from mrlm.promotion.estimate import PolicyEstimate
     from mrlm.promotion.hindcast import PromotionHindcast
 
-    gate = context.settings.gate
-    looks, realised = [], None
-    for t in range(1, len(states) + 1):
-        so_far = dict(zip(nights[:t], states[:t], strict=True))
-        found = over_nights(so_far, gate.level, thresholds(context))
-        realised = PolicyEstimate.of(found[context.north_star.name])
-        looks.append(_promotion(f, realised, tuple(nights[:t])))
+    if isinstance(nights, Exception):
+        raise nights
+    gate, star = context.settings.gate, context.north_star.name
+    looks, realised, so_far, flag = [], None, {}, False
+    for night, (state, estimated) in nights.items():
+        if not state.rows.any():
+            # Nothing is known of the north star: no look.
+            continue
+        so_far[night] = state
+        flag |= estimated
+        seen = {n: marked(context, s) for n, s in so_far.items()} if flag else so_far
+        realised = PolicyEstimate.of(over_nights(seen, gate.level, thresholds(context))[star])
+        looks.append(_promotion(f, realised, tuple(so_far)))
     known = [look for look in looks if look is not None]
     if realised is None or not known or looks[-1] is None:
-        return None
+        raise DataError("no value can be had")
     verdict = judge_over_nights(known, f.number, gate.false_alarms, gate.level)
-    return PromotionHindcast.of(verdict, f.entry, nights, f.predicted, realised), known[-1]
+    return PromotionHindcast.of(verdict, f.entry, tuple(nights), f.predicted, realised), known[-1]
 
 
-def _promotion(f: _Followed, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:
+def _promotion(f: Followed, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:
     from mrlm.ope.hindcast import Promotion
 
     predicted, brought = _lift(f.predicted), _lift(realised)

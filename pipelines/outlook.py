@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
-from pipelines.evaluation import marking, paired_state, thresholds
+from pipelines.errors import DataError
+from pipelines.evaluation import marked, paired_state, thresholds
 from pipelines.plan import Plan
-from pipelines.propensities import any_missing, read_completed
+from pipelines.propensities import read_completed
 from pipelines.stages.tune_weights import predictions
 
 if TYPE_CHECKING:
@@ -31,16 +32,28 @@ def outlook_nights(plan: Plan) -> list[str]:
 def outlook_states(
     context: NightContext, plan: Plan, challenger: Policy, champion: Policy, reward_model: Scorer
 ) -> dict[str, EvaluationState]:
-    """The paired difference on each of the outlook's nights, by night, oldest first."""
-    nights = outlook_nights(plan)
-    mark = marking(context, any_missing(context, nights))
-    states = {}
-    for night in nights:
-        log, _ = read_completed(context, [night])
-        q = predictions(log, context.objectives, reward_model)
-        estimator = context.settings.gate.estimator
-        states[night] = paired_state(log, challenger, champion, q, estimator, mark)
-    return states
+    """The paired difference on each of the outlook's nights, by night, oldest first.
+
+    Nights on which nothing is known of the north star are left out. All carry the flag of estimated
+    propensities where one has estimates: states with and without it do not merge. An earlier night
+    that cannot be evaluated is left out; a gate night that cannot leaves no outlook.
+    """
+    told = context.log("evaluate")
+    states, estimator, flag = {}, context.settings.gate.estimator, False
+    for night in outlook_nights(plan):
+        try:
+            log, estimated = read_completed(context, [night])
+            q = predictions(log, context.objectives, reward_model)
+            state = paired_state(log, challenger, champion, q, estimator)
+        except (DataError, ValueError, KeyError) as error:
+            told.warning("the outlook leaves out night %s: %s", night, error)
+            if night in plan.gate:
+                return {}
+            continue
+        if state.rows[:, state.objectives.index(context.north_star.name)].any():
+            states[night] = state
+            flag |= estimated is not None
+    return {n: marked(context, s) for n, s in states.items()} if flag else states
 
 
 def outlook(
@@ -64,10 +77,10 @@ def outlook(
     from mrlm.promotion.estimate import finite
     from mrlm.promotion.outlook import Outlook
 
-    if not plan.gate:
+    gate = {n: states[n] for n in plan.gate if n in states}
+    if not gate:
         return None
-    star = states[plan.gate[0]].objectives.index(context.north_star.name)
-    gate = {n: states[n] for n in plan.gate}
+    star = next(iter(gate.values())).objectives.index(context.north_star.name)
     error = None
     if len(gate) > 1:
         error = finite(float(two_way_variance(gate)[star]) ** 0.5)

@@ -14,6 +14,7 @@ from mrlm.promotion.hindcast import nights_since
 from mrlm.promotion.ledger import Entry, judged_nights, judgement
 from pipelines.context import NightContext
 from pipelines.errors import DataError
+from pipelines.judged import newest_judged
 from pipelines.lake import built_logs
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of, require_champion
@@ -31,7 +32,9 @@ class Plan:
         champion: version of the champion that the challenger is compared with.
         weights_from: run whose weights the learners train with; empty on the first night.
         look: judgements that share the error, this one included.
-        hindcast: run key of each promotion that is followed to the nights since that are read.
+        hindcast: run key of each promotion that is followed to the nights since that are read, in
+            the order of the looks.
+        alarms_from: newest judged run, whose evidence tells alarms that stay; empty: none.
     """
 
     fit: list[str]
@@ -41,6 +44,7 @@ class Plan:
     weights_from: str
     look: int = 1
     hindcast: dict[str, list[str]] = field(default_factory=dict)
+    alarms_from: str = ""
 
 
 def plan_of(context: NightContext) -> Plan:
@@ -108,6 +112,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             "split.min_fit_nights or split.tune_nights"
         )
     judged = {e.run_key for e in entries if e.kind == "judged"}
+    alarms_from, before = newest_judged(context, entries)
     champion = require_champion(place_of(context.settings, context.workspace), context.night)
     return Plan(
         fit=fit,
@@ -116,7 +121,14 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         champion=champion,
         weights_from=_previous_weights(context, judged),
         look=looks_so_far(entries, context.run_key) + 1,
-        hindcast=nights_since(entries, context.run_key, final, context.settings.gate),
+        hindcast=nights_since(
+            entries,
+            context.run_key,
+            final,
+            context.settings.gate,
+            before.hindcast if before is not None else None,
+        ),
+        alarms_from=alarms_from,
     )
 
 

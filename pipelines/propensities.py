@@ -10,7 +10,7 @@ import numpy as np
 from mrlm.bandit_log import BanditLog
 from pipelines.context import NightContext
 from pipelines.errors import DataError
-from pipelines.lake import log_paths, read_logs
+from pipelines.lake import read_logs
 
 if TYPE_CHECKING:
     from mrlm.ope.batch import EvaluationBatch
@@ -38,22 +38,6 @@ def read_completed(
             found.uniform_log_loss,
         )
     return log, found
-
-
-def any_missing(context: NightContext, nights: list[str]) -> bool:
-    """Whether the log of any of these nights lacks a propensity.
-
-    States of several nights are merged, and those with and without the flag are not alike.
-    """
-    import pyarrow.parquet as pq
-
-    if context.settings.ingestion.propensity == "logged":
-        return False
-    paths = log_paths(context, nights)
-    column = "propensity"
-    return any(
-        pq.read_table(p, columns=[column], partitioning=None)[column].null_count for p in paths
-    )
 
 
 def completed(log: BanditLog) -> tuple[BanditLog, EstimatedPropensities | None]:

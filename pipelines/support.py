@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ def drift(states: dict[str, EvaluationState], objective: str) -> list[dict[str, 
         objective: whose rounds count.
     """
     from mrlm.ope.diagnostics import diagnostics
+    from mrlm.promotion.estimate import finite
 
     rows = []
     for night, state in states.items():
@@ -72,10 +74,10 @@ def drift(states: dict[str, EvaluationState], objective: str) -> list[dict[str, 
                 "night": night,
                 "rows": d.rows,
                 "users": d.users,
-                "effective_share": d.effective_sample_size / d.rows if d.rows else None,
-                "largest_weight_share": d.largest_weight_share,
-                "mean_weight": d.mean_weight if d.rows else None,
-                "mean_weight_z": (d.mean_weight - 1) / error if error > 0 else None,
+                "effective_share": finite(d.effective_sample_size / d.rows) if d.rows else None,
+                "largest_weight_share": finite(d.largest_weight_share),
+                "mean_weight": finite(d.mean_weight) if d.rows else None,
+                "mean_weight_z": finite((d.mean_weight - 1) / error) if error > 0 else None,
                 "unsupported_mass": d.unsupported_mass,
             }
         )
@@ -97,7 +99,8 @@ def _items(log: BanditLog, batch: EvaluationBatch) -> list[dict[str, Any]]:
 
     def badness(i: Any) -> tuple[float, float]:
         z = abs(i.weighted_share - i.target_share) / i.standard_error if i.standard_error else 0.0
-        return (i.gap or 0.0, z)
+        # An infinite weight leaves no error to compare with: as bad as it gets.
+        return (i.gap or 0.0, math.inf if math.isnan(z) else z)
 
     worst = sorted(found, key=badness, reverse=True)[:_ITEMS]
     names = log.decisions.catalog.item_id

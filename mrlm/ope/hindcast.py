@@ -15,6 +15,9 @@ import numpy as np
 from mrlm.ope.intervals.student import ends
 from mrlm.ope.spending import error_at, share
 
+# Nights before which no alarm is raised: with fewer a deviation between nights says nothing.
+LEAST_NIGHTS = 3
+
 
 @dataclass(frozen=True)
 class Lift:
@@ -141,9 +144,10 @@ def judge_promotion(
     A promoted version was chosen because it looked good, so what it brings is below the predicted
     value more often than not. The alarm is therefore raised against the bound that the gate
     promised, or 0 where that is below or the prediction was not certified (a person promoted it):
-    where the realised lift's upper bound lies under it. By the
-    union bound, the chance that any promotion that keeps its promise raises an alarm is at most
-    ``error``.
+    where the realised lift's upper bound lies under it. By the union bound, the chance that any
+    promotion that keeps its promise raises an alarm is at most ``error``, as far as the realised
+    lift's standard error and degrees of freedom know of the luck
+    of nights: see ``mrlm.ope.realised.over_nights``.
 
     Args:
         promotion: with both lifts.
@@ -154,41 +158,7 @@ def judge_promotion(
     Raises:
         ValueError: a level or error is not in (0, 1), or the number not 1 or more.
     """
-    p = promotion
-    for name, x in (("level", level), ("predicted_level", p.predicted_level)):
-        if not 0 < x < 1:
-            raise ValueError(f"the {name} must be between 0 and 1; got {x}")
-    spent = error_at(number, error)
-    promised = max(p.predicted.lower(p.predicted_level), 0.0) if p.predicted.certified else 0.0
-    most = p.realised.upper(1 - spent)
-    side = (1 + level) / 2
-    lower, upper = p.realised.lower(side), p.realised.upper(side)
-    low, high = _gap(p, side)
-    alarm = p.realised.certified and most < promised
-    nights = ", ".join(p.realised_nights) or "no night"
-    told = (
-        f"version {p.version}: predicted {p.predicted.value:+.5f} (at least {promised:+.5f}), "
-        f"realised {p.realised.value:+.5f} ({lower:+.5f} to {upper:+.5f}) on {nights}"
-    )
-    if alarm:
-        told += (
-            f"; its upper bound at one-sided level {spent:.3g} is {most:+.5f}: it falls short, "
-            "roll back"
-        )
-    elif not p.realised.certified:
-        told += "; the realised lift is not certified, no verdict"
-    return Verdict(
-        version=p.version,
-        predicted=p.predicted.value,
-        predicted_lower=promised,
-        realised=p.realised.value,
-        realised_lower=lower,
-        realised_upper=upper,
-        covered=low <= 0 <= high,
-        alarm=alarm,
-        roll_back=alarm,
-        reason=told,
-    )
+    return _judge(promotion, error_at(number, error), level, enough=True)
 
 
 def judge_over_nights(
@@ -196,9 +166,11 @@ def judge_over_nights(
 ) -> Verdict:
     """The verdict on one promotion that is looked at again whenever a night has followed.
 
-    Look t spends ``share(t)`` of the promotion's own share of the error, so by the union bound the
-    chance that any promotion that keeps its promise raises an alarm at any look is at most
-    ``error``. An alarm stays: what a later look finds does not take it back.
+    No alarm is raised before ``LEAST_NIGHTS`` nights. From these on look t spends ``share(t)`` of
+    the promotion's own share of the error, so by the union bound the chance that any promotion that
+    keeps its promise raises an alarm at any look is at most ``error``. That takes realised lifts
+    whose error and degrees of freedom are those of nights, and nights whose luck is independent and
+    about normal. An alarm stays: what a later look finds does not take it back.
 
     Args:
         looks: the promotion with the realised lift of the first night, of the first two, and so on.
@@ -211,9 +183,13 @@ def judge_over_nights(
     """
     if not looks:
         raise ValueError("a promotion is judged on at least one night that followed it")
+    early = LEAST_NIGHTS - 1
     verdicts = [
-        judge_promotion(p, number, error * share(t), level) for t, p in enumerate(looks, start=1)
+        judge_promotion(p, number, error * share(t), level)
+        for t, p in enumerate(looks[early:], start=1)
     ]
+    if not verdicts:
+        return _judge(looks[-1], error_at(number, error), level, enough=False)
     last, alarms = verdicts[-1], [v for v in verdicts if v.alarm]
     if not alarms or last.alarm:
         return last
@@ -258,6 +234,45 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibra
     error = math.sqrt(scale / weight.sum())
     lower, upper = ends(bias, error, len(kept) - 1, 0.0, side)
     return Calibration(len(kept), float(np.mean(inside)), level, bias, lower, upper)
+
+
+def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> Verdict:
+    """The verdict at one-sided error ``spent``; without an alarm where nights are too few."""
+    for name, x in (("level", level), ("predicted_level", p.predicted_level)):
+        if not 0 < x < 1:
+            raise ValueError(f"the {name} must be between 0 and 1; got {x}")
+    promised = max(p.predicted.lower(p.predicted_level), 0.0) if p.predicted.certified else 0.0
+    most = p.realised.upper(1 - spent)
+    side = (1 + level) / 2
+    lower, upper = p.realised.lower(side), p.realised.upper(side)
+    low, high = _gap(p, side)
+    alarm = enough and p.realised.certified and most < promised
+    nights = ", ".join(p.realised_nights) or "no night"
+    told = (
+        f"version {p.version}: predicted {p.predicted.value:+.5f} (at least {promised:+.5f}), "
+        f"realised {p.realised.value:+.5f} ({lower:+.5f} to {upper:+.5f}) on {nights}"
+    )
+    if alarm:
+        told += (
+            f"; its upper bound at one-sided level {spent:.3g} is {most:+.5f}: it falls short, "
+            "roll back"
+        )
+    elif not p.realised.certified:
+        told += "; the realised lift is not certified, no verdict"
+    elif not enough:
+        told += f"; no verdict before {LEAST_NIGHTS} nights"
+    return Verdict(
+        version=p.version,
+        predicted=p.predicted.value,
+        predicted_lower=promised,
+        realised=p.realised.value,
+        realised_lower=lower,
+        realised_upper=upper,
+        covered=low <= 0 <= high,
+        alarm=alarm,
+        roll_back=alarm,
+        reason=told,
+    )
 
 
 def _gap(p: Promotion, side: float) -> tuple[float, float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.overlap import two_sided
+from mrlm.ope.overlap import plain_fields, two_sided
 from mrlm.ope.users import group
 
 
@@ -39,8 +39,8 @@ class ItemOverlap:
     gap: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
-        return asdict(self)
+        """The fields as plain values; None for what is not finite."""
+        return plain_fields(self)
 
 
 def item_overlap(batch: EvaluationBatch, item: NDArray[np.int64]) -> tuple[ItemOverlap, ...]:
@@ -63,9 +63,11 @@ def item_overlap(batch: EvaluationBatch, item: NDArray[np.int64]) -> tuple[ItemO
     pair, place = np.unique(np.repeat(user, np.diff(batch.offsets)) * m + code, return_inverse=True)
     by_pair = np.bincount(place, weighted - batch.target)
     users = int(user.max()) + 1
-    square = np.bincount(pair % m, by_pair**2, m)
-    mean = np.bincount(code, weighted - batch.target, m) / users
-    spread = np.sqrt(np.maximum(square - users * mean**2, 0.0) * users / max(users - 1, 1)) / n
+    # An infinite weight leaves NaN.
+    with np.errstate(invalid="ignore", over="ignore"):
+        square = np.bincount(pair % m, by_pair**2, m)
+        mean = np.bincount(code, weighted - batch.target, m) / users
+        spread = np.sqrt(np.maximum(square - users * mean**2, 0.0) * users / max(users - 1, 1)) / n
     logged = batch.candidate_propensity
     gap = None
     if logged is not None and not np.isnan(logged).any():

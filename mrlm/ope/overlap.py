@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.users import group as codes_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -48,8 +51,10 @@ class GroupOverlap:
     unsupported_mass: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
-        return asdict(self) | {"quantiles": list(self.quantiles)}
+        """The fields as plain values; None for what is not finite, as with an infinite weight."""
+        return plain_fields(self) | {
+            "quantiles": [q if math.isfinite(q) else None for q in self.quantiles]
+        }
 
 
 def group_overlap(
@@ -78,10 +83,20 @@ def group_overlap(
     if n == 0:
         raise ValueError("overlap needs at least one round; the log is empty")
     lost = np.full(n, np.nan) if unsupported is None else unsupported
-    return tuple(
-        _one_group(label, weight[index], cluster[index], lost[index])
-        for label, index in _groups(group, n)
-    )
+    # A propensity near 0 makes an infinite weight: what that leaves undefined is NaN.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return tuple(
+            _one_group(label, weight[index], cluster[index], lost[index])
+            for label, index in _groups(group, n)
+        )
+
+
+def plain_fields(found: DataclassInstance) -> dict[str, Any]:
+    """The fields of a dataclass, with None for what is not finite, which JSON has not."""
+    return {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v
+        for k, v in asdict(found).items()
+    }
 
 
 def tail_index(weight: NDArray[np.float64]) -> float | None:
@@ -163,9 +178,9 @@ def _one_group(
     mean = total / n
     code = codes_of(cluster)[1]
     users = int(code.max()) + 1
-    residual = np.bincount(code, weight - mean)
     error = None
-    if users > 1:
+    if users > 1 and math.isfinite(mean):
+        residual = np.bincount(code, weight - mean)
         error = float(np.sqrt(users / (users - 1) * (residual**2).sum())) / n
     lost = float(unsupported.mean())
     return GroupOverlap(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 
+import numpy as np
+
 from mrlm.ope.certify import Thresholds
 from mrlm.ope.intervals import Estimate, estimates
 from mrlm.ope.state import EvaluationState
@@ -19,9 +21,10 @@ def over_nights(
     """Estimate of each objective over all nights together, by name.
 
     From two nights on the standard error is clustered by user and by night (``two_way_variance``),
-    which is never below that of users alone. Its t quantile is that of the users: a few nights as
-    degrees of freedom would leave none to speak of. One night alone does not tell how far nights
-    differ, and its interval is for that night.
+    which is never below that of users alone, and the degrees of freedom are at most the nights less
+    one: that few deviations tell how far nights differ (Cameron and Miller, 2015, section VI).
+    Two or three nights therefore give wide intervals; nights without a known reward do not count.
+    One night alone does not tell how far nights differ, and its interval is for that night.
 
     Args:
         nights: the state of every night.
@@ -38,8 +41,13 @@ def over_nights(
     if len(nights) < 2:
         return found
     variance = two_way_variance(nights)
+    known = np.sum([(s.rows > 0).any(0) for s in nights.values()], axis=0)
     out = {}
-    for (name, e), v in zip(found.items(), variance, strict=True):
+    for (name, e), v, number in zip(found.items(), variance, known, strict=True):
+        if number < 2:
+            out[name] = e
+            continue
         error = math.sqrt(float(v)) if v > 0 else e.standard_error
-        out[name] = replace(e, standard_error=error).at(level)
+        freedom = min(e.degrees_of_freedom, float(number - 1))
+        out[name] = replace(e, standard_error=error, degrees_of_freedom=freedom).at(level)
     return out

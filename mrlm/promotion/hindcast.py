@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mrlm.ope.hindcast import Calibration, Verdict
@@ -20,7 +20,7 @@ class PromotionHindcast:
         version: registry version that was promoted.
         replaced: the champion that it replaced.
         run_key: of the night that promoted it.
-        nights: ISO dates of the nights since that were read.
+        nights: ISO dates of the nights since that were read, in the order of the looks.
         predicted: lift in the north star, on the gate nights of the promotion.
         promised: the lower bound that the gate promised, 0 or more.
         realised: the same lift on ``nights``.
@@ -134,6 +134,34 @@ class Hindcast:
         )
 
 
+def carry_alarm(found: Hindcast | None, before: Hindcast | None, champion: int) -> Hindcast | None:
+    """Tonight's hindcast with the champion's alarm of an earlier night, which stays.
+
+    It stays whatever tonight finds, or cannot follow any more, for as long as the version is
+    champion. The numbers are tonight's where there are any, the reason that of the alarm.
+
+    Args:
+        found: of tonight; None: nothing is followed.
+        before: of the newest judged run, which has carried over those before it.
+        champion: version that tonight's challenger is compared with.
+    """
+    alarm = before.alarm_of(champion) if before is not None else None
+    if alarm is None:
+        return found
+    tonight = found if found is not None else Hindcast()
+    if not any(p.run_key == alarm.run_key for p in tonight.promotions):
+        return replace(tonight, promotions=(alarm, *tonight.promotions))
+    return replace(
+        tonight,
+        promotions=tuple(
+            replace(p, alarm=True, reason=alarm.reason)
+            if p.run_key == alarm.run_key and not p.alarm
+            else p
+            for p in tonight.promotions
+        ),
+    )
+
+
 def promotions(entries: Sequence[Entry], except_run_key: str = "") -> tuple[Entry, ...]:
     """The first promotion of every run key but one, oldest first."""
     found: dict[str, Entry] = {}
@@ -144,7 +172,11 @@ def promotions(entries: Sequence[Entry], except_run_key: str = "") -> tuple[Entr
 
 
 def nights_since(
-    entries: Sequence[Entry], run_key: str, final: Sequence[str], settings: GateSettings
+    entries: Sequence[Entry],
+    run_key: str,
+    final: Sequence[str],
+    settings: GateSettings,
+    before: Hindcast | None = None,
 ) -> dict[str, list[str]]:
     """The nights on which each promotion is followed, by its run key.
 
@@ -158,17 +190,25 @@ def nights_since(
     A promotion whose gate nights are no longer in the lake is not followed any more: looks are
     counted by nights, and with the first ones gone a later one would be taken for the first.
 
+    A night that becomes final late comes after those that were read before it, so that every look
+    is that of the night before with one night more. Where the newest judged run did not follow the
+    promotion, that order is not known, and nights come by date.
+
     Args:
         entries: of the ledger.
         run_key: tonight's run, whose own entries do not count.
         final: nights with a final north star, oldest first.
         settings: how many nights and promotions are followed.
+        before: of the newest judged run, which tells the order in which nights were first read.
     """
+    read = {p.run_key: p.nights for p in before.promotions} if before is not None else {}
     passed = max(judged_nights(tuple(entries), run_key), default="")
     found = {}
     for e in promotions(entries, run_key)[-settings.hindcast_promotions :]:
         own = max(e.gate_nights, default="")
-        since = [n for n in final if own < n <= passed][: settings.hindcast_nights]
+        since = [n for n in final if own < n <= passed]
+        first = [n for n in read.get(e.run_key, ()) if n in since]
         if own in final and since:
-            found[e.run_key] = since
+            late = [n for n in since if n not in first]
+            found[e.run_key] = [*first, *late][: settings.hindcast_nights]
     return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mrlm.ope.tomorrow import Prediction
@@ -34,18 +35,13 @@ class NextNight:
     nights: int
 
     @classmethod
-    def of(cls, found: Prediction) -> NextNight:
-        """The numbers of a prediction."""
-        return cls(
-            value=found.value,
-            lower=found.lower,
-            upper=found.upper,
-            level=found.level,
-            night_deviation=found.night_deviation,
-            standard_error=found.standard_error,
-            degrees_of_freedom=found.degrees_of_freedom,
-            nights=found.nights,
-        )
+    def of(cls, found: Prediction) -> NextNight | None:
+        """The numbers of a prediction; None where one is not finite, which JSON has not."""
+        numbers = asdict(found)
+        del numbers["objective"]
+        if not all(math.isfinite(x) for x in numbers.values()):
+            return None
+        return cls(**numbers)
 
 
 @dataclass(frozen=True)

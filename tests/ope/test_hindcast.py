@@ -136,13 +136,24 @@ def test_few_or_none():
 
 
 def test_an_alarm_of_an_earlier_look_stays():
-    looks = [promotion(10.0, x, error=e) for x, e in ((1.0, 1.0), (9.0, 0.5), (9.5, 0.4))]
-    assert judge_over_nights(looks[:1]).alarm
+    told = ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (9.0, 0.5), (9.5, 0.4))
+    looks = [promotion(10.0, x, error=e) for x, e in told]
+    assert judge_over_nights(looks[:3]).alarm
     found = judge_over_nights(looks)
     assert found.alarm
     assert found.roll_back
     assert found.realised == 9.5
-    assert not judge_over_nights(looks[1:]).alarm
+    assert not judge_over_nights([*looks[:2], *looks[3:]]).alarm
+
+
+def test_two_nights_raise_no_alarm():
+    looks = [promotion(10.0, -50.0)] * 3
+    for number in (1, 2):
+        found = judge_over_nights(looks[:number])
+        assert not found.alarm
+        assert not found.roll_back
+        assert "no verdict before 3 nights" in found.reason
+    assert judge_over_nights(looks).alarm
 
 
 def test_looking_every_night_raises_no_false_alarms():

@@ -222,7 +222,7 @@ def test_an_evaluation_without_all_propensities_says_so(
     from mrlm.promotion.evidence import Evidence
     from mrlm.promotion.gate import judge
     from mrlm.report.review_page import render_review_page
-    from pipelines import hindcast, outlook, propensities
+    from pipelines import propensities
 
     whole = propensities.read_logs
 
@@ -236,8 +236,6 @@ def test_an_evaluation_without_all_propensities_says_so(
         )
 
     monkeypatch.setattr(propensities, "read_logs", lossy)
-    for module in (hindcast, outlook):
-        monkeypatch.setattr(module, "any_missing", lambda *_: True)
     context = followed.context(LAST)
     stage_named("evaluate").run(context, tmp_path)
     evidence = Evidence.from_json(json.loads((tmp_path / "evidence.json").read_text()))

@@ -13,6 +13,7 @@ from mrlm.promotion.hindcast import (
     Hindcast,
     HindcastCalibration,
     PromotionHindcast,
+    carry_alarm,
     nights_since,
     promotions,
 )
@@ -153,3 +154,48 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint(evidence: M
     for name in ("hindcast", "outlook", "support", "propensities"):
         del old[name]
     assert Evidence.from_json(old).fingerprint() == fingerprint_of(old)
+
+
+def test_a_prediction_that_is_not_finite_is_none(evidence: Make) -> None:
+    """NaN has no place in JSON: the evidence could not be fingerprinted, nor judged."""
+    from mrlm.ope.tomorrow import Prediction
+
+    found = Prediction("delight", 0.1, -0.1, 0.3, 0.95, 0.05, 0.04, 5.0, 8)
+    known = NextNight.of(found)
+    assert known == NextNight(0.1, -0.1, 0.3, 0.95, 0.05, 0.04, 5.0, 8)
+    assert NextNight.of(replace(found, value=float("nan"))) is None
+    assert NextNight.of(replace(found, upper=float("inf"))) is None
+    replace(evidence(), outlook=Outlook(next_night=known)).fingerprint()
+
+
+def test_the_champions_alarm_stays_whatever_tonight_finds() -> None:
+    before = _found(2, alarm=True)
+    kept = carry_alarm(_found(2, alarm=False), before, champion=2)
+    assert kept is not None
+    (one,) = kept.promotions
+    assert one.alarm
+    assert one.reason == before.promotions[0].reason
+    assert one.realised == _found(2, alarm=False).promotions[0].realised
+    assert kept.left_out == ("v9: gone",)
+    assert carry_alarm(None, before, champion=2) == Hindcast(before.promotions)
+    assert carry_alarm(Hindcast(), kept, champion=2) == Hindcast(kept.promotions)
+
+
+def test_only_an_alarm_of_the_champion_is_carried_over() -> None:
+    tonight = _found(2, alarm=False)
+    assert carry_alarm(tonight, _found(2, alarm=True), champion=1) == tonight
+    assert carry_alarm(tonight, _found(2, alarm=False), champion=2) == tonight
+    assert carry_alarm(tonight, None, champion=2) == tonight
+    assert carry_alarm(None, None, champion=2) is None
+
+
+def test_a_night_that_is_final_late_comes_after_those_that_were_read() -> None:
+    """Else the looks of the nights before it would be other looks."""
+    early = [n for n in NIGHTS if n != NIGHTS[5]]
+    first = nights_since(LEDGER, "tonight", early, RULE)["a"]
+    assert NIGHTS[5] not in first
+    one = replace(_found(2, alarm=False).promotions[0], nights=tuple(first))
+    late = nights_since(LEDGER, "tonight", NIGHTS, RULE, Hindcast((one,)))["a"]
+    assert late == [*first, NIGHTS[5]]
+    few = GateSettings(hindcast_nights=len(first))
+    assert nights_since(LEDGER, "tonight", NIGHTS, few, Hindcast((one,)))["a"] == first

@@ -3,7 +3,7 @@
 from mrlm.ope.propensity.calibration import CalibrationBin, calibration_table
 from mrlm.ope.propensity.complete import CompletedLog, complete
 from mrlm.ope.propensity.estimate import EstimatedPropensities, estimate_propensities
-from mrlm.ope.propensity.flag import flagged
+from mrlm.ope.propensity.flag import flagged, flagged_state
 from mrlm.ope.propensity.logit import ConditionalLogit, fit_logit
 from mrlm.ope.propensity.sensitivity import SensitivityBound, sensitivity_bounds
 
@@ -18,5 +18,6 @@ __all__ = [
     "estimate_propensities",
     "fit_logit",
     "flagged",
+    "flagged_state",
     "sensitivity_bounds",
 ]

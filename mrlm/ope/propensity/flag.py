@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from mrlm.ope.scores import Scores
+from mrlm.ope.state import EvaluationState
+
+_SUFFIX = " (estimated propensities)"
 
 
 def flagged(scores: Scores, no_hidden_confounding: bool = False) -> Scores:
@@ -24,7 +27,21 @@ def flagged(scores: Scores, no_hidden_confounding: bool = False) -> Scores:
     """
     return replace(
         scores,
-        estimator=f"{scores.estimator} (estimated propensities)",
+        estimator=f"{scores.estimator}{_SUFFIX}",
         unsupported=np.full_like(scores.unsupported, np.nan),
         covers_policy_value=scores.covers_policy_value and no_hidden_confounding,
+    )
+
+
+def flagged_state(state: EvaluationState, no_hidden_confounding: bool = False) -> EvaluationState:
+    """The state of ``flagged`` scores, from the state of the same scores without the flag.
+
+    Nights with and without estimates are merged when all of them carry it.
+    """
+    unknown = np.where(state.rows > 0, np.nan, 0.0)[:, :, None]
+    return replace(
+        state,
+        estimator=f"{state.estimator}{_SUFFIX}",
+        unsupported=np.broadcast_to(unknown, state.unsupported.shape).copy(),
+        covers_policy_value=state.covers_policy_value and no_hidden_confounding,
     )

@@ -8,7 +8,13 @@ import pytest
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, estimates
 from mrlm.ope.embedded import MIPS, cluster_weight
-from mrlm.ope.propensity import calibration_table, estimate_propensities, fit_logit, flagged
+from mrlm.ope.propensity import (
+    calibration_table,
+    estimate_propensities,
+    fit_logit,
+    flagged,
+    flagged_state,
+)
 from mrlm.ope.propensity.calibration import fit_isotonic, fit_temperature
 
 ITEMS = 12
@@ -214,3 +220,12 @@ def test_wrong_input_is_refused():
         estimate_propensities(features, offsets, shown, cluster, item, np.ones(3))
     with pytest.raises(ValueError, match="known propensities"):
         estimate_propensities(features, offsets, shown, cluster, item, np.zeros(50))
+
+
+@pytest.mark.parametrize("sure", [False, True])
+def test_a_state_is_flagged_like_its_scores(make_batch, sure):
+    scores = ESTIMATORS["ips"](make_batch(missing=0.3))
+    late = flagged_state(EvaluationState.of(scores), sure)
+    early = EvaluationState.of(flagged(scores, sure))
+    for name, value in vars(early).items():
+        np.testing.assert_array_equal(getattr(late, name), value)

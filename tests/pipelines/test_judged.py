@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mrlm.promotion import registry
+from mrlm.promotion.evidence import Evidence
+from mrlm.promotion.ledger import Entry
+from pipelines import judged
+from pipelines.workspace import Workspace
+
+
+def evidence(run_key: str) -> Evidence:
+    return Evidence(run_key, run_key[:10], "f", "c", 1, "delight")
+
+
+def entry(found: Evidence, version: int) -> Entry:
+    said = {"actor": "gate", "at": "2026-11-20", "reason": "", "evidence": found.fingerprint()}
+    return Entry("judged", found.run_key, version, **said)
+
+
+OLD, NEW = evidence("2026-11-18-a"), evidence("2026-11-19-a")
+ENTRIES = (entry(OLD, 2), entry(NEW, 3))
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Two judged runs, whose versions the registry no longer has."""
+    made = SimpleNamespace(workspace=Workspace(tmp_path), settings=None, run_key="2026-11-20-a")
+    place = SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES))
+    monkeypatch.setattr(judged, "place_of", lambda *_: place)
+    monkeypatch.setattr(registry, "has_version", lambda *_: False)
+    for found in (OLD, NEW):
+        write(made, found)
+    return made
+
+
+def write(context: Any, found: Evidence, run_key: str = "") -> None:
+    folder = context.workspace.run_stage(run_key or found.run_key, "evaluate")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "evidence.json").write_text(json.dumps(found.to_json()))
+
+
+def test_the_newest_judgement_of_another_run(context: Any) -> None:
+    assert judged.newest_judged(context, ENTRIES) == (NEW.run_key, NEW)
+    assert judged.newest_judged(context, ()) == ("", None)
+    context.run_key = NEW.run_key
+    assert judged.newest_judged(context, ENTRIES) == (OLD.run_key, OLD)
+    assert judged.judged_evidence(context, NEW.run_key) == NEW
+    assert judged.judged_evidence(context, "never") is None
+
+
+def test_only_what_the_ledger_names_is_believed(context: Any) -> None:
+    """A run that was evaluated again has other evidence than it was judged on."""
+    write(context, evidence("2026-11-19-b"), NEW.run_key)
+    assert judged.newest_judged(context, ENTRIES) == (OLD.run_key, OLD)
+
+
+def test_the_registry_keeps_what_the_run_has_lost(
+    context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (context.workspace.run_stage(NEW.run_key, "evaluate") / "evidence.json").unlink()
+    monkeypatch.setattr(registry, "has_version", lambda _, version: version == 3)
+    monkeypatch.setattr(registry, "version_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(registry, "version_evidence", lambda _: NEW)
+    assert judged.newest_judged(context, ENTRIES) == (NEW.run_key, NEW)
