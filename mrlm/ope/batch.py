@@ -358,6 +358,12 @@ def _check_values(b: EvaluationBatch) -> None:
     if not seen.off <= 1e-6:
         sums = np.add.reduceat(b.target, b.offsets[:-1])
         _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
+    with np.errstate(over="ignore"):
+        weight = b.weight
+    _first(
+        ~np.isfinite(weight),
+        "the propensity is so small that the importance weight is infinite; quarantine such rows",
+    )
     _first(np.isinf(b.rewards).any(1), "a reward is infinite")
     # Products with a finite target probability, 0 too, sum to a finite number only where every q is
     # finite; where a sum is not, because it overflows perhaps, the terms are looked at.

@@ -10,7 +10,7 @@ from mrlm.ope.certify import Thresholds, certify
 from mrlm.ope.diagnostics import Diagnostics, expected_sample_size
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.intervals import Estimate
-from mrlm.ope.intervals.student import Moments, degrees_of_freedom
+from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
 from mrlm.ope.scores import ratio_value
 
 
@@ -35,11 +35,12 @@ def folded_estimates(
     ]
     error, skewness = moments.standard_error, moments.skewness
     freedom = degrees_of_freedom(moments, limit)
+    lower, upper = ends_of(value, error, freedom, skewness, (1 + level) / 2)
     out = {}
     for j, name in enumerate(state.objectives):
         users = int(state.users[j])
         found = overlap[name]
-        estimate = Estimate(
+        out[name] = Estimate(
             policy=" - ".join(state.policies),
             objective=name,
             estimator=state.estimator,
@@ -48,17 +49,25 @@ def folded_estimates(
             degrees_of_freedom=float(freedom[j]),
             skewness=float(skewness[j]),
             level=level,
-            lower=math.nan,
-            upper=math.nan,
+            lower=float(lower[j]),
+            upper=float(upper[j]),
             rows=int(state.rows[j]),
             users=users,
             certificate=certify(
-                state.estimator, state.covers_policy_value, found, thresholds or Thresholds()
+                state.estimator,
+                state.covers_policy_value,
+                found,
+                thresholds or Thresholds(),
+                numbers={
+                    "value": float(value[j]),
+                    "standard error": float(error[j]),
+                    "lower end": float(lower[j]),
+                    "upper end": float(upper[j]),
+                },
             ),
             diagnostics=found,
             estimand=state.estimand,
         )
-        out[name] = estimate.at(level)
     return out
 
 

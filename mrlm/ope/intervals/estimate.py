@@ -156,6 +156,12 @@ def estimates(
                 found[name],
                 thresholds or Thresholds(),
                 kind.finite_sample,
+                numbers={
+                    "value": float(value[j]),
+                    "standard error": float(error[j]),
+                    "lower end": float(lower[j]),
+                    "upper end": float(upper[j]),
+                },
             ),
             diagnostics=found[name],
             interval=kind.name,
