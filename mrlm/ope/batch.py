@@ -305,7 +305,9 @@ def _sums(
 def _squared_over(target: NDArray[np.float64], logged: NDArray[np.float64]) -> NDArray[np.float64]:
     square: NDArray[np.float64] = target * target
     # A candidate without a propensity makes its round's sum unknown.
-    return np.divide(square, logged, out=np.zeros_like(square), where=~(logged <= 0))
+    # Where it overflows, no effective sample size is to be expected.
+    with np.errstate(over="ignore"):
+        return np.divide(square, logged, out=np.zeros_like(square), where=~(logged <= 0))
 
 
 def _check_shapes(b: EvaluationBatch) -> None:

@@ -135,7 +135,8 @@ def _support(d: Diagnostics, t: Thresholds) -> list[str]:
             f"(at most {t.max_unsupported_mass:.1%})"
         )
     error = d.mean_weight_standard_error
-    if abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
+    unknown = d.users > 1 and not math.isfinite(error)
+    if unknown or abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
         reasons.append(
             f"the mean importance weight is {d.mean_weight:.3f} with standard error {error:.3f}, "
             "not 1: the propensities are wrong or the logger does not support the policy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -86,12 +87,10 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
     rows, users = int(counts.sum()), int((counts > 0).sum())
     by_user = state.weight_sum[:, j, k]
     total, square = float(by_user.sum()), float(state.weight_square[:, j, k].sum())
-    user_square = float((by_user**2).sum())
     mean = total / rows if rows else float("nan")
-    residual = by_user - mean * counts
     error = float("nan")
     if users > 1:
-        error = float(np.sqrt(users / (users - 1) * (residual**2).sum())) / rows
+        error = math.sqrt(users / (users - 1)) * norm(by_user - mean * counts) / rows
     largest = float(state.weight_largest[:, j, k].max(initial=0.0))
     lost = float(state.unsupported[:, j, k].sum())
     expected = float(state.expected_square[:, j, k].sum())
@@ -100,8 +99,8 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         objective=state.objectives[j],
         rows=rows,
         users=users,
-        effective_sample_size=total**2 / square if square else 0.0,
-        effective_users=total**2 / user_square if user_square else 0.0,
+        effective_sample_size=effective_number(total, square),
+        effective_users=kish(by_user),
         largest_weight=largest,
         largest_weight_share=largest / total if total else 1.0,
         mean_weight=mean,
@@ -109,7 +108,7 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
         nonzero=int(state.nonzero[:, j, k].sum()),
         matched=int(state.matched[:, j, k].sum()),
-        tail_users=_kish(by_user**2),
+        tail_users=_tail(by_user),
         expected_sample_size=expected_sample_size(rows, expected),
     )
 
@@ -122,13 +121,33 @@ def expected_sample_size(rows: int, expected_square: float) -> float | None:
     return rows**2 / expected_square if rows and expected_square > 0 else None
 
 
-def _kish(x: NDArray[np.float64]) -> float:
+def effective_number(total: float, square: float) -> float:
+    """``total^2 / square``; 0 where the sum of squares is 0, or too large for floating point."""
+    # Divided in turn, since Python's power of a float raises where it overflows.
+    return total / square * total if 0 < square < math.inf else 0.0
+
+
+def kish(x: NDArray[np.float64]) -> float:
     """(sum x)^2 / sum x^2, free of overflow; 0 where all are 0."""
+    y = scaled(x)
+    square = float((y**2).sum())
+    return float(y.sum() ** 2 / square) if square else 0.0
+
+
+def scaled(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values divided by the largest of them, whose powers do not overflow; 0 where all are 0."""
     largest = float(np.abs(x).max(initial=0.0))
-    if largest == 0:
-        return 0.0
-    y = x / largest
-    return float(y.sum() ** 2 / (y**2).sum())
+    return x / largest if largest else x
+
+
+def _tail(x: NDArray[np.float64]) -> float:
+    return kish(scaled(x) ** 2)
+
+
+def norm(x: NDArray[np.float64]) -> float:
+    """Square root of the sum of squares, free of overflow."""
+    largest = float(np.abs(x).max(initial=0.0))
+    return largest * float(np.sqrt((scaled(x) ** 2).sum()))
 
 
 def _is_plain(value: object) -> bool:

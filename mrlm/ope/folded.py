@@ -78,7 +78,9 @@ class FoldedState:
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
 
+    # Powers that overflow are infinite, which certification refuses.
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")
     def of(cls, state: EvaluationState) -> FoldedState:
         """The moments of a state's users, all of whom must be complete."""
         numerator, denominator = state.numerator.sum(0), state.denominator.sum(0)
@@ -135,6 +137,7 @@ class FoldedState:
             raise ValueError("more users or rounds are subtracted than were folded")
         return self._combined(other, -1)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def influence_moments(self) -> tuple[NDArray[np.float64], ...]:
         """Second (m, m), third (m,) and fourth (m,) moments of the users' influence.
 
@@ -151,6 +154,7 @@ class FoldedState:
             ),
         )
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _combined(self, other: FoldedState, sign: int) -> FoldedState:
         for name in _SAME:
             if getattr(self, name) != getattr(other, name):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mrlm.ope.certify import Thresholds, certify
-from mrlm.ope.diagnostics import Diagnostics, expected_sample_size
+from mrlm.ope.diagnostics import Diagnostics, effective_number, expected_sample_size
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
@@ -88,7 +88,7 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
     residual = (
         state.excess_square[j, k]
         - 2 * (mean - 1) * state.excess_rows[j, k]
-        + (mean - 1) ** 2 * state.rows_square[j]
+        + (mean - 1) * (mean - 1) * state.rows_square[j]
     )
     error = math.nan
     if users > 1:
@@ -100,8 +100,8 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
         objective=state.objectives[j],
         rows=rows,
         users=users,
-        effective_sample_size=total**2 / square if square else 0.0,
-        effective_users=total**2 / user_square if user_square else 0.0,
+        effective_sample_size=effective_number(total, square),
+        effective_users=effective_number(total, user_square),
         largest_weight=largest,
         largest_weight_share=largest / total if total else 1.0,
         mean_weight=mean,
@@ -109,6 +109,6 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
         unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
         nonzero=int(state.nonzero[j, k]),
         matched=int(state.matched[j, k]),
-        tail_users=user_square**2 / user_fourth if user_fourth else 0.0,
+        tail_users=effective_number(user_square, user_fourth),
         expected_sample_size=expected_sample_size(rows, expected),
     )

@@ -66,7 +66,9 @@ class EvaluationState:
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
 
+    # Powers that overflow are infinite, which certification refuses.
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")
     def of(cls, scores: Scores) -> EvaluationState:
         """The state of one batch of scores."""
         cluster, code = group(scores.cluster)

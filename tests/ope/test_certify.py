@@ -18,6 +18,7 @@ from mrlm.ope import (
 from mrlm.ope.estimand import ratio_of_sums
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.folded_estimates import folded_estimates
+from mrlm.ope.overlap import group_overlap
 from mrlm.ope.table.logged import LoggedTable
 
 
@@ -287,3 +288,26 @@ def test_a_ratio_over_an_objective_that_is_always_0_is_refused():
     for e in both_ways(ratio_of_sums(ESTIMATORS["ips"](two), "click", "view")):
         assert math.isnan(e.value)
         assert not e.certified
+
+
+@pytest.mark.parametrize("propensity", [1e-70, 1e-100, 1e-200, 1e-300])
+def test_weights_whose_squares_overflow_are_refused(propensity):
+    """One weight so large that its square, or a power of it, is no float; no error, no verdict."""
+    batch = log()
+    tiny = batch.propensity.copy()
+    tiny[3] = propensity
+    logged = batch.candidate_propensity.copy()
+    logged[batch.shown[3]] = propensity
+    for candidates in (logged, None):
+        one = replace(batch, propensity=tiny, candidate_propensity=candidates)
+        for name in ("ips", "snips", "dr"):
+            for e in both_ways(ESTIMATORS[name](one)):
+                assert not e.certified
+                assert "effective sample size" in e.certificate.reason
+                assert e.certificate.rows_needed is None
+    assert group_overlap(one.weight, one.cluster)[0].effective_sample_size == pytest.approx(1)
+
+
+def test_no_plan_is_made_of_too_many_rows():
+    few = judged(log(n=120, users=60), min_effective_sample_size=1e14)
+    assert few.certificate.rows_needed is None
