@@ -14,6 +14,8 @@ from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
 from mrlm.ope.scores import ratio_value
 
 
+# Moments that overflow give numbers that are not finite, which certification refuses.
+@np.errstate(over="ignore", invalid="ignore")
 def folded_estimates(
     state: FoldedState, level: float = 0.95, thresholds: Thresholds | None = None
 ) -> dict[str, Estimate]:
