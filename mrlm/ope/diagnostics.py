@@ -15,6 +15,9 @@ from mrlm.ope.state import EvaluationState
 class Diagnostics:
     """Overlap of one policy with the log, over the rounds used for one objective.
 
+    Where rounds do not count alike (per user, several loggers), weights are times the rounds'
+    shares (``Scores.share``), of mean 1.
+
     Attributes:
         policy: name of the target policy.
         objective: name of the objective.
@@ -83,14 +86,15 @@ def diagnostics(state: EvaluationState) -> dict[str, tuple[Diagnostics, ...]]:
 
 
 def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
-    counts = state.rows[:, j]
+    counts, due = state.rows[:, j], state.share_sum[:, j, k]
     rows, users = int(counts.sum()), int((counts > 0).sum())
     by_user = state.weight_sum[:, j, k]
+    shares = float(due.sum())
     total, square = float(by_user.sum()), float(state.weight_square[:, j, k].sum())
-    mean = total / rows if rows else float("nan")
+    mean = total / shares if shares else float("nan")
     error = float("nan")
-    if users > 1:
-        error = math.sqrt(users / (users - 1)) * norm(by_user - mean * counts) / rows
+    if users > 1 and shares:
+        error = math.sqrt(users / (users - 1)) * norm(by_user - mean * due) / shares
     largest = float(state.weight_largest[:, j, k].max(initial=0.0))
     lost = float(state.unsupported[:, j, k].sum())
     expected = float(state.expected_square[:, j, k].sum())
@@ -101,24 +105,28 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         users=users,
         effective_sample_size=effective_number(total, square),
         effective_users=kish(by_user),
-        largest_weight=largest,
+        largest_weight=largest * (rows / shares) if shares else largest,
         largest_weight_share=largest / total if total else 1.0,
         mean_weight=mean,
         mean_weight_standard_error=error,
-        unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
+        unsupported_mass=None if not shares or np.isnan(lost) else lost / shares,
         nonzero=int(state.nonzero[:, j, k].sum()),
         matched=int(state.matched[:, j, k].sum()),
         tail_users=_tail(by_user),
-        expected_sample_size=expected_sample_size(rows, expected),
+        expected_sample_size=expected_sample_size(shares, expected),
     )
 
 
-def expected_sample_size(rows: int, expected_square: float) -> float | None:
+def expected_sample_size(shares: float, expected_square: float) -> float | None:
     """Effective sample size of weights of mean 1 and this sum of expected squares; None if unknown.
 
     Kish's formula with expectations in place of sums.
+
+    Args:
+        shares: expected sum of weights: rounds, or the sum of their shares.
+        expected_square: sum of expected squared weights.
     """
-    return rows**2 / expected_square if rows and expected_square > 0 else None
+    return shares**2 / expected_square if shares and expected_square > 0 else None
 
 
 def effective_number(total: float, square: float) -> float:

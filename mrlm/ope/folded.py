@@ -35,14 +35,15 @@ class FoldedState:
         second: float64, shape (m, d, m, d), moments of the sums, across objectives.
         third: float64, shape (m, d, d, d).
         fourth: float64, shape (m, d, d, d, d).
+        share_sum: float64, shape (m, P), see ``EvaluationState``.
         weight_sum: float64, shape (m, P).
         weight_square: float64, shape (m, P), sums of squared weights of rounds.
         weight_largest: float64, shape (m, P); after ``subtract``, an upper bound.
         user_square: float64, shape (m, P), sums of squares of users' sums of weights.
         user_fourth: float64, shape (m, P), sums of their fourth powers.
-        excess_square: float64, shape (m, P), of each user's weights less rounds, squared.
-        excess_rows: float64, shape (m, P), of that excess times the user's rounds.
-        rows_square: float64, shape (m,), of the user's rounds, squared.
+        excess_square: float64, shape (m, P), of each user's weights less shares, squared.
+        excess_share: float64, shape (m, P), of that excess times the user's sum of shares.
+        share_square: float64, shape (m, P), of the user's sum of shares, squared.
         matched: int64, shape (m, P).
         nonzero: int64, shape (m, P).
         nonzero_users: int64, shape (m, P), users who have such rounds.
@@ -63,14 +64,15 @@ class FoldedState:
     second: NDArray[np.float64]
     third: NDArray[np.float64]
     fourth: NDArray[np.float64]
+    share_sum: NDArray[np.float64]
     weight_sum: NDArray[np.float64]
     weight_square: NDArray[np.float64]
     weight_largest: NDArray[np.float64]
     user_square: NDArray[np.float64]
     user_fourth: NDArray[np.float64]
     excess_square: NDArray[np.float64]
-    excess_rows: NDArray[np.float64]
-    rows_square: NDArray[np.float64]
+    excess_share: NDArray[np.float64]
+    share_square: NDArray[np.float64]
     matched: NDArray[np.int64]
     nonzero: NDArray[np.int64]
     nonzero_users: NDArray[np.int64]
@@ -92,8 +94,8 @@ class FoldedState:
         flat = sums.reshape(users, m * d)
         pairs = (sums[:, :, :, None] * sums[:, :, None, :]).reshape(users, m, d * d)
         by_objective = pairs.transpose(1, 2, 0)
-        weight, rounds = state.weight_sum, state.rows[:, :, None].astype(np.float64)
-        excess = weight - rounds
+        weight, due = state.weight_sum, state.share_sum
+        excess = weight - due
         return cls(
             **{name: getattr(state, name) for name in (*_SAME, "signs")},
             users=(state.rows > 0).sum(0),
@@ -103,14 +105,15 @@ class FoldedState:
             second=(flat.T @ flat).reshape(m, d, m, d),
             third=(by_objective @ sums.transpose(1, 0, 2)).reshape(m, d, d, d),
             fourth=(by_objective @ pairs.transpose(1, 0, 2)).reshape(m, d, d, d, d),
+            share_sum=due.sum(0),
             weight_sum=weight.sum(0),
             weight_square=state.weight_square.sum(0),
             weight_largest=state.weight_largest.max(0, initial=0.0),
             user_square=(weight**2).sum(0),
             user_fourth=(weight**4).sum(0),
             excess_square=(excess**2).sum(0),
-            excess_rows=(excess * rounds).sum(0),
-            rows_square=(rounds[:, :, 0] ** 2).sum(0),
+            excess_share=(excess * due).sum(0),
+            share_square=(due**2).sum(0),
             matched=state.matched.sum(0),
             nonzero=state.nonzero.sum(0),
             nonzero_users=(state.nonzero > 0).sum(0),

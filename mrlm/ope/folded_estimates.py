@@ -85,16 +85,17 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
     rows, users = int(state.rows[j]), int(state.users[j])
     total, square = float(state.weight_sum[j, k]), float(state.weight_square[j, k])
     user_square, largest = float(state.user_square[j, k]), float(state.weight_largest[j, k])
-    mean = total / rows if rows else math.nan
-    # The users' sums less mean times rounds, squared: excess over rounds is small where mean is 1.
+    shares = float(state.share_sum[j, k])
+    mean = total / shares if shares else math.nan
+    # The users' sums less mean times shares, squared: excess over shares is small where mean is 1.
     residual = (
         state.excess_square[j, k]
-        - 2 * (mean - 1) * state.excess_rows[j, k]
-        + (mean - 1) * (mean - 1) * state.rows_square[j]
+        - 2 * (mean - 1) * state.excess_share[j, k]
+        + (mean - 1) * (mean - 1) * state.share_square[j, k]
     )
     error = math.nan
-    if users > 1:
-        error = math.sqrt(users / (users - 1) * max(float(residual), 0.0)) / rows
+    if users > 1 and shares:
+        error = math.sqrt(users / (users - 1) * max(float(residual), 0.0)) / shares
     user_fourth = float(state.user_fourth[j, k])
     lost, expected = float(state.unsupported[j, k]), float(state.expected_square[j, k])
     return Diagnostics(
@@ -104,13 +105,13 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
         users=users,
         effective_sample_size=effective_number(total, square),
         effective_users=effective_number(total, user_square),
-        largest_weight=largest,
+        largest_weight=largest * (rows / shares) if shares else largest,
         largest_weight_share=largest / total if total else 1.0,
         mean_weight=mean,
         mean_weight_standard_error=error,
-        unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
+        unsupported_mass=None if not shares or np.isnan(lost) else lost / shares,
         nonzero=int(state.nonzero[j, k]),
         matched=int(state.matched[j, k]),
         tail_users=effective_number(user_square, user_fourth),
-        expected_sample_size=expected_sample_size(rows, expected),
+        expected_sample_size=expected_sample_size(shares, expected),
     )

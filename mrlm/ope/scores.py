@@ -37,6 +37,8 @@ class Scores:
         expected_square: float64, shape (n, P), expected squared weight given the context, over the
             logger's choice; NaN if unknown.
         estimand: what the estimate is a value of, see ``mrlm.ope.estimand``.
+        share: float64, shape (n, m, P), how much each round counts in the estimate beside its
+            weight, in any unit; None where all rounds count alike. Certification weighs by it.
     """
 
     estimator: str
@@ -53,9 +55,17 @@ class Scores:
     unsupported: NDArray[np.float64]
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
+    share: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.cluster)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """``share``, with 1 where it is None, float64, shape (n, m, P)."""
+        if self.share is None:
+            return np.ones((*self.used.shape, len(self.policies)))
+        return self.share
 
     @property
     def value(self) -> NDArray[np.float64]:

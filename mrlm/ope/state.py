@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import Scores
-from mrlm.ope.user_sums import (
-    counts,
-    counts_where,
-    known_sums,
-    largest_where,
-    spread,
-    sums,
-    sums_where,
-)
+from mrlm.ope.user_sums import counts, spread, sums
 from mrlm.ope.users import group, union
+from mrlm.ope.weight_sums import weight_sums
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,9 @@ class EvaluationState:
         rows: int64, shape (C, m), rounds with a known reward.
         numerator: float64, shape (C, m, T), sums of scores.
         denominator: float64, shape (C, m, T), sums of scores.
-        weight_sum: float64, shape (C, m, P).
+        share_sum: float64, shape (C, m, P), sums of the rounds' shares, each 1 unless the scores
+            say otherwise (``Scores.share``); what ``weight_sum`` is expected to be.
+        weight_sum: float64, shape (C, m, P); here and below, weights are times shares.
         weight_square: float64, shape (C, m, P), sums of squared weights.
         weight_largest: float64, shape (C, m, P); after ``subtract``, an upper bound.
         matched: int64, shape (C, m, P), rounds whose weight is not zero.
@@ -57,6 +52,7 @@ class EvaluationState:
     rows: NDArray[np.int64]
     numerator: NDArray[np.float64]
     denominator: NDArray[np.float64]
+    share_sum: NDArray[np.float64]
     weight_sum: NDArray[np.float64]
     weight_square: NDArray[np.float64]
     weight_largest: NDArray[np.float64]
@@ -84,13 +80,7 @@ class EvaluationState:
             rows=rows,
             numerator=sums(code, scores.numerator, users),
             denominator=sums(code, scores.denominator, users),
-            weight_sum=sums_where(code, scores.weight, scores.used, users),
-            weight_square=sums_where(code, scores.weight**2, scores.used, users),
-            weight_largest=largest_where(code, scores.weight, scores.used, users),
-            matched=counts_where(code, scores.used, scores.weight, users),
-            nonzero=counts_where(code, scores.nonzero, scores.weight, users),
-            unsupported=known_sums(code, scores.unsupported, scores.used, rows),
-            expected_square=known_sums(code, scores.expected_square, scores.used, rows),
+            **weight_sums(scores, code, rows),
             estimand=scores.estimand,
         )
 
@@ -164,6 +154,7 @@ _SUMS = (
     "rows",
     "numerator",
     "denominator",
+    "share_sum",
     "weight_sum",
     "weight_square",
     "matched",

@@ -16,6 +16,7 @@ _ARRAYS = (
     "rows",
     "numerator",
     "denominator",
+    "share_sum",
     "weight_sum",
     "weight_square",
     "weight_largest",
