@@ -38,6 +38,7 @@ class Diagnostics:
         expected_sample_size: rounds^2 / sum of E[w^2 | context]: the effective sample size that
             the logger's propensities let one expect, whatever this log happened to show; None
             where a round lacks a candidate's propensity.
+        weighted_terms: the estimate is a weighted mean of several, as of loggers (``stratified``).
     """
 
     policy: str
@@ -55,6 +56,7 @@ class Diagnostics:
     matched: int
     tail_users: float
     expected_sample_size: float | None = None
+    weighted_terms: bool = False
 
     @property
     def effective_nonzero(self) -> float:
@@ -62,7 +64,13 @@ class Diagnostics:
 
         What ``nonzero`` would be if rounds of little weight counted little. Where a policy has most
         of its mass on one rare item, thousands of clicks on other items say nothing of its value.
+        In a weighted mean of several estimates the rewards of one do not stand for those of
+        another, so it is at most ``tail_nonzero``, the rewards that the largest parts rest on.
         """
+        return self.tail_nonzero if self.weighted_terms else self._nonzero
+
+    @property
+    def _nonzero(self) -> float:
         return self.nonzero / self.matched * self.effective_sample_size if self.matched else 0.0
 
     @property
@@ -70,7 +78,7 @@ class Diagnostics:
         """``tail_users`` times the share of them that is expected to bring a reward, at most 1."""
         if not self.effective_users:
             return 0.0
-        return self.tail_users * min(1.0, self.effective_nonzero / self.effective_users)
+        return self.tail_users * min(1.0, self._nonzero / self.effective_users)
 
     def to_json(self) -> dict[str, str | int | float | None]:
         """The fields, with None for what is not a finite number."""
@@ -114,6 +122,7 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         matched=int(state.matched[:, j, k].sum()),
         tail_users=_tail(by_user),
         expected_sample_size=expected_sample_size(shares, expected),
+        weighted_terms=weighted_terms(state.signs),
     )
 
 
@@ -127,6 +136,11 @@ def expected_sample_size(shares: float, expected_square: float) -> float | None:
         expected_square: sum of expected squared weights.
     """
     return shares**2 / expected_square if shares and expected_square > 0 else None
+
+
+def weighted_terms(signs: NDArray[np.float64]) -> bool:
+    """Whether the terms of an estimate are weighed by shares, not only added and subtracted."""
+    return bool((np.abs(signs) != 1).any())
 
 
 def effective_number(total: float, square: float) -> float:

@@ -7,7 +7,12 @@ import math
 import numpy as np
 
 from mrlm.ope.certify import Thresholds, certify
-from mrlm.ope.diagnostics import Diagnostics, effective_number, expected_sample_size
+from mrlm.ope.diagnostics import (
+    Diagnostics,
+    effective_number,
+    expected_sample_size,
+    weighted_terms,
+)
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
@@ -114,4 +119,5 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
         matched=int(state.matched[j, k]),
         tail_users=effective_number(user_square, user_fourth),
         expected_sample_size=expected_sample_size(shares, expected),
+        weighted_terms=weighted_terms(state.signs),
     )
