@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import ratios
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state import SAME, EvaluationState, check_same_estimate
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class FoldedState:
         weight, due = state.weight_sum, state.share_sum
         excess = weight - due
         return cls(
-            **{name: getattr(state, name) for name in (*_SAME, "signs")},
+            **{name: getattr(state, name) for name in (*SAME, "signs")},
             users=(state.rows > 0).sum(0),
             rows=state.rows.sum(0),
             numerator=numerator,
@@ -159,12 +159,7 @@ class FoldedState:
 
     @np.errstate(over="ignore", invalid="ignore")
     def _combined(self, other: FoldedState, sign: int) -> FoldedState:
-        for name in _SAME:
-            if getattr(self, name) != getattr(other, name):
-                raise ValueError(
-                    f"states of different {name} cannot be combined: "
-                    f"{getattr(self, name)!r} and {getattr(other, name)!r}"
-                )
+        check_same_estimate(self, other)
         totals: dict[str, Any] = {
             name: getattr(self, name) + sign * getattr(other, name) for name in _ADDED
         }
@@ -188,10 +183,9 @@ class FoldedState:
         )
 
 
-_SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
 _MOMENTS = ("second", "third", "fourth")
 _OTHER = ("signs", "weight_largest")
-_ADDED = [f.name for f in fields(FoldedState) if f.name not in {*_SAME, *_MOMENTS, *_OTHER}]
+_ADDED = [f.name for f in fields(FoldedState) if f.name not in {*SAME, *_MOMENTS, *_OTHER}]
 
 
 def _ratios(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[Any]:

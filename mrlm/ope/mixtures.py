@@ -106,7 +106,8 @@ def variance_weighted(scores: Scores, logger: NDArray[Any], objective: str) -> S
     is weighed by the variances of the other half, so the estimate keeps the expectation of the
     pooled one. A logger whose variance cannot be told from a half, for it shows fewer than 30
     rewards other than 0, is given that of the pooled rounds. Certification weighs each round by
-    what its logger's estimate counts.
+    what its logger's estimate counts. Shares are chosen on the whole log: states of batches that
+    chose their own do not add up.
 
     Args:
         scores: n rounds of one estimate or paired difference.

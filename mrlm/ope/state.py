@@ -98,7 +98,7 @@ class EvaluationState:
         Raises:
             ValueError: the other state is of another estimate.
         """
-        self._check_same_estimate(other)
+        check_same_estimate(self, other)
         cluster, mine, theirs = union(self.cluster, other.cluster)
         totals: dict[str, Any] = {}
         for name in _SUMS:
@@ -114,7 +114,7 @@ class EvaluationState:
         Raises:
             ValueError: the other state is of another estimate, or holds rounds this one has not.
         """
-        self._check_same_estimate(other)
+        check_same_estimate(self, other)
         known = np.isin(other.cluster, self.cluster)
         if not known.all():
             raise ValueError(f"user {other.cluster[~known][0]!r} was never added to this state")
@@ -141,13 +141,27 @@ class EvaluationState:
         names = ("cluster", "weight_largest", *_SUMS)
         return replace(self, **{name: getattr(self, name)[users] for name in names})
 
-    def _check_same_estimate(self, other: EvaluationState) -> None:
-        for name in ("estimator", "objectives", "policies", "estimand"):
-            if getattr(self, name) != getattr(other, name):
-                raise ValueError(
-                    f"states of different {name} cannot be combined: "
-                    f"{getattr(self, name)!r} and {getattr(other, name)!r}"
-                )
+
+SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
+
+
+def check_same_estimate(one: Any, other: Any) -> None:
+    """Check that two states, both folded or both not, are of one estimate.
+
+    Raises:
+        ValueError: a name, ``covers_policy_value`` or a sign or share of a term differs.
+    """
+    for name in SAME:
+        if getattr(one, name) != getattr(other, name):
+            raise ValueError(
+                f"states of different {name} cannot be combined: "
+                f"{getattr(one, name)!r} and {getattr(other, name)!r}"
+            )
+    if not np.array_equal(one.signs, other.signs):
+        raise ValueError(
+            "states whose terms have different signs or shares cannot be combined: "
+            f"{one.signs} and {other.signs}; choose the shares once, on the whole log"
+        )
 
 
 _SUMS = (

@@ -242,6 +242,25 @@ def test_certified_strata_cover(small, how):
     assert np.mean(covered) >= 0.93
 
 
+def test_states_of_different_shares_do_not_add_up():
+    batch, logger = two_loggers(0, 1000)
+    scores = ESTIMATORS["ips"](batch)
+    states = [
+        EvaluationState.of(stratified(scores, logger, np.array([s, 1 - s]))) for s in (0.5, 0.6)
+    ]
+    with pytest.raises(ValueError, match="different signs or shares"):
+        states[0].merge(states[1])
+    with pytest.raises(ValueError, match="different signs or shares"):
+        states[0].subtract(states[1])
+    with pytest.raises(ValueError, match="different signs or shares"):
+        FoldedState.of(states[0]).merge(FoldedState.of(states[1]))
+    claims = replace(states[0], covers_policy_value=False)
+    with pytest.raises(ValueError, match="covers_policy_value"):
+        states[0].merge(claims)
+    with pytest.raises(ValueError, match="covers_policy_value"):
+        FoldedState.of(states[0]).merge(FoldedState.of(claims))
+
+
 def test_a_share_below_0_is_refused():
     batch, logger = two_loggers(0, 100)
     with pytest.raises(ValueError, match="at least 0"):
