@@ -50,4 +50,5 @@ def difference(first: Scores, second: Scores) -> Scores:
         unsupported=np.concatenate([first.unsupported, second.unsupported], axis=1),
         expected_square=np.concatenate([first.expected_square, second.expected_square], axis=1),
         share=share,
+        fitted=first.fitted or second.fitted,
     )

@@ -50,6 +50,7 @@ class FoldedState:
         unsupported: float64, shape (m, P).
         expected_square: float64, shape (m, P).
         estimand: see ``Scores``.
+        fitted: see ``Scores``.
     """
 
     estimator: str
@@ -79,6 +80,7 @@ class FoldedState:
     unsupported: NDArray[np.float64]
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
+    fitted: bool = False
 
     # Powers that overflow are infinite, which certification refuses.
     @classmethod

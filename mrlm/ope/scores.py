@@ -39,6 +39,9 @@ class Scores:
         estimand: what the estimate is a value of, see ``mrlm.ope.estimand``.
         share: float64, shape (n, m, P), how much each round counts in the estimate beside its
             weight, in any unit; None where all rounds count alike. Certification weighs by it.
+        fitted: whether scores depend on rewards of other rounds of this log, by what the estimator
+            fits or by a choice among estimators; no interval's level then holds at every sample
+            size.
     """
 
     estimator: str
@@ -56,6 +59,7 @@ class Scores:
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
     share: NDArray[np.float64] | None = None
+    fitted: bool = False
 
     def __len__(self) -> int:
         return len(self.cluster)
@@ -90,6 +94,7 @@ def one_ratio(
     batch: Rounds,
     numerator: NDArray[np.float64],
     denominator: NDArray[np.float64],
+    fitted: bool = False,
 ) -> Scores:
     """Scores of an estimate that is one ratio of sums; both arrays of shape (n, m)."""
     used = batch.used
@@ -109,6 +114,7 @@ def one_ratio(
         weight=batch.weight[:, None],
         unsupported=batch.unsupported[:, None],
         expected_square=batch.expected_square[:, None],
+        fitted=fitted,
     )
 
 

@@ -41,6 +41,7 @@ class EvaluationState:
         unsupported: float64, shape (C, m, P), sums of the target mass that the logger never shows.
         expected_square: float64, shape (C, m, P), sums of the expected squared weights.
         estimand: see ``Scores``.
+        fitted: see ``Scores``.
     """
 
     estimator: str
@@ -61,6 +62,7 @@ class EvaluationState:
     unsupported: NDArray[np.float64]
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
+    fitted: bool = False
 
     # Powers that overflow are infinite, which certification refuses.
     @classmethod
@@ -82,6 +84,7 @@ class EvaluationState:
             denominator=sums(code, scores.denominator, users),
             **weight_sums(scores, code, rows),
             estimand=scores.estimand,
+            fitted=scores.fitted,
         )
 
     def add(self, scores: Scores) -> EvaluationState:
@@ -142,7 +145,7 @@ class EvaluationState:
         return replace(self, **{name: getattr(self, name)[users] for name in names})
 
 
-SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
+SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
 
 
 def check_same_estimate(one: Any, other: Any) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.state import EvaluationState
 
-_META = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
+_META = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
 _ARRAYS = (
     "rows",
     "numerator",
@@ -63,6 +63,7 @@ def from_bytes(data: bytes) -> EvaluationState:
         objectives=tuple(meta["objectives"]),
         policies=tuple(meta["policies"]),
         estimand=meta["estimand"],
+        fitted=meta["fitted"],
         signs=np.array(meta["signs"]),
         cluster=np.array(batch.column("cluster").to_numpy(zero_copy_only=False)),
         **{name: array(name) for name in _ARRAYS},

@@ -19,6 +19,7 @@ from mrlm.ope.estimand import ratio_of_sums
 from mrlm.ope.folded import FoldedState
 from mrlm.ope.folded_estimates import folded_estimates
 from mrlm.ope.overlap import group_overlap
+from mrlm.ope.registry import FAMILY
 from mrlm.ope.table.logged import LoggedTable
 
 
@@ -311,3 +312,26 @@ def test_weights_whose_squares_overflow_are_refused(propensity):
 def test_no_plan_is_made_of_too_many_rows():
     few = judged(log(n=120, users=60), min_effective_sample_size=1e16)
     assert few.certificate.rows_needed is None
+
+
+@pytest.mark.parametrize("name", ["cressie_read", "selected"])
+def test_fitted_or_selected_scores_have_no_level_at_every_sample_size(name):
+    """Their rounds depend on one another's rewards, so the thresholds hold for every interval."""
+    from mrlm.ope import INTERVALS, ScoreRange
+    from mrlm.ope.selected import select
+
+    betting = INTERVALS["betting"](ScoreRange(-10.0, 10.0))
+    short = replace(log(n=60), cluster=np.arange(60))
+    if name == "selected":
+        wide = INTERVALS["betting"](ScoreRange(-100.0, 100.0))
+        e = select(lambda: [short], [FAMILY["ips"]], interval=wide).estimates["click"]
+    else:
+        state = EvaluationState.of(FAMILY[name](short))
+        paired = difference(ESTIMATORS["ips"](short), FAMILY[name](short))
+        assert state.fitted
+        assert EvaluationState.of(paired).fitted
+        assert FoldedState.of(state).fitted
+        e = estimates(state, interval=betting)["click"]
+    assert e.interval == "betting"
+    assert not e.certified
+    assert "effective sample size" in e.certificate.reason
