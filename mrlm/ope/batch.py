@@ -305,7 +305,9 @@ def _sums(
 def _squared_over(target: NDArray[np.float64], logged: NDArray[np.float64]) -> NDArray[np.float64]:
     square: NDArray[np.float64] = target * target
     # A candidate without a propensity makes its round's sum unknown.
-    return np.divide(square, logged, out=np.zeros_like(square), where=~(logged <= 0))
+    # Where it overflows, no effective sample size is to be expected.
+    with np.errstate(over="ignore"):
+        return np.divide(square, logged, out=np.zeros_like(square), where=~(logged <= 0))
 
 
 def _check_shapes(b: EvaluationBatch) -> None:
@@ -358,6 +360,12 @@ def _check_values(b: EvaluationBatch) -> None:
     if not seen.off <= 1e-6:
         sums = np.add.reduceat(b.target, b.offsets[:-1])
         _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
+    with np.errstate(over="ignore"):
+        weight = b.weight
+    _first(
+        ~np.isfinite(weight),
+        "the propensity is so small that the importance weight is infinite; quarantine such rows",
+    )
     _first(np.isinf(b.rewards).any(1), "a reward is infinite")
     # Products with a finite target probability, 0 too, sum to a finite number only where every q is
     # finite; where a sum is not, because it overflows perhaps, the terms are looked at.

@@ -121,7 +121,7 @@ def bounded_estimates(
             upper=above[objective].upper,
             level=level,
             bias=(above[objective].value - e.value) / 2,
-            certificate=e.certificate,
+            certificate=above[objective].certificate if e.certified else e.certificate,
             estimand=e.estimand,
         )
         for objective, e in below.items()

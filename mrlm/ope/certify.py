@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mrlm.ope.diagnostics import Diagnostics
 
 # Sums of weights that are all 1 miss their number by so much.
 _ROUNDING = 1e-9
+# More rounds than this are no plan.
+_MOST_ROWS = 1e15
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Certificate:
         certified: whether the interval covers the policy's true value at its level.
         reasons: why not, in plain sentences; empty when certified.
         rows_needed: rounds at which the unmet thresholds would be met, by linear extrapolation;
-            None when certified and where more rounds of the same log would not help.
+            None when certified, where more rounds of the same log would not help, and where it
+            would take more than 1e15.
     """
 
     certified: bool
@@ -72,6 +75,7 @@ def certify(
     found: Sequence[Diagnostics],
     thresholds: Thresholds,
     finite_sample: bool = False,
+    numbers: Mapping[str, float] | None = None,
 ) -> Certificate:
     """Verdict on the interval of one objective, from the diagnostics of all policies in it.
 
@@ -82,6 +86,7 @@ def certify(
         thresholds: what is needed.
         finite_sample: the interval's level holds at every sample size, so that true propensities
             and support are all it needs.
+        numbers: value, standard error and ends of the estimate, by name; all must be finite.
     """
     if not covers_policy_value:
         reason = f"{estimator} covers its own target, not the policy's value: its bias has no bound"
@@ -97,14 +102,27 @@ def certify(
                 else f"{d.policy}: every importance weight is 0"
             )
             continue
+        if not (math.isfinite(d.mean_weight) and math.isfinite(d.largest_weight)):
+            hopeless = True
+            reasons.append(f"{d.policy}: the importance weights or their sum are not finite")
+            continue
         lacking = _support(d, thresholds)
         hopeless |= bool(lacking)
         shortfalls = [] if finite_sample else _shortfalls(d, thresholds)
         factor = max([factor, *(f for _, f in shortfalls)])
         reasons += [f"{d.policy}: {r}" for r in [*lacking, *(r for r, _ in shortfalls)]]
     if not reasons:
-        return Certificate(True)
-    needed = None if hopeless else math.ceil(found[0].rows * factor)
+        # Every comparison with NaN is False, so no threshold above would refuse it.
+        unknown = [name for name, x in (numbers or {}).items() if not math.isfinite(x)]
+        if not unknown:
+            return Certificate(True)
+        hopeless = True
+        reasons.append(
+            f"{', '.join(unknown)} of {found[0].objective} not finite: the log does not determine "
+            "the estimate, or its scores are too large for floating point"
+        )
+    rows = found[0].rows * factor
+    needed = None if hopeless or not rows <= _MOST_ROWS else math.ceil(rows)
     return Certificate(False, tuple(reasons), needed)
 
 
@@ -117,7 +135,8 @@ def _support(d: Diagnostics, t: Thresholds) -> list[str]:
             f"(at most {t.max_unsupported_mass:.1%})"
         )
     error = d.mean_weight_standard_error
-    if abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
+    unknown = d.users > 1 and not math.isfinite(error)
+    if unknown or abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
         reasons.append(
             f"the mean importance weight is {d.mean_weight:.3f} with standard error {error:.3f}, "
             "not 1: the propensities are wrong or the logger does not support the policy"
@@ -130,7 +149,7 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
     found = []
     # With the mean weight known to be 1, n^2 / sum w^2 is the same quantity; where the log happened
     # to match often it is the smaller one, so that luck of neither kind certifies.
-    effective = d.effective_sample_size / max(1.0, d.mean_weight) ** 2
+    effective = d.effective_sample_size / max(1.0, d.mean_weight) / max(1.0, d.mean_weight)
     what = "effective sample size"
     if d.expected_sample_size is not None and d.expected_sample_size < effective:
         # The propensities say what the log should look like: a lucky one shows no heavy weight.
@@ -138,15 +157,15 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
             d.expected_sample_size,
             "effective sample size expected of the propensities",
         )
-    if effective < t.min_effective_sample_size:
+    if not effective >= t.min_effective_sample_size:
         found.append(
             (
                 f"{what} {effective:.0f} of {d.rows} rows "
                 f"(at least {t.min_effective_sample_size:.0f})",
-                t.min_effective_sample_size / effective,
+                _factor(t.min_effective_sample_size, effective),
             )
         )
-    if d.largest_weight_share > t.max_weight_share:
+    if not d.largest_weight_share <= t.max_weight_share:
         found.append(
             (
                 f"one row has {d.largest_weight_share:.0%} of all weight "
@@ -154,15 +173,15 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
                 d.largest_weight_share / t.max_weight_share,
             )
         )
-    if d.effective_users < t.min_users:
+    if not d.effective_users >= t.min_users:
         found.append(
             (
                 f"effective number of users {d.effective_users:.0f} of {d.users} "
                 f"(at least {t.min_users:.0f})",
-                t.min_users / d.effective_users,
+                _factor(t.min_users, d.effective_users),
             )
         )
-    if d.effective_nonzero < t.min_nonzero:
+    if not d.effective_nonzero >= t.min_nonzero:
         found.append(
             (
                 f"{d.effective_nonzero:.1f} effective rows with weight and a {d.objective} other "
@@ -170,9 +189,11 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
                 t.min_nonzero / max(d.effective_nonzero, 1.0),
             )
         )
-    reach = _reach(d, t)
     gap = 1 - d.mean_weight
-    if gap > reach + _ROUNDING and not found:
+    if found or gap <= 0:
+        return found
+    reach = _reach(d, t)
+    if gap > reach + _ROUNDING:
         found.append(
             (
                 f"the mean importance weight is {d.mean_weight:.3f}, below 1 by more than "
@@ -181,6 +202,10 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
             )
         )
     return found
+
+
+def _factor(needed: float, have: float) -> float:
+    return needed / have if have > 0 else math.inf
 
 
 def _reach(d: Diagnostics, t: Thresholds) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from mrlm.ope.state import EvaluationState
 @dataclass(frozen=True)
 class Diagnostics:
     """Overlap of one policy with the log, over the rounds used for one objective.
+
+    Where rounds do not count alike (per user, several loggers), weights are times the rounds'
+    shares (``Scores.share``), of mean 1.
 
     Attributes:
         policy: name of the target policy.
@@ -34,6 +38,7 @@ class Diagnostics:
         expected_sample_size: rounds^2 / sum of E[w^2 | context]: the effective sample size that
             the logger's propensities let one expect, whatever this log happened to show; None
             where a round lacks a candidate's propensity.
+        weighted_terms: the estimate is a weighted mean of several, as of loggers (``stratified``).
     """
 
     policy: str
@@ -51,6 +56,7 @@ class Diagnostics:
     matched: int
     tail_users: float
     expected_sample_size: float | None = None
+    weighted_terms: bool = False
 
     @property
     def effective_nonzero(self) -> float:
@@ -58,7 +64,13 @@ class Diagnostics:
 
         What ``nonzero`` would be if rounds of little weight counted little. Where a policy has most
         of its mass on one rare item, thousands of clicks on other items say nothing of its value.
+        In a weighted mean of several estimates the rewards of one do not stand for those of
+        another, so it is at most ``tail_nonzero``, the rewards that the largest parts rest on.
         """
+        return self.tail_nonzero if self.weighted_terms else self._nonzero
+
+    @property
+    def _nonzero(self) -> float:
         return self.nonzero / self.matched * self.effective_sample_size if self.matched else 0.0
 
     @property
@@ -66,7 +78,7 @@ class Diagnostics:
         """``tail_users`` times the share of them that is expected to bring a reward, at most 1."""
         if not self.effective_users:
             return 0.0
-        return self.tail_users * min(1.0, self.effective_nonzero / self.effective_users)
+        return self.tail_users * min(1.0, self._nonzero / self.effective_users)
 
     def to_json(self) -> dict[str, str | int | float | None]:
         """The fields, with None for what is not a finite number."""
@@ -82,16 +94,15 @@ def diagnostics(state: EvaluationState) -> dict[str, tuple[Diagnostics, ...]]:
 
 
 def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
-    counts = state.rows[:, j]
+    counts, due = state.rows[:, j], state.share_sum[:, j, k]
     rows, users = int(counts.sum()), int((counts > 0).sum())
     by_user = state.weight_sum[:, j, k]
+    shares = float(due.sum())
     total, square = float(by_user.sum()), float(state.weight_square[:, j, k].sum())
-    user_square = float((by_user**2).sum())
-    mean = total / rows if rows else float("nan")
-    residual = by_user - mean * counts
+    mean = total / shares if shares else float("nan")
     error = float("nan")
-    if users > 1:
-        error = float(np.sqrt(users / (users - 1) * (residual**2).sum())) / rows
+    if users > 1 and shares:
+        error = math.sqrt(users / (users - 1)) * norm(by_user - mean * due) / shares
     largest = float(state.weight_largest[:, j, k].max(initial=0.0))
     lost = float(state.unsupported[:, j, k].sum())
     expected = float(state.expected_square[:, j, k].sum())
@@ -100,35 +111,65 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         objective=state.objectives[j],
         rows=rows,
         users=users,
-        effective_sample_size=total**2 / square if square else 0.0,
-        effective_users=total**2 / user_square if user_square else 0.0,
-        largest_weight=largest,
+        effective_sample_size=effective_number(total, square),
+        effective_users=kish(by_user),
+        largest_weight=largest * (rows / shares) if shares else largest,
         largest_weight_share=largest / total if total else 1.0,
         mean_weight=mean,
         mean_weight_standard_error=error,
-        unsupported_mass=None if rows == 0 or np.isnan(lost) else lost / rows,
+        unsupported_mass=None if not shares or np.isnan(lost) else lost / shares,
         nonzero=int(state.nonzero[:, j, k].sum()),
         matched=int(state.matched[:, j, k].sum()),
-        tail_users=_kish(by_user**2),
-        expected_sample_size=expected_sample_size(rows, expected),
+        tail_users=_tail(by_user),
+        expected_sample_size=expected_sample_size(shares, expected),
+        weighted_terms=weighted_terms(state.signs),
     )
 
 
-def expected_sample_size(rows: int, expected_square: float) -> float | None:
+def expected_sample_size(shares: float, expected_square: float) -> float | None:
     """Effective sample size of weights of mean 1 and this sum of expected squares; None if unknown.
 
     Kish's formula with expectations in place of sums.
+
+    Args:
+        shares: expected sum of weights: rounds, or the sum of their shares.
+        expected_square: sum of expected squared weights.
     """
-    return rows**2 / expected_square if rows and expected_square > 0 else None
+    return shares**2 / expected_square if shares and expected_square > 0 else None
 
 
-def _kish(x: NDArray[np.float64]) -> float:
+def weighted_terms(signs: NDArray[np.float64]) -> bool:
+    """Whether the terms of an estimate are weighed by shares, not only added and subtracted."""
+    return bool((np.abs(signs) != 1).any())
+
+
+def effective_number(total: float, square: float) -> float:
+    """``total^2 / square``; 0 where the sum of squares is 0, or too large for floating point."""
+    # Divided in turn, since Python's power of a float raises where it overflows.
+    return total / square * total if 0 < square < math.inf else 0.0
+
+
+def kish(x: NDArray[np.float64]) -> float:
     """(sum x)^2 / sum x^2, free of overflow; 0 where all are 0."""
+    y = scaled(x)
+    square = float((y**2).sum())
+    return float(y.sum() ** 2 / square) if square else 0.0
+
+
+def scaled(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values divided by the largest of them, whose powers do not overflow; 0 where all are 0."""
     largest = float(np.abs(x).max(initial=0.0))
-    if largest == 0:
-        return 0.0
-    y = x / largest
-    return float(y.sum() ** 2 / (y**2).sum())
+    return x / largest if largest else x
+
+
+def _tail(x: NDArray[np.float64]) -> float:
+    return kish(scaled(x) ** 2)
+
+
+def norm(x: NDArray[np.float64]) -> float:
+    """Square root of the sum of squares, free of overflow."""
+    largest = float(np.abs(x).max(initial=0.0))
+    return largest * float(np.sqrt((scaled(x) ** 2).sum()))
 
 
 def _is_plain(value: object) -> bool:

@@ -34,6 +34,9 @@ def difference(first: Scores, second: Scores) -> Scores:
     name = first.estimator
     if second.estimator != name:
         name = f"{first.estimator} - {second.estimator}"
+    share = None
+    if first.share is not None or second.share is not None:
+        share = np.concatenate([first.shares, second.shares], axis=2)
     return replace(
         first,
         estimator=name,
@@ -46,4 +49,6 @@ def difference(first: Scores, second: Scores) -> Scores:
         weight=np.concatenate([first.weight, second.weight], axis=1),
         unsupported=np.concatenate([first.unsupported, second.unsupported], axis=1),
         expected_square=np.concatenate([first.expected_square, second.expected_square], axis=1),
+        share=share,
+        fitted=first.fitted or second.fitted,
     )

@@ -22,7 +22,7 @@ def per_user(scores: Scores) -> Scores:
     Each round counts one over its user's rounds with a known reward, so the estimate is the mean
     over users of their own mean value. Where rewards depend on how often a user comes, this is
     another number than the value per decision. States of such scores add up over batches of whole
-    users only.
+    users only. Certification weighs the rounds in the same way.
 
     Args:
         scores: per decision, slate or session, of one policy or a difference.
@@ -43,6 +43,7 @@ def per_user(scores: Scores) -> Scores:
         estimand=PER_USER,
         numerator=scores.numerator * share[:, :, None],
         denominator=scores.denominator * share[:, :, None],
+        share=scores.shares * share[:, :, None],
     )
 
 
@@ -79,4 +80,5 @@ def ratio_of_sums(scores: Scores, above: str, below: str) -> Scores:
         denominator=scores.numerator[:, [j]] * both[:, :, None],
         used=both,
         nonzero=scores.nonzero[:, [i]] & both,
+        share=None if scores.share is None else scores.share[:, [i]],
     )

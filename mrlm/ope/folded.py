@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import ratios
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state import SAME, EvaluationState, check_same_estimate
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,22 @@ class FoldedState:
         second: float64, shape (m, d, m, d), moments of the sums, across objectives.
         third: float64, shape (m, d, d, d).
         fourth: float64, shape (m, d, d, d, d).
+        share_sum: float64, shape (m, P), see ``EvaluationState``.
         weight_sum: float64, shape (m, P).
         weight_square: float64, shape (m, P), sums of squared weights of rounds.
         weight_largest: float64, shape (m, P); after ``subtract``, an upper bound.
         user_square: float64, shape (m, P), sums of squares of users' sums of weights.
         user_fourth: float64, shape (m, P), sums of their fourth powers.
-        excess_square: float64, shape (m, P), of each user's weights less rounds, squared.
-        excess_rows: float64, shape (m, P), of that excess times the user's rounds.
-        rows_square: float64, shape (m,), of the user's rounds, squared.
+        excess_square: float64, shape (m, P), of each user's weights less shares, squared.
+        excess_share: float64, shape (m, P), of that excess times the user's sum of shares.
+        share_square: float64, shape (m, P), of the user's sum of shares, squared.
         matched: int64, shape (m, P).
         nonzero: int64, shape (m, P).
         nonzero_users: int64, shape (m, P), users who have such rounds.
         unsupported: float64, shape (m, P).
         expected_square: float64, shape (m, P).
         estimand: see ``Scores``.
+        fitted: see ``Scores``.
     """
 
     estimator: str
@@ -63,22 +65,26 @@ class FoldedState:
     second: NDArray[np.float64]
     third: NDArray[np.float64]
     fourth: NDArray[np.float64]
+    share_sum: NDArray[np.float64]
     weight_sum: NDArray[np.float64]
     weight_square: NDArray[np.float64]
     weight_largest: NDArray[np.float64]
     user_square: NDArray[np.float64]
     user_fourth: NDArray[np.float64]
     excess_square: NDArray[np.float64]
-    excess_rows: NDArray[np.float64]
-    rows_square: NDArray[np.float64]
+    excess_share: NDArray[np.float64]
+    share_square: NDArray[np.float64]
     matched: NDArray[np.int64]
     nonzero: NDArray[np.int64]
     nonzero_users: NDArray[np.int64]
     unsupported: NDArray[np.float64]
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
+    fitted: bool = False
 
+    # Powers that overflow are infinite, which certification refuses.
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")
     def of(cls, state: EvaluationState) -> FoldedState:
         """The moments of a state's users, all of whom must be complete."""
         numerator, denominator = state.numerator.sum(0), state.denominator.sum(0)
@@ -90,10 +96,10 @@ class FoldedState:
         flat = sums.reshape(users, m * d)
         pairs = (sums[:, :, :, None] * sums[:, :, None, :]).reshape(users, m, d * d)
         by_objective = pairs.transpose(1, 2, 0)
-        weight, rounds = state.weight_sum, state.rows[:, :, None].astype(np.float64)
-        excess = weight - rounds
+        weight, due = state.weight_sum, state.share_sum
+        excess = weight - due
         return cls(
-            **{name: getattr(state, name) for name in (*_SAME, "signs")},
+            **{name: getattr(state, name) for name in (*SAME, "signs")},
             users=(state.rows > 0).sum(0),
             rows=state.rows.sum(0),
             numerator=numerator,
@@ -101,14 +107,15 @@ class FoldedState:
             second=(flat.T @ flat).reshape(m, d, m, d),
             third=(by_objective @ sums.transpose(1, 0, 2)).reshape(m, d, d, d),
             fourth=(by_objective @ pairs.transpose(1, 0, 2)).reshape(m, d, d, d, d),
+            share_sum=due.sum(0),
             weight_sum=weight.sum(0),
             weight_square=state.weight_square.sum(0),
             weight_largest=state.weight_largest.max(0, initial=0.0),
             user_square=(weight**2).sum(0),
             user_fourth=(weight**4).sum(0),
             excess_square=(excess**2).sum(0),
-            excess_rows=(excess * rounds).sum(0),
-            rows_square=(rounds[:, :, 0] ** 2).sum(0),
+            excess_share=(excess * due).sum(0),
+            share_square=(due**2).sum(0),
             matched=state.matched.sum(0),
             nonzero=state.nonzero.sum(0),
             nonzero_users=(state.nonzero > 0).sum(0),
@@ -135,6 +142,7 @@ class FoldedState:
             raise ValueError("more users or rounds are subtracted than were folded")
         return self._combined(other, -1)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def influence_moments(self) -> tuple[NDArray[np.float64], ...]:
         """Second (m, m), third (m,) and fourth (m,) moments of the users' influence.
 
@@ -151,13 +159,9 @@ class FoldedState:
             ),
         )
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _combined(self, other: FoldedState, sign: int) -> FoldedState:
-        for name in _SAME:
-            if getattr(self, name) != getattr(other, name):
-                raise ValueError(
-                    f"states of different {name} cannot be combined: "
-                    f"{getattr(self, name)!r} and {getattr(other, name)!r}"
-                )
+        check_same_estimate(self, other)
         totals: dict[str, Any] = {
             name: getattr(self, name) + sign * getattr(other, name) for name in _ADDED
         }
@@ -181,10 +185,9 @@ class FoldedState:
         )
 
 
-_SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
 _MOMENTS = ("second", "third", "fourth")
 _OTHER = ("signs", "weight_largest")
-_ADDED = [f.name for f in fields(FoldedState) if f.name not in {*_SAME, *_MOMENTS, *_OTHER}]
+_ADDED = [f.name for f in fields(FoldedState) if f.name not in {*SAME, *_MOMENTS, *_OTHER}]
 
 
 def _ratios(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[Any]:

@@ -17,12 +17,14 @@ from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.intervals.influence import covariance
 from mrlm.ope.scores import Scores
 from mrlm.ope.state import EvaluationState
-from mrlm.ope.user_sums import counts
+from mrlm.ope.user_sums import counts, sums
 from mrlm.ope.users import group
 
 # A logger whose estimate seems to vary less than this share of the pooled rounds' variance has
 # shown too little to be believed.
 _LEAST_VARIANCE = 0.01
+# Below so many rewards other than 0 a variance is too uncertain to weigh by.
+_LEAST_REWARDS = 30
 
 
 def balanced(
@@ -71,7 +73,10 @@ def stratified(scores: Scores, logger: NDArray[Any], share: NDArray[np.float64])
     """Scores of a weighted mean of the loggers' own estimates.
 
     The estimate of each logger is from its own rounds; the shares are constants. Users who came to
-    several loggers stay one user each in every interval.
+    several loggers stay one user each in every interval. Choose the shares once, on the whole log:
+    states with different shares are different estimates and do not add up. Certification weighs
+    each round by what its logger's estimate counts, so a logger of few rounds and a large share is
+    refused.
 
     Args:
         scores: n rounds with T ratio terms.
@@ -82,11 +87,14 @@ def stratified(scores: Scores, logger: NDArray[Any], share: NDArray[np.float64])
         Scores of K T terms.
 
     Raises:
-        ValueError: shapes differ, or the shares do not sum to 1.
+        ValueError: shapes differ, a share is negative, or the shares do not sum to 1.
     """
     _, code = group(_checked(len(scores), logger))
-    if share.shape != (int(code.max()) + 1,) or not np.isclose(share.sum(), 1):
-        raise ValueError(f"{int(code.max()) + 1} shares with sum 1 are needed; got {share}")
+    fits = share.shape == (int(code.max()) + 1,) and bool((share >= 0).all())
+    if not fits or not np.isclose(share.sum(), 1):
+        raise ValueError(
+            f"{int(code.max()) + 1} shares of at least 0 with sum 1 are needed; got {share}"
+        )
     return _in_strata(scores, code, share)
 
 
@@ -96,7 +104,10 @@ def variance_weighted(scores: Scores, logger: NDArray[Any], objective: str) -> S
     Agarwal et al. (2017), section 6, weigh by estimated variances of the same rounds, which biases:
     where few rewards were seen both the value and its variance are low. Here each half of the users
     is weighed by the variances of the other half, so the estimate keeps the expectation of the
-    pooled one. A logger whose variance cannot be told from a half has its share of the rounds.
+    pooled one. A logger whose variance cannot be told from a half, for it shows fewer than 30
+    rewards other than 0, is given that of the pooled rounds. Certification weighs each round by
+    what its logger's estimate counts. Shares are chosen on the whole log: states of batches that
+    chose their own do not add up.
 
     Args:
         scores: n rounds of one estimate or paired difference.
@@ -137,7 +148,8 @@ def _variance(
     found: NDArray[np.float64] = np.empty(loggers)
     for k in range(loggers):
         state = EvaluationState.of(_taken(scores, strata == half * loggers + k))
-        found[k] = covariance(state)[j, j] * rows[k]
+        told = int((state.nonzero[:, j].sum(0)).min()) >= _LEAST_REWARDS
+        found[k] = covariance(state)[j, j] * rows[k] if told else np.nan
     whole = EvaluationState.of(_taken(scores, strata // loggers == half))
     pooled = float(covariance(whole)[j, j]) * rows.sum()
     if not pooled > 0:
@@ -159,7 +171,25 @@ def _in_strata(scores: Scores, code: NDArray[np.int64], share: NDArray[np.float6
         for name in ("numerator", "denominator")
     }
     signs = (share[:, None] * scores.signs).ravel()
-    return replace(scores, estimator=f"{scores.estimator} (stratified)", signs=signs, **spread)
+    return replace(
+        scores,
+        estimator=f"{scores.estimator} (stratified)",
+        signs=signs,
+        share=_shares(scores, code, share),
+        **spread,
+    )
+
+
+def _shares(
+    scores: Scores, code: NDArray[np.int64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shares of the rounds with which those of each stratum add up to its own, (n, m, P)."""
+    current = np.where(scores.used[:, :, None], scores.shares, 0.0)
+    total = sums(code, current, len(share))
+    factor = np.zeros(total.shape)
+    np.divide(share[:, None, None] * total.sum(0), total, out=factor, where=total > 0)
+    spread: NDArray[np.float64] = current * factor[code]
+    return spread
 
 
 def _taken(scores: Scores, where: NDArray[np.bool_]) -> Scores:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.diagnostics import kish, norm
 from mrlm.ope.users import group as codes_of
 
 if TYPE_CHECKING:
@@ -180,14 +181,14 @@ def _one_group(
     users = int(code.max()) + 1
     error = None
     if users > 1 and math.isfinite(mean):
-        residual = np.bincount(code, weight - mean)
-        error = float(np.sqrt(users / (users - 1) * (residual**2).sum())) / n
+        residual: NDArray[np.float64] = np.bincount(code, weight - mean).astype(np.float64)
+        error = math.sqrt(users / (users - 1)) * norm(residual) / n
     lost = float(unsupported.mean())
     return GroupOverlap(
         group=label,
         rows=n,
         users=users,
-        effective_sample_size=total**2 / float((weight**2).sum()) if total else 0.0,
+        effective_sample_size=kish(weight),
         largest_weight_share=float(weight.max()) / total if total else 1.0,
         mean_weight=mean,
         standard_error=error,

@@ -37,6 +37,11 @@ class Scores:
         expected_square: float64, shape (n, P), expected squared weight given the context, over the
             logger's choice; NaN if unknown.
         estimand: what the estimate is a value of, see ``mrlm.ope.estimand``.
+        share: float64, shape (n, m, P), how much each round counts in the estimate beside its
+            weight, in any unit; None where all rounds count alike. Certification weighs by it.
+        fitted: whether scores depend on rewards of other rounds of this log, by what the estimator
+            fits or by a choice among estimators; no interval's level then holds at every sample
+            size.
     """
 
     estimator: str
@@ -53,9 +58,18 @@ class Scores:
     unsupported: NDArray[np.float64]
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
+    share: NDArray[np.float64] | None = None
+    fitted: bool = False
 
     def __len__(self) -> int:
         return len(self.cluster)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """``share``, with 1 where it is None, float64, shape (n, m, P)."""
+        if self.share is None:
+            return np.ones((*self.used.shape, len(self.policies)))
+        return self.share
 
     @property
     def value(self) -> NDArray[np.float64]:
@@ -80,6 +94,7 @@ def one_ratio(
     batch: Rounds,
     numerator: NDArray[np.float64],
     denominator: NDArray[np.float64],
+    fitted: bool = False,
 ) -> Scores:
     """Scores of an estimate that is one ratio of sums; both arrays of shape (n, m)."""
     used = batch.used
@@ -99,6 +114,7 @@ def one_ratio(
         weight=batch.weight[:, None],
         unsupported=batch.unsupported[:, None],
         expected_square=batch.expected_square[:, None],
+        fitted=fitted,
     )
 
 

@@ -219,6 +219,7 @@ def _combined(whole: Sequence[EvaluationState], choice: NDArray[np.int64]) -> Ev
         first,
         estimator="selected",
         covers_policy_value=covers,
+        fitted=True,
         signs=np.ones(1),
         numerator=numerator[:, :, None],
         denominator=np.where(choice == _NONE, 0.0, rows)[:, :, None],

@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import Scores
-from mrlm.ope.user_sums import (
-    counts,
-    counts_where,
-    known_sums,
-    largest_where,
-    spread,
-    sums,
-    sums_where,
-)
+from mrlm.ope.user_sums import counts, spread, sums
 from mrlm.ope.users import group, union
+from mrlm.ope.weight_sums import weight_sums
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,9 @@ class EvaluationState:
         rows: int64, shape (C, m), rounds with a known reward.
         numerator: float64, shape (C, m, T), sums of scores.
         denominator: float64, shape (C, m, T), sums of scores.
-        weight_sum: float64, shape (C, m, P).
+        share_sum: float64, shape (C, m, P), sums of the rounds' shares, each 1 unless the scores
+            say otherwise (``Scores.share``); what ``weight_sum`` is expected to be.
+        weight_sum: float64, shape (C, m, P); here and below, weights are times shares.
         weight_square: float64, shape (C, m, P), sums of squared weights.
         weight_largest: float64, shape (C, m, P); after ``subtract``, an upper bound.
         matched: int64, shape (C, m, P), rounds whose weight is not zero.
@@ -46,6 +41,7 @@ class EvaluationState:
         unsupported: float64, shape (C, m, P), sums of the target mass that the logger never shows.
         expected_square: float64, shape (C, m, P), sums of the expected squared weights.
         estimand: see ``Scores``.
+        fitted: see ``Scores``.
     """
 
     estimator: str
@@ -57,6 +53,7 @@ class EvaluationState:
     rows: NDArray[np.int64]
     numerator: NDArray[np.float64]
     denominator: NDArray[np.float64]
+    share_sum: NDArray[np.float64]
     weight_sum: NDArray[np.float64]
     weight_square: NDArray[np.float64]
     weight_largest: NDArray[np.float64]
@@ -65,8 +62,11 @@ class EvaluationState:
     unsupported: NDArray[np.float64]
     expected_square: NDArray[np.float64]
     estimand: str = "per decision"
+    fitted: bool = False
 
+    # Powers that overflow are infinite, which certification refuses.
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")
     def of(cls, scores: Scores) -> EvaluationState:
         """The state of one batch of scores."""
         cluster, code = group(scores.cluster)
@@ -82,14 +82,9 @@ class EvaluationState:
             rows=rows,
             numerator=sums(code, scores.numerator, users),
             denominator=sums(code, scores.denominator, users),
-            weight_sum=sums_where(code, scores.weight, scores.used, users),
-            weight_square=sums_where(code, scores.weight**2, scores.used, users),
-            weight_largest=largest_where(code, scores.weight, scores.used, users),
-            matched=counts_where(code, scores.used, scores.weight, users),
-            nonzero=counts_where(code, scores.nonzero, scores.weight, users),
-            unsupported=known_sums(code, scores.unsupported, scores.used, rows),
-            expected_square=known_sums(code, scores.expected_square, scores.used, rows),
+            **weight_sums(scores, code, rows),
             estimand=scores.estimand,
+            fitted=scores.fitted,
         )
 
     def add(self, scores: Scores) -> EvaluationState:
@@ -106,7 +101,7 @@ class EvaluationState:
         Raises:
             ValueError: the other state is of another estimate.
         """
-        self._check_same_estimate(other)
+        check_same_estimate(self, other)
         cluster, mine, theirs = union(self.cluster, other.cluster)
         totals: dict[str, Any] = {}
         for name in _SUMS:
@@ -122,7 +117,7 @@ class EvaluationState:
         Raises:
             ValueError: the other state is of another estimate, or holds rounds this one has not.
         """
-        self._check_same_estimate(other)
+        check_same_estimate(self, other)
         known = np.isin(other.cluster, self.cluster)
         if not known.all():
             raise ValueError(f"user {other.cluster[~known][0]!r} was never added to this state")
@@ -149,19 +144,34 @@ class EvaluationState:
         names = ("cluster", "weight_largest", *_SUMS)
         return replace(self, **{name: getattr(self, name)[users] for name in names})
 
-    def _check_same_estimate(self, other: EvaluationState) -> None:
-        for name in ("estimator", "objectives", "policies", "estimand"):
-            if getattr(self, name) != getattr(other, name):
-                raise ValueError(
-                    f"states of different {name} cannot be combined: "
-                    f"{getattr(self, name)!r} and {getattr(other, name)!r}"
-                )
+
+SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
+
+
+def check_same_estimate(one: Any, other: Any) -> None:
+    """Check that two states, both folded or both not, are of one estimate.
+
+    Raises:
+        ValueError: a name, ``covers_policy_value`` or a sign or share of a term differs.
+    """
+    for name in SAME:
+        if getattr(one, name) != getattr(other, name):
+            raise ValueError(
+                f"states of different {name} cannot be combined: "
+                f"{getattr(one, name)!r} and {getattr(other, name)!r}"
+            )
+    if not np.array_equal(one.signs, other.signs):
+        raise ValueError(
+            "states whose terms have different signs or shares cannot be combined: "
+            f"{one.signs} and {other.signs}; choose the shares once, on the whole log"
+        )
 
 
 _SUMS = (
     "rows",
     "numerator",
     "denominator",
+    "share_sum",
     "weight_sum",
     "weight_square",
     "matched",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from mrlm.ope.state import EvaluationState
 
-_META = ("estimator", "covers_policy_value", "objectives", "policies", "estimand")
+_META = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
 _ARRAYS = (
     "rows",
     "numerator",
     "denominator",
+    "share_sum",
     "weight_sum",
     "weight_square",
     "weight_largest",
@@ -31,7 +33,7 @@ def to_bytes(state: EvaluationState) -> bytes:
     text = state.cluster.dtype.kind not in "iu"
     users = pa.array(state.cluster.astype(object) if text else state.cluster)
     arrays = [getattr(state, name) for name in _ARRAYS]
-    columns = [pa.FixedSizeListArray.from_arrays(a.ravel(), a[0].size) for a in arrays]
+    columns = [pa.FixedSizeListArray.from_arrays(a.ravel(), math.prod(a.shape[1:])) for a in arrays]
     meta: dict[str, Any] = {name: getattr(state, name) for name in _META}
     meta["signs"] = state.signs.tolist()
     meta["shapes"] = {n: a.shape[1:] for n, a in zip(_ARRAYS, arrays, strict=True)}
@@ -61,6 +63,7 @@ def from_bytes(data: bytes) -> EvaluationState:
         objectives=tuple(meta["objectives"]),
         policies=tuple(meta["policies"]),
         estimand=meta["estimand"],
+        fitted=meta["fitted"],
         signs=np.array(meta["signs"]),
         cluster=np.array(batch.column("cluster").to_numpy(zero_copy_only=False)),
         **{name: array(name) for name in _ARRAYS},

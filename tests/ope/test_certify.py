@@ -15,6 +15,12 @@ from mrlm.ope import (
     difference,
     estimates,
 )
+from mrlm.ope.estimand import ratio_of_sums
+from mrlm.ope.folded import FoldedState
+from mrlm.ope.folded_estimates import folded_estimates
+from mrlm.ope.overlap import group_overlap
+from mrlm.ope.registry import FAMILY
+from mrlm.ope.table.logged import LoggedTable
 
 
 def log(n=4000, users=400, seed=0, target=(0.2, 0.3, 0.5), logger=(0.5, 0.3, 0.2), rate=0.3):
@@ -228,3 +234,104 @@ def test_an_interval_for_every_sample_size_needs_support_only():
     alone = replace(log(n=60, logger=(0.6, 0.4, 0.0)), cluster=np.arange(60))
     unsupported = EvaluationState.of(ESTIMATORS["ips"](alone))
     assert not estimates(unsupported, interval=betting)["click"].certified
+
+
+def both_ways(scores):
+    """The estimates from all users' sums and from folded users."""
+    state = EvaluationState.of(scores)
+    return [
+        next(iter(e.values())) for e in (estimates(state), folded_estimates(FoldedState.of(state)))
+    ]
+
+
+def test_an_infinite_weight_is_refused_where_it_enters():
+    batch = log()
+    propensity = batch.propensity.copy()
+    propensity[7] = 5e-324
+    with pytest.raises(ValueError, match="row 7: the propensity is so small"):
+        replace(batch, propensity=propensity)
+    n = len(batch)
+    table = LoggedTable(
+        batch.cluster, np.full(n, 0.5), batch.propensity, batch.rewards, batch.objectives
+    )
+    with pytest.raises(ValueError, match="row 7: the propensity is so small"):
+        replace(table, propensity=propensity)
+
+
+def test_numbers_that_are_not_finite_are_never_certified():
+    """A denominator of 0, a NaN score and an infinite weight: no comparison refuses NaN."""
+    batch = log()
+    scores = ESTIMATORS["ips"](batch)
+    assert all(e.certified for e in both_ways(scores))
+    broken = {
+        "no denominator": replace(scores, denominator=np.zeros_like(scores.denominator)),
+        "nan score": replace(scores, numerator=np.full_like(scores.numerator, np.nan)),
+        "infinite weight": replace(scores, weight=np.full_like(scores.weight, np.inf)),
+        "nan weight": replace(scores, weight=np.full_like(scores.weight, np.nan)),
+    }
+    for what, bad in broken.items():
+        with np.errstate(all="ignore"):
+            found = both_ways(bad)
+        for e in found:
+            assert not e.certified, what
+            assert "not finite" in e.certificate.reason, what
+            assert e.certificate.rows_needed is None, what
+
+
+def test_a_ratio_over_an_objective_that_is_always_0_is_refused():
+    batch = log()
+    two = replace(
+        batch,
+        objectives=("click", "view"),
+        rewards=np.c_[batch.rewards, np.zeros(len(batch))],
+        q=None,
+    )
+    for e in both_ways(ratio_of_sums(ESTIMATORS["ips"](two), "click", "view")):
+        assert math.isnan(e.value)
+        assert not e.certified
+
+
+@pytest.mark.parametrize("propensity", [1e-70, 1e-100, 1e-200, 1e-300])
+def test_weights_whose_squares_overflow_are_refused(propensity):
+    """One weight so large that its square, or a power of it, is no float; no error, no verdict."""
+    batch = log()
+    tiny = batch.propensity.copy()
+    tiny[3] = propensity
+    logged = batch.candidate_propensity.copy()
+    logged[batch.shown[3]] = propensity
+    for candidates in (logged, None):
+        one = replace(batch, propensity=tiny, candidate_propensity=candidates)
+        for name in ("ips", "snips", "dr"):
+            for e in both_ways(ESTIMATORS[name](one)):
+                assert not e.certified
+                assert "effective sample size" in e.certificate.reason
+                assert e.certificate.rows_needed is None
+    assert group_overlap(one.weight, one.cluster)[0].effective_sample_size == pytest.approx(1)
+
+
+def test_no_plan_is_made_of_too_many_rows():
+    few = judged(log(n=120, users=60), min_effective_sample_size=1e16)
+    assert few.certificate.rows_needed is None
+
+
+@pytest.mark.parametrize("name", ["cressie_read", "selected"])
+def test_fitted_or_selected_scores_have_no_level_at_every_sample_size(name):
+    """Their rounds depend on one another's rewards, so the thresholds hold for every interval."""
+    from mrlm.ope import INTERVALS, ScoreRange
+    from mrlm.ope.selected import select
+
+    betting = INTERVALS["betting"](ScoreRange(-10.0, 10.0))
+    short = replace(log(n=60), cluster=np.arange(60))
+    if name == "selected":
+        wide = INTERVALS["betting"](ScoreRange(-100.0, 100.0))
+        e = select(lambda: [short], [FAMILY["ips"]], interval=wide).estimates["click"]
+    else:
+        state = EvaluationState.of(FAMILY[name](short))
+        paired = difference(ESTIMATORS["ips"](short), FAMILY[name](short))
+        assert state.fitted
+        assert EvaluationState.of(paired).fitted
+        assert FoldedState.of(state).fitted
+        e = estimates(state, interval=betting)["click"]
+    assert e.interval == "betting"
+    assert not e.certified
+    assert "effective sample size" in e.certificate.reason

@@ -7,6 +7,8 @@ import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
+from mrlm.ope.folded import FoldedState
+from mrlm.ope.folded_estimates import folded_estimates
 from mrlm.ope.intervals import estimates
 from mrlm.ope.mixtures import balanced, stratified, variance_weighted
 
@@ -173,6 +175,96 @@ def test_variance_weighting_is_unbiased_and_narrower():
     assert abs(np.mean(weighted) - truth) < 4 * error
     assert np.var(weighted) < 0.9 * np.var(pooled)
     assert 0.93 < covered / 2000 < 0.97
+
+
+def two_loggers(seed, small, n=3000, rate=0.05):
+    """An on-policy log of one round a user, of which one logger made a few rounds."""
+    g = np.random.default_rng(seed)
+    a = g.integers(0, 2, n)
+    batch = EvaluationBatch(
+        cluster=np.arange(n),
+        offsets=np.arange(n + 1) * 2,
+        target=np.full(2 * n, 0.5),
+        shown=np.arange(n) * 2 + a,
+        propensity=np.full(n, 0.5),
+        rewards=(g.random(n) < rate).astype(float)[:, None],
+        objectives=("click",),
+    )
+    return batch, (g.permutation(n) < small).astype(int)
+
+
+def certified(scores):
+    """The estimate, whose verdict and numbers folded users give too."""
+    state = EvaluationState.of(scores)
+    e = estimates(state)["click"]
+    f = folded_estimates(FoldedState.of(state))["click"]
+    assert (f.certified, f.certificate.reasons) == (e.certified, e.certificate.reasons)
+    return e
+
+
+@pytest.mark.parametrize("small", [12, 40])
+def test_a_small_logger_with_a_large_share_is_refused(small):
+    half = np.array([0.5, 0.5])
+    for seed in range(20):
+        batch, logger = two_loggers(seed, small)
+        for name in ("ips", "snips"):
+            scores = stratified(ESTIMATORS[name](batch), logger, half)
+            assert not certified(scores).certified
+            share = np.where(logger == 1, 0.5 / small, 0.5 / (3000 - small))
+            d = certified(scores).diagnostics[0]
+            assert d.effective_sample_size == pytest.approx(1 / (share**2).sum())
+            assert d.mean_weight == pytest.approx(1)
+    batch, logger = two_loggers(0, 1500)
+    assert certified(stratified(ESTIMATORS["ips"](batch), logger, half)).certified
+
+
+@pytest.mark.statistics
+@pytest.mark.parametrize(("small", "how"), [(12, "variance"), (40, "variance"), (100, "half")])
+def test_certified_strata_cover(small, how):
+    """400 logs of 3,000 rounds: of the certified intervals at .95, no fewer than .93 cover.
+
+    Fewer of 400 that cover at .95 have a chance of .04; seeds are fixed. Weighed by the
+    variances of 6 rounds a half, four intervals in ten cover.
+    """
+    covered = []
+    for seed in range(400):
+        batch, logger = two_loggers(seed, small)
+        scores = ESTIMATORS["ips"](batch)
+        found = (
+            variance_weighted(scores, logger, "click")
+            if how == "variance"
+            else stratified(scores, logger, np.array([0.5, 0.5]))
+        )
+        e = estimates(EvaluationState.of(found))["click"]
+        if e.certified:
+            covered.append(e.lower <= 0.05 <= e.upper)
+    assert len(covered) > 100
+    assert np.mean(covered) >= 0.93
+
+
+def test_states_of_different_shares_do_not_add_up():
+    batch, logger = two_loggers(0, 1000)
+    scores = ESTIMATORS["ips"](batch)
+    states = [
+        EvaluationState.of(stratified(scores, logger, np.array([s, 1 - s]))) for s in (0.5, 0.6)
+    ]
+    with pytest.raises(ValueError, match="different signs or shares"):
+        states[0].merge(states[1])
+    with pytest.raises(ValueError, match="different signs or shares"):
+        states[0].subtract(states[1])
+    with pytest.raises(ValueError, match="different signs or shares"):
+        FoldedState.of(states[0]).merge(FoldedState.of(states[1]))
+    claims = replace(states[0], covers_policy_value=False)
+    with pytest.raises(ValueError, match="covers_policy_value"):
+        states[0].merge(claims)
+    with pytest.raises(ValueError, match="covers_policy_value"):
+        FoldedState.of(states[0]).merge(FoldedState.of(claims))
+
+
+def test_a_share_below_0_is_refused():
+    batch, logger = two_loggers(0, 100)
+    with pytest.raises(ValueError, match="at least 0"):
+        stratified(ESTIMATORS["ips"](batch), logger, np.array([1.5, -0.5]))
 
 
 def _part(scores, where):

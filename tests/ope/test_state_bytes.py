@@ -18,3 +18,13 @@ def test_bytes_keep_everything(names, make_batch):
             assert getattr(again, name) == value
     merged = again.merge(state)
     assert np.array_equal(merged.rows, 2 * state.rows)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_a_state_of_no_users_has_bytes(names, make_batch):
+    state = EvaluationState.of(ESTIMATORS["dr"](make_batch(names=names)))
+    nobody = state.subtract(state)
+    again = from_bytes(to_bytes(nobody))
+    assert len(again.cluster) == 0
+    assert again.numerator.shape == nobody.numerator.shape
+    assert np.array_equal(again.merge(state).rows, state.rows)

@@ -103,4 +103,4 @@ class BalancedIPW:
             return self.fit(lambda: [batch])(batch)
         weight = self.odds(batch)
         covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, weight * batch.rewards, weight)
+        return one_ratio(self.name, covers, batch, weight * batch.rewards, weight, fitted=True)

@@ -63,7 +63,7 @@ class CressieRead:
         weight = batch.weight[:, None]
         numerator = weight * batch.rewards - np.array(self.slope) * (weight - 1)
         covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))
+        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator), fitted=True)
 
 
 def _sums(

@@ -90,7 +90,7 @@ class EmpiricalLikelihood:
         denominator = batch.weight[:, None] * ratio
         numerator = denominator * batch.rewards - np.array(self.slope) * excess * ratio
         covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, denominator)
+        return one_ratio(self.name, covers, batch, numerator, denominator, fitted=True)
 
     def _range(self, batches: Batches) -> tuple[Numbers, Numbers]:
         """Least and largest weight by objective, each of shape (m,)."""

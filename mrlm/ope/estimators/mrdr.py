@@ -99,7 +99,7 @@ class MRDR:
             residual = batch.rewards[:, j] - np.vecdot(shown, beta)
             numerator[:, j] = np.vecdot(expected, beta) + batch.weight * residual
         covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))
+        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator), fitted=True)
 
     def _sums(self, batch: EvaluationBatch) -> tuple[NDArray[np.int64], Floats]:
         """Known rewards by fold and objective, and sums of what is regressed, (folds, m, p + 1)."""

@@ -121,7 +121,8 @@ def estimates(
     The standard error is the linearised one of a ratio of sums, clustered by user. The interval is
     Student's t (``mrlm.ope.intervals.student``) unless another of the family is given. An interval
     whose level holds at every sample size needs true propensities and support only; the others
-    also need what ``Thresholds`` says.
+    also need what ``Thresholds`` says, and so does every interval of scores that were fitted or
+    selected on the same log (``Scores.fitted``).
 
     Raises:
         ValueError: the level is not in (0, 1), or the interval is not for such an estimate.
@@ -155,7 +156,13 @@ def estimates(
                 state.covers_policy_value,
                 found[name],
                 thresholds or Thresholds(),
-                kind.finite_sample,
+                kind.finite_sample and not state.fitted,
+                numbers={
+                    "value": float(value[j]),
+                    "standard error": float(error[j]),
+                    "lower end": float(lower[j]),
+                    "upper end": float(upper[j]),
+                },
             ),
             diagnostics=found[name],
             interval=kind.name,

@@ -64,6 +64,14 @@ class LoggedTable:
             t,
             f"the target probability of {self.policy} must be in [0, 1]",
         )
+        with np.errstate(over="ignore"):
+            w = self.weight
+        self.refuse(
+            ~np.isfinite(w),
+            p,
+            "the propensity is so small that the importance weight is infinite; leave such rows "
+            "out and say how many they were",
+        )
         for j, name in enumerate(self.objectives):
             r = self.rewards[:, j]
             self.refuse(np.isinf(r), r, f"the reward {name} is infinite; leave it empty if unknown")
