@@ -25,7 +25,8 @@ def evaluate(rows: DataFrame) -> dict[Key, EvaluationState]:
 
     The columns are those of ``mrlm.ope.table.columns.Columns``; two policies give their paired
     difference too. Rows may lie in any partition and order: ``mrlm.ope.estimates`` of a state is
-    what one pass on one machine gives. Workers need mrlm, numpy and pyarrow.
+    what one pass on one machine gives, but for one check that a table gets and these states do
+    not: whether ``v_hat`` is the expectation of ``q_hat``. Workers need mrlm, numpy and pyarrow.
 
     Raises:
         InputError: a column is missing, there is no unit of independence, or there are no rows.

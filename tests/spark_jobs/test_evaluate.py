@@ -25,8 +25,8 @@ def log(n=3000, users=200) -> pd.DataFrame:
             "target_probability_b": np.where(action == 1, 0.4, 0.6),
             "reward": g.random(n) * (0.2 + 0.2 * action),
             "q_hat": 0.1 + 0.1 * action,
-            "v_hat_a": 0.18 + 0.02 * g.random(n),
-            "v_hat_b": 0.14 + 0.02 * g.random(n),
+            "v_hat_a": 0.17 + 0.02 * g.random(n),
+            "v_hat_b": 0.13 + 0.02 * g.random(n),
         }
     )
 
