@@ -73,8 +73,8 @@ def outlook(
         states: see ``outlook_states``.
         champion_value: in the north star, on the gate nights; None: unknown.
     """
+    from mrlm.ope.plain import finite
     from mrlm.ope.tomorrow import two_way_variance
-    from mrlm.promotion.estimate import finite
     from mrlm.promotion.outlook import Outlook
 
     gate = {n: states[n] for n in plan.gate if n in states}

@@ -63,7 +63,7 @@ def drift(states: dict[str, EvaluationState], objective: str) -> list[dict[str, 
         objective: whose rounds count.
     """
     from mrlm.ope.diagnostics import diagnostics
-    from mrlm.promotion.estimate import finite
+    from mrlm.ope.plain import finite
 
     rows = []
     for night, state in states.items():

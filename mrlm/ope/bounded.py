@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.certify import Certificate, Thresholds
 from mrlm.ope.intervals import estimates
+from mrlm.ope.plain import finite
 from mrlm.ope.scores import Scores
 from mrlm.ope.state import EvaluationState
 
@@ -56,7 +56,7 @@ class BoundedEstimate:
             "objective": self.objective,
             "estimator": self.estimator,
             "estimand": self.estimand,
-            **{k: v if math.isfinite(v) else None for k, v in numbers.items()},
+            **{k: finite(v) for k, v in numbers.items()},
             "level": self.level,
             "certified": self.certificate.certified,
             "reason": self.certificate.reason,

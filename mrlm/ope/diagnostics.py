@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.plain import plain_fields
 from mrlm.ope.state import EvaluationState
+
+if TYPE_CHECKING:
+    from mrlm.ope.folded import FoldedState
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Diagnostics:
 
     def to_json(self) -> dict[str, str | int | float | None]:
         """The fields, with None for what is not a finite number."""
-        return {k: v if _is_plain(v) else None for k, v in asdict(self).items()}
+        return plain_fields(self)
 
 
 def diagnostics(state: EvaluationState) -> dict[str, tuple[Diagnostics, ...]]:
@@ -93,40 +98,113 @@ def diagnostics(state: EvaluationState) -> dict[str, tuple[Diagnostics, ...]]:
     }
 
 
-def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
-    counts, due = state.rows[:, j], state.share_sum[:, j, k]
-    rows, users = int(counts.sum()), int((counts > 0).sum())
-    by_user = state.weight_sum[:, j, k]
-    shares = float(due.sum())
-    total, square = float(by_user.sum()), float(state.weight_square[:, j, k].sum())
-    mean = total / shares if shares else float("nan")
-    error = float("nan")
+@dataclass(frozen=True)
+class Totals:
+    """Sums over users of one policy's weights, for one objective; see ``EvaluationState``.
+
+    Attributes:
+        rows: rounds with a known reward.
+        users: users who have such rounds.
+        shares: of the rounds' shares.
+        weight: of weights.
+        square: of squared weights.
+        largest: not a sum: the largest weight, times its share.
+        unsupported: of target mass that the logger never shows; NaN if unknown.
+        expected_square: of expected squared weights; NaN if unknown.
+        nonzero: rounds whose reward and weight are both not zero.
+        matched: rounds whose weight is not zero.
+    """
+
+    rows: int
+    users: int
+    shares: float
+    weight: float
+    square: float
+    largest: float
+    unsupported: float
+    expected_square: float
+    nonzero: int
+    matched: int
+
+    @property
+    def mean_weight(self) -> float:
+        """Sum of weights over sum of shares; NaN without shares."""
+        return self.weight / self.shares if self.shares else math.nan
+
+
+def diagnosed(
+    state: EvaluationState | FoldedState,
+    j: int,
+    k: int,
+    totals: Totals,
+    *,
+    residual: float,
+    effective_users: float,
+    tail_users: float,
+) -> Diagnostics:
+    """Diagnostics of policy k and objective j of a state, from sums over its users.
+
+    Args:
+        state: whose names and signs count.
+        j: place of the objective.
+        k: place of the policy.
+        totals: sums over all users.
+        residual: root of the sum of squares of users' weights less mean weight times shares.
+        effective_users: see ``Diagnostics``.
+        tail_users: see ``Diagnostics``.
+    """
+    rows, users, shares, largest = totals.rows, totals.users, totals.shares, totals.largest
+    error = math.nan
     if users > 1 and shares:
-        error = math.sqrt(users / (users - 1)) * norm(by_user - mean * due) / shares
-    largest = float(state.weight_largest[:, j, k].max(initial=0.0))
-    lost = float(state.unsupported[:, j, k].sum())
-    expected = float(state.expected_square[:, j, k].sum())
+        error = math.sqrt(users / (users - 1)) * residual / shares
+    lost = totals.unsupported
     return Diagnostics(
         policy=state.policies[k],
         objective=state.objectives[j],
         rows=rows,
         users=users,
-        effective_sample_size=effective_number(total, square),
-        effective_users=kish(by_user),
+        effective_sample_size=effective_number(totals.weight, totals.square),
+        effective_users=effective_users,
         largest_weight=largest * (rows / shares) if shares else largest,
-        largest_weight_share=largest / total if total else 1.0,
-        mean_weight=mean,
+        largest_weight_share=largest / totals.weight if totals.weight else 1.0,
+        mean_weight=totals.mean_weight,
         mean_weight_standard_error=error,
-        unsupported_mass=None if not shares or np.isnan(lost) else lost / shares,
-        nonzero=int(state.nonzero[:, j, k].sum()),
-        matched=int(state.matched[:, j, k].sum()),
-        tail_users=_tail(by_user),
-        expected_sample_size=expected_sample_size(shares, expected),
-        weighted_terms=weighted_terms(state.signs),
+        unsupported_mass=None if not shares or math.isnan(lost) else lost / shares,
+        nonzero=totals.nonzero,
+        matched=totals.matched,
+        tail_users=tail_users,
+        expected_sample_size=_expected_sample_size(shares, totals.expected_square),
+        # Weighed by shares, not only added and subtracted.
+        weighted_terms=bool((np.abs(state.signs) != 1).any()),
     )
 
 
-def expected_sample_size(shares: float, expected_square: float) -> float | None:
+def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
+    counts, due, by_user = state.rows[:, j], state.share_sum[:, j, k], state.weight_sum[:, j, k]
+    totals = Totals(
+        rows=int(counts.sum()),
+        users=int((counts > 0).sum()),
+        shares=float(due.sum()),
+        weight=float(by_user.sum()),
+        square=float(state.weight_square[:, j, k].sum()),
+        largest=float(state.weight_largest[:, j, k].max(initial=0.0)),
+        unsupported=float(state.unsupported[:, j, k].sum()),
+        expected_square=float(state.expected_square[:, j, k].sum()),
+        nonzero=int(state.nonzero[:, j, k].sum()),
+        matched=int(state.matched[:, j, k].sum()),
+    )
+    return diagnosed(
+        state,
+        j,
+        k,
+        totals,
+        residual=norm(by_user - totals.mean_weight * due),
+        effective_users=kish(by_user),
+        tail_users=kish(scaled(by_user) ** 2),
+    )
+
+
+def _expected_sample_size(shares: float, expected_square: float) -> float | None:
     """Effective sample size of weights of mean 1 and this sum of expected squares; None if unknown.
 
     Kish's formula with expectations in place of sums.
@@ -136,11 +214,6 @@ def expected_sample_size(shares: float, expected_square: float) -> float | None:
         expected_square: sum of expected squared weights.
     """
     return shares**2 / expected_square if shares and expected_square > 0 else None
-
-
-def weighted_terms(signs: NDArray[np.float64]) -> bool:
-    """Whether the terms of an estimate are weighed by shares, not only added and subtracted."""
-    return bool((np.abs(signs) != 1).any())
 
 
 def effective_number(total: float, square: float) -> float:
@@ -162,15 +235,7 @@ def scaled(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x / largest if largest else x
 
 
-def _tail(x: NDArray[np.float64]) -> float:
-    return kish(scaled(x) ** 2)
-
-
 def norm(x: NDArray[np.float64]) -> float:
     """Square root of the sum of squares, free of overflow."""
     largest = float(np.abs(x).max(initial=0.0))
     return largest * float(np.sqrt((scaled(x) ** 2).sum()))
-
-
-def _is_plain(value: object) -> bool:
-    return not isinstance(value, float) or bool(np.isfinite(value))

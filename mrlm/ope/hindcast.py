@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from mrlm.ope.intervals.student import ends
+from mrlm.ope.plain import plain_fields
 from mrlm.ope.spending import error_at, share
 
 # Nights before which no alarm is raised: with fewer a deviation between nights says nothing.
@@ -133,7 +134,7 @@ class Calibration:
 
     def to_json(self) -> dict[str, float | int | None]:
         """The fields, with None for what is not finite."""
-        return {k: v if math.isfinite(v) else None for k, v in asdict(self).items()}
+        return plain_fields(self)
 
 
 def judge_promotion(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.overlap import plain_fields, two_sided
+from mrlm.ope.overlap import two_sided
+from mrlm.ope.plain import plain_fields
 from mrlm.ope.users import group
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.diagnostics import kish, norm
+from mrlm.ope.plain import finite, plain_fields
 from mrlm.ope.users import group as codes_of
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
@@ -53,9 +51,7 @@ class GroupOverlap:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain values; None for what is not finite, as with an infinite weight."""
-        return plain_fields(self) | {
-            "quantiles": [q if math.isfinite(q) else None for q in self.quantiles]
-        }
+        return plain_fields(self) | {"quantiles": [finite(q) for q in self.quantiles]}
 
 
 def group_overlap(
@@ -90,14 +86,6 @@ def group_overlap(
             _one_group(label, weight[index], cluster[index], lost[index])
             for label, index in _groups(group, n)
         )
-
-
-def plain_fields(found: DataclassInstance) -> dict[str, Any]:
-    """The fields of a dataclass, with None for what is not finite, which JSON has not."""
-    return {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v
-        for k, v in asdict(found).items()
-    }
 
 
 def tail_index(weight: NDArray[np.float64]) -> float | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mrlm.ope.intervals import Estimate
+from mrlm.ope.plain import finite
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,3 @@ class PolicyEstimate:
     def from_json(cls, data: Mapping[str, Any]) -> PolicyEstimate:
         """Read what ``dataclasses.asdict`` wrote."""
         return cls(**{**data, "reasons": tuple(data.get("reasons", ()))})
-
-
-def finite(x: float) -> float | None:
-    """The number, or None for NaN and infinities, which JSON has not."""
-    return float(x) if math.isfinite(x) else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mrlm.ope.hindcast import Calibration, Verdict
-from mrlm.promotion.estimate import PolicyEstimate, finite
+from mrlm.ope.plain import finite
+from mrlm.promotion.estimate import PolicyEstimate
 from mrlm.promotion.ledger import Entry, judged_nights
 from mrlm.promotion.settings import GateSettings
 

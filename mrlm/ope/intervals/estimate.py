@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrlm.ope.certify import Certificate, Thresholds, certify
 from mrlm.ope.diagnostics import Diagnostics, diagnostics
@@ -16,8 +20,12 @@ from mrlm.ope.intervals.student import (
     ends,
     limit_by_weights,
 )
+from mrlm.ope.plain import finite
 from mrlm.ope.scores import ratio_value
 from mrlm.ope.state import EvaluationState
+
+if TYPE_CHECKING:
+    from mrlm.ope.folded import FoldedState
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Estimate:
             "objective": self.objective,
             "estimator": self.estimator,
             "estimand": self.estimand,
-            **{k: v if math.isfinite(v) else None for k, v in numbers.items()},
+            **{k: finite(v) for k, v in numbers.items()},
             "level": self.level,
             "interval": self.interval,
             "rows": self.rows,
@@ -133,40 +141,72 @@ def estimates(
     found = diagnostics(state)
     value = ratio_value(state.numerator.sum(0), state.denominator.sum(0), state.signs)
     moments = Moments.of(user_influence(state), users(state))
-    error, skew = moments.standard_error, moments.skewness
     freedom = degrees_of_freedom(moments, limit_by_weights(state))
     lower, upper = kind(state, level)
+    numbers = Numbers(value, moments.standard_error, freedom, moments.skewness, lower, upper)
+    finite_sample = kind.finite_sample and not state.fitted
+    return judged(state, numbers, found, level, thresholds, kind.name, finite_sample)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers of ``Estimate``, each float64, shape (m,), one an objective."""
+
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    degrees_of_freedom: NDArray[np.float64]
+    skewness: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+def judged(
+    state: EvaluationState | FoldedState,
+    numbers: Numbers,
+    found: Mapping[str, tuple[Diagnostics, ...]],
+    level: float,
+    thresholds: Thresholds | None = None,
+    interval: str = Student.name,
+    finite_sample: bool = False,
+) -> dict[str, Estimate]:
+    """Estimate of each objective, by name, with the verdict on its numbers.
+
+    Args:
+        state: whose names count.
+        numbers: of the m objectives.
+        found: diagnostics by objective.
+        level: two-sided.
+        thresholds: what an interval needs before it is certified.
+        interval: name of the interval.
+        finite_sample: see ``certify``.
+    """
     out = {}
-    for j, name in enumerate(state.objectives):
+    for j, (name, overlap) in enumerate(found.items()):
+        mine = {k: float(v[j]) for k, v in vars(numbers).items()}
         out[name] = Estimate(
             policy=" - ".join(state.policies),
             objective=name,
             estimator=state.estimator,
-            value=float(value[j]),
-            standard_error=float(error[j]),
-            degrees_of_freedom=float(freedom[j]),
-            skewness=float(skew[j]),
             level=level,
-            lower=float(lower[j]),
-            upper=float(upper[j]),
-            rows=found[name][0].rows,
-            users=found[name][0].users,
+            rows=overlap[0].rows,
+            users=overlap[0].users,
             certificate=certify(
                 state.estimator,
                 state.covers_policy_value,
-                found[name],
+                overlap,
                 thresholds or Thresholds(),
-                kind.finite_sample and not state.fitted,
+                finite_sample,
                 numbers={
-                    "value": float(value[j]),
-                    "standard error": float(error[j]),
-                    "lower end": float(lower[j]),
-                    "upper end": float(upper[j]),
+                    "value": mine["value"],
+                    "standard error": mine["standard_error"],
+                    "lower end": mine["lower"],
+                    "upper end": mine["upper"],
                 },
             ),
-            diagnostics=found[name],
-            interval=kind.name,
+            diagnostics=overlap,
+            interval=interval,
             estimand=state.estimand,
+            **mine,
         )
     return out
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.plain import plain_fields
 from mrlm.ope.users import group
 
 Floats = NDArray[np.float64]
@@ -41,10 +42,7 @@ class SensitivityBound:
 
     def to_json(self) -> dict[str, Any]:
         """The fields; None for what is not a finite number."""
-        return {
-            k: None if isinstance(v, float) and not np.isfinite(v) else v
-            for k, v in self.__dict__.items()
-        }
+        return plain_fields(self)
 
 
 def sensitivity_bounds(
