@@ -12,7 +12,7 @@ from mrlm.ope.difference import difference
 from mrlm.ope.state import EvaluationState
 from mrlm.ope.state_bytes import from_bytes, to_bytes
 from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.evaluate import possible
+from mrlm.ope.table.readings import possible
 from mrlm.ope.table.to_logged import to_logged
 from spark_jobs.errors import InputError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from mrlm.ope.certify import Thresholds
@@ -13,7 +14,7 @@ from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.files import batches
 from mrlm.ope.table.folder import in_its_file
 from mrlm.ope.table.layout import DECISION, SESSION, SLATE
-from mrlm.ope.table.readings import Reading, possible, reading
+from mrlm.ope.table.readings import Reading, reading
 from mrlm.ope.table.result import PREFERRED, TableEvaluation, selected
 from mrlm.ope.table.rising import Rising
 from mrlm.ope.table.slate_columns import check_kind, first_kind
@@ -22,8 +23,6 @@ from mrlm.ope.table.to_logged import Numbered, numbered
 from mrlm.ope.table.tuned import tune_table
 from mrlm.ope.table.warnings import warnings
 from mrlm.ope.table.whole_rounds import whole_rounds
-
-__all__ = ["TableEvaluation", "evaluate_table", "possible"]
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,10 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
     layout = columns.layout
     kind = _kind(found, columns, request)
     plan = reading(columns, kind, request.discount)
-    if request.tuned and columns.layout.round == DECISION:
+    if request.tuned and layout.round == DECISION:
         again = numbered(batches(path, request.round))
         plan.with_tuning(tune_table(again, columns, request.level))
-    whole = _from(found, parts)
+    whole: Iterator[Numbered] = chain([found], parts)
     if layout.round_id is not None:
         whole = whole_rounds(whole, layout.round_id)
     complete = columns.unit is None or columns.unit == layout.round_id
@@ -147,8 +146,3 @@ def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
             "option out, or add request_id and slot"
         )
     return None
-
-
-def _from(first: Numbered, rest: Iterator[Numbered]) -> Iterator[Numbered]:
-    yield first
-    yield from rest

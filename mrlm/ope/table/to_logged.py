@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,7 @@ def to_logged(
         ValueError: a value is missing, of a wrong type or out of range; row and column are named.
     """
     at = np.arange(batch.num_rows) if rows is None else rows
-    cluster: NDArray[Any] = at
-    if columns.unit is not None:
-        cluster = names_of(batch.column(columns.unit), columns.unit, at)
+    cluster = users_of((at, batch), columns)
     names = [*columns.objectives]
     read = {c: numbers_of(batch.column(c), c) for c in columns.numbers}
     rewards = np.column_stack([read[columns.objectives[o]] for o in names])
@@ -51,6 +49,24 @@ def to_logged(
         )
         for policy, column in columns.policies.items()
     ]
+
+
+def users_of(part: Numbered, columns: Columns) -> NDArray[Any]:
+    """User of each row, shape (n,): the unit of independence, else the row's own number.
+
+    Raises:
+        ValueError: a user is missing, or the column is of a wrong type; the row is named.
+    """
+    rows, batch = part
+    return (
+        rows if columns.unit is None else names_of(batch.column(columns.unit), columns.unit, rows)
+    )
+
+
+def joined(parts: Sequence[Numbered]) -> Numbered:
+    """Parts of one schema, one or more, as a single one."""
+    table = pa.Table.from_batches([batch for _, batch in parts]).combine_chunks()
+    return np.concatenate([rows for rows, _ in parts]), table.to_batches()[0]
 
 
 def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[Numbered]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,19 +15,18 @@ from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, label, parts
 from mrlm.ope.estimators.switch_dr import SwitchDR
-from mrlm.ope.intervals.draws import mixed, user_key
 from mrlm.ope.rounds import Rounds
 from mrlm.ope.scores import Scores, one_ratio
 from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.to_logged import Numbered, to_logged
+from mrlm.ope.table.to_logged import Numbered, joined, to_logged, users_of
 from mrlm.ope.tuning import tune
-from mrlm.ope.users import group
+from mrlm.ope.user_folds import user_folds
 
 # The first so many rows of the users of one half choose the parameters.
 TUNING_ROWS = 1 << 18
 _PARAMETERS = 24
-# Bits of their own: the bootstrap draws users by the same key.
-_SALT = np.uint64(0x7F4A7C15F39CC060)
+# The halves are not the folds that other parts cross-fit or choose by.
+_SALT = 3
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,7 @@ def tunes(cluster: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether the user of each row is in the half that chooses, bool, shape (n,)."""
     if len(cluster) == 0:
         return np.zeros(0, np.bool_)
-    users, code = group(cluster)
-    half = mixed(user_key(users) ^ _SALT) >> np.uint64(63)
-    chosen: NDArray[np.bool_] = half[code] == 1
+    chosen: NDArray[np.bool_] = user_folds(cluster, 2, _SALT) == 1
     return chosen
 
 
@@ -138,18 +135,10 @@ def _first_rows(batches: Iterable[Numbered], columns: Columns) -> Numbered | Non
     held: list[Numbered] = []
     left = TUNING_ROWS
     for rows, part in batches:
-        user = to_logged(part, columns, rows)[0].cluster
-        keep = np.flatnonzero(tunes(user))[:left]
+        keep = np.flatnonzero(tunes(users_of((rows, part), columns)))[:left]
         if len(keep):
             held.append((rows[keep], part.take(pa.array(keep))))
         left -= len(keep)
         if left == 0:
             break
-    return _joined(held)
-
-
-def _joined(held: Sequence[Numbered]) -> Numbered | None:
-    if not held:
-        return None
-    table = pa.Table.from_batches([part for _, part in held]).combine_chunks()
-    return np.concatenate([rows for rows, _ in held]), table.to_batches()[0]
+    return joined(held) if held else None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.intervals.draws import user_key
 from mrlm.ope.table.closed_ids import ClosedIds
-from mrlm.ope.table.to_logged import Numbered, names_of
+from mrlm.ope.table.to_logged import Numbered, joined, names_of
 
 # A table of up to so many rows is put together in memory where its rounds are scattered.
 GATHERED_ROWS = 1 << 21
@@ -92,7 +92,7 @@ def _cut(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
     closed = ClosedIds()
     open_: Numbered | None = None
     for part in parts:
-        rows, batch = part if open_ is None else _joined(open_, part)
+        rows, batch = part if open_ is None else joined([open_, part])
         ids = batch.column(round_id)
         starts = run_starts(ids)
         names = names_of(ids.take(pa.array(starts)), round_id, rows[starts])
@@ -114,8 +114,3 @@ def _cut(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
         open_ = rows[last:], batch.slice(last)
     if open_ is not None:
         yield open_
-
-
-def _joined(first: Numbered, second: Numbered) -> Numbered:
-    batches = pa.Table.from_batches([first[1], second[1]]).combine_chunks().to_batches()
-    return np.concatenate([first[0], second[0]]), batches[0]

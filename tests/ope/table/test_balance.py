@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from mrlm.ope.table import evaluate_table, files
+from tests.ope.table.tables import by_key, written
 from tests.ope.table.test_sessions import sessions
 from tests.ope.table.test_slates import slates
 
@@ -28,15 +28,6 @@ def table(v_hat, q_hat=(0.3, 0.3), n=4000, seed=0, target=(0.5, 0.5), holes=Fals
             "v_hat_other": np.full(n, float(np.mean(q_hat))),
         }
     )
-
-
-def written(tmp_path, table):
-    pq.write_table(table, tmp_path / "log.parquet")
-    return tmp_path / "log.parquet"
-
-
-def by_key(found):
-    return {(e.policy, e.estimator): e for e in (*found.estimates, *found.differences)}
 
 
 @pytest.mark.parametrize("order", ["scattered", "sorted"])

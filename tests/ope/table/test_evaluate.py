@@ -5,13 +5,12 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 import pytest
 
 from mrlm.ope import EvaluationBatch, EvaluationState, difference, estimates
 from mrlm.ope.registry import FAMILY
 from mrlm.ope.table import evaluate_table, files
+from tests.ope.table.tables import written
 
 KEYS = {
     "policy",
@@ -26,15 +25,6 @@ KEYS = {
     "reason",
     "rows_needed",
 }
-
-
-def written(tmp_path, table, name="log.parquet"):
-    path = tmp_path / name
-    if path.suffix == ".csv":
-        pa_csv.write_csv(table, path)
-    else:
-        pq.write_table(table, path)
-    return path
 
 
 def rows(found):

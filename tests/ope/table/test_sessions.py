@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 import pytest
 
 from mrlm.ope import EvaluationState, difference, estimates
 from mrlm.ope.sequential import PerDecisionIS, SequentialDR, SessionBatch, TrajectoryIS
 from mrlm.ope.table import evaluate_table, files, whole_rounds
 from mrlm.ope.table.readings import TERMS
+from tests.ope.table.tables import by_key, written
 
 # Two actions; a session has up to three steps and may end after each; all chances are multiples of
 # a quarter, so that a log of 4^5 sessions has every course exactly as often as it is likely.
@@ -65,16 +64,6 @@ def sessions(predictions=True, users=True):
             columns[f"q_hat_{name}"] = [GUESS[t, x[t]] for _, t, x in flat]
             columns[f"v_hat_{name}"] = [float(np.dot(p, GUESS[t])) for _, t, _ in flat]
     return pa.table(columns)
-
-
-def written(tmp_path, table, name="log.parquet"):
-    path = tmp_path / name
-    (pa_csv.write_csv if path.suffix == ".csv" else pq.write_table)(table, path)
-    return path
-
-
-def by_key(found):
-    return {(e.policy, e.estimator): e for e in (*found.estimates, *found.differences)}
 
 
 @pytest.mark.parametrize("discount", [1.0, 0.5])

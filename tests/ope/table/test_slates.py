@@ -5,13 +5,12 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 import pytest
 
 from mrlm.ope import EvaluationState, difference, estimates
 from mrlm.ope.slates import SLATE_ESTIMATORS, SlateBatch
 from mrlm.ope.table import evaluate_table, files, whole_rounds
+from tests.ope.table.tables import by_key, written
 
 LISTS = list(itertools.permutations(range(3), 2))
 # Multiples of an eighth, so that a log of 64 slates has each list as often as it is likely.
@@ -103,16 +102,6 @@ def slates(kind, world, copies=64, logger=LOGGER, predictions=True):
                 [[np.dot(p[0], guess[0]), below[a]] for a, _ in shown]
             ).ravel()
     return pa.table(columns)
-
-
-def written(tmp_path, table, name="log.parquet"):
-    path = tmp_path / name
-    (pa_csv.write_csv if path.suffix == ".csv" else pq.write_table)(table, path)
-    return path
-
-
-def by_key(found):
-    return {(e.policy, e.estimator): e for e in (*found.estimates, *found.differences)}
 
 
 @pytest.mark.parametrize(

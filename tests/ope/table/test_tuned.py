@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from mrlm.ope import EvaluationState, estimates
@@ -16,15 +15,11 @@ from mrlm.ope.table import evaluate_table, files
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import to_logged
 from mrlm.ope.table.tuned import families, tunes
+from tests.ope.table.tables import written
 
 KINDS = {"clipped_ips": ClippedIPS, "dr_os": DROptimistic, "dr_ps": DRPessimistic}
 KINDS["switch_dr"] = SwitchDR
 NAMES = {f"{k}(tuned)" for k in KINDS}
-
-
-def written(tmp_path, table):
-    pq.write_table(table, tmp_path / "log.parquet")
-    return tmp_path / "log.parquet"
 
 
 def by_key(found):
