@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from mrlm.promotion.evidence import Evidence, fingerprint_of
+from mrlm.promotion.canonical import fingerprint_of
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.ledger import Entry, judgement
 from pipelines.context import NightContext
 from pipelines.registry import place_of

@@ -12,8 +12,6 @@ from mrlm.promotion.estimate import PolicyEstimate
 from mrlm.promotion.hindcast import Hindcast
 from mrlm.promotion.outlook import Outlook
 
-__all__ = ["Estimates", "Evidence", "PolicyEstimate", "canonical_json", "fingerprint_of"]
-
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.
 _OPTIONAL = ("hindcast", "outlook", "support", "propensities")

@@ -9,7 +9,8 @@ from typing import Any
 
 from mrlm.ope.intervals import ends
 from mrlm.ope.spending import error_at
-from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.hindcast import Hindcast
 from mrlm.promotion.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings

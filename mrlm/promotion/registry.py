@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.evidence import Evidence, canonical_json
+from mrlm.promotion.canonical import canonical_json
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.ledger import judgement
 from mrlm.promotion.model_files import log_served_model
 from mrlm.promotion.place import RegistryPlace

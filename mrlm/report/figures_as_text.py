@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrlm.promotion.evidence import PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
 
 NONE = "–"
 

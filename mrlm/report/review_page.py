@@ -6,7 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.intervals import Estimate
     from mrlm.ope.propensity import EstimatedPropensities
-    from mrlm.promotion.evidence import Evidence, PolicyEstimate
+    from mrlm.promotion.estimate import PolicyEstimate
+    from mrlm.promotion.evidence import Evidence
     from mrlm.promotion.hindcast import Hindcast
 
 Probabilities = dict[str, NDArray[np.float64]]
@@ -65,7 +66,7 @@ class Evaluate:
         from mrlm.policies.item_softmax import fit_item_softmax
         from mrlm.policies.uniform import Uniform
         from mrlm.promotion.bundle import load_bundle
-        from mrlm.promotion.evidence import canonical_json
+        from mrlm.promotion.canonical import canonical_json
         from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
 
         plan = plan_of(context)
@@ -189,7 +190,7 @@ def _estimates(
 
 
 def _plain(found: Mapping[str, Estimate]) -> dict[str, PolicyEstimate]:
-    from mrlm.promotion.evidence import PolicyEstimate
+    from mrlm.promotion.estimate import PolicyEstimate
 
     return {name: PolicyEstimate.of(e) for name, e in found.items()}
 

@@ -18,7 +18,8 @@ from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion import promote as promotion
 from mrlm.promotion.bundle import PolicyBundle, save_bundle
-from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import judge_and_record
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.promote import install_first_champion

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import t
 
 from mrlm.ope.spending import error_at
-from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict, judge, judge_and_record
 from mrlm.promotion.ledger import Ledger
 from mrlm.promotion.settings import GateSettings

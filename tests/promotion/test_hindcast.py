@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from mrlm.promotion.canonical import fingerprint_of
-from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import error_tested_at, judge
 from mrlm.promotion.hindcast import (
     Hindcast,

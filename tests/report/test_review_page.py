@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mrlm.promotion.evidence import Evidence, PolicyEstimate
+from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict, judge
 from mrlm.promotion.hindcast import Hindcast, HindcastCalibration, PromotionHindcast
 from mrlm.promotion.outlook import NextNight, Outlook, Power
