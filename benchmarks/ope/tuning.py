@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from benchmarks.ope.parity import value_of
 from benchmarks.rows import Row
 from mrlm.ope import EvaluationBatch
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic
@@ -75,14 +76,5 @@ def _seconds(function, batch: EvaluationBatch) -> float:  # type: ignore[no-unty
 def _obp(batch: EvaluationBatch, strengths: np.ndarray) -> None:
     from obp.ope import DoublyRobustWithShrinkage
 
-    assert batch.q is not None
-    n = len(batch)
     for strength in strengths:
-        DoublyRobustWithShrinkage(lambda_=float(strength)).estimate_policy_value(
-            reward=batch.rewards[:, 0],
-            action=batch.shown - batch.offsets[:-1],
-            pscore=batch.propensity,
-            action_dist=batch.target.reshape(n, -1, 1),
-            position=np.zeros(n, int),
-            estimated_rewards_by_reg_model=batch.q.reshape(n, -1, 1),
-        )
+        value_of(DoublyRobustWithShrinkage(lambda_=float(strength)))(batch)

@@ -65,9 +65,10 @@ class BalancedIPW:
         Raises:
             ValueError: a batch has no features.
         """
+        seen = [(len(b.objectives), bool(b.used.all())) for b in batches()]
+        m = max(objectives for objectives, _ in seen)
         # Where all rewards are known the objectives share one classifier a fold.
-        m = max(len(b.objectives) for b in batches())
-        own = 1 if all(bool(b.used.all()) for b in batches()) else m
+        own = 1 if all(known for _, known in seen) else m
 
         def training(batch: EvaluationBatch) -> Floats:
             other = user_folds(batch.cluster, self.folds)[:, None] != np.arange(self.folds)
