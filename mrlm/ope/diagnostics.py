@@ -173,7 +173,7 @@ def diagnosed(
         nonzero=totals.nonzero,
         matched=totals.matched,
         tail_users=tail_users,
-        expected_sample_size=_expected_sample_size(shares, totals.expected_square),
+        expected_sample_size=expected_sample_size(shares, totals.expected_square),
         # Weighed by shares, not only added and subtracted.
         weighted_terms=bool((np.abs(state.signs) != 1).any()),
     )
@@ -204,7 +204,7 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
     )
 
 
-def _expected_sample_size(shares: float, expected_square: float) -> float | None:
+def expected_sample_size(shares: float, expected_square: float) -> float | None:
     """Effective sample size of weights of mean 1 and this sum of expected squares; None if unknown.
 
     Kish's formula with expectations in place of sums.
