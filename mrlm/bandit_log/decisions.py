@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.ragged import Ragged, gather
+
+# Candidates that are looked at together: about 100 MiB of features.
+BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,21 @@ class Decisions:
             history_value=self.history_value[flat],
             above=self.above.take(index),
         )
+
+    def blocks(self) -> Iterator[tuple[slice, Decisions]]:
+        """Consecutive decisions with at most ``BLOCK`` candidates together, or one decision.
+
+        Yields the place of the block among all candidates, and its decisions; where one block
+        holds all of them, these decisions themselves.
+        """
+        offsets, start = self.offsets, 0
+        while start < len(self):
+            stop = int(np.searchsorted(offsets, offsets[start] + BLOCK, side="right")) - 1
+            stop = min(max(stop, start + 1), len(self))
+            whole = stop - start == len(self)
+            part = self if whole else self.take(np.arange(start, stop))
+            yield slice(int(offsets[start]), int(offsets[stop])), part
+            start = stop
 
     @classmethod
     def concat(cls, parts: Sequence[Decisions]) -> Decisions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,21 +50,6 @@ def shown_only(log: BanditLog) -> Decisions:
     decisions = log.decisions
     only = Ragged(np.arange(len(log) + 1), decisions.candidates.values[log.shown])
     return replace(decisions, candidates=only)
-
-
-def blocks(decisions: Decisions, candidates: int) -> Iterator[tuple[slice, Decisions]]:
-    """Consecutive decisions with at most so many candidates together, or one decision.
-
-    Yields the place of the block among all candidates, and its decisions.
-    """
-    offsets = decisions.offsets
-    start = 0
-    while start < len(decisions):
-        stop = int(np.searchsorted(offsets, offsets[start] + candidates, side="right")) - 1
-        stop = min(max(stop, start + 1), len(decisions))
-        part = decisions.take(np.arange(start, stop))
-        yield slice(int(offsets[start]), int(offsets[stop])), part
-        start = stop
 
 
 def pair_features(

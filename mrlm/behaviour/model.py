@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.calibration import Calibration
-from mrlm.behaviour.features import PairFeatures, blocks, pair_features
+from mrlm.behaviour.features import PairFeatures, pair_features
 from mrlm.behaviour.folds import user_folds
+from mrlm.behaviour.last_call import LastCall
 from mrlm.behaviour.network import PairNetwork, evaluate, network_from_state
 from mrlm.behaviour.space import FeatureSpace
 from mrlm.behaviour.statistics import ItemStatistics
@@ -22,8 +24,6 @@ from mrlm.behaviour.statistics import ItemStatistics
 UNCERTAINTY = "uncertainty"
 KIND = "reward_model"
 _FORMAT = 1
-# Candidates that are scored at once: about 100 MiB of features.
-BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,16 @@ class FoldModel:
         return evaluate(self.network, whole, self.network.head.out_features)
 
 
-@dataclass(frozen=True)
+# Models that one process reads again and again: tonight's, and those inside the champions.
+_SHARED = 8
+
+
+@dataclass(frozen=True, eq=False)
 class RewardModel:
     """A cross-fitted ensemble: fold model k was fitted without the users of fold k.
+
+    What was encoded last is kept while its decisions live: the learned scores of a night read the
+    same encoding.
 
     Attributes:
         heads: the feedback objectives, in the order of the log.
@@ -56,6 +63,9 @@ class RewardModel:
     space: FeatureSpace
     members: tuple[FoldModel, ...]
     calibration: tuple[Calibration, ...]
+    _encoded: LastCall[Decisions, tuple[PairFeatures, NDArray[np.float64]]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
 
     @property
     def kind(self) -> str:
@@ -74,12 +84,15 @@ class RewardModel:
         star.
         """
         out = np.zeros((len(decisions.candidates.values), len(self.columns)))
-        for place, part in blocks(decisions, BLOCK):
+        for place, part in decisions.blocks():
             out[place] = self.encode(part)[1]
         return out
 
     def encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
         """Pair features with item statistics, the folds' mean, and ``score``; all at once."""
+        return self._encoded.of(decisions, self._encode)
+
+    def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
         features = pair_features(decisions, self.space)
         tables = [m.statistics.table(decisions.catalog) for m in self.members]
         heads = np.stack(
@@ -99,7 +112,7 @@ class RewardModel:
         For learning on the fit nights. There is no uncertainty column: it needs the ensemble.
         """
         out = np.zeros((len(decisions.candidates.values), len(self.heads)))
-        for place, part in blocks(decisions, BLOCK):
+        for place, part in decisions.blocks():
             out[place] = self.encode_cross_fitted(part)[1]
         return out
 
@@ -144,16 +157,24 @@ class RewardModel:
 def load_reward_model(folder: Path) -> RewardModel:
     """Read what ``RewardModel.save`` wrote; scores are the same to the bit.
 
+    The same content is the same object, wherever it is read from.
+
     Raises:
         ValueError: the folder holds something else, or a format of another version.
     """
-    data = json.loads((folder / "model.json").read_text())
+    description = (folder / "model.json").read_bytes()
+    data = json.loads(description)
     if data.get("kind") != KIND or data.get("format") != _FORMAT:
         raise ValueError(
             f"{folder}: expected a {KIND} of format {_FORMAT}, found {data.get('kind')!r} of "
             f"format {data.get('format')!r}"
         )
-    arrays = load_file(folder / "model.safetensors")
+    return _from_bytes(description, (folder / "model.safetensors").read_bytes())
+
+
+@lru_cache(_SHARED)
+def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
+    data, arrays = json.loads(description), load(weights)
     members = []
     for k, item_id in enumerate(data["statistics"]):
         prefix = f"{k}.network."

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
-from mrlm.behaviour.features import PairFeatures, blocks
-from mrlm.behaviour.model import BLOCK, RewardModel
+from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.model import RewardModel
 from mrlm.learners.scalarisation import Scalarisation, known_outcomes
 
 
@@ -44,7 +44,7 @@ def learning_inputs(
 ) -> LearningInputs:
     """Features, values and residuals of a log, cross-fitted by user."""
     features, rewards = [], []
-    for _, part in blocks(log.decisions, BLOCK):
+    for _, part in log.decisions.blocks():
         encoded, heads = reward_model.encode_cross_fitted(part)
         vectors = scalarisation.candidate_rewards(
             part, {h: heads[:, j] for j, h in enumerate(reward_model.heads)}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.ragged import rows, segment_sum
-from mrlm.behaviour.features import blocks
-from mrlm.behaviour.model import BLOCK, RewardModel, load_reward_model
+from mrlm.behaviour.last_call import LastCall
+from mrlm.behaviour.model import RewardModel, load_reward_model
 from mrlm.behaviour.network import evaluate
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state
@@ -24,9 +24,15 @@ from mrlm.learners.scalarisation import Scalarisation
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
+# Two learners of tonight, and those inside the champions.
+_SHARED = 16
+
+
+@dataclass(frozen=True, eq=False)
 class LearnedScorer:
     """A learned score of candidates, with all that it needs to read new nights.
+
+    The last scores are kept while their decisions live: a challenger weighs those of its anchor.
 
     Attributes:
         name: of the learner; also the column and the kind.
@@ -39,6 +45,9 @@ class LearnedScorer:
     network: ScoreNetwork
     reward_model: RewardModel
     scalarisation: Scalarisation
+    _scored: LastCall[Decisions, NDArray[np.float64]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
 
     @property
     def kind(self) -> str:
@@ -56,13 +65,18 @@ class LearnedScorer:
         Only differences within a set choose between candidates; without the mean, scores of
         different decisions are on one scale.
         """
+        return self._scored.of(decisions, self._score)
+
+    def _score(self, decisions: Decisions) -> NDArray[np.float64]:
         out = np.zeros((len(decisions.candidates.values), 1))
-        for place, part in blocks(decisions, BLOCK):
+        for place, part in decisions.blocks():
             features = deployed_features(part, self.reward_model, self.scalarisation)
             out[place] = evaluate(self.network, features, 1)
         lengths = np.maximum(np.diff(decisions.offsets), 1)
         mean = segment_sum(out[:, 0], decisions.offsets) / lengths
-        return out - mean[rows(decisions.offsets)][:, None]
+        out -= mean[rows(decisions.offsets)][:, None]
+        out.flags.writeable = False
+        return out
 
     def save(self, folder: Path) -> None:
         """Write ``scorer.json``, ``scorer.safetensors`` and ``reward_model/`` into a folder."""
@@ -84,17 +98,26 @@ class LearnedScorer:
 def load_scorer(folder: Path) -> LearnedScorer:
     """Read what ``LearnedScorer.save`` wrote; scores are the same to the bit.
 
+    The same content is the same object, wherever it is read from.
+
     Raises:
         ValueError: the folder holds a format of another version.
     """
-    data: dict[str, Any] = json.loads((folder / "scorer.json").read_text())
-    if data["format"] != _FORMAT:
-        raise ValueError(f"{folder}: format {data['format']}, this version reads {_FORMAT}")
-    state: dict[str, torch.Tensor] = load_file(folder / "scorer.safetensors")
+    description = (folder / "scorer.json").read_bytes()
+    found = json.loads(description)["format"]
+    if found != _FORMAT:
+        raise ValueError(f"{folder}: format {found}, this version reads {_FORMAT}")
+    weights = (folder / "scorer.safetensors").read_bytes()
+    return _from_bytes(description, weights, load_reward_model(folder / "reward_model"))
+
+
+@lru_cache(_SHARED)
+def _from_bytes(description: bytes, weights: bytes, reward_model: RewardModel) -> LearnedScorer:
+    data: dict[str, Any] = json.loads(description)
     return LearnedScorer(
         name=data["kind"],
-        network=score_network_from_state(state),
-        reward_model=load_reward_model(folder / "reward_model"),
+        network=score_network_from_state(load(weights)),
+        reward_model=reward_model,
         scalarisation=Scalarisation(
             objectives=tuple(Objective(**o) for o in data["objectives"]),
             weight=np.array(data["weight"]),

@@ -22,6 +22,16 @@ def feature_matrix(
     decisions: Decisions, scorers: tuple[Scorer, ...], known: tuple[Objective, ...]
 ) -> NDArray[np.float64]:
     """Features of every candidate before standardisation, float64, shape (N, columns)."""
+    # Block by block, so that scorers that share a model find it at the same decisions.
+    found = [_of_block(part, scorers, known) for _, part in decisions.blocks()]
+    if len(found) == 1:
+        return found[0]
+    return np.concatenate([np.zeros((0, len(feature_columns(scorers, known)))), *found])
+
+
+def _of_block(
+    decisions: Decisions, scorers: tuple[Scorer, ...], known: tuple[Objective, ...]
+) -> NDArray[np.float64]:
     parts = [s.score(decisions) for s in scorers]
     parts += [known_rewards(decisions, o)[:, None] for o in known]
     if not parts:

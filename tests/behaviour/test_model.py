@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import weakref
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
+from mrlm.bandit_log import decisions as decisions_module
 from mrlm.behaviour import model as module
-from mrlm.behaviour.features import pair_features, shown_only
+from mrlm.behaviour.features import PairFeatures, pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.folds import user_folds
 from mrlm.behaviour.model import RewardModel, load_reward_model
@@ -85,6 +88,40 @@ def test_what_is_loaded_scores_the_same_to_the_bit(
     ).all()
 
 
+def test_the_same_content_is_read_once(model: RewardModel, tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        model.save(folder)
+    assert load_reward_model(folders[0]) is load_reward_model(folders[1])
+
+
+def test_the_same_decisions_are_encoded_once_in_a_row(
+    model: RewardModel, later_log: BanditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Decisions] = []
+
+    def counted(decisions: Decisions, *more: Any) -> PairFeatures:
+        seen.append(decisions)
+        return pair_features(decisions, *more)
+
+    monkeypatch.setattr(module, "pair_features", counted)
+    one, two = (later_log.take(np.arange(k)).decisions for k in (40, 50))
+    first = model.encode(one)
+    assert model.encode(one) is first
+    assert len(model.encode(two)[1]) == len(two.candidates.values)
+    np.testing.assert_array_equal(model.encode(one)[1], first[1])
+    assert [d is one for d in seen] == [True, False, True]
+
+
+def test_what_was_encoded_goes_with_its_decisions(model: RewardModel, later_log: BanditLog) -> None:
+    decisions = later_log.take(np.arange(40)).decisions
+    kept = weakref.ref(model.encode(decisions)[0])
+    assert kept() is not None
+    del decisions
+    assert kept() is None
+
+
 def test_another_format_is_refused(model: RewardModel, tmp_path: Path) -> None:
     model.save(tmp_path)
     data = json.loads((tmp_path / "model.json").read_text())
@@ -125,7 +162,7 @@ def test_scores_do_not_depend_on_the_block(
 ) -> None:
     whole = model.score(later_log.decisions)
     crossed = model.score_cross_fitted(later_log.decisions)
-    monkeypatch.setattr(module, "BLOCK", 500)
+    monkeypatch.setattr(decisions_module, "BLOCK", 500)
     np.testing.assert_allclose(model.score(later_log.decisions), whole, atol=1e-6)
     np.testing.assert_allclose(model.score_cross_fitted(later_log.decisions), crossed, atol=1e-6)
 

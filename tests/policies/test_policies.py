@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective
+from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
@@ -160,3 +161,13 @@ def test_without_candidate_propensities_the_clone_comes_close(log: BanditLog) ->
 def test_an_empty_log_has_no_clone(log: BanditLog) -> None:
     with pytest.raises(ValueError, match="no decisions"):
         fit_item_softmax(log.take(np.array([], np.int64)))
+
+
+def test_features_do_not_depend_on_the_block(
+    log: BanditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = feature_matrix(log.decisions, (ByCode(),), (FRESH,))
+    monkeypatch.setattr(decisions_module, "BLOCK", 30)
+    assert (feature_matrix(log.decisions, (ByCode(),), (FRESH,)) == whole).all()
+    nothing = log.take(np.arange(0)).decisions
+    assert feature_matrix(nothing, (ByCode(),), (FRESH,)).shape == (0, 3)
