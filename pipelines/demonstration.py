@@ -17,9 +17,10 @@ from rich.console import Console
 from pipelines.commands.care import contexts_of
 from pipelines.context import NightContext
 from pipelines.errors import DataError
+from pipelines.history import history_unchanged
 from pipelines.lake import shift
-from pipelines.local_airflow import ROOT, LocalAirflow
-from pipelines.night import closing_of, history_unchanged
+from pipelines.local_airflow import ROOT, LocalAirflow, threads_each
+from pipelines.night import closing_of
 from pipelines.registry import champion_version, place_of
 from pipelines.settings import Settings, load_settings
 from pipelines.stage import is_unchanged
@@ -71,6 +72,7 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
     write_atomically(settings_path, template.read_text())
     settings = load_settings(settings_path)
     os.environ.setdefault(settings.ingestion.user_key_variable, DEMONSTRATION_KEY)
+    os.environ.setdefault("OMP_NUM_THREADS", threads_each())
     _write_log(logs, folder / "raw", console)
 
     first, last = shape.history[0], shape.history[-1]
@@ -140,17 +142,37 @@ def _live_nights(
         airflow.start()
     else:
         starting.result()
+    later = _Ahead(airflow, todo[1:], console)
     for number, night in enumerate(todo, 1):
         console.print(f"night {night} ({number} of {len(todo)})")
         run = airflow.trigger("nightly_retrain", {"night": night})
-        state = airflow.wait(
-            "nightly_retrain",
-            run,
-            lambda task, now, night=night: console.print(f"  {night} {task}: {now}"),
-        )
+
+        def show(task: str, now: str, night: str = night) -> None:
+            console.print(f"  {night} {task}: {now}")
+            if task == "build_log" and now not in {"waiting", "scheduled", "queued", "running"}:
+                later.read()
+
+        state = airflow.wait("nightly_retrain", run, show)
         closing = closing_of(NightContext(night, settings, workspace))
         console.print(f"  {night}: {closing.verdict if closing else state}")
     console.print("stopping Airflow")
+
+
+@dataclass
+class _Ahead:
+    """The nights after the first: read while it learns."""
+
+    airflow: LocalAirflow
+    nights: Sequence[str]
+    console: Console
+
+    def read(self) -> None:
+        """Trigger the reading, once."""
+        if self.nights:
+            first, last = self.nights[0], self.nights[-1]
+            self.console.print(f"reading ahead: nights {first} to {last}")
+            self.airflow.trigger("read_ahead", {"first": first, "last": last})
+            self.nights = ()
 
 
 def _closed_unchanged(context: NightContext) -> bool:

@@ -23,6 +23,9 @@ from pipelines.local_processes import Processes
 from pipelines.log import logger
 from pipelines.workspace import Workspace
 
+# Tasks that run at a time. Each gets its share of the cores: threads that wait for a core that
+# another process has spin, and a small product of matrices then takes several times the work.
+PARALLEL = 2
 _SERVICES = ("scheduler", "dag-processor", "api-server")
 _START_SECONDS = 180.0
 _POLL_SECONDS = 2.0
@@ -35,6 +38,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def threads_each() -> str:
+    """Threads of the numerical libraries in each of the tasks that run at a time."""
+    return str(max(1, (os.cpu_count() or 1) // PARALLEL))
 
 
 @dataclass
@@ -71,6 +79,7 @@ class LocalAirflow:
         """The environment of Airflow's services and tasks."""
         home = self.workspace.airflow.resolve()
         return {
+            "OMP_NUM_THREADS": threads_each(),
             **os.environ,
             "AIRFLOW_HOME": str(home),
             "MRLM_SETTINGS": str(self.settings_path.resolve()),
@@ -79,7 +88,7 @@ class LocalAirflow:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__PARALLELISM": str(PARALLEL),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -13,7 +12,7 @@ from pipelines.errors import DataError, NightStoppedError
 from pipelines.manifest import Manifest
 from pipelines.notify import Event, Kind, notify
 from pipelines.stage import Outcome, folder_of, is_unchanged, run_stage
-from pipelines.stages import HISTORY, ORDER, stage_named
+from pipelines.stages import ORDER, stage_named
 from pipelines.workspace import write_atomically
 
 NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
@@ -56,41 +55,6 @@ def run_night(context: NightContext, dry_run: bool = False) -> Closing:
     return close_night(context, dry_run)
 
 
-def read_history(context: NightContext) -> Closing:
-    """Ingest and validate a night before the first one that learns; record how it was closed.
-
-    Raises:
-        DataError: a stage failed on its data or settings, other than by stopping the night.
-    """
-    closing = Closing(context.night, context.run_key, "history", "data stages only")
-    try:
-        for name in HISTORY[:-1]:
-            execute(name, context)
-    except NightStoppedError as error:
-        context.log("history").error("%s", error)
-        closing = Closing(context.night, context.run_key, "stopped", str(error))
-    _record(context, closing)
-    return closing
-
-
-def newest_passed(history: Sequence[NightContext]) -> NightContext | None:
-    """The newest of these nights that validation did not stop: it builds the logs of all."""
-    for context in reversed(history):
-        validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
-        if validated is not None and not validated.stopped:
-            return context
-    return None
-
-
-def history_unchanged(history: Sequence[NightContext]) -> bool:
-    """Whether a range of nights, oldest first, would find nothing to read or build."""
-    read, build = HISTORY[:-1], HISTORY[-1]
-    if not all(is_unchanged(stage_named(name), c) for c in history for name in read):
-        return False
-    newest = newest_passed(history)
-    return newest is None or is_unchanged(stage_named(build), newest)
-
-
 def execute(name: str, context: NightContext) -> Outcome:
     """Run one stage; report a data error to whoever is to be notified.
 
@@ -115,7 +79,7 @@ def execute(name: str, context: NightContext) -> Outcome:
 def close_night(context: NightContext, dry_run: bool = False) -> Closing:
     """Say how the night ended, from manifests alone, and record it."""
     closing = _closing(context, dry_run)
-    _record(context, closing)
+    record(context, closing)
     context.log("close").info("%s: %s", closing.verdict, closing.reason)
     if closing.verdict in {"promoted", "refused", "waiting", "failed"}:
         kind: Kind = closing.verdict
@@ -159,6 +123,7 @@ def _why_open(name: str, context: NightContext) -> str:
     return f"what stage {name} reads has changed since it ran: run the night again"
 
 
-def _record(context: NightContext, closing: Closing) -> None:
+def record(context: NightContext, closing: Closing) -> None:
+    """Write down how the night was closed."""
     path = context.workspace.runs / context.run_key / "closing.json"
     write_atomically(path, json.dumps(asdict(closing), indent=1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,18 +19,13 @@ from pipelines.commands.options import (
     check_night,
     context_for,
 )
+from pipelines.context import NightContext
 from pipelines.errors import DataError
+from pipelines.history import embedding, newest_passed, read_ahead, read_history
 from pipelines.lake import shift
 from pipelines.lease import holder_of_command, holder_of_run, night_lease, release
-from pipelines.night import (
-    Closing,
-    close_night,
-    execute,
-    newest_passed,
-    read_history,
-    run_night,
-)
-from pipelines.stages import HISTORY, ORDER
+from pipelines.night import Closing, close_night, execute, run_night
+from pipelines.stages import ORDER
 
 _WAIT_SECONDS = 3600.0
 
@@ -48,6 +45,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("night")(night)
     app.command("stage")(stage)
     app.command("history")(history)
+    app.command("read-ahead")(ahead)
     app.command("close")(close)
 
 
@@ -62,7 +60,7 @@ def night(
 ) -> None:
     """Run all stages of a night in order, without Airflow."""
     context = context_for(night, settings, weights, learner, force)
-    with night_lease(context.workspace, context.night, holder_of_command(), wait, keep=False):
+    with _held(context, wait):
         closing = run_night(context, dry_run)
     _end(closing)
 
@@ -94,20 +92,45 @@ def history(
     force: ForceOption = False,
     wait: WaitOption = _WAIT_SECONDS,
 ) -> None:
-    """Ingest and validate a range of nights, then build their logs; learns and promotes nothing."""
-    current, read = check_night(first), []
+    """Do the data stages of a range of nights that will not learn, and close them."""
+    nights = _nights(first, last, settings, force)
+    with embedding() as embed:
+        for context in nights:
+            with _held(context, wait):
+                # A night that is stopped is recorded as such, and later nights go on without it.
+                read_history(context, embed)
+        newest = newest_passed(nights)
+        if newest is not None:
+            with _held(newest, wait):
+                execute("build_log", newest)
+
+
+def ahead(
+    first: Annotated[str, typer.Argument(help="First night, as YYYY-MM-DD.")],
+    last: Annotated[str, typer.Argument(help="Last night, as YYYY-MM-DD.")],
+    settings: SettingsOption = None,
+    force: ForceOption = False,
+    wait: WaitOption = _WAIT_SECONDS,
+) -> None:
+    """Do the data stages of nights that wait for their turn to learn; they find them done."""
+    passed = {}
+    with embedding() as embed:
+        for context in _nights(first, last, settings, force):
+            with _held(context, wait):
+                passed[context.night] = read_ahead(context, embed)
+    typer.echo(json.dumps({"passed": passed}))
+
+
+def _nights(first: str, last: str, settings: Path | None, force: bool) -> list[NightContext]:
+    current, found = check_night(first), []
     while current <= check_night(last):
-        context = context_for(current, settings, force=force)
-        with night_lease(context.workspace, current, holder_of_command(), wait, keep=False):
-            # A night that is stopped is recorded as such, and later nights go on without it.
-            read_history(context)
-        read.append(context)
+        found.append(context_for(current, settings, force=force))
         current = shift(current, 1)
-    newest = newest_passed(read)
-    if newest is not None:
-        with night_lease(newest.workspace, newest.night, holder_of_command(), wait, keep=False):
-            # One build of all nights: each would else be built again as its windows close.
-            execute(HISTORY[-1], newest)
+    return found
+
+
+def _held(context: NightContext, wait: float) -> AbstractContextManager[None]:
+    return night_lease(context.workspace, context.night, holder_of_command(), wait, keep=False)
 
 
 def close(

@@ -6,13 +6,10 @@ from importlib import import_module
 
 from pipelines.stage import Stage
 
-# Data stages first: they are all that a night of history needs.
-HISTORY = ("ingest", "validate", "build_log")
+# They depend on the data alone, so that they may run before a night's turn to learn.
+DATA = ("ingest", "validate", "embed", "build_log")
 ORDER = (
-    "ingest",
-    "validate",
-    "embed",
-    "build_log",
+    *DATA,
     "learn_behaviour",
     "learn_policy",
     "tune_weights",

@@ -70,6 +70,7 @@ def test_dags_parse_without_errors_and_without_heavy_imports(parsed: dict[str, A
         "nightly_retrain",
         "promotion_review",
         "rollback_champion",
+        "read_ahead",
         "replay_nights",
         "publish_recommendations",
     }

@@ -23,7 +23,7 @@ from pipelines.outlook import outlook_nights
 from pipelines.plan import plan_of
 from pipelines.registry import place_of
 from pipelines.stage import folder_of, is_unchanged
-from pipelines.stages import ORDER, stage_named
+from pipelines.stages import DATA, ORDER, stage_named
 from pipelines.stages.evaluate import read_evidence
 from pipelines.summary import manifests_of, summarise
 from pipelines.workspace import Workspace
@@ -145,10 +145,12 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def followed(night: Deployment) -> Deployment:
-    """Two more nights: the first night's version is promoted before the last one runs."""
+    """Two more nights: the last one's data is read ahead of the first night's promotion."""
     from mrlm.promotion.hindcast import promotions
 
     night.run("night", KILLED)
+    printed = night.run("read-ahead", LAST, LAST)
+    assert f'{{"passed": {{"{LAST}": true}}}}' in printed
     first = night.context(NIGHT)
     if not promotions(place_of(first.settings, first.workspace).ledger.entries()):
         # The gate does not promote on so little; a person does.
@@ -157,7 +159,15 @@ def followed(night: Deployment) -> Deployment:
         night.run("promote", first.run_key, "--actor", "tester")
     printed = night.run("night", LAST)
     assert "hindcast: version" in printed
+    for name in DATA:
+        assert f"[{name}] unchanged: skipped" in printed, name
     return night
+
+
+def test_reading_ahead_leaves_the_night_before_unchanged(followed: Deployment) -> None:
+    context = followed.context(KILLED)
+    for name in ORDER[: ORDER.index("register")]:
+        assert is_unchanged(stage_named(name), context), name
 
 
 def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> None:
