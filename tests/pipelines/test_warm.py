@@ -221,6 +221,17 @@ def test_who_attends_to_a_worker_takes_it_along(
         until(lambda: gone(worker))
 
 
+def test_a_worker_s_exit_runs_what_was_registered_for_it(tmp_path: Path) -> None:
+    code = (
+        "import atexit; from pipelines import warm; "
+        "warm.preload = lambda: atexit.register(print, 'at exit'); warm.main()"
+    )
+    with served(tmp_path / "w", "-c", code) as (path, _):
+        printed, code_of = ended(running(path, tmp_path, "nothing"))
+    assert printed.endswith("No such command 'nothing'.\nat exit\n")
+    assert code_of == 2
+
+
 def test_changed_sources_are_not_forked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mrlm.toml").write_text(SETTINGS)
     cold = ("-c", COLD + "serve(Path(sys.argv[1]), 'another version')")
