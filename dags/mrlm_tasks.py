@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
+
+from pipelines import warm_client
 
 EXIT_DATA = 10
 
@@ -66,28 +67,15 @@ def run_mrlm(arguments: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
     print("running:", " ".join(command), flush=True)  # noqa: T201 - the task's log
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command,
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    running = warm_client.start(command, root, environment)
     last = "{}"
     try:
-        for line in process.stdout or ():
+        for line in running.lines():
             print(line, end="", flush=True)  # noqa: T201
             last = line.strip() if line.startswith("{") else last
-        code = process.wait()
+        code = running.wait()
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        running.end()
     if code == EXIT_DATA:
         raise AirflowFailException(f"{' '.join(arguments)}: wrong data or settings, see the log")
     if code != 0:

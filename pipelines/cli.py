@@ -17,6 +17,8 @@ from pipelines import log
 from pipelines.commands import care, local, nights, ope, registry
 from pipelines.errors import EXIT_DATA, EXIT_RETRY, EXIT_USAGE, BusyError, DataError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Nightly, proven retraining of recommender policies.",
     no_args_is_help=True,
@@ -33,9 +35,11 @@ def main() -> None:
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupted)
     try:
-        app(standalone_mode=False)
-    except typer.Exit as ending:
-        sys.exit(ending.exit_code)
+        # Typer hands back the code of an exit, and makes one of an interrupt.
+        code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code)
     except (typer.Abort, KeyboardInterrupt):
         log.logger.error("interrupted; the same command goes on from here")
         sys.exit(EXIT_RETRY)

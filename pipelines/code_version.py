@@ -12,7 +12,12 @@ _SUFFIXES = {".py", ".j2", ".toml"}
 
 @cache
 def code_version() -> str:
-    """SHA-256 of every source file of mrlm, pipelines and spark_jobs, hexadecimal."""
+    """Version of the code that this process runs: of the sources when it first asks."""
+    return sources_version()
+
+
+def sources_version() -> str:
+    """SHA-256 of every source file of mrlm, pipelines and spark_jobs now, hexadecimal."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for package in _PACKAGES:

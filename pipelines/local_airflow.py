@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -21,6 +23,7 @@ from filelock import FileLock, Timeout
 from pipelines.errors import BusyError
 from pipelines.local_processes import Processes
 from pipelines.log import logger
+from pipelines.warm_client import SOCKET_VARIABLE
 from pipelines.workspace import Workspace
 
 # Tasks that run at a time. Each gets its share of the cores: threads that wait for a core that
@@ -30,7 +33,21 @@ _SERVICES = ("scheduler", "dag-processor", "api-server")
 _START_SECONDS = 180.0
 _POLL_SECONDS = 2.0
 _FAILED_POLLS = 30
+# A unix socket's address holds no longer path.
+_SOCKET_BYTES = 100
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _warm_socket() -> Path | None:
+    """Where the warm parent will listen, in a folder that is ours alone; None where it cannot."""
+    if sys.platform != "linux":
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="mrlm-"))
+    path = folder / "warm.sock"
+    if len(os.fsencode(path)) > _SOCKET_BYTES:
+        folder.rmdir()
+        return None
+    return path
 
 
 def free_port() -> int:
@@ -61,6 +78,7 @@ class LocalAirflow:
     _secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     _token: str = field(default="", repr=False)
     _serving: FileLock = field(init=False, repr=False)
+    _warm: Path | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._serving = FileLock(self.workspace.airflow / "serving.lock", thread_local=False)
@@ -78,9 +96,11 @@ class LocalAirflow:
     def environment(self) -> dict[str, str]:
         """The environment of Airflow's services and tasks."""
         home = self.workspace.airflow.resolve()
+        warm = {} if self._warm is None else {SOCKET_VARIABLE: str(self._warm)}
         return {
             "OMP_NUM_THREADS": threads_each(),
             **os.environ,
+            **warm,
             "AIRFLOW_HOME": str(home),
             "MRLM_SETTINGS": str(self.settings_path.resolve()),
             "MRLM_SCHEDULE": "manual",
@@ -122,18 +142,28 @@ class LocalAirflow:
             ) from error
         # Nobody serves, so what is recorded was left by a run that was killed.
         self.processes.stop()
+        self._warm = _warm_socket()
         environment = self.environment()
         for command in (["db", "migrate"], ["pools", "import", f"{ROOT}/infra/airflow/pools.json"]):
             self._command(command, environment)
         for service in _SERVICES:
             command = [sys.executable, "-m", "airflow", service]
             self.processes.start(command, environment, self.workspace.airflow / f"{service}.log")
+        if self._warm is not None:
+            # Tasks that come before it has imported everything start their processes themselves.
+            # With -P, no file of the working folder passes for a module.
+            command = [sys.executable, "-P", "-m", "pipelines.warm", str(self._warm)]
+            log = self.workspace.airflow / "warm.log"
+            self.processes.start(command, environment, log, needed=False)
         self._wait_for_dags()
 
     def stop(self) -> None:
         """Stop the services and everything that they started."""
         if self._serving.is_locked:
             self.processes.stop()
+            if self._warm is not None:
+                shutil.rmtree(self._warm.parent, ignore_errors=True)
+                self._warm = None
             self._serving.release()
 
     def trigger(self, dag: str, parameters: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ class _Service:
 
     pid: int
     started: float
+    needed: bool = True
 
     @property
     def process(self) -> psutil.Process | None:
@@ -44,8 +45,17 @@ class Processes:
 
     record: Path
 
-    def start(self, command: list[str], environment: dict[str, str], log: Path) -> None:
-        """Start a service in a process group of its own and record it."""
+    def start(
+        self, command: list[str], environment: dict[str, str], log: Path, needed: bool = True
+    ) -> None:
+        """Start a service in a process group of its own and record it.
+
+        Args:
+            command: what to run.
+            environment: its environment, whole.
+            log: where its output is appended; its folder is the working folder.
+            needed: whether nothing goes on without it.
+        """
         with log.open("ab") as stream:
             process = subprocess.Popen(
                 command,
@@ -57,12 +67,12 @@ class Processes:
                 start_new_session=True,
             )
         started = psutil.Process(process.pid).create_time()
-        services = [*self._read(), _Service(process.pid, started)]
+        services = [*self._read(), _Service(process.pid, started, needed)]
         write_atomically(self.record, json.dumps([asdict(s) for s in services]))
 
     def alive(self) -> bool:
-        """Whether every recorded service still runs."""
-        return all(s.process is not None for s in self._read())
+        """Whether every recorded service that is needed still runs."""
+        return all(s.process is not None for s in self._read() if s.needed)
 
     def stop(self) -> None:
         """End every recorded service with everything in its session, and forget them."""

@@ -100,7 +100,7 @@ class TransformerEncoder:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        return _offline_transformers().AutoTokenizer.from_pretrained(
+        return offline_transformers().AutoTokenizer.from_pretrained(
             self._folder, local_files_only=True
         )
 
@@ -109,7 +109,7 @@ class TransformerEncoder:
         """Loaded when the first text comes: whoever asks for the fingerprint needs no weights."""
         import torch
 
-        model = _offline_transformers().AutoModel.from_pretrained(
+        model = offline_transformers().AutoModel.from_pretrained(
             self._folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
         return model.to(self._device).eval()
@@ -140,8 +140,8 @@ class TransformerEncoder:
         return np.asarray(pooled.cpu().numpy(), np.float32)
 
 
-def _offline_transformers() -> Any:
-    # Nothing is ever fetched from a hub, whatever the folder's files ask for.
+def offline_transformers() -> Any:
+    """Transformers, imported without a hub: nothing is ever fetched, whatever a folder asks for."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import transformers
 

@@ -66,10 +66,7 @@ class RegistryPlace:
 
     def client(self) -> Any:
         """An ``MlflowClient`` of this registry, telemetry off; creates the store if need be."""
-        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-        os.environ["DO_NOT_TRACK"] = "true"
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        quiet_mlflow()
         import mlflow
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -101,3 +98,11 @@ class RegistryPlace:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+
+def quiet_mlflow() -> None:
+    """Switch MLflow's telemetry, bars and chatter off; it reads this when it is imported."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
