@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from pipelines.lease import holder_of_run, night_lease
+from pipelines.local_processes import Processes
 from pipelines.warm_client import SOCKET_VARIABLE, Running, start
 from pipelines.workspace import Workspace
 from tests.deployment import ROOT, SETTINGS
@@ -230,6 +231,65 @@ def test_a_worker_s_exit_runs_what_was_registered_for_it(tmp_path: Path) -> None
         printed, code_of = ended(running(path, tmp_path, "nothing"))
     assert printed.endswith("No such command 'nothing'.\nat exit\n")
     assert code_of == 2
+
+
+def test_a_task_s_command_is_forked(
+    warm: tuple[Path, psutil.Process],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "dags"))
+    monkeypatch.setenv(SOCKET_VARIABLE, str(warm[0]))
+    monkeypatch.setenv("PYTHONPATH", BASE["PYTHONPATH"])
+    import mrlm_tasks
+
+    with pytest.raises(RuntimeError, match="code 2"):
+        mrlm_tasks.run_mrlm(["nothing"])
+    printed = capfd.readouterr().out
+    assert "No such command" in printed
+    assert "not forked" not in printed
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[tuple[Processes, Path]]:
+    """A service that is needed, a warm parent that is not, and the parent's socket."""
+    made, path = Processes(tmp_path / "processes.json"), tmp_path / "w" / "s"
+    code = "from pipelines import warm; warm.preload = lambda: None; warm.main()"
+    needed = [sys.executable, "-c", "import time; time.sleep(600)"]
+    try:
+        made.start(needed, BASE, tmp_path / "needed.log")
+        server = [sys.executable, "-P", "-c", code, str(path)]
+        made.start(server, BASE, tmp_path / "warm.log", needed=False)
+        until(path.exists)
+        yield made, path
+    finally:
+        made.stop()
+
+
+def test_services_end_with_the_workers_of_the_warm_parent(
+    services: tuple[Processes, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with waiting(services[1], folder) as (command, worker):
+        services[0].stop()
+        assert gone(worker)
+        assert command.wait() == 75
+    assert not services[1].exists()
+
+
+def test_commands_and_services_go_on_without_the_warm_parent(
+    services: tuple[Processes, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with waiting(services[1], folder) as (_, worker):
+        handler = psutil.Process(worker.ppid())
+        parent = psutil.Process(handler.ppid())
+        parent.kill()
+        until(lambda: gone(parent))
+        assert not gone(worker)
+        assert services[0].alive()
 
 
 def test_changed_sources_are_not_forked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
