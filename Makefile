@@ -12,6 +12,9 @@ MRLM := .venv/bin/mrlm
 run: $(READY)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
 
+# Two processes share the cores: more threads in each would wait for one another, spinning.
+test bench: export OMP_NUM_THREADS ?= 1
+
 test: $(READY) lint
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.worlds.latent import latent_log
 
-# Threads beyond the cores slow every test down.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# For the processes that tests start; the Makefile tells this one, before anything is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("MRLM_USER_KEY", "test-key")
