@@ -1,4 +1,4 @@
-"""Overlap of a target policy with the log, by group of rounds, and power."""
+"""Overlap of a target policy with the log, by group of rounds."""
 
 from __future__ import annotations
 
@@ -101,50 +101,6 @@ def tail_index(weight: NDArray[np.float64]) -> float | None:
     top = np.sort(np.partition(positive, -(k + 1))[-(k + 1) :])
     mean = float(np.log(top[1:] / top[0]).mean())
     return 1 / mean if mean > 1e-12 else None
-
-
-def rows_to_see(
-    standard_error: float, rows: int, gain: float, level: float = 0.95, power: float = 0.8
-) -> int:
-    """Rounds at which a true gain would be seen with the given power.
-
-    A one-sided test of ``level``: ``rows ((z_level + z_power) standard_error / gain)^2``, by the
-    normal approximation, for a log like this one.
-
-    Args:
-        standard_error: of the (paired) estimate on this log.
-        rows: rounds of this log.
-        gain: the gain, in the same unit, above 0.
-        level: one-sided level of the test.
-        power: probability of seeing the gain.
-
-    Raises:
-        ValueError: the gain is not above 0, or level or power is not in (0, 1).
-    """
-    if not gain > 0:
-        raise ValueError(f"the gain must be above 0; got {gain}")
-    return math.ceil(rows * (_quantiles(level, power) * standard_error / gain) ** 2)
-
-
-def gain_to_see(
-    standard_error: float, rows: int, planned: int, level: float = 0.95, power: float = 0.8
-) -> float:
-    """The smallest true gain that ``planned`` rounds would show; the inverse of ``rows_to_see``.
-
-    Raises:
-        ValueError: no rounds are planned, or level or power is not in (0, 1).
-    """
-    if planned < 1:
-        raise ValueError(f"at least one round must be planned; got {planned}")
-    return _quantiles(level, power) * standard_error * math.sqrt(rows / planned)
-
-
-def _quantiles(level: float, power: float) -> float:
-    from scipy.special import ndtri
-
-    if not (0 < level < 1 and 0 < power < 1):
-        raise ValueError(f"level and power must be between 0 and 1; got {level} and {power}")
-    return float(ndtri(level) + ndtri(power))
 
 
 def _groups(group: NDArray[Any] | None, n: int) -> Iterator[tuple[str, NDArray[np.int64]]]:

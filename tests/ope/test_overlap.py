@@ -8,12 +8,7 @@ import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState, diagnostics
 from mrlm.ope.item_overlap import item_overlap
-from mrlm.ope.overlap import (
-    gain_to_see,
-    group_overlap,
-    rows_to_see,
-    tail_index,
-)
+from mrlm.ope.overlap import group_overlap, tail_index
 
 
 def test_all_rounds_agree_with_the_state_s_diagnostics(make_batch):
@@ -112,17 +107,6 @@ def test_tail_index_of_pareto_weights():
     assert tail_index(np.arange(50.0)) is None
 
 
-@pytest.mark.statistics
-def test_power_is_what_a_test_with_so_many_rows_has():
-    """4000 means; the share seen is within 4 standard errors, 0.025, of the promised 80 %."""
-    g, sd, gain = np.random.default_rng(0), 2.0, 0.1
-    rows = rows_to_see(sd / np.sqrt(500), 500, gain)
-    assert gain_to_see(sd / np.sqrt(500), 500, rows) == pytest.approx(gain, rel=1e-3)
-    means = g.normal(gain, sd / np.sqrt(rows), 4000)
-    seen = np.mean(means - 1.6449 * sd / np.sqrt(rows) > 0)
-    assert seen == pytest.approx(0.8, abs=0.025)
-
-
 def test_wrong_input_is_refused(make_batch):
     batch = make_batch()
     with pytest.raises(ValueError, match="group must have shape"):
@@ -131,10 +115,6 @@ def test_wrong_input_is_refused(make_batch):
         group_overlap(np.zeros(0), np.zeros(0, np.int64))
     with pytest.raises(ValueError, match="item must have shape"):
         item_overlap(batch, np.zeros(3, np.int64))
-    with pytest.raises(ValueError, match="gain"):
-        rows_to_see(1.0, 10, 0.0)
-    with pytest.raises(ValueError, match="level and power"):
-        gain_to_see(1.0, 10, 10, power=1.0)
 
 
 def test_an_infinite_weight_is_told_in_plain_json():
