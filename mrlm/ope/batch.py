@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import gather, rows
 
-# Bounds the temporary arrays of sums over candidates, whatever the size of the log; a megabyte
-# stays in the processor's cache.
-CANDIDATES_AT_ONCE = 1 << 17
+# Bounds the temporary arrays of sums over candidates, whatever the size of the log; two megabytes
+# an array stay in the processor's cache, and make few enough pieces.
+CANDIDATES_AT_ONCE = 1 << 18
 
 _NO_PREDICTIONS = (
     "this estimator needs predicted rewards q of every candidate; give a reward model, "
@@ -256,11 +256,9 @@ def _pass_over(
             low, high = int(offsets[start]), int(offsets[stop])
             mine, at = target[low:high], offsets[start:stop] - low
             least = np.minimum(least, mine.min())
-            # Where it was just read, the shown item's place is in the cache.
+            # Once the piece was read, the shown item's place is in the cache; so too for q below.
             here = shown[start:stop]
             own[start:stop] = target[here]
-            if q is not None:
-                own_q[start:stop] = q[here]
             matrix = mine.reshape(stop - start, -1) if same else None
             if matrix is not None:
                 total = matrix @ ones
@@ -273,6 +271,8 @@ def _pass_over(
                     direct[start:stop, j] = np.vecdot(matrix, theirs.reshape(matrix.shape))
                 else:
                     direct[start:stop, j] = np.add.reduceat(mine * theirs, at)
+            if q is not None:
+                own_q[start:stop] = q[here]
     return _Pass(float(least), float(off), own, own_q, direct)
 
 
