@@ -24,3 +24,6 @@ fi
 echo "Installing into .venv with $("$python" --version); the first time takes some minutes."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --constraint infra/requirements.lock --editable '.[demo,dev]'
+# The first Spark session of an environment keeps Java's classes, for the others to start faster.
+.venv/bin/python -m spark_jobs.first_session ||
+    echo "Spark did not start: the next session tries again; 'mrlm doctor' says what to do." >&2

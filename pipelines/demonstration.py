@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.resources import files
@@ -86,10 +85,7 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
                 starting = background.submit(airflow.start)
                 console.print(f"history: nights {first} to {last}, data stages only")
                 _mrlm(["history", first, last], settings_path)
-            if champion_version(place_of(settings, airflow.workspace)) is None:
-                console.print("first champion: a clone of the logger")
-                _mrlm(["bootstrap", "--night", last], settings_path)
-            _live_nights(settings, airflow, starting, shape.live, console)
+            _live_nights(settings, airflow, starting, shape, console)
         finally:
             if starting is not None:
                 wait([starting])
@@ -126,13 +122,13 @@ def _live_nights(
     settings: Settings,
     airflow: LocalAirflow,
     starting: Future[None] | None,
-    nights: Sequence[str],
+    shape: _Shape,
     console: Console,
 ) -> None:
     """Trigger the nights that are not done; ``starting`` is Airflow's start, where it has begun."""
     workspace = Workspace(settings.workspace)
-    todo = [n for n in nights if not _closed_unchanged(NightContext(n, settings, workspace))]
-    for night in nights:
+    todo = [n for n in shape.live if not _closed_unchanged(NightContext(n, settings, workspace))]
+    for night in shape.live:
         if night not in todo:
             console.print(f"{night}: unchanged: skipped")
     if not todo:
@@ -142,37 +138,24 @@ def _live_nights(
         airflow.start()
     else:
         starting.result()
-    later = _Ahead(airflow, todo[1:], console)
+    if len(todo) > 1:
+        # Their data is read while the first champion is made, and while earlier ones learn.
+        console.print(f"reading ahead: nights {todo[0]} to {todo[-1]}")
+        airflow.trigger("read_ahead", {"first": todo[0], "last": todo[-1]})
+    if champion_version(place_of(settings, workspace)) is None:
+        console.print("first champion: a clone of the logger")
+        _mrlm(["bootstrap", "--night", shape.history[-1]], airflow.settings_path)
     for number, night in enumerate(todo, 1):
         console.print(f"night {night} ({number} of {len(todo)})")
         run = airflow.trigger("nightly_retrain", {"night": night})
 
         def show(task: str, now: str, night: str = night) -> None:
             console.print(f"  {night} {task}: {now}")
-            if task == "build_log" and now not in {"waiting", "scheduled", "queued", "running"}:
-                later.read()
 
         state = airflow.wait("nightly_retrain", run, show)
         closing = closing_of(NightContext(night, settings, workspace))
         console.print(f"  {night}: {closing.verdict if closing else state}")
     console.print("stopping Airflow")
-
-
-@dataclass
-class _Ahead:
-    """The nights after the first: read while it learns."""
-
-    airflow: LocalAirflow
-    nights: Sequence[str]
-    console: Console
-
-    def read(self) -> None:
-        """Trigger the reading, once."""
-        if self.nights:
-            first, last = self.nights[0], self.nights[-1]
-            self.console.print(f"reading ahead: nights {first} to {last}")
-            self.airflow.trigger("read_ahead", {"first": first, "last": last})
-            self.nights = ()
 
 
 def _closed_unchanged(context: NightContext) -> bool:

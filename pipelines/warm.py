@@ -35,6 +35,8 @@ _MODULES = (
     *("transformers.models.bert.modeling_bert", "transformers.models.bert.tokenization_bert"),
     # learn_behaviour, learn_policy, tune_weights
     *("torch", "mrlm.behaviour.fit", "mrlm.behaviour.report", "mrlm.learners.registry"),
+    # Optimisers import it when they are made.
+    "torch._dynamo",
     *("mrlm.learners.storage", "mrlm.meta.tune", "mrlm.meta.pareto", "mrlm.promotion.bundle"),
     # evaluate
     *("mrlm.ope.registry", "mrlm.ope.mixtures", "mrlm.promotion.reproduction"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,25 @@ from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.threads import one_thread
 
 _ROWS = 65536
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """b pairs of a user and an item; vectors that several pairs share are there once.
+
+    Attributes:
+        dense: float32, shape (b, dense).
+        items: float32, shape (i, vector), item vectors.
+        item: int64, shape (b,), rows of ``items``.
+        users: float32, shape (u, vector), user vectors.
+        user: int64, shape (b,), rows of ``users``.
+    """
+
+    dense: torch.Tensor
+    items: torch.Tensor
+    item: torch.Tensor
+    users: torch.Tensor
+    user: torch.Tensor
 
 
 class PairNetwork(nn.Module):  # type: ignore[misc]
@@ -47,17 +67,11 @@ class PairNetwork(nn.Module):  # type: ignore[misc]
         self.register_buffer("centre", torch.zeros(dense))
         self.register_buffer("scale", torch.ones(dense))
 
-    def forward(self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-        """Outputs of b pairs, shape (b, outputs).
-
-        Args:
-            dense: shape (b, dense).
-            item: item vectors, shape (b, vector).
-            user: user vectors, shape (b, vector).
-        """
-        standard = ((dense - self.centre) / self.scale).clamp(-5.0, 5.0)
-        projected = self.item(item)
-        product = projected * self.user(user)
+    def forward(self, pairs: Pairs) -> torch.Tensor:
+        """Outputs of b pairs, shape (b, outputs)."""
+        standard = ((pairs.dense - self.centre) / self.scale).clamp(-5.0, 5.0)
+        projected = self.item(pairs.items).index_select(0, pairs.item)
+        product = projected * self.user(pairs.users).index_select(0, pairs.user)
         return self.head(self.body(torch.cat([standard, projected, product], dim=1)))
 
     def standardise_on(self, dense: NDArray[np.float32]) -> None:
@@ -103,12 +117,16 @@ class PairTensors:
     def __len__(self) -> int:
         return len(self._dense)
 
-    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Arguments of a network's ``forward`` for the rows at ``index``."""
-        return (
-            self._dense[index],
-            self._item_vectors[self._item[index]],
-            self._user_vectors[self._row[index]],
+    def batch(self, index: torch.Tensor) -> Pairs:
+        """The rows at ``index``, as a network reads them."""
+        items, item = torch.unique(self._item[index], return_inverse=True)
+        users, user = torch.unique(self._row[index], return_inverse=True)
+        return Pairs(
+            dense=self._dense[index],
+            items=self._item_vectors[items],
+            item=item,
+            users=self._user_vectors[users],
+            user=user,
         )
 
 
@@ -120,7 +138,7 @@ def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArra
     with one_thread(), torch.inference_mode():
         for start in range(0, len(tensors), _ROWS):
             stop = min(start + _ROWS, len(tensors))
-            out[start:stop] = network(*tensors.batch(torch.arange(start, stop))).numpy()
+            out[start:stop] = network(tensors.batch(torch.arange(start, stop))).numpy()
     return out
 
 

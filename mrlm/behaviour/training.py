@@ -64,9 +64,8 @@ def train_network(
         for _ in range(settings.epochs):
             shuffled = torch.from_numpy(rows)[torch.randperm(len(rows), generator=order)]
             for index in shuffled.split(settings.batch_size):
-                loss = head_loss(
-                    network(*tensors.batch(index)), wanted[index], known[index], is_binary
-                )
+                outputs = network(tensors.batch(index))
+                loss = head_loss(outputs, wanted[index], known[index], is_binary)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.network import PairNetwork, PairTensors, network_from_state, seeded_network
+from mrlm.behaviour.network import (
+    PairNetwork,
+    Pairs,
+    PairTensors,
+    network_from_state,
+    seeded_network,
+)
 from mrlm.learners.settings import LearningSettings
 
 
@@ -26,9 +32,9 @@ class ScoreNetwork(nn.Module):  # type: ignore[misc]
         self.pair = pair
         self.gain = nn.Parameter(torch.tensor(float(gain)))
 
-    def forward(self, dense: torch.Tensor, item: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+    def forward(self, pairs: Pairs) -> torch.Tensor:
         """Scores of b pairs, shape (b, 1)."""
-        return self.gain * dense[:, -1:] + self.pair(dense, item, user)
+        return self.gain * pairs.dense[:, -1:] + self.pair(pairs)
 
     def rescale(self, factor: float) -> None:
         """Multiply every score by ``factor`` from now on."""
@@ -82,6 +88,6 @@ class CandidateSets:
 
     def scores(self, network: nn.Module, place: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scores of the candidates, shape (b, longest), -inf on pads."""
-        flat = network(*self._tensors.batch(place[mask]))[:, 0]
+        flat = network(self._tensors.batch(place[mask]))[:, 0]
         out = torch.full(mask.shape, -torch.inf)
         return out.masked_scatter(mask, flat)

@@ -47,6 +47,21 @@ def test_loss_is_the_reference_and_finite_far_out() -> None:
     assert outputs.grad[2, 1] == 0, "unknown rewards teach nothing"
 
 
+def test_a_batch_holds_shared_vectors_once_and_its_rows_in_order() -> None:
+    features, _ = pairs()
+    index = torch.from_numpy(np.random.default_rng(1).integers(0, 256, 500))
+    batch = PairTensors(features).batch(index)
+    np.testing.assert_array_equal(batch.dense, features.dense[index])
+    np.testing.assert_array_equal(
+        batch.items[batch.item], features.item_vectors[features.item[index]]
+    )
+    np.testing.assert_array_equal(
+        batch.users[batch.user], features.user_vectors[features.row[index]]
+    )
+    assert len(batch.items) == len(np.unique(features.item[index])) < len(batch.item)
+    assert len(batch.users) == len(np.unique(index)) < len(batch.user)
+
+
 def test_every_parameter_has_a_gradient_and_one_step_changes_it() -> None:
     features, targets = pairs()
     network = seeded_network(0, dense=2, vector=3, projection=4, hidden=8, outputs=2, dropout=0.0)
@@ -54,7 +69,7 @@ def test_every_parameter_has_a_gradient_and_one_step_changes_it() -> None:
     index = torch.arange(64)
     wanted = torch.from_numpy(targets[:64].astype(np.float32))
     loss = head_loss(
-        network(*PairTensors(features).batch(index)),
+        network(PairTensors(features).batch(index)),
         wanted,
         torch.ones(64, 2),
         torch.from_numpy(BINARY),
