@@ -115,22 +115,26 @@ def _states(
     context: NightContext, plan: Plan, followed: list[Followed]
 ) -> dict[int, _Nights | Exception]:
     """Each promotion's nights, or why it cannot be followed; every night's log is read once."""
-    found: dict[int, _Nights | Exception] = {f.number: {} for f in followed}
-    for night in sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]}):
+    from mrlm.behaviour.threads import side_by_side
+
+    def of_night(night: str) -> dict[int, tuple[EvaluationState, bool] | Exception]:
         here = [f for f in followed if night in plan.hindcast[f.entry.run_key]]
         try:
             log, estimated = read_completed(context, [night])
         except _UNFOLLOWED as error:
-            found |= {f.number: error for f in here}
-            continue
+            return {f.number: error for f in here}
         log = _north_star_alone(context, log)
-        for f in here:
-            nights = found[f.number]
-            if not isinstance(nights, Exception):
-                try:
-                    nights[night] = (_night_state(context, f, log), estimated is not None)
-                except _UNFOLLOWED as error:
-                    found[f.number] = error
+        return {f.number: _night_state(context, f, log, estimated is not None) for f in here}
+
+    found: dict[int, _Nights | Exception] = {f.number: {} for f in followed}
+    nights_read = sorted({n for f in followed for n in plan.hindcast[f.entry.run_key]})
+    for night, states in zip(nights_read, side_by_side(of_night, nights_read), strict=True):
+        for number, state in states.items():
+            so_far = found[number]
+            if isinstance(state, Exception):
+                found[number] = so_far if isinstance(so_far, Exception) else state
+            elif not isinstance(so_far, Exception):
+                so_far[night] = state
     for f in followed:
         nights = found[f.number]
         if not isinstance(nights, Exception):
@@ -151,13 +155,19 @@ def _north_star_alone(context: NightContext, log: BanditLog) -> BanditLog:
     )
 
 
-def _night_state(context: NightContext, f: Followed, log: BanditLog) -> EvaluationState:
+def _night_state(
+    context: NightContext, f: Followed, log: BanditLog, estimated: bool
+) -> tuple[EvaluationState, bool] | Exception:
     """Paired state of the promoted version less the champion of the time on one night."""
-    if f.reward_model is None:
-        # Doubly robust needs a model; self-normalised weights estimate the same lift.
-        return paired_state(log, f.policy, f.replaced, None, "snips")
-    q = predictions(log, log.objectives, f.reward_model)
-    return paired_state(log, f.policy, f.replaced, q, context.settings.gate.estimator)
+    q, estimator = None, "snips"
+    try:
+        # Doubly robust needs a model; without, self-normalised weights estimate the same lift.
+        if f.reward_model is not None:
+            q = predictions(log, log.objectives, f.reward_model)
+            estimator = context.settings.gate.estimator
+        return paired_state(log, f.policy, f.replaced, q, estimator), estimated
+    except _UNFOLLOWED as error:
+        return error
 
 
 def _judge(

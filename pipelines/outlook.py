@@ -38,21 +38,29 @@ def outlook_states(
     propensities where one has estimates: states with and without it do not merge. An earlier night
     that cannot be evaluated is left out; a gate night that cannot leaves no outlook.
     """
-    told = context.log("evaluate")
-    states, estimator, flag = {}, context.settings.gate.estimator, False
-    for night in outlook_nights(plan):
+    from mrlm.behaviour.threads import side_by_side
+
+    def of_night(night: str) -> tuple[EvaluationState, bool] | Exception:
         try:
             log, estimated = read_completed(context, [night])
             q = predictions(log, context.objectives, reward_model)
-            state = paired_state(log, challenger, champion, q, estimator)
+            estimator = context.settings.gate.estimator
+            return paired_state(log, challenger, champion, q, estimator), estimated is not None
         except (DataError, ValueError, KeyError) as error:
-            told.warning("the outlook leaves out night %s: %s", night, error)
+            return error
+
+    nights = outlook_nights(plan)
+    states, flag = {}, False
+    for night, found in zip(nights, side_by_side(of_night, nights), strict=True):
+        if isinstance(found, Exception):
+            context.log("evaluate").warning("the outlook leaves out night %s: %s", night, found)
             if night in plan.gate:
                 return {}
             continue
+        state, estimated = found
         if state.rows[:, state.objectives.index(context.north_star.name)].any():
             states[night] = state
-            flag |= estimated is not None
+            flag |= estimated
     return {n: marked(context, s) for n, s in states.items()} if flag else states
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
@@ -13,23 +14,21 @@ T = TypeVar("T")
 
 @dataclass
 class LastCall(Generic[A, T]):
-    """Keeps one result as long as its argument, an object that is never changed, lives.
+    """Keeps one result a thread as long as its argument, an object that is never changed, lives."""
 
-    Threads may share it: each sees a whole result, at worst not the newest.
-    """
-
-    _kept: tuple[weakref.ref[A], T] | None = None
+    _own: threading.local = field(default_factory=threading.local)
 
     def of(self, argument: A, function: Callable[[A], T]) -> T:
         """``function(argument)``; computed once for calls in a row with the very same object."""
-        kept = self._kept
-        if kept is not None and kept[0]() is argument:
-            return kept[1]
+        kept: list[tuple[weakref.ref[A], T]] = self._own.__dict__.setdefault("kept", [])
+        if kept and kept[0][0]() is argument:
+            return kept[0][1]
         result = function(argument)
-        self._kept = (weakref.ref(argument, self._forget), result)
-        return result
 
-    def _forget(self, gone: weakref.ref[A]) -> None:
-        kept = self._kept
-        if kept is not None and kept[0] is gone:
-            self._kept = None
+        def forget(gone: weakref.ref[A]) -> None:
+            # The argument may end in another thread.
+            if kept and kept[0][0] is gone:
+                kept.clear()
+
+        kept[:] = [(weakref.ref(argument, forget), result)]
+        return result

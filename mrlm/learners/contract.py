@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.model import RewardModel
+from mrlm.learners.inputs import LearningSample
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.settings import LearningSettings
 
@@ -22,9 +21,7 @@ class Learner(Protocol):
 
     def learn(
         self,
-        log: BanditLog,
-        reward_model: RewardModel,
-        weights: Mapping[str, float],
+        sample: LearningSample,
         settings: LearningSettings,
         seed: int,
         progress: Callable[[int, int], None] | None = None,
@@ -32,14 +29,9 @@ class Learner(Protocol):
         """Learn on the fit nights; the same arguments give the same weights to the bit.
 
         Args:
-            log: decisions of the fit nights, those that the reward model was fitted on.
-            reward_model: gives features, and values of users that it did not see.
-            weights: of the objectives, by name; others have weight 0.
+            sample: what the night's learners share; it is not changed.
             settings: sizes and rates.
             seed: of everything random.
             progress: called with (epochs done, epochs in all).
-
-        Raises:
-            ValueError: the log is empty, or weights name no objective or are all 0.
         """
         ...

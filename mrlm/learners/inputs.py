@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.model import RewardModel
-from mrlm.learners.scalarisation import Scalarisation, known_outcomes
+from mrlm.behaviour.threads import side_by_side
+from mrlm.learners.scalarisation import Scalarisation, fit_scalarisation, known_outcomes
+from mrlm.learners.settings import LearningSettings
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,42 @@ class LearningInputs:
     residual: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class LearningSample:
+    """What a night's learners learn from.
+
+    Attributes:
+        log: decisions of the fit nights, whole sessions of it where there are many.
+        reward_model: was fitted on these nights; gives features, and values of users that a fold
+            did not see.
+        scalarisation: the objectives' weights and scales.
+        inputs: what a learner computes from these before its epochs.
+    """
+
+    log: BanditLog
+    reward_model: RewardModel
+    scalarisation: Scalarisation
+    inputs: LearningInputs
+
+
+def learning_sample(
+    log: BanditLog,
+    reward_model: RewardModel,
+    weights: Mapping[str, float],
+    settings: LearningSettings,
+    seed: int,
+) -> LearningSample:
+    """What learners at these weights of the objectives share; other objectives have weight 0.
+
+    Raises:
+        ValueError: the log is empty, or weights name no objective or are all 0.
+    """
+    scalarisation = fit_scalarisation(log, weights)
+    sampled = sample_sessions(log, settings.max_decisions, seed)
+    inputs = learning_inputs(sampled, reward_model, scalarisation)
+    return LearningSample(sampled, reward_model, scalarisation, inputs)
+
+
 def score_features(
     features: PairFeatures, rewards: NDArray[np.float64], scalarisation: Scalarisation
 ) -> PairFeatures:
@@ -43,14 +81,16 @@ def learning_inputs(
     log: BanditLog, reward_model: RewardModel, scalarisation: Scalarisation
 ) -> LearningInputs:
     """Features, values and residuals of a log, cross-fitted by user."""
-    features, rewards = [], []
-    for _, part in log.decisions.blocks():
+
+    def of_block(part: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
         encoded, heads = reward_model.encode_cross_fitted(part)
         vectors = scalarisation.candidate_rewards(
             part, {h: heads[:, j] for j, h in enumerate(reward_model.heads)}
         )
-        features.append(score_features(encoded, vectors, scalarisation))
-        rewards.append(vectors)
+        return score_features(encoded, vectors, scalarisation), vectors
+
+    blocks = side_by_side(of_block, [part for _, part in log.decisions.blocks()])
+    features, rewards = zip(*blocks, strict=True)
     expected = np.concatenate(rewards)
     outcome = known_outcomes(log) - expected[log.shown]
     residual = scalarisation.weight * np.nan_to_num(outcome, nan=0.0) / scalarisation.scale

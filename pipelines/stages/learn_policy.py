@@ -36,6 +36,7 @@ class LearnPolicy:
     def run(self, context: NightContext, out: Path) -> Product:
         """Train every learner and save what it learned."""
         from mrlm.behaviour.model import load_reward_model
+        from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
 
         plan = plan_of(context)
@@ -43,24 +44,19 @@ class LearnPolicy:
         folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
         reward_model = load_reward_model(folder / "reward_model")
         weights = training_weights(context)
-        for name in context.settings.learning.learners:
+        settings, seed = context.settings.learning, context.settings.seed
+        sample = learning_sample(log, reward_model, weights, settings, seed)
+        for name in settings.learners:
             context.log(self.name).info("%s at weights %s", name, weights)
-            scorer = LEARNERS[name].learn(
-                log,
-                reward_model,
-                weights,
-                context.settings.learning,
-                context.settings.seed,
-                partial(context.progress, f"{name} epochs"),
-            )
+            progress = partial(context.progress, f"{name} epochs")
+            scorer = LEARNERS[name].learn(sample, settings, seed, progress)
             (out / name).mkdir()
             scorer.save(out / name)
-        learners = context.settings.learning.learners
         return Product(
-            outputs={name: name for name in learners},
+            outputs={name: name for name in settings.learners},
             counts={
                 "weights": weights,
-                "learners": learners,
+                "learners": settings.learners,
                 "fit": plan.fit,
                 "propensities": "logged" if estimated is None else "estimated",
             },

@@ -18,6 +18,7 @@ from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.behaviour.model import RewardModel
 from mrlm.learners.contract import Learner
+from mrlm.learners.inputs import learning_sample
 from mrlm.learners.policy import LearnedPolicy
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer
@@ -35,7 +36,8 @@ WEIGHTS = {"like": 1.0}
 
 @pytest.fixture(scope="session")
 def learned(fit_log: BanditLog, model: RewardModel) -> dict[str, LearnedScorer]:
-    return {n: k.learn(fit_log, model, WEIGHTS, SETTINGS, 7) for n, k in LEARNERS.items()}
+    sample = learning_sample(fit_log, model, WEIGHTS, SETTINGS, 7)
+    return {n: k.learn(sample, SETTINGS, 7) for n, k in LEARNERS.items()}
 
 
 @pytest.fixture(params=sorted(LEARNERS))
@@ -90,10 +92,8 @@ def test_the_seed_decides_the_weights_to_the_bit(
     name: str, learned: Mapping[str, LearnedScorer], fit_log: BanditLog, model: RewardModel
 ) -> None:
     torch.rand(3)
-    states = [
-        LEARNERS[name].learn(fit_log, model, WEIGHTS, SETTINGS, seed).network.state_dict()
-        for seed in (7, 8)
-    ]
+    sample = learning_sample(fit_log, model, WEIGHTS, SETTINGS, 7)
+    states = [LEARNERS[name].learn(sample, SETTINGS, s).network.state_dict() for s in (7, 8)]
     first = learned[name].network.state_dict()
     assert all(torch.equal(first[k], states[0][k]) for k in first)
     assert not all(torch.equal(first[k], states[1][k]) for k in first)
@@ -147,15 +147,15 @@ def test_an_unknown_kind_is_refused(learned: Mapping[str, LearnedScorer], tmp_pa
 
 @pytest.mark.parametrize("weights", [{}, {"like": 0.0}, {"clicks": 1.0}, {"like": float("nan")}])
 def test_weights_that_mean_nothing_are_refused(
-    name: str, fit_log: BanditLog, model: RewardModel, weights: dict[str, float]
+    fit_log: BanditLog, model: RewardModel, weights: dict[str, float]
 ) -> None:
     with pytest.raises(ValueError, match="weights"):
-        LEARNERS[name].learn(fit_log, model, weights, SETTINGS, 0)
+        learning_sample(fit_log, model, weights, SETTINGS, 0)
 
 
-def test_an_empty_log_is_refused(name: str, fit_log: BanditLog, model: RewardModel) -> None:
+def test_an_empty_log_is_refused(fit_log: BanditLog, model: RewardModel) -> None:
     with pytest.raises(ValueError, match="no decisions"):
-        LEARNERS[name].learn(fit_log.take(np.zeros(0, np.int64)), model, WEIGHTS, SETTINGS, 0)
+        learning_sample(fit_log.take(np.zeros(0, np.int64)), model, WEIGHTS, SETTINGS, 0)
 
 
 def test_progress_counts_epochs_and_large_logs_are_sampled(
@@ -163,7 +163,9 @@ def test_progress_counts_epochs_and_large_logs_are_sampled(
 ) -> None:
     seen: list[tuple[int, int]] = []
     settings = SETTINGS.model_copy(update={"epochs": 3, "max_decisions": 100})
-    LEARNERS[name].learn(fit_log, model, WEIGHTS, settings, 0, lambda a, b: seen.append((a, b)))
+    sample = learning_sample(fit_log, model, WEIGHTS, settings, 0)
+    LEARNERS[name].learn(sample, settings, 0, lambda a, b: seen.append((a, b)))
+    assert len(sample.log) < len(fit_log)
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -177,5 +179,6 @@ def test_missing_rewards_and_propensities_of_candidates_are_no_obstacle(
         rewards=rewards,
         candidate_propensity=np.full_like(fit_log.candidate_propensity, np.nan),
     ).take(np.arange(600))
-    scorer = LEARNERS[name].learn(log, model, {"like": 0.5, "rating": 0.5}, SETTINGS, 0)
+    sample = learning_sample(log, model, {"like": 0.5, "rating": 0.5}, SETTINGS, 0)
+    scorer = LEARNERS[name].learn(sample, SETTINGS, 0)
     assert np.isfinite(scorer.score(log.decisions)).all()

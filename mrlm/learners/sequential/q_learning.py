@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,9 @@ import torch
 from torch.nn import functional
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.model import RewardModel
 from mrlm.behaviour.threads import one_thread
-from mrlm.learners.inputs import LearningInputs, learning_inputs, sample_sessions
+from mrlm.learners.inputs import LearningInputs, LearningSample
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
-from mrlm.learners.scalarisation import fit_scalarisation
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.sequential.transitions import Transitions, transitions
 from mrlm.learners.settings import LearningSettings
@@ -38,22 +36,18 @@ class QLearning:
 
     def learn(
         self,
-        log: BanditLog,
-        reward_model: RewardModel,
-        weights: Mapping[str, float],
+        sample: LearningSample,
         settings: LearningSettings,
         seed: int,
         progress: Callable[[int, int], None] | None = None,
     ) -> LearnedScorer:
         """Learn on the fit nights; see ``Learner``."""
-        scalarisation = fit_scalarisation(log, weights)
-        log = sample_sessions(log, settings.max_decisions, seed)
-        inputs = learning_inputs(log, reward_model, scalarisation)
+        log, inputs = sample.log, sample.inputs
         network = make_score_network(inputs.features, settings, seed, gain=1.0)
         steps = transitions(log, settings.session_gap_minutes)
         train(network, log, inputs, steps, settings, seed, progress)
         network.rescale(1.0 / settings.value_temperature)
-        return LearnedScorer(self.name, network, reward_model, scalarisation)
+        return LearnedScorer(self.name, network, sample.reward_model, sample.scalarisation)
 
 
 def train(
