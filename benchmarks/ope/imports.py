@@ -8,7 +8,7 @@ import sys
 from statistics import median
 from typing import Any
 
-from benchmarks.ope.subprocesses import ROOT
+from benchmarks.ope._subprocesses import ROOT
 from benchmarks.rows import Row
 
 # What numpy and pyarrow bring along by themselves is theirs, not ours.

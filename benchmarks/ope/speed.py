@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ope.subprocesses import measured, peak_gib
+from benchmarks.ope._subprocesses import measured, peak_gib
 from benchmarks.rows import Row
 
 CANDIDATES = 50

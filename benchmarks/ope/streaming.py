@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from benchmarks.ope.subprocesses import measured, peak_gib
+from benchmarks.ope._subprocesses import measured, peak_gib
 from benchmarks.rows import Row
 
 USERS = 1_000_000
