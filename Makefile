@@ -7,16 +7,19 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test ui bench bench-sets clean-workspace setup lint lock
+.PHONY: run test test-long ui bench bench-sets clean-workspace setup lint lock
 
 run: $(READY)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
 
 # Two processes share the cores: more threads in each would wait for one another, spinning.
-test bench: export OMP_NUM_THREADS ?= 1
+test test-long bench: export OMP_NUM_THREADS ?= 1
 
 test: $(READY) lint
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+test-long: $(READY)
+	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m long
 
 lint: $(READY)
 	.venv/bin/ruff check .
