@@ -28,9 +28,12 @@ def rollback_champion() -> None:
     @task(pool="registry")
     def rollback() -> dict[str, Any]:
         """Move the alias back and write it into the ledger."""
-        params = get_current_context()["params"]
+        context = get_current_context()
+        params = context["params"]
         to = ["--to", str(params["to"])] if params.get("to") else []
-        return run_mrlm(["rollback", "--actor", params["actor"], "--reason", params["reason"], *to])
+        said = ["--actor", params["actor"], "--reason", params["reason"]]
+        # A retry of the task is the same request, and goes back no second version.
+        return run_mrlm(["rollback", *said, "--request", str(context["run_id"]), *to])
 
     @task(pool="registry")
     def verify() -> dict[str, Any]:

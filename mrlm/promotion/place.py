@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mrlm.promotion.ledger import Ledger
+from mrlm.promotion.marks import RegistryMarks
 
 
 class RegistryBusyError(TimeoutError):
@@ -61,8 +62,22 @@ class RegistryPlace:
 
     @property
     def ledger(self) -> Ledger:
-        """Who decided what."""
-        return Ledger(self.folder / "ledger.jsonl")
+        """Who decided what, with its end marked in this registry's database."""
+        return Ledger(self.folder / "ledger.jsonl", RegistryMarks(self))
+
+    def registered_model(self) -> Any:
+        """MLflow's ``RegisteredModel``, with its tags and aliases; None where there is none."""
+        if not self.exists:
+            return None
+        client = self.client()
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return client.get_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
     def client(self) -> Any:
         """An ``MlflowClient`` of this registry, telemetry off; creates the store if need be."""

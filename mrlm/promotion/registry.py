@@ -14,7 +14,8 @@ from typing import Any
 
 from mrlm.promotion.canonical import canonical_json
 from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.ledger import judgement
+from mrlm.promotion.ledger import Entry, judgement
+from mrlm.promotion.marks import create_model
 from mrlm.promotion.model_files import log_served_model
 from mrlm.promotion.place import RegistryPlace
 
@@ -86,6 +87,7 @@ def register_version(
         ValueError: the run key has characters that a tag filter cannot hold, or the evidence is
             another run's.
         RegistryBusyError: the lock was not free within ``seconds``.
+        LedgerError: the ledger is not what the registry's database says.
     """
     if not _RUN_KEY_FORM.fullmatch(content.run_key):
         raise ValueError(f"run key {content.run_key!r}: use letters, digits and . _ : / -")
@@ -94,9 +96,10 @@ def register_version(
             f"run key {content.run_key} is given the evidence of {content.evidence.run_key}"
         )
     with place.locked(actor, seconds):
+        entries = place.ledger.confirmed()
         client = place.client()
         found = find_version(place, content.run_key)
-        if found is not None and _outdated(place, found, content):
+        if found is not None and _outdated(entries, found, content):
             # Nobody has decided on it: the evidence as it is now takes its place.
             client.delete_model_version(place.model, str(found.version))
             found = None
@@ -110,12 +113,14 @@ def register_version(
     return found
 
 
-def _outdated(place: RegistryPlace, found: RegisteredVersion, content: VersionContent) -> bool:
+def _outdated(
+    entries: tuple[Entry, ...], found: RegisteredVersion, content: VersionContent
+) -> bool:
     """Whether a version holds other evidence than is registered now, and was not judged yet."""
     if content.evidence is None:
         return False
     same = found.tags.get("mrlm.evidence") == content.evidence.fingerprint()
-    return not same and judgement(place.ledger.entries(), content.run_key) is None
+    return not same and judgement(entries, content.run_key) is None
 
 
 def find_version(place: RegistryPlace, run_key: str) -> RegisteredVersion | None:
@@ -137,10 +142,8 @@ def all_versions(place: RegistryPlace) -> tuple[RegisteredVersion, ...]:
 
 def aliases(place: RegistryPlace) -> dict[str, int]:
     """Alias to version; empty where there is no such model yet."""
-    if not place.exists:
-        return {}
     # Rows of search_model_versions have empty aliases; the model's own are filled.
-    model = _model(place, place.client())
+    model = place.registered_model()
     return {} if model is None else {str(a): int(v) for a, v in model.aliases.items()}
 
 
@@ -231,8 +234,8 @@ def _create(
             client.log_artifact(run_id, str(artifacts["evidence"]), "report")
         with mlflow.start_run(run_id=run_id):
             info = log_served_model("policy", artifacts)
-    if _model(place, client) is None:
-        client.create_registered_model(place.model)
+    if place.registered_model() is None:
+        create_model(place)
     made = client.create_model_version(
         place.model,
         source=info.model_uri,
@@ -347,14 +350,3 @@ def _search(place: RegistryPlace, query: str) -> list[RegisteredVersion]:
         )
         for v in found
     ]
-
-
-def _model(place: RegistryPlace, client: Any) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_registered_model(place.model)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise

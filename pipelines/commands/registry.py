@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mrlm.promotion.ledger import champion_stack
 from mrlm.promotion.place import RegistryPlace
 from pipelines.bootstrap import bootstrap as install
 from pipelines.commands.options import NightOption, SettingsOption, context_for
@@ -85,39 +87,66 @@ def rollback(
     actor: ActorOption,
     reason: ReasonOption,
     to: Annotated[int | None, typer.Option(help="Version; default the one before.")] = None,
+    leaving: Annotated[
+        int | None,
+        typer.Option("--from", help="Version that must be champion now; default whichever is."),
+    ] = None,
+    request: Annotated[
+        str, typer.Option(help="What asks for it, such as a run of Airflow; it is answered once.")
+    ] = "",
     settings: SettingsOption = None,
 ) -> None:
-    """Make the champion before this one, or an earlier one, champion again."""
+    """Make the champion before this one, or an earlier one, champion again.
+
+    Repeated by the same actor for the same reason it moves nothing: --from goes back further.
+    """
     from mrlm.promotion.rollback import rollback as move
 
-    place, _ = _open(settings)
-    outcome = move(place, actor=actor, at=now(), reason=reason, to=to)
-    typer.echo(json.dumps({"status": outcome.status, "champion": outcome.champion}))
+    place, loaded = _open(settings)
+    outcome = move(
+        place,
+        loaded.gate,
+        actor=actor,
+        at=now(),
+        reason=reason,
+        to=to,
+        leaving=leaving,
+        request=request,
+    )
+    result = {"status": outcome.status, "champion": outcome.champion, "reason": outcome.reason}
+    typer.echo(json.dumps(result))
 
 
 def verify(
     restore: Annotated[
         bool, typer.Option("--restore", help="Set the aliases back to what the ledger says.")
     ] = False,
+    head: Annotated[
+        str,
+        typer.Option(help="Hash that an earlier 'mrlm verify' printed, kept out of reach of both."),
+    ] = "",
     settings: SettingsOption = None,
 ) -> None:
     """Find aliases that were moved outside the ledger, and a ledger that was changed."""
     from mrlm.promotion.verify import restore as put_back
     from mrlm.promotion.verify import verify as check
 
-    place, _ = _open(settings)
+    place, loaded = _open(settings)
+    if head and not re.fullmatch(r"[0-9a-f]{64}", head):
+        raise typer.BadParameter(f"--head {head!r} is not a hash of 64 hexadecimal digits")
+    seconds = loaded.gate.lock_seconds
     if restore:
-        for line in put_back(place, actor="mrlm verify --restore"):
-            typer.echo(line)
-    problems = check(place)
+        problems = put_back(place, actor="mrlm verify --restore", head=head, seconds=seconds)
+    else:
+        problems = check(place, head=head, seconds=seconds)
     for problem in problems:
         typer.echo(problem)
     if problems:
-        raise DataError(
-            f"{len(problems)} problems; look at the ledger {place.folder / 'ledger.jsonl'}, then "
-            "set the aliases back with 'mrlm verify --restore'"
-        )
+        raise DataError(f"{len(problems)} problems, each named above with what to do")
+    entries = place.ledger.entries()
     typer.echo("the aliases are what the ledger says, and its chain is whole")
+    found = {"champion": (champion_stack(entries) or (None,))[-1], "entries": len(entries)}
+    typer.echo(json.dumps({**found, "head": entries[-1].hash if entries else ""}))
 
 
 def _open(settings: Path | None) -> tuple[RegistryPlace, Settings]:
