@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.canonical import canonical_json
+from mrlm.promotion.canonical import canonical_json, fingerprint_of
 from mrlm.promotion.evidence import Evidence
+from mrlm.promotion.integrity import (
+    CONTENT,
+    DamagedVersionError,
+    NoHashesError,
+    content_of,
+    damage,
+    told,
+)
 from mrlm.promotion.ledger import judgement
 from mrlm.promotion.model_files import log_served_model
 from mrlm.promotion.place import RegistryPlace
@@ -24,6 +32,8 @@ _RUN_KEY_FORM = re.compile(r"[A-Za-z0-9._:/-]+")
 # Limits of MLflow's tables, which SQLite does not enforce and Postgres does.
 _DIGEST_LENGTH = 36
 _DESCRIPTION_LENGTH = 5000
+# In the folder of a version's MLflow model.
+_EVIDENCE = Path("artifacts/evidence.json")
 
 
 @dataclass(frozen=True)
@@ -173,40 +183,106 @@ def annotate_version(
 
 
 def version_folder(place: RegistryPlace, version: int) -> Path:
-    """Folder with the version's MLflow model; looked up once, and fetched where it is remote."""
-    target = place.folder / "fetched" / str(version)
-    if target.exists():
-        # A version never changes, so MLflow need not be asked, nor imported, again.
-        return target.resolve()
-    place.client()
-    import mlflow
+    """Folder with the version's MLflow model, its artifacts as registered; fetched where remote.
 
-    uri = f"models:/{place.model}/{version}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A killed attempt leaves something of another name, never half a version.
-    staging = Path(tempfile.mkdtemp(dir=target.parent))
-    if place.tracking_uri is None:
-        stored = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=place.uri))
-        link = staging / "link"
-        link.symlink_to(stored)
-        link.replace(target)
-        staging.rmdir()
-    else:
-        mlflow.artifacts.download_artifacts(uri, dst_path=str(staging), tracking_uri=place.uri)
-        staging.replace(target)
-    return target.resolve()
+    Nothing is read from them before they agree with the hashes that the registry keeps. Of a
+    version without hashes only the evidence can be told.
+
+    Raises:
+        ValueError: the registry has no such version.
+        DamagedVersionError: an artifact was changed, added or removed.
+    """
+    registered = _registered(place, version)
+    folder = _stored(place, registered)
+    problems = _damage(registered, folder, "artifacts")
+    if problems:
+        raise DamagedVersionError(f"version {version} is damaged: {told(problems)}")
+    return folder
+
+
+def version_content(registered: RegisteredVersion) -> str:
+    """The hashes of a version's files, without which nothing is decided on it.
+
+    Raises:
+        NoHashesError: it was registered before hashes were kept.
+    """
+    content = registered.tags.get(CONTENT)
+    if content is None:
+        raise NoHashesError(
+            f"version {registered.version} has no hashes of its files, so nobody can tell whether "
+            "they are those that were registered: run 'mrlm upgrade --actor YOU', which first "
+            "reproduces it"
+        )
+    return content
+
+
+def damage_of(place: RegistryPlace, registered: RegisteredVersion) -> tuple[str, ...]:
+    """How all files of a version differ from those registered, in words; nothing when whole."""
+    try:
+        folder = _stored(place, registered)
+    except OSError as error:
+        return (f"its files cannot be fetched: {error}",)
+    return _damage(registered, folder)
 
 
 def has_version(place: RegistryPlace, version: int) -> bool:
-    """Whether the registry still has a version; MLflow is asked only where it must be."""
-    fetched = place.folder / "fetched" / str(version)
-    return fetched.exists() or any(v.version == version for v in all_versions(place))
+    """Whether the registry still has a version."""
+    return any(v.version == version for v in all_versions(place))
 
 
 def version_evidence(folder: Path) -> Evidence | None:
     """The evidence that was registered with the version in ``folder``; None: it came without."""
-    path = folder / "artifacts" / "evidence.json"
+    path = folder / _EVIDENCE
     return Evidence.from_json(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _registered(place: RegistryPlace, version: int) -> RegisteredVersion:
+    found = next((v for v in all_versions(place) if v.version == version), None)
+    if found is None:
+        raise ValueError(f"version {version} is no longer in the registry")
+    return found
+
+
+def _stored(place: RegistryPlace, registered: RegisteredVersion) -> Path:
+    """Where a version's files are; of a remote one a copy, fetched once, which is checked as well.
+
+    The database says where they are: a link in the workspace could be pointed elsewhere.
+    """
+    client, number = place.client(), str(registered.version)
+    if place.tracking_uri is None:
+        return _path(client.get_model_version_download_uri(place.model, number))
+    target = place.folder / "fetched" / number
+    if target.exists():
+        return target
+    import mlflow
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A killed attempt leaves something of another name, never half a version.
+    staging = Path(tempfile.mkdtemp(dir=target.parent))
+    uri = f"models:/{place.model}/{number}"
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(staging), tracking_uri=place.uri)
+    staging.replace(target)
+    return target
+
+
+def _path(uri: str) -> Path:
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(uri))
+
+
+def _damage(registered: RegisteredVersion, folder: Path, part: str = "") -> tuple[str, ...]:
+    content = registered.tags.get(CONTENT)
+    if content is not None:
+        return damage(content, folder, part)
+    evidence, path = registered.tags.get("mrlm.evidence"), folder / _EVIDENCE
+    if not folder.is_dir():
+        return (f"its folder {folder} is missing: put it back from a backup",)
+    if evidence is not None and not path.is_file():
+        return (f"{path} is missing: put it back from a backup",)
+    if evidence is not None and fingerprint_of(json.loads(path.read_text())) != evidence:
+        return (f"{path} is not the evidence that was registered: put it back from a backup",)
+    return ()
 
 
 def _create(
@@ -231,18 +307,34 @@ def _create(
             client.log_artifact(run_id, str(artifacts["evidence"]), "report")
         with mlflow.start_run(run_id=run_id):
             info = log_served_model("policy", artifacts)
+        content_tag = content_of(_as_logged(place, client, info, Path(scratch)))
     if _model(place, client) is None:
         client.create_registered_model(place.model)
     made = client.create_model_version(
         place.model,
         source=info.model_uri,
         run_id=run_id,
-        tags=tags,
+        tags={**tags, CONTENT: content_tag},
         description=_description(content.memo),
         model_id=info.model_id,
     )
     return RegisteredVersion(
-        int(made.version), content.run_key, run_id, tags, content.memo, created=True
+        int(made.version), content.run_key, run_id, dict(made.tags), content.memo, created=True
+    )
+
+
+def _as_logged(place: RegistryPlace, client: Any, info: Any, scratch: Path) -> Path:
+    """The folder of a model that was logged just now, as the store has it."""
+    if place.tracking_uri is None:
+        return _path(client.get_logged_model(info.model_id).artifact_location)
+    import mlflow
+
+    target = scratch / "logged"
+    target.mkdir()
+    return Path(
+        mlflow.artifacts.download_artifacts(
+            info.model_uri, dst_path=str(target), tracking_uri=place.uri
+        )
     )
 
 

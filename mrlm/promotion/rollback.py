@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from mrlm.promotion.alias_state import last_move, settle
+from mrlm.promotion.fresh_process import check_reproduction
 from mrlm.promotion.ledger import Entry, champion_stack
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.promote import Outcome
 from mrlm.promotion.registry import all_versions, annotate_version
+from mrlm.promotion.settings import GateSettings
 
 
 def rollback(
@@ -16,9 +18,12 @@ def rollback(
     at: str,
     reason: str,
     to: int | None = None,
+    settings: GateSettings | None = None,
     seconds: float = 600.0,
 ) -> Outcome:
     """Go back to the champion before, or to an earlier one; killed anywhere, call it again.
+
+    The alias moves only to a version that is whole and gives its probabilities.
 
     Args:
         place: the registry.
@@ -26,10 +31,14 @@ def rollback(
         at: ISO time.
         reason: for the ledger.
         to: version to go back to; None: the one before the champion.
+        settings: how closely, and how fast, its probabilities must be given; None: the defaults.
         seconds: longest wait for the lock.
 
     Raises:
         ValueError: there is no earlier champion, or ``to`` was never one, or it is gone.
+        NoHashesError: it was registered before hashes of its files were kept.
+        DamagedVersionError, ReproductionError: it is not what was registered.
+        TimeoutError, ChildProcessError: the fresh process did not end; try again.
         RegistryBusyError, LedgerError, AliasMovedError: see there.
     """
     with place.locked(actor, seconds):
@@ -49,6 +58,7 @@ def rollback(
         version = next((v for v in all_versions(place) if v.version == target), None)
         if version is None:
             raise ValueError(f"version {target} is no longer in the registry")
+        found = check_reproduction(place, version, settings or GateSettings())
         place.ledger.append(
             Entry(
                 kind="rolled_back",
@@ -56,7 +66,7 @@ def rollback(
                 version=target,
                 actor=actor,
                 at=at,
-                reason=reason,
+                reason=f"{reason}; {found}",
                 champion_version=stack[-1],
             )
         )

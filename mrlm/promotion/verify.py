@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections import Counter
 
 from mrlm.promotion.alias_state import misplaced, restore_aliases, unknown_marks
+from mrlm.promotion.integrity import NoHashesError
 from mrlm.promotion.ledger import LedgerError
 from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.registry import all_versions
+from mrlm.promotion.registry import (
+    RegisteredVersion,
+    aliases,
+    all_versions,
+    damage_of,
+    version_content,
+)
 
 
 def verify(place: RegistryPlace) -> tuple[str, ...]:
     """Everything that does not fit together, in words; nothing when all is sound.
 
     Looks at the ledger's chain, its cut-off end, the aliases, versions that the ledger names and
-    the registry lacks, and run keys with two versions.
+    the registry lacks, run keys with two versions, and the files of every version that the ledger
+    names or an alias points to.
     """
     try:
         entries = place.ledger.entries()
@@ -23,12 +31,25 @@ def verify(place: RegistryPlace) -> tuple[str, ...]:
     versions = all_versions(place)
     numbers = {v.version for v in versions}
     named = {e.version for e in entries if e.version is not None}
+    chosen = named | set(aliases(place).values())
     out = [f"version {v} is in the ledger and not in the registry" for v in sorted(named - numbers)]
     out += misplaced(place, entries)
     out += unknown_marks(place, entries)
     keys = Counter(v.run_key for v in versions if v.run_key)
     out += [f"run key {k} has {n} versions" for k, n in sorted(keys.items()) if n > 1]
+    for version in versions:
+        if version.version in chosen:
+            out += _files(place, version)
     return tuple(out)
+
+
+def _files(place: RegistryPlace, version: RegisteredVersion) -> list[str]:
+    out = [f"version {version.version}: {problem}" for problem in damage_of(place, version)]
+    try:
+        version_content(version)
+    except NoHashesError as error:
+        out.append(str(error))
+    return out
 
 
 def restore(place: RegistryPlace, *, actor: str, seconds: float = 600.0) -> tuple[str, ...]:

@@ -90,8 +90,8 @@ def rollback(
     """Make the champion before this one, or an earlier one, champion again."""
     from mrlm.promotion.rollback import rollback as move
 
-    place, _ = _open(settings)
-    outcome = move(place, actor=actor, at=now(), reason=reason, to=to)
+    place, loaded = _open(settings)
+    outcome = move(place, actor=actor, at=now(), reason=reason, to=to, settings=loaded.gate)
     typer.echo(json.dumps({"status": outcome.status, "champion": outcome.champion}))
 
 
@@ -101,7 +101,7 @@ def verify(
     ] = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Find aliases that were moved outside the ledger, and a ledger that was changed."""
+    """Find moved aliases, a ledger that was changed, and versions whose files were."""
     from mrlm.promotion.verify import restore as put_back
     from mrlm.promotion.verify import verify as check
 
@@ -117,7 +117,10 @@ def verify(
             f"{len(problems)} problems; look at the ledger {place.folder / 'ledger.jsonl'}, then "
             "set the aliases back with 'mrlm verify --restore'"
         )
-    typer.echo("the aliases are what the ledger says, and its chain is whole")
+    typer.echo(
+        "the aliases are what the ledger says, its chain is whole, and every version that it names "
+        "is as it was registered"
+    )
 
 
 def _open(settings: Path | None) -> tuple[RegistryPlace, Settings]:

@@ -17,6 +17,7 @@ from mrlm.policies.contract import Policy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion import promote as promotion
+from mrlm.promotion import rollback as going_back
 from mrlm.promotion.bundle import PolicyBundle, save_bundle
 from mrlm.promotion.estimate import PolicyEstimate
 from mrlm.promotion.evidence import Evidence
@@ -230,7 +231,8 @@ def first(
     place: RegistryPlace, templates: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``place`` with version 1, uniform, as champion; loading in a fresh process is spared."""
-    monkeypatch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
+    for module in (promotion, going_back):
+        monkeypatch.setattr(module, "check_reproduction", lambda *_: "reproduced")
     _copy(templates["first"], place.folder)
 
 
