@@ -11,8 +11,12 @@ from typing import Any, Literal, get_args
 
 from mrlm.promotion.canonical import canonical_json
 
-Kind = Literal["initial", "judged", "promoted", "refused", "rolled_back", "approved", "rejected"]
+Kind = Literal[
+    "initial", "judged", "promoted", "refused", "rolled_back", "approved", "rejected", "hashed"
+]
 GENESIS = "0" * 64
+# Left out of the line where they hold nothing: entries of before they were there keep their hash.
+_OPTIONAL = ("content",)
 
 
 class LedgerError(ValueError):
@@ -34,6 +38,7 @@ class Entry:
         evidence: fingerprint of the evidence that was decided on; "" where there was none.
         champion_version: champion that the evidence names, or that was replaced.
         gate_nights: nights that were used up.
+        content: ``hashed`` only: one hash over the version's files as they were reproduced.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
         hash: SHA-256 of all other fields.
@@ -49,6 +54,7 @@ class Entry:
     evidence: str = ""
     champion_version: int | None = None
     gate_nights: tuple[str, ...] = ()
+    content: str = ""
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""
@@ -71,13 +77,16 @@ class Entry:
 
     def digest(self) -> str:
         """SHA-256 over every field but ``hash``."""
-        data = asdict(self)
+        data = self._plain()
         del data["hash"]
         return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
     def to_line(self) -> bytes:
         """Canonical JSON and a line feed."""
-        return canonical_json(asdict(self)).encode() + b"\n"
+        return canonical_json(self._plain()).encode() + b"\n"
+
+    def _plain(self) -> dict[str, Any]:
+        return {n: v for n, v in asdict(self).items() if v or n not in _OPTIONAL}
 
     @classmethod
     def from_line(cls, line: bytes) -> Entry:

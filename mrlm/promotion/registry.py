@@ -280,9 +280,16 @@ def _damage(registered: RegisteredVersion, folder: Path, part: str = "") -> tupl
         return (f"its folder {folder} is missing: put it back from a backup",)
     if evidence is not None and not path.is_file():
         return (f"{path} is missing: put it back from a backup",)
-    if evidence is not None and fingerprint_of(json.loads(path.read_text())) != evidence:
+    if evidence is not None and _fingerprint(path) != evidence:
         return (f"{path} is not the evidence that was registered: put it back from a backup",)
     return ()
+
+
+def _fingerprint(evidence: Path) -> str:
+    try:
+        return fingerprint_of(json.loads(evidence.read_text()))
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _create(

@@ -58,7 +58,7 @@ def rollback(
         version = next((v for v in all_versions(place) if v.version == target), None)
         if version is None:
             raise ValueError(f"version {target} is no longer in the registry")
-        found = check_reproduction(place, version, settings or GateSettings())
+        check_reproduction(place, version, settings or GateSettings())
         place.ledger.append(
             Entry(
                 kind="rolled_back",
@@ -66,7 +66,7 @@ def rollback(
                 version=target,
                 actor=actor,
                 at=at,
-                reason=f"{reason}; {found}",
+                reason=reason,
                 champion_version=stack[-1],
             )
         )

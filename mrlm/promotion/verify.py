@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from mrlm.promotion.alias_state import misplaced, restore_aliases, unknown_marks
-from mrlm.promotion.integrity import NoHashesError
-from mrlm.promotion.ledger import LedgerError
+from mrlm.promotion.integrity import NoHashesError, content_hash
+from mrlm.promotion.ledger import Entry, LedgerError
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.registry import (
     RegisteredVersion,
@@ -39,16 +39,24 @@ def verify(place: RegistryPlace) -> tuple[str, ...]:
     out += [f"run key {k} has {n} versions" for k, n in sorted(keys.items()) if n > 1]
     for version in versions:
         if version.version in chosen:
-            out += _files(place, version)
+            out += _files(place, version, entries)
     return tuple(out)
 
 
-def _files(place: RegistryPlace, version: RegisteredVersion) -> list[str]:
+def _files(
+    place: RegistryPlace, version: RegisteredVersion, entries: tuple[Entry, ...]
+) -> list[str]:
     out = [f"version {version.version}: {problem}" for problem in damage_of(place, version)]
     try:
-        version_content(version)
+        content = version_content(version)
     except NoHashesError as error:
-        out.append(str(error))
+        return [*out, str(error)]
+    hashed = [e for e in entries if e.kind == "hashed" and e.version == version.version]
+    if hashed and hashed[-1].content != content_hash(content):
+        out.append(
+            f"version {version.version}: the registry's hashes of its files are not those of the "
+            f"ledger's entry {hashed[-1].sequence}: restore ledger and registry from one backup"
+        )
     return out
 
 
