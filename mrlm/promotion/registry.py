@@ -217,12 +217,19 @@ def version_content(registered: RegisteredVersion) -> str:
 
 
 def damage_of(place: RegistryPlace, registered: RegisteredVersion) -> tuple[str, ...]:
-    """How all files of a version differ from those registered, in words; nothing when whole."""
-    try:
-        folder = _stored(place, registered)
-    except OSError as error:
-        return (f"its files cannot be fetched: {error}",)
-    return _damage(registered, folder)
+    """How all files of a version differ from those registered, in words; nothing when whole.
+
+    Of a version that is kept elsewhere, the files there, and not a copy of before.
+    """
+    if place.tracking_uri is None:
+        return _damage(registered, _stored(place, registered))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "version"
+        try:
+            _download(place, registered, folder)
+        except OSError as error:
+            return (f"its files cannot be fetched: {error}",)
+        return _damage(registered, folder)
 
 
 def has_version(place: RegistryPlace, version: int) -> bool:
@@ -244,25 +251,34 @@ def _registered(place: RegistryPlace, version: int) -> RegisteredVersion:
 
 
 def _stored(place: RegistryPlace, registered: RegisteredVersion) -> Path:
-    """Where a version's files are; of a remote one a copy, fetched once, which is checked as well.
+    """Where a version's files are; of one that is kept elsewhere a copy in the workspace.
 
     The database says where they are: a link in the workspace could be pointed elsewhere.
     """
-    client, number = place.client(), str(registered.version)
     if place.tracking_uri is None:
-        return _path(client.get_model_version_download_uri(place.model, number))
-    target = place.folder / "fetched" / number
-    if target.exists():
+        uri = place.client().get_model_version_download_uri(place.model, str(registered.version))
+        return _path(uri)
+    target = place.folder / "fetched" / str(registered.version)
+    if target.is_dir() and not target.is_symlink() and not _damage(registered, target):
         return target
-    import mlflow
-
     target.parent.mkdir(parents=True, exist_ok=True)
     # A killed attempt leaves something of another name, never half a version.
     staging = Path(tempfile.mkdtemp(dir=target.parent))
-    uri = f"models:/{place.model}/{number}"
-    mlflow.artifacts.download_artifacts(uri, dst_path=str(staging), tracking_uri=place.uri)
-    staging.replace(target)
+    _download(place, registered, staging / "whole")
+    if target.is_symlink() or target.exists():
+        target.replace(staging / "damaged")
+    (staging / "whole").replace(target)
+    shutil.rmtree(staging)
     return target
+
+
+def _download(place: RegistryPlace, registered: RegisteredVersion, target: Path) -> None:
+    place.client()
+    import mlflow
+
+    target.mkdir()
+    uri = f"models:/{place.model}/{registered.version}"
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(target), tracking_uri=place.uri)
 
 
 def _path(uri: str) -> Path:
