@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mrlm.promotion.alias_state import AliasMovedError
 from pipelines import log
-from pipelines.commands import care, local, nights, ope, registry
+from pipelines.commands import care, local, nights, ope, registry, upgrade
 from pipelines.errors import EXIT_DATA, EXIT_RETRY, EXIT_USAGE, BusyError, DataError
 
 _INTERRUPTED = 130
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (nights, registry, care, local, ope):
+for module in (nights, registry, upgrade, care, local, ope):
     module.add_commands(app)
 
 

@@ -18,11 +18,19 @@ from typing import Any, Literal, Protocol, get_args
 from mrlm.promotion.canonical import canonical_json
 
 Kind = Literal[
-    "initial", "judged", "promoted", "refused", "rolled_back", "approved", "rejected", "adopted"
+    "initial",
+    "judged",
+    "promoted",
+    "refused",
+    "rolled_back",
+    "approved",
+    "rejected",
+    "adopted",
+    "hashed",
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
-_OPTIONAL = ("request",)
+_OPTIONAL = ("request", "content")
 
 
 class LedgerError(ValueError):
@@ -80,6 +88,7 @@ class Entry:
         champion_version: champion that the evidence names, or that was replaced.
         gate_nights: nights that were used up.
         request: what the entry answers, such as a run of Airflow: it is answered once; "" none.
+        content: ``hashed`` only: one hash over the version's files as they were reproduced.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
         hash: SHA-256 of all other fields.
@@ -96,6 +105,7 @@ class Entry:
     champion_version: int | None = None
     gate_nights: tuple[str, ...] = ()
     request: str = ""
+    content: str = ""
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""

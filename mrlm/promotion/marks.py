@@ -35,7 +35,7 @@ class RegistryMarks:
         if value is None:
             raise LedgerUnmarkedError(
                 f"the registry's database has no mark of where {self.place.folder / 'ledger.jsonl'}"
-                " ends, since it is older than these marks: run 'mrlm upgrade' once"
+                " ends, since it is older than these marks: run 'mrlm upgrade --actor YOU' once"
             )
         try:
             return Mark(**json.loads(value))

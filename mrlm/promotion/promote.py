@@ -10,8 +10,9 @@ from typing import Literal
 from mrlm.promotion.alias_state import settle
 from mrlm.promotion.decision import departure, last_word
 from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.fresh_process import ReproductionError, check_reproduction
+from mrlm.promotion.fresh_process import check_reproduction
 from mrlm.promotion.gate import verdict_after
+from mrlm.promotion.integrity import VersionError
 from mrlm.promotion.ledger import Entry, Kind, champion_stack, judgement
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.registry import (
@@ -46,7 +47,7 @@ def install_first_champion(
 
     Raises:
         ValueError: the run key has no version.
-        ReproductionError: it does not reproduce its stored probabilities.
+        VersionError: it is damaged, or does not reproduce its stored probabilities.
         RegistryBusyError, LedgerError, AliasMovedError: see there.
     """
     with place.locked(actor, settings.lock_seconds):
@@ -60,7 +61,7 @@ def install_first_champion(
             return Outcome(
                 "refused", stack[-1], f"there is a champion already, version {stack[-1]}"
             )
-        found = check_reproduction(version_folder(place, version.version), None, settings)
+        found = check_reproduction(place, version, settings)
         return _move(place, version, "initial", actor, at, f"{reason}; {found}")
 
 
@@ -92,8 +93,10 @@ def promote(
         stack = champion_stack(entries)
         if stack and stack[-1] == version.version:
             return Outcome("promoted", version.version, "it is champion already")
-        folder = version_folder(place, version.version)
-        evidence = version_evidence(folder)
+        try:
+            evidence = version_evidence(version_folder(place, version.version))
+        except VersionError as error:
+            return _refuse(place, entries, version, actor, at, str(error))
         if evidence is None:
             return _refuse(place, entries, version, actor, at, "it was registered without evidence")
         decision = _decision(entries, evidence, version.version, settings)
@@ -105,8 +108,8 @@ def promote(
         if objection:
             return _refuse(place, entries, version, actor, at, objection, evidence)
         try:
-            found = check_reproduction(folder, evidence, settings)
-        except ReproductionError as error:
+            found = check_reproduction(place, version, settings)
+        except VersionError as error:
             return _refuse(place, entries, version, actor, at, str(error), evidence)
         reason = f"{decision.kind} by {decision.actor}: {decision.reason}; {found}"
         return _move(place, version, "promoted", actor, at, reason, evidence)

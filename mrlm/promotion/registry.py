@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.canonical import canonical_json
+from mrlm.promotion.canonical import canonical_json, fingerprint_of
 from mrlm.promotion.evidence import Evidence
+from mrlm.promotion.integrity import (
+    CONTENT,
+    DamagedVersionError,
+    NoHashesError,
+    content_of,
+    damage,
+    told,
+)
 from mrlm.promotion.ledger import Entry, judgement
 from mrlm.promotion.marks import create_model
 from mrlm.promotion.model_files import log_served_model
@@ -25,6 +33,8 @@ _RUN_KEY_FORM = re.compile(r"[A-Za-z0-9._:/-]+")
 # Limits of MLflow's tables, which SQLite does not enforce and Postgres does.
 _DIGEST_LENGTH = 36
 _DESCRIPTION_LENGTH = 5000
+# In the folder of a version's MLflow model.
+_EVIDENCE = Path("artifacts/evidence.json")
 
 
 @dataclass(frozen=True)
@@ -176,40 +186,129 @@ def annotate_version(
 
 
 def version_folder(place: RegistryPlace, version: int) -> Path:
-    """Folder with the version's MLflow model; looked up once, and fetched where it is remote."""
-    target = place.folder / "fetched" / str(version)
-    if target.exists():
-        # A version never changes, so MLflow need not be asked, nor imported, again.
-        return target.resolve()
-    place.client()
-    import mlflow
+    """Folder with the version's MLflow model, its artifacts as registered; fetched where remote.
 
-    uri = f"models:/{place.model}/{version}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A killed attempt leaves something of another name, never half a version.
-    staging = Path(tempfile.mkdtemp(dir=target.parent))
+    Nothing is read from them before they agree with the hashes that the registry keeps. Of a
+    version without hashes only the evidence can be told.
+
+    Raises:
+        ValueError: the registry has no such version.
+        DamagedVersionError: an artifact was changed, added or removed.
+    """
+    registered = _registered(place, version)
+    folder = _stored(place, registered)
+    problems = _damage(registered, folder, "artifacts")
+    if problems:
+        raise DamagedVersionError(f"version {version} is damaged: {told(problems)}")
+    return folder
+
+
+def version_content(registered: RegisteredVersion) -> str:
+    """The hashes of a version's files, without which nothing is decided on it.
+
+    Raises:
+        NoHashesError: it was registered before hashes were kept.
+    """
+    content = registered.tags.get(CONTENT)
+    if content is None:
+        raise NoHashesError(
+            f"version {registered.version} has no hashes of its files, so nobody can tell whether "
+            "they are those that were registered: run 'mrlm upgrade --actor YOU', which first "
+            "reproduces it"
+        )
+    return content
+
+
+def damage_of(place: RegistryPlace, registered: RegisteredVersion) -> tuple[str, ...]:
+    """How all files of a version differ from those registered, in words; nothing when whole.
+
+    Of a version that is kept elsewhere, the files there, and not a copy of before.
+    """
     if place.tracking_uri is None:
-        stored = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=place.uri))
-        link = staging / "link"
-        link.symlink_to(stored)
-        link.replace(target)
-        staging.rmdir()
-    else:
-        mlflow.artifacts.download_artifacts(uri, dst_path=str(staging), tracking_uri=place.uri)
-        staging.replace(target)
-    return target.resolve()
+        return _damage(registered, _stored(place, registered))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "version"
+        try:
+            _download(place, registered, folder)
+        except OSError as error:
+            return (f"its files cannot be fetched: {error}",)
+        return _damage(registered, folder)
 
 
 def has_version(place: RegistryPlace, version: int) -> bool:
-    """Whether the registry still has a version; MLflow is asked only where it must be."""
-    fetched = place.folder / "fetched" / str(version)
-    return fetched.exists() or any(v.version == version for v in all_versions(place))
+    """Whether the registry still has a version."""
+    return any(v.version == version for v in all_versions(place))
 
 
 def version_evidence(folder: Path) -> Evidence | None:
     """The evidence that was registered with the version in ``folder``; None: it came without."""
-    path = folder / "artifacts" / "evidence.json"
+    path = folder / _EVIDENCE
     return Evidence.from_json(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _registered(place: RegistryPlace, version: int) -> RegisteredVersion:
+    found = next((v for v in all_versions(place) if v.version == version), None)
+    if found is None:
+        raise ValueError(f"version {version} is no longer in the registry")
+    return found
+
+
+def _stored(place: RegistryPlace, registered: RegisteredVersion) -> Path:
+    """Where a version's files are; of one that is kept elsewhere a copy in the workspace.
+
+    The database says where they are: a link in the workspace could be pointed elsewhere.
+    """
+    if place.tracking_uri is None:
+        uri = place.client().get_model_version_download_uri(place.model, str(registered.version))
+        return _path(uri)
+    target = place.folder / "fetched" / str(registered.version)
+    if target.is_dir() and not target.is_symlink() and not _damage(registered, target):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A killed attempt leaves something of another name, never half a version.
+    staging = Path(tempfile.mkdtemp(dir=target.parent))
+    _download(place, registered, staging / "whole")
+    if target.is_symlink() or target.exists():
+        target.replace(staging / "damaged")
+    (staging / "whole").replace(target)
+    shutil.rmtree(staging)
+    return target
+
+
+def _download(place: RegistryPlace, registered: RegisteredVersion, target: Path) -> None:
+    place.client()
+    import mlflow
+
+    target.mkdir()
+    uri = f"models:/{place.model}/{registered.version}"
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(target), tracking_uri=place.uri)
+
+
+def _path(uri: str) -> Path:
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(uri))
+
+
+def _damage(registered: RegisteredVersion, folder: Path, part: str = "") -> tuple[str, ...]:
+    content = registered.tags.get(CONTENT)
+    if content is not None:
+        return damage(content, folder, part)
+    evidence, path = registered.tags.get("mrlm.evidence"), folder / _EVIDENCE
+    if not folder.is_dir():
+        return (f"its folder {folder} is missing: put it back from a backup",)
+    if evidence is not None and not path.is_file():
+        return (f"{path} is missing: put it back from a backup",)
+    if evidence is not None and _fingerprint(path) != evidence:
+        return (f"{path} is not the evidence that was registered: put it back from a backup",)
+    return ()
+
+
+def _fingerprint(evidence: Path) -> str:
+    try:
+        return fingerprint_of(json.loads(evidence.read_text()))
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _create(
@@ -234,18 +333,34 @@ def _create(
             client.log_artifact(run_id, str(artifacts["evidence"]), "report")
         with mlflow.start_run(run_id=run_id):
             info = log_served_model("policy", artifacts)
+        content_tag = content_of(_as_logged(place, client, info, Path(scratch)))
     if place.registered_model() is None:
         create_model(place)
     made = client.create_model_version(
         place.model,
         source=info.model_uri,
         run_id=run_id,
-        tags=tags,
+        tags={**tags, CONTENT: content_tag},
         description=_description(content.memo),
         model_id=info.model_id,
     )
     return RegisteredVersion(
-        int(made.version), content.run_key, run_id, tags, content.memo, created=True
+        int(made.version), content.run_key, run_id, dict(made.tags), content.memo, created=True
+    )
+
+
+def _as_logged(place: RegistryPlace, client: Any, info: Any, scratch: Path) -> Path:
+    """The folder of a model that was logged just now, as the store has it."""
+    if place.tracking_uri is None:
+        return _path(client.get_logged_model(info.model_id).artifact_location)
+    import mlflow
+
+    target = scratch / "logged"
+    target.mkdir()
+    return Path(
+        mlflow.artifacts.download_artifacts(
+            info.model_uri, dst_path=str(target), tracking_uri=place.uri
+        )
     )
 
 

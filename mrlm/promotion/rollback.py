@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from mrlm.promotion.alias_state import settle
 from mrlm.promotion.decision import departure, last_move
-from mrlm.promotion.fresh_process import ReproductionError, check_reproduction
+from mrlm.promotion.fresh_process import check_reproduction
+from mrlm.promotion.integrity import VersionError
 from mrlm.promotion.ledger import Entry, champion_stack
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.promote import Outcome
-from mrlm.promotion.registry import all_versions, version_evidence, version_folder
+from mrlm.promotion.registry import all_versions
 from mrlm.promotion.settings import GateSettings
 
 
@@ -27,8 +28,8 @@ def rollback(
 
     A call is the same as one before, and moves nothing, if it answers the same ``request``; or if
     it leaves a version that a rollback has left already; or, where it names neither these nor a
-    target, if the last move is a rollback by the same actor for the same reason. The version must
-    reproduce its stored probabilities before the alias moves.
+    target, if the last move is a rollback by the same actor for the same reason. The alias moves
+    only to a version that is whole and gives its probabilities.
 
     Args:
         place: the registry.
@@ -43,7 +44,8 @@ def rollback(
     Raises:
         ValueError: there is no earlier champion, or ``to`` was never one, or it is gone, or the
             champion is not ``leaving``.
-        ReproductionError: the version does not reproduce its stored probabilities.
+        NoHashesError: it was registered before hashes of its files were kept.
+        DamagedVersionError, ReproductionError: it is not what was registered.
         RegistryBusyError, LedgerError, AliasMovedError: see there.
         TimeoutError, ChildProcessError: the fresh process did not end; try again.
     """
@@ -82,12 +84,11 @@ def rollback(
                 f"of {list(stack[:-1])}"
             )
         try:
-            folder = version_folder(place, target)
-            check_reproduction(folder, version_evidence(folder), settings)
-        except ReproductionError as error:
-            raise ReproductionError(
-                f"version {target} cannot be champion again: {error}. --to names another champion "
-                f"of before, of {list(stack[:-1])}"
+            check_reproduction(place, version, settings)
+        except VersionError as error:
+            raise type(error)(
+                f"{error}. Until it is mended, --to names another champion of before, of "
+                f"{list(stack[:-1])}"
             ) from error
         place.ledger.append(
             Entry(

@@ -6,17 +6,24 @@ from collections import Counter
 
 from mrlm.promotion.alias_state import misplaced, restore_aliases
 from mrlm.promotion.decision import MOVES, objection_to_move
+from mrlm.promotion.integrity import NoHashesError, content_hash
 from mrlm.promotion.ledger import Entry, LedgerError
 from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.registry import RegisteredVersion, all_versions
+from mrlm.promotion.registry import (
+    RegisteredVersion,
+    aliases,
+    all_versions,
+    damage_of,
+    version_content,
+)
 
 
 def verify(place: RegistryPlace, *, head: str = "", seconds: float = 600.0) -> tuple[str, ...]:
     """Everything that does not fit together, each with what to do; nothing when all is sound.
 
     Looks at the ledger's chain and its mark in the registry's database, the decisions behind its
-    moves, the aliases, versions that the ledger names and the registry lacks, and run keys with
-    two versions.
+    moves, the aliases, versions that the ledger names and the registry lacks, run keys with two
+    versions, and the files of every version that the ledger names or an alias points to.
 
     Args:
         place: the registry.
@@ -31,16 +38,12 @@ def verify(place: RegistryPlace, *, head: str = "", seconds: float = 600.0) -> t
         return tuple(_unknown_head((), head))
     with place.locked("mrlm verify", seconds):
         versions = all_versions(place)
-        out = _double(versions)
-        try:
-            entries = place.ledger.standing().entries
-        except LedgerError as error:
-            return (str(error), *out)
-        out += place.ledger.problems()
-        out += _unknown_head(entries, head)
-        out += _gone(entries, versions)
-        out += _undecided(entries)
-        out += misplaced(place, entries)
+        entries, out = _ledger(place, head, versions)
+        chosen = {e.version for e in entries} | set(aliases(place).values())
+    # Files of a version never change, so nobody has to wait while they are read.
+    for version in versions:
+        if version.version in chosen:
+            out += _files(place, version, entries)
     return tuple(out)
 
 
@@ -59,6 +62,40 @@ def restore(
         place.ledger.drop_unmarked()
         restore_aliases(place, place.ledger.confirmed())
     return verify(place, head=head, seconds=seconds)
+
+
+def _ledger(
+    place: RegistryPlace, head: str, versions: tuple[RegisteredVersion, ...]
+) -> tuple[tuple[Entry, ...], list[str]]:
+    """The entries that the mark confirms, and what does not fit them."""
+    out = _double(versions)
+    try:
+        entries = place.ledger.standing().entries
+    except LedgerError as error:
+        return (), [str(error), *out]
+    out += place.ledger.problems()
+    out += _unknown_head(entries, head)
+    out += _gone(entries, versions)
+    out += _undecided(entries)
+    out += misplaced(place, entries)
+    return entries, out
+
+
+def _files(
+    place: RegistryPlace, version: RegisteredVersion, entries: tuple[Entry, ...]
+) -> list[str]:
+    out = [f"version {version.version}: {problem}" for problem in damage_of(place, version)]
+    try:
+        content = version_content(version)
+    except NoHashesError as error:
+        return [*out, str(error)]
+    hashed = [e for e in entries if e.kind == "hashed" and e.version == version.version]
+    if hashed and hashed[-1].content != content_hash(content):
+        out.append(
+            f"version {version.version}: the registry's hashes of its files are not those of the "
+            f"ledger's entry {hashed[-1].sequence}: restore ledger and registry from one backup"
+        )
+    return out
 
 
 def _unknown_head(entries: tuple[Entry, ...], head: str) -> list[str]:

@@ -127,7 +127,7 @@ def verify(
     ] = "",
     settings: SettingsOption = None,
 ) -> None:
-    """Find aliases that were moved outside the ledger, and a ledger that was changed."""
+    """Find moved aliases, a ledger that was changed, and versions whose files were."""
     from mrlm.promotion.verify import restore as put_back
     from mrlm.promotion.verify import verify as check
 
@@ -144,7 +144,10 @@ def verify(
     if problems:
         raise DataError(f"{len(problems)} problems, each named above with what to do")
     entries = place.ledger.entries()
-    typer.echo("the aliases are what the ledger says, and its chain is whole")
+    typer.echo(
+        "the aliases are what the ledger says, its chain is whole, and every version that it names "
+        "is as it was registered"
+    )
     found = {"champion": (champion_stack(entries) or (None,))[-1], "entries": len(entries)}
     typer.echo(json.dumps({**found, "head": entries[-1].hash if entries else ""}))
 

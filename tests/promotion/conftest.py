@@ -23,10 +23,11 @@ from mrlm.promotion.estimate import PolicyEstimate
 from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import judge_and_record
 from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.promote import install_first_champion
+from mrlm.promotion.promote import install_first_champion, promote
 from mrlm.promotion.registry import RegisteredVersion, VersionContent, register_version
 from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.settings import GateSettings
+from tests.promotion.crashes import Registry
 
 AT = "2026-11-20T02:00:00+00:00"
 FIRST = "2026-11-12/first"
@@ -210,11 +211,44 @@ def templates(
 
 
 def _copy(source: Path, target: Path) -> Path:
-    target.mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True, parents=True)
     for name in ("mlflow.db", "ledger.jsonl"):
         if (source / name).exists():
             shutil.copyfile(source / name, target / name)
     return target
+
+
+@pytest.fixture(scope="session")
+def champions(
+    tmp_path_factory: pytest.TempPathFactory, templates: dict[str, Path], decisions: Decisions
+) -> Registry:
+    """Versions 1, 2 and 3 were champion in turn; 4 and 5 are judged fit to follow 3."""
+    root = tmp_path_factory.mktemp("champions")
+    made = Registry(root)
+    _copy(templates["judged"], made.folder)
+    made.write_settings()
+    place = RegistryPlace(made.folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
+        assert promote(place, "2026-11-20/abc", GateSettings(), actor="rule", at=AT).champion == 2
+        for night, champion in ((21, 2), (22, 3), (23, 3)):
+            key = f"2026-11-{night}/abc"
+            found = _evidence(key, champion, gate_nights=(f"2026-11-{night - 1}",))
+            content = _build_content(root / "content", decisions, _softmax(0.5), found)
+            version = register_version(place, content, actor="test").version
+            assert content.evidence is not None
+            verdict = judge_and_record(
+                place.ledger,
+                content.evidence,
+                GateSettings(),
+                version=version,
+                actor="rule",
+                at=AT,
+            )
+            assert verdict.promote
+            if champion == 2:
+                assert promote(place, key, GateSettings(), actor="rule", at=AT).champion == 3
+    return made
 
 
 @pytest.fixture
