@@ -126,7 +126,8 @@ def _undecided(entries: tuple[Entry, ...]) -> list[str]:
         if objection:
             out.append(
                 f"entry {e.sequence} of the ledger: {e.kind} version {e.version}, but {objection}: "
-                "find out who wrote it; 'mrlm rollback' goes back to the champion before"
+                "find out who wrote it; 'mrlm rollback' goes back to the champion before, or "
+                "restore ledger and registry from a backup"
             )
     return out
 

@@ -226,17 +226,22 @@ def test_a_version_carries_memo_data_and_pages(
     assert str(place.folder / "artifacts") in client.get_run(version.run_id).info.artifact_uri
 
 
-def test_a_named_store_is_fetched_from(
-    place: RegistryPlace, register: Register, softmax: MakeSoftmax
-) -> None:
-    register(softmax(0.5), run_key=FIRST)
+def test_a_named_store_is_fetched_from(place: RegistryPlace, first: None) -> None:
     named = RegistryPlace(place.folder, tracking_uri=place.uri)
-    registry.set_alias(named, "champion", 1)
     for _ in range(2):
         found = champion(named)
         assert found is not None
-        assert found.bundle.policy == softmax(0.5)
+        assert found.bundle.policy == Uniform()
         assert found.folder == place.folder / "fetched" / "1"
+
+
+def test_what_serves_is_what_was_decided_and_not_where_somebody_put_the_alias(
+    place: RegistryPlace, judged: None
+) -> None:
+    place.client().set_registered_model_alias(place.model, "champion", "2")
+    found = champion(place)
+    assert found is not None
+    assert found.version == 1
 
 
 def test_wrong_keys_and_folders_are_explained(

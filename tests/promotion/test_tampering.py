@@ -332,13 +332,43 @@ def test_a_head_that_was_kept_elsewhere_finds_what_was_rewritten_with_its_mark(
     assert registry.run("verify", "--head", head)[0] == 0
     assert registry.run("verify", "--head", head[:20])[0] == 2
     LEDGER["another verdict, and its chain computed anew"](registry)
-    last = registry.lines()[-1]
-    mark = {**json.loads(registry.tags()["mrlm.ledger"]), "hash": last["hash"]}
-    registry.client().set_registered_model_tag(MODEL, "mrlm.ledger", json.dumps(mark))
+    _marked(registry, json.loads(registry.tags()["mrlm.ledger"])["moved"])
     assert registry.run("verify")[0] == 0
     code, said = registry.run("verify", "--head", head)
     assert code == 10
     assert head in said
+
+
+def _marked(registry: Registry, moved: int) -> None:
+    """The mark rewritten to fit the ledger: what an enemy of the database itself would do."""
+    last = registry.lines()[-1]
+    mark = {"sequence": last["sequence"], "hash": last["hash"], "pending": "", "moved": moved}
+    registry.client().set_registered_model_tag(MODEL, "mrlm.ledger", json.dumps(mark))
+
+
+def test_a_move_without_a_decision_is_not_finished(champions: Registry, tmp_path: Path) -> None:
+    """Version 2 was left for 3, and nobody has decided on it since."""
+    registry = champions.copy(tmp_path)
+    moves = [e for e in registry.lines() if e["kind"] == "promoted"]
+    forged = {**moves[0], "champion_version": 3, "actor": "eve"}
+    registry.ledger.write_bytes(rechained([*registry.lines(), forged]))
+    _marked(registry, moved=moves[-1]["sequence"])
+    printed = assert_noticed_and_refused(registry, registry.aliases())
+    assert "no decision to promote it is recorded since it was last left" in printed
+    assert registry.run("verify", "--restore")[0] == 10
+    assert registry.aliases() == {"champion": 3, "previous_champion": 2}
+
+
+def test_the_verdict_is_computed_again_and_compared(champions: Registry, tmp_path: Path) -> None:
+    """On the same evidence, by a rule that asks for what the evidence does not hold."""
+    registry = champions.copy(tmp_path)
+    settings = registry.root / "mrlm.toml"
+    settings.write_text(settings.read_text().replace("[gate]", '[gate]\nestimator = "ips"'))
+    code, printed = registry.run(*PROMOTE)
+    assert code == 10
+    assert "says that the gate would promote it, and on the same evidence" in printed
+    assert registry.aliases()["champion"] == 3
+    assert registry.run("verify")[0] == 0
 
 
 # Ledgers of releases that marked only moves.
