@@ -43,11 +43,11 @@ def objection_to_move(entries: tuple[Entry, ...], move: Entry) -> str:
     stack = champion_stack(before)
     if move.kind == "initial":
         return "there was a champion already" if stack else ""
+    if move.champion_version != (stack[-1] if stack else None):
+        return f"the champion was version {stack[-1] if stack else None}"
     if move.kind == "rolled_back":
         there = move.version in stack[:-1]
         return "" if there else f"version {move.version} was not a champion before"
-    if move.champion_version != (stack[-1] if stack else None):
-        return f"the champion was version {stack[-1] if stack else None}"
     return _undecided(before, move)
 
 

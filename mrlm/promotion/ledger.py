@@ -229,7 +229,9 @@ class Ledger:
             raise LedgerError(
                 f"{self.path}: what follows entry {mark.sequence} ({len(rest)} lines and "
                 f"{len(torn)} bytes) was not written by a command: the registry's database says "
-                f"that the ledger ends at {mark.hash}. 'mrlm verify --restore' sets it aside"
+                f"that the ledger ends at {mark.hash}. Where the database was put back from a "
+                "backup, put back the ledger of that backup; else 'mrlm verify --restore' sets "
+                "aside what follows"
             )
         return Standing(entries, mark, torn, unfinished=bool(mark.pending))
 
