@@ -122,7 +122,7 @@ class TuneWeights:
             },
             counts={
                 "weights": weights,
-                "features": result.weights,
+                "features": result.shares,
                 "moved": result.moved,
                 "reason": result.reason,
                 "propensities": "logged" if estimated is None else "estimated",

@@ -131,7 +131,7 @@ def test_weights_fixed_by_hand(make_problem):
     assert found.kl <= DEFAULT.max_kl * 1.001
     assert found.target == "weights"
     only = tune(problem, TuningSettings(weights={"diversity": 1.0}))
-    assert only.weights["head_1"] == 1.0
+    assert only.shares["head_1"] == 1.0
     with pytest.raises(ValueError, match="fixed weight 'clicks'"):
         tune(problem, TuningSettings(weights={"clicks": 1.0}))
     with pytest.raises(ValueError, match="not all be 0"):
