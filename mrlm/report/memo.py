@@ -6,7 +6,7 @@ from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import NONE, interval, number
+from mrlm.report.figures_as_text import NONE, interval, number, weights_as_text
 from mrlm.report.visible import markdown
 
 _NO_FACTS = NightFacts()
@@ -110,8 +110,7 @@ def _span(nights: tuple[str, ...]) -> str:
 def _weights(evidence: Evidence) -> str:
     if not evidence.weights:
         return ""
-    shown = ", ".join(f"{_text(n)} {number(w)}" for n, w in sorted(evidence.weights.items()))
-    return f"Weights: {shown}."
+    return f"Objective weights: {_text(weights_as_text(evidence.weights))}."
 
 
 def _estimated(evidence: Evidence) -> list[str]:

@@ -1,0 +1,198 @@
+"""Texts of a log, of settings and of people that would be markup, options or commands elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import app
+
+NIGHT = "2026-11-20"
+LONG = 2**20
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</td></table></script><script src=//example.com/x.js></script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg/onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "$value $v__0 ${column} $styling $$ {{ 7 * 7 }} {% include 'page.j2' %}",
+    "[x](javascript:alert(1)) ![y](javascript:alert(2)) <javascript:alert(3)>",
+    "[/] [bold] [link=javascript:alert(1)]x[/link]",
+    "--settings=/etc/passwd",
+    "../../../etc/passwd",
+    "it's'; drop table rows; --\\",
+    "=HYPERLINK(1)",
+    "\u202egnp.\u2066exe\u200e",
+    "\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
+    "\x1b]0;title\x07\x1b[31mred\x1b[2J",
+    "`id` | # * _ ~ \u2028 \u0085 end",
+)
+SETTINGS = """
+workspace = "workspace"
+[inputs.impressions]
+path = "impressions/{night}"
+[inputs.feedback]
+path = "feedback/{night}"
+[inputs.items]
+path = "items/{night}"
+[state]
+history_objective = "click"
+[[objectives]]
+name = "click"
+source = "feedback"
+role = "north_star"
+event = %s
+transform = "any"
+missing = 0.0
+"""
+
+
+class Elements(HTMLParser):
+    """The elements of a page, their attributes, and what a browser would run."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.runs: list[str] = []
+        self.text = ""
+        self._script = False
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(sorted(name for name, _ in attrs))))
+        self._script = tag == "script"
+        for name, value in attrs:
+            address = name in {"src", "href", "action", "data", "srcdoc"}
+            if name.startswith("on") or (address and (tag == "script" or ":" in (value or ""))):
+                self.runs.append(f"{tag} {name} {_same(value or '')}")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.runs.append(_same(data))
+        self.text += data
+
+
+def _same(text: str) -> str:
+    """Without what is another in every page: identifiers and times."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{8}T[\d.]+Z|\d{4}-\d\d-\d\d[T ][\d:.+]+", "@", text)
+
+
+def _write(folder: Path, texts: tuple[str, ...], declared: str) -> Path:
+    """A deployment in whose raw night every text of a logger is one of ``texts``."""
+
+    def lines(table: str, rows: list[dict]) -> None:
+        place = folder / table / NIGHT
+        place.mkdir(parents=True)
+        (place / "part-0.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
+
+    items = [f"{n} {text}"[:300] for n, text in enumerate(texts)]
+    lines(
+        "items",
+        [
+            {"item_id": i, "text": t, "category": json.dumps([t[:300]]), "provider": t[:300]}
+            for i, t in zip(items, texts, strict=True)
+        ],
+    )
+    shown, events = [], []
+    for n, text in enumerate(texts):
+        request = f"r{n} {text}"[:300]
+        others = [items[n], items[n - 1]]
+        shown.append(
+            {
+                "request_id": request,
+                "ts": f"{NIGHT}T10:00:00Z",
+                "user_id": text,
+                "scene": text,
+                "position": 1,
+                "item_id": items[n],
+                "propensity": 0.5,
+                "candidates": others,
+                "candidate_propensities": [0.5, 0.5],
+                "policy_id": text,
+                "session_id": text,
+                "context": {text[:300]: text},
+            }
+        )
+        for event in (declared, text):
+            events.append(
+                {
+                    "event_id": f"{n} {event}"[:300],
+                    "request_id": request,
+                    "item_id": items[n],
+                    "ts": f"{NIGHT}T10:01:00Z",
+                    "event": event,
+                    "value": 1.0,
+                }
+            )
+    # Kept as raw text in quarantine.
+    shown += [{**shown[0], "position": text[:300]} for text in texts]
+    lines("impressions", shown)
+    lines("feedback", events)
+    path = folder / "mrlm.toml"
+    path.write_text(SETTINGS % json.dumps(declared))
+    return path
+
+
+def mrlm(*arguments: str) -> None:
+    app(list(arguments), standalone_mode=False)
+
+
+def _pages(folder: Path) -> Iterator[tuple[str, Elements]]:
+    docs = folder / "workspace" / "lake" / NIGHT / "validate" / "data_docs"
+    for path in sorted(docs.rglob("*.html")):
+        # Folders are named by the time of the run and by an identifier.
+        yield path.name if path.parent == docs else path.parts[-4], Elements(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One night whose texts are hostile, and the same night of harmless ones, both validated."""
+    made = []
+    for name, texts, declared in (
+        ("hostile", (*HOSTILE, "x<b>" * (LONG // 4)), "add\" <b onclick='x'>&amp;$v__0"),
+        ("harmless", tuple(f"word{n}" for n in range(len(HOSTILE) + 1)), "bought"),
+    ):
+        folder = tmp_path_factory.mktemp(name)
+        settings = str(_write(folder, texts, declared))
+        for stage in ("ingest", "validate"):
+            mrlm("stage", stage, "--night", NIGHT, "--settings", settings)
+        made.append(folder)
+    return made[0], made[1]
+
+
+@pytest.mark.spark
+def test_data_docs_of_a_hostile_log_have_the_elements_of_a_harmless_one(
+    nights: tuple[Path, Path],
+) -> None:
+    hostile, harmless = (dict(_pages(folder)) for folder in nights)
+    assert len(hostile) > 10
+    assert hostile.keys() == harmless.keys()
+    for name, page in hostile.items():
+        assert page.tags == harmless[name].tags, name
+        assert page.runs == harmless[name].runs, name
+        assert "\x1b" not in page.text
+        assert "\u202e" not in page.text
+    told = "".join(page.text for page in hostile.values())
+    assert "script＞" in told
+    assert f"({LONG} characters)" in told
+
+
+@pytest.mark.spark
+def test_long_texts_are_short_in_pages_and_whole_in_the_data(nights: tuple[Path, Path]) -> None:
+    import pyarrow.parquet as pq
+
+    lake = nights[0] / "workspace" / "lake" / NIGHT
+    assert max(p.stat().st_size for p in (lake / "validate").rglob("*.html")) < 300_000
+    clean = pq.read_table(lake / "ingest" / "impressions")
+    assert max(map(len, clean["policy_id"].to_pylist())) == LONG
+    # Trimmed, and else as they were logged.
+    assert {t.strip() for t in HOSTILE} <= set(clean["scene"].to_pylist())
