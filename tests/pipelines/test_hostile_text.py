@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.cli import app
+from pipelines.errors import DataError
 
-NIGHT = "2026-11-20"
+STOPPED, NIGHT = "2026-11-19", "2026-11-20"
 LONG = 2**20
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -42,6 +44,8 @@ path = "feedback/{night}"
 path = "items/{night}"
 [state]
 history_objective = "click"
+[embedding]
+encoder = "hashing"
 [[objectives]]
 name = "click"
 source = "feedback"
@@ -86,11 +90,13 @@ def _same(text: str) -> str:
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{8}T[\d.]+Z|\d{4}-\d\d-\d\d[T ][\d:.+]+", "@", text)
 
 
-def _write(folder: Path, texts: tuple[str, ...], declared: str) -> Path:
+def _write(
+    folder: Path, texts: tuple[str, ...], declared: str, night: str = NIGHT, share: float = 0.5
+) -> Path:
     """A deployment in whose raw night every text of a logger is one of ``texts``."""
 
-    def lines(table: str, rows: list[dict]) -> None:
-        place = folder / table / NIGHT
+    def lines(table: str, rows: list[dict[str, Any]]) -> None:
+        place = folder / table / night
         place.mkdir(parents=True)
         (place / "part-0.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
 
@@ -109,14 +115,14 @@ def _write(folder: Path, texts: tuple[str, ...], declared: str) -> Path:
         shown.append(
             {
                 "request_id": request,
-                "ts": f"{NIGHT}T10:00:00Z",
+                "ts": f"{night}T10:00:00Z",
                 "user_id": text,
                 "scene": text,
                 "position": 1,
                 "item_id": items[n],
                 "propensity": 0.5,
                 "candidates": others,
-                "candidate_propensities": [0.5, 0.5],
+                "candidate_propensities": [share, share],
                 "policy_id": text,
                 "session_id": text,
                 "context": {text[:300]: text},
@@ -128,7 +134,7 @@ def _write(folder: Path, texts: tuple[str, ...], declared: str) -> Path:
                     "event_id": f"{n} {event}"[:300],
                     "request_id": request,
                     "item_id": items[n],
-                    "ts": f"{NIGHT}T10:01:00Z",
+                    "ts": f"{night}T10:01:00Z",
                     "event": event,
                     "value": 1.0,
                 }
@@ -154,43 +160,66 @@ def _pages(folder: Path) -> Iterator[tuple[str, Elements]]:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """One night whose texts are hostile, and the same night of harmless ones, both validated."""
-    made = []
-    for name, texts, declared in (
-        ("hostile", (*HOSTILE, "x<b>" * (LONG // 4)), "add\" <b onclick='x'>&amp;$v__0"),
-        ("harmless", tuple(f"word{n}" for n in range(len(HOSTILE) + 1)), "bought"),
-    ):
-        folder = tmp_path_factory.mktemp(name)
-        settings = str(_write(folder, texts, declared))
-        for stage in ("ingest", "validate"):
-            mrlm("stage", stage, "--night", NIGHT, "--settings", settings)
-        made.append(folder)
-    return made[0], made[1]
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A night whose texts are hostile, ingested and validated."""
+    folder = tmp_path_factory.mktemp("hostile")
+    declared = "add\" <b onclick='x'>&amp;$v__0"
+    settings = str(_write(folder, (*HOSTILE, "x<b>" * (LONG // 4)), declared))
+    for stage in ("ingest", "validate"):
+        mrlm("stage", stage, "--night", NIGHT, "--settings", settings)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exception]:
+    """The same night of harmless texts, after one that is stopped, and how the command ended."""
+    folder = tmp_path_factory.mktemp("harmless")
+    _write(folder, ("early", "earlier"), "bought", STOPPED, share=0.25)
+    words = tuple(f"word{n}" for n in range(len(HOSTILE) + 1))
+    settings = str(_write(folder, words, "bought"))
+    with pytest.raises(DataError) as ended:
+        mrlm("history", "--settings", settings, "--", STOPPED, NIGHT)
+    return folder, ended.value
+
+
+@pytest.mark.spark
+def test_history_does_every_night_and_tells_of_those_that_were_stopped(
+    harmless: tuple[Path, Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, ended = harmless
+    assert "1 of 2 nights were stopped" in str(ended)
+    assert f"night {STOPPED} is stopped by validation" in str(ended)
+    mrlm("status", "--settings", str(folder / "mrlm.toml"))
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert "stopped: " in first
+    assert "history: " in second
+    for stage in ("validate", "embed"):
+        assert (folder / "workspace" / "lake" / NIGHT / stage / "manifest.json").is_file()
+    assert (folder / "workspace" / "lake" / NIGHT / "build_log" / "manifest.json").is_file()
 
 
 @pytest.mark.spark
 def test_data_docs_of_a_hostile_log_have_the_elements_of_a_harmless_one(
-    nights: tuple[Path, Path],
+    hostile: Path, harmless: tuple[Path, Exception]
 ) -> None:
-    hostile, harmless = (dict(_pages(folder)) for folder in nights)
-    assert len(hostile) > 10
-    assert hostile.keys() == harmless.keys()
-    for name, page in hostile.items():
-        assert page.tags == harmless[name].tags, name
-        assert page.runs == harmless[name].runs, name
+    found, usual = dict(_pages(hostile)), dict(_pages(harmless[0]))
+    assert len(found) > 10
+    assert found.keys() == usual.keys()
+    for name, page in found.items():
+        assert page.tags == usual[name].tags, name
+        assert page.runs == usual[name].runs, name
         assert "\x1b" not in page.text
         assert "\u202e" not in page.text
-    told = "".join(page.text for page in hostile.values())
+    told = "".join(page.text for page in found.values())
     assert "script＞" in told
     assert f"({LONG} characters)" in told
 
 
 @pytest.mark.spark
-def test_long_texts_are_short_in_pages_and_whole_in_the_data(nights: tuple[Path, Path]) -> None:
+def test_long_texts_are_short_in_pages_and_whole_in_the_data(hostile: Path) -> None:
     import pyarrow.parquet as pq
 
-    lake = nights[0] / "workspace" / "lake" / NIGHT
+    lake = hostile / "workspace" / "lake" / NIGHT
     assert max(p.stat().st_size for p in (lake / "validate").rglob("*.html")) < 300_000
     clean = pq.read_table(lake / "ingest" / "impressions")
     assert max(map(len, clean["policy_id"].to_pylist())) == LONG

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -36,7 +37,7 @@ NIGHT, KILLED, LAST = NIGHTS[4:7]
 
 @pytest.fixture(scope="module")
 def night(deployment: Deployment) -> Deployment:
-    deployment.run("night", NIGHT)
+    (deployment.folder / "night.log").write_text(deployment.run("night", NIGHT))
     return deployment
 
 
@@ -100,6 +101,33 @@ def test_the_summary_has_the_fields_that_it_promises(night: Deployment) -> None:
         assert np.isfinite(row[who]["truth"])
     assert [n["verdict"] for n in found["nights"][:4]] == ["history"] * 4
     assert found["nights"][0]["challenger"] is None
+
+
+def test_log_memo_and_weights_name_the_same_objective_weights(night: Deployment) -> None:
+    log = (night.folder / "night.log").read_text()
+    assert "PolicyEstimate(" not in log
+    assert "Certificate(" not in log
+    assert re.search(r"challenger - champion in delight: [+-][\d.]+ ", log)
+    context = night.context(NIGHT)
+    weights = manifests_of(context)["tune_weights"].counts["weights"]
+    assert set(weights) == {"delight", "like", "relative_rating", "diversity"}
+    assert sum(weights.values()) == pytest.approx(1.0)
+    told = ", ".join(f"{name} {weight:.4g}" for name, weight in sorted(weights.items()))
+    assert f"objective weights: {told}" in log
+    assert f"Objective weights: {told}." in night.run("review", context.run_key)
+    assert json.dumps(weights, sort_keys=True) in night.run("weights")
+
+
+def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:
+    version = manifests_of(night.context(NIGHT))["register"].counts["version"]
+    printed = night.run("review", str(version))
+    assert f"# recommender, version {version}\n" in printed
+    assert f"\n## Night {NIGHT}: " in printed
+    assert "\n| objective (dr) | challenger | champion |" in printed
+    shown = json.loads(night.run("review", "--json", str(version)).splitlines()[-1])
+    assert shown["run_key"] == night.context(NIGHT).run_key
+    assert shown["memo"] in printed
+    assert "the versions are 1, " in night.run("review", "99", code=10)
 
 
 def test_the_same_night_twice_skips_every_stage_and_says_so(night: Deployment) -> None:
