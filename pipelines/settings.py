@@ -136,7 +136,7 @@ class Split(_Section):
 class Registry(_Section):
     """The MLflow registry."""
 
-    model: str = "recommender"
+    model: str = Field("recommender", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     experiment: str = "nightly"
     tracking_uri: str | None = Field(None, description="None: SQLite inside the workspace.")
     reproduce_rows: int = Field(200, ge=1)

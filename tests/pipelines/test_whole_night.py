@@ -125,7 +125,8 @@ def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:
     assert f"# recommender, version {version}\n" in printed
     assert f"\n## Night {NIGHT}: " in printed
     assert "\n| objective (dr) | challenger | champion |" in printed
-    shown = json.loads(night.run("review", "--json", str(version)).splitlines()[-1])
+    lines = night.run("review", "--json", str(version)).splitlines()
+    shown = json.loads(next(line for line in lines if line.startswith("{")))
     assert shown["run_key"] == night.context(NIGHT).run_key
     assert shown["memo"] in printed
     assert "the versions are 1, " in night.run("review", "99", code=10)
