@@ -8,7 +8,7 @@ from typing import Any
 from mrlm.report.visible import visible
 
 # Of a name beside an axis; a longer one would leave no room for the plot.
-_LONGEST = 60
+_LONGEST = 40
 BLUE, GREY, RED = "#2b6cb0", "#8a8f98", "#c53030"
 
 

@@ -140,9 +140,7 @@ def test_what_comes_out_is_what_the_readme_says(night: Deployment) -> None:
         assert f"`{column}`" in readme.read_text(), column
     about = json.loads((context.workspace.published / f"{NIGHT}.json").read_text())
     fields = own_logs.read_text().split("## Serve")[1]
-    assert set(about) == set(re.findall(r"`(\w+)`", fields.split("\n\nThe file has")[0])) - {
-        "path"
-    } | {"path"}
+    assert set(about) == set(re.findall(r"`(\w+)`", fields.split("\n\nThe file has")[0]))
     names = re.search(r"The published file has `([^`]+)`", readme.read_text())
     assert names
     assert names[1].split(", ") == pq.read_schema(about["path"]).names
