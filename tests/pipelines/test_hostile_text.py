@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mrlm.worlds.latent import write_latent
 from pipelines.cli import app
 from pipelines.errors import DataError
+from tests.deployment import NIGHTS, RENAMED, Deployment, renamed
+from tests.deployment import SETTINGS as DEPLOYMENT
 from tests.hostile import HOSTILE, LONG, Elements
 
 STOPPED, NIGHT = "2026-11-19", "2026-11-20"
@@ -107,12 +112,11 @@ def _pages(folder: Path) -> Iterator[tuple[str, Elements]]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A night whose texts are hostile, ingested and validated."""
+    """A night whose texts are hostile: its data stages."""
     folder = tmp_path_factory.mktemp("hostile")
     declared = "add\" <b onclick='x'>&amp;$v__0"
     settings = str(_write(folder, (*HOSTILE, "x<b>" * (LONG // 4)), declared))
-    for stage in ("ingest", "validate"):
-        mrlm("stage", stage, "--night", NIGHT, "--settings", settings)
+    mrlm("history", "--settings", settings, "--", NIGHT, NIGHT)
     return folder
 
 
@@ -171,3 +175,78 @@ def test_long_texts_are_short_in_pages_and_whole_in_the_data(hostile: Path) -> N
     assert max(map(len, clean["policy_id"].to_pylist())) == LONG
     # Trimmed, and else as they were logged.
     assert {t.strip() for t in HOSTILE} <= set(clean["scene"].to_pylist())
+
+
+@pytest.mark.spark
+def test_quarantine_shows_hostile_rows_on_lines_of_their_own(
+    hostile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mrlm("quarantine", "--rows", "50", "--settings", str(hostile / "mrlm.toml"))
+    out = capsys.readouterr().out
+    assert "wrong_type" in out
+    for hidden in "\x1b\x07\u202e\u2066\u2028":
+        assert hidden not in out
+    assert max(map(len, out.splitlines())) < 600
+
+
+def _hostile_row(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the tiny deployment's log with hostile texts in place of its harmless ones."""
+    markup, option = "<script>alert(1)</script>", "--settings=[x](javascript:alert(1))"
+    for key in ("item_id", "request_id"):
+        if key in row:
+            row[key] = f"{markup}{row[key]}"
+    if table == "impressions":
+        row["candidates"] = [f"{markup}{c}" for c in row["candidates"]]
+        row |= {"scene": HOSTILE[int(row["position"]) % len(HOSTILE)], "policy_id": option}
+    elif table == "feedback":
+        row["event"] = f"{row['event']} {EVENT}"
+    else:
+        row |= {"text": f"{HOSTILE[len(row['text']) % len(HOSTILE)]} {row['text']}"}
+        row |= {"category": json.dumps([markup]), "provider": option}
+    return row
+
+
+EVENT = "$v__0 <img src=x onerror=alert(1)> [/]"
+
+
+@pytest.mark.long
+@pytest.mark.night
+@pytest.mark.spark
+def test_a_whole_night_of_hostile_texts_ends_in_pages_that_run_nothing(tmp_path: Path) -> None:
+    """History, first champion and one judged night; then every page, the memo and the lists."""
+    raw = tmp_path / "raw"
+    write_latent(raw, users=120, nights=5, slots_per_user_night=6)
+    for table in RENAMED:
+        for path in sorted((raw / table).rglob("*.jsonl")):
+            made = []
+            for line in path.read_text().splitlines():
+                # The log has dirt: rows that are broken stay as they are.
+                with suppress(ValueError, TypeError, KeyError):
+                    line = json.dumps(_hostile_row(table, json.loads(line)))
+                made.append(renamed(table, line))
+            path.write_text("".join(f"{line}\n" for line in made))
+    settings = tmp_path / "mrlm.toml"
+    events = re.sub(r'^(event = ")(\w+)"', rf'\1\2 {EVENT}"', DEPLOYMENT, flags=re.M)
+    settings.write_text(events)
+    deployment = Deployment(tmp_path, {})
+    deployment.run("history", NIGHTS[0], NIGHTS[3])
+    deployment.run("bootstrap", "--night", NIGHTS[3])
+    deployment.run("night", NIGHTS[4])
+    key = deployment.context(NIGHTS[4]).run_key
+    printed = deployment.run("review", key) + deployment.run("status") + deployment.run("summary")
+    workspace = tmp_path / "workspace"
+    pages = [workspace / "runs" / key / "gate" / "report" / "index.html"]
+    pages += (workspace / "lake" / NIGHTS[4] / "validate" / "data_docs").rglob("*.html")
+    pages += (workspace / "registry" / "artifacts").rglob("*.html")
+    assert len(pages) > 20
+    assert "script" in pages[0].read_text()
+    for page in pages:
+        found = Elements(page.read_text())
+        told = " ".join(found.runs)
+        assert "alert" not in told, page
+        assert "javascript" not in told, page
+        assert "onerror" not in {name for _, names in found.tags for name in names}, page
+    for hidden in "\x1b\x07\u202e\u2066\u2028":
+        assert hidden not in printed
+    lists = json.loads((workspace / "published" / f"{NIGHTS[4]}.json").read_text())
+    assert lists["rows"] > 0
