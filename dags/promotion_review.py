@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from mrlm_tasks import run_mrlm
+from mrlm_tasks import NAME, REASON, RUN_KEY, run_mrlm
 
 REVIEW_WANTED = Asset(name="review_wanted", uri="mrlm://registry/review")
 
@@ -38,7 +38,9 @@ def _run_key(context: Any) -> str:
     tags=["mrlm", "review"],
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
-    params={"run_key": Param(None, type=["string", "null"], title="Run key of the version")},
+    params={
+        "run_key": Param(None, type=["string", "null"], title="Run key of the version", **RUN_KEY)
+    },
 )
 def promotion_review() -> None:
     """Show the evidence, wait, record the word, promote."""
@@ -46,7 +48,7 @@ def promotion_review() -> None:
     @task
     def evidence() -> dict[str, Any]:
         """Read the version's decision memo from the registry."""
-        return run_mrlm(["review", _run_key(get_current_context())])
+        return run_mrlm(["review", "--json"], _run_key(get_current_context()))
 
     # Not the ApprovalOperator: it skips what follows a rejection, and the ledger would not know.
     decision = HITLOperator(
@@ -57,8 +59,8 @@ def promotion_review() -> None:
         defaults="Reject",
         response_timeout=timedelta(hours=12),
         params={
-            "name": Param("", type="string", title="Your name, for the ledger"),
-            "reason": Param("", type="string", title="Why"),
+            "name": Param("", type="string", title="Your name, for the ledger", **NAME),
+            "reason": Param("", type="string", title="Why", **REASON),
         },
     )
 
@@ -78,9 +80,10 @@ def promotion_review() -> None:
             raise AirflowFailException("an approval needs a name: answer again with your name")
         return run_mrlm(
             [
-                *("decide", shown["run_key"], "--approve" if approved else "--reject"),
+                *("decide", "--approve" if approved else "--reject"),
                 *("--actor", who, "--reason", form.get("reason") or "no reason given"),
-            ]
+            ],
+            shown["run_key"],
         )
 
     @task(pool="registry")
@@ -88,7 +91,7 @@ def promotion_review() -> None:
         """Move the alias if the word was an approval."""
         if word["decision"] != "approved":
             raise AirflowSkipException(f"rejected by {word['actor']}")
-        return run_mrlm(["promote", word["run_key"], "--actor", word["actor"]])
+        return run_mrlm(["promote", "--actor", word["actor"]], word["run_key"])
 
     shown = evidence()
     word = record(shown)

@@ -9,9 +9,10 @@ from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
-from pipelines.lake import built_logs, log_paths
+from pipelines.errors import MissingInputError
+from pipelines.lake import built_logs, history_command, log_paths
+from pipelines.manifest import Manifest
 from pipelines.registry import now, place_of
-from pipelines.stage import require
 
 
 def bootstrap(context: NightContext, actor: str) -> str:
@@ -21,7 +22,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         What happened, in words.
 
     Raises:
-        ValueError: no night has a bandit log yet.
+        MissingInputError: the night was not ingested, or no night has a bandit log yet.
     """
     from mrlm.policies.item_softmax import fit_item_softmax
     from mrlm.promotion.bundle import PolicyBundle, save_bundle
@@ -30,10 +31,15 @@ def bootstrap(context: NightContext, actor: str) -> str:
     from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
     from mrlm.report.memo import first_champion_memo
 
-    folder = context.workspace.lake_stage(context.night, "ingest")
-    require(folder, "ingest", context.night)
-    catalog = Catalog.read(folder / "catalog")
     nights = list(built_logs(context))
+    folder = context.workspace.lake_stage(context.night, "ingest")
+    if not nights or Manifest.read(folder) is None:
+        raise MissingInputError(
+            f"night {context.night}: there is no history up to it, from which the logger could be "
+            f"learned; run '{history_command(context, context.night)}' first, or from the first "
+            "night you have"
+        )
+    catalog = Catalog.read(folder / "catalog")
     log = read_bandit_log(log_paths(context, nights), catalog, context.objectives)
     clone = fit_item_softmax(log)
     place = place_of(context.settings, context.workspace)

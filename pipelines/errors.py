@@ -16,6 +16,10 @@ class DataError(Exception):
     """The data or the settings are wrong: says what, where, and what to do. Not retried."""
 
 
+class SettingsError(DataError, ValueError):
+    """The settings are wrong: a sentence for each field, a line each."""
+
+
 class MissingInputError(DataError):
     """A stage was run before the stage that it reads from."""
 

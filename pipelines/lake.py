@@ -18,6 +18,12 @@ def shift(night: str, days: int) -> str:
     return (date.fromisoformat(night) + timedelta(days=days)).isoformat()
 
 
+def history_command(context: NightContext, last: str) -> str:
+    """The command that reads the fewest nights, up to ``last``, after which one can be judged."""
+    first = shift(last, 1 - context.settings.history_nights)
+    return f"mrlm history {first} {last}"
+
+
 def ingested(context: NightContext, since: str = "") -> dict[str, Manifest]:
     """Ingest manifests of earlier nights from ``since`` on, oldest first; tonight is left out."""
     found = {}

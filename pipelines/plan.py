@@ -15,7 +15,7 @@ from mrlm.promotion.ledger import Entry, judged_nights, judgement
 from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.judged import newest_judged
-from pipelines.lake import built_logs
+from pipelines.lake import built_logs, history_command, shift
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of, require_champion
 from pipelines.workspace import write_atomically
@@ -108,7 +108,8 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         raise DataError(
             f"night {context.night}: {len(final)} passed nights have a final "
             f"{context.north_star.name}; {settings.min_fit_nights} are needed to fit, "
-            f"{settings.tune_nights} to tune and 1 to judge on. Run earlier nights first, or lower "
+            f"{settings.tune_nights} to tune and 1 to judge on. Read earlier nights first with "
+            f"'{history_command(context, shift(context.night, -1))}', or lower "
             "split.min_fit_nights or split.tune_nights"
         )
     judged = {e.run_key for e in entries if e.kind == "judged"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.table import TableEvaluation
-from mrlm.report.canvas import BLUE, GREY, new_axes, to_png
+from mrlm.report.canvas import BLUE, GREY, label, new_axes, to_png
 from mrlm.report.figures_as_text import number
+from mrlm.report.page import templates
 
 
 def render_ope_page(found: TableEvaluation, name: str) -> str:
@@ -21,20 +21,12 @@ def render_ope_page(found: TableEvaluation, name: str) -> str:
         found: what the table says of its policies.
         name: of the table.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mrlm.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["number"] = lambda x: number(None if _missing(x) else x)
     return environment.get_template("ope_page.html.j2").render(
         found=found,
         name=name,
-        plots=[(i, c, base64.b64encode(png).decode()) for i, c, png in _plots(found)],
+        plots=_plots(found),
         overlap=found.overlap,
     )
 
@@ -67,9 +59,9 @@ def interval_plot(rows: Sequence[Estimate], round: str) -> bytes:
         if e.certified:
             axes.plot([e.lower, e.upper], [i, i], color=BLUE, linewidth=2)
         axes.plot([e.value], [i], "o", color=BLUE if e.certified else GREY, markersize=6)
-    axes.set_yticks(range(len(rows)), [f"{e.policy}, {e.estimator}" for e in rows])
+    axes.set_yticks(range(len(rows)), [f"{label(e.policy)}, {e.estimator}" for e in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(f"{rows[0].objective} a {round}")
+    axes.set_xlabel(f"{label(rows[0].objective)} a {round}")
     return to_png(figure)
 
 
@@ -80,8 +72,8 @@ def weight_histogram_plot(found: TableEvaluation) -> bytes:
         shown = histogram.to_json()
         edges, counts = np.asarray(shown["edges"]), np.asarray(shown["counts"])
         if len(counts):
-            label = f"{policy} ({histogram.zero} of weight 0)"
-            axes.stairs(counts, edges, label=label, linewidth=1.5)
+            told = f"{label(policy)} ({histogram.zero} of weight 0)"
+            axes.stairs(counts, edges, label=told, linewidth=1.5)
     axes.set_xscale("log")
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)

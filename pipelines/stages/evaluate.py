@@ -68,6 +68,7 @@ class Evaluate:
         from mrlm.promotion.bundle import load_bundle
         from mrlm.promotion.canonical import canonical_json
         from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
+        from mrlm.report.figures_as_text import interval
 
         plan = plan_of(context)
         challenger = load_bundle(_stage_folder(context, "tune_weights") / "bundle").policy
@@ -102,9 +103,8 @@ class Evaluate:
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
         pq.write_table(_decisions_table(log, policies), out / "decisions.parquet")
         paired = evidence.difference(context.settings.gate.estimator, evidence.north_star)
-        context.log(self.name).info(
-            "challenger - champion in %s: %s", evidence.north_star, paired or "no fresh gate night"
-        )
+        told = interval(paired, signed=True) if paired else "no fresh gate night"
+        context.log(self.name).info("challenger - champion in %s: %s", evidence.north_star, told)
         return Product(
             outputs={
                 "evidence": "evidence.json",

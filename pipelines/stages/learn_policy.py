@@ -38,6 +38,7 @@ class LearnPolicy:
         from mrlm.behaviour.model import load_reward_model
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
+        from mrlm.report.figures_as_text import weights_as_text
 
         plan = plan_of(context)
         log, estimated = read_completed(context, plan.fit)
@@ -47,7 +48,8 @@ class LearnPolicy:
         settings, seed = context.settings.learning, context.settings.seed
         sample = learning_sample(log, reward_model, weights, settings, seed)
         for name in settings.learners:
-            context.log(self.name).info("%s at weights %s", name, weights)
+            told = weights_as_text(weights)
+            context.log(self.name).info("%s at the objective weights %s", name, told)
             progress = partial(context.progress, f"{name} epochs")
             scorer = LEARNERS[name].learn(sample, settings, seed, progress)
             (out / name).mkdir()

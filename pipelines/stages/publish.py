@@ -17,7 +17,7 @@ from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.context import NightContext
 from pipelines.errors import MissingInputError
-from pipelines.lake import built_logs, ingested, log_fingerprints, log_paths
+from pipelines.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of, require_champion
 from pipelines.stage import Product
@@ -112,7 +112,8 @@ def _state_night(context: NightContext) -> str:
     built = list(built_logs(context))
     if not built:
         raise MissingInputError(
-            f"night {context.night}: no night has a bandit log yet; run 'mrlm history' first"
+            f"night {context.night}: no night has a bandit log yet; run "
+            f"'{history_command(context, context.night)}' first, or from the first night you have"
         )
     return built[-1]
 

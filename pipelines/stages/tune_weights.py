@@ -67,6 +67,7 @@ class TuneWeights:
         from mrlm.policies.features import feature_matrix
         from mrlm.policies.standardise import Standardiser
         from mrlm.promotion.bundle import PolicyBundle, save_bundle
+        from mrlm.report.figures_as_text import weights_as_text
 
         plan = plan_of(context)
         log, estimated = read_completed(context, plan.tune)
@@ -112,7 +113,8 @@ class TuneWeights:
         (out / "tuning.json").write_text(json.dumps(result.to_json(), indent=1, sort_keys=True))
         points = [asdict(p) for p in front]
         (out / "pareto.json").write_text(json.dumps(points, indent=1, sort_keys=True))
-        context.log(self.name).info("%s; weights %s", result.reason, result.weights)
+        told = weights_as_text(weights)
+        context.log(self.name).info("%s; objective weights: %s", result.reason, told)
         return Product(
             outputs={
                 "bundle": "bundle",
@@ -122,7 +124,7 @@ class TuneWeights:
             },
             counts={
                 "weights": weights,
-                "features": result.weights,
+                "features": result.shares,
                 "moved": result.moved,
                 "reason": result.reason,
                 "propensities": "logged" if estimated is None else "estimated",
