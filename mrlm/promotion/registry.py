@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -175,7 +176,7 @@ def annotate_version(
 def version_folder(place: RegistryPlace, version: int) -> Path:
     """Folder with the version's MLflow model; looked up once, and fetched where it is remote."""
     target = place.folder / "fetched" / str(version)
-    if target.exists():
+    if _is_fetched(target):
         # A version never changes, so MLflow need not be asked, nor imported, again.
         return target.resolve()
     place.client()
@@ -188,7 +189,8 @@ def version_folder(place: RegistryPlace, version: int) -> Path:
     if place.tracking_uri is None:
         stored = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=place.uri))
         link = staging / "link"
-        link.symlink_to(stored)
+        # Relative: in a moved or copied registry it leads to that registry's own version.
+        link.symlink_to(os.path.relpath(stored, target.parent))
         link.replace(target)
         staging.rmdir()
     else:
@@ -199,8 +201,13 @@ def version_folder(place: RegistryPlace, version: int) -> Path:
 
 def has_version(place: RegistryPlace, version: int) -> bool:
     """Whether the registry still has a version; MLflow is asked only where it must be."""
-    fetched = place.folder / "fetched" / str(version)
-    return fetched.exists() or any(v.version == version for v in all_versions(place))
+    fetched = _is_fetched(place.folder / "fetched" / str(version))
+    return fetched or any(v.version == version for v in all_versions(place))
+
+
+def _is_fetched(target: Path) -> bool:
+    """Whether a version lies there; an absolute link may lead into another registry."""
+    return target.exists() and not (target.is_symlink() and target.readlink().is_absolute())
 
 
 def version_evidence(folder: Path) -> Evidence | None:
