@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
@@ -48,7 +49,7 @@ class RegistryPlace:
     @property
     def uri(self) -> str:
         """Tracking and registry URI."""
-        return self.tracking_uri or f"sqlite:///{self._database}"
+        return self.tracking_uri or f"sqlite:///{quote(str(self._database))}"
 
     @property
     def artifact_location(self) -> str | None:

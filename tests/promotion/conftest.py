@@ -182,15 +182,12 @@ def _build_content(
 def templates(
     tmp_path_factory: pytest.TempPathFactory, migrated_store: Path, decisions: Decisions
 ) -> dict[str, Path]:
-    """Folders of registries to start from, made once: empty, first (champion 1), judged (and 2).
-
-    Copies share the template's artifacts, which nobody changes.
-    """
+    """Folders of registries to start from, made once: empty, first (champion 1), judged (and 2)."""
     root = tmp_path_factory.mktemp("registries")
-    empty = root / "empty"
-    empty.mkdir()
+    empty = root / "empty" / "registry"
+    empty.mkdir(parents=True)
     shutil.copyfile(migrated_store, empty / "mlflow.db")
-    first = RegistryPlace(_copy(empty, root / "first"))
+    first = RegistryPlace(_copy(empty, root / "first" / "registry"))
     contents = root / "content"
     register_version(
         first, _build_content(contents, decisions, Uniform(), run_key=FIRST), actor="test"
@@ -198,7 +195,7 @@ def templates(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
         install_first_champion(first, FIRST, GateSettings(), actor="setup", at=AT, reason="clone")
-    judged = RegistryPlace(_copy(first.folder, root / "judged"))
+    judged = RegistryPlace(_copy(first.folder, root / "judged" / "registry"))
     made = _build_content(contents, decisions, _softmax(0.5), _evidence())
     register_version(judged, made, actor="test")
     assert made.evidence is not None
@@ -209,11 +206,8 @@ def templates(
 
 
 def _copy(source: Path, target: Path) -> Path:
-    target.mkdir(exist_ok=True)
-    for name in ("mlflow.db", "ledger.jsonl"):
-        if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
-    return target
+    leave = shutil.ignore_patterns("registry.lock", "fetched")
+    return Path(shutil.copytree(source, target, dirs_exist_ok=True, ignore=leave))
 
 
 @pytest.fixture
