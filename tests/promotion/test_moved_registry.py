@@ -1,4 +1,4 @@
-"""A registry whose folder was moved or copied goes on where it is, and leaves the original alone."""
+"""A registry whose folder was moved or copied goes on where it is, and spares the original."""
 
 from __future__ import annotations
 
