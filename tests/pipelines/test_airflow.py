@@ -296,6 +296,19 @@ def test_foreign_hosts_and_origins_are_refused(pages: Pages, airflow: LocalAirfl
     assert call(token, {"Host": "evil.example"}, credentials(airflow)) in {400, 403}
 
 
+def test_a_proxy_never_sees_the_login(
+    airflow: LocalAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    again = LocalAirflow(
+        airflow.workspace, airflow.settings_path, port=airflow.port, login=airflow.login
+    )
+    assert again.request("GET", "dags")["dags"]
+
+
 def test_the_password_is_in_its_file_and_nowhere_else(
     pages: Pages, airflow: LocalAirflow, deployment: Deployment
 ) -> None:
