@@ -62,13 +62,18 @@ class Pages:
     def watch(self) -> None:
         """Look at the sockets of all descendants, until the command ends."""
         while self.process.poll() is None:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    for c in child.net_connections("inet"):
-                        if c.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}:
-                            name = child.name()
-                            self.sockets.add((c.type.name, c.laddr.ip if c.laddr else "", name))
+            with suppress(psutil.Error):
+                for child in psutil.Process(self.process.pid).children(recursive=True):
+                    self._look_at(child)
             time.sleep(0.5)
+
+    def _look_at(self, child: psutil.Process) -> None:
+        with suppress(psutil.Error):
+            for c in child.net_connections("inet"):
+                # Sockets for datagrams have no state.
+                if c.status in {psutil.CONN_LISTEN, psutil.CONN_NONE} and not c.raddr:
+                    address = c.laddr.ip if c.laddr else ""
+                    self.sockets.add((c.type.name, address, child.name()))
 
     def shown(self, pattern: str) -> str:
         """What a person reads there."""
