@@ -44,7 +44,8 @@ def test_a_registry_goes_on_where_it_was_copied_or_moved_to(
     assert version_folder(place, 2).is_relative_to(place.folder)
     # A link of the absolute form, made with the first version, leads into the original.
     absolute, link = version_folder(place, 1), place.folder / "fetched" / "1"
-    link.unlink()
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
     link.symlink_to(absolute)
     # Some of these characters are escaped in addresses.
     there = tmp_path / "another place" / "ö%20" / "registry"
