@@ -147,7 +147,7 @@ def _live_nights(
             console.print(f"{night}: unchanged: skipped")
     if not todo:
         return
-    console.print(f"Airflow on {airflow.url}")
+    console.print(f"Airflow on {airflow.url}, login in {airflow.login_file}", soft_wrap=True)
     if starting is None:
         airflow.start()
     else:

@@ -100,8 +100,9 @@ class Publish:
 
 def point_at(context: NightContext, manifest: Manifest) -> None:
     """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
-    place = context.workspace.run_stage(context.run_key, STAGE.name)
-    about = {**manifest.counts, "path": str(place / "recommendations.parquet")}
+    place = context.workspace.run_stage(context.run_key, STAGE.name) / "recommendations.parquet"
+    # Relative to the workspace, which may be moved.
+    about = {**manifest.counts, "path": place.relative_to(context.workspace.root).as_posix()}
     write_atomically(
         context.workspace.published / f"{context.night}.json", json.dumps(about, indent=1)
     )

@@ -26,6 +26,7 @@ from mrlm.promotion.registry import VersionContent, register_version
 from mrlm.promotion.verify import verify
 from pipelines.cli import main
 from tests.deployment import ROOT, SETTINGS
+from tests.promotion.copies import copy_registry
 
 NIGHT = "2026-11-20/abc"
 
@@ -78,9 +79,7 @@ class Workspace:
 
 
 def _workspace(root: Path, registry: Path) -> Workspace:
-    (root / "registry").mkdir(parents=True)
-    for name in ("mlflow.db", "ledger.jsonl"):
-        shutil.copyfile(registry / name, root / "registry" / name)
+    copy_registry(registry, root / "registry")
     (root / "mrlm.toml").write_text(
         SETTINGS.replace('workspace = "workspace"', f"workspace = '{root}'")
     )
