@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.promotion.champion import champion
 from mrlm.promotion.place import RegistryPlace
+from mrlm.promotion.registry import VersionContent, register_version
+from mrlm.promotion.verify import verify
 from pipelines.cli import main
-from tests.deployment import SETTINGS
+from tests.deployment import ROOT, SETTINGS
 
 NIGHT = "2026-11-20/abc"
 
@@ -187,6 +191,26 @@ def test_a_link_in_the_workspace_leads_to_no_other_version(
     assert found.bundle.policy == softmax(0.5)
 
 
+def test_a_version_kept_elsewhere_is_hashed_and_checked_there(
+    migrated_store: Path,
+    content: Callable[..., VersionContent],
+    softmax: Callable[[float], ItemSoftmax],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copyfile(migrated_store, tmp_path / "server.db")
+    # Where MLflow puts artifacts that it was told no place for.
+    monkeypatch.chdir(tmp_path)
+    named = RegistryPlace(tmp_path / "registry", tracking_uri=f"sqlite:///{tmp_path}/server.db")
+    made = register_version(named, content(softmax(0.5), run_key="2026-11-12/a"), actor="test")
+    named.client().set_registered_model_alias(named.model, "champion", str(made.version))
+    uri = named.client().get_model_version_download_uri(named.model, "1")
+    kept = tmp_path / uri.removeprefix("file://")
+    assert champion(named) is not None
+    _append(kept / "code" / "mrlm" / "promotion" / "bundle.py", "\n1\n")
+    assert any("bundle.py was changed" in problem for problem in verify(named))
+
+
 def _spy(folder: Path, told: Path) -> None:
     """Code that writes its environment down whenever a version is loaded."""
     _append(
@@ -230,6 +254,9 @@ def test_an_old_version_has_to_be_upgraded_first(
     monkeypatch.setenv("MRLM_USER_KEY", "the user key")
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "a key of Airflow")
     told = tmp_path / "told"
+    serving = champion(old.place)
+    assert serving is not None
+    assert serving.version == 2, "the nights go on"
     assert old.rollback() == 10
     assert "mrlm upgrade" in capsys.readouterr().err
     assert old.run("verify") == 10
@@ -273,3 +300,25 @@ def test_an_upgrade_killed_between_ledger_and_registry_is_finished_once(
     assert old.run("verify") == 0
     assert old.run("upgrade", "--actor", "eve") == 0
     assert len((old.root / "registry/ledger.jsonl").read_text().splitlines()) == len(entries)
+
+
+@pytest.mark.long
+def test_an_upgrade_killed_at_random_moments_is_done_once(old: Workspace) -> None:
+    """SIGKILL while it starts, reproduces and writes; then the same command to its end."""
+    command = [sys.executable, "-m", "pipelines.cli", "upgrade", "--actor", "ada"]
+    command += ["--settings", f"{old.root}/mrlm.toml"]
+    rng = np.random.default_rng(9)
+    killed = 0
+    for _ in range(8):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        try:
+            process.wait(float(rng.uniform(2, 20)))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+    assert killed > 0
+    assert old.run("upgrade", "--actor", "ada") == 0
+    entries = [json.loads(x) for x in (old.root / "registry/ledger.jsonl").read_text().splitlines()]
+    assert [e["version"] for e in entries if e["kind"] == "hashed"] == [1, 2]
+    assert old.run("verify") == 0
