@@ -101,10 +101,8 @@ def _killed_then_repeated(registry: Registry, command: tuple[str, ...], death: D
 
 # A small sample; all points are below.
 SAMPLE: list[tuple[tuple[str, ...], Death]] = [
-    (DECIDE, Death("commit", 1, "before")),
     (DECIDE, Death("commit", 1, "after")),
     (DECIDE, Death("write ledger.jsonl", 1, "half")),
-    (DECIDE, Death("write ledger.jsonl", 1, "after")),
     (DECIDE, Death("fsync ledger.jsonl", 1, "after")),
     (DECIDE, Death("commit", 2, "after")),
     (PROMOTE, Death("commit", 3, "after")),
