@@ -11,7 +11,7 @@ from pipelines.code_version import code_version
 from pipelines.context import NightContext
 from pipelines.lake import built_logs, log_paths
 from pipelines.registry import now, place_of
-from pipelines.stage import require
+from pipelines.stage import read_output, require
 
 
 def bootstrap(context: NightContext, actor: str) -> str:
@@ -32,7 +32,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
 
     folder = context.workspace.lake_stage(context.night, "ingest")
     require(folder, "ingest", context.night)
-    catalog = Catalog.read(folder / "catalog")
+    catalog = Catalog.read(read_output(folder, "catalog"))
     nights = list(built_logs(context))
     log = read_bandit_log(log_paths(context, nights), catalog, context.objectives)
     clone = fit_item_softmax(log)

@@ -58,7 +58,7 @@ def _shown(raw: str, names: tuple[str, ...], columns: dict[str, str], key: bytes
     """A row's known columns; text that is no JSON object is not shown at all."""
     try:
         row: Any = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
         return f"(not shown: {len(raw)} characters that are no JSON object)"

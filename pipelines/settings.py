@@ -252,6 +252,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it is no TOML.
         pydantic.ValidationError: a field is unknown, missing or out of range.
     """
     path = path or Path(os.environ.get(SETTINGS_VARIABLE, "mrlm.toml"))
@@ -260,7 +261,10 @@ def load_settings(path: Path | None = None) -> Settings:
             f"no settings at {path}: write one (README, 'Bring your own logs'), name it with "
             f"--settings or {SETTINGS_VARIABLE}, or run the demonstration with 'make run'"
         )
-    data: dict[str, Any] = tomllib.loads(path.read_text())
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the settings {path} are no TOML: {error}") from error
     folder = path.resolve().parent
     data["workspace"] = str(folder / data.get("workspace", "workspace"))
     for table in ("impressions", "feedback", "items"):
@@ -270,7 +274,18 @@ def load_settings(path: Path | None = None) -> Settings:
     for owner, key in ((data.get("inputs", {}), "candidate_set_path"), (data, "truth_path")):
         if owner.get(key):
             owner[key] = _absolute(folder, owner[key])
-    return Settings(**data)
+    loaded = Settings(**data)
+    _loaded[:] = [loaded]
+    return loaded
+
+
+# What a command that failed has to know of where it worked.
+_loaded: list[Settings] = []
+
+
+def last_loaded() -> Settings | None:
+    """The settings that this process has read last; None before it read any."""
+    return _loaded[-1] if _loaded else None
 
 
 def _absolute(folder: Path, path: str) -> str:

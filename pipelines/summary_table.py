@@ -33,6 +33,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         table.add_row(*map(escape, _cells(night)))
     console.print(table)
     for night in summary["nights"]:
+        for line in night["broken"]:
+            console.print(f"{night['night']} BROKEN: {line}", markup=False)
         if night["verdict"] not in {None, "history"}:
             console.print(f"{night['night']} {night['verdict']}: {night['reason']}", markup=False)
             if night["report"]:

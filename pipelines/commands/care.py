@@ -13,12 +13,11 @@ from pipelines.cleaning import clean as clean_workspace
 from pipelines.cleaning import quarantine_folders
 from pipelines.commands.options import SettingsOption, check_night
 from pipelines.context import NightContext
-from pipelines.errors import DataError
-from pipelines.night import closing_of
+from pipelines.errors import EXIT_DATA, DataError
 from pipelines.notify import Event, notify
 from pipelines.settings import Settings, load_settings
 from pipelines.stages import ORDER
-from pipelines.summary import manifests_of, summarise
+from pipelines.summary import standing_of, summarise
 from pipelines.summary_table import print_summary
 from pipelines.workspace import Workspace
 
@@ -56,14 +55,16 @@ def status(
         typer.echo("no night has been run yet")
     newest = ""
     for context in contexts:
-        done = manifests_of(context)
-        closing = closing_of(context)
+        standing = standing_of(context)
+        done, closing = standing.done, standing.closing
         waiting = [n for n in ORDER if n not in done]
         where = f"next: {waiting[0]}" if waiting else "all stages done"
         if closing:
             newest = context.night
             where = f"{closing.verdict}: {closing.reason}"
         typer.echo(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
+        for line in standing.broken:
+            typer.echo(f"{context.run_key}  BROKEN: {line}")
     if max_age is not None:
         _check_age(loaded, newest, max_age)
 
@@ -86,9 +87,12 @@ def summary(settings: SettingsOption = None) -> None:
 def weights(settings: SettingsOption = None) -> None:
     """Show the objective weights that each night's meta-update chose."""
     for context in contexts_of(load_settings(settings)):
-        tuned = manifests_of(context).get("tune_weights")
+        standing = standing_of(context)
+        tuned = standing.done.get("tune_weights")
         if tuned:
             typer.echo(f"{context.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+        for line in standing.broken:
+            typer.echo(f"{context.run_key}  BROKEN: {line}")
 
 
 def quarantine(
@@ -130,7 +134,7 @@ def doctor(settings: SettingsOption = None) -> None:
     for finding in found:
         typer.echo(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
     if not all(f.well for f in found):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_DATA)
 
 
 def _settings_or_none(path: Path | None) -> Settings | None:

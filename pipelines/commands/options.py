@@ -68,8 +68,11 @@ def with_parameters(settings: Settings, weights: str | None, learner: str | None
     """
     data: dict[str, Any] = settings.model_dump(mode="json")
     if weights:
-        given = json.loads(weights)
         names = [o.name for o in settings.objectives]
+        try:
+            given = json.loads(weights)
+        except (ValueError, RecursionError):
+            given = None
         if not isinstance(given, dict) or not set(given) <= set(names):
             raise ValueError(f"--weights must be a JSON object over the objectives {names}")
         data["tuning"]["weights"] = given

@@ -10,7 +10,8 @@ from pipelines.context import NightContext
 from pipelines.fingerprints import of_json
 from pipelines.lake import ingested, table_passed
 from pipelines.manifest import Manifest
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
+from pipelines.stages.ingest import TABLES
 
 
 class Validate:
@@ -33,9 +34,12 @@ class Validate:
         """Run the suites, write the verdict and the data docs."""
         from pipelines.expectations.run import validate_night
 
+        ingested_folder = context.workspace.lake_stage(context.night, "ingest")
+        for place in ("counts.json", *TABLES):
+            read_output(ingested_folder, place)
         verdict = validate_night(
             context.spark(),
-            context.workspace.lake_stage(context.night, "ingest"),
+            ingested_folder,
             context.night,
             context.settings,
             trailing_statistics(context),
