@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-# A file that was not touched since this process looked at it is not read again.
-_seen: dict[Path, tuple[tuple[int, ...], str]] = {}
+# By what tells whether a file was touched since: it is read once a process, also under a new name.
+_seen: dict[tuple[int, ...], str] = {}
 
 
 def of_files(folder: Path, expiring: Iterable[str] = ()) -> dict[str, str]:
@@ -30,14 +30,12 @@ def of_files(folder: Path, expiring: Iterable[str] = ()) -> dict[str, str]:
 def of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
     about = path.stat()
-    touched = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-    known = _seen.get(path)
-    if known is not None and known[0] == touched:
-        return known[1]
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    _seen[path] = (touched, found)
-    return found
+    times = (about.st_mtime_ns, about.st_ctime_ns)
+    state = (about.st_dev, about.st_ino, about.st_size, *times)
+    if state not in _seen:
+        with path.open("rb") as stream:
+            _seen[state] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return _seen[state]
 
 
 def damage(folder: Path, stated: dict[str, str], place: str = "") -> str:

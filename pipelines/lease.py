@@ -150,3 +150,5 @@ def _renew(path: Path, done: threading.Event) -> None:
             os.utime(path)
         except FileNotFoundError:
             return
+        except OSError as error:
+            logger.warning("the lease %s cannot be renewed: %s", path, error)

@@ -246,10 +246,13 @@ def read_output(folder: Path, place: str) -> Path:
         return folder / place
     if Manifest.read(folder) != manifest:
         raise BusyError(f"{folder} is being made again; wait for it")
-    of = f", run {manifest.run_key}" if manifest.run_key else ""
+    command = f"'mrlm stage {manifest.stage} --night {manifest.night}'"
+    of, under = "", ""
+    if manifest.run_key:
+        of, under = f", run {manifest.run_key}", " under that run's settings"
     raise DamagedError(
-        f"{wrong}. It is of stage {manifest.stage} of night {manifest.night}{of}: run "
-        f"'mrlm stage {manifest.stage} --night {manifest.night}', which makes it anew"
+        f"{wrong}. It is of stage {manifest.stage} of night {manifest.night}{of}: run {command}"
+        f"{under}, which makes it anew"
     )
 
 

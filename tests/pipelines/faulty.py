@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import shutil
 import signal
 import sys
@@ -13,9 +14,6 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli
-from pipelines.night import closing_of
-from pipelines.stage import folder_of
-from pipelines.stages import stage_named
 from tests.deployment import NIGHTS, Deployment
 
 NIGHT = NIGHTS[4]
@@ -47,7 +45,7 @@ FAULTS: dict[str, Callable[[Path], None]] = {
 
 def with_a_night(deployment: Deployment) -> Deployment:
     """The deployment after its first night that learns, whoever runs it first."""
-    if closing_of(deployment.context(NIGHT)) is None:
+    if not list(workspace(deployment).glob(f"runs/{NIGHT}-*/closing.json")):
         deployment.run("night", NIGHT)
     return deployment
 
@@ -81,18 +79,34 @@ def mrlm(deployment: Deployment, *arguments: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
+def workspace(deployment: Deployment) -> Path:
+    return deployment.folder / "workspace"
+
+
+def run_key(deployment: Deployment, night: str = NIGHT) -> str:
+    (found,) = workspace(deployment).glob(f"runs/{night}-*")
+    return found.name
+
+
+def stage_folder(deployment: Deployment, stage: str, night: str = NIGHT) -> Path:
+    """Where a stage's output lies, by the layout that docs/architecture.md gives."""
+    lake = workspace(deployment) / "lake" / night / stage
+    return lake if lake.exists() else workspace(deployment) / "runs" / run_key(deployment) / stage
+
+
 def files_of(deployment: Deployment, stage: str, pattern: str, night: str = NIGHT) -> list[Path]:
     """Files of a stage's output that match, in the order of their names."""
-    folder = folder_of(stage_named(stage), deployment.context(night))
-    found = sorted(p for p in folder.glob(pattern) if p.is_file())
+    found = sorted(p for p in stage_folder(deployment, stage, night).glob(pattern) if p.is_file())
     assert found, f"stage {stage} of {night} wrote nothing like {pattern}"
     return found
 
 
-def fingerprint(deployment: Deployment, stage: str, night: str = NIGHT) -> str:
-    """Of the content of all outputs of a stage."""
-    from pipelines.manifest import Manifest
+def fingerprints(deployment: Deployment, stage: str, night: str = NIGHT) -> dict[str, str]:
+    """Of the content of each output of a stage, as its manifest states it."""
+    manifest = stage_folder(deployment, stage, night) / "manifest.json"
+    outputs = json.loads(manifest.read_text())["outputs"]
+    return {name: output["fingerprint"] for name, output in outputs.items()}
 
-    manifest = Manifest.read(folder_of(stage_named(stage), deployment.context(night)))
-    assert manifest is not None, f"stage {stage} of {night} is not complete"
-    return manifest.output_fingerprint()
+
+def ledger(deployment: Deployment) -> Path:
+    return workspace(deployment) / "registry" / "ledger.jsonl"

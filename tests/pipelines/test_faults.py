@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.registry import place_of
 from tests.deployment import NIGHTS, Deployment
 from tests.pipelines.faulty import (
     FAULTS,
@@ -17,12 +16,15 @@ from tests.pipelines.faulty import (
     copy_of,
     emptied,
     files_of,
-    fingerprint,
+    fingerprints,
     flipped,
+    ledger,
     missing,
     mrlm,
+    run_key,
     truncated,
     with_a_night,
+    workspace,
 )
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]
@@ -76,28 +78,23 @@ def damaged(night: Deployment, tmp_path: Path) -> Deployment:
     return copy_of(night, tmp_path / "deployment")
 
 
-def decided(deployment: Deployment) -> bytes:
-    context = deployment.context(NIGHT)
-    return place_of(context.settings, context.workspace).ledger.path.read_bytes()
-
-
 def refuses(deployment: Deployment, path: Path, writer: str, reader: str, of: str = NIGHT) -> None:
     """The reader ends with the code for data, names the file, and says what to run."""
-    before = decided(deployment)
+    before = ledger(deployment).read_bytes()
     code, said = mrlm(deployment, "stage", reader, "--night", NIGHT, "--force")
     assert code == 10, said
     assert str(path) in said
     assert f"mrlm stage {writer} --night {of}" in said
     assert "Traceback" not in said
-    assert decided(deployment) == before
+    assert ledger(deployment).read_bytes() == before
 
 
-def mends(deployment: Deployment, stage: str, wanted: str, of: str = NIGHT) -> None:
+def mends(deployment: Deployment, stage: str, wanted: dict[str, str], of: str = NIGHT) -> None:
     """What the message said to run makes the same content."""
     code, said = mrlm(deployment, "stage", stage, "--night", of)
     assert code == 0, said
     assert "made again" in said
-    assert fingerprint(deployment, stage, of) == wanted
+    assert fingerprints(deployment, stage, of) == wanted
 
 
 @pytest.mark.parametrize(
@@ -141,7 +138,7 @@ def test_a_damaged_file_of_an_earlier_night_is_named(damaged: Deployment) -> Non
 def test_run_again_the_stage_makes_the_same_content(
     damaged: Deployment, writer: str, pattern: str, reader: str, fault: str
 ) -> None:
-    wanted = fingerprint(damaged, writer)
+    wanted = fingerprints(damaged, writer)
     path = files_of(damaged, writer, pattern)[0]
     FAULTS[fault](path)
     refuses(damaged, path, writer, reader)
@@ -152,16 +149,16 @@ def test_run_again_the_stage_makes_the_same_content(
 
 @pytest.mark.parametrize("fault", [flipped, truncated, emptied])
 def test_a_damaged_manifest_is_named_and_made_again(damaged: Deployment, fault: object) -> None:
-    wanted = fingerprint(damaged, "tune_weights")
+    wanted = fingerprints(damaged, "tune_weights")
     path = files_of(damaged, "tune_weights", "manifest.json")[0]
     assert callable(fault)
     fault(path)
-    before = decided(damaged)
+    before = ledger(damaged).read_bytes()
     code, said = mrlm(damaged, "stage", "evaluate", "--night", NIGHT)
     assert code == 10, said
     assert str(path) in said
     assert "Traceback" not in said
-    assert decided(damaged) == before
+    assert ledger(damaged).read_bytes() == before
     mends(damaged, "tune_weights", wanted)
 
 
@@ -178,8 +175,7 @@ def test_a_digit_in_a_manifest_does_not_pass_for_another(damaged: Deployment) ->
 
 @pytest.mark.parametrize("fault", [flipped, truncated])
 def test_a_damaged_plan_of_a_judged_run_is_named(damaged: Deployment, fault: object) -> None:
-    context = damaged.context(NIGHT)
-    path = context.workspace.runs / context.run_key / "plan.json"
+    path = workspace(damaged) / "runs" / run_key(damaged) / "plan.json"
     whole = path.read_bytes()
     assert callable(fault)
     fault(path)
@@ -194,29 +190,29 @@ def test_a_damaged_plan_of_a_judged_run_is_named(damaged: Deployment, fault: obj
 def test_a_damaged_shard_of_the_embedding_store_is_encoded_again(
     damaged: Deployment, fault: object
 ) -> None:
-    wanted = fingerprint(damaged, "embed")
-    store = damaged.context(NIGHT).workspace.embeddings
-    path = max(store.glob("*.parquet"), key=lambda p: p.stat().st_size)
+    wanted = fingerprints(damaged, "embed")
+    shards = (workspace(damaged) / "embeddings").glob("*.parquet")
+    path = max(shards, key=lambda p: p.stat().st_size)
     assert callable(fault)
     fault(path)
     code, said = mrlm(damaged, "stage", "embed", "--night", NIGHT, "--force")
     assert code == 0, said
     assert f"{path}.damaged was damaged" in said
-    assert fingerprint(damaged, "embed") == wanted
+    assert fingerprints(damaged, "embed") == wanted
     code, said = mrlm(damaged, "stage", "embed", "--night", NIGHT, "--force")
     assert (code, "damaged" in said) == (0, False), said
 
 
 def test_what_shows_a_deployment_goes_on_past_what_is_broken(damaged: Deployment) -> None:
-    context = damaged.context(NIGHT)
+    run = workspace(damaged) / "runs" / run_key(damaged)
     broken = [
         files_of(damaged, "validate", "manifest.json", NIGHTS[1])[0],
         files_of(damaged, "evaluate", "manifest.json")[0],
-        context.workspace.runs / context.run_key / "closing.json",
+        run / "closing.json",
     ]
     for path in broken:
         truncated(path)
-    lease = context.workspace.locks / f"night-{NIGHTS[2]}.json"
+    lease = workspace(damaged) / "locks" / f"night-{NIGHTS[2]}.json"
     lease.write_text("{")
     for command in ("status", "summary"):
         code, said = mrlm(damaged, command)
@@ -226,39 +222,39 @@ def test_what_shows_a_deployment_goes_on_past_what_is_broken(damaged: Deployment
             assert str(path) in said.replace("\n", ""), command
         assert all(n in said for n in NIGHTS[:5])
     code, said = mrlm(damaged, "weights")
-    assert (code, context.run_key in said) == (0, True), said
+    assert (code, run.name in said) == (0, True), said
     code, said = mrlm(damaged, "doctor")
     assert code == 10, said
     assert all(str(p) in said for p in (*broken, lease))
 
 
 def test_clean_keeps_what_it_does_not_understand(damaged: Deployment) -> None:
-    workspace = damaged.context(NIGHT).workspace
-    names = (workspace.lake / "2020-01-01", workspace.runs / "2020-01-01-abcdef01")
+    lake, runs = (workspace(damaged) / name for name in ("lake", "runs"))
+    names = (lake / "2020-01-01", runs / "2020-01-01-abcdef01")
     for place in names:
         (place / "embed").mkdir(parents=True)
         (place / "embed" / "manifest.json").write_text('{"stage": ')
-    (workspace.runs / "my notes").mkdir()
-    (workspace.lake / NIGHT / ".mine").mkdir()
-    (workspace.runs / "2020-01-02-abcdef01").mkdir()
+    (runs / "my notes").mkdir()
+    (lake / NIGHT / ".mine").mkdir()
+    (runs / "2020-01-02-abcdef01").mkdir()
     code, said = mrlm(damaged, "clean", "--keep", "1")
     assert code == 0, said
     assert all(place.is_dir() and str(place) in said for place in names)
-    assert (workspace.runs / "my notes").is_dir()
-    assert (workspace.lake / NIGHT / ".mine").is_dir()
-    assert not (workspace.runs / "2020-01-02-abcdef01").exists()
+    assert (runs / "my notes").is_dir()
+    assert (lake / NIGHT / ".mine").is_dir()
+    assert not (runs / "2020-01-02-abcdef01").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"owner": 1}', "[" * 100_000, "\x00\xff"])
 def test_a_broken_lease_is_named_and_taken_over(damaged: Deployment, text: str) -> None:
-    lease = damaged.context(NIGHT).workspace.locks / f"night-{NIGHT}.json"
+    lease = workspace(damaged) / "locks" / f"night-{NIGHT}.json"
     lease.write_text(text)
     code, said = mrlm(damaged, "stage", "embed", "--night", NIGHT, "--wait", "0")
     assert (code, str(lease) in said) == (0, True), said
 
 
 def test_a_lease_from_the_future_holds_nothing(damaged: Deployment) -> None:
-    lease = damaged.context(NIGHT).workspace.locks / f"night-{NIGHT}.json"
+    lease = workspace(damaged) / "locks" / f"night-{NIGHT}.json"
     lease.write_text(json.dumps({"owner": "another run", "host": "elsewhere", "pid": 0}))
     command = ("stage", "embed", "--night", NIGHT, "--wait", "0")
     code, said = mrlm(damaged, *command)
@@ -316,10 +312,10 @@ def test_every_file_of_an_earlier_night_that_a_stage_reads(
 @pytest.mark.long
 @pytest.mark.parametrize("writer", sorted({w for w, _, _ in READ}))
 def test_every_stage_makes_the_same_content_again(damaged: Deployment, writer: str) -> None:
-    wanted = fingerprint(damaged, writer)
+    wanted = fingerprints(damaged, writer)
     pattern = next(p for w, p, _ in READ if w == writer)
     missing(files_of(damaged, writer, pattern)[0])
     mends(damaged, writer, wanted)
     code, said = mrlm(damaged, "night", NIGHT)
     assert code == 0, said
-    assert fingerprint(damaged, writer) == wanted
+    assert fingerprints(damaged, writer) == wanted

@@ -16,16 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.registry import place_of
 from tests.deployment import NIGHTS, ROOT, SETTINGS, Deployment
 from tests.pipelines.faulty import (
     NIGHT,
     copy_of,
-    fingerprint,
+    fingerprints,
     flipped,
+    ledger,
     mrlm,
+    run_key,
     truncated,
     with_a_night,
+    workspace,
 )
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]
@@ -104,18 +106,18 @@ def full(folder: Path, spare: int) -> Iterator[Callable[[], None] | None]:
 def test_a_full_disk_is_retried_and_once_there_is_space_the_night_is_the_same(
     copied: Deployment,
 ) -> None:
-    wanted = fingerprint(copied, "learn_behaviour")
+    wanted = fingerprints(copied, "learn_behaviour")
     again = ("stage", "learn_behaviour", "--night", NIGHT, "--force")
-    with full(copied.folder / "workspace", 24 << 10) as before:
+    with full(workspace(copied), 24 << 10) as before:
         code, said = run(copied, *again, before=before)
     assert code == 75, said
     assert "learn_behaviour" in said
     assert "mrlm clean" in said
     assert "Traceback" not in said
-    assert fingerprint(copied, "learn_behaviour") == wanted
+    assert fingerprints(copied, "learn_behaviour") == wanted
     code, said = mrlm(copied, *again)
     assert code == 0, said
-    assert fingerprint(copied, "learn_behaviour") == wanted
+    assert fingerprints(copied, "learn_behaviour") == wanted
 
 
 def test_output_that_nobody_can_write_is_no_traceback(copied: Deployment) -> None:
@@ -136,8 +138,7 @@ def test_output_that_nobody_can_write_is_no_traceback(copied: Deployment) -> Non
 def test_a_folder_that_may_not_be_written_is_named(
     copied: Deployment, mode: int, place: str, arguments: tuple[str, ...]
 ) -> None:
-    context = copied.context(NIGHT)
-    path = context.workspace.root / place.format(run=context.run_key, night=NIGHT)
+    path = workspace(copied) / place.format(run=run_key(copied), night=NIGHT)
     if arguments[0] == "stage" and "--night" not in arguments:
         arguments = (*arguments, "--night", NIGHT)
     before = path.stat().st_mode
@@ -154,22 +155,20 @@ def test_a_folder_that_may_not_be_written_is_named(
 
 @pytest.mark.parametrize("fault", [truncated, flipped, None])
 def test_a_broken_database_of_the_registry_is_named(copied: Deployment, fault: object) -> None:
-    context = copied.context(NIGHT)
-    place = place_of(context.settings, context.workspace)
-    path = place.folder / "mlflow.db"
+    path = workspace(copied) / "registry" / "mlflow.db"
     if fault is None:
         path.write_bytes(b"no database" * 1000)
     else:
         path.write_bytes(b"\0" * 50 + path.read_bytes()[50:])
         assert callable(fault)
         fault(path)
-    before = place.ledger.path.read_bytes()
-    for arguments in (("review", context.run_key), ("stage", "gate", "--night", NIGHT, "--force")):
+    before = ledger(copied).read_bytes()
+    for arguments in (("review", run_key(copied)), ("stage", "gate", "--night", NIGHT, "--force")):
         code, said = mrlm(copied, *arguments)
         assert code == 10, said
         assert str(path) in said
         assert "Traceback" not in said
-    assert place.ledger.path.read_bytes() == before
+    assert ledger(copied).read_bytes() == before
 
 
 def fresh(folder: Path, settings: str = SETTINGS) -> Deployment:
@@ -218,12 +217,12 @@ def test_what_nobody_foresaw_is_kept_in_a_file_and_not_retried(tmp_path: Path) -
     import typer
 
     from pipelines import cli
-    from pipelines.settings import load_settings
 
     made = fresh(tmp_path)
 
     def fails(settings: Annotated[Path, typer.Option()]) -> None:
-        load_settings(settings)
+        assert made.settings_path == settings
+        made.context(NIGHT)
         raise KeyError("a defect")
 
     known = list(cli.app.registered_commands)
@@ -251,16 +250,16 @@ def test_what_nobody_foresaw_is_kept_in_a_file_and_not_retried(tmp_path: Path) -
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["ingest", "validate", "build_log"])
 def test_a_disk_that_spark_fills(copied: Deployment, stage: str) -> None:
-    wanted = fingerprint(copied, stage)
+    wanted = fingerprints(copied, stage)
     again = ("stage", stage, "--night", NIGHT, "--force")
-    with full(copied.folder / "workspace", 24 << 10) as before:
+    with full(workspace(copied), 24 << 10) as before:
         code, said = run(copied, *again, before=before)
     assert code == 75, said
     assert stage in said
     assert "Traceback" not in said
     code, said = mrlm(copied, *again)
     assert code == 0, said
-    assert fingerprint(copied, stage) == wanted
+    assert fingerprints(copied, stage) == wanted
 
 
 @pytest.mark.long
@@ -270,23 +269,22 @@ def test_a_disk_that_spark_fills(copied: Deployment, stage: str) -> None:
 )
 @pytest.mark.parametrize("spare", [0, 8 << 10, 256 << 10])
 def test_a_disk_that_is_full_at_any_stage(copied: Deployment, stage: str, spare: int) -> None:
-    wanted = fingerprint(copied, stage)
+    wanted = fingerprints(copied, stage)
     again = ("stage", stage, "--night", NIGHT, "--force")
-    with full(copied.folder / "workspace", spare) as before:
+    with full(workspace(copied), spare) as before:
         code, said = run(copied, *again, before=before)
     assert code in {0, 75}, said
     assert "Traceback" not in said
     code, said = mrlm(copied, *again)
     assert code == 0, said
-    assert fingerprint(copied, stage) == wanted
+    assert fingerprints(copied, stage) == wanted
     assert mrlm(copied, "verify")[0] == 0
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*NIGHTS[:1], NIGHT])
 def test_a_registry_that_may_not_be_written_is_named(copied: Deployment, name: str) -> None:
-    context = copied.context(NIGHT)
-    folder = context.workspace.registry
+    folder = workspace(copied) / "registry"
     arguments = (
         ("bootstrap", "--night", name)
         if name != NIGHT
@@ -300,9 +298,8 @@ def test_a_registry_that_may_not_be_written_is_named(copied: Deployment, name: s
     assert "Traceback" not in said
 
 
-def test_an_emptied_ledger_line_is_not_a_traceback(copied: Deployment) -> None:
-    context = copied.context(NIGHT)
-    path = place_of(context.settings, context.workspace).ledger.path
+def test_a_changed_ledger_is_named_and_nothing_is_judged_or_removed(copied: Deployment) -> None:
+    path = ledger(copied)
     flipped(path)
     for arguments in (("status",), ("stage", "gate", "--night", NIGHT), ("clean", "--keep", "1")):
         code, said = mrlm(copied, *arguments)
