@@ -15,6 +15,7 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 from tests.deployment import NIGHTS, ROOT, SETTINGS, Deployment
 from tests.pipelines.faulty import (
@@ -214,8 +215,6 @@ def test_weights_that_are_no_json_object_are_named(tmp_path: Path, weights: str)
 
 
 def test_what_nobody_foresaw_is_kept_in_a_file_and_not_retried(tmp_path: Path) -> None:
-    import typer
-
     from pipelines import cli
 
     made = fresh(tmp_path)
