@@ -29,13 +29,18 @@ def of_files(folder: Path, expiring: Iterable[str] = ()) -> dict[str, str]:
 
 def of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    about = path.stat()
-    times = (about.st_mtime_ns, about.st_ctime_ns)
-    state = (about.st_dev, about.st_ino, about.st_size, *times)
+    state = state_of(path)
     if state not in _seen:
         with path.open("rb") as stream:
             _seen[state] = hashlib.file_digest(stream, "sha256").hexdigest()
     return _seen[state]
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What is another when a file was touched, though not when it was renamed."""
+    about = path.stat()
+    times = (about.st_mtime_ns, about.st_ctime_ns)
+    return (about.st_dev, about.st_ino, about.st_size, *times)
 
 
 def damage(folder: Path, stated: dict[str, str], place: str = "") -> str:

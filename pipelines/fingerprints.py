@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from pipelines.checksums import state_of
 from pipelines.errors import DamagedError
 
 # Names of files that say how something was made rather than what it is.
 _IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
 
-# Outputs that this process found to have the content that their manifests state.
-_sound: set[tuple[Path, str]] = set()
+# States of outputs that this process found to have the content that their manifests state.
+_sound: set[tuple[tuple[int, ...], ...]] = set()
 
 
 def combine(parts: dict[str, str]) -> str:
@@ -69,7 +70,9 @@ def damage(folder: Path, stated: dict[str, str], place: str) -> str:
     for path, fingerprint in stated.items():
         if place and place != path and not place.startswith(f"{path}/"):
             continue
-        if (folder / path, fingerprint) not in _sound:
+        files = [p for p in (folder / path, *(folder / path).rglob("*")) if p.is_file()]
+        state = tuple(sorted(map(state_of, files)))
+        if state not in _sound:
             try:
                 found = of_path(folder / path)
             except Exception as error:
@@ -78,7 +81,7 @@ def damage(folder: Path, stated: dict[str, str], place: str) -> str:
                 return f"{folder / path} is damaged and cannot be read: {error}"
             if found != fingerprint:
                 return f"{folder / path} is damaged: its content is not what was written"
-            _sound.add((folder / path, fingerprint))
+            _sound.add(state)
     return "" if (folder / place).exists() else f"{folder / place} is missing"
 
 

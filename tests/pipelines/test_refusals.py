@@ -97,7 +97,8 @@ def full(folder: Path, spare: int) -> Iterator[Callable[[], None] | None]:
         filler.write_bytes(b"\0" * (free - spare - (free - spare) % 4096))
         yield None
         filler.unlink()
-        shutil.copytree(folder, moved, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(moved)
+        shutil.copytree(folder, moved, symlinks=True)
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
         folder.rmdir()
@@ -300,7 +301,11 @@ def test_a_registry_that_may_not_be_written_is_named(copied: Deployment, name: s
 def test_a_changed_ledger_is_named_and_nothing_is_judged_or_removed(copied: Deployment) -> None:
     path = ledger(copied)
     flipped(path)
-    for arguments in (("status",), ("stage", "gate", "--night", NIGHT), ("clean", "--keep", "1")):
+    for arguments in (
+        ("status",),
+        ("stage", "evaluate", "--night", NIGHT),
+        ("clean", "--keep", "1"),
+    ):
         code, said = mrlm(copied, *arguments)
         assert code == (0 if arguments == ("status",) else 10), said
         assert "Traceback" not in said
