@@ -20,7 +20,7 @@ from pipelines.errors import BusyError, DataError, UnavailableError
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY, errno.ESTALE}
-# What the Java of Spark says of them: it passes on the system's text, without its number.
+# Java and Rust pass on the system's text, without its number.
 _FULL_TEXTS = tuple(os.strerror(n) for n in sorted(_FULL))
 _FORBIDDEN_TEXTS = tuple(os.strerror(n) for n in sorted(_FORBIDDEN))
 
@@ -57,10 +57,10 @@ def explained(
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return DataError(f"a file does not hold the JSON that is expected: {error}")
     library = _library(error)
-    if library == "safetensors_rust":
-        return DataError(f"a file of weights cannot be read: {_line(error)}")
+    if library.startswith("safetensors"):
+        return _of_text(error) or DataError(f"a file of weights cannot be read: {_line(error)}")
     if library in {"pyspark", "py4j"}:
-        return _of_spark(error)
+        return _of_text(error) or _of_spark(error)
     if library in {"sqlite3", "sqlalchemy", "mlflow", "alembic"}:
         return _of_registry(error, registry)
     return None
@@ -81,13 +81,20 @@ def _of_system(error: OSError) -> DataError | UnavailableError:
     return DataError(f"{at}{said}")
 
 
-def _of_spark(error: BaseException) -> DataError | UnavailableError | None:
+def _of_text(error: BaseException) -> DataError | UnavailableError | None:
+    """What the system refused a library that keeps its words alone."""
     text = str(error)
-    if any(t in text for t in _FULL_TEXTS):
-        return UnavailableError(f"Spark: {_line(error)}: the disk is full; {_SPACE}")
-    if any(t in text for t in _FORBIDDEN_TEXTS):
-        return DataError(f"Spark: {_line(error)}: {_WRITABLE}")
-    if type(error).__name__ == "Py4JNetworkError" or not text:
+    for said in _FULL_TEXTS:
+        if said in text:
+            return UnavailableError(f"{said} ({_line(error)}): {_SPACE}")
+    for said in _FORBIDDEN_TEXTS:
+        if said in text:
+            return DataError(f"{said} ({_line(error)}): {_WRITABLE}")
+    return None
+
+
+def _of_spark(error: BaseException) -> DataError | UnavailableError:
+    if type(error).__name__ == "Py4JNetworkError" or not str(error):
         return UnavailableError(
             "Spark's Java ended while it worked, as it does where memory is short: try again, or "
             "lower spark.driver_memory"
