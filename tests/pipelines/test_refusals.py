@@ -134,7 +134,7 @@ def test_output_that_nobody_can_write_is_no_traceback(copied: Deployment) -> Non
     [
         (0o555, "runs/{run}", ("stage", "learn_policy", "--night", NIGHT, "--force")),
         (0o000, "lake/{night}/embed/catalog.parquet", ("stage", "learn_behaviour", "--force")),
-        (0o555, "", ("summary",)),
+        pytest.param(0o555, "", ("summary",), marks=pytest.mark.long),
     ],
 )
 def test_a_folder_that_may_not_be_written_is_named(
