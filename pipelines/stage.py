@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -168,7 +169,8 @@ def _run_alone(stage: Stage, context: NightContext) -> Outcome:
         files = checksums.of_files(staging, product.expiring)
     except Exception:
         # What is left of it may be what fills the disk.
-        remove(staging)
+        with suppress(OSError):
+            remove(staging)
         raise
     _give_way(stage, folder, found, wanted)
     staging.rename(folder)
