@@ -18,7 +18,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines import warm_client
 
-EXIT_DATA = 10
+# Those of pipelines/errors.py that a retry cannot change: the command, the data, the program.
+_FINAL = {2: "wrong command", 10: "wrong data or settings", 70: "the program failed"}
 
 # Schemas of parameters: the longest texts are those of the commands.
 RUN_KEY = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:/-]*$", "maxLength": 200}
@@ -84,7 +85,7 @@ def run_mrlm(options: list[str], *positionals: str) -> dict[str, Any]:
         positionals: what follows them: never taken for an option, whatever it begins with.
 
     Raises:
-        AirflowFailException: the data or settings are wrong, which a retry cannot mend.
+        AirflowFailException: what is wrong is nothing that a retry can mend.
         RuntimeError: it failed otherwise; Airflow retries.
     """
     root = Path(__file__).resolve().parent.parent
@@ -101,8 +102,8 @@ def run_mrlm(options: list[str], *positionals: str) -> dict[str, Any]:
         code = running.wait()
     finally:
         running.end()
-    if code == EXIT_DATA:
-        raise AirflowFailException(f"{' '.join(arguments)}: wrong data or settings, see the log")
+    if code in _FINAL:
+        raise AirflowFailException(f"{' '.join(arguments)}: {_FINAL[code]}, see the log")
     if code != 0:
         raise RuntimeError(f"{' '.join(arguments)} ended with code {code}; it will be retried")
     return dict(json.loads(last))

@@ -13,6 +13,7 @@ from pipelines.errors import MissingInputError
 from pipelines.lake import built_logs, history_command, log_paths
 from pipelines.manifest import Manifest
 from pipelines.registry import now, place_of
+from pipelines.stage import read_output
 
 
 def bootstrap(context: NightContext, actor: str) -> str:
@@ -39,7 +40,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
             f"learned; run '{history_command(context, context.night)}' first, or from the first "
             "night you have"
         )
-    catalog = Catalog.read(folder / "catalog")
+    catalog = Catalog.read(read_output(folder, "catalog"))
     log = read_bandit_log(log_paths(context, nights), catalog, context.objectives)
     clone = fit_item_softmax(log)
     place = place_of(context.settings, context.workspace)

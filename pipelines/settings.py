@@ -284,7 +284,18 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(f"{path}: this is no TOML file: {error}") from error
     _require_known(path, data)
     _place(data, path.resolve().parent)
-    return checked(lambda: Settings(**data), {(): str(path), **_from_environment()})
+    loaded = checked(lambda: Settings(**data), {(): str(path), **_from_environment()})
+    _loaded[:] = [loaded]
+    return loaded
+
+
+# What a command that failed has to know of where it worked.
+_loaded: list[Settings] = []
+
+
+def last_loaded() -> Settings | None:
+    """The settings that this process has read last; None before it read any."""
+    return _loaded[-1] if _loaded else None
 
 
 def checked(make: Callable[[], Settings], sources: Mapping[Place, str]) -> Settings:

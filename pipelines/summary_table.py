@@ -36,6 +36,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         table.add_row(*(escape(visible(cell, _LONGEST)) for cell in _cells(night)))
     console.print(table)
     for night in summary["nights"]:
+        for line in night["broken"]:
+            console.print(f"{night['night']} BROKEN: {line}", markup=False)
         if night["verdict"] not in {None, "history"}:
             _print(console, f"{night['night']} {night['verdict']}: {night['reason']}")
             if night["report"]:

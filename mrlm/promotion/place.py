@@ -123,7 +123,7 @@ class RegistryPlace:
         try:
             lock.acquire(timeout=seconds)
         except Timeout as error:
-            who = holder.read_text() if holder.exists() else "an unknown process"
+            who = holder.read_text(errors="replace") if holder.exists() else "an unknown process"
             raise RegistryBusyError(
                 f"the registry {self.folder} is locked by {who}; try again when it is done"
             ) from error

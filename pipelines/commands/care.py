@@ -13,12 +13,11 @@ from pipelines.cleaning import clean as clean_workspace
 from pipelines.cleaning import quarantine_folders
 from pipelines.commands.options import SettingsOption, check_night
 from pipelines.context import NightContext
-from pipelines.errors import DataError
-from pipelines.night import closing_of
+from pipelines.errors import EXIT_DATA, DataError
 from pipelines.notify import Event, notify
 from pipelines.settings import Settings, load_settings
 from pipelines.stages import ORDER
-from pipelines.summary import manifests_of, summarise
+from pipelines.summary import Standing, standing_of, summarise
 from pipelines.summary_table import print_summary
 from pipelines.terminal import say
 from pipelines.workspace import Workspace
@@ -57,17 +56,23 @@ def status(
         say("no night has been run yet")
     newest = ""
     for context in contexts:
-        done = manifests_of(context)
-        closing = closing_of(context)
+        standing = standing_of(context)
+        done, closing = standing.done, standing.closing
         waiting = [n for n in ORDER if n not in done]
         where = f"next: {waiting[0]}" if waiting else "all stages done"
         if closing:
             newest = context.night
             where = f"{closing.verdict}: {closing.reason}"
         say(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
+        _tell_broken(context, standing)
     _tell_history(loaded)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
+
+
+def _tell_broken(context: NightContext, standing: Standing) -> None:
+    for line in standing.broken:
+        say(f"{context.run_key}  BROKEN: {line}")
 
 
 def _tell_history(settings: Settings) -> None:
@@ -98,9 +103,11 @@ def summary(settings: SettingsOption = None) -> None:
 def weights(settings: SettingsOption = None) -> None:
     """Show the objective weights that each night's meta-update chose."""
     for context in contexts_of(load_settings(settings)):
-        tuned = manifests_of(context).get("tune_weights")
+        standing = standing_of(context)
+        tuned = standing.done.get("tune_weights")
         if tuned:
             say(f"{context.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+        _tell_broken(context, standing)
 
 
 def quarantine(
@@ -142,7 +149,7 @@ def doctor(settings: SettingsOption = None) -> None:
     for finding in found:
         say(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
     if not all(f.well for f in found):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_DATA)
 
 
 def _settings_or_none(path: Path | None) -> Settings | None:

@@ -12,7 +12,7 @@ from pipelines.fingerprints import of_json
 from pipelines.lake import log_fingerprints
 from pipelines.plan import plan_of
 from pipelines.propensities import read_completed
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 
 
 class LearnPolicy:
@@ -43,7 +43,7 @@ class LearnPolicy:
         plan = plan_of(context)
         log, estimated = read_completed(context, plan.fit)
         folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
-        reward_model = load_reward_model(folder / "reward_model")
+        reward_model = load_reward_model(read_output(folder, "reward_model"))
         weights = training_weights(context)
         settings, seed = context.settings.learning, context.settings.seed
         sample = learning_sample(log, reward_model, weights, settings, seed)
@@ -76,7 +76,8 @@ def training_weights(context: NightContext) -> dict[str, float]:
     plan = plan_of(context)
     if not plan.weights_from:
         return objective_weights(names)
-    path = context.workspace.run_stage(plan.weights_from, "tune_weights") / "weights.json"
+    folder = context.workspace.run_stage(plan.weights_from, "tune_weights")
+    path = read_output(folder, "weights.json")
     return objective_weights(names, previous=json.loads(path.read_text())["objectives"])
 
 

@@ -20,7 +20,7 @@ from pipelines.errors import MissingInputError
 from pipelines.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of, require_champion
-from pipelines.stage import Product
+from pipelines.stage import Product, read_output
 from pipelines.workspace import write_atomically
 
 
@@ -125,7 +125,7 @@ def _catalog(context: NightContext) -> Catalog:
     own = context.workspace.lake_stage(context.night, "ingest")
     if Manifest.read(own) is not None:
         nights.append(context.night)
-    return Catalog.read(context.workspace.lake_stage(nights[-1], "ingest") / "catalog")
+    return Catalog.read(read_output(context.workspace.lake_stage(nights[-1], "ingest"), "catalog"))
 
 
 def _last_states(log: BanditLog) -> Decisions:

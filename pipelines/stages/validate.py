@@ -11,7 +11,8 @@ from pipelines.context import NightContext
 from pipelines.fingerprints import of_json
 from pipelines.lake import ingested, table_passed
 from pipelines.manifest import Manifest
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
+from pipelines.stages.ingest import TABLES
 
 # Of what was seen or expected: the verdict has it whole.
 _LONGEST = 500
@@ -37,9 +38,12 @@ class Validate:
         """Run the suites, write the verdict and the data docs."""
         from pipelines.expectations.run import validate_night
 
+        ingested_folder = context.workspace.lake_stage(context.night, "ingest")
+        for place in ("counts.json", *TABLES):
+            read_output(ingested_folder, place)
         verdict = validate_night(
             context.spark(),
-            context.workspace.lake_stage(context.night, "ingest"),
+            ingested_folder,
             context.night,
             context.settings,
             trailing_statistics(context),
