@@ -83,7 +83,8 @@ def ope(
         # Names of columns and values stand in the message, and both are others' text.
         raise DataError(visible(str(error), _MESSAGE)) from None
     except OSError as error:
-        raise DataError(f"{visible(str(table))}: {error.strerror or error}") from None
+        text = f"{table}: {error.strerror}" if error.strerror else str(error)
+        raise DataError(visible(text, _MESSAGE)) from None
     if html is not None:
         _write_page(found, table.name, html)
     if as_json:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from mrlm.ope.certify import Thresholds
 from mrlm.ope.sequential.steps import check_discount, labelled
@@ -14,6 +16,7 @@ from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.files import batches
 from mrlm.ope.table.folder import in_its_file
 from mrlm.ope.table.layout import SESSION, SLATE
+from mrlm.ope.table.limits import check_estimates, rows_at_once
 from mrlm.ope.table.readings import Reading, reading
 from mrlm.ope.table.result import PREFERRED, TableEvaluation, selected
 from mrlm.ope.table.rising import Rising
@@ -86,6 +89,8 @@ def evaluate_table(
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
+# Sums that overflow are not finite, which certification refuses.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _evaluate(path: Path, request: Request) -> TableEvaluation:
     parts = numbered(batches(path, request.round))
     found = next(parts, None)
@@ -95,14 +100,16 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
     layout = columns.layout
     kind = _kind(found, columns, request)
     plan = reading(columns, kind, request.discount, request.estimators)
-    if plan.families:
-        again = numbered(batches(path, request.round))
-        plan.with_tuning(tune_table(again, columns, request.level, plan.families))
-    whole: Iterator[Numbered] = chain([found], parts)
-    if layout.round_id is not None:
-        whole = whole_rounds(whole, layout.round_id)
     complete = columns.unit is None or columns.unit == layout.round_id
     order: Order = "complete" if complete else request.order
+    check_estimates(columns, len(plan.names))
+    most = rows_at_once(columns, len(plan.names), kept=order == "scattered")
+    if plan.families:
+        again = numbered(batches(path, request.round))
+        plan.with_tuning(tune_table(again, columns, request.level, plan.families, most))
+    whole: Iterator[Numbered] = _short(chain([found], parts), most)
+    if layout.round_id is not None:
+        whole = whole_rounds(whole, layout.round_id, most)
     sums, rising = Sums(), Rising(columns.unit if order == "sorted" else None)
     for part in whole:
         rising.check(part)
@@ -110,6 +117,13 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
             check_kind(part, columns, kind)
         sums.add(part, plan, order)
     return _result(sums, plan, request)
+
+
+def _short(parts: Iterable[Numbered], most: int) -> Iterator[Numbered]:
+    """The same rows in batches of at most so many."""
+    for rows, batch in parts:
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most], batch.slice(start, most)
 
 
 def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:

@@ -13,6 +13,7 @@ from mrlm.ope.intervals import Estimate
 from mrlm.ope.stream import Order, StreamState
 from mrlm.ope.table.balance import Balance, refuse_unbalanced
 from mrlm.ope.table.histogram import WeightHistogram
+from mrlm.ope.table.limits import check_states, state_bytes
 from mrlm.ope.table.readings import Reading
 from mrlm.ope.table.to_logged import Numbered
 
@@ -54,6 +55,15 @@ class Sums:
             for s in [*scores, *(difference(a, b) for a, b in combinations(scores, 2))]:
                 key = (name, s.policies)
                 self.states[key] = self.states.get(key, StreamState()).add(s, order)
+        self._check_size(plan.columns.unit)
+
+    def _check_size(self, unit: str | None) -> None:
+        bytes_ = users = 0
+        for state in self.states.values():
+            if state.open is not None:
+                users, m, terms = state.open.numerator.shape
+                bytes_ += state_bytes(users, m, terms, len(state.open.policies))
+        check_states(bytes_, users, unit)
 
     def estimates(
         self, plan: Reading, level: float, thresholds: Thresholds | None

@@ -108,7 +108,11 @@ def halves(cluster: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def tune_table(
-    batches: Iterable[Numbered], columns: Columns, level: float, names: Sequence[str]
+    batches: Iterable[Numbered],
+    columns: Columns,
+    level: float,
+    names: Sequence[str],
+    most: int = TUNING_ROWS,
 ) -> Tuning:
     """Choose for each policy and objective, for either half of the users on the other.
 
@@ -117,11 +121,12 @@ def tune_table(
         columns: of decisions.
         level: see ``mrlm.ope.tuning.tune``.
         names: of the families.
+        most: rows of each half, where they are less than ``TUNING_ROWS``.
 
     Raises:
         ValueError: a value is wrong; row and column are named.
     """
-    rows, part = _first_rows(batches, columns)
+    rows, part = _first_rows(batches, columns, min(TUNING_ROWS, most))
     tables = to_logged(part, columns, rows)
     half = halves(tables[0].cluster)
     found, refused = [], {}
@@ -146,10 +151,10 @@ def tune_table(
     return Tuning(tuple(found), refused)
 
 
-def _first_rows(batches: Iterable[Numbered], columns: Columns) -> Numbered:
+def _first_rows(batches: Iterable[Numbered], columns: Columns, most: int) -> Numbered:
     """The first rows of each half; the table must have rows."""
     held: list[Numbered] = []
-    left = np.full(_HALVES, TUNING_ROWS)
+    left = np.full(_HALVES, most)
     for rows, part in batches:
         half = halves(users_of((rows, part), columns))
         keep = np.sort(
