@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.table import TableEvaluation
 from mrlm.report.ope_summary import NONE_FOR_ALL, Line, Notes, Objective, Summary
-from mrlm.report.visible import closed, visible
+from mrlm.report.visible import closed, closed_lines, visible
 
 _INDENT = "  "
 # Without --all; the rest is counted.
@@ -159,7 +159,8 @@ def _wrapped(text: str, width: int, start: str = "") -> Iterable[str]:
             word = word[len(head) :]
         line = word
     lines.append(line)
-    return [f"{start if i == 0 else ' ' * len(start)}{text}" for i, text in enumerate(lines)]
+    starts = [start, *[" " * len(start)] * (len(lines) - 1)]
+    return [a + b for a, b in zip(starts, closed_lines(lines), strict=True)]
 
 
 def _fitted(text: str, size: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 _ISOLATE, _END = "\u2068", "\u2069"
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
@@ -34,3 +35,14 @@ def visible(text: str, most: int = 160) -> str:
 def closed(text: str) -> str:
     """The text, its isolated words ended where a cut took away their end."""
     return text + _END * (text.count(_ISOLATE) - text.count(_END))
+
+
+def closed_lines(lines: Iterable[str]) -> list[str]:
+    """Lines of one text, in each of which isolated words begin and end."""
+    found: list[str] = []
+    open_ = 0
+    for line in lines:
+        line = _ISOLATE * open_ + line
+        open_ = line.count(_ISOLATE) - line.count(_END)
+        found.append(closed(line))
+    return found

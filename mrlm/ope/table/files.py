@@ -16,7 +16,7 @@ from mrlm.ope.table.lines import CSV_HEADER, lines_of
 from mrlm.ope.table.obp import obp_batches
 
 ROWS_AT_ONCE = 1 << 18
-CSV_BYTES_AT_ONCE = 1 << 24
+_CSV_BYTES_AT_ONCE = 1 << 24
 _BATCH_BYTES, _BUFFER = 1 << 27, 1 << 16
 
 Batches = Iterator[pa.RecordBatch]
@@ -84,7 +84,7 @@ def _check_flat(name: str, kind: pa.DataType) -> None:
 
 
 def _csv(path: Path, round: str | None) -> Batches:
-    reading = pa_csv.ReadOptions(use_threads=False, block_size=CSV_BYTES_AT_ONCE)
+    reading = pa_csv.ReadOptions(use_threads=False, block_size=_CSV_BYTES_AT_ONCE)
     try:
         _, first = next(lines_of(path, CSV_HEADER), (1, ""))
         header = pa_csv.read_csv(
@@ -104,7 +104,7 @@ def _csv(path: Path, round: str | None) -> Batches:
     except pa.ArrowException as error:
         raise ValueError(
             f"{path}: not a table of one row a line: {error} (no row may be longer than "
-            f"{CSV_BYTES_AT_ONCE >> 20} MiB)"
+            f"{_CSV_BYTES_AT_ONCE >> 20} MiB)"
         ) from None
 
 
