@@ -53,19 +53,20 @@ class Notes:
 
     Attributes:
         estimators: reason to the names of the estimators that it refuses.
+        numbers: reason to its number.
     """
 
     estimators: dict[str, list[str]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def of(self, e: Estimate) -> tuple[int, ...]:
         """Numbers of the reasons why an estimate is refused."""
-        numbers = []
         for reason in e.certificate.reasons:
             names = self.estimators.setdefault(reason, [])
             if e.estimator not in names:
                 names.append(e.estimator)
-            numbers.append([*self.estimators].index(reason) + 1)
-        return tuple(numbers)
+            self.numbers.setdefault(reason, len(self.numbers) + 1)
+        return tuple(self.numbers[reason] for reason in e.certificate.reasons)
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,16 @@ def test_policies_times_objectives_are_bounded(tmp_path: Path) -> None:
         columns |= {f"reward_{k}": np.full(n, 1.0) for k in range(objectives)}
         return pa.table(columns | {f"more_{k}": np.zeros(n) for k in range(more)})
 
+    long = pa.array(np.zeros(500, np.int32))
+    long = pa.DictionaryArray.from_arrays(long, pa.array(["x" * 1_000_000]))
     cases = {
         "both": (wide(1000, 100), "1000 columns target_probability_* and 100 columns reward_*"),
         "policies": (wide(300, 2), "300 policies with their pairs, 2 objectives"),
         "users": (wide(8, 5, 25_000), "--sorted-by-user"),
         "objectives": (wide(1, 500, 1_000), None),
         "other": (wide(1, 1, more=5_000), None),
+        # Half a gigabyte of names, which take a megabyte in the file.
+        "names": (wide(1, 1, 500).set_column(0, "user_id", long), "user_id has a value of 1000000"),
     }
     paths = [written(tmp_path / f"{name}.parquet", rows) for name, (rows, _) in cases.items()]
     found = in_a_process(outcomes, [["ope", str(p)] for p in paths], seconds=300)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -17,7 +18,7 @@ from mrlm.ope.table.obp import obp_batches
 
 ROWS_AT_ONCE = 1 << 18
 _CSV_BYTES_AT_ONCE = 1 << 24
-_BATCH_BYTES, _BUFFER = 1 << 27, 1 << 16
+_BATCH_BYTES, _BUFFER, _NAME_BYTES = 1 << 27, 1 << 16, 1 << 10
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -57,12 +58,16 @@ def batches(path: Path, round: str | None = None) -> Batches:
 
 def _parquet(path: Path, round: str | None) -> Batches:
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
-            schema = file.schema_arrow
-            names = Columns.of(schema.names, round).read
-            for name in names:
-                _check_flat(name, schema.field(name).type)
-            yield from file.iter_batches(batch_size=_rows(file, names), columns=names)
+        schema = pq.read_schema(path)
+        columns = Columns.of(schema.names, round)
+        for name in columns.read:
+            _check_flat(name, schema.field(name).type)
+        # A long name that comes often is short in the file: as a code it stays so in memory.
+        coded = [c for c in columns.texts if _is_text(schema.field(c).type)]
+        with pq.ParquetFile(path, buffer_size=_BUFFER, read_dictionary=coded) as file:
+            rows = _rows(file, columns.read)
+            for batch in file.iter_batches(batch_size=rows, columns=columns.read):
+                yield _decoded(batch, coded)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file: {error}") from None
 
@@ -76,6 +81,23 @@ def _rows(file: pq.ParquetFile, names: list[str]) -> int:
         size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in wanted)
         most = max(most, size / max(group.num_rows, 1))
     return max(min(ROWS_AT_ONCE, int(_BATCH_BYTES / most)), 1)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _decoded(batch: pa.RecordBatch, coded: list[str]) -> pa.RecordBatch:
+    """The batch with plain names, none of them too long to be held for every row."""
+    for name in coded:
+        codes = batch.column(name)
+        longest = pc.max(pc.binary_length(codes.dictionary)).as_py() or 0
+        if longest > _NAME_BYTES:
+            raise ValueError(f"{name} has a value of {longest} bytes; at most {_NAME_BYTES}")
+        place = batch.schema.get_field_index(name)
+        batch = batch.set_column(place, name, codes.dictionary_decode())
+    return batch
 
 
 def _check_flat(name: str, kind: pa.DataType) -> None:

@@ -92,16 +92,11 @@ class TableEvaluation:
 
         Estimators of decisions share them; those of whole slates and of single slots do not.
         """
-        found: list[tuple[dict[str, str | int | float | None], list[str]]] = []
+        found: dict[tuple[tuple[str, str | int | float | None], ...], list[str]] = {}
         for e in self.estimates:
             for d in e.diagnostics:
-                plain = d.to_json()
-                known = next((names for row, names in found if row == plain), None)
-                if known is None:
-                    found.append((plain, [e.estimator]))
-                else:
-                    known.append(e.estimator)
-        return [{**row, "estimators": ", ".join(names)} for row, names in found]
+                found.setdefault(tuple(d.to_json().items()), []).append(e.estimator)
+        return [{**dict(row), "estimators": ", ".join(names)} for row, names in found.items()]
 
     def to_json(self) -> dict[str, object]:
         """``estimates``, ``differences``, ``diagnostics`` and ``selected``, plain values only."""
