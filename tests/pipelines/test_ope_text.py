@@ -139,6 +139,14 @@ def test_the_page_has_the_order_of_the_text(tmp_path):
     assert "clipped_ips" not in whole
 
 
+def test_a_page_of_nothing_but_refusals(tmp_path):
+    path = log(["a", "rare"], ["click"], tmp_path / "log.parquet")
+    page = tmp_path / "page.html"
+    lines = printed(path, "--estimators", "dm", "--html", str(page))
+    assert "  (1) dm needs the column v_hat" in lines
+    assert "dm needs the column v_hat" in page.read_text()
+
+
 def test_a_name_in_a_message_is_escaped(tmp_path):
     path = log(["a\x1b[2J\u202e", "b"], ["click"], tmp_path / "log.parquet")
     table = pq.read_table(path)
