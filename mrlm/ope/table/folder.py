@@ -124,11 +124,11 @@ def _check_types(types: Mapping[Path, pa.DataType], name: str, columns: Columns)
 
 def _common(types: Sequence[pa.DataType], number: bool) -> pa.DataType:
     """One type for a column: the type of all files, or one that holds every file's values."""
-    if all(t == types[0] for t in types):
-        return types[0]
+    plain = {t.value_type if pa.types.is_dictionary(t) else t for t in types}
+    if len(plain) == 1:
+        return next(iter(plain))
     if number:
         return pa.float64()
-    plain = {t.value_type if pa.types.is_dictionary(t) else t for t in types}
     plain = {t for t in plain if not pa.types.is_null(t)}
     if all(pa.types.is_integer(t) for t in plain):
         if pa.uint64() not in plain:
