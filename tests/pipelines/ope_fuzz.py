@@ -177,7 +177,7 @@ def _spoil(g: np.random.Generator, columns: Columns) -> Columns:
         lambda: cast(pa.date32()),
         lambda: pa.array(["x" * int(g.integers(1, 5000))] * n, pa.large_string()),
         lambda: pa.array([i % 2 == 1 for i in range(n)]),
-        lambda: np.sort(np.asarray(plain, object).astype(str)).astype(object),
+        lambda: pa.array(sorted(str(x) for x in plain)),
     ]
     if g.random() < 0.15:
         return {k: v for k, v in columns.items() if k != name}
