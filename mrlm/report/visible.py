@@ -45,7 +45,8 @@ def shortened(text: object, most: int = 160) -> str:
     if len(shown) > most:
         tail = most // 3
         shown = f"{shown[: most - tail - 1]}…{shown[-tail:]}"
-    return visible(shown)
+    # Names that look the same must not be: joiners and odd spaces are spelt out too.
+    return "".join(c if c.isprintable() else _spelt(c) for c in visible(shown))
 
 
 def isolated(text: object, most: int = 160) -> str:
@@ -97,4 +98,8 @@ def _character(c: str) -> str:
         return " "
     if c in _KEPT or unicodedata.category(c) not in _HIDDEN:
         return c
+    return _spelt(c)
+
+
+def _spelt(c: str) -> str:
     return f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"

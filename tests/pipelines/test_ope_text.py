@@ -156,4 +156,4 @@ def test_a_name_in_a_message_is_escaped(tmp_path):
     assert done.code == 10
     assert "\x1b" not in done.err
     assert "\u202e" not in done.err
-    assert r"a\x1b[2J" in done.err
+    assert r"a\u001b[2J" in done.err
