@@ -260,7 +260,7 @@ def test_nothing_is_given_without_the_password(pages: Pages, airflow: LocalAirfl
     assert call(f"{address}/auth/token", body=credentials(airflow)) == 201
     for path in ("/auth/token", "/auth/token/cli"):
         assert call(f"{address}{path}", body=wrong) == 401
-        assert call(f"{address}{path}", body={**wrong, "password": ""}) in {400, 401}
+        assert call(f"{address}{path}", body={**wrong, "password": ""}) in {400, 401, 422}
     assert call(f"{address}/auth/token") == 403
     assert call(f"{address}/auth/token/login") == 403
     for path in ("dags", "connections", "variables", "dags/nightly_retrain/dagRuns"):
@@ -326,7 +326,7 @@ def test_the_password_is_in_its_file_and_nowhere_else(
     assert pages.printed.count(airflow.login.password) == 1
     secret = airflow.login.password.encode()
     for path in deployment.folder.rglob("*"):
-        if path.is_file() and path != airflow.login_file:
+        if path.is_file() and path.resolve() != airflow.login_file.resolve():
             assert secret not in path.read_bytes(), path
     registry = f"{deployment.folder}/workspace/registry/mlflow.db"
     for process in Path("/proc").glob("[0-9]*/cmdline"):
