@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,13 @@ class Kernel:
     """One way in which a candidate attends to the history.
 
     Attributes:
-        vectors: float32, shape (items, width), of unit length or zero: what similarity is.
+        vectors: float32 or float64, shape (items, width), of unit length or zero: what similarity
+            is. Double precision makes a sum independent of what else is in its block.
         temperature: weight of a history entry = exp((similarity - 1) / temperature).
         prior: weight of a value of 0 that is added, which shrinks thin evidence.
     """
 
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.floating[Any]]
     temperature: float
     prior: float
 
@@ -61,7 +63,7 @@ def attention_features(
     columns = np.concatenate([columns, known.astype(np.float32)], axis=1)
     for block in _blocks(decisions.candidates, decisions.history):
         weighed = columns[block.history_flat] * block.history_mask[..., None]
-        similarity: dict[int, NDArray[np.float32]] = {}
+        similarity: dict[int, NDArray[np.floating[Any]]] = {}
         for j, kernel in enumerate(kernels):
             name = id(kernel.vectors)
             if name not in similarity:
