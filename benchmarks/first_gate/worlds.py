@@ -7,7 +7,7 @@ the world knows: the logger's probabilities and the expected reward of every can
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,8 @@ class Drawn:
 
     Attributes:
         log: n decisions, with what the world's logger writes.
-        logger: float64, shape (N,), the probabilities that chose.
+        logger: float64, shape (N,), the probabilities of whoever is in use: of the loggers of the
+            decision's night, at their shares.
         reward: float64, shape (N,), expected north star of every candidate.
     """
 
@@ -77,7 +78,7 @@ class World:
         slots: slots of a request.
         whole: whether the log has the probabilities of all candidates.
         nights: of a log.
-        requests: a user and night.
+        requests: of a user on a night.
     """
 
     catalog: Catalog
@@ -134,6 +135,7 @@ class World:
                             "offsets": offsets,
                             "items": items,
                             "p": p,
+                            "mixture": np.tensordot(weights, np.stack(each), 1),
                             "reward": reward,
                             "shown": shown,
                             "value": value,
@@ -208,12 +210,10 @@ def _assemble(
         rewards=np.concatenate([s["value"] for s in steps]).astype(np.float64)[:, None],
         final=np.ones((n, 1), np.bool_),
     )
-    return Drawn(log, p, np.concatenate([s["reward"] for s in steps]).astype(np.float64))
-
-
-def with_whole_propensities(drawn: Drawn) -> Drawn:
-    """The same log with the probabilities of all candidates."""
-    return replace(drawn, log=replace(drawn.log, candidate_propensity=drawn.logger))
+    mixture, reward = (
+        np.concatenate([s[k] for s in steps]).astype(np.float64) for k in ("mixture", "reward")
+    )
+    return Drawn(log, mixture, reward)
 
 
 def contextual(seed: int) -> World:

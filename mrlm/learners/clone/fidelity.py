@@ -16,7 +16,10 @@ from mrlm.ope.logging_policy import logger_scores
 
 # By Pinsker's inequality at most 3.2 % of what is shown then differs.
 MOST_DIVERGENCE = 2e-3
-# The interval of the difference must reach into this share of the logger's value.
+# Where the value is shown to be the logger's, so much may differ beside it.
+MOST_DIVERGENCE_AT_VALUE = 1e-2
+# The interval of the difference must reach into this share of the logger's value; where it lies
+# within it, the value is shown to be the logger's.
 MOST_VALUE_GAP = 0.01
 
 
@@ -54,11 +57,13 @@ class Fidelity:
         found = []
         if self.divergence is None:
             found.append("the log tells no probability to compare with")
-        elif not self.divergence <= MOST_DIVERGENCE:
-            found.append(
-                f"its divergence from the logger is {self.divergence:.2g} nats a decision "
-                f"(at most {MOST_DIVERGENCE:g})"
-            )
+        else:
+            most = MOST_DIVERGENCE_AT_VALUE if self._shown_equal() else MOST_DIVERGENCE
+            if not self.divergence <= most:
+                found.append(
+                    f"its divergence from the logger is {self.divergence:.2g} nats a decision "
+                    f"(at most {most:g})"
+                )
         missing = self._missing_value()
         if missing:
             found.append(
@@ -85,6 +90,13 @@ class Fidelity:
                 else f"clone - logger {d.value:+.2g} (no interval: {d.certificate.reason})"
             )
         return f"{', '.join(told)}, on {self.rows} decisions of {self.users} held-out users"
+
+    def _shown_equal(self) -> bool:
+        """Whether the interval of the difference lies within the accepted gap."""
+        d, logger = self.difference, self.logger
+        if d is None or logger is None or not d.certified:
+            return False
+        return max(abs(d.lower), abs(d.upper)) <= MOST_VALUE_GAP * abs(logger.value)
 
     def _missing_value(self) -> float:
         """How far the interval of the difference lies beyond the accepted gap, 0 or more."""

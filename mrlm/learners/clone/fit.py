@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 MOST_CANDIDATES = 400_000
 _HIDDEN = 32
 # Decisions of a step; rounds over the log, and steps at least and at most.
-_BATCH, _EPOCHS, _LEAST_STEPS, _MOST_STEPS = 128, 40, 600, 4000
-_RATE, _MOMENTUM, _SPREAD = 0.02, 0.9, 0.99
+_BATCH, _EPOCHS, _LEAST_STEPS, _MOST_STEPS = 256, 40, 600, 4000
+_RATE, _MOMENTUM, _SPREAD = 0.03, 0.9, 0.99
 _START_FLOOR = -2.2
 
 
