@@ -58,7 +58,7 @@ class Evaluate:
         behaviour = _stage_folder(context, "learn_behaviour")
         model = require(behaviour, "learn_behaviour", context.night)
         return {
-            **log_fingerprints(context, [*plan.fit, *outlook_nights(plan), *plan.gate]),
+            **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
             **hindcast_inputs(context, plan),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
