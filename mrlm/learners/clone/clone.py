@@ -27,6 +27,7 @@ _HELD_OUT = 0.25
 _LEAST_NEWEST = 200
 # Shares that differ by more than this in a scene of so many decisions were not drawn by lot.
 _UNEVEN, _LEAST_CELL = 0.1, 100
+_AGREE = 3.0
 # So many loggers at once are cloned one by one; of more, each has too few rows.
 _MOST_LOGGERS = 5
 
@@ -108,7 +109,7 @@ def clone_logger(
     The logger is who wrote the newest night. Forms are tried from simple to rich (``FORMS``), each
     on all nights of the policies that are still in use and, where that fails, on the newest night
     alone; several policies (``policy_id``) as one and, where that fails and users are given to them
-    by lot, one by one at their shares of the newest night. A quarter of the users, drawn by lot, is
+    by lot, one by one at their newest shares. A quarter of the users, drawn by lot, is
     held out and decides: see ``Fidelity.shortfalls``. Of the one-by-one clones each is judged on
     its own logger's decisions, which bounds the divergence of the mixture, as divergence is convex.
 
@@ -128,6 +129,7 @@ def clone_logger(
     if len(log) == 0:
         raise ValueError("no decisions to clone the logger from: no passed night has a bandit log")
     log = _in_use(log)
+    shares = _shares(log)
     told = bool(targets_of(log).known.any())
     tried: list[Attempt] = []
     for form in FORMS:
@@ -137,7 +139,8 @@ def clone_logger(
             best = _closest(tried)
             places = [p for p in places if (_nights(p[0]), p[1]) == (best.nights, best.loggers > 1)]
         for part, apart in places:
-            attempt = _attempt(form, part, apart, north_star, level, thresholds, seed)
+            by_lot = shares if apart else {}
+            attempt = _attempt(form, part, by_lot, north_star, level, thresholds, seed)
             tried.append(attempt)
             if not attempt.fidelity.shortfalls:
                 return Clone(attempt, tuple(tried), passed=True)
@@ -185,7 +188,7 @@ def _by_lot(log: BanditLog) -> bool:
 def _attempt(
     form: str,
     log: BanditLog,
-    apart: bool,
+    shares: dict[str, float],
     north_star: str,
     level: float,
     thresholds: Thresholds | None,
@@ -193,15 +196,15 @@ def _attempt(
 ) -> Attempt:
     held = _held_out(log, seed)
     fitted, judged = log.where(~held), sampled(log.where(held), seed)
-    if apart:
-        policy, log_probability = _one_by_one(form, fitted, judged, _shares(log), seed)
+    if shares:
+        policy, log_probability = _one_by_one(form, fitted, judged, shares, seed)
     else:
         policy = FORMS[form](fitted, seed)
         log_probability = policy.log_probabilities(judged.decisions)
     return Attempt(
         form=form,
         nights=_nights(log),
-        loggers=len(set(log.policy_id)) if apart else 1,
+        loggers=max(len(shares), 1),
         policy=policy,
         fidelity=fidelity_of(judged, log_probability, north_star, level, thresholds),
         losses=log_loss(targets_of(judged), log_probability),
@@ -209,10 +212,27 @@ def _attempt(
 
 
 def _shares(log: BanditLog) -> dict[str, float]:
-    """Each logger's share of the newest night's decisions."""
-    newest = log.policy_id[log.night == log.night.max()].astype(str)
-    names, counts = np.unique(newest, return_counts=True)
-    return dict(zip(names.tolist(), (counts / counts.sum()).tolist(), strict=True))
+    """Each logger's share of the users on the newest nights, as far back as the nights agree.
+
+    A night joins while no share differs from those of the later nights by more than three standard
+    errors of users that are given out by lot.
+    """
+    names, code = np.unique(log.policy_id.astype(str), return_inverse=True)
+    _, user = np.unique(log.decisions.user.astype(str), return_inverse=True)
+    total = np.zeros(len(names))
+    for night in np.unique(log.night)[::-1]:
+        mine = log.night == night
+        pairs = np.unique(np.stack([code[mine], user[mine]], axis=1), axis=0)
+        counts = np.bincount(pairs[:, 0], minlength=len(names)).astype(np.float64)
+        if total.any():
+            own, later = counts / counts.sum(), total / total.sum()
+            pooled = (counts + total) / (counts + total).sum()
+            error = np.sqrt(pooled * (1 - pooled) * (1 / counts.sum() + 1 / total.sum()))
+            if (np.abs(own - later) > _AGREE * error).any():
+                break
+        total += counts
+    shares = (total / total.sum()).tolist()
+    return {str(n): s for n, s in zip(names, shares, strict=True) if s > 0}
 
 
 def _one_by_one(
