@@ -87,7 +87,7 @@ class Fidelity:
             told.append(
                 f"clone - logger {d.value:+.2g} [{d.lower:+.2g}, {d.upper:+.2g}]"
                 if d.certified
-                else f"clone - logger {d.value:+.2g} (no interval: {d.certificate.reason})"
+                else f"clone - logger {d.value:+.2g} (no interval: {d.certificate.reasons[0]})"
             )
         return f"{', '.join(told)}, on {self.rows} decisions of {self.users} held-out users"
 

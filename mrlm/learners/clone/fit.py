@@ -20,8 +20,10 @@ from mrlm.policies.item_softmax import ItemSoftmax, attribute_columns, attribute
 Floats = NDArray[np.float64]
 
 # Candidates that a fit reads: beyond, a sample of the decisions tells as much.
-MOST_CANDIDATES = 400_000
+MOST_CANDIDATES = 800_000
 _HIDDEN = 32
+# Candidates of a step, where 256 decisions have more.
+_BATCH_CANDIDATES = 8192
 # Decisions of a step; rounds over the log, and steps at least and at most.
 _BATCH, _EPOCHS, _LEAST_STEPS, _MOST_STEPS = 256, 40, 600, 4000
 _RATE, _MOMENTUM, _SPREAD = 0.03, 0.9, 0.99
@@ -155,7 +157,7 @@ def _minimise(
         p["intercept"] = np.zeros(int(item.max()) + 1)
     p |= start
     n = len(targets.offsets) - 1
-    batches = -(-n // _BATCH)
+    batches = min(n, max(-(-n // _BATCH), -(-len(x) // _BATCH_CANDIDATES)))
     steps = int(np.clip(_EPOCHS * batches, _LEAST_STEPS, _MOST_STEPS))
     rng = np.random.default_rng(seed)
     first = {k: np.zeros_like(v) for k, v in p.items()}
