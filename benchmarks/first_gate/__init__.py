@@ -21,8 +21,14 @@ from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.learners.clone import FORMS, clone_logger
-from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, estimates
-from mrlm.ope.logging_policy import logger_scores
+from mrlm.ope import (
+    ESTIMATORS,
+    EvaluationBatch,
+    EvaluationState,
+    difference,
+    estimates,
+    logger_scores,
+)
 from mrlm.promotion.estimate import PolicyEstimate
 from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import judge

@@ -40,7 +40,7 @@ def attention_features(
     decisions: Decisions,
     kernels: Sequence[Kernel],
     values: NDArray[np.float32],
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating[Any]]:
     """Target attention of every candidate over the history, under each kernel.
 
     For kernel k and value column r: sum_h w_k(c, h) v_r(h) / (sum_h w_k(c, h) + prior), over the
@@ -54,10 +54,12 @@ def attention_features(
         values: float32, shape (history entries, r); NaN in a row where its value is unknown.
 
     Returns:
-        float32, shape (N, kernels * (r + 1)): for each kernel its r means, then its evidence.
+        In the kernels' precision, shape (N, kernels * (r + 1)): for each kernel its r means, then
+        its evidence.
     """
     width = values.shape[1]
-    out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), np.float32)
+    precision = np.result_type(np.float32, *[k.vectors for k in kernels])
+    out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), precision)
     known = np.asarray(np.isfinite(values).all(axis=1, keepdims=True), np.bool_)
     columns = np.where(known, values, 0.0).astype(np.float32)
     columns = np.concatenate([columns, known.astype(np.float32)], axis=1)

@@ -8,8 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, estimates
-from mrlm.ope.logging_policy import logger_scores
+from mrlm.ope import (
+    ESTIMATORS,
+    EvaluationBatch,
+    EvaluationState,
+    difference,
+    estimates,
+    logger_scores,
+)
 
 Make = Callable[..., EvaluationBatch]
 

@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_max
 from mrlm.learners.clone.targets import divergence, log_loss, targets_of
-from mrlm.ope import Estimate, EvaluationBatch, EvaluationState, Thresholds, difference, estimates
+from mrlm.ope import (
+    Estimate,
+    EvaluationBatch,
+    EvaluationState,
+    Thresholds,
+    difference,
+    estimates,
+    logger_scores,
+)
 from mrlm.ope.estimators.snips import SNIPS
-from mrlm.ope.logging_policy import logger_scores
 
 # By Pinsker's inequality at most 3.2 % of what is shown then differs.
 MOST_DIVERGENCE = 2e-3
