@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
@@ -50,12 +52,23 @@ def headline(verdict: Verdict | None) -> str:
     return "the gate would promote it" if verdict.promote else "the gate refuses it"
 
 
-def first_champion_memo(night: str, policy: str, reason: str) -> str:
-    """Markdown for the version that becomes the first champion, without evidence."""
-    return (
-        f"## Night {night}: first champion\n\n{_text(policy)}. {_text(reason)}\n\n"
-        "It replaces nobody, so there is no evidence: later versions are compared with it.\n"
-    )
+def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[str] = ()) -> str:
+    """Markdown for the version that becomes the first champion, without evidence.
+
+    Args:
+        night: ISO date.
+        policy: what it is.
+        reason: why it was taken.
+        tried: each form that was fitted, with what it reached.
+    """
+    parts = [
+        f"## Night {night}: first champion",
+        f"{_text(policy)}. {_text(reason)}",
+        "It replaces nobody, so there is no evidence: later versions are compared with it, and "
+        "with the logger of their own nights.",
+        _bullets("Tried, from simple to rich", [*map(_text, tried)]),
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def _reason(verdict: Verdict | None) -> str:
@@ -72,8 +85,11 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
         {*evidence.policies.get("challenger", {}).get(estimator, {}), evidence.north_star},
         key=lambda n: (n != evidence.north_star, n not in evidence.guardrails, n),
     )
-    head = f"| objective ({estimator}) | challenger | champion | difference | accepted fall |"
-    rows = [head, "|---|---|---|---|---|"]
+    head = (
+        f"| objective ({estimator}) | challenger | champion | difference | logger "
+        "| challenger - logger | accepted fall |"
+    )
+    rows = [head, "|---|---|---|---|---|---|---|"]
     for name in names:
         role = " **north star**" if name == evidence.north_star else ""
         unit = f" ({_text(facts.units[name])})" if facts.units.get(name) else ""
@@ -82,6 +98,8 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
             interval(evidence.estimate("challenger", estimator, name)),
             interval(evidence.estimate("champion", estimator, name)),
             interval(evidence.difference(estimator, name), signed=True),
+            interval(evidence.estimate("logger", estimator, name)),
+            interval(evidence.logger_difference(estimator, name), signed=True),
             number(evidence.guardrails.get(name)) if name in evidence.guardrails else NONE,
         ]
         rows.append("| " + " | ".join(cells) + " |")

@@ -124,8 +124,11 @@ def _differences(evidence: Evidence, estimator: str) -> list[dict[str, Any]]:
             "challenger": evidence.estimate("challenger", estimator, name),
             "champion": evidence.estimate("champion", estimator, name),
             "difference": found[name],
+            "logger": evidence.estimate("logger", estimator, name),
+            "to_logger": evidence.logger_difference(estimator, name),
             "margin": evidence.guardrails.get(name),
             "why": _why(found[name]),
+            "why_to_logger": _why_of(evidence.logger_difference(estimator, name)),
         }
         for name in order
     ]
@@ -139,6 +142,10 @@ def _diagnostics(evidence: Evidence) -> dict[str, dict[str, Any]]:
             if isinstance(value, int | float | str) or value is None:
                 table.setdefault(name, {})[policy] = value
     return table
+
+
+def _why_of(estimate: PolicyEstimate | None) -> str:
+    return "" if estimate is None else _why(estimate)
 
 
 def _why(estimate: PolicyEstimate) -> str:

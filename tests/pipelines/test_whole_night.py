@@ -74,9 +74,33 @@ def test_fit_tune_and_gate_nights_are_disjoint_and_in_every_manifest(night: Depl
     }
     assert read["learn_policy"] == {f"bandit_log/{n}" for n in plan.fit}
     assert read["tune_weights"] == {f"bandit_log/{n}" for n in plan.tune}
-    # The fit nights are there for the clone of the logger, one of the baselines; with the tune
-    # nights they tell how far nights spread.
+    # The fit and tune nights tell how far nights spread.
     assert read["evaluate"] == {f"bandit_log/{n}" for n in together}
+
+
+def test_the_first_champion_says_how_close_it_is_to_the_logger(night: Deployment) -> None:
+    place = place_of(night.context(NIGHT).settings, night.context(NIGHT).workspace)
+    installed = next(e for e in place.ledger.entries() if e.kind == "initial")
+    assert re.search(
+        r"divergence \S+ nats, top probability 0\.\d+ \(logger 0\.\d+\)", installed.reason
+    )
+    assert "delight of the logger" in installed.reason
+    assert "clone - logger" in installed.reason
+
+
+def test_the_challenger_is_compared_with_the_logger_too(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    evidence = read_evidence(context)
+    logger = evidence.estimate("logger", "dr", "delight")
+    paired = evidence.logger_difference("dr", "delight")
+    challenger = evidence.estimate("challenger", "dr", "delight")
+    assert None not in (logger, paired, challenger)
+    assert paired.value == pytest.approx(challenger.value - logger.value, abs=1e-9)
+    folder = folder_of(stage_named("gate"), context)
+    checks = {c["name"] for c in json.loads((folder / "verdict.json").read_text())["checks"]}
+    assert "certified: difference to the logger in delight" in checks
+    for page in ("index.html", "memo.md"):
+        assert "challenger - logger" in (folder / "report" / page).read_text()
 
 
 def test_published_lists_carry_true_propensities_without_repeats(night: Deployment) -> None:
