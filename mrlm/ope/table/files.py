@@ -124,10 +124,11 @@ def _csv(path: Path, round: str | None) -> Batches:
         with pa_csv.open_csv(path, reading, convert_options=converting) as reader:
             yield from reader
     except pa.ArrowException as error:
-        raise ValueError(
-            f"{path}: not a table of one row a line: {error} (no row may be longer than "
-            f"{_CSV_BYTES_AT_ONCE >> 20} MiB)"
-        ) from None
+        # Arrow's words for a row that does not end within a block.
+        if "straddling" in str(error):
+            most = f"no row may be longer than {_CSV_BYTES_AT_ONCE >> 20} MiB"
+            raise ValueError(f"{path}: {most}, and one is: write one record a line") from None
+        raise ValueError(f"{path}: not a table of one row a line: {error}") from None
 
 
 def _whole(read: Callable[[Path], Batches]) -> Callable[[Path, str | None], Batches]:
