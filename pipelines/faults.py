@@ -23,6 +23,8 @@ _SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY, e
 # Java and Rust pass on the system's text, without its number.
 _FULL_TEXTS = tuple(os.strerror(n) for n in sorted(_FULL))
 _FORBIDDEN_TEXTS = tuple(os.strerror(n) for n in sorted(_FORBIDDEN))
+# Of what a library says.
+_SHOWN = 500
 
 _SPACE = (
     "free some space ('mrlm clean --keep NIGHTS' removes old runs), then run the same command "
@@ -78,7 +80,8 @@ def _of_system(error: OSError) -> DataError | UnavailableError:
     # Errors of web clients are of this class, and have no number.
     if error.errno is None and _library(error) in {"requests", "urllib", "urllib3"}:
         return UnavailableError(f"{said}: try again")
-    return DataError(f"{at}{said}")
+    # Whoever copies a tree gathers what the system refused, as text.
+    return _of_text(error) or DataError(f"{at}{said}")
 
 
 def _of_text(error: BaseException) -> DataError | UnavailableError | None:
@@ -86,10 +89,10 @@ def _of_text(error: BaseException) -> DataError | UnavailableError | None:
     text = str(error)
     for said in _FULL_TEXTS:
         if said in text:
-            return UnavailableError(f"{said} ({_line(error)}): {_SPACE}")
+            return UnavailableError(f"{said} ({_line(error)[:_SHOWN]}): {_SPACE}")
     for said in _FORBIDDEN_TEXTS:
         if said in text:
-            return DataError(f"{said} ({_line(error)}): {_WRITABLE}")
+            return DataError(f"{said} ({_line(error)[:_SHOWN]}): {_WRITABLE}")
     return None
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
-from tests.deployment import NIGHTS, ROOT, SETTINGS, Deployment
+from tests.deployment import ROOT, SETTINGS, Deployment
 from tests.pipelines.faulty import (
     NIGHT,
     copy_of,
@@ -256,8 +256,9 @@ def test_a_disk_that_spark_fills(copied: Deployment, stage: str) -> None:
     with full(workspace(copied), 24 << 10) as before:
         code, said = run(copied, *again, before=before)
     assert code == 75, said
-    assert stage in said
-    assert "Traceback" not in said
+    assert f"stage {stage}" in said.splitlines()[-1]
+    # Great Expectations logs tracebacks of the pages that it cannot write.
+    assert stage == "validate" or "Traceback" not in said
     code, said = mrlm(copied, *again)
     assert code == 0, said
     assert fingerprints(copied, stage) == wanted
@@ -283,16 +284,11 @@ def test_a_disk_that_is_full_at_any_stage(copied: Deployment, stage: str, spare:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [*NIGHTS[:1], NIGHT])
-def test_a_registry_that_may_not_be_written_is_named(copied: Deployment, name: str) -> None:
+def test_a_registry_that_may_not_be_written_is_named(copied: Deployment) -> None:
     folder = workspace(copied) / "registry"
-    arguments = (
-        ("bootstrap", "--night", name)
-        if name != NIGHT
-        else (*("stage", "register", "--night", NIGHT, "--force"),)
-    )
     for path in (folder, *folder.glob("mlflow.db*")):
         path.chmod(path.stat().st_mode & ~0o222)
+    arguments = ("stage", "register", "--night", NIGHT, "--force")
     code, said = run(copied, *arguments, before=as_an_ordinary_user)
     assert code == 10, said
     assert str(folder) in said
