@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, Protocol
 
 from mrlm.promotion.canonical import canonical_json
 from mrlm.promotion.ledger import LedgerError, LedgerUnmarkedError, Mark
 
-if TYPE_CHECKING:
-    from mrlm.promotion.place import RegistryPlace
-
 _TAG = "mrlm.ledger"
+
+
+class MarkedRegistry(Protocol):
+    """What a mark needs of a registry: its folder, its model, and a client of its database."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the ledger lies."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """Name of the registered model."""
+        ...
+
+    def registered_model(self) -> Any:
+        """MLflow's ``RegisteredModel``; None where there is none."""
+        ...
+
+    def client(self) -> Any:
+        """An ``MlflowClient``."""
+        ...
 
 
 class RegistryMarks:
     """Reads and writes the mark; a registered model has one from its creation on."""
 
-    def __init__(self, place: RegistryPlace) -> None:
+    def __init__(self, place: MarkedRegistry) -> None:
         self.place = place
 
     def read(self) -> Mark | None:
@@ -51,6 +71,6 @@ class RegistryMarks:
         client.set_registered_model_tag(self.place.model, _TAG, canonical_json(asdict(mark)))
 
 
-def create_model(place: RegistryPlace) -> None:
+def create_model(place: MarkedRegistry) -> None:
     """Create the registered model with the mark of a ledger without entries, in one step."""
     place.client().create_registered_model(place.model, tags={_TAG: canonical_json(asdict(Mark()))})

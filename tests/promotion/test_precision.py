@@ -14,7 +14,7 @@ import pytest
 from mrlm.bandit_log import BanditLog, Objective
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
-from mrlm.policies.item_softmax import fit_item_softmax
+from mrlm.learners.clone import clone_logger
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.promotion.bundle import PolicyBundle, load_bundle, save_bundle
@@ -46,7 +46,7 @@ def folder(fit_log: BanditLog, tmp_path_factory: pytest.TempPathFactory) -> Path
     some = fit_log.decisions.take(np.arange(0, len(fit_log), 8))
     scores = model.score(some)
     policy = Tuned(
-        anchor=fit_item_softmax(fit_log),
+        anchor=clone_logger(fit_log, "like").policy,
         scorers=(model,),
         known=(),
         standardiser=Standardiser.fit(model.columns, scores),
