@@ -3,45 +3,65 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from mrlm.bandit_log import Catalog
-from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
-from pipelines.lake import built_logs, log_paths
+from pipelines.errors import MissingInputError
+from pipelines.evaluation import thresholds
+from pipelines.lake import built_logs, history_command, read_logs
+from pipelines.manifest import Manifest
 from pipelines.registry import now, place_of
-from pipelines.stage import require
 
 
 def bootstrap(context: NightContext, actor: str) -> str:
-    """Fit the clone on every passed night up to this one and make it the first champion.
+    """Fit a clone on the passed nights up to this one and make it the first champion.
+
+    How close it came to the logger is in the version's memo, in the ledger's reason and in the
+    night's log.
 
     Returns:
         What happened, in words.
 
     Raises:
-        ValueError: no night has a bandit log yet.
+        MissingInputError: the night was not ingested, or no night has a bandit log yet.
     """
-    from mrlm.policies.item_softmax import fit_item_softmax
+    from mrlm.learners.clone import clone_logger
     from mrlm.promotion.bundle import PolicyBundle, save_bundle
     from mrlm.promotion.promote import install_first_champion
     from mrlm.promotion.registry import VersionContent, register_version
     from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
     from mrlm.report.memo import first_champion_memo
 
-    folder = context.workspace.lake_stage(context.night, "ingest")
-    require(folder, "ingest", context.night)
-    catalog = Catalog.read(folder / "catalog")
     nights = list(built_logs(context))
-    log = read_bandit_log(log_paths(context, nights), catalog, context.objectives)
-    clone = fit_item_softmax(log)
+    folder = context.workspace.lake_stage(context.night, "ingest")
+    if not nights or Manifest.read(folder) is None:
+        raise MissingInputError(
+            f"night {context.night}: there is no history up to it, from which the logger could be "
+            f"learned; run '{history_command(context, context.night)}' first, or from the first "
+            "night you have"
+        )
+    log = read_logs(context, nights)
+    clone = clone_logger(
+        log,
+        context.north_star.name,
+        context.settings.gate.level,
+        thresholds(context),
+        context.settings.seed,
+    )
+    said = context.log("bootstrap")
+    tried = [f"{a.name}: {a.fidelity.text}" for a in clone.tried]
+    for line in tried:
+        said.info("clone of the logger: %s", line)
+    (said.info if clone.passed else said.warning)("first champion: %s", clone.text)
     place = place_of(context.settings, context.workspace)
     run_key = f"logger-{context.run_key}"
-    reason = f"first champion: a clone of the logger fitted on {len(log)} decisions"
+    reason = f"first champion: a clone of the logger ({clone.text}), from {len(log)} decisions"
+    catalog = log.decisions.catalog
     bundle = PolicyBundle(
-        policy=clone,
-        catalog=catalog,
+        policy=clone.policy,
+        catalog=catalog if clone.reads_embedding else replace(catalog, embedding=None),
         name="clone of the logger",
         night=context.night,
         run_key=run_key,
@@ -50,14 +70,16 @@ def bootstrap(context: NightContext, actor: str) -> str:
     )
     with tempfile.TemporaryDirectory() as scratch:
         save_bundle(bundle, Path(scratch) / "bundle")
-        rows = reproduction_rows(clone, log.decisions, context.settings.registry.reproduce_rows)
+        rows = reproduction_rows(
+            clone.policy, log.decisions, context.settings.registry.reproduce_rows
+        )
         write_reproduction(rows, Path(scratch) / "reproduction.parquet")
         content = VersionContent(
             run_key=run_key,
             night=context.night,
             bundle=Path(scratch) / "bundle",
             reproduction=Path(scratch) / "reproduction.parquet",
-            memo=first_champion_memo(context.night, "clone of the logger", reason),
+            memo=first_champion_memo(context.night, "clone of the logger", reason, tried),
         )
         register_version(place, content, actor=actor)
     outcome = install_first_champion(

@@ -65,15 +65,16 @@ class Decisions:
             above=self.above.take(index),
         )
 
-    def blocks(self) -> Iterator[tuple[slice, Decisions]]:
-        """Consecutive decisions with at most ``BLOCK`` candidates together, or one decision.
+    def blocks(self, most: int | None = None) -> Iterator[tuple[slice, Decisions]]:
+        """Consecutive decisions with at most ``most`` candidates together, or one decision.
 
         Yields the place of the block among all candidates, and its decisions; where one block
-        holds all of them, these decisions themselves.
+        holds all of them, these decisions themselves. ``most`` is ``BLOCK`` unless given.
         """
+        most = BLOCK if most is None else most
         offsets, start = self.offsets, 0
         while start < len(self):
-            stop = int(np.searchsorted(offsets, offsets[start] + BLOCK, side="right")) - 1
+            stop = int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1
             stop = min(max(stop, start + 1), len(self))
             whole = stop - start == len(self)
             part = self if whole else self.take(np.arange(start, stop))

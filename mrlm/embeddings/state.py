@@ -56,7 +56,8 @@ def attention_features(
         Precision of the vectors, shape (N, kernels * (r + 1)): for each kernel its r means, then
         its evidence.
     """
-    width, real = values.shape[1], kernels[0].vectors.dtype
+    width = values.shape[1]
+    real = np.result_type(np.float32, *[k.vectors for k in kernels])
     out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), real)
     known = np.asarray(np.isfinite(values).all(axis=1, keepdims=True), np.bool_)
     columns = np.where(known, values, 0.0).astype(real)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mrlm.ope.estimand import per_user, ratio_of_sums
     from mrlm.ope.hindcast import Promotion, judge_promotion
     from mrlm.ope.item_overlap import item_overlap
+    from mrlm.ope.logging_policy import logger_scores
     from mrlm.ope.overlap import group_overlap
     from mrlm.ope.power import gain_for_rows, rows_for_gain
     from mrlm.ope.selection import slope
@@ -53,6 +54,7 @@ _LATER = {
     "group_overlap": "overlap",
     "item_overlap": "item_overlap",
     "judge_promotion": "hindcast",
+    "logger_scores": "logging_policy",
     "next_night": "tomorrow",
     "per_user": "estimand",
     "ratio_of_sums": "estimand",
@@ -105,6 +107,7 @@ __all__ = [
     "hindcast",
     "item_overlap",
     "judge_promotion",
+    "logger_scores",
     "next_night",
     "per_user",
     "propensity",

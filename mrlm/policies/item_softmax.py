@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions
-from mrlm.bandit_log.ragged import rows, segment_log_softmax, segment_sum
+from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.policies.floor import with_floor
 
 # An attribute whose largest value is this many times its smallest is taken on a log scale.
@@ -47,7 +46,7 @@ class ItemSoftmax:
         """Log softmax of the attributes' logit, float64, shape (N,)."""
         item_logit = np.zeros(len(decisions.catalog))
         for term in self.terms:
-            item_logit += term.coefficient * _column(decisions.catalog, term)
+            item_logit += term.coefficient * term_column(decisions.catalog, term)
         return segment_log_softmax(item_logit[decisions.candidates.values], decisions.offsets)
 
     def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
@@ -55,64 +54,18 @@ class ItemSoftmax:
         return with_floor(self.core_log_probabilities(decisions), decisions.offsets, self.floor)
 
 
-def fit_item_softmax(log: BanditLog, ridge: float = 1e-8) -> ItemSoftmax:
-    """Clone the logging policy from its log.
-
-    Minimises the cross-entropy to the logged candidate propensities where every row has them, and
-    to the shown actions (maximum likelihood) otherwise.
-
-    Args:
-        log: decisions of one logging policy; not empty.
-        ridge: penalty on the squared coefficients, which keeps collinear attributes apart.
-
-    Raises:
-        ValueError: the log is empty.
-    """
-    if len(log) == 0:
-        raise ValueError("no decisions to clone the logger from: no passed night has a bandit log")
-    decisions = log.decisions
-    offsets, codes = decisions.offsets, decisions.candidates.values
-    terms = [_term(decisions.catalog, a) for a in sorted(decisions.catalog.attributes)]
-    x = np.stack([_column(decisions.catalog, t)[codes] for t in terms] or [np.zeros(len(codes))], 1)
-    target = log.candidate_propensity
-    if not np.isfinite(target).all():
-        target = np.zeros(len(codes))
-        target[log.shown] = 1.0
-    row = rows(offsets)
-    uniform = (1.0 / np.diff(offsets))[row]
-
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        coefficient, floor = parameters[:-1], float(expit(parameters[-1]))
-        p = np.exp(segment_log_softmax(x @ coefficient, offsets))
-        mixed = (1.0 - floor) * p + floor * uniform
-        ratio = target / mixed
-        value = -float(target @ np.log(mixed)) / len(log) + ridge * float(coefficient @ coefficient)
-        push = (1.0 - floor) * ratio * p
-        centred = x - segment_sum(p[:, None] * x, offsets)[row]
-        gradient = -(push @ centred) / len(log) + 2.0 * ridge * coefficient
-        d_floor = -float(ratio @ (uniform - p)) * floor * (1.0 - floor) / len(log)
-        return value, np.append(gradient, d_floor)
-
-    # A third of every command's start, and only fitting needs it.
-    from scipy.optimize import minimize
-
-    start = np.append(np.zeros(x.shape[1]), -2.0)
-    options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-10}
-    fit = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-    fitted = tuple(
-        Term(t.attribute, t.log, t.centre, t.scale, float(c))
-        for t, c in zip(terms, fit.x[:-1], strict=False)
-    )
-    return ItemSoftmax(terms=fitted, floor=float(expit(fit.x[-1])))
-
-
 def attribute_columns(catalog: Catalog) -> NDArray[np.float64]:
     """Every item attribute, standardised over the catalogue, float64, shape (items, attributes).
 
     Logarithms of attributes of a wide range; 0 for items without the attribute.
     """
-    columns = [_column(catalog, _term(catalog, a)) for a in sorted(catalog.attributes)]
+    columns = [term_column(catalog, t) for t in attribute_terms(catalog)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(catalog), 0))
+
+
+def attribute_terms(catalog: Catalog) -> list[Term]:
+    """A term of coefficient 0 for every item attribute, by name."""
+    return [_term(catalog, a) for a in sorted(catalog.attributes)]
 
 
 def _term(catalog: Catalog, attribute: str) -> Term:
@@ -125,7 +78,7 @@ def _term(catalog: Catalog, attribute: str) -> Term:
     return Term(attribute, bool(log), centre, scale if scale > 0 else 1.0, 0.0)
 
 
-def _column(catalog: Catalog, term: Term) -> NDArray[np.float64]:
+def term_column(catalog: Catalog, term: Term) -> NDArray[np.float64]:
     """The term's (x - centre) / scale of every item; 0 for items without the attribute."""
     x = catalog.attributes.get(term.attribute)
     if x is None:

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from mrlm.bandit_log import Objective
+from mrlm.policies.clone_view import CloneView
 from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.feature_softmax import FeatureSoftmax, Hidden
 from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
+
+_TENSORS = "policy.safetensors"
 
 ScorerLoaders = Mapping[str, Callable[[Path], Scorer]]
 
@@ -35,6 +42,11 @@ def save_policy(policy: Policy, folder: Path) -> None:
             place = folder / "scorers" / str(i)
             place.mkdir(parents=True)
             scorer.save(place)
+    if isinstance(policy, Mixture):
+        for i, part in enumerate(policy.policies):
+            save_policy(part, folder / "policies" / str(i))
+    if isinstance(policy, FeatureSoftmax):
+        save_file(_tensors(policy), folder / _TENSORS)
 
 
 def load_policy(folder: Path, loaders: ScorerLoaders) -> Policy:
@@ -57,6 +69,15 @@ def load_policy(folder: Path, loaders: ScorerLoaders) -> Policy:
         )
     if kind == "tuned":
         return _load_tuned(data, folder, loaders)
+    if kind == "mixture":
+        parts = range(len(data["shares"]))
+        return Mixture(
+            policies=tuple(load_policy(folder / "policies" / str(i), loaders) for i in parts),
+            shares=tuple(data["shares"]),
+            name=data["name"],
+        )
+    if kind == "feature_softmax":
+        return _load_feature_softmax(data, folder)
     raise ValueError(f"{folder}: policy kind {kind!r} is not known to this version")
 
 
@@ -65,6 +86,18 @@ def _describe(policy: Policy) -> dict[str, Any]:
         return {"kind": "uniform", **asdict(policy)}
     if isinstance(policy, ItemSoftmax):
         return {"kind": "item_softmax", **asdict(policy)}
+    if isinstance(policy, Mixture):
+        return {"kind": "mixture", "name": policy.name, "shares": list(policy.shares)}
+    if isinstance(policy, FeatureSoftmax):
+        return {
+            "kind": "feature_softmax",
+            "name": policy.name,
+            "floor": policy.floor,
+            "terms": [asdict(t) for t in policy.view.terms],
+            "categories": list(policy.view.categories),
+            "scenes": list(policy.view.scenes),
+            "item_id": policy.item_id.tolist(),
+        }
     if isinstance(policy, Tuned):
         return {
             "kind": "tuned",
@@ -77,6 +110,42 @@ def _describe(policy: Policy) -> dict[str, Any]:
             "scorers": [s.kind for s in policy.scorers],
         }
     raise TypeError(f"a policy of type {type(policy).__name__} cannot be stored")
+
+
+def _tensors(policy: FeatureSoftmax) -> dict[str, NDArray[np.float64]]:
+    found = {
+        "centre": policy.view.centre,
+        "directions": policy.view.directions,
+        "mean": policy.mean,
+        "scale": policy.scale,
+        "coefficient": policy.coefficient,
+        "intercept": policy.intercept,
+    }
+    if policy.hidden is not None:
+        found |= {f"hidden.{k}": v for k, v in vars(policy.hidden).items()}
+    return {name: np.ascontiguousarray(a, np.float64) for name, a in found.items()}
+
+
+def _load_feature_softmax(data: dict[str, Any], folder: Path) -> FeatureSoftmax:
+    found = load_file(folder / _TENSORS)
+    layer = {k.removeprefix("hidden."): v for k, v in found.items() if k.startswith("hidden.")}
+    return FeatureSoftmax(
+        view=CloneView(
+            terms=tuple(Term(**t) for t in data["terms"]),
+            categories=tuple(data["categories"]),
+            scenes=tuple(data["scenes"]),
+            centre=found["centre"],
+            directions=found["directions"],
+        ),
+        mean=found["mean"],
+        scale=found["scale"],
+        coefficient=found["coefficient"],
+        item_id=np.array(data["item_id"], dtype=object),
+        intercept=found["intercept"],
+        hidden=Hidden(**layer) if layer else None,
+        floor=data["floor"],
+        name=data["name"],
+    )
 
 
 def _load_tuned(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> Tuned:

@@ -14,7 +14,7 @@ from mrlm.promotion.outlook import Outlook
 
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.
-_OPTIONAL = ("hindcast", "outlook", "support", "propensities")
+_OPTIONAL = ("hindcast", "outlook", "support", "propensities", "logger_differences")
 
 
 Estimates = dict[str, dict[str, PolicyEstimate]]
@@ -38,6 +38,7 @@ class Evidence:
         data: name to fingerprint of what was read.
         policies: ``challenger``, ``champion``, ``logger``, ``uniform`` to their estimates.
         differences: challenger - champion, paired on the same rows.
+        logger_differences: challenger - logger, paired on the same rows: whoever made each row.
         diagnostics: policy to figures such as ``effective_sample_size``, ``largest_weight_share``,
             and ``weight_histogram`` = {"edges": [...], "counts": [...]}; plain JSON.
         weights: objective weights of the challenger.
@@ -78,6 +79,7 @@ class Evidence:
     outlook: Outlook | None = None
     support: dict[str, Any] = field(default_factory=dict)
     propensities: Literal["logged", "estimated"] = "logged"
+    logger_differences: Estimates = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -94,6 +96,10 @@ class Evidence:
     def difference(self, estimator: str, objective: str) -> PolicyEstimate | None:
         """The paired difference challenger - champion, or None where the evidence has none."""
         return self.differences.get(estimator, {}).get(objective)
+
+    def logger_difference(self, estimator: str, objective: str) -> PolicyEstimate | None:
+        """The paired difference challenger - logger, or None where the evidence has none."""
+        return self.logger_differences.get(estimator, {}).get(objective)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for ``json.dumps``."""
@@ -118,7 +124,8 @@ class Evidence:
         for name in ("fit_nights", "tune_nights", "gate_nights", "warnings"):
             values[name] = tuple(values.get(name, ()))
         values["policies"] = {p: _estimates(e) for p, e in values.get("policies", {}).items()}
-        values["differences"] = _estimates(values.get("differences", {}))
+        for name in ("differences", "logger_differences"):
+            values[name] = _estimates(values.get(name, {}))
         if values.get("hindcast"):
             values["hindcast"] = Hindcast.from_json(values["hindcast"])
         if values.get("outlook"):

@@ -67,6 +67,9 @@ def judge(
     not to fall by more than its margin, each at its own level: an intersection-union test
     (Berger, Technometrics 1982), which needs no correction.
 
+    Where the evidence holds the difference to the logger, the same is asked against the logger, at
+    the same levels: one more part of the intersection-union test, so no correction either.
+
     While hindcast holds that the champion fell short of its own promise, nobody is promoted: to be
     better than a champion that should be rolled back proves little, and the comparison to make is
     with the champion after the rollback. A refusal more cannot make a wrong promotion likelier. A
@@ -101,6 +104,7 @@ def judge(
         for name, margin in sorted(evidence.guardrails.items()):
             guard = evidence.difference(settings.estimator, name)
             checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
+        checks += _against_logger(evidence, settings, alpha, looks)
     promote = all(c.passed for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
     if not promote:
@@ -183,7 +187,7 @@ def _as_recorded(
 
 
 def _is_outcome(check: Check) -> bool:
-    return check.name == "north star" or check.name.startswith("guardrail ")
+    return check.name.startswith(("north star", "guardrail "))
 
 
 def _champion(evidence: Evidence) -> Check:
@@ -269,30 +273,63 @@ def _lower(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
     return bound, (value - bound) / error if error > 0 else 0.0
 
 
-def _north_star(evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int) -> Check:
+def _against_logger(
+    evidence: Evidence, settings: GateSettings, alpha: float, looks: int
+) -> list[Check]:
+    """What the challenger must show against whoever made the gate nights.
+
+    A champion may be worse than the policy that serves: a clone that misses its logger, or a
+    version that never was put to work. To be better than it would then be no gain.
+    """
+    found = evidence.logger_differences.get(settings.estimator)
+    if not found:
+        return []
+    star = found.get(evidence.north_star)
+    checks = [_certified(f"difference to the logger in {evidence.north_star}", star)]
+    if checks[0].passed and star is not None:
+        checks.append(_north_star(evidence, star, alpha, looks, "logger"))
+    for name, margin in sorted(evidence.guardrails.items()):
+        checks.append(_guardrail(name, margin, found.get(name), settings.guardrail_level, "logger"))
+    return checks
+
+
+def _north_star(
+    evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int, rival: str = "champion"
+) -> Check:
     bound, errors_below = _lower(star, alpha)
     passed = bound > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
     text = (
-        f"{evidence.north_star}: challenger - champion = {value:+.5f} with lower bound "
+        f"{evidence.north_star}: challenger - {rival} = {value:+.5f} with lower bound "
         f"{bound:+.5f} at one-sided level {alpha:.3g} (look {looks}), "
         f"{'above' if passed else 'not above'} 0"
     )
     if not passed and value > 0.0 and error > 0.0:
         rows = math.ceil(evidence.rows * (errors_below * error / value) ** 2)
         text += f"; if the difference is as estimated, about {rows} decisions would be needed"
-    return Check("north star", passed, text)
+    return Check(_against("north star", rival), passed, text)
 
 
-def _guardrail(name: str, margin: float, estimate: PolicyEstimate | None, level: float) -> Check:
+def _guardrail(
+    name: str,
+    margin: float,
+    estimate: PolicyEstimate | None,
+    level: float,
+    rival: str = "champion",
+) -> Check:
+    own = _against(f"guardrail {name}", rival)
     certified = _certified(f"difference in {name}", estimate)
     if estimate is None or not certified.passed:
-        return Check(f"guardrail {name}", False, f"guardrail {name}: {certified.text}")
+        return Check(own, False, f"{own}: {certified.text}")
     bound, _ = _lower(estimate, 1.0 - level)
     passed = bound >= -margin
     return Check(
-        f"guardrail {name}",
+        own,
         passed,
-        f"guardrail {name}: challenger - champion = {estimate.value:+.5f} with lower bound "
+        f"guardrail {name}: challenger - {rival} = {estimate.value:+.5f} with lower bound "
         f"{bound:+.5f} at {level:.0%}, {'not ' if passed else ''}below the accepted {-margin:+.5f}",
     )
+
+
+def _against(check: str, rival: str) -> str:
+    return check if rival == "champion" else f"{check} against the {rival}"

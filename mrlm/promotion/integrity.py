@@ -25,7 +25,7 @@ _CACHE = "__pycache__"
 # MLflow notes here by which name and number somebody loaded the folder, and reads it nowhere.
 _LOADED_AS = "registered_model_meta"
 _NOTE_LENGTH = 1000
-_NOTE_FORM = re.compile(rb"model_name: [^\n]{1,900}\nmodel_version: '?\d+'?\n")
+_NOTE_FORM = re.compile(rb"model_name: [^\n]{1,900}\nmodel_version: (?:null|'?\d+'?)\n")
 
 
 class VersionError(ValueError):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import NONE, interval, number
+from mrlm.report.figures_as_text import NONE, interval, number, weights_as_text
+from mrlm.report.visible import markdown
 
 _NO_FACTS = NightFacts()
+# The registry cuts a long memo: no text may push the others out of it.
+_LONGEST = 1000
 
 
 def decision_memo(
@@ -31,7 +36,7 @@ def decision_memo(
         _table(evidence, facts, estimator),
         _nights(evidence),
         _weights(evidence),
-        _bullets("Warnings", [*_estimated(evidence), *evidence.warnings]),
+        _bullets("Warnings", [*_estimated(evidence), *map(_text, evidence.warnings)]),
         _bullets("Beyond these nights", outlook_lines(evidence)),
         _bullets("Earlier promotions", hindcast_lines(evidence)),
         f"Run key `{evidence.run_key}`, evidence `{evidence.fingerprint()[:12]}`, "
@@ -47,20 +52,31 @@ def headline(verdict: Verdict | None) -> str:
     return "the gate would promote it" if verdict.promote else "the gate refuses it"
 
 
-def first_champion_memo(night: str, policy: str, reason: str) -> str:
-    """Markdown for the version that becomes the first champion, without evidence."""
-    return (
-        f"## Night {night}: first champion\n\n{_cell(policy)}. {_cell(reason)}\n\n"
-        "It replaces nobody, so there is no evidence: later versions are compared with it.\n"
-    )
+def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[str] = ()) -> str:
+    """Markdown for the version that becomes the first champion, without evidence.
+
+    Args:
+        night: ISO date.
+        policy: what it is.
+        reason: why it was taken.
+        tried: each form that was fitted, with what it reached.
+    """
+    parts = [
+        f"## Night {night}: first champion",
+        f"{_text(policy)}. {_text(reason)}",
+        "It replaces nobody, so there is no evidence: later versions are compared with it, and "
+        "with the logger of their own nights.",
+        _bullets("Tried, from simple to rich", [*map(_text, tried)]),
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def _reason(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     if not verdict.checks:
-        return _cell(verdict.reason)
-    lines = [f"- {'✅' if c.passed else '❌'} {_cell(c.text)}" for c in verdict.checks]
+        return _text(verdict.reason)
+    lines = [f"- {'✅' if c.passed else '❌'} {_text(c.text)}" for c in verdict.checks]
     return "\n".join(lines)
 
 
@@ -69,19 +85,24 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
         {*evidence.policies.get("challenger", {}).get(estimator, {}), evidence.north_star},
         key=lambda n: (n != evidence.north_star, n not in evidence.guardrails, n),
     )
-    head = f"| objective ({estimator}) | challenger | champion | difference | accepted fall |"
-    rows = [head, "|---|---|---|---|---|"]
+    head = (
+        f"| objective ({estimator}) | challenger | champion | difference | logger "
+        "| challenger - logger | accepted fall |"
+    )
+    rows = [head, "|---|---|---|---|---|---|---|"]
     for name in names:
         role = " **north star**" if name == evidence.north_star else ""
-        unit = f" ({facts.units[name]})" if facts.units.get(name) else ""
+        unit = f" ({_text(facts.units[name])})" if facts.units.get(name) else ""
         cells = [
-            f"{name}{role}{unit}",
+            f"{_text(name)}{role}{unit}",
             interval(evidence.estimate("challenger", estimator, name)),
             interval(evidence.estimate("champion", estimator, name)),
             interval(evidence.difference(estimator, name), signed=True),
+            interval(evidence.estimate("logger", estimator, name)),
+            interval(evidence.logger_difference(estimator, name), signed=True),
             number(evidence.guardrails.get(name)) if name in evidence.guardrails else NONE,
         ]
-        rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
@@ -107,8 +128,7 @@ def _span(nights: tuple[str, ...]) -> str:
 def _weights(evidence: Evidence) -> str:
     if not evidence.weights:
         return ""
-    shown = ", ".join(f"{_cell(n)} {number(w)}" for n, w in sorted(evidence.weights.items()))
-    return f"Weights: {shown}."
+    return f"Objective weights: {_text(weights_as_text(evidence.weights))}."
 
 
 def _estimated(evidence: Evidence) -> list[str]:
@@ -117,9 +137,8 @@ def _estimated(evidence: Evidence) -> list[str]:
 
 
 def _bullets(title: str, lines: list[str]) -> str:
-    return f"{title}:\n" + "\n".join(f"- {_cell(x)}" for x in lines) if lines else ""
+    return f"{title}:\n" + "\n".join(f"- {x}" for x in lines) if lines else ""
 
 
-def _cell(text: str) -> str:
-    """Text that cannot break a table or bring markup of its own."""
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _text(text: str) -> str:
+    return markdown(text, _LONGEST)

@@ -10,6 +10,7 @@ from pipelines.commands.options import SettingsOption
 from pipelines.errors import DataError
 from pipelines.registry import now, place_of
 from pipelines.settings import load_settings
+from pipelines.terminal import say
 from pipelines.workspace import Workspace
 
 
@@ -32,10 +33,10 @@ def upgrade(
     place = place_of(loaded, Workspace(loaded.workspace))
     adopted = adopt_ledger(place, actor=actor, at=now(), seconds=loaded.gate.lock_seconds)
     if adopted is not None:
-        typer.echo(adopted.reason)
+        say(adopted.reason)
     left = []
     for version in bring_up(place, loaded.gate, actor=actor, at=now()):
-        typer.echo(
+        say(
             f"version {version.version}: "
             + ("hashes written; " if version.hashed else "left without hashes; ")
             + version.found
@@ -47,4 +48,4 @@ def upgrade(
             f"versions {left} have no hashes and cannot be promoted or rolled back to: mend what "
             "is said above and repeat the command"
         )
-    typer.echo("the ledger's end is marked, and every version has hashes of its files")
+    say("the ledger's end is marked, and every version has hashes of its files")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,19 +19,23 @@ from pipelines.code_version import code_version
 from pipelines.context import NightContext
 from pipelines.evaluation import marking, probabilities, thresholds
 from pipelines.hindcast import hindcast, hindcast_inputs
-from pipelines.lake import log_fingerprints, read_logs
+from pipelines.lake import log_fingerprints
 from pipelines.manifest import Manifest
 from pipelines.outlook import outlook, outlook_nights, outlook_states
 from pipelines.plan import Plan, plan_of
 from pipelines.propensities import estimated_report, read_completed
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 from pipelines.stages.tune_weights import load_champion, predictions
 from pipelines.support import drift, support
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mrlm.ope.batch import EvaluationBatch
+    from mrlm.ope.contract import Estimator
     from mrlm.ope.intervals import Estimate
     from mrlm.ope.propensity import EstimatedPropensities
+    from mrlm.ope.scores import Scores
     from mrlm.promotion.estimate import PolicyEstimate
     from mrlm.promotion.evidence import Evidence
     from mrlm.promotion.hindcast import Hindcast
@@ -53,7 +58,7 @@ class Evaluate:
         behaviour = _stage_folder(context, "learn_behaviour")
         model = require(behaviour, "learn_behaviour", context.night)
         return {
-            **log_fingerprints(context, [*plan.fit, *outlook_nights(plan), *plan.gate]),
+            **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
             **hindcast_inputs(context, plan),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
@@ -63,14 +68,13 @@ class Evaluate:
     def run(self, context: NightContext, out: Path) -> Product:
         """Estimate every policy and the paired difference, and keep each row's probabilities."""
         from mrlm.behaviour.model import load_reward_model
-        from mrlm.policies.item_softmax import fit_item_softmax
         from mrlm.policies.uniform import Uniform
         from mrlm.promotion.bundle import load_bundle
         from mrlm.promotion.canonical import canonical_json
         from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
 
         plan = plan_of(context)
-        challenger = load_bundle(_stage_folder(context, "tune_weights") / "bundle").policy
+        challenger = load_bundle(_made(context, "tune_weights", "bundle")).policy
         judged = plan.gate or plan.tune
         log, estimated = read_completed(context, judged)
         # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
@@ -81,15 +85,13 @@ class Evaluate:
         policies: Probabilities = {}
         estimates: dict[str, Any] = {}
         if plan.gate:
-            clone = fit_item_softmax(read_logs(context, plan.fit))
             champion = load_champion(context, plan.champion)
             policies = {
                 "challenger": probabilities(challenger, log),
                 "champion": probabilities(champion, log),
-                "logger": _logger(log, probabilities(clone, log)),
                 "uniform": probabilities(Uniform(), log),
             }
-            model = load_reward_model(_stage_folder(context, "learn_behaviour") / "reward_model")
+            model = load_reward_model(_made(context, "learn_behaviour", "reward_model"))
             q = predictions(log, context.objectives, model)
             estimates = _estimates(context, log, policies, q, estimated)
             star, gate = context.north_star.name, context.settings.gate
@@ -100,10 +102,15 @@ class Evaluate:
         estimates["hindcast"] = hindcast(context, plan)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
+        if plan.gate and np.isfinite(log.candidate_propensity).all():
+            policies["logger"] = log.candidate_propensity
         pq.write_table(_decisions_table(log, policies), out / "decisions.parquet")
-        paired = evidence.difference(context.settings.gate.estimator, evidence.north_star)
+        star, estimator = evidence.north_star, context.settings.gate.estimator
         context.log(self.name).info(
-            "challenger - champion in %s: %s", evidence.north_star, paired or "no fresh gate night"
+            "in %s: challenger - champion %s, challenger - logger %s",
+            star,
+            _in_words(evidence.difference(estimator, star)),
+            _in_words(evidence.logger_difference(estimator, star)),
         )
         return Product(
             outputs={
@@ -127,7 +134,15 @@ def read_evidence(context: NightContext) -> Evidence:
 
     folder = _stage_folder(context, "evaluate")
     require(folder, "evaluate", context.night)
-    return Evidence.from_json(json.loads((folder / "evidence.json").read_text()))
+    return Evidence.from_json(json.loads(read_output(folder, "evidence.json").read_text()))
+
+
+def _in_words(found: PolicyEstimate | None) -> str:
+    if found is None or found.value is None:
+        return "unknown: no fresh gate night"
+    if not found.certified or found.lower is None or found.upper is None:
+        return f"{found.value:+.4g}, not certified ({'; '.join(found.reasons)})"
+    return f"{found.value:+.4g} [{found.lower:+.4g}, {found.upper:+.4g}]"
 
 
 def _alarms(found: Hindcast) -> list[int]:
@@ -138,10 +153,8 @@ def _stage_folder(context: NightContext, stage: str) -> Path:
     return context.workspace.run_stage(context.run_key, stage)
 
 
-def _logger(log: BanditLog, clone: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logger's own probabilities where it logged them, those of its clone elsewhere."""
-    logged = log.candidate_propensity
-    return logged if np.isfinite(logged).all() else clone
+def _made(context: NightContext, stage: str, name: str) -> Path:
+    return read_output(_stage_folder(context, stage), name)
 
 
 def _estimates(
@@ -154,13 +167,19 @@ def _estimates(
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.difference import difference
     from mrlm.ope.intervals import estimates
+    from mrlm.ope.logging_policy import logger_scores
     from mrlm.ope.mixtures import variance_weighted
     from mrlm.ope.registry import ESTIMATORS
     from mrlm.ope.state import EvaluationState
 
     level, needed = context.settings.gate.level, thresholds(context)
     batch = EvaluationBatch.from_log(log, policies["challenger"], q, "challenger")
-    found: dict[str, Any] = {"policies": {}, "differences": {}, "diagnostics": {}}
+    found: dict[str, Any] = {
+        "policies": {},
+        "differences": {},
+        "logger_differences": {},
+        "diagnostics": {},
+    }
     # What the logger never shows is not known where its propensities are estimates.
     logged = batch if estimated is None else replace(batch, candidate_propensity=None)
     found["support"] = support(log, logged)
@@ -168,16 +187,24 @@ def _estimates(
     if estimated is not None:
         found["propensities"] = "estimated"
         found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
-    scores: dict[tuple[str, str], Any] = {}
-    for policy, target in policies.items():
-        targeted = batch.with_target(target, policy)
+    made: dict[str, Callable[[Estimator], Scores]] = {
+        policy: partial(_of_target, batch.with_target(target, policy))
+        for policy, target in policies.items()
+    }
+    made["logger"] = partial(logger_scores, logged)
+    scores: dict[tuple[str, str], Scores] = {}
+    for policy, scored in made.items():
         found["policies"][policy] = {}
         for name, estimator in ESTIMATORS.items():
-            scores[policy, name] = mark(estimator(targeted))
+            scores[policy, name] = mark(scored(estimator))
             state = EvaluationState.of(scores[policy, name])
             found["policies"][policy][name] = _plain(estimates(state, level, needed))
-        found["diagnostics"][policy] = _diagnostics(targeted, context.north_star.name)
+        unmarked = scored(ESTIMATORS["ips"])
+        found["diagnostics"][policy] = _diagnostics(unmarked, context.north_star.name)
     for name in ESTIMATORS:
+        to_logger = difference(scores["challenger", name], scores["logger", name])
+        against = estimates(EvaluationState.of(to_logger), level, needed)
+        found["logger_differences"][name] = _plain(against)
         paired = difference(scores["challenger", name], scores["champion", name])
         state = EvaluationState.of(paired)
         found["differences"][name] = _plain(estimates(state, level, needed))
@@ -195,13 +222,16 @@ def _plain(found: Mapping[str, Estimate]) -> dict[str, PolicyEstimate]:
     return {name: PolicyEstimate.of(e) for name, e in found.items()}
 
 
-def _diagnostics(batch: EvaluationBatch, north_star: str) -> dict[str, Any]:
+def _of_target(batch: EvaluationBatch, estimator: Estimator) -> Scores:
+    return estimator(batch)
+
+
+def _diagnostics(scores: Scores, north_star: str) -> dict[str, Any]:
     from mrlm.ope.diagnostics import diagnostics
-    from mrlm.ope.registry import ESTIMATORS
     from mrlm.ope.state import EvaluationState
 
-    state = EvaluationState.of(ESTIMATORS["ips"](batch))
-    counts, edges = np.histogram(np.minimum(batch.weight, 20.0), bins=40)
+    state = EvaluationState.of(scores)
+    counts, edges = np.histogram(np.minimum(scores.weight[:, 0], 20.0), bins=40)
     return {
         **diagnostics(state)[north_star][0].to_json(),
         "weight_histogram": {"edges": edges.tolist(), "counts": counts.tolist()},

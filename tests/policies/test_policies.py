@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Objective
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.ragged import segment_sum
+from mrlm.learners.clone import FORMS
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.floor import with_floor
-from mrlm.policies.item_softmax import ItemSoftmax, Term, fit_item_softmax
+from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.storage import load_policy, save_policy
 from mrlm.policies.tuned import Tuned
@@ -59,11 +62,19 @@ def tuned(anchor: Policy | None = None, theta: float = 0.5, kappa: float = 0.8) 
     )
 
 
+@cache
+def clone(form: str) -> Policy:
+    return FORMS[form](latent_log(n_users=20, decisions_per_user=5, n_candidates=8, seed=4)[0], 0)
+
+
 POLICIES: dict[str, Callable[[], Policy]] = {
     "uniform": Uniform,
     "item_softmax": softmax,
     "tuned": tuned,
     "tuned on tuned": lambda: tuned(tuned()),
+    **{f"clone, {form}": partial(clone, form) for form in FORMS},
+    "mixture": lambda: Mixture((softmax(), clone("small network")), (0.3, 0.7)),
+    "tuned on mixture": lambda: tuned(Mixture((softmax(), Uniform()), (0.5, 0.5))),
 }
 
 
@@ -141,26 +152,6 @@ def test_more_weight_on_a_feature_never_lowers_its_mean(log: BanditLog) -> None:
 def test_uncertainty_enters_with_a_minus_sign(log: BanditLog) -> None:
     matrix = feature_matrix(log.decisions, (ByCode(),), ())
     assert (matrix[:, 1] <= 0).all()
-
-
-def test_the_clone_recovers_the_logger_from_its_propensities(log: BanditLog) -> None:
-    clone = fit_item_softmax(log)
-    logged = log.candidate_propensity
-    assert np.isfinite(logged).all()
-    gap = np.exp(clone.log_probabilities(log.decisions)) - logged
-    assert np.abs(gap).max() < 1e-3
-
-
-def test_without_candidate_propensities_the_clone_comes_close(log: BanditLog) -> None:
-    hidden = BanditLog(**{**log.__dict__, "candidate_propensity": np.full_like(log.candidate_propensity, np.nan)})  # fmt: skip  # noqa: E501
-    clone = fit_item_softmax(hidden)
-    gap = np.exp(clone.log_probabilities(log.decisions)) - log.candidate_propensity
-    assert np.abs(gap).mean() < 0.03
-
-
-def test_an_empty_log_has_no_clone(log: BanditLog) -> None:
-    with pytest.raises(ValueError, match="no decisions"):
-        fit_item_softmax(log.take(np.array([], np.int64)))
 
 
 def test_features_do_not_depend_on_the_block(

@@ -27,6 +27,7 @@ from mrlm.promotion.promote import install_first_champion, promote
 from mrlm.promotion.registry import RegisteredVersion, VersionContent, register_version
 from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.settings import GateSettings
+from tests.promotion.copies import copy_registry
 from tests.promotion.crashes import Registry
 
 AT = "2026-11-20T02:00:00+00:00"
@@ -184,15 +185,12 @@ def _build_content(
 def templates(
     tmp_path_factory: pytest.TempPathFactory, migrated_store: Path, decisions: Decisions
 ) -> dict[str, Path]:
-    """Folders of registries to start from, made once: empty, first (champion 1), judged (and 2).
-
-    Copies share the template's artifacts, which nobody changes.
-    """
+    """Folders of registries to start from, made once: empty, first (champion 1), judged (and 2)."""
     root = tmp_path_factory.mktemp("registries")
-    empty = root / "empty"
-    empty.mkdir()
+    empty = root / "empty" / "registry"
+    empty.mkdir(parents=True)
     shutil.copyfile(migrated_store, empty / "mlflow.db")
-    first = RegistryPlace(_copy(empty, root / "first"))
+    first = RegistryPlace(copy_registry(empty, root / "first" / "registry"))
     contents = root / "content"
     register_version(
         first, _build_content(contents, decisions, Uniform(), run_key=FIRST), actor="test"
@@ -200,7 +198,7 @@ def templates(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
         install_first_champion(first, FIRST, GateSettings(), actor="setup", at=AT, reason="clone")
-    judged = RegistryPlace(_copy(first.folder, root / "judged"))
+    judged = RegistryPlace(copy_registry(first.folder, root / "judged" / "registry"))
     made = _build_content(contents, decisions, _softmax(0.5), _evidence())
     register_version(judged, made, actor="test")
     assert made.evidence is not None
@@ -210,14 +208,6 @@ def templates(
     return {"empty": empty, "first": first.folder, "judged": judged.folder}
 
 
-def _copy(source: Path, target: Path) -> Path:
-    target.mkdir(exist_ok=True, parents=True)
-    for name in ("mlflow.db", "ledger.jsonl"):
-        if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
-    return target
-
-
 @pytest.fixture(scope="session")
 def champions(
     tmp_path_factory: pytest.TempPathFactory, templates: dict[str, Path], decisions: Decisions
@@ -225,7 +215,7 @@ def champions(
     """Versions 1, 2 and 3 were champion in turn; 4 and 5 are judged fit to follow 3."""
     root = tmp_path_factory.mktemp("champions")
     made = Registry(root)
-    _copy(templates["judged"], made.folder)
+    copy_registry(templates["judged"], made.folder)
     made.write_settings()
     place = RegistryPlace(made.folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -267,13 +257,13 @@ def first(
     """``place`` with version 1, uniform, as champion; loading in a fresh process is spared."""
     for module in (promotion, going_back):
         monkeypatch.setattr(module, "check_reproduction", lambda *_: "reproduced")
-    _copy(templates["first"], place.folder)
+    copy_registry(templates["first"], place.folder)
 
 
 @pytest.fixture
 def judged(place: RegistryPlace, first: None, templates: dict[str, Path]) -> None:
     """The same with version 2, registered and judged fit for promotion."""
-    _copy(templates["judged"], place.folder)
+    copy_registry(templates["judged"], place.folder)
 
 
 @pytest.fixture

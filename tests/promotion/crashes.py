@@ -7,7 +7,6 @@ import io
 import json
 import multiprocessing
 import runpy
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import mlflow
 
 import pipelines.cli
 from tests.deployment import SETTINGS
+from tests.promotion.copies import copy_registry
 
 MODEL = "recommender"
 Form = Literal["before", "half", "after"]
@@ -79,9 +79,7 @@ class Registry:
 
     def copy(self, root: Path) -> Registry:
         made = Registry(root)
-        made.folder.mkdir(parents=True)
-        for name in ("mlflow.db", "ledger.jsonl"):
-            shutil.copyfile(self.folder / name, made.folder / name)
+        copy_registry(self.folder, made.folder)
         made.write_settings()
         return made
 

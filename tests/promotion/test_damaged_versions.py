@@ -22,10 +22,13 @@ import pytest
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.promotion.champion import champion
 from mrlm.promotion.place import RegistryPlace
+from mrlm.promotion.promote import install_first_champion
 from mrlm.promotion.registry import VersionContent, register_version
+from mrlm.promotion.settings import GateSettings
 from mrlm.promotion.verify import verify
 from pipelines.cli import main
 from tests.deployment import ROOT, SETTINGS
+from tests.promotion.copies import copy_registry
 
 NIGHT = "2026-11-20/abc"
 
@@ -78,9 +81,7 @@ class Workspace:
 
 
 def _workspace(root: Path, registry: Path) -> Workspace:
-    (root / "registry").mkdir(parents=True)
-    for name in ("mlflow.db", "ledger.jsonl"):
-        shutil.copyfile(registry / name, root / "registry" / name)
+    copy_registry(registry, root / "registry")
     (root / "mrlm.toml").write_text(
         SETTINGS.replace('workspace = "workspace"', f"workspace = '{root}'")
     )
@@ -202,8 +203,10 @@ def test_a_version_kept_elsewhere_is_hashed_and_checked_there(
     # Where MLflow puts artifacts that it was told no place for.
     monkeypatch.chdir(tmp_path)
     named = RegistryPlace(tmp_path / "registry", tracking_uri=f"sqlite:///{tmp_path}/server.db")
-    made = register_version(named, content(softmax(0.5), run_key="2026-11-12/a"), actor="test")
-    named.client().set_registered_model_alias(named.model, "champion", str(made.version))
+    register_version(named, content(softmax(0.5), run_key="2026-11-12/a"), actor="test")
+    install_first_champion(
+        named, "2026-11-12/a", GateSettings(), actor="test", at="2026-11-12", reason="a clone"
+    )
     uri = named.client().get_model_version_download_uri(named.model, "1")
     kept = tmp_path / uri.removeprefix("file://")
     assert champion(named) is not None

@@ -186,6 +186,51 @@ def test_a_night_has_one_role(evidence: Make) -> None:
         evidence(gate_nights=("2026-11-18",))
 
 
+def _with_logger(
+    found: Evidence, estimate: Callable[..., PolicyEstimate], **values: float
+) -> Evidence:
+    against = {
+        "delight": estimate(values.get("lift", 0.1)),
+        "like": estimate(values.get("guard", 0.0)),
+    }
+    return replace(found, logger_differences={"dr": against})
+
+
+def test_a_challenger_must_beat_the_logger_too(
+    evidence: Make, estimate: Callable[..., PolicyEstimate]
+) -> None:
+    better = judge(_with_logger(evidence(), estimate), RULE, looks=1)
+    assert better.promote
+    assert "delight: challenger - logger = +0.10000 with lower bound" in better.reason
+    # Better than the champion, and not shown to be better than who wrote the log.
+    worse = judge(_with_logger(evidence(), estimate, lift=0.01), RULE, looks=1)
+    assert _failed(worse) == ["north star against the logger"]
+    assert "challenger - logger = +0.01000" in worse.reason
+    fallen = judge(_with_logger(evidence(), estimate, guard=-0.05), RULE, looks=1)
+    assert _failed(fallen) == ["guardrail like against the logger"]
+    assert "challenger - logger = -0.05000" in fallen.reason
+
+
+def test_an_uncertified_difference_to_the_logger_refuses(
+    evidence: Make, estimate: Callable[..., PolicyEstimate]
+) -> None:
+    found = _with_logger(evidence(), estimate)
+    unsure = {"delight": estimate(0.1, certified=False), "like": estimate(0.0)}
+    verdict = judge(replace(found, logger_differences={"dr": unsure}), RULE, looks=1)
+    assert _failed(verdict) == ["certified: difference to the logger in delight"]
+
+
+def test_evidence_from_before_the_logger_was_compared_keeps_its_name_and_verdict(
+    evidence: Make, estimate: Callable[..., PolicyEstimate]
+) -> None:
+    old = evidence()
+    assert "logger_differences" not in old.to_json()
+    assert judge(Evidence.from_json(old.to_json()), RULE, looks=1).promote
+    new = _with_logger(old, estimate)
+    assert Evidence.from_json(json.loads(json.dumps(new.to_json()))) == new
+    assert new.fingerprint() != old.fingerprint()
+
+
 def test_estimated_propensities_are_refused_unless_a_setting_accepts_them(evidence: Make) -> None:
     found = replace(evidence(), propensities="estimated")
     refused = judge(found, RULE, looks=1)

@@ -337,3 +337,20 @@ def test_the_page_names_several_loggers() -> None:
     page = render_review_page(found)
     assert "a (600), b (300)" in page
     assert "+0.0987 [+0.0787, +0.1187] (dr (stratified))" in page
+
+
+def test_page_and_memo_show_the_challenger_against_the_logger() -> None:
+    policies = {**FULL.policies, "logger": {"dr": {"delight": _estimate(0.345)}}}
+    against = {"dr": {"delight": _estimate(0.0551)}}
+    found = replace(FULL, policies=policies, logger_differences=against)
+    memo = decision_memo(found, judge(found, GateSettings(), looks=1))
+    page = render_review_page(found, judge(found, GateSettings(), looks=1))
+    for text in (memo, page):
+        assert "0.345 [0.325, 0.365]" in text
+        assert "+0.0551 [+0.0351, +0.0751]" in text
+        assert "challenger - logger = +0.05510" in text
+
+
+def test_the_first_champions_memo_shows_what_was_tried() -> None:
+    memo = first_champion_memo("2026-11-12", "clone", "closest", ["plain: far", "rich: near"])
+    assert memo.index("- plain: far") < memo.index("- rich: near")

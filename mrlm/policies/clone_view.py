@@ -1,0 +1,187 @@
+"""What a clone of a logger may look at: the item, the state, and what lies between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log.ragged import rows, segment_sum
+from mrlm.embeddings.state import Kernel, attention_features
+from mrlm.policies.item_softmax import Term, attribute_terms, term_column
+
+Floats = NDArray[np.float64]
+
+_MOST_CATEGORIES = 20
+_MOST_DIRECTIONS = 16
+_MOST_SCENES = 8
+# A history entry that is half as similar counts e^-2.5, a twelfth.
+_TEMPERATURE = 0.2
+# Zero vectors that are added to a profile: one entry tells less than ten.
+_PRIOR = 1.0
+
+
+@dataclass(frozen=True)
+class CloneView:
+    """The columns that a clone reads of every candidate, a pure function of the decisions.
+
+    Attributes:
+        terms: item attributes, standardised.
+        categories: names that get an indicator, the most frequent ones.
+        scenes: names that get an indicator, the most frequent ones.
+        centre: float64, shape (dimensions,), mean of the items' embeddings; no entries without.
+        directions: float64, shape (dimensions, r), their principal directions, scaled to unit
+            variance.
+    """
+
+    terms: tuple[Term, ...]
+    categories: tuple[str, ...]
+    scenes: tuple[str, ...]
+    centre: Floats
+    directions: Floats
+
+    @classmethod
+    def of(cls, decisions: Decisions) -> CloneView:
+        """The view for logs like this one."""
+        catalog = decisions.catalog
+        counts = np.bincount(catalog.categories.values, minlength=len(catalog.category_names))
+        frequent = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
+        scene, many = np.unique(decisions.scene.astype(str), return_counts=True)
+        order = np.argsort(-many, kind="stable")[:_MOST_SCENES]
+        centre, directions = _principal(catalog.embedding)
+        return cls(
+            terms=tuple(attribute_terms(catalog)),
+            categories=tuple(str(catalog.category_names[c]) for c in sorted(frequent.tolist())),
+            scenes=tuple(sorted(str(scene[i]) for i in order)),
+            centre=centre,
+            directions=directions,
+        )
+
+    def context(self, decisions: Decisions) -> Floats:
+        """What is the same for all candidates: scene, place in the list, length of the history.
+
+        float64, shape (n, scenes + 3).
+        """
+        scene = decisions.scene.astype(str)
+        columns = [(scene == s).astype(np.float64) for s in self.scenes]
+        columns.append(np.log(np.maximum(decisions.position, 1).astype(np.float64)))
+        columns.append((decisions.position <= 1).astype(np.float64))
+        columns.append(np.log1p(decisions.history.lengths.astype(np.float64)))
+        return np.stack(columns, axis=1)
+
+    def features(self, decisions: Decisions) -> Floats:
+        """What differs between candidates, float64, shape (N, d).
+
+        Attributes, categories and embedding of the item; how the history speaks for it; how alike
+        it is to the items above; and the products of the context with attributes and history.
+        """
+        catalog, codes = decisions.catalog, decisions.candidates.values
+        row = rows(decisions.offsets)
+        attributes = np.stack(
+            [term_column(catalog, t) for t in self.terms] or [np.zeros(len(catalog))], axis=1
+        )
+        vectors = self._vectors(catalog)
+        history = self._history(decisions, vectors)
+        main = np.concatenate([attributes[codes], history], axis=1)
+        context = self.context(decisions)[row]
+        products = (main[:, :, None] * context[:, None, :]).reshape(len(main), -1)
+        profile = self._profile(decisions, vectors, np.ones_like(decisions.history_value))
+        return np.concatenate(
+            [
+                main,
+                self._categories(catalog)[codes],
+                vectors[codes],
+                vectors[codes] * profile[row],
+                products,
+            ],
+            axis=1,
+        )
+
+    def _history(self, decisions: Decisions, vectors: Floats) -> Floats:
+        """Scalars of history and items above, float64, shape (N, 6)."""
+        codes, row = decisions.candidates.values, rows(decisions.offsets)
+        out = np.zeros((len(codes), 6))
+        out[:, 5] = _overlap(decisions)
+        if vectors.shape[1] == 0:
+            return out
+        own = vectors[codes]
+        width = vectors.shape[1] ** 0.5
+        known = np.nan_to_num(decisions.history_value, nan=0.0)
+        for j, value in enumerate((np.ones_like(known), known)):
+            out[:, j] = (own * self._profile(decisions, vectors, value)[row]).sum(axis=1) / width
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = vectors / np.where(length > 0, length, 1.0)
+        kernel = Kernel(unit, _TEMPERATURE, _PRIOR)
+        out[:, 2:4] = attention_features(decisions, [kernel], decisions.history_value[:, None])
+        if len(decisions.above.values):
+            above = _means(decisions.above, unit, np.ones(len(decisions.above.values)))
+            out[:, 4] = (unit[codes] * above[row]).sum(axis=1)
+        return out
+
+    def _profile(
+        self, decisions: Decisions, vectors: Floats, value: NDArray[np.floating]
+    ) -> Floats:
+        """Mean of the history's vectors, each times its value, float64, shape (n, r)."""
+        return _means(decisions.history, vectors, value.astype(np.float64))
+
+    def _vectors(self, catalog: Catalog) -> Floats:
+        if catalog.embedding is None or self.directions.shape[1] == 0:
+            return np.zeros((len(catalog), self.directions.shape[1]))
+        projected: Floats = (catalog.embedding.astype(np.float64) - self.centre) @ self.directions
+        return projected
+
+    def _categories(self, catalog: Catalog) -> Floats:
+        place = {name: j for j, name in enumerate(self.categories)}
+        column = np.array([place.get(str(n), -1) for n in catalog.category_names], np.int64)
+        out = np.zeros((len(catalog), len(self.categories)))
+        if len(catalog.categories.values):
+            code = column[catalog.categories.values]
+            known = code >= 0
+            out[catalog.categories.row[known], code[known]] = 1.0
+        return out
+
+
+def _means(items: Ragged, vectors: Floats, value: Floats) -> Floats:
+    total = segment_sum(vectors[items.values] * value[:, None], items.offsets)
+    return total / (items.lengths + _PRIOR)[:, None]
+
+
+def _overlap(decisions: Decisions) -> Floats:
+    """Share of the items above that have a category of the candidate, float64, shape (N,)."""
+    above, categories = decisions.above, decisions.catalog.categories
+    out = np.zeros(len(decisions.candidates.values))
+    names = len(decisions.catalog.category_names)
+    touched = np.flatnonzero(above.lengths > 0)
+    if names == 0 or len(touched) == 0:
+        return out
+    # Only the decisions below another slot, so that first slots cost nothing.
+    part = decisions.take(touched)
+    seen = categories.take(part.above.values.astype(np.int64))
+    count = np.zeros((len(part), names))
+    np.add.at(count, (part.above.row[seen.row], seen.values), 1.0)
+    own = categories.take(part.candidates.values.astype(np.int64))
+    of = rows(part.offsets)
+    best = np.zeros(len(part.candidates.values))
+    np.maximum.at(best, own.row, count[of[own.row], own.values])
+    flat = np.repeat(decisions.offsets[touched] - part.offsets[:-1], np.diff(part.offsets))
+    out[flat + np.arange(len(best))] = best / part.above.lengths[of]
+    return out
+
+
+def _principal(embedding: NDArray[np.float32] | None) -> tuple[Floats, Floats]:
+    """Mean and principal directions of the items' vectors, each scaled to unit variance."""
+    if embedding is None or len(embedding) < 2:
+        return np.zeros(0), np.zeros((0, 0))
+    centre = embedding.mean(axis=0, dtype=np.float64)
+    spread = np.zeros((len(centre), len(centre)))
+    for start in range(0, len(embedding), 4096):
+        block = embedding[start : start + 4096].astype(np.float64) - centre
+        spread += block.T @ block
+    value, vector = np.linalg.eigh(spread / len(embedding))
+    kept = np.argsort(-value)[:_MOST_DIRECTIONS]
+    kept = kept[value[kept] > 1e-9 * max(float(value.max()), 1e-12)]
+    # An eigenvector has no sign of its own; the largest entry's makes it one of the two.
+    sign = np.sign(vector[np.abs(vector[:, kept]).argmax(axis=0), kept])
+    return centre, vector[:, kept] * sign / np.sqrt(value[kept])
