@@ -202,7 +202,7 @@ def test_raced_commands_have_one_winner_at_a_time(champions: Registry, tmp_path:
 def test_twelve_raced_commands_have_one_winner_at_a_time(
     champions: Registry, tmp_path: Path
 ) -> None:
-    """Three rounds, the third with commands of the first two in between on the same registry."""
+    """Three rounds of promotions, decisions and rollbacks by four people at once."""
     draw = random.Random(7)
     for n in range(3):
         registry = champions.copy(tmp_path / str(n))
