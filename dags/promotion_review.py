@@ -1,9 +1,9 @@
 """A person decides on a judged version.
 
 Its own DAG, so that waiting for a person blocks no night. It runs when a night asks for a review,
-or by hand with a run key. The page shows the decision memo and asks for a name; no answer within
-the limit is a refusal. The promotion itself re-reads the registry: an approval of evidence that
-names another champion promotes nothing.
+or by hand with a run key. The page shows the decision memo; the ledger records the user who was
+logged in when they answered. No answer within the limit is a refusal. The promotion itself re-reads
+the registry: an approval of evidence that names another champion promotes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from mrlm_tasks import run_mrlm
+from mrlm_tasks import REASON, RUN_KEY, run_mrlm
 
 REVIEW_WANTED = Asset(name="review_wanted", uri="mrlm://registry/review")
 
@@ -38,7 +38,9 @@ def _run_key(context: Any) -> str:
     tags=["mrlm", "review"],
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
-    params={"run_key": Param(None, type=["string", "null"], title="Run key of the version")},
+    params={
+        "run_key": Param(None, type=["string", "null"], title="Run key of the version", **RUN_KEY)
+    },
 )
 def promotion_review() -> None:
     """Show the evidence, wait, record the word, promote."""
@@ -46,7 +48,7 @@ def promotion_review() -> None:
     @task
     def evidence() -> dict[str, Any]:
         """Read the version's decision memo from the registry."""
-        return run_mrlm(["review", _run_key(get_current_context())])
+        return run_mrlm(["review", "--json"], _run_key(get_current_context()))
 
     # Not the ApprovalOperator: it skips what follows a rejection, and the ledger would not know.
     decision = HITLOperator(
@@ -56,10 +58,7 @@ def promotion_review() -> None:
         options=["Approve", "Reject"],
         defaults="Reject",
         response_timeout=timedelta(hours=12),
-        params={
-            "name": Param("", type="string", title="Your name, for the ledger"),
-            "reason": Param("", type="string", title="Why"),
-        },
+        params={"reason": Param("", type="string", title="Why", **REASON)},
     )
 
     @task(trigger_rule="none_failed", pool="registry")
@@ -70,17 +69,20 @@ def promotion_review() -> None:
             # Somebody marked the task a success by hand: that is no decision.
             raise AirflowFailException("no answer is recorded; nothing is decided")
         approved = answer["chosen_options"] == ["Approve"]
-        form = answer.get("params_input") or {}
+        reason = (answer.get("params_input") or {}).get("reason") or "no reason given"
         who = (answer.get("responded_by_user") or {}).get("name") or ""
+        if not who and not approved:
+            who = "nobody answered in time"
         if who.lower() in {"", "anonymous"}:
-            who = form.get("name") or ("nobody answered in time" if not approved else "")
-        if not who:
-            raise AirflowFailException("an approval needs a name: answer again with your name")
+            raise AirflowFailException(
+                "Airflow does not know who answered: switch its login on, and decide again"
+            )
         return run_mrlm(
             [
-                *("decide", shown["run_key"], "--approve" if approved else "--reject"),
-                *("--actor", who, "--reason", form.get("reason") or "no reason given"),
-            ]
+                *("decide", "--approve" if approved else "--reject"),
+                *("--actor", who, "--reason", reason),
+            ],
+            shown["run_key"],
         )
 
     @task(pool="registry")
@@ -88,7 +90,7 @@ def promotion_review() -> None:
         """Move the alias if the word was an approval."""
         if word["decision"] != "approved":
             raise AirflowSkipException(f"rejected by {word['actor']}")
-        return run_mrlm(["promote", word["run_key"], "--actor", word["actor"]])
+        return run_mrlm(["promote", "--actor", word["actor"]], word["run_key"])
 
     shown = evidence()
     word = record(shown)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import night_of, run_mrlm
+from mrlm_tasks import NIGHT, night_of, run_mrlm
 
 
 @dag(
@@ -16,7 +16,7 @@ from mrlm_tasks import night_of, run_mrlm
     tags=["mrlm", "publish"],
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 2, "retry_delay": timedelta(seconds=30)},
-    params={"night": Param(type="string", format="date", title="Night")},
+    params={"night": Param(type="string", title="Night", **NIGHT)},
 )
 def publish_recommendations() -> None:
     """One task: the stage publish of a night."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import run_mrlm
+from mrlm_tasks import NIGHT, run_mrlm
 
 
 @dag(
@@ -23,8 +23,8 @@ from mrlm_tasks import run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "first": Param(type="string", format="date", title="First night"),
-        "last": Param(type="string", format="date", title="Last night"),
+        "first": Param(type="string", title="First night", **NIGHT),
+        "last": Param(type="string", title="Last night", **NIGHT),
     },
 )
 def read_ahead() -> None:
@@ -34,7 +34,7 @@ def read_ahead() -> None:
     def read() -> dict[str, Any]:
         """Ingest, validate, embed and build each night, oldest first."""
         params = get_current_context()["params"]
-        return run_mrlm(["read-ahead", params["first"], params["last"]])
+        return run_mrlm(["read-ahead"], params["first"], params["last"])
 
     read()
 

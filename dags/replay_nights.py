@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import run_mrlm
+from mrlm_tasks import NIGHT, run_mrlm
 
 
 @dag(
@@ -17,8 +17,8 @@ from mrlm_tasks import run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "first": Param(type="string", format="date", title="First night"),
-        "last": Param(type="string", format="date", title="Last night"),
+        "first": Param(type="string", title="First night", **NIGHT),
+        "last": Param(type="string", title="Last night", **NIGHT),
         "force": Param(False, type="boolean", title="Run stages again although nothing changed"),
     },
 )
@@ -36,7 +36,7 @@ def replay_nights() -> None:
     def replay(night: str) -> dict[str, Any]:
         """Run one night without touching the registry."""
         force = ["--force"] if get_current_context()["params"]["force"] else []
-        return run_mrlm(["night", night, "--dry-run", *force])
+        return run_mrlm(["night", "--dry-run", *force], night)
 
     replay.expand(night=nights())
 

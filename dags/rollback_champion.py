@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import run_mrlm
+from mrlm_tasks import NAME, REASON, run_mrlm
 
 
 @dag(
@@ -17,9 +17,11 @@ from mrlm_tasks import run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "actor": Param(type="string", minLength=1, title="Your name, for the ledger"),
-        "reason": Param(type="string", minLength=1, title="Why"),
-        "to": Param(None, type=["integer", "null"], title="Version; empty: the one before"),
+        "actor": Param(type="string", minLength=1, title="Your name, for the ledger", **NAME),
+        "reason": Param(type="string", minLength=1, title="Why", **REASON),
+        "to": Param(
+            None, type=["integer", "null"], minimum=1, title="Version; empty: the one before"
+        ),
     },
 )
 def rollback_champion() -> None:
@@ -28,9 +30,12 @@ def rollback_champion() -> None:
     @task(pool="registry")
     def rollback() -> dict[str, Any]:
         """Move the alias back and write it into the ledger."""
-        params = get_current_context()["params"]
+        context = get_current_context()
+        params = context["params"]
         to = ["--to", str(params["to"])] if params.get("to") else []
-        return run_mrlm(["rollback", "--actor", params["actor"], "--reason", params["reason"], *to])
+        said = ["--actor", params["actor"], "--reason", params["reason"]]
+        # A retry of the task is the same request, and goes back no second version.
+        return run_mrlm(["rollback", *said, "--request", str(context["run_id"]), *to])
 
     @task(pool="registry")
     def verify() -> dict[str, Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
+from pipelines.errors import MissingInputError
 from pipelines.evaluation import thresholds
-from pipelines.lake import built_logs, read_logs
+from pipelines.lake import built_logs, history_command, read_logs
+from pipelines.manifest import Manifest
 from pipelines.registry import now, place_of
-from pipelines.stage import require
 
 
 def bootstrap(context: NightContext, actor: str) -> str:
@@ -24,7 +25,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         What happened, in words.
 
     Raises:
-        ValueError: no night has a bandit log yet.
+        MissingInputError: the night was not ingested, or no night has a bandit log yet.
     """
     from mrlm.learners.clone import clone_logger
     from mrlm.promotion.bundle import PolicyBundle, save_bundle
@@ -33,8 +34,15 @@ def bootstrap(context: NightContext, actor: str) -> str:
     from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
     from mrlm.report.memo import first_champion_memo
 
-    require(context.workspace.lake_stage(context.night, "ingest"), "ingest", context.night)
-    log = read_logs(context, list(built_logs(context)))
+    nights = list(built_logs(context))
+    folder = context.workspace.lake_stage(context.night, "ingest")
+    if not nights or Manifest.read(folder) is None:
+        raise MissingInputError(
+            f"night {context.night}: there is no history up to it, from which the logger could be "
+            f"learned; run '{history_command(context, context.night)}' first, or from the first "
+            "night you have"
+        )
+    log = read_logs(context, nights)
     clone = clone_logger(
         log,
         context.north_star.name,

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from pathlib import Path
 
+from pipelines.errors import DamagedError
+from pipelines.log import logger
+from pipelines.manifest import Manifest
 from pipelines.registry import place_of
 from pipelines.settings import Settings
-from pipelines.workspace import Workspace, remove
+from pipelines.workspace import Workspace, is_night, remove
 
 _SECONDS_A_DAY = 86400
+# What a killed stage leaves: see pipelines/stage.py.
+_LEFTOVER = re.compile(r"\.\w+\.(staging|removed-\d+)")
 
 
 def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     """Remove runs older than the newest ``keep`` nights, leftovers, and expired quarantine.
 
     Lake nights stay while a history or a plan can still reach them. Registered versions live in
-    the registry and are never touched; runs that the ledger names stay too.
+    the registry and are never touched; runs that the ledger names stay too. What has another name
+    than this program gives, or a manifest that cannot be read, stays, and the log says so.
 
     Returns:
         What was removed, as paths relative to the workspace.
@@ -37,18 +44,18 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     reach = keep + learned + settings.state.history_nights + 2 * settings.final_after + 1
     lake_recent = set(nights[-reach:])
     doomed: list[Path] = []
-    for run in _children(workspace.runs):
+    for run in _known(workspace.runs):
         if run.name[:10] not in recent and run.name not in named:
             doomed.append(run)
         doomed += [p for p in _children(run) if ".superseded-" in p.name and run.name not in named]
-    for night in _children(workspace.lake):
+    for night in _known(workspace.lake):
         if night.name not in lake_recent:
             doomed.append(night)
     at_work = {p.stem.removeprefix("night-") for p in workspace.locks.glob("night-*.json")}
     for folder in (workspace.runs, workspace.lake):
-        for parent in _children(folder):
+        for parent in _known(folder):
             if parent.name[:10] not in at_work:
-                doomed += [p for p in _children(parent) if p.name.startswith(".")]
+                doomed += [p for p in _children(parent) if _LEFTOVER.fullmatch(p.name)]
     doomed += _expired(settings, workspace)
     removed = []
     for path in dict.fromkeys(doomed):
@@ -71,6 +78,23 @@ def _expired(settings: Settings, workspace: Workspace) -> list[Path]:
         files = [p for p in folder.rglob("*.parquet") if p.stat().st_mtime < limit]
         expired += files
     return expired
+
+
+def _known(folder: Path) -> list[Path]:
+    """Folders of nights or runs that are as this program makes them."""
+    found = []
+    for path in _children(folder):
+        if not is_night(path.name[:10]):
+            logger.warning("kept %s: its name is none that this program gives", path)
+            continue
+        try:
+            for stage in _children(path):
+                Manifest.read(stage)
+        except DamagedError as error:
+            logger.warning("kept %s: %s", path, error)
+            continue
+        found.append(path)
+    return found
 
 
 def _children(folder: Path) -> list[Path]:

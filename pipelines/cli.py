@@ -5,17 +5,31 @@ Exit codes are those of pipelines/errors.py.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import typer
-from pydantic import ValidationError
 
 from mrlm.promotion.alias_state import AliasMovedError
 from pipelines import log
-from pipelines.commands import care, local, nights, ope, registry
-from pipelines.errors import EXIT_DATA, EXIT_RETRY, EXIT_USAGE, BusyError, DataError
+from pipelines.commands import care, local, nights, ope, registry, upgrade
+from pipelines.crash import crash_report
+from pipelines.errors import (
+    EXIT_DATA,
+    EXIT_PROGRAM,
+    EXIT_RETRY,
+    EXIT_USAGE,
+    BusyError,
+    DataError,
+    UnavailableError,
+)
+from pipelines.faults import explained
+from pipelines.registry import place_of
+from pipelines.settings import last_loaded
+from pipelines.workspace import Workspace
 
 _INTERRUPTED = 130
 
@@ -25,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (nights, registry, care, local, ope):
+for module in (nights, registry, upgrade, care, local, ope):
     module.add_commands(app)
 
 
@@ -39,6 +53,7 @@ def main() -> None:
         code = app(standalone_mode=False)
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
+        sys.stdout.flush()
         sys.exit(code)
     except (typer.Abort, KeyboardInterrupt):
         log.logger.error("interrupted; the same command goes on from here")
@@ -46,12 +61,37 @@ def main() -> None:
     except (BusyError, TimeoutError, ChildProcessError) as error:
         log.logger.error("%s", error)
         sys.exit(EXIT_RETRY)
-    except (DataError, FileNotFoundError, ValidationError, ValueError, AliasMovedError) as error:
-        log.logger.error("%s", error)
-        sys.exit(EXIT_DATA)
     except typer.TyperException as error:
         log.logger.error("%s", error.format_message())
         sys.exit(EXIT_USAGE)
+    except Exception as error:
+        sys.exit(_failed(error))
+    finally:
+        _give_up_output()
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong, and give the exit code."""
+    settings = last_loaded()
+    registry = place_of(settings, Workspace(settings.workspace)) if settings else None
+    fault = explained(error, registry) or error
+    if isinstance(fault, UnavailableError):
+        log.logger.error("%s", fault)
+        return EXIT_RETRY
+    if isinstance(fault, (DataError, ValueError, AliasMovedError)):
+        log.logger.error("%s", fault)
+        return EXIT_DATA
+    log.logger.error("%s", crash_report(error, sys.argv[1:]))
+    return EXIT_PROGRAM
+
+
+def _give_up_output() -> None:
+    """Python would fail at its end on output that cannot be written, with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:

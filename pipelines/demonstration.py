@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipelines.commands.care import contexts_of
 from pipelines.context import NightContext
-from pipelines.errors import DataError
+from pipelines.errors import EXIT_DATA, DataError
 from pipelines.history import history_unchanged
 from pipelines.lake import shift
 from pipelines.local_airflow import ROOT, LocalAirflow, threads_each
@@ -84,7 +84,10 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
                 # It takes half a minute, most of which is waiting.
                 starting = background.submit(airflow.start)
                 console.print(f"history: nights {first} to {last}, data stages only")
-                _mrlm(["history", first, last], settings_path)
+                # A night of the log may be stopped, and is shown so; but each must be done.
+                _mrlm(["history"], settings_path, (first, last), accepted=(EXIT_DATA,))
+                if not history_unchanged(history):
+                    raise DataError(f"the nights {first} to {last} could not be read")
             _live_nights(settings, airflow, starting, shape, console)
         finally:
             if starting is not None:
@@ -110,11 +113,22 @@ def _write_log(logs: Logs, raw: Path, console: Console) -> None:
         write_replay(raw, nights=len(shape.nights), first_night=shape.nights[0])
 
 
-def _mrlm(arguments: list[str], settings_path: Path) -> None:
-    """Run a command in a process of its own, so that its memory is free again afterwards."""
-    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--settings", str(settings_path)]
-    result = subprocess.run(command, cwd=ROOT, check=False)
-    if result.returncode != 0:
+def _mrlm(
+    command: list[str],
+    settings: Path,
+    positionals: tuple[str, ...] = (),
+    accepted: tuple[int, ...] = (),
+) -> None:
+    """Run a command in a process of its own, so that its memory is free again afterwards.
+
+    Raises:
+        DataError: it ended with a code that is neither 0 nor ``accepted``.
+    """
+    arguments = [*command, "--settings", str(settings), "--", *positionals]
+    result = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments], cwd=ROOT, check=False
+    )
+    if result.returncode not in {0, *accepted}:
         raise DataError(f"'mrlm {' '.join(arguments)}' ended with code {result.returncode}")
 
 
@@ -133,7 +147,7 @@ def _live_nights(
             console.print(f"{night}: unchanged: skipped")
     if not todo:
         return
-    console.print(f"Airflow on {airflow.url}")
+    console.print(f"Airflow on {airflow.url}, login in {airflow.login_file}", soft_wrap=True)
     if starting is None:
         airflow.start()
     else:

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.errors import DataError
+from pipelines.manifest import FILE_NAME
+from pipelines.sealed import read_sealed
 from pipelines.settings import Settings
+from pipelines.workspace import Workspace
 
 _MEMORY_GIB = 6.0
 _DISK_GIB = 5.0
@@ -54,6 +58,7 @@ def examine(settings: Settings | None) -> Iterator[Finding]:
         yield Finding("settings", False, "none found: see README, 'Bring your own logs'")
         return
     yield _writable(settings.workspace)
+    yield _files(settings)
     yield _key(settings)
     yield _model(settings)
 
@@ -78,6 +83,32 @@ def _writable(workspace: Path) -> Finding:
     well = os.access(_existing(workspace), os.W_OK)
     text = f"workspace {workspace}"
     return Finding("home", well, text + _unless(well, " cannot be written: change 'workspace'"))
+
+
+def _files(settings: Settings) -> Finding:
+    """Whether the workspace's small files can be read, and the outputs are as they were written."""
+    from pipelines.stage import damage_of
+
+    def read(path: Path) -> str:
+        if path.name == FILE_NAME:
+            return damage_of(path.parent)
+        return read_sealed(path, lambda data: "", "Nobody reads it before it is mended or removed")
+
+    workspace, wrong = Workspace(settings.workspace), []
+    stages = [p for top in (workspace.lake, workspace.runs) for p in top.glob(f"*/*/{FILE_NAME}")]
+    small = [*workspace.runs.glob("*/*.json"), *workspace.locks.glob("night-*.json")]
+    for path in sorted([*stages, *small]):
+        try:
+            found = read(path)
+        except FileNotFoundError:
+            # Somebody is at work.
+            continue
+        except (DataError, OSError) as error:
+            found = str(error)
+        if found:
+            wrong.append(found)
+    whole = f"{len(stages)} stages' outputs are as they were written"
+    return Finding("files", not wrong, "; ".join(wrong) or whole)
 
 
 def _key(settings: Settings) -> Finding:

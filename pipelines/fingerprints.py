@@ -6,6 +6,7 @@ clock enters. JSON is hashed in canonical form, safetensors by name and array.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterable
@@ -17,8 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from pipelines.checksums import state_of
+from pipelines.errors import DamagedError
+
 # Names of files that say how something was made rather than what it is.
 _IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
+
+# States of outputs that this process found to have the content that their manifests state.
+_sound: set[tuple[tuple[int, ...], ...]] = set()
 
 
 def combine(parts: dict[str, str]) -> str:
@@ -51,6 +58,33 @@ def of_path(path: Path) -> str:
     raise ValueError(f"{path}: files of this kind have no content fingerprint")
 
 
+def damage(folder: Path, stated: dict[str, str], place: str) -> str:
+    """What is wrong with the content at a place, naming the file; empty when nothing is.
+
+    Args:
+        folder: that ``stated`` is relative to.
+        stated: path of an output to the fingerprint of its content.
+        place: a file or a folder, relative; empty for all that is stated. What is no output has
+            no fingerprint, and only must be there.
+    """
+    for path, fingerprint in stated.items():
+        if place and place != path and not place.startswith(f"{path}/"):
+            continue
+        files = [p for p in (folder / path, *(folder / path).rglob("*")) if p.is_file()]
+        state = tuple(sorted(map(state_of, files)))
+        if state not in _sound:
+            try:
+                found = of_path(folder / path)
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno not in {None, errno.ENOENT}:
+                    raise
+                return f"{folder / path} is damaged and cannot be read: {error}"
+            if found != fingerprint:
+                return f"{folder / path} is damaged: its content is not what was written"
+            _sound.add(state)
+    return "" if (folder / place).exists() else f"{folder / place} is missing"
+
+
 def of_table(table: pa.Table) -> str:
     """Fingerprint of the rows of a table, in any order; keys are all columns that can be sorted."""
     table = table.replace_schema_metadata(None).select(sorted(table.column_names))
@@ -70,6 +104,7 @@ def of_raw(path: str) -> str:
 
     Raises:
         FileNotFoundError: there is nothing at the path.
+        DamagedError: a file is no whole Parquet file; names it.
     """
     filesystem, place = pafs.FileSystem.from_uri(path) if "://" in path else _local(path)
     info = filesystem.get_file_info(place)
@@ -87,10 +122,21 @@ def of_raw(path: str) -> str:
             continue
         with filesystem.open_input_file(file) as stream:
             if file.endswith(".parquet"):
-                lines.append(of_table(pq.read_table(stream)).encode())
+                lines.append(of_table(_raw_table(stream, file)).encode())
             else:
                 lines.extend(hashlib.sha256(x).digest() for x in stream.read().splitlines())
     return hashlib.sha256(b"".join(sorted(lines))).hexdigest()
+
+
+def _raw_table(stream: Any, file: str) -> pa.Table:
+    try:
+        return pq.read_table(stream)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DamagedError(
+            f"{file} cannot be read as Parquet ({error}): have it delivered again"
+        ) from error
 
 
 def _local(path: str) -> tuple[pafs.FileSystem, str]:

@@ -10,6 +10,7 @@ from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of
+from pipelines.stage import read_output
 from pipelines.stages.tune_weights import load_champion
 
 if TYPE_CHECKING:
@@ -80,4 +81,6 @@ def load_followed(
 def _reward_model(folder: Path) -> Scorer | None:
     from mrlm.behaviour.model import load_reward_model
 
-    return load_reward_model(folder / "reward_model") if Manifest.read(folder) else None
+    if Manifest.read(folder) is None:
+        return None
+    return load_reward_model(read_output(folder, "reward_model"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
-from pipelines.errors import DataError
+from pipelines.errors import DamagedError, DataError
 from pipelines.evaluation import marked, paired_state, thresholds
 from pipelines.followed import Followed, load_followed
 from pipelines.judged import judged_evidence
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from mrlm.promotion.ledger import Entry
 
 # What keeps one promotion from being followed, and must not stop the night: a policy, a model or a
-# log that does not fit tonight's settings or data.
-_UNFOLLOWED = (DataError, OSError, ValueError, KeyError)
+# log that does not fit tonight's settings or data. Not damage: an alarm that nobody could raise
+# would let the gate promote, and what is damaged can be made again.
+_UNFOLLOWED = (DataError, FileNotFoundError, ValueError, KeyError)
 
 # Night to the paired state and whether propensities were estimated, in the order of the looks.
 _Nights = dict[str, "tuple[EvaluationState, bool]"]
@@ -90,6 +91,8 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
         if entry.run_key in plan.hindcast:
             try:
                 followed.append(load_followed(context, entry, number, entries))
+            except DamagedError:
+                raise
             except _UNFOLLOWED as error:
                 left_out.append(_why(entry, error))
                 log.warning("hindcast leaves out %s", left_out[-1])
@@ -121,6 +124,8 @@ def _states(
         here = [f for f in followed if night in plan.hindcast[f.entry.run_key]]
         try:
             log, estimated = read_completed(context, [night])
+        except DamagedError:
+            raise
         except _UNFOLLOWED as error:
             return {f.number: error for f in here}
         log = _north_star_alone(context, log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from mrlm.promotion.canonical import fingerprint_of
 from mrlm.promotion.evidence import Evidence
@@ -37,8 +38,8 @@ def _evidence(context: NightContext, entry: Entry) -> Evidence | None:
     from mrlm.promotion.registry import has_version, version_evidence, version_folder
 
     path = context.workspace.run_stage(entry.run_key, "evaluate") / "evidence.json"
-    if path.is_file():
-        data = json.loads(path.read_text())
+    with suppress(FileNotFoundError, ValueError, RecursionError):
+        data = json.loads(path.read_bytes())
         if fingerprint_of(data) == entry.evidence:
             return Evidence.from_json(data)
     place = place_of(context.settings, context.workspace)

@@ -10,12 +10,18 @@ from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.context import NightContext
 from pipelines.errors import MissingInputError
 from pipelines.manifest import Manifest
-from pipelines.stage import require
+from pipelines.stage import read_output, require
 
 
 def shift(night: str, days: int) -> str:
     """The night so many days later, or earlier when negative."""
     return (date.fromisoformat(night) + timedelta(days=days)).isoformat()
+
+
+def history_command(context: NightContext, last: str) -> str:
+    """The command that reads the fewest nights, up to ``last``, after which one can be judged."""
+    first = shift(last, 1 - context.settings.history_nights)
+    return f"mrlm history {first} {last}"
 
 
 def ingested(context: NightContext, since: str = "") -> dict[str, Manifest]:
@@ -71,9 +77,14 @@ def log_fingerprints(context: NightContext, nights: list[str]) -> dict[str, str]
 
 
 def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
-    """Folder of each night's bandit log as of tonight."""
+    """Folder of each night's bandit log as of tonight.
+
+    Raises:
+        DamagedError: a file of one is not as it was written.
+    """
     built = built_logs(context)
-    return [context.workspace.lake_stage(built[n][0], "build_log") / built[n][1] for n in nights]
+    lake = context.workspace.lake_stage
+    return [read_output(lake(built[n][0], "build_log"), built[n][1]) for n in nights]
 
 
 def read_logs(context: NightContext, nights: list[str]) -> BanditLog:
@@ -87,5 +98,6 @@ def read_catalog(context: NightContext) -> Catalog:
 
     folder = context.workspace.lake_stage(context.night, "embed")
     require(folder, "embed", context.night)
-    catalog = Catalog.read(folder / "catalog.parquet")
-    return catalog.with_embedding(load_file(folder / "embedding.safetensors")["embedding"])
+    catalog = Catalog.read(read_output(folder, "catalog.parquet"))
+    vectors = load_file(read_output(folder, "embedding.safetensors"))
+    return catalog.with_embedding(vectors["embedding"])

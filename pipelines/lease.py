@@ -2,7 +2,8 @@
 
 A run is several processes (one a stage), so the lease names its owner and is renewed while a stage
 of that owner works. It ends when the night closes, when the owner's process is gone, or when nobody
-has renewed it for ``STALE_SECONDS``.
+has renewed it for ``STALE_SECONDS``; a file that is none, or is of a time further ahead than that,
+holds nothing.
 """
 
 from __future__ import annotations
@@ -122,8 +123,12 @@ def _acquire(path: Path, holder: Holder, wait_seconds: float, night: str) -> Non
 
 def _current(path: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(path.read_text()))
+        return Holder(**json.loads(path.read_bytes()))
     except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, RecursionError) as error:
+        # Nobody else can have written it, and who is still at work holds a stage's own lock.
+        logger.warning("the lease %s cannot be read (%s): it counts as ended", path, error)
         return None
 
 
@@ -135,7 +140,8 @@ def _ended(path: Path, holder: Holder) -> bool:
             return True
         except PermissionError:
             return False
-    return time.time() - path.stat().st_mtime > STALE_SECONDS
+    # From further ahead than a lease lasts, no clock that is set would ever catch up with it.
+    return abs(time.time() - path.stat().st_mtime) > STALE_SECONDS
 
 
 def _renew(path: Path, done: threading.Event) -> None:
@@ -144,3 +150,5 @@ def _renew(path: Path, done: threading.Event) -> None:
             os.utime(path)
         except FileNotFoundError:
             return
+        except OSError as error:
+            logger.warning("the lease %s cannot be renewed: %s", path, error)

@@ -17,25 +17,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from pipelines.airflow_config import write_config
 from pipelines.errors import BusyError
 from pipelines.local_processes import Processes
 from pipelines.log import logger
+from pipelines.page_login import PageLogin
 from pipelines.warm_client import SOCKET_VARIABLE
 from pipelines.workspace import Workspace
 
 # Tasks that run at a time. Each gets its share of the cores: threads that wait for a core that
 # another process has spin, and a small product of matrices then takes several times the work.
 PARALLEL = 2
-_SERVICES = ("scheduler", "dag-processor", "api-server")
+# The scheduler would also serve the tasks' logs, on every address of the machine; the page reads
+# them where they lie.
+_SERVICES = (("scheduler", "--skip-serve-logs"), ("dag-processor",), ("api-server",))
 _START_SECONDS = 180.0
 _POLL_SECONDS = 2.0
 _FAILED_POLLS = 30
 # A unix socket's address holds no longer path.
 _SOCKET_BYTES = 100
 ROOT = Path(__file__).resolve().parent.parent
+# A proxy that the environment names would see the login.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 def _warm_socket() -> Path | None:
@@ -70,11 +77,13 @@ class LocalAirflow:
         workspace: Airflow's home is its folder ``airflow``.
         settings_path: the settings that every task reads.
         port: of the page and the API, on 127.0.0.1.
+        login: the one user, an administrator.
     """
 
     workspace: Workspace
     settings_path: Path
     port: int = field(default_factory=free_port)
+    login: PageLogin = field(default_factory=PageLogin.new)
     _secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     _token: str = field(default="", repr=False)
     _serving: FileLock = field(init=False, repr=False)
@@ -87,6 +96,11 @@ class LocalAirflow:
     def url(self) -> str:
         """Address of the page."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def login_file(self) -> Path:
+        """Where the login lies while the services run; readable for this account alone."""
+        return self.workspace.airflow / "login.json"
 
     @property
     def processes(self) -> Processes:
@@ -110,9 +124,12 @@ class LocalAirflow:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": str(PARALLEL),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "infra" / "airflow" / "plugins"),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.login.user}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.login_file.resolve()),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{quote(str(home))}/airflow.db",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
@@ -126,7 +143,7 @@ class LocalAirflow:
             # Files that were installed do not change while this runs: parsing them again every half
             # minute takes a twentieth of two cores.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
-            "NO_PROXY": "127.0.0.1,localhost",
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
         }
 
     def start(self) -> None:
@@ -136,6 +153,8 @@ class LocalAirflow:
             BusyError: they did not start in time; names the log.
         """
         self.workspace.airflow.mkdir(parents=True, exist_ok=True)
+        # The login, Airflow's keys and the tasks' logs are for this account alone.
+        self.workspace.airflow.chmod(0o700)
         try:
             self._serving.acquire(timeout=0)
         except Timeout as error:
@@ -145,12 +164,14 @@ class LocalAirflow:
         # Nobody serves, so what is recorded was left by a run that was killed.
         self.processes.stop()
         self._warm = _warm_socket()
+        self.login.write(self.login_file)
+        write_config(self.workspace.airflow)
         environment = self.environment()
         for command in (["db", "migrate"], ["pools", "import", f"{ROOT}/infra/airflow/pools.json"]):
             self._command(command, environment)
         for service in _SERVICES:
-            command = [sys.executable, "-m", "airflow", service]
-            self.processes.start(command, environment, self.workspace.airflow / f"{service}.log")
+            command = [sys.executable, "-m", "airflow", *service]
+            self.processes.start(command, environment, self.workspace.airflow / f"{service[0]}.log")
         if self._warm is not None:
             # Tasks that come before it has imported everything start their processes themselves.
             # With -P, no file of the working folder passes for a module.
@@ -163,6 +184,7 @@ class LocalAirflow:
         """Stop the services and everything that they started."""
         if self._serving.is_locked:
             self.processes.stop()
+            self.login_file.unlink(missing_ok=True)
             if self._warm is not None:
                 shutil.rmtree(self._warm.parent, ignore_errors=True)
                 self._warm = None
@@ -217,7 +239,7 @@ class LocalAirflow:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with _direct(request, timeout=60) as answer:
                 return json.load(answer)
         except HTTPError as error:
             detail = error.read().decode(errors="replace")[:500]
@@ -227,7 +249,16 @@ class LocalAirflow:
 
     def _login(self) -> str:
         if not self._token:
-            with urllib.request.urlopen(f"{self.url}/auth/token", timeout=60) as answer:  # noqa: S310
+            if not self.processes.listen_on(self.port):
+                raise ConnectionError(f"no service of ours listens on port {self.port} yet")
+            request = urllib.request.Request(  # noqa: S310 - always http on 127.0.0.1
+                f"{self.url}/auth/token",
+                data=json.dumps(
+                    {"username": self.login.user, "password": self.login.password}
+                ).encode(),
+                headers={"Content-Type": "application/json"},
+            )
+            with _direct(request, timeout=60) as answer:
                 self._token = str(json.load(answer)["access_token"])
         return self._token
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.errors import DataError
 from pipelines.workspace import write_atomically
 
 _GRACE_SECONDS = 15.0
@@ -19,11 +20,15 @@ _GRACE_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class _Service:
-    """A process group of ours; the start time tells it from a later process of the same number."""
+    """A process group of ours; the start time tells it from a later process of the same number.
+
+    The folder, by its device and inode, tells it from what the original of a copied record started.
+    """
 
     pid: int
     started: float
     needed: bool = True
+    folder: str = ""
 
     @property
     def process(self) -> psutil.Process | None:
@@ -67,17 +72,31 @@ class Processes:
                 start_new_session=True,
             )
         started = psutil.Process(process.pid).create_time()
-        services = [*self._read(), _Service(process.pid, started, needed)]
+        services = [*self._read(), _Service(process.pid, started, needed, self._folder())]
         write_atomically(self.record, json.dumps([asdict(s) for s in services]))
 
     def alive(self) -> bool:
         """Whether every recorded service that is needed still runs."""
         return all(s.process is not None for s in self._read() if s.needed)
 
+    def listen_on(self, port: int) -> bool:
+        """Whether a recorded service, or what it started, listens on a port of this machine.
+
+        Ports are chosen before they are bound: somebody else may have been faster, and would be
+        told what is meant for the service.
+        """
+        services = self._read()
+        for process in _sessions({s.pid for s in services}, _first_start(services)):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                for connection in process.net_connections("tcp"):
+                    if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                        return True
+        return False
+
     def stop(self) -> None:
         """End every recorded service with everything in its session, and forget them."""
         services = self._read()
-        family = _sessions({s.pid for s in services}, min((s.started for s in services), default=0))
+        family = _sessions({s.pid for s in services}, _first_start(services))
         for service in services:
             if service.process is not None:
                 with suppress(ProcessLookupError, PermissionError):
@@ -95,9 +114,23 @@ class Processes:
 
     def _read(self) -> list[_Service]:
         try:
-            return [_Service(**s) for s in json.loads(self.record.read_text())]
+            services = [_Service(**s) for s in json.loads(self.record.read_text())]
         except FileNotFoundError:
             return []
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                f"{self.record} cannot be read ({error}): end what still runs of an earlier "
+                "'make run' or 'make ui', and remove the file"
+            ) from error
+        return [s for s in services if s.folder == self._folder()]
+
+    def _folder(self) -> str:
+        about = self.record.parent.stat()
+        return f"{about.st_dev}:{about.st_ino}"
+
+
+def _first_start(services: list[_Service]) -> float:
+    return min((s.started for s in services), default=0.0)
 
 
 def _sessions(leaders: set[int], since: float) -> list[psutil.Process]:

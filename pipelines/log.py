@@ -6,7 +6,21 @@ import logging
 import sys
 from typing import Any
 
+from mrlm.report.visible import visible
+
 logger = logging.getLogger("mrlm")
+
+
+# A line of a log tells what happened; a longer value is in the data.
+_LONGEST = 4000
+
+
+class _Lines(logging.Formatter):
+    """Nothing that a terminal obeys, and no line of a message that passes for an event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).split("\n")
+        return "\n  ".join(visible(line, _LONGEST) for line in lines)
 
 
 class _Bound(logging.LoggerAdapter[logging.Logger]):
@@ -25,7 +39,7 @@ def configure() -> None:
     import time
 
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter = _Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logger.handlers[:] = [handler]

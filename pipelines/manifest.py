@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.workspace import write_atomically
+from pipelines.sealed import read_sealed, write_sealed
 
 FILE_NAME = "manifest.json"
 
@@ -41,6 +40,8 @@ class Manifest:
         counts: what the stage says of its work, plain data.
         stopped: why the night stops here; empty when it goes on.
         seconds: wall time.
+        files: checksum of every file that the stage wrote, by its path in the folder; None where
+            the version that wrote the manifest made none.
     """
 
     stage: str
@@ -54,21 +55,30 @@ class Manifest:
     counts: dict[str, Any]
     stopped: str
     seconds: float
+    files: dict[str, str] | None = None
 
     def write(self, folder: Path) -> None:
         """Write into the stage's folder, atomically; the last act of a stage."""
-        text = json.dumps(asdict(self), indent=1, sort_keys=True)
-        write_atomically(folder / FILE_NAME, text)
+        write_sealed(folder / FILE_NAME, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The manifest of a stage's folder, or None where the stage has not been completed."""
+        """The manifest of a stage's folder, or None where the stage has not been completed.
+
+        Raises:
+            DamagedError: it is not as it was written; names the file.
+        """
         path = folder / FILE_NAME
-        if not path.is_file():
+        remedy = f"Run stage {folder.name} of {folder.parent.name} again, which makes it anew"
+        try:
+            return read_sealed(path, cls._from_json, remedy)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        data = json.loads(path.read_text())
-        data["outputs"] = {k: Output(**v) for k, v in data["outputs"].items()}
-        return cls(**data)
+
+    @classmethod
+    def _from_json(cls, data: dict[str, Any]) -> Manifest:
+        outputs = {k: Output(**v) for k, v in data["outputs"].items()}
+        return cls(**{**data, "outputs": outputs})
 
     def output_fingerprint(self) -> str:
         """One fingerprint of all outputs."""

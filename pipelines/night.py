@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from pipelines.code_version import code_version
 from pipelines.context import NightContext
-from pipelines.errors import DataError, NightStoppedError
+from pipelines.errors import DamagedError, DataError, NightStoppedError
 from pipelines.manifest import Manifest
 from pipelines.notify import Event, Kind, notify
-from pipelines.stage import Outcome, folder_of, is_unchanged, run_stage
+from pipelines.sealed import read_sealed, write_sealed
+from pipelines.stage import Outcome, damage_of, folder_of, is_unchanged, run_stage
 from pipelines.stages import ORDER, stage_named
-from pipelines.workspace import write_atomically
 
 NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
 
@@ -78,7 +78,10 @@ def execute(name: str, context: NightContext) -> Outcome:
 
 def close_night(context: NightContext, dry_run: bool = False) -> Closing:
     """Say how the night ended, from manifests alone, and record it."""
-    closing = _closing(context, dry_run)
+    try:
+        closing = _closing(context, dry_run)
+    except DamagedError as error:
+        closing = Closing(context.night, context.run_key, "failed", str(error))
     record(context, closing)
     context.log("close").info("%s: %s", closing.verdict, closing.reason)
     if closing.verdict in {"promoted", "refused", "waiting", "failed"}:
@@ -89,9 +92,20 @@ def close_night(context: NightContext, dry_run: bool = False) -> Closing:
 
 
 def closing_of(context: NightContext) -> Closing | None:
-    """How the night was closed, or None while it is not."""
-    path = context.workspace.runs / context.run_key / "closing.json"
-    return Closing(**json.loads(path.read_text())) if path.is_file() else None
+    """How the night was closed, or None while it is not.
+
+    Raises:
+        DamagedError: the file that says so is not as it was written.
+    """
+    remedy = f"'mrlm close --night {context.night}' writes it again"
+    try:
+        return read_sealed(_closing_path(context), lambda data: Closing(**data), remedy)
+    except FileNotFoundError:
+        return None
+
+
+def _closing_path(context: NightContext) -> Path:
+    return context.workspace.runs / context.run_key / "closing.json"
 
 
 def _closing(context: NightContext, dry_run: bool) -> Closing:
@@ -120,10 +134,12 @@ def _why_open(name: str, context: NightContext) -> str:
         return f"stage {name} was not completed, see its log"
     if found.code_version != code_version():
         return "the code changed while the night ran: run the night again"
+    wrong = damage_of(folder_of(stage_named(name), context))
+    if wrong:
+        return f"{wrong}: run the night again, which makes stage {name}'s output anew"
     return f"what stage {name} reads has changed since it ran: run the night again"
 
 
 def record(context: NightContext, closing: Closing) -> None:
     """Write down how the night was closed."""
-    path = context.workspace.runs / context.run_key / "closing.json"
-    write_atomically(path, json.dumps(asdict(closing), indent=1))
+    write_sealed(_closing_path(context), asdict(closing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.context import NightContext
-from pipelines.errors import DataError
+from pipelines.errors import DamagedError, DataError
 from pipelines.evaluation import marked, paired_state, thresholds
 from pipelines.plan import Plan
 from pipelines.propensities import read_completed
@@ -46,6 +46,8 @@ def outlook_states(
             q = predictions(log, context.objectives, reward_model)
             estimator = context.settings.gate.estimator
             return paired_state(log, challenger, champion, q, estimator), estimated is not None
+        except DamagedError:
+            raise
         except (DataError, ValueError, KeyError) as error:
             return error
 

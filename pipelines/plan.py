@@ -6,19 +6,19 @@ the same run. Until then it is made from what is there now.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from mrlm.promotion.gate import looks_so_far
 from mrlm.promotion.hindcast import nights_since
 from mrlm.promotion.ledger import Entry, judged_nights, judgement
 from pipelines.context import NightContext
-from pipelines.errors import DataError
+from pipelines.errors import DamagedError, DataError
 from pipelines.judged import newest_judged
-from pipelines.lake import built_logs
+from pipelines.lake import built_logs, history_command, shift
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of, require_champion
-from pipelines.workspace import write_atomically
+from pipelines.sealed import read_sealed, write_sealed
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,39 @@ def plan_of(context: NightContext) -> Plan:
     Raises:
         DataError: too few nights with a final north star.
         MissingInputError: there is no champion yet.
+        DamagedError: the file of the plan that it was judged with is not as it was written.
     """
     path = context.workspace.runs / context.run_key / "plan.json"
-    kept = Plan(**json.loads(path.read_text())) if path.is_file() else None
     entries = place_of(context.settings, context.workspace).ledger.entries()
-    if kept is not None and judgement(entries, context.run_key) is not None:
+    judged = judgement(entries, context.run_key) is not None
+    try:
+        kept = _kept(path)
+    except DamagedError as error:
+        if judged:
+            raise
+        context.log("plan").warning("%s: planned again", error)
+        kept = None
+    if kept is not None and judged:
         return kept
     plan = _make(context, entries)
     if plan == kept:
         return plan
-    write_atomically(path, json.dumps(asdict(plan), indent=1))
+    write_sealed(path, asdict(plan))
     context.log("plan").info(
         "fit %s, tune %s, gate %s, champion %d", plan.fit, plan.tune, plan.gate, plan.champion
     )
     return plan
+
+
+def _kept(path: Path) -> Plan | None:
+    remedy = (
+        "The run was judged with this plan: put back a copy of the file, or remove it, and the run "
+        "is planned by what is there now; its judgement stays"
+    )
+    try:
+        return read_sealed(path, lambda data: Plan(**data), remedy)
+    except FileNotFoundError:
+        return None
 
 
 def split(
@@ -108,7 +127,8 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         raise DataError(
             f"night {context.night}: {len(final)} passed nights have a final "
             f"{context.north_star.name}; {settings.min_fit_nights} are needed to fit, "
-            f"{settings.tune_nights} to tune and 1 to judge on. Run earlier nights first, or lower "
+            f"{settings.tune_nights} to tune and 1 to judge on. Read earlier nights first with "
+            f"'{history_command(context, shift(context.night, -1))}', or lower "
             "split.min_fit_nights or split.tune_nights"
         )
     judged = {e.run_key for e in entries if e.kind == "judged"}

@@ -36,6 +36,7 @@ def _lines() -> Progress:
 
 def _bars() -> Progress:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress as Bars
 
     bars = Bars(console=Console(stderr=True), transient=True)
@@ -44,7 +45,7 @@ def _bars() -> Progress:
     def show(what: str, done: int, total: int) -> None:
         if what not in tasks:
             bars.start()
-            tasks[what] = bars.add_task(what, total=total)
+            tasks[what] = bars.add_task(escape(what), total=total)
         bars.update(tasks[what], completed=done, total=total)
         if done >= total:
             bars.remove_task(tasks.pop(what))

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.errors import DamagedError
 from pipelines.settings import Settings
 
 _WIDTH = 200
@@ -25,7 +27,7 @@ _SHOWN = {
 
 def counts_of(folder: Path) -> dict[tuple[str, str], int]:
     """Rows by table and reason, most first."""
-    table = pq.read_table(folder, columns=["table", "reason"], partitioning=None)
+    table = _read(folder, ["table", "reason"])
     pairs = zip(table["table"].to_pylist(), table["reason"].to_pylist(), strict=True)
     return dict(Counter(pairs).most_common())
 
@@ -47,18 +49,31 @@ def shown_rows(folder: Path, settings: Settings, limit: int) -> Iterator[str]:
             f"set {settings.ingestion.user_key_variable}: without it users cannot be shown as "
             "pseudonyms, and so no row is shown"
         )
-    table = pq.read_table(folder, partitioning=None).slice(0, limit)
+    table = _read(folder).slice(0, limit)
     for row in table.to_pylist():
         columns = getattr(settings.inputs, row["table"]).columns
         raw = _shown(row["raw"] or "", _SHOWN[row["table"]], columns, key)[:_WIDTH]
         yield f"    {row['reason']}  {row['file']}:{row['line']}  {raw}"
 
 
+def _read(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(folder, columns=columns, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        night = folder.parent.parent.name
+        raise DamagedError(
+            f"{folder} holds a damaged file ({error}): "
+            f"'mrlm stage ingest --night {night} --force' writes it anew"
+        ) from error
+
+
 def _shown(raw: str, names: tuple[str, ...], columns: dict[str, str], key: bytes) -> str:
     """A row's known columns; text that is no JSON object is not shown at all."""
     try:
         row: Any = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
         return f"(not shown: {len(raw)} characters that are no JSON object)"

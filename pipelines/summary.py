@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines.context import NightContext
+from pipelines.errors import DamagedError, DataError
 from pipelines.manifest import Manifest
 from pipelines.night import Closing, closing_of
 from pipelines.stage import folder_of
@@ -25,7 +27,11 @@ def summarise(contexts: list[NightContext], workspace: Workspace) -> dict[str, A
 
 
 def manifests_of(context: NightContext) -> dict[str, Manifest]:
-    """Manifests of the completed stages of a night under its configuration."""
+    """Manifests of the completed stages of a night under its configuration.
+
+    Raises:
+        DamagedError: one is not as it was written.
+    """
     found = {}
     for name in ORDER:
         manifest = Manifest.read(folder_of(stage_named(name), context))
@@ -34,9 +40,42 @@ def manifests_of(context: NightContext) -> dict[str, Manifest]:
     return found
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a night stands.
+
+    Attributes:
+        done: manifests of the completed stages.
+        closing: how it was closed; None while it is not.
+        broken: what cannot be read, in words that name the file.
+    """
+
+    done: dict[str, Manifest]
+    closing: Closing | None
+    broken: tuple[str, ...]
+
+
+def standing_of(context: NightContext) -> Standing:
+    """Where a night stands, as far as its files can be read."""
+    done, closing, broken = {}, None, []
+    for name in ORDER:
+        try:
+            manifest = Manifest.read(folder_of(stage_named(name), context))
+        except (DamagedError, OSError) as error:
+            broken.append(str(error))
+            continue
+        if manifest:
+            done[name] = manifest
+    try:
+        closing = closing_of(context)
+    except (DamagedError, OSError) as error:
+        broken.append(str(error))
+    return Standing(done, closing, tuple(broken))
+
+
 def _night(context: NightContext) -> dict[str, Any]:
-    done = manifests_of(context)
-    closing = closing_of(context)
+    standing = standing_of(context)
+    done, closing, broken = standing.done, standing.closing, list(standing.broken)
 
     def counts(stage: str) -> dict[str, Any]:
         return done[stage].counts if stage in done else {}
@@ -45,7 +84,11 @@ def _night(context: NightContext) -> dict[str, Any]:
     embed = counts("embed")
     heads = counts("learn_behaviour").get("heads", {})
     version = counts("register").get("version")
-    judged = _judged(context, done, version)
+    try:
+        judged = _judged(context, done, version)
+    except (DataError, OSError, ValueError, KeyError) as error:
+        broken.append(str(error))
+        judged = _judged(context, {}, version)
     return {
         "night": context.night,
         "rows": _rows(counts("ingest")),
@@ -61,6 +104,7 @@ def _night(context: NightContext) -> dict[str, Any]:
         "reason": closing.reason if closing else None,
         "seconds": round(sum(m.seconds for m in done.values()), 1),
         "report": _report(context, done, closing),
+        "broken": broken,
     }
 
 

@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mrlm.report.visible import visible
+
 _SHOWN_WEIGHTS = 3
+_LONGEST = 4000
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
@@ -30,13 +33,19 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
     ):
         table.add_column(escape(name), overflow="fold")
     for night in summary["nights"]:
-        table.add_row(*map(escape, _cells(night)))
+        table.add_row(*(escape(visible(cell, _LONGEST)) for cell in _cells(night)))
     console.print(table)
     for night in summary["nights"]:
+        for line in night["broken"]:
+            console.print(f"{night['night']} BROKEN: {line}", markup=False)
         if night["verdict"] not in {None, "history"}:
-            console.print(f"{night['night']} {night['verdict']}: {night['reason']}", markup=False)
+            _print(console, f"{night['night']} {night['verdict']}: {night['reason']}")
             if night["report"]:
-                console.print(f"  report: {night['report']}", markup=False)
+                _print(console, f"  report: {night['report']}")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(visible(line, _LONGEST), markup=False, highlight=False)
 
 
 def _cells(night: dict[str, Any]) -> list[str]:

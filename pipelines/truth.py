@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from mrlm.bandit_log.ragged import segment_sum
 from pipelines.context import NightContext
 from pipelines.lake import read_logs
+from pipelines.stage import read_output
 
 _FIXED = {"decision_id", "night", "candidates"}
 
@@ -42,7 +43,7 @@ def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
     star = log.column(context.north_star.name)
     rewards = read_truth(paths).rewards(log)[:, star]
     known = ~np.isnan(log.rewards[:, star])
-    evaluated = pq.read_table(folder / "decisions.parquet")
+    evaluated = pq.read_table(read_output(folder, "decisions.parquet"))
     if evaluated["decision_id"].to_pylist() != log.decision_id.tolist():
         # The log was rebuilt since the evaluation; the truth would be of other decisions.
         return {}

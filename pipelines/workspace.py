@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 
@@ -45,6 +46,11 @@ class Workspace:
         return self.root / "locks"
 
     @property
+    def errors(self) -> Path:
+        """Tracebacks of commands that failed for a reason that nobody foresaw."""
+        return self.root / "errors"
+
+    @property
     def airflow(self) -> Path:
         """Airflow's home in the demonstration."""
         return self.root / "airflow"
@@ -63,21 +69,33 @@ class Workspace:
         return self.runs / run_key / stage
 
     def nights(self) -> list[str]:
-        """Nights that have been ingested or tried, oldest first."""
+        """Nights that have been ingested or tried, oldest first; other folders are not ours."""
         if not self.lake.is_dir():
             return []
-        return sorted(p.name for p in self.lake.iterdir() if p.is_dir())
+        return sorted(p.name for p in self.lake.iterdir() if is_night(p.name) and p.is_dir())
+
+
+def is_night(name: str) -> bool:
+    """Whether a name is an ISO date, as those of a night's folders are."""
+    try:
+        return date.fromisoformat(name).isoformat() == name
+    except ValueError:
+        return False
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def remove(path: Path) -> None:

@@ -34,7 +34,9 @@ def timestamp(column: Column) -> Column:
 
 def strings(column: Column) -> Column:
     """A list of strings from a JSON array or from ``A|B``."""
-    parts = F.filter(F.transform(F.split(column, r"\|"), F.trim), lambda p: p != "")
+    # Not F.trim by itself: of a function of two arguments Spark makes one of element and index.
+    trimmed = F.transform(F.split(column, r"\|"), lambda part: F.trim(part))
+    parts = F.filter(trimmed, lambda part: part != "")
     array = F.from_json(column, "array<string>")
     return F.when(column.startswith("["), array).otherwise(parts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,9 @@ _KEY_LITERALS = "0x[0-9A-Fa-f]{64,}|X'[0-9A-Fa-f]{64,}'"
 # they bring (measured: half the processor time of an ingestion). The code cache that goes with the
 # simple compiler fills up after a few nights, and Java would go on without compiling.
 _SHORT_LIVED = " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+
+# What Spark itself takes for secrets (spark.redaction.regex).
+_SECRET = re.compile("(?i)secret|password|token|access[.]?key")
 
 _LOGGING = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
@@ -99,9 +103,26 @@ def spark_session(
         settings["spark.driver.host"] = "127.0.0.1"
         settings["spark.driver.bindAddress"] = "127.0.0.1"
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    settings |= config or {}
+    _start_java({"spark.master": master, **settings})
     builder = SparkSession.builder.master(master).appName("mrlm")
-    for key, value in {**settings, **(config or {})}.items():
+    for key, value in settings.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     class_archive.keep_at_exit(archive)
     return session
+
+
+def _start_java(settings: Mapping[str, str]) -> None:
+    """Start Java, if it does not run yet, with all settings but the secrets.
+
+    Java is given its settings as arguments, which every user of the machine may read. Secrets come
+    with the session, over a connection that only this process has.
+    """
+    from pyspark import SparkConf, SparkContext
+
+    conf = SparkConf(loadDefaults=False)
+    for key, value in settings.items():
+        if not _SECRET.search(key):
+            conf.set(key, value)
+    SparkContext._ensure_initialized(conf=conf)

@@ -117,6 +117,14 @@ class Deployment:
         settings = load_settings(self.settings_path)
         return NightContext(night, settings, Workspace(settings.workspace))
 
+    def times(self) -> dict[str, tuple[int, int, int]]:
+        """When every file was last read and written, and its size."""
+        about = {p: p.stat() for p in self.folder.rglob("*") if p.is_file()}
+        return {
+            str(p.relative_to(self.folder)): (s.st_atime_ns, s.st_mtime_ns, s.st_size)
+            for p, s in about.items()
+        }
+
     def command(self, *arguments: str) -> list[str]:
         tail = ["--settings", str(self.settings_path)]
         return [sys.executable, "-m", "pipelines.cli", *arguments, *tail]

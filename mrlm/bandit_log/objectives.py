@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -41,7 +42,7 @@ class Objective:
     """
 
     # Settings files are read into this class; an unknown field there is an error.
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
 
     name: str
     source: Literal["feedback", "item", "list"]
@@ -59,8 +60,14 @@ class Objective:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise ValueError(f"objective {self.name!r}: use lower case letters, digits and _")
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name):
+            raise ValueError(
+                f"objective {self.name[:64]!r}: use lower case letters, digits and _, at most 64"
+            )
+        for field in ("threshold", "missing", "low", "high", "margin"):
+            value = getattr(self, field)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"objective {self.name}: {field} is {value}, not a finite number")
         if self.source == "feedback" and not self.event:
             raise ValueError(f"objective {self.name}: source feedback needs an event")
         if self.source == "feedback" and self.transform == "any" and self.missing is None:

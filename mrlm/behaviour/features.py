@@ -20,25 +20,26 @@ _PROFILE_PRIOR = 3.0
 
 @dataclass(frozen=True)
 class PairFeatures:
-    """Features of N candidates of n decisions.
+    """Features of N candidates of n decisions, all in one precision.
 
     Attributes:
-        dense: float32, shape (N, features).
+        dense: shape (N, features).
         item: int64, shape (N,), row of ``item_vectors``.
         row: int64, shape (N,), the candidate's decision: row of ``user_vectors``.
-        item_vectors: float32, shape (items, width).
-        user_vectors: float32, shape (n, width).
+        item_vectors: shape (items, width).
+        user_vectors: shape (n, width).
     """
 
-    dense: NDArray[np.float32]
+    dense: NDArray[np.floating]
     item: NDArray[np.int64]
     row: NDArray[np.int64]
-    item_vectors: NDArray[np.float32]
-    user_vectors: NDArray[np.float32]
+    item_vectors: NDArray[np.floating]
+    user_vectors: NDArray[np.floating]
 
-    def with_columns(self, more: NDArray[np.float32]) -> PairFeatures:
+    def with_columns(self, more: NDArray[np.floating]) -> PairFeatures:
         """The same with more dense features, shape (N, m)."""
-        return replace(self, dense=np.concatenate([self.dense, more], axis=1, dtype=np.float32))
+        dense = np.concatenate([self.dense, more], axis=1, dtype=self.dense.dtype)
+        return replace(self, dense=dense)
 
     def take(self, index: NDArray[np.int64]) -> PairFeatures:
         """The candidates at ``index``; vectors are shared, not copied."""
@@ -53,22 +54,27 @@ def shown_only(log: BanditLog) -> Decisions:
 
 
 def pair_features(
-    decisions: Decisions, space: FeatureSpace, table: ItemTable | None = None
+    decisions: Decisions,
+    space: FeatureSpace,
+    table: ItemTable | None = None,
+    precision: type[np.floating] = np.float32,
 ) -> PairFeatures:
     """Features of every candidate, from ``Decisions`` alone: no outcome can enter.
 
     Args:
         decisions: states and candidates.
         space: fitted scales.
-        table: ``item_table(space, decisions.catalog)``, where the caller has it.
+        table: ``item_table(space, decisions.catalog, precision)``, where the caller has it.
+        precision: float32 is enough to learn from; what is served is computed in float64, so that
+            neither threads nor the processor nor the rows beside a row change a probability.
     """
-    table = item_table(space, decisions.catalog) if table is None else table
+    table = item_table(space, decisions.catalog, precision) if table is None else table
     codes = decisions.candidates.values.astype(np.int64)
     row = decisions.candidates.row
     values = ((decisions.history_value - space.history_mean) / space.history_scale).astype(
         np.float32
     )
-    moments = history_moments(decisions, values, _HALF_LIFE)
+    moments = history_moments(decisions, values, _HALF_LIFE).astype(precision)
     # What the user thought of each item against the user's own mean.
     residual = values - np.repeat(moments[:, 1], decisions.history.lengths)
     kernels = [
@@ -76,15 +82,15 @@ def pair_features(
         for vectors in (table.text, table.category)
         for temperature, prior in _TEMPERATURES
     ]
-    position = np.log(np.maximum(decisions.position, 1)).astype(np.float32)
+    position = np.log(np.maximum(decisions.position, 1)).astype(precision)
     scene = decisions.scene.astype(str)[:, None] == np.array(space.scenes, str)
-    state = np.concatenate([moments, position[:, None], scene.astype(np.float32)], axis=1)
+    state = np.concatenate([moments, position[:, None], scene.astype(precision)], axis=1)
     dense = np.concatenate(
         [
             attention_features(decisions, kernels, residual[:, None]),
             state[row],
             table.attributes[codes],
-            category_novelty(decisions)[:, None].astype(np.float32),
+            category_novelty(decisions)[:, None].astype(precision),
         ],
         axis=1,
     )

@@ -93,7 +93,7 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
-        features = pair_features(decisions, self.space)
+        features = pair_features(decisions, self.space, None, np.float64)
         tables = [m.statistics.table(decisions.catalog) for m in self.members]
         heads = np.stack(
             [
@@ -102,7 +102,7 @@ class RewardModel:
             ]
         )
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
-        mean = np.stack(tables).mean(axis=0)
+        mean = np.stack(tables).mean(axis=0, dtype=np.float64)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
         return features.with_columns(mean[features.item]), values
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.func import functional_call
 
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.threads import one_thread
@@ -21,10 +22,10 @@ class Pairs:
     """b pairs of a user and an item; vectors that several pairs share are there once.
 
     Attributes:
-        dense: float32, shape (b, dense).
-        items: float32, shape (i, vector), item vectors.
+        dense: shape (b, dense).
+        items: shape (i, vector), item vectors.
         item: int64, shape (b,), rows of ``items``.
-        users: float32, shape (u, vector), user vectors.
+        users: shape (u, vector), user vectors.
         user: int64, shape (b,), rows of ``users``.
     """
 
@@ -117,6 +118,11 @@ class PairTensors:
     def __len__(self) -> int:
         return len(self._dense)
 
+    @property
+    def precision(self) -> torch.dtype:
+        """Of the features."""
+        return self._dense.dtype
+
     def batch(self, index: torch.Tensor) -> Pairs:
         """The rows at ``index``, as a network reads them."""
         items, item = torch.unique(self._item[index], return_inverse=True)
@@ -131,14 +137,19 @@ class PairTensors:
 
 
 def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArray[np.float64]:
-    """Outputs of every row, without dropout, float64, shape (N, outputs)."""
+    """Outputs of every row, without dropout, float64, shape (N, outputs).
+
+    Computed in the precision of the features; the network keeps its own.
+    """
     tensors = PairTensors(features)
     network.eval()
     out = np.zeros((len(tensors), outputs))
     with one_thread(), torch.inference_mode():
+        weights = {n: t.to(tensors.precision) for n, t in network.state_dict().items()}
         for start in range(0, len(tensors), _ROWS):
             stop = min(start + _ROWS, len(tensors))
-            out[start:stop] = network(tensors.batch(torch.arange(start, stop))).numpy()
+            batch = tensors.batch(torch.arange(start, stop))
+            out[start:stop] = functional_call(network, weights, (batch,)).numpy()
     return out
 
 

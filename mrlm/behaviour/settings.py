@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class BehaviourSettings(BaseModel):
     """The reward model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     folds: int = Field(3, ge=2, description="Cross-fitting folds, split by user.")
     components: int = Field(

@@ -86,17 +86,17 @@ class FeatureSpace:
 
 @dataclass(frozen=True)
 class ItemTable:
-    """One catalogue seen through a feature space; row c is item c.
+    """One catalogue seen through a feature space, in one precision; row c is item c.
 
     Attributes:
-        text: unit vectors of the embedding's principal components, float32.
-        category: unit vectors over the categories, zero for an item with none, float32.
-        attributes: scaled attributes, 0 where unknown, float32, shape (items, attributes).
+        text: unit vectors of the embedding's principal components.
+        category: unit vectors over the categories, zero for an item with none.
+        attributes: scaled attributes, 0 where unknown, shape (items, attributes).
     """
 
-    text: NDArray[np.float32]
-    category: NDArray[np.float32]
-    attributes: NDArray[np.float32]
+    text: NDArray[np.floating]
+    category: NDArray[np.floating]
+    attributes: NDArray[np.floating]
 
 
 def fit_space(log: BanditLog, components: int) -> FeatureSpace:
@@ -132,8 +132,10 @@ def fit_space(log: BanditLog, components: int) -> FeatureSpace:
     )
 
 
-def item_table(space: FeatureSpace, catalog: Catalog) -> ItemTable:
-    """The catalogue seen through the space; items and categories may be new.
+def item_table(
+    space: FeatureSpace, catalog: Catalog, precision: type[np.floating] = np.float32
+) -> ItemTable:
+    """The catalogue seen through the space, in this precision; items and categories may be new.
 
     Raises:
         ValueError: the catalogue has no embedding, or one of another width.
@@ -146,18 +148,19 @@ def item_table(space: FeatureSpace, catalog: Catalog) -> ItemTable:
         )
     place = {name: j for j, name in enumerate(space.categories)}
     column = np.array([place.get(str(n), -1) for n in catalog.category_names], np.int64)
-    category = np.zeros((len(catalog), len(space.categories)), np.float32)
+    category = np.zeros((len(catalog), len(space.categories)), precision)
     if len(catalog.categories.values):
         entry = column[catalog.categories.values.astype(np.int64)]
         row = catalog.categories.row
         category[row[entry >= 0], entry[entry >= 0]] = space.category_weight[entry[entry >= 0]]
-    attributes = [_scaled(catalog, a) for a in space.attributes]
+    attributes = [_scaled(catalog, a).astype(precision) for a in space.attributes]
+    centred = embedding.astype(precision, copy=False) - space.centre
     return ItemTable(
-        text=_unit((embedding - space.centre) @ space.components),
+        text=_unit(centred @ space.components.astype(precision, copy=False)),
         category=_unit(category),
         attributes=np.stack(attributes, axis=1)
         if attributes
-        else np.zeros((len(catalog), 0), np.float32),
+        else np.zeros((len(catalog), 0), precision),
     )
 
 
@@ -167,9 +170,9 @@ def _embedding(catalog: Catalog) -> NDArray[np.float32]:
     return catalog.embedding
 
 
-def _unit(x: NDArray[np.floating]) -> NDArray[np.float32]:
+def _unit(x: NDArray[np.floating]) -> NDArray[np.floating]:
     length = np.linalg.norm(x, axis=1, keepdims=True)
-    return (x / np.where(length > 0, length, 1.0)).astype(np.float32)
+    return (x / np.where(length > 0, length, 1.0)).astype(x.dtype)
 
 
 def _attribute(catalog: Catalog, name: str) -> Attribute:
@@ -187,12 +190,12 @@ def _attribute(catalog: Catalog, name: str) -> Attribute:
     )
 
 
-def _scaled(catalog: Catalog, attribute: Attribute) -> NDArray[np.float32]:
+def _scaled(catalog: Catalog, attribute: Attribute) -> NDArray[np.float64]:
     x = catalog.attributes.get(attribute.name)
     if x is None:
-        return np.zeros(len(catalog), np.float32)
+        return np.zeros(len(catalog))
     x = np.where(np.isfinite(x), x, np.nan)
     if attribute.log:
         x = np.log1p(np.maximum(x, 0.0))
     scaled = np.clip((x - attribute.centre) / attribute.scale, -4.0, 4.0)
-    return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+    return np.asarray(np.nan_to_num(scaled, nan=0.0), np.float64)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class EmbeddingSettings(BaseModel):
     """The language model that embeds item text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     encoder: Literal["transformer", "hashing"] = Field(
         "transformer",

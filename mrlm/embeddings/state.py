@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +24,13 @@ class Kernel:
     """One way in which a candidate attends to the history.
 
     Attributes:
-        vectors: float32 or float64, shape (items, width), of unit length or zero: what similarity
-            is. Double precision makes a sum independent of what else is in its block.
+        vectors: float, shape (items, width), of unit length or zero: what similarity is. Features
+            are computed in their precision.
         temperature: weight of a history entry = exp((similarity - 1) / temperature).
         prior: weight of a value of 0 that is added, which shrinks thin evidence.
     """
 
-    vectors: NDArray[np.floating[Any]]
+    vectors: NDArray[np.floating]
     temperature: float
     prior: float
 
@@ -40,7 +39,7 @@ def attention_features(
     decisions: Decisions,
     kernels: Sequence[Kernel],
     values: NDArray[np.float32],
-) -> NDArray[np.floating[Any]]:
+) -> NDArray[np.floating]:
     """Target attention of every candidate over the history, under each kernel.
 
     For kernel k and value column r: sum_h w_k(c, h) v_r(h) / (sum_h w_k(c, h) + prior), over the
@@ -50,32 +49,32 @@ def attention_features(
 
     Args:
         decisions: states and candidates.
-        kernels: how candidates attend.
+        kernels: how candidates attend; all vectors in one precision.
         values: float32, shape (history entries, r); NaN in a row where its value is unknown.
 
     Returns:
-        In the kernels' precision, shape (N, kernels * (r + 1)): for each kernel its r means, then
+        Precision of the vectors, shape (N, kernels * (r + 1)): for each kernel its r means, then
         its evidence.
     """
     width = values.shape[1]
-    precision = np.result_type(np.float32, *[k.vectors for k in kernels])
-    out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), precision)
+    real = np.result_type(np.float32, *[k.vectors for k in kernels])
+    out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), real)
     known = np.asarray(np.isfinite(values).all(axis=1, keepdims=True), np.bool_)
-    columns = np.where(known, values, 0.0).astype(np.float32)
-    columns = np.concatenate([columns, known.astype(np.float32)], axis=1)
+    columns = np.where(known, values, 0.0).astype(real)
+    columns = np.concatenate([columns, known.astype(real)], axis=1)
     for block in _blocks(decisions.candidates, decisions.history):
         weighed = columns[block.history_flat] * block.history_mask[..., None]
-        similarity: dict[int, NDArray[np.floating[Any]]] = {}
+        similarity: dict[int, NDArray[np.floating]] = {}
         for j, kernel in enumerate(kernels):
             name = id(kernel.vectors)
             if name not in similarity:
                 candidate = kernel.vectors[block.candidates]
                 history = kernel.vectors[block.history]
                 similarity[name] = candidate @ history.transpose(0, 2, 1)
-            weight = np.exp((similarity[name] - np.float32(1)) * np.float32(1 / kernel.temperature))
+            weight = np.exp((similarity[name] - 1) * real.type(1 / kernel.temperature))
             sums = weight @ weighed
             evidence = sums[..., -1:]
-            means = sums[..., :-1] / (evidence + np.float32(kernel.prior))
+            means = sums[..., :-1] / (evidence + real.type(kernel.prior))
             block_out = np.concatenate([means, np.log1p(evidence)], axis=-1)
             place = slice(j * (width + 1), (j + 1) * (width + 1))
             out[block.candidate_flat, place] = block_out[block.candidate_mask]
@@ -84,29 +83,31 @@ def attention_features(
 
 def profile(
     decisions: Decisions,
-    vectors: NDArray[np.float32],
+    vectors: NDArray[np.floating],
     values: NDArray[np.float32],
     prior: float,
-) -> NDArray[np.float32]:
-    """Mean of the history's item vectors, each times its value, float32, shape (n, width).
+) -> NDArray[np.floating]:
+    """Mean of the history's item vectors, each times its value, shape (n, width).
 
-    Entries with a value of NaN are left out; ``prior`` zero vectors are added.
+    In the precision of the vectors. Entries with a value of NaN are left out; ``prior`` zero
+    vectors are added.
     """
-    weight = np.nan_to_num(values, nan=0.0).astype(np.float32)
+    real = vectors.dtype
+    weight = np.nan_to_num(values, nan=0.0).astype(real)
     known = np.isfinite(values)
-    out = np.zeros((len(decisions), vectors.shape[1]), np.float32)
+    out = np.zeros((len(decisions), vectors.shape[1]), real)
     for block in _blocks(decisions.candidates, decisions.history):
         mask = block.history_mask
         w = weight[block.history_flat] * mask
         count = (known[block.history_flat] * mask).sum(axis=1)
         total = np.matmul(w[:, None, :], vectors[block.history])[:, 0]
-        out[block.decisions] = total / (count + np.float32(prior))[:, None]
+        out[block.decisions] = total / (count + real.type(prior))[:, None]
     return out
 
 
 def history_moments(
     decisions: Decisions, values: NDArray[np.float32], half_life: float
-) -> NDArray[np.float32]:
+) -> NDArray[np.float64]:
     """Count, mean, and recency-weighted mean of the known history values.
 
     Args:
@@ -115,7 +116,7 @@ def history_moments(
         half_life: entries back at which a value's weight has fallen to a half.
 
     Returns:
-        float32, shape (n, 3): log(1 + count); sum / (count + 2); weighted sum / (weights + 2).
+        float64, shape (n, 3): log(1 + count); sum / (count + 2); weighted sum / (weights + 2).
     """
     history = decisions.history
     n = len(history)
@@ -128,7 +129,7 @@ def history_moments(
     mean = np.bincount(row, weights=value, minlength=n) / (count + 2.0)
     total = np.bincount(row, weights=weight, minlength=n)
     recent = np.bincount(row, weights=weight * value, minlength=n) / (total + 2.0)
-    return np.stack([np.log1p(count), mean, recent], axis=1).astype(np.float32)
+    return np.stack([np.log1p(count), mean, recent], axis=1)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def score_features(
     """Pair features, standardised expected rewards, and last their weighted sum."""
     standard = (rewards - scalarisation.mean) / scalarisation.scale
     value = scalarisation.standardise(rewards).sum(axis=1)
-    return features.with_columns(np.column_stack([standard, value]).astype(np.float32))
+    return features.with_columns(np.column_stack([standard, value]))
 
 
 def learning_inputs(

@@ -12,7 +12,7 @@ LearnerName = Literal["policy_gradient", "q_learning"]
 class LearningSettings(BaseModel):
     """The policy learners."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     learners: list[LearnerName] = ["policy_gradient", "q_learning"]
     floor: float = Field(0.1, gt=0, lt=1, description="Share of uniform exploration.")

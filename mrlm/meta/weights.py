@@ -66,8 +66,11 @@ class TuningResult:
         return float(sum(abs(t) for t in self.theta))
 
     @property
-    def weights(self) -> dict[str, float]:
-        """Theta over its scale, by feature; all 0 where the champion stays."""
+    def shares(self) -> dict[str, float]:
+        """Theta over its scale, by feature; all 0 where the champion stays.
+
+        Objective weights are another thing: see ``scalarise.objective_weights``.
+        """
         scale = self.scale or 1.0
         return {c: t / scale for c, t in zip(self.columns, self.theta, strict=True)}
 
@@ -77,5 +80,5 @@ class TuningResult:
         return np.array([self.kappa, *self.theta])
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, with weights and scale."""
-        return {**asdict(self), "weights": self.weights, "scale": self.scale}
+        """All fields, with shares and scale."""
+        return {**asdict(self), "shares": self.shares, "scale": self.scale}

@@ -1,4 +1,4 @@
-"""Rules of choice among estimates of one value: SLOPE, and the least estimated squared error."""
+"""Rules of choice among estimates of one value: SLOPE, and the least squared error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ def slope(value: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.
     The largest i such that the intervals value[j] +- 2 width[j] of all j <= i share a point; Su,
     Srinath and Krishnamurthy (2020), algorithm 1. Widths above an earlier one count as that one's
     would: a later member may not be excused by its own noise.
+
+    What is chosen is at most a constant factor worse than the best member, and that is all: a bias
+    of up to four widths contradicts nothing, so of members that lean to one side, as clipped
+    weights do with rewards of one sign, it takes one that is further from the truth than the first.
 
     Args:
         value: estimates, shape (k, m), ordered from the least biased to the most.
@@ -32,6 +36,35 @@ def slope(value: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.
     upper = np.minimum.accumulate(value + 2 * shrinking, axis=0)
     # Once empty, the intersection stays empty, so the members that agree come first.
     chosen: NDArray[np.int64] = (lower <= upper).sum(0) - 1
+    return chosen
+
+
+def least_bound(
+    value: NDArray[np.float64],
+    error: NDArray[np.float64],
+    apart: NDArray[np.float64],
+    quantile: float,
+) -> NDArray[np.int64]:
+    """Index of the least bound on the squared error for each objective, int64, shape (m,).
+
+    Squared error of the member plus the square of the largest bias that the log allows it: its
+    distance from the first member, and ``quantile`` standard errors of that distance, which is
+    small where both read the same rounds. A member is taken only where it is better than the first
+    at its worst; of equals the first is.
+
+    Args:
+        value: estimates, shape (k, m); the first one's bias is taken for 0.
+        error: their standard errors, shape (k, m).
+        apart: standard errors of their differences from the first, shape (k, m), the first row 0.
+        quantile: of the normal distribution.
+
+    Raises:
+        ValueError: something is not finite.
+    """
+    if not (np.isfinite(value).all() and np.isfinite(error).all() and np.isfinite(apart).all()):
+        raise ValueError("a value or its error is not finite: too few users to choose on")
+    bias = np.abs(value - value[0]) + quantile * apart
+    chosen: NDArray[np.int64] = (error**2 + bias**2).argmin(0)
     return chosen
 
 

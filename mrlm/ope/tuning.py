@@ -1,4 +1,4 @@
-"""Shrinkage, clip and threshold parameters chosen by SLOPE in one pass over the candidates."""
+"""Shrinkage, clip and threshold parameters chosen in one pass over the candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch, pieces
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, parts
 from mrlm.ope.estimators.switch import Switch
-from mrlm.ope.selection import slope
+from mrlm.ope.selection import least_bound
 from mrlm.ope.users import group
 
 T = TypeVar("T", bound=ShrinkingEstimator | Switch)
@@ -20,10 +20,14 @@ T = TypeVar("T", bound=ShrinkingEstimator | Switch)
 def tune(batch: EvaluationBatch, family: Sequence[T], level: float = 0.95) -> dict[str, T]:
     """The member chosen for each objective, for this policy; nothing is kept between calls.
 
+    The one whose squared error has the least bound (``mrlm.ope.selection.least_bound``): the bias
+    of each is bounded by its distance from the first, over the same rounds.
+
     Args:
         batch: rounds of users, or nights, on which the chosen member is not judged.
-        family: one kind of estimator, from the least shrinkage to the most.
-        level: two-sided level of the intervals that SLOPE compares.
+        family: one kind of estimator, from the least shrinkage to the most; the first should have
+            none, since what the others leave out is measured against it.
+        level: two-sided level of the intervals of these distances.
 
     Raises:
         ValueError: the family is empty or of several kinds, fewer than two users have a known
@@ -31,8 +35,8 @@ def tune(batch: EvaluationBatch, family: Sequence[T], level: float = 0.95) -> di
     """
     from scipy.special import ndtri
 
-    value, error = sweep(batch, family)
-    chosen = slope(value, float(ndtri((1 + level) / 2)) * error)
+    value, error, apart = _swept(batch, family)
+    chosen = least_bound(value, error, apart, float(ndtri((1 + level) / 2)))
     return {name: family[i] for name, i in zip(batch.objectives, chosen.tolist(), strict=True)}
 
 
@@ -48,11 +52,19 @@ def sweep(
     Raises:
         ValueError: as for ``tune``.
     """
+    value, error, _ = _swept(batch, family)
+    return value, error
+
+
+def _swept(
+    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator | Switch]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """What ``sweep`` gives, and the standard errors of the differences from the first member."""
     if len({type(e) for e in family}) != 1:
         raise ValueError("tuning needs one or more members of one kind of estimator")
     _, user = group(batch.cluster)
     value = np.full((len(family), len(batch.objectives)), np.nan)
-    error = value.copy()
+    error, apart = value.copy(), value.copy()
     for j, name in enumerate(batch.objectives):
         used = batch.used[:, j]
         present, code = np.unique(user[used], return_inverse=True)
@@ -60,12 +72,15 @@ def sweep(
         if users < 2:
             raise ValueError(f"{name}: tuning needs two users with a known reward; got {users}")
         counts = np.bincount(code, minlength=users)
+        first = np.zeros(users)
         for i, score in enumerate(_scores(batch, family, j)):
             own = score[used]
             value[i, j] = own.mean()
             influence = np.bincount(code, weights=own, minlength=users) - value[i, j] * counts
-            error[i, j] = np.sqrt(users / (users - 1) * (influence @ influence)) / rows
-    return value, error
+            first = influence if i == 0 else first
+            for out, part in ((error, influence), (apart, influence - first)):
+                out[i, j] = np.sqrt(users / (users - 1) * (part @ part)) / rows
+    return value, error, apart
 
 
 def _scores(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mrlm.promotion.ledger import Entry, champion_stack
+from mrlm.promotion.decision import last_move, objection_to_move
+from mrlm.promotion.ledger import Entry, LedgerError, champion_stack
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.registry import (
     CHAMPION,
@@ -18,41 +19,44 @@ class AliasMovedError(RuntimeError):
     """An alias was moved outside the ledger."""
 
 
-def last_move(entries: tuple[Entry, ...]) -> Entry | None:
-    """The last entry that moved the aliases, or None."""
-    moves = [e for e in entries if e.kind in ("initial", "promoted", "rolled_back")]
-    return moves[-1] if moves else None
+def expected_aliases(entries: tuple[Entry, ...], versions: frozenset[int]) -> dict[str, int | None]:
+    """Version that each of champion and previous_champion belongs on.
 
-
-def expected_aliases(entries: tuple[Entry, ...]) -> dict[str, int | None]:
-    """Version that each of champion and previous_champion belongs on."""
+    Args:
+        entries: of the ledger.
+        versions: that the registry has; a way back to one that is gone is none.
+    """
     stack = champion_stack(entries)
+    previous = stack[-2] if len(stack) > 1 else None
     return {
-        PREVIOUS: stack[-2] if len(stack) > 1 else None,
+        PREVIOUS: previous if previous in versions else None,
         CHAMPION: stack[-1] if stack else None,
     }
 
 
 def misplaced(place: RegistryPlace, entries: tuple[Entry, ...]) -> list[str]:
-    """What is wrong with the aliases, in words; nothing when they are where they belong."""
-    now, move = aliases(place), last_move(entries)
-    done = move is None or _done(place, move)
-    out = []
-    for alias, version in expected_aliases(entries).items():
-        if now.get(alias) != version:
-            cause = "moved outside the ledger" if done else "a killed call left it"
-            out.append(
-                f"alias {alias} is on version {now.get(alias)}, the ledger says {version}: {cause}"
-            )
-    return out
+    """What is wrong with the aliases, and what to do; nothing when they are where they belong."""
+    now = aliases(place)
+    if _is_done(place, entries):
+        cause = (
+            "moved outside the ledger. Find out who did it, then put it back with "
+            "'mrlm verify --restore'"
+        )
+    else:
+        cause = "a killed call left it. Run the same command again, or 'mrlm verify --restore'"
+    return [
+        f"alias {alias} is on version {now.get(alias)}, the ledger says {version}: {cause}"
+        for alias, version in expected_aliases(entries, _versions(place)).items()
+        if now.get(alias) != version
+    ]
 
 
 def settle(place: RegistryPlace, entries: tuple[Entry, ...]) -> bool:
     """Finish the alias move of the last entry where a killed call left it half way.
 
-    previous_champion moves first, so that champion always has a way back. The version keeps the
-    entry's hash as a tag, written last: it says that the move is done, and later that the entry
-    was not cut off the ledger's end. The caller holds the registry's lock.
+    previous_champion moves first, so that champion always has a way back. The registry's mark of
+    the ledger says last that the move is done. The caller holds the registry's lock and has the
+    entries confirmed.
 
     Returns:
         Whether there was something to finish.
@@ -60,61 +64,66 @@ def settle(place: RegistryPlace, entries: tuple[Entry, ...]) -> bool:
     Raises:
         AliasMovedError: the aliases are neither where this entry nor where the one before it
             would have them.
+        LedgerError: the ledger holds no decision to make the move.
     """
-    wrong = misplaced(place, entries)
     move = last_move(entries)
-    if move is None or _done(place, move):
+    if move is None or _is_done(place, entries):
+        wrong = misplaced(place, entries)
         if wrong:
-            raise AliasMovedError(
-                "; ".join(wrong)
-                + ". Find out who did it, then put the aliases back with restore_aliases "
-                "(mrlm verify --restore)"
-            )
+            raise AliasMovedError("; ".join(wrong))
         return False
-    before, after = expected_aliases(entries[: move.sequence]), expected_aliases(entries)
-    now = aliases(place)
+    versions, now = _versions(place), aliases(place)
+    before = expected_aliases(entries[: move.sequence], versions)
+    after = expected_aliases(entries, versions)
     for alias in (PREVIOUS, CHAMPION):
         if now.get(alias) not in (before[alias], after[alias]):
             raise AliasMovedError(
                 f"alias {alias} is on version {now.get(alias)}: neither {before[alias]}, where it "
-                f"was, nor {after[alias]}, where the ledger's entry {move.sequence} moves it"
+                f"was, nor {after[alias]}, where the ledger's entry {move.sequence} moves it. Find "
+                "out who did it, then put it back with 'mrlm verify --restore'"
             )
     restore_aliases(place, entries)
     return True
 
 
 def restore_aliases(place: RegistryPlace, entries: tuple[Entry, ...]) -> None:
-    """Put the aliases where the ledger says, whoever moved them; the caller holds the lock."""
-    for alias, version in expected_aliases(entries).items():
-        set_alias(place, alias, version)
+    """Put the aliases where the ledger says, whoever moved them.
+
+    The caller holds the registry's lock and has the entries confirmed.
+
+    Raises:
+        LedgerError: the ledger holds no decision to make the last move.
+    """
     move = last_move(entries)
-    if move is not None and move.version is not None:
-        annotate_version(place, move.version, tags={_tag(move): move.hash})
+    objection = "" if move is None else objection_to_move(entries, move)
+    if move is not None and objection:
+        raise LedgerError(
+            f"{place.ledger.path}, line {move.sequence + 1}: {move.kind} version {move.version}, "
+            f"but {objection}: restore ledger and registry from a backup"
+        )
+    for alias, version in expected_aliases(entries, _versions(place)).items():
+        set_alias(place, alias, version)
+    if move is not None:
+        _annotate(place, entries, move)
+        place.ledger.mark_moved(move.sequence)
 
 
-def unknown_marks(place: RegistryPlace, entries: tuple[Entry, ...]) -> list[str]:
-    """Entries that versions were marked with and that the ledger no longer has, in words."""
-    out = []
-    for v in all_versions(place):
-        for tag, value in sorted(v.tags.items()):
-            if not tag.startswith(f"mrlm.{_MARK}"):
-                continue
-            sequence = int(tag.removeprefix(f"mrlm.{_MARK}"))
-            if sequence >= len(entries) or entries[sequence].hash != value:
-                out.append(
-                    f"version {v.version} carries the mark of ledger entry {sequence}, which the "
-                    "ledger does not have: its end was cut off or rewritten"
-                )
-    return out
+def _annotate(place: RegistryPlace, entries: tuple[Entry, ...], move: Entry) -> None:
+    """Say on their pages what became of the versions that a move concerns."""
+    before = champion_stack(entries[: move.sequence])
+    left = before[len(champion_stack(entries)) :] if move.kind == "rolled_back" else ()
+    there = _versions(place)
+    for version in sorted(set(left) & there):
+        annotate_version(place, version, tags={"status": "rolled back"})
+    if move.version is not None:
+        annotate_version(place, move.version, tags={"status": "promoted"})
 
 
-_MARK = "ledger."
+def _versions(place: RegistryPlace) -> frozenset[int]:
+    return frozenset(v.version for v in all_versions(place))
 
 
-def _tag(entry: Entry) -> str:
-    return f"{_MARK}{entry.sequence}"
-
-
-def _done(place: RegistryPlace, move: Entry) -> bool:
-    version = next((v for v in all_versions(place) if v.version == move.version), None)
-    return version is not None and version.tags.get(f"mrlm.{_tag(move)}") == move.hash
+def _is_done(place: RegistryPlace, entries: tuple[Entry, ...]) -> bool:
+    """Whether the last move's aliases were put in place."""
+    move, mark = last_move(entries), place.ledger.standing().mark
+    return move is None or (mark is not None and mark.moved == move.sequence)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlm.promotion.bundle import PolicyBundle, load_bundle
+from mrlm.promotion.ledger import Entry, LedgerUnmarkedError, champion_stack
 from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.registry import CHAMPION, aliases, version_folder
+from mrlm.promotion.registry import version_folder
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,33 @@ class Champion:
     folder: Path
 
 
-def champion(place: RegistryPlace) -> Champion | None:
-    """Load what the alias champion points to; None where there is no champion yet."""
-    version = aliases(place).get(CHAMPION)
-    if version is None:
+def champion(place: RegistryPlace, *, seconds: float = 600.0) -> Champion | None:
+    """Load what the ledger says is champion; None where there is no champion yet.
+
+    The ledger and not the alias: an alias that was moved by hand is nobody's decision.
+
+    Args:
+        place: the registry.
+        seconds: longest wait for the lock.
+
+    Raises:
+        LedgerError: the ledger is not what commands wrote.
+        DamagedVersionError: the champion's files are not those that were registered.
+        RegistryBusyError: somebody else holds the lock.
+    """
+    if not (place.exists or place.ledger.path.exists()):
         return None
-    folder = version_folder(place, version)
-    return Champion(version, load_bundle(folder / "artifacts" / "bundle"), folder)
+    with place.locked("whoever loads the champion", seconds):
+        stack = champion_stack(_entries(place))
+    if not stack:
+        return None
+    folder = version_folder(place, stack[-1])
+    return Champion(stack[-1], load_bundle(folder / "artifacts" / "bundle"), folder)
+
+
+def _entries(place: RegistryPlace) -> tuple[Entry, ...]:
+    try:
+        return place.ledger.standing().entries
+    except LedgerUnmarkedError:
+        # Of an earlier release: nothing is decided on it until it is upgraded, but it serves on.
+        return place.ledger.entries()

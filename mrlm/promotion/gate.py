@@ -127,13 +127,13 @@ def judge_and_record(
     by another night's, never judged anew.
 
     Raises:
-        LedgerError: the ledger's chain is broken.
+        LedgerError: the ledger is not what commands wrote.
     """
-    entries = ledger.entries()
+    entries = ledger.confirmed()
     before = judgement(entries, evidence.run_key)
     if before is not None:
         return _as_recorded(before, entries, evidence, settings)
-    verdict = _judge_after(entries, evidence, settings)
+    verdict = verdict_after(entries, evidence, settings)
     ledger.append(
         Entry(
             kind="judged",
@@ -163,7 +163,10 @@ def error_tested_at(entries: tuple[Entry, ...], run_key: str, settings: GateSett
     return error_at(looks_so_far(before, run_key) + 1, settings.false_promotions)
 
 
-def _judge_after(entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings) -> Verdict:
+def verdict_after(
+    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> Verdict:
+    """The verdict on an evidence when the ledger's entries are these."""
     looks = looks_so_far(entries, evidence.run_key) + 1
     return judge(evidence, settings, looks, judged_nights(entries, evidence.run_key))
 
@@ -171,7 +174,7 @@ def _judge_after(entries: tuple[Entry, ...], evidence: Evidence, settings: GateS
 def _as_recorded(
     entry: Entry, entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> Verdict:
-    again = _judge_after(entries[: entry.sequence], evidence, settings)
+    again = verdict_after(entries[: entry.sequence], evidence, settings)
     if entry.evidence == evidence.fingerprint() and again.reason == entry.reason:
         return again
     return Verdict(

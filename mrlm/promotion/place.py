@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
 from mrlm.promotion.ledger import Ledger
+from mrlm.promotion.marks import RegistryMarks
+from mrlm.promotion.relocation import follow_move
 
 
 class RegistryBusyError(TimeoutError):
@@ -47,22 +50,44 @@ class RegistryPlace:
     @property
     def uri(self) -> str:
         """Tracking and registry URI."""
-        return self.tracking_uri or f"sqlite:///{self.folder / 'mlflow.db'}"
+        return self.tracking_uri or f"sqlite:///{quote(str(self._database))}"
 
     @property
     def artifact_location(self) -> str | None:
         """Where artifacts go; None leaves it to a tracking server that was named."""
-        return None if self.tracking_uri else (self.folder / "artifacts").as_uri()
+        return None if self.tracking_uri else self._artifacts.as_uri()
 
     @property
     def exists(self) -> bool:
         """Whether there may be a store: looking into a registry must not create one."""
-        return self.tracking_uri is not None or (self.folder / "mlflow.db").is_file()
+        return self.tracking_uri is not None or self._database.is_file()
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / "mlflow.db"
+
+    @property
+    def _artifacts(self) -> Path:
+        return self.folder / "artifacts"
 
     @property
     def ledger(self) -> Ledger:
-        """Who decided what."""
-        return Ledger(self.folder / "ledger.jsonl")
+        """Who decided what, with its end marked in this registry's database."""
+        return Ledger(self.folder / "ledger.jsonl", RegistryMarks(self))
+
+    def registered_model(self) -> Any:
+        """MLflow's ``RegisteredModel``, with its tags and aliases; None where there is none."""
+        if not self.exists:
+            return None
+        client = self.client()
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return client.get_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
     def client(self) -> Any:
         """An ``MlflowClient`` of this registry, telemetry off; creates the store if need be."""
@@ -70,9 +95,20 @@ class RegistryPlace:
         import mlflow
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.follow_move()
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         return mlflow.MlflowClient(self.uri, self.uri)
+
+    def follow_move(self) -> None:
+        """Make the store in ``folder`` name its artifacts where they lie now; see relocation.
+
+        Raises:
+            ValueError: it cannot be read, or was moved and must not be written.
+            TimeoutError: other processes keep it locked.
+        """
+        if self.tracking_uri is None:
+            follow_move(self._database, self._artifacts)
 
     @contextmanager
     def locked(self, actor: str, seconds: float = 600.0) -> Iterator[None]:
@@ -87,7 +123,7 @@ class RegistryPlace:
         try:
             lock.acquire(timeout=seconds)
         except Timeout as error:
-            who = holder.read_text() if holder.exists() else "an unknown process"
+            who = holder.read_text(errors="replace") if holder.exists() else "an unknown process"
             raise RegistryBusyError(
                 f"the registry {self.folder} is locked by {who}; try again when it is done"
             ) from error

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mrlm.promotion.alias_state import settle
+from mrlm.promotion.decision import departure, last_word
 from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.fresh_process import ReproductionError, check_reproduction
+from mrlm.promotion.fresh_process import check_reproduction
+from mrlm.promotion.gate import verdict_after
+from mrlm.promotion.integrity import VersionError
 from mrlm.promotion.ledger import Entry, Kind, champion_stack, judgement
 from mrlm.promotion.place import RegistryPlace
 from mrlm.promotion.registry import (
@@ -44,11 +47,11 @@ def install_first_champion(
 
     Raises:
         ValueError: the run key has no version.
-        ReproductionError: it does not reproduce its stored probabilities.
+        VersionError: it is damaged, or does not reproduce its stored probabilities.
         RegistryBusyError, LedgerError, AliasMovedError: see there.
     """
     with place.locked(actor, settings.lock_seconds):
-        entries = place.ledger.entries()
+        entries = place.ledger.confirmed()
         settle(place, entries)
         version = _registered(place, run_key)
         stack = champion_stack(entries)
@@ -58,7 +61,7 @@ def install_first_champion(
             return Outcome(
                 "refused", stack[-1], f"there is a champion already, version {stack[-1]}"
             )
-        found = check_reproduction(version_folder(place, version.version), None, settings)
+        found = check_reproduction(place, version, settings)
         return _move(place, version, "initial", actor, at, f"{reason}; {found}")
 
 
@@ -79,69 +82,105 @@ def promote(
     Raises:
         ValueError: the run key has no version.
         RegistryBusyError: somebody else holds the lock.
-        LedgerError: the ledger's chain is broken.
+        LedgerError: the ledger is not what commands wrote.
         AliasMovedError: an alias was moved outside the ledger.
         TimeoutError, ChildProcessError: the fresh process did not end; try again.
     """
     with place.locked(actor, settings.lock_seconds):
-        entries = place.ledger.entries()
+        entries = place.ledger.confirmed()
         settle(place, entries)
         version = _registered(place, run_key)
         stack = champion_stack(entries)
         if stack and stack[-1] == version.version:
-            annotate_version(place, version.version, tags={"status": "promoted"})
             return Outcome("promoted", version.version, "it is champion already")
-        folder = version_folder(place, version.version)
-        evidence = version_evidence(folder)
+        try:
+            evidence = version_evidence(version_folder(place, version.version))
+        except VersionError as error:
+            return _refuse(place, entries, version, actor, at, str(error))
         if evidence is None:
             return _refuse(place, entries, version, actor, at, "it was registered without evidence")
-        decision = _decision(entries, evidence, settings)
+        decision = _decision(entries, evidence, version.version, settings)
         if isinstance(decision, Outcome):
             if decision.status == "waiting":
                 return decision
             return _refuse(place, entries, version, actor, at, decision.reason, evidence)
-        objection = _objection(entries, evidence, version.version, decision)
+        objection = _objection(entries, evidence)
         if objection:
             return _refuse(place, entries, version, actor, at, objection, evidence)
         try:
-            found = check_reproduction(folder, evidence, settings)
-        except ReproductionError as error:
+            found = check_reproduction(place, version, settings)
+        except VersionError as error:
             return _refuse(place, entries, version, actor, at, str(error), evidence)
         reason = f"{decision.kind} by {decision.actor}: {decision.reason}; {found}"
         return _move(place, version, "promoted", actor, at, reason, evidence)
 
 
 def _decision(
-    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+    entries: tuple[Entry, ...], evidence: Evidence, version: int, settings: GateSettings
 ) -> Entry | Outcome:
-    """The recorded decision to promote, or why there is none."""
+    """The recorded decision to promote, or why there is none that holds."""
     champion = (champion_stack(entries) or (None,))[-1]
+
+    def refused(reason: str) -> Outcome:
+        return Outcome("refused", champion, reason)
+
     judged = judgement(entries, evidence.run_key)
     fingerprint = evidence.fingerprint()
     if judged is None:
-        return Outcome("refused", champion, "no judgement of it is recorded: run the gate first")
+        return refused("no judgement of it is recorded: run the gate first")
     if judged.evidence != fingerprint:
-        return Outcome(
-            "refused",
-            champion,
+        return refused(
             f"its evidence {fingerprint[:12]} is not the one that was judged, "
-            f"{judged.evidence[:12]}",
+            f"{judged.evidence[:12]}"
         )
-    person = _last_word(entries, evidence.run_key)
+    person, left = last_word(entries, evidence.run_key), departure(entries, version)
     if person is not None and person.kind == "rejected":
-        return Outcome("refused", champion, f"rejected by {person.actor}: {person.reason}")
-    if person is not None:
+        return refused(f"rejected by {person.actor}: {person.reason}")
+    if person is not None and (left is None or person.sequence > left.sequence):
         return person
-    if judged.verdict != "promote":
-        return Outcome("refused", champion, f"the gate refused it: {judged.reason}")
+    if left is not None and judged.sequence < left.sequence:
+        return refused(f"{_left_how(left)}, and nobody has decided on it since: approve it anew")
+    objection = _objection_to_verdict(entries, judged, evidence, version, settings)
+    if objection:
+        return refused(objection)
     if settings.promotion == "person":
         return Outcome("waiting", champion, "the gate would promote it; a person has to approve")
     return judged
 
 
-def _objection(
-    entries: tuple[Entry, ...], evidence: Evidence, version: int, decision: Entry
+def _left_how(left: Entry) -> str:
+    if left.kind == "rolled_back":
+        return f"it was rolled back by {left.actor}: {left.reason} (ledger entry {left.sequence})"
+    return f"version {left.version} took its place (ledger entry {left.sequence})"
+
+
+def _objection_to_verdict(
+    entries: tuple[Entry, ...],
+    judged: Entry,
+    evidence: Evidence,
+    version: int,
+    settings: GateSettings,
 ) -> str:
+    """Why the recorded verdict promotes nothing; "" when it is to promote, and the rule says so."""
+    if judged.verdict != "promote":
+        return f"the gate refused it: {judged.reason}"
+    recorded = (judged.version, judged.champion_version, judged.gate_nights)
+    found = (version, evidence.champion_version, evidence.gate_nights)
+    if recorded != found:
+        return (
+            f"ledger entry {judged.sequence} judged version, champion and gate nights {recorded}, "
+            f"and the version's evidence has {found}"
+        )
+    again = verdict_after(entries[: judged.sequence], evidence, settings)
+    if not again.promote:
+        return (
+            f"ledger entry {judged.sequence} says that the gate would promote it, and on the same "
+            f"evidence the rule as it is now refuses it: {again.reason}; a person may approve it"
+        )
+    return ""
+
+
+def _objection(entries: tuple[Entry, ...], evidence: Evidence) -> str:
     """Why a decided promotion must not happen now; "" when it may."""
     stack = champion_stack(entries)
     champion = stack[-1] if stack else None
@@ -150,18 +189,7 @@ def _objection(
             f"its evidence compares it with champion version {evidence.champion_version}, and the "
             f"champion is version {champion}: evaluate it against that one"
         )
-    before = [e for e in entries if e.kind == "promoted" and e.version == version]
-    if before and before[-1].sequence > decision.sequence:
-        return (
-            "it was promoted on this decision before and rolled back: a person has to approve it "
-            "anew"
-        )
     return ""
-
-
-def _last_word(entries: tuple[Entry, ...], run_key: str) -> Entry | None:
-    words = [e for e in entries if e.kind in ("approved", "rejected") and e.run_key == run_key]
-    return words[-1] if words else None
 
 
 def _registered(place: RegistryPlace, run_key: str) -> RegisteredVersion:
@@ -181,8 +209,7 @@ def _move(
     evidence: Evidence | None = None,
 ) -> Outcome:
     place.ledger.append(_entry(version, kind, actor, at, reason, evidence))
-    settle(place, place.ledger.entries())
-    annotate_version(place, version.version, tags={"status": "promoted"})
+    settle(place, place.ledger.confirmed())
     return Outcome("promoted", version.version, reason)
 
 

@@ -12,9 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.canonical import canonical_json
+from mrlm.promotion.canonical import canonical_json, fingerprint_of
 from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.ledger import judgement
+from mrlm.promotion.integrity import (
+    CONTENT,
+    DamagedVersionError,
+    NoHashesError,
+    content_of,
+    damage,
+    told,
+)
+from mrlm.promotion.ledger import Entry, judgement
+from mrlm.promotion.marks import create_model
 from mrlm.promotion.model_files import log_served_model
 from mrlm.promotion.place import RegistryPlace
 
@@ -24,6 +33,8 @@ _RUN_KEY_FORM = re.compile(r"[A-Za-z0-9._:/-]+")
 # Limits of MLflow's tables, which SQLite does not enforce and Postgres does.
 _DIGEST_LENGTH = 36
 _DESCRIPTION_LENGTH = 5000
+# In the folder of a version's MLflow model.
+_EVIDENCE = Path("artifacts/evidence.json")
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ def register_version(
         ValueError: the run key has characters that a tag filter cannot hold, or the evidence is
             another run's.
         RegistryBusyError: the lock was not free within ``seconds``.
+        LedgerError: the ledger is not what the registry's database says.
     """
     if not _RUN_KEY_FORM.fullmatch(content.run_key):
         raise ValueError(f"run key {content.run_key!r}: use letters, digits and . _ : / -")
@@ -94,9 +106,10 @@ def register_version(
             f"run key {content.run_key} is given the evidence of {content.evidence.run_key}"
         )
     with place.locked(actor, seconds):
+        entries = place.ledger.confirmed()
         client = place.client()
         found = find_version(place, content.run_key)
-        if found is not None and _outdated(place, found, content):
+        if found is not None and _outdated(entries, found, content):
             # Nobody has decided on it: the evidence as it is now takes its place.
             client.delete_model_version(place.model, str(found.version))
             found = None
@@ -110,12 +123,14 @@ def register_version(
     return found
 
 
-def _outdated(place: RegistryPlace, found: RegisteredVersion, content: VersionContent) -> bool:
+def _outdated(
+    entries: tuple[Entry, ...], found: RegisteredVersion, content: VersionContent
+) -> bool:
     """Whether a version holds other evidence than is registered now, and was not judged yet."""
     if content.evidence is None:
         return False
     same = found.tags.get("mrlm.evidence") == content.evidence.fingerprint()
-    return not same and judgement(place.ledger.entries(), content.run_key) is None
+    return not same and judgement(entries, content.run_key) is None
 
 
 def find_version(place: RegistryPlace, run_key: str) -> RegisteredVersion | None:
@@ -137,10 +152,8 @@ def all_versions(place: RegistryPlace) -> tuple[RegisteredVersion, ...]:
 
 def aliases(place: RegistryPlace) -> dict[str, int]:
     """Alias to version; empty where there is no such model yet."""
-    if not place.exists:
-        return {}
     # Rows of search_model_versions have empty aliases; the model's own are filled.
-    model = _model(place, place.client())
+    model = place.registered_model()
     return {} if model is None else {str(a): int(v) for a, v in model.aliases.items()}
 
 
@@ -173,40 +186,129 @@ def annotate_version(
 
 
 def version_folder(place: RegistryPlace, version: int) -> Path:
-    """Folder with the version's MLflow model; looked up once, and fetched where it is remote."""
-    target = place.folder / "fetched" / str(version)
-    if target.exists():
-        # A version never changes, so MLflow need not be asked, nor imported, again.
-        return target.resolve()
-    place.client()
-    import mlflow
+    """Folder with the version's MLflow model, its artifacts as registered; fetched where remote.
 
-    uri = f"models:/{place.model}/{version}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A killed attempt leaves something of another name, never half a version.
-    staging = Path(tempfile.mkdtemp(dir=target.parent))
+    Nothing is read from them before they agree with the hashes that the registry keeps. Of a
+    version without hashes only the evidence can be told.
+
+    Raises:
+        ValueError: the registry has no such version.
+        DamagedVersionError: an artifact was changed, added or removed.
+    """
+    registered = _registered(place, version)
+    folder = _stored(place, registered)
+    problems = _damage(registered, folder, "artifacts")
+    if problems:
+        raise DamagedVersionError(f"version {version} is damaged: {told(problems)}")
+    return folder
+
+
+def version_content(registered: RegisteredVersion) -> str:
+    """The hashes of a version's files, without which nothing is decided on it.
+
+    Raises:
+        NoHashesError: it was registered before hashes were kept.
+    """
+    content = registered.tags.get(CONTENT)
+    if content is None:
+        raise NoHashesError(
+            f"version {registered.version} has no hashes of its files, so nobody can tell whether "
+            "they are those that were registered: run 'mrlm upgrade --actor YOU', which first "
+            "reproduces it"
+        )
+    return content
+
+
+def damage_of(place: RegistryPlace, registered: RegisteredVersion) -> tuple[str, ...]:
+    """How all files of a version differ from those registered, in words; nothing when whole.
+
+    Of a version that is kept elsewhere, the files there, and not a copy of before.
+    """
     if place.tracking_uri is None:
-        stored = Path(mlflow.artifacts.download_artifacts(uri, tracking_uri=place.uri))
-        link = staging / "link"
-        link.symlink_to(stored)
-        link.replace(target)
-        staging.rmdir()
-    else:
-        mlflow.artifacts.download_artifacts(uri, dst_path=str(staging), tracking_uri=place.uri)
-        staging.replace(target)
-    return target.resolve()
+        return _damage(registered, _stored(place, registered))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "version"
+        try:
+            _download(place, registered, folder)
+        except OSError as error:
+            return (f"its files cannot be fetched: {error}",)
+        return _damage(registered, folder)
 
 
 def has_version(place: RegistryPlace, version: int) -> bool:
-    """Whether the registry still has a version; MLflow is asked only where it must be."""
-    fetched = place.folder / "fetched" / str(version)
-    return fetched.exists() or any(v.version == version for v in all_versions(place))
+    """Whether the registry still has a version."""
+    return any(v.version == version for v in all_versions(place))
 
 
 def version_evidence(folder: Path) -> Evidence | None:
     """The evidence that was registered with the version in ``folder``; None: it came without."""
-    path = folder / "artifacts" / "evidence.json"
+    path = folder / _EVIDENCE
     return Evidence.from_json(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _registered(place: RegistryPlace, version: int) -> RegisteredVersion:
+    found = next((v for v in all_versions(place) if v.version == version), None)
+    if found is None:
+        raise ValueError(f"version {version} is no longer in the registry")
+    return found
+
+
+def _stored(place: RegistryPlace, registered: RegisteredVersion) -> Path:
+    """Where a version's files are; of one that is kept elsewhere a copy in the workspace.
+
+    The database says where they are: a link in the workspace could be pointed elsewhere.
+    """
+    if place.tracking_uri is None:
+        uri = place.client().get_model_version_download_uri(place.model, str(registered.version))
+        return _path(uri)
+    target = place.folder / "fetched" / str(registered.version)
+    if target.is_dir() and not target.is_symlink() and not _damage(registered, target):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A killed attempt leaves something of another name, never half a version.
+    staging = Path(tempfile.mkdtemp(dir=target.parent))
+    _download(place, registered, staging / "whole")
+    if target.is_symlink() or target.exists():
+        target.replace(staging / "damaged")
+    (staging / "whole").replace(target)
+    shutil.rmtree(staging)
+    return target
+
+
+def _download(place: RegistryPlace, registered: RegisteredVersion, target: Path) -> None:
+    place.client()
+    import mlflow
+
+    target.mkdir()
+    uri = f"models:/{place.model}/{registered.version}"
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(target), tracking_uri=place.uri)
+
+
+def _path(uri: str) -> Path:
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(uri))
+
+
+def _damage(registered: RegisteredVersion, folder: Path, part: str = "") -> tuple[str, ...]:
+    content = registered.tags.get(CONTENT)
+    if content is not None:
+        return damage(content, folder, part)
+    evidence, path = registered.tags.get("mrlm.evidence"), folder / _EVIDENCE
+    if not folder.is_dir():
+        return (f"its folder {folder} is missing: put it back from a backup",)
+    if evidence is not None and not path.is_file():
+        return (f"{path} is missing: put it back from a backup",)
+    if evidence is not None and _fingerprint(path) != evidence:
+        return (f"{path} is not the evidence that was registered: put it back from a backup",)
+    return ()
+
+
+def _fingerprint(evidence: Path) -> str:
+    try:
+        return fingerprint_of(json.loads(evidence.read_text()))
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _create(
@@ -231,18 +333,34 @@ def _create(
             client.log_artifact(run_id, str(artifacts["evidence"]), "report")
         with mlflow.start_run(run_id=run_id):
             info = log_served_model("policy", artifacts)
-    if _model(place, client) is None:
-        client.create_registered_model(place.model)
+        content_tag = content_of(_as_logged(place, client, info, Path(scratch)))
+    if place.registered_model() is None:
+        create_model(place)
     made = client.create_model_version(
         place.model,
         source=info.model_uri,
         run_id=run_id,
-        tags=tags,
+        tags={**tags, CONTENT: content_tag},
         description=_description(content.memo),
         model_id=info.model_id,
     )
     return RegisteredVersion(
-        int(made.version), content.run_key, run_id, tags, content.memo, created=True
+        int(made.version), content.run_key, run_id, dict(made.tags), content.memo, created=True
+    )
+
+
+def _as_logged(place: RegistryPlace, client: Any, info: Any, scratch: Path) -> Path:
+    """The folder of a model that was logged just now, as the store has it."""
+    if place.tracking_uri is None:
+        return _path(client.get_logged_model(info.model_id).artifact_location)
+    import mlflow
+
+    target = scratch / "logged"
+    target.mkdir()
+    return Path(
+        mlflow.artifacts.download_artifacts(
+            info.model_uri, dst_path=str(target), tracking_uri=place.uri
+        )
     )
 
 
@@ -347,14 +465,3 @@ def _search(place: RegistryPlace, query: str) -> list[RegisteredVersion]:
         )
         for v in found
     ]
-
-
-def _model(place: RegistryPlace, client: Any) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_registered_model(place.model)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class GateSettings(BaseModel):
     """The promotion rule."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     estimator: Literal["ips", "snips", "dr"] = "dr"
     level: float = Field(0.95, gt=0.5, lt=1)

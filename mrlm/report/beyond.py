@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrlm.promotion.evidence import Evidence
 from mrlm.report.figures_as_text import interval, number
+from mrlm.report.visible import markdown
 
 # The registry cuts a long memo; the page has them all.
 _NEWEST = 5
@@ -54,4 +55,4 @@ def hindcast_lines(evidence: Evidence) -> list[str]:
             f"{c.covered:.0%} of {c.promotions} certified promotions agree with their prediction "
             f"(expected {c.level:.0%})"
         )
-    return lines + [f"left out: {text}" for text in found.left_out]
+    return lines + [f"left out: {markdown(text)}" for text in found.left_out]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from mrlm.report.visible import shortened
+
+# Of a name beside an axis; a longer one would leave no room for the plot.
+_LONGEST = 24
 BLUE, GREY, RED = "#2b6cb0", "#8a8f98", "#c53030"
 
 
@@ -17,6 +21,11 @@ def new_axes(height: float) -> tuple[Any, Any]:
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def label(text: object) -> str:
+    """A name for an axis or a legend, which Matplotlib takes for no formula."""
+    return shortened(text, _LONGEST).replace("$", r"\$")
 
 
 def to_png(figure: Any) -> bytes:

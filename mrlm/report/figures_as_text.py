@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mrlm.promotion.estimate import PolicyEstimate
 
 NONE = "–"
@@ -14,6 +16,11 @@ def number(x: object, *, signed: bool = False) -> str:
     if isinstance(x, int):
         return f"{x:+d}" if signed else f"{x:d}"
     return f"{x:+.4g}" if signed else f"{x:.4g}"
+
+
+def weights_as_text(weights: Mapping[str, float]) -> str:
+    """Names with their weights, by name."""
+    return ", ".join(f"{name} {number(weight)}" for name, weight in sorted(weights.items()))
 
 
 def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:

@@ -8,9 +8,12 @@ from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import NONE, interval, number
+from mrlm.report.figures_as_text import NONE, interval, number, weights_as_text
+from mrlm.report.visible import markdown
 
 _NO_FACTS = NightFacts()
+# The registry cuts a long memo: no text may push the others out of it.
+_LONGEST = 1000
 
 
 def decision_memo(
@@ -33,7 +36,7 @@ def decision_memo(
         _table(evidence, facts, estimator),
         _nights(evidence),
         _weights(evidence),
-        _bullets("Warnings", [*_estimated(evidence), *evidence.warnings]),
+        _bullets("Warnings", [*_estimated(evidence), *map(_text, evidence.warnings)]),
         _bullets("Beyond these nights", outlook_lines(evidence)),
         _bullets("Earlier promotions", hindcast_lines(evidence)),
         f"Run key `{evidence.run_key}`, evidence `{evidence.fingerprint()[:12]}`, "
@@ -60,10 +63,10 @@ def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[st
     """
     parts = [
         f"## Night {night}: first champion",
-        f"{_cell(policy)}. {_cell(reason)}",
+        f"{_text(policy)}. {_text(reason)}",
         "It replaces nobody, so there is no evidence: later versions are compared with it, and "
         "with the logger of their own nights.",
-        _bullets("Tried, from simple to rich", list(tried)),
+        _bullets("Tried, from simple to rich", [*map(_text, tried)]),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
 
@@ -72,8 +75,8 @@ def _reason(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     if not verdict.checks:
-        return _cell(verdict.reason)
-    lines = [f"- {'✅' if c.passed else '❌'} {_cell(c.text)}" for c in verdict.checks]
+        return _text(verdict.reason)
+    lines = [f"- {'✅' if c.passed else '❌'} {_text(c.text)}" for c in verdict.checks]
     return "\n".join(lines)
 
 
@@ -89,9 +92,9 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
     rows = [head, "|---|---|---|---|---|---|---|"]
     for name in names:
         role = " **north star**" if name == evidence.north_star else ""
-        unit = f" ({facts.units[name]})" if facts.units.get(name) else ""
+        unit = f" ({_text(facts.units[name])})" if facts.units.get(name) else ""
         cells = [
-            f"{name}{role}{unit}",
+            f"{_text(name)}{role}{unit}",
             interval(evidence.estimate("challenger", estimator, name)),
             interval(evidence.estimate("champion", estimator, name)),
             interval(evidence.difference(estimator, name), signed=True),
@@ -99,7 +102,7 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
             interval(evidence.logger_difference(estimator, name), signed=True),
             number(evidence.guardrails.get(name)) if name in evidence.guardrails else NONE,
         ]
-        rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
@@ -125,8 +128,7 @@ def _span(nights: tuple[str, ...]) -> str:
 def _weights(evidence: Evidence) -> str:
     if not evidence.weights:
         return ""
-    shown = ", ".join(f"{_cell(n)} {number(w)}" for n, w in sorted(evidence.weights.items()))
-    return f"Weights: {shown}."
+    return f"Objective weights: {_text(weights_as_text(evidence.weights))}."
 
 
 def _estimated(evidence: Evidence) -> list[str]:
@@ -135,9 +137,8 @@ def _estimated(evidence: Evidence) -> list[str]:
 
 
 def _bullets(title: str, lines: list[str]) -> str:
-    return f"{title}:\n" + "\n".join(f"- {_cell(x)}" for x in lines) if lines else ""
+    return f"{title}:\n" + "\n".join(f"- {x}" for x in lines) if lines else ""
 
 
-def _cell(text: str) -> str:
-    """Text that cannot break a table or bring markup of its own."""
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _text(text: str) -> str:
+    return markdown(text, _LONGEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from mrlm.promotion.gate import Verdict
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number
 from mrlm.report.memo import decision_memo, headline
+from mrlm.report.page import templates
 from mrlm.report.plots import all_plots
 
 _NO_FACTS = NightFacts()
@@ -71,15 +71,7 @@ def _page(
     estimator: str,
     plots: dict[str, bytes],
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mrlm.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["number"] = number
     environment.filters["interval"] = interval
     return environment.get_template("review_page.html.j2").render(
@@ -95,7 +87,7 @@ def _page(
         diagnostics=_diagnostics(evidence),
         categories=sorted({c for t in facts.rows.values() for c in t}, key=_category_order),
         figures=sorted({f for m in facts.reward_model.values() for f in m}),
-        plots=[(name, _PLOTS[name], base64.b64encode(png).decode()) for name, png in plots.items()],
+        plots=[(name, _PLOTS[name], png) for name, png in plots.items()],
     )
 
 

@@ -13,13 +13,13 @@ from pipelines.cleaning import clean as clean_workspace
 from pipelines.cleaning import quarantine_folders
 from pipelines.commands.options import SettingsOption, check_night
 from pipelines.context import NightContext
-from pipelines.errors import DataError
-from pipelines.night import closing_of
+from pipelines.errors import EXIT_DATA, DataError
 from pipelines.notify import Event, notify
 from pipelines.settings import Settings, load_settings
 from pipelines.stages import ORDER
-from pipelines.summary import manifests_of, summarise
+from pipelines.summary import Standing, standing_of, summarise
 from pipelines.summary_table import print_summary
+from pipelines.terminal import say
 from pipelines.workspace import Workspace
 
 _SHOWN_NIGHTS = 14
@@ -53,19 +53,36 @@ def status(
     loaded = load_settings(settings)
     contexts = contexts_of(loaded, _SHOWN_NIGHTS)
     if not contexts:
-        typer.echo("no night has been run yet")
+        say("no night has been run yet")
     newest = ""
     for context in contexts:
-        done = manifests_of(context)
-        closing = closing_of(context)
+        standing = standing_of(context)
+        done, closing = standing.done, standing.closing
         waiting = [n for n in ORDER if n not in done]
         where = f"next: {waiting[0]}" if waiting else "all stages done"
         if closing:
             newest = context.night
             where = f"{closing.verdict}: {closing.reason}"
-        typer.echo(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
+        say(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
+        _tell_broken(context, standing)
+    _tell_history(loaded)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
+
+
+def _tell_broken(context: NightContext, standing: Standing) -> None:
+    for line in standing.broken:
+        say(f"{context.run_key}  BROKEN: {line}")
+
+
+def _tell_history(settings: Settings) -> None:
+    """Say how many nights are missing before the first one that can be judged."""
+    there, needed = len(Workspace(settings.workspace).nights()), settings.history_nights
+    if there < needed:
+        say(
+            f"{there} of the {needed} nights that come before the first judged one; add them with "
+            "'mrlm history FIRST LAST'"
+        )
 
 
 def _check_age(settings: Settings, newest: str, max_age: int) -> None:
@@ -86,9 +103,11 @@ def summary(settings: SettingsOption = None) -> None:
 def weights(settings: SettingsOption = None) -> None:
     """Show the objective weights that each night's meta-update chose."""
     for context in contexts_of(load_settings(settings)):
-        tuned = manifests_of(context).get("tune_weights")
+        standing = standing_of(context)
+        tuned = standing.done.get("tune_weights")
         if tuned:
-            typer.echo(f"{context.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+            say(f"{context.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+        _tell_broken(context, standing)
 
 
 def quarantine(
@@ -105,9 +124,9 @@ def quarantine(
         of = folder.parent.parent.name
         if chosen in {None, of}:
             for (table, reason), count in counts_of(folder).items():
-                typer.echo(f"{of}  {table:12s} {reason:26s} {count}")
+                say(f"{of}  {table:12s} {reason:26s} {count}")
             for line in shown_rows(folder, loaded, rows):
-                typer.echo(line)
+                say(line)
 
 
 def clean(
@@ -118,8 +137,8 @@ def clean(
     loaded = load_settings(settings)
     removed = clean_workspace(loaded, Workspace(loaded.workspace), keep)
     for path in removed:
-        typer.echo(f"removed {path}")
-    typer.echo(f"{len(removed)} folders and files removed")
+        say(f"removed {path}")
+    say(f"{len(removed)} folders and files removed")
 
 
 def doctor(settings: SettingsOption = None) -> None:
@@ -128,9 +147,9 @@ def doctor(settings: SettingsOption = None) -> None:
 
     found = list(examine(_settings_or_none(settings)))
     for finding in found:
-        typer.echo(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
+        say(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
     if not all(f.well for f in found):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_DATA)
 
 
 def _settings_or_none(path: Path | None) -> Settings | None:

@@ -17,6 +17,7 @@ from pipelines.commands.options import (
     SettingsOption,
     WeightsOption,
     check_night,
+    check_wait,
     context_for,
 )
 from pipelines.context import NightContext
@@ -33,7 +34,8 @@ OwnerOption = Annotated[
     str | None, typer.Option(help="The run that this stage belongs to; it holds the night.")
 ]
 WaitOption = Annotated[
-    float, typer.Option(help="Seconds to wait for another run of the same night.")
+    float,
+    typer.Option(help="Seconds to wait for another run of the same night.", callback=check_wait),
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Learn and tune; leave gate nights and registry.")
@@ -92,17 +94,27 @@ def history(
     force: ForceOption = False,
     wait: WaitOption = _WAIT_SECONDS,
 ) -> None:
-    """Do the data stages of a range of nights that will not learn, and close them."""
+    """Do the data stages of a range of nights that will not learn, and close them.
+
+    A night that is stopped ends the command with exit code 10, after all nights have been done.
+    """
     nights = _nights(first, last, settings, force)
+    closings = []
     with embedding() as embed:
         for context in nights:
             with _held(context, wait):
                 # A night that is stopped is recorded as such, and later nights go on without it.
-                read_history(context, embed)
+                closings.append(read_history(context, embed))
         newest = newest_passed(nights)
         if newest is not None:
             with _held(newest, wait):
                 execute("build_log", newest)
+    stopped = [c.reason for c in closings if c.verdict == "stopped"]
+    if stopped:
+        raise DataError(
+            f"{len(stopped)} of {len(closings)} nights were stopped, the others are done:\n"
+            + "\n".join(stopped)
+        )
 
 
 def ahead(

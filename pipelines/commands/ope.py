@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mrlm.ope.intervals import Estimate
 from mrlm.ope.table import TableEvaluation, evaluate_table
+from mrlm.report.visible import visible
+from pipelines.errors import DataError
+from pipelines.ope_text import ope_text
+
+# Characters of a message that is printed.
+_MESSAGE = 1000
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,12 +50,17 @@ def ope(
     discount: Annotated[
         float, typer.Option(help="Of sessions: factor a step on later rewards.")
     ] = 1.0,
-    tuned: Annotated[
-        bool,
+    estimators: Annotated[
+        str | None,
         typer.Option(
-            help="Of decisions: also clipped and shrunken estimators, tuned on half of the users."
+            help="Names, comma-separated; default: all that need no tuning. Of decisions also the "
+            "tuned ones: clipped_ips, switch_dr, dr_os, dr_ps."
         ),
-    ] = True,
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Print every estimate, refused ones too, and all reasons."),
+    ] = False,
 ) -> None:
     """Evaluate target policies on logged rounds: value, interval and verdict of each.
 
@@ -57,54 +68,41 @@ def ope(
     session_id, request_id), q_hat[_POLICY][_OBJECTIVE] and v_hat[_POLICY][_OBJECTIVE]. Rows with
     request_id and slot are slots of slates, rows with session_id and step are steps of sessions.
     """
-    found = evaluate_table(
-        table,
-        level,
-        "sorted" if sorted_by_user else "scattered",
-        round=round,
-        propensity_kind=propensity_kind,
-        discount=discount,
-        tuned=tuned,
-    )
+    names = None if estimators is None else [n.strip() for n in estimators.split(",")]
+    try:
+        found = evaluate_table(
+            table,
+            level,
+            "sorted" if sorted_by_user else "scattered",
+            round=round,
+            propensity_kind=propensity_kind,
+            discount=discount,
+            estimators=names,
+        )
+    except ValueError as error:
+        # Names of columns and values stand in the message, and both are others' text.
+        raise DataError(visible(str(error), _MESSAGE)) from None
+    except OSError as error:
+        text = f"{table}: {error.strerror}" if error.strerror else str(error)
+        raise DataError(visible(text, _MESSAGE)) from None
     if html is not None:
-        from mrlm.report.ope_page import render_ope_page
-
-        html.write_text(render_ope_page(found, table.name), encoding="utf-8")
+        _write_page(found, table.name, html)
     if as_json:
         typer.echo(json.dumps(found.to_json(), allow_nan=False))
-    else:
-        _print(found)
+        return
+    width = shutil.get_terminal_size((80, 24)).columns
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in ope_text(found, table.name, width, everything):
+        typer.echo(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _print(found: TableEvaluation) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _write_page(found: TableEvaluation, name: str, html: Path) -> None:
+    from mrlm.report.ope_page import render_ope_page
 
-    console = Console()
-    table = Table("policy", "objective", "estimator", "value", "interval", "verdict")
-    computed = [e for e in (*found.estimates, *found.differences) if e.diagnostics]
-    for e in computed:
-        value = f"{e.value:.4g}" if math.isfinite(e.value) else "none"
-        table.add_row(e.policy, e.objective, e.estimator, value, *_judged(e, found.rounds))
-    console.print(table)
-    # The columns do not allow these, whatever the policy and the objective: once is enough here.
-    refused = {e.estimator: e.certificate.reason for e in found.estimates if not e.diagnostics}
-    for reason in refused.values():
-        console.print(f"refused: {reason}", markup=False)
-    console.print(f"value of a {found.round}; unit of independence: {found.unit or 'row'}")
-    for policy, objectives in found.tuned.items():
-        for objective, members in objectives.items():
-            chosen = ", ".join(members.values())
-            console.print(f"{policy}, {objective}: tuned on half of the users: {chosen}")
-    for objective, name in found.selected.items():
-        console.print(f"{objective}: use {name}" if name else f"{objective}: none is certified")
-    for warning in found.warnings:
-        console.print(f"warning: {warning}")
-
-
-def _judged(e: Estimate, rounds: str) -> tuple[str, str]:
-    if e.certified:
-        return f"[{e.lower:.4g}, {e.upper:.4g}]".replace("[", r"\["), "certified"
-    needed = e.certificate.rows_needed
-    more = "" if needed is None else f"; about {needed} {rounds} needed"
-    return "none", f"refused: {e.certificate.reason}{more}".replace("[", r"\[")
+    page = render_ope_page(found, name)
+    try:
+        html.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{visible(str(html))}: the page cannot be written: {error.strerror or error}"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import date
 from pathlib import Path
@@ -10,10 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
+from mrlm.report.visible import visible
 from pipelines.context import NightContext
 from pipelines.progress import terminal_progress
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import Settings, checked, load_settings
+from pipelines.settings_errors import Place
 from pipelines.workspace import Workspace
+
+# Longest texts that a command takes: they go into the ledger, the registry and Airflow's pages.
+_LONGEST_NAME, _LONGEST_REASON, _LONGEST_WEIGHTS = 200, 2000, 10_000
+# Of a text that is refused, so much is shown.
+_SHOWN = 200
+_RUN_KEY = rf"[A-Za-z0-9][A-Za-z0-9._:/-]{{0,{_LONGEST_NAME - 1}}}"
 
 SettingsOption = Annotated[
     Path | None,
@@ -36,9 +45,66 @@ def check_night(night: str) -> str:
     Raises:
         ValueError: it is not.
     """
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", night):
-        raise ValueError(f"night {night!r} is not a date like 2026-11-20")
-    return date.fromisoformat(night).isoformat()
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", night, re.ASCII):
+            return date.fromisoformat(night).isoformat()
+    except ValueError:
+        pass
+    raise ValueError(f"night {visible(repr(night), _SHOWN)} is not a date like 2026-11-20")
+
+
+def check_run_key(key: str) -> str:
+    """The run key, or version number, if it has the form of one.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if not re.fullmatch(_RUN_KEY, key):
+        raise ValueError(
+            f"run key {visible(repr(key), _SHOWN)}: use letters, digits and . _ : / -, at most "
+            f"{_LONGEST_NAME}, and begin with a letter or digit; 'mrlm status' lists them"
+        )
+    return key
+
+
+def check_actor(actor: str) -> str:
+    """The actor if it is one line, not too long.
+
+    Raises:
+        ValueError: it is not.
+    """
+    return _one_line("--actor", actor, _LONGEST_NAME)
+
+
+def check_reason(reason: str) -> str:
+    """The reason if it is one line, not too long.
+
+    Raises:
+        ValueError: it is not.
+    """
+    return _one_line("--reason", reason, _LONGEST_REASON)
+
+
+def check_wait(seconds: float) -> float:
+    """The seconds if they are a number of at least 0.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"--wait must be a number of seconds of at least 0, not {seconds}")
+    return seconds
+
+
+def _one_line(option: str, text: str, longest: int) -> str:
+    if len(text) > longest:
+        raise ValueError(f"{option} has {len(text)} characters; at most {longest} are kept")
+    if visible(text) != text:
+        raise ValueError(
+            f"{option} {visible(repr(text), _SHOWN)} has control or format characters; write one "
+            "line of plain text"
+        )
+    return text
 
 
 def context_for(
@@ -64,15 +130,32 @@ def with_parameters(settings: Settings, weights: str | None, learner: str | None
 
     Raises:
         ValueError: the weights are no JSON object, or name no objective.
-        pydantic.ValidationError: there is no such learner.
+        SettingsError: a weight is no number of at least 0, or there is no such learner.
     """
     data: dict[str, Any] = settings.model_dump(mode="json")
     if weights:
-        given = json.loads(weights)
-        names = [o.name for o in settings.objectives]
-        if not isinstance(given, dict) or not set(given) <= set(names):
-            raise ValueError(f"--weights must be a JSON object over the objectives {names}")
-        data["tuning"]["weights"] = given
+        data["tuning"]["weights"] = _weights(weights, [o.name for o in settings.objectives])
     if learner:
         data["learning"]["learners"] = [learner]
-    return Settings.model_validate(data) if weights or learner else settings
+    if not weights and not learner:
+        return settings
+    given: dict[Place, str] = {
+        (): "the settings with this run's parameters",
+        ("tuning", "weights"): "--weights",
+        ("learning", "learners"): "--learner",
+    }
+    return checked(lambda: Settings.model_validate(data), given)
+
+
+def _weights(text: str, objectives: list[str]) -> dict[str, Any]:
+    """The weights as they were given; the settings say which numbers may be."""
+    try:
+        given = json.loads(text) if len(text) <= _LONGEST_WEIGHTS else None
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or not set(given) <= set(objectives):
+        raise ValueError(
+            f"--weights must be a JSON object over the objectives {objectives}, of at most "
+            f"{_LONGEST_WEIGHTS} characters; it is {visible(text, _SHOWN)}"
+        )
+    return given

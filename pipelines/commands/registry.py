@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mrlm.promotion.ledger import champion_stack
 from mrlm.promotion.place import RegistryPlace
 from pipelines.bootstrap import bootstrap as install
-from pipelines.commands.options import NightOption, SettingsOption, context_for
+from pipelines.commands.options import (
+    NightOption,
+    SettingsOption,
+    check_actor,
+    check_reason,
+    check_run_key,
+    context_for,
+)
 from pipelines.errors import DataError
 from pipelines.notify import Event, notify
 from pipelines.registry import now, place_of
 from pipelines.settings import Settings, load_settings
+from pipelines.terminal import say, say_lines
 from pipelines.workspace import Workspace
 
-ActorOption = Annotated[str, typer.Option(help="Who decides; goes into the ledger.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; goes into the ledger.")]
-RunKeyArgument = Annotated[str, typer.Argument(help="Run key of the version, see 'mrlm status'.")]
+if TYPE_CHECKING:
+    from mrlm.promotion.registry import RegisteredVersion
+
+ActorOption = Annotated[
+    str, typer.Option(help="Who decides; goes into the ledger.", callback=check_actor)
+]
+ReasonOption = Annotated[
+    str, typer.Option(help="Why; goes into the ledger.", callback=check_reason)
+]
+RunKeyArgument = Annotated[
+    str, typer.Argument(help="Run key of the version, see 'mrlm status'.", callback=check_run_key)
+]
+VersionArgument = Annotated[
+    str, typer.Argument(help="Number of a version, or its run key.", callback=check_run_key)
+]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -36,19 +58,44 @@ def bootstrap(
     night: NightOption, actor: ActorOption = "mrlm bootstrap", settings: SettingsOption = None
 ) -> None:
     """Register a clone of the logger, fitted up to a night, as the first champion."""
-    typer.echo(install(context_for(night, settings), actor))
+    say(install(context_for(night, settings), actor))
 
 
-def review(run_key: RunKeyArgument, settings: SettingsOption = None) -> None:
-    """Show a registered version's decision memo and the fingerprint of its evidence."""
-    from mrlm.promotion.registry import find_version
+def review(
+    version: VersionArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON, for programs.")] = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Show a registered version's decision memo, in Markdown."""
+    place, loaded = _open(settings)
+    found = _version(place, version)
+    evidence = found.tags.get("mrlm.evidence", "")
+    if as_json:
+        shown = {"run_key": found.run_key, "version": found.version, "memo": found.description}
+        typer.echo(json.dumps({**shown, "evidence": evidence}))
+        return
+    say(f"# {loaded.registry.model}, version {found.version}")
+    say_lines(f"\nRun key {found.run_key}, evidence {evidence or 'none'}\n\n{found.description}")
 
-    place, _ = _open(settings)
-    version = find_version(place, run_key)
-    if version is None:
-        raise DataError(f"no registered version has the run key {run_key}; see 'mrlm status'")
-    memo = {"run_key": run_key, "version": version.version, "memo": version.description}
-    typer.echo(json.dumps({**memo, "evidence": version.tags.get("mrlm.evidence", "")}))
+
+def _version(place: RegistryPlace, named: str) -> RegisteredVersion:
+    """The version of a number or a run key.
+
+    Raises:
+        DataError: there is none.
+    """
+    from mrlm.promotion.registry import all_versions, find_version
+
+    if not named.isdecimal():
+        found = find_version(place, named)
+        if found is None:
+            raise DataError(f"no registered version has the run key {named}; see 'mrlm status'")
+        return found
+    versions = {v.version: v for v in all_versions(place)}
+    if int(named) not in versions:
+        there = ", ".join(map(str, versions)) or "none"
+        raise DataError(f"there is no version {named}; the versions are {there}")
+    return versions[int(named)]
 
 
 def decide(
@@ -85,39 +132,69 @@ def rollback(
     actor: ActorOption,
     reason: ReasonOption,
     to: Annotated[int | None, typer.Option(help="Version; default the one before.")] = None,
+    leaving: Annotated[
+        int | None,
+        typer.Option("--from", help="Version that must be champion now; default whichever is."),
+    ] = None,
+    request: Annotated[
+        str, typer.Option(help="What asks for it, such as a run of Airflow; it is answered once.")
+    ] = "",
     settings: SettingsOption = None,
 ) -> None:
-    """Make the champion before this one, or an earlier one, champion again."""
+    """Make the champion before this one, or an earlier one, champion again.
+
+    Repeated by the same actor for the same reason it moves nothing: --from goes back further.
+    """
     from mrlm.promotion.rollback import rollback as move
 
-    place, _ = _open(settings)
-    outcome = move(place, actor=actor, at=now(), reason=reason, to=to)
-    typer.echo(json.dumps({"status": outcome.status, "champion": outcome.champion}))
+    place, loaded = _open(settings)
+    outcome = move(
+        place,
+        loaded.gate,
+        actor=actor,
+        at=now(),
+        reason=reason,
+        to=to,
+        leaving=leaving,
+        request=request,
+    )
+    result = {"status": outcome.status, "champion": outcome.champion, "reason": outcome.reason}
+    typer.echo(json.dumps(result))
 
 
 def verify(
     restore: Annotated[
         bool, typer.Option("--restore", help="Set the aliases back to what the ledger says.")
     ] = False,
+    head: Annotated[
+        str,
+        typer.Option(help="Hash that an earlier 'mrlm verify' printed, kept out of reach of both."),
+    ] = "",
     settings: SettingsOption = None,
 ) -> None:
-    """Find aliases that were moved outside the ledger, and a ledger that was changed."""
+    """Find moved aliases, a ledger that was changed, and versions whose files were."""
     from mrlm.promotion.verify import restore as put_back
     from mrlm.promotion.verify import verify as check
 
-    place, _ = _open(settings)
+    place, loaded = _open(settings)
+    if head and not re.fullmatch(r"[0-9a-f]{64}", head):
+        raise typer.BadParameter(f"--head {head!r} is not a hash of 64 hexadecimal digits")
+    seconds = loaded.gate.lock_seconds
     if restore:
-        for line in put_back(place, actor="mrlm verify --restore"):
-            typer.echo(line)
-    problems = check(place)
+        problems = put_back(place, actor="mrlm verify --restore", head=head, seconds=seconds)
+    else:
+        problems = check(place, head=head, seconds=seconds)
     for problem in problems:
-        typer.echo(problem)
+        say(problem)
     if problems:
-        raise DataError(
-            f"{len(problems)} problems; look at the ledger {place.folder / 'ledger.jsonl'}, then "
-            "set the aliases back with 'mrlm verify --restore'"
-        )
-    typer.echo("the aliases are what the ledger says, and its chain is whole")
+        raise DataError(f"{len(problems)} problems, each named above with what to do")
+    entries = place.ledger.entries()
+    say(
+        "the aliases are what the ledger says, its chain is whole, and every version that it names "
+        "is as it was registered"
+    )
+    found = {"champion": (champion_stack(entries) or (None,))[-1], "entries": len(entries)}
+    typer.echo(json.dumps({**found, "head": entries[-1].hash if entries else ""}))
 
 
 def _open(settings: Path | None) -> tuple[RegistryPlace, Settings]:

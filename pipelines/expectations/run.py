@@ -63,7 +63,7 @@ def validate_night(
             rules = impressions.row_rules(thresholds, late_nights)
             suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
         if "feedback" not in broken:
-            rows = feedback.prepared(written["feedback"]).persist()
+            rows = feedback.prepared(written["feedback"], events).persist()
             kept.append(rows)
             suites.append(
                 Suite("feedback", "feedback", rows, feedback.row_rules(events), feedback.SHOWN)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipelines.expectations.data_docs import write_data_docs
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -73,7 +75,6 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    context.add_data_docs_site(site_name="night", site_config=_site(docs))
     failures = []
     for suite in suites:
         result = _validate(context, suite, run_name)
@@ -94,7 +95,7 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
                     "rows": failing_rows(suite, rule),
                 }
             )
-    context.build_data_docs(site_names=["night"])
+    write_data_docs(context, docs)
     return failures
 
 
@@ -117,17 +118,6 @@ def failing_rows(suite: Suite, rule: Rule) -> list[dict[str, Any]]:
         rows = rows.filter(F.expr(str(rule.failing)))
     chosen = rows.orderBy(*suite.shown).limit(_SHOWN)
     return [_plain(row.asDict()) for row in chosen.select(*suite.shown).collect()]
-
-
-def _site(docs: Path) -> dict[str, Any]:
-    return {
-        "class_name": "SiteBuilder",
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": str(docs),
-        },
-    }
 
 
 def _validate(context: Any, suite: Suite, run_name: str) -> Any:

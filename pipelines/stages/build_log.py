@@ -10,7 +10,7 @@ from pipelines.context import NightContext
 from pipelines.errors import DataError
 from pipelines.lake import built_logs, ingested, shift, table_passed
 from pipelines.manifest import Manifest
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 
 
 class BuildLog:
@@ -120,7 +120,8 @@ def _final(context: NightContext, night: str, feedback: list[str]) -> dict[str, 
 
 
 def _folders(context: NightContext, nights: list[str], table: str) -> dict[str, str]:
-    return {n: str(context.workspace.lake_stage(n, "ingest") / table) for n in nights}
+    lake = context.workspace.lake_stage
+    return {n: str(read_output(lake(n, "ingest"), table)) for n in nights}
 
 
 STAGE = BuildLog()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mrlm.bandit_log import Catalog
 from pipelines.context import NightContext
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 
 
 class Embed:
@@ -40,17 +40,21 @@ class Embed:
 
         folder = context.workspace.lake_stage(context.night, "ingest")
         encoder = make_encoder(context.settings.embedding)
+        store = EmbeddingStore(context.workspace.embeddings)
         catalog, counts = embed_catalog(
-            Catalog.read(folder / "catalog"),
+            Catalog.read(read_output(folder, "catalog")),
             encoder,
-            EmbeddingStore(context.workspace.embeddings),
+            store,
             progress=partial(context.progress, "items encoded"),
         )
         pq.write_table(catalog.to_table(), out / "catalog.parquet")
         if catalog.embedding is None:
             raise RuntimeError("embed_catalog returned a catalogue without embeddings")
         save_file({"embedding": catalog.embedding}, out / "embedding.safetensors")
-        context.log(self.name).info("encoded %d, reused %d", counts.encoded, counts.reused)
+        log = context.log(self.name)
+        for shard, why in store.set_aside.items():
+            log.warning("%s was damaged (%s): its texts were encoded again", shard, why)
+        log.info("encoded %d, reused %d", counts.encoded, counts.reused)
         return Product(
             outputs={"catalog": "catalog.parquet", "embedding": "embedding.safetensors"},
             counts={

@@ -24,7 +24,7 @@ from pipelines.manifest import Manifest
 from pipelines.outlook import outlook, outlook_nights, outlook_states
 from pipelines.plan import Plan, plan_of
 from pipelines.propensities import estimated_report, read_completed
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 from pipelines.stages.tune_weights import load_champion, predictions
 from pipelines.support import drift, support
 
@@ -74,7 +74,7 @@ class Evaluate:
         from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
 
         plan = plan_of(context)
-        challenger = load_bundle(_stage_folder(context, "tune_weights") / "bundle").policy
+        challenger = load_bundle(_made(context, "tune_weights", "bundle")).policy
         judged = plan.gate or plan.tune
         log, estimated = read_completed(context, judged)
         # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
@@ -91,7 +91,7 @@ class Evaluate:
                 "champion": probabilities(champion, log),
                 "uniform": probabilities(Uniform(), log),
             }
-            model = load_reward_model(_stage_folder(context, "learn_behaviour") / "reward_model")
+            model = load_reward_model(_made(context, "learn_behaviour", "reward_model"))
             q = predictions(log, context.objectives, model)
             estimates = _estimates(context, log, policies, q, estimated)
             star, gate = context.north_star.name, context.settings.gate
@@ -134,7 +134,7 @@ def read_evidence(context: NightContext) -> Evidence:
 
     folder = _stage_folder(context, "evaluate")
     require(folder, "evaluate", context.night)
-    return Evidence.from_json(json.loads((folder / "evidence.json").read_text()))
+    return Evidence.from_json(json.loads(read_output(folder, "evidence.json").read_text()))
 
 
 def _in_words(found: PolicyEstimate | None) -> str:
@@ -151,6 +151,10 @@ def _alarms(found: Hindcast) -> list[int]:
 
 def _stage_folder(context: NightContext, stage: str) -> Path:
     return context.workspace.run_stage(context.run_key, stage)
+
+
+def _made(context: NightContext, stage: str, name: str) -> Path:
+    return read_output(_stage_folder(context, stage), name)
 
 
 def _estimates(

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.context import NightContext
-from pipelines.errors import DataError
+from pipelines.errors import DamagedError, DataError
 from pipelines.fingerprints import of_raw
 from pipelines.lake import ingested, shift, table_passed
 from pipelines.manifest import Manifest
 from pipelines.settings import InputTable
-from pipelines.stage import Product
+from pipelines.stage import Product, read_output, require
 
 if TYPE_CHECKING:
     from spark_jobs.raw import TableInput
@@ -55,9 +55,7 @@ class Ingest:
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
             out=str(out),
             previous=tuple(
-                ingest.Previous(
-                    n, str(context.workspace.lake_stage(n, self.name)), _passed(context, n)
-                )
+                ingest.Previous(n, str(_checked(context, n)), _passed(context, n))
                 for n in _earlier(context)
             ),
             late_nights=settings.ingestion.late_nights,
@@ -75,7 +73,7 @@ class Ingest:
         # Not the quarantine: it is private, expires, and names files; nothing is built from it.
         made = (*TABLES, "catalog", "late")
         outputs = {name: name for name in made if (out / name).exists()}
-        return Product(outputs=outputs, counts=counts)
+        return Product(outputs=outputs, counts=counts, expiring=("quarantine",))
 
 
 def _key_id(context: NightContext) -> str:
@@ -128,6 +126,18 @@ def _passed(context: NightContext, night: str) -> tuple[str, ...]:
     return tuple(t for t in TABLES if table_passed(context, night, t))
 
 
+def _checked(context: NightContext, night: str) -> Path:
+    """Folder of an earlier night's ingestion, after a look at the files that tonight reads."""
+    folder = context.workspace.lake_stage(night, STAGE.name)
+    manifest = require(folder, STAGE.name, night)
+    passed = _passed(context, night)
+    for name in (*passed, *(["catalog"] if "items" in passed else [])):
+        read_output(folder, name)
+    if "late" in manifest.outputs and passed:
+        read_output(folder, "late")
+    return folder
+
+
 def _input(context: NightContext, table: str) -> InputTable:
     place: InputTable = getattr(context.settings.inputs, table)
     return place
@@ -150,6 +160,8 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
             f"night {context.night}: table {table} is not at {path}; check that the logger has "
             f"delivered it, or correct inputs.{table}.path in the settings"
         ) from error
+    except DamagedError as error:
+        raise DataError(f"night {context.night}, table {table}: {error}") from error
 
 
 def _source(context: NightContext, table: str) -> TableInput:

@@ -12,7 +12,7 @@ from pipelines.fingerprints import of_json
 from pipelines.lake import log_fingerprints
 from pipelines.plan import plan_of
 from pipelines.propensities import read_completed
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 
 
 class LearnPolicy:
@@ -38,16 +38,18 @@ class LearnPolicy:
         from mrlm.behaviour.model import load_reward_model
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
+        from mrlm.report.figures_as_text import weights_as_text
 
         plan = plan_of(context)
         log, estimated = read_completed(context, plan.fit)
         folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
-        reward_model = load_reward_model(folder / "reward_model")
+        reward_model = load_reward_model(read_output(folder, "reward_model"))
         weights = training_weights(context)
         settings, seed = context.settings.learning, context.settings.seed
         sample = learning_sample(log, reward_model, weights, settings, seed)
         for name in settings.learners:
-            context.log(self.name).info("%s at weights %s", name, weights)
+            told = weights_as_text(weights)
+            context.log(self.name).info("%s at the objective weights %s", name, told)
             progress = partial(context.progress, f"{name} epochs")
             scorer = LEARNERS[name].learn(sample, settings, seed, progress)
             (out / name).mkdir()
@@ -74,7 +76,8 @@ def training_weights(context: NightContext) -> dict[str, float]:
     plan = plan_of(context)
     if not plan.weights_from:
         return objective_weights(names)
-    path = context.workspace.run_stage(plan.weights_from, "tune_weights") / "weights.json"
+    folder = context.workspace.run_stage(plan.weights_from, "tune_weights")
+    path = read_output(folder, "weights.json")
     return objective_weights(names, previous=json.loads(path.read_text())["objectives"])
 
 

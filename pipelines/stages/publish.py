@@ -17,10 +17,10 @@ from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.context import NightContext
 from pipelines.errors import MissingInputError
-from pipelines.lake import built_logs, ingested, log_fingerprints, log_paths
+from pipelines.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
 from pipelines.manifest import Manifest
 from pipelines.registry import place_of, require_champion
-from pipelines.stage import Product
+from pipelines.stage import Product, read_output
 from pipelines.workspace import write_atomically
 
 
@@ -100,8 +100,9 @@ class Publish:
 
 def point_at(context: NightContext, manifest: Manifest) -> None:
     """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
-    place = context.workspace.run_stage(context.run_key, STAGE.name)
-    about = {**manifest.counts, "path": str(place / "recommendations.parquet")}
+    place = context.workspace.run_stage(context.run_key, STAGE.name) / "recommendations.parquet"
+    # Relative to the workspace, which may be moved.
+    about = {**manifest.counts, "path": place.relative_to(context.workspace.root).as_posix()}
     write_atomically(
         context.workspace.published / f"{context.night}.json", json.dumps(about, indent=1)
     )
@@ -112,7 +113,8 @@ def _state_night(context: NightContext) -> str:
     built = list(built_logs(context))
     if not built:
         raise MissingInputError(
-            f"night {context.night}: no night has a bandit log yet; run 'mrlm history' first"
+            f"night {context.night}: no night has a bandit log yet; run "
+            f"'{history_command(context, context.night)}' first, or from the first night you have"
         )
     return built[-1]
 
@@ -123,7 +125,7 @@ def _catalog(context: NightContext) -> Catalog:
     own = context.workspace.lake_stage(context.night, "ingest")
     if Manifest.read(own) is not None:
         nights.append(context.night)
-    return Catalog.read(context.workspace.lake_stage(nights[-1], "ingest") / "catalog")
+    return Catalog.read(read_output(context.workspace.lake_stage(nights[-1], "ingest"), "catalog"))
 
 
 def _last_states(log: BanditLog) -> Decisions:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipelines.context import NightContext
 from pipelines.registry import AUTOMATIC, place_of
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 from pipelines.stages.evaluate import read_evidence
 
 
@@ -36,15 +36,17 @@ class Register:
         evidence = read_evidence(context)
         pages = out / "pages"
         pages.mkdir()
-        docs = context.workspace.lake_stage(context.night, "validate") / "data_docs"
-        if docs.is_dir():
-            shutil.copytree(docs, pages / "data_docs")
-        runs = context.workspace.run_stage
+        validated = context.workspace.lake_stage(context.night, "validate")
+        shutil.copytree(read_output(validated, "data_docs"), pages / "data_docs")
+
+        def made(stage: str, name: str) -> Path:
+            return read_output(context.workspace.run_stage(context.run_key, stage), name)
+
         content = VersionContent(
             run_key=context.run_key,
             night=context.night,
-            bundle=runs(context.run_key, "tune_weights") / "bundle",
-            reproduction=runs(context.run_key, "evaluate") / "reproduction.parquet",
+            bundle=made("tune_weights", "bundle"),
+            reproduction=made("evaluate", "reproduction.parquet"),
             memo=decision_memo(evidence, estimator=context.settings.gate.estimator),
             evidence=evidence,
             pages=pages,

@@ -20,7 +20,7 @@ from pipelines.lake import log_fingerprints, read_catalog
 from pipelines.plan import plan_of
 from pipelines.propensities import read_completed
 from pipelines.registry import place_of
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
 from pipelines.stages.learn_policy import training_weights
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class TuneWeights:
         from mrlm.policies.features import feature_matrix
         from mrlm.policies.standardise import Standardiser
         from mrlm.promotion.bundle import PolicyBundle, save_bundle
+        from mrlm.report.figures_as_text import weights_as_text
 
         plan = plan_of(context)
         log, estimated = read_completed(context, plan.tune)
@@ -112,7 +113,8 @@ class TuneWeights:
         (out / "tuning.json").write_text(json.dumps(result.to_json(), indent=1, sort_keys=True))
         points = [asdict(p) for p in front]
         (out / "pareto.json").write_text(json.dumps(points, indent=1, sort_keys=True))
-        context.log(self.name).info("%s; weights %s", result.reason, result.weights)
+        told = weights_as_text(weights)
+        context.log(self.name).info("%s; objective weights: %s", result.reason, told)
         return Product(
             outputs={
                 "bundle": "bundle",
@@ -122,7 +124,7 @@ class TuneWeights:
             },
             counts={
                 "weights": weights,
-                "features": result.weights,
+                "features": result.shares,
                 "moved": result.moved,
                 "reason": result.reason,
                 "propensities": "logged" if estimated is None else "estimated",
@@ -135,11 +137,12 @@ def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     from mrlm.behaviour.model import load_reward_model
     from mrlm.learners.storage import load_learned
 
-    def folder(stage: str) -> Path:
-        return context.workspace.run_stage(context.run_key, stage)
+    def made(stage: str, name: str) -> Path:
+        return read_output(context.workspace.run_stage(context.run_key, stage), name)
 
-    learned = [load_learned(folder("learn_policy") / n) for n in context.settings.learning.learners]
-    return (load_reward_model(folder("learn_behaviour") / "reward_model"), *learned)
+    names = context.settings.learning.learners
+    learned = [load_learned(made("learn_policy", n)) for n in names]
+    return (load_reward_model(made("learn_behaviour", "reward_model")), *learned)
 
 
 def load_champion(context: NightContext, version: int) -> Policy:
@@ -274,7 +277,7 @@ def _previous(context: NightContext, columns: tuple[str, ...]) -> NDArray[np.flo
     source = plan_of(context).weights_from
     if not source:
         return None
-    path = context.workspace.run_stage(source, "tune_weights") / "weights.json"
+    path = read_output(context.workspace.run_stage(source, "tune_weights"), "weights.json")
     data: dict[str, Any] = json.loads(path.read_text())
     return np.array(data["point"]) if data["columns"] == list(columns) else None
 

@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from mrlm.report.visible import visible
 from pipelines.context import NightContext
 from pipelines.fingerprints import of_json
 from pipelines.lake import ingested, table_passed
 from pipelines.manifest import Manifest
-from pipelines.stage import Product, require
+from pipelines.stage import Product, read_output, require
+from pipelines.stages.ingest import TABLES
+
+# Of what was seen or expected: the verdict has it whole.
+_LONGEST = 500
 
 
 class Validate:
@@ -33,9 +38,12 @@ class Validate:
         """Run the suites, write the verdict and the data docs."""
         from pipelines.expectations.run import validate_night
 
+        ingested_folder = context.workspace.lake_stage(context.night, "ingest")
+        for place in ("counts.json", *TABLES):
+            read_output(ingested_folder, place)
         verdict = validate_night(
             context.spark(),
-            context.workspace.lake_stage(context.night, "ingest"),
+            ingested_folder,
             context.night,
             context.settings,
             trailing_statistics(context),
@@ -65,7 +73,8 @@ def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
 
 def describe(failure: dict[str, Any]) -> str:
     """One line that says which expectation failed and with what."""
-    return f"{failure['expectation']}: saw {failure['observed']}, expected {failure['expected']}"
+    saw, expected = (visible(failure[k], _LONGEST) for k in ("observed", "expected"))
+    return f"{failure['expectation']}: saw {saw}, expected {expected}"
 
 
 def trailing_statistics(context: NightContext) -> list[dict[str, Any]]:

@@ -53,9 +53,16 @@ def test_parameters_become_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(10, AirflowFailException), (75, RuntimeError), (1, RuntimeError)]
+    ("code", "error"),
+    [
+        (2, AirflowFailException),
+        (10, AirflowFailException),
+        (70, AirflowFailException),
+        (75, RuntimeError),
+        (1, RuntimeError),
+    ],
 )
-def test_data_errors_fail_at_once_and_others_are_retried(
+def test_what_a_retry_cannot_change_fails_at_once_and_the_rest_is_retried(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, error: type[Exception]
 ) -> None:
     fake = tmp_path / "python"

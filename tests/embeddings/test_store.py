@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from mrlm.embeddings.store import EmbeddingStore, embedding_key
@@ -82,3 +84,59 @@ def test_what_cannot_be_stored_is_refused(
     with pytest.raises(ValueError, match=r"keys|finite"):
         EmbeddingStore(tmp_path).put(keys, vectors)
     assert not list(tmp_path.iterdir())
+
+
+def halved(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def with_another_bit(data: bytes) -> bytes:
+    """One bit of a vector's bytes, which Parquet alone does not notice."""
+    place = data.index(np.float32(VECTORS[1, 1]).tobytes())
+    return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("fault", [halved, with_another_bit, lambda data: b""])
+def test_a_damaged_shard_is_set_aside_and_its_keys_are_missing(
+    tmp_path: Path, fault: Callable[[bytes], bytes]
+) -> None:
+    EmbeddingStore(tmp_path).put(KEYS, VECTORS)
+    (shard,) = tmp_path.glob("*.parquet")
+    shard.write_bytes(fault(shard.read_bytes()))
+    store = EmbeddingStore(tmp_path)
+    assert store.missing(KEYS) == sorted(KEYS)
+    assert list(store.set_aside) == [shard.with_name(f"{shard.name}.damaged")]
+    assert [p for p in tmp_path.iterdir() if p not in store.set_aside] == []
+    store.put(KEYS, VECTORS)
+    np.testing.assert_array_equal(store.get(KEYS), VECTORS)
+    assert EmbeddingStore(tmp_path).missing(KEYS) == []
+
+
+@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.long)])
+def test_no_flipped_byte_gives_another_vector(tmp_path: Path, step: int) -> None:
+    """A byte of a shard at a time: it is noticed, or it changes nothing that is read."""
+    EmbeddingStore(tmp_path).put(KEYS, VECTORS)
+    (shard,) = tmp_path.glob("*.parquet")
+    whole = shard.read_bytes()
+    noticed = 0
+    places = range(0, len(whole), step)
+    for place in places:
+        shard.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        store = EmbeddingStore(tmp_path)
+        if store.missing(KEYS):
+            noticed += 1
+            for aside in store.set_aside:
+                aside.unlink()
+        else:
+            np.testing.assert_array_equal(store.get(KEYS), VECTORS)
+    assert noticed > len(places) / 2
+
+
+def test_a_shard_without_a_checksum_is_read(tmp_path: Path) -> None:
+    """As versions that made none wrote it."""
+    EmbeddingStore(tmp_path).put(KEYS, VECTORS)
+    (shard,) = tmp_path.glob("*.parquet")
+    pq.write_table(pq.read_table(shard).replace_schema_metadata(None), shard)
+    store = EmbeddingStore(tmp_path)
+    assert store.missing(KEYS) == []
+    np.testing.assert_array_equal(store.get(KEYS), VECTORS)

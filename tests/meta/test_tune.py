@@ -56,7 +56,7 @@ def test_no_evidence_keeps_the_champion(make_problem):
     assert found.kappa == 1.0
     assert found.theta == (0.0,) * 4
     assert found.scale == 0.0
-    assert set(found.weights.values()) == {0.0}
+    assert set(found.shares.values()) == {0.0}
 
 
 @pytest.mark.statistics
@@ -118,20 +118,18 @@ def test_bounds_by_feature(make_problem):
     found = tune(signed, DEFAULT)
     assert found.theta[0] == 0.0
     assert found.theta[3] < 0
-    assert sum(abs(w) for w in found.weights.values()) == pytest.approx(1.0)
+    assert sum(abs(w) for w in found.shares.values()) == pytest.approx(1.0)
 
 
 def test_weights_fixed_by_hand(make_problem):
     problem, _ = make_problem(n=4000)
     found = tune(problem, TuningSettings(weights={"delight": 3.0, "diversity": 1.0}))
     assert found.moved
-    assert found.weights == pytest.approx(
-        {"head_0": 0.75, "head_1": 0.25, "head_2": 0, "head_3": 0}
-    )
+    assert found.shares == pytest.approx({"head_0": 0.75, "head_1": 0.25, "head_2": 0, "head_3": 0})
     assert found.kl <= DEFAULT.max_kl * 1.001
     assert found.target == "weights"
     only = tune(problem, TuningSettings(weights={"diversity": 1.0}))
-    assert only.weights["head_1"] == 1.0
+    assert only.shares["head_1"] == 1.0
     with pytest.raises(ValueError, match="fixed weight 'clicks'"):
         tune(problem, TuningSettings(weights={"clicks": 1.0}))
     with pytest.raises(ValueError, match="not all be 0"):

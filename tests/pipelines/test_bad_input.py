@@ -115,10 +115,12 @@ def test_bad_rows_are_quarantined_with_their_reason_and_counted(tmp_path: Path) 
     above = impression(18, propensity=1.2)
     nothing = impression(19)
     del nothing["candidates"]
-    rows = [*GOOD["impressions"], *bad.values(), above, nothing]
+    deep = '{"request_id": ' + "[" * 20_000 + "]" * 20_000 + "}"
+    rows = [*GOOD["impressions"], *bad.values(), above, nothing, deep]
     context = night(tmp_path, impressions=rows)
     counts = ingest(context)["impressions"]
-    expected = {**dict.fromkeys(bad, 1), "propensity_out_of_range": 2, "no_candidates": 2}
+    expected = dict.fromkeys(bad, 1)
+    expected |= {"propensity_out_of_range": 2, "no_candidates": 2, "unparsable": 2}
     assert counts["quarantined"] == expected
     assert counts["raw"] == len(rows) == counts["clean"] + sum(expected.values())
 

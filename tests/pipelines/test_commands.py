@@ -91,11 +91,10 @@ def test_clean_keeps_what_the_ledger_names(tmp_path: Path) -> None:
         night = f"2026-11-{day:02d}"
         (workspace.lake / night / "ingest").mkdir(parents=True)
         (workspace.runs / f"{night}-aaaa" / "evaluate").mkdir(parents=True)
-    from mrlm.promotion.ledger import Entry
-    from pipelines.registry import place_of
+    from mrlm.promotion.ledger import Entry, Ledger
 
     workspace.registry.mkdir()
-    place_of(settings, workspace).ledger.append(
+    Ledger(workspace.registry / "ledger.jsonl").append(
         Entry("judged", "2026-11-01-aaaa", 1, "rule", "2026-11-01T00:00:00", "because")
     )
     (workspace.lake / "2026-11-05" / ".ingest.staging").mkdir()

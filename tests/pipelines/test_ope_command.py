@@ -46,8 +46,13 @@ def test_table_json_and_page(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "new - old" in done.stdout
     assert "certified" in done.stdout
-    assert "refused: dm covers its own target" in done.stdout
-    assert "new, click: tuned on half of the users: clipped_ips(clip=" in done.stdout
+    assert "(1) dm covers its own target" in done.stdout
+    assert "clipped_ips" not in done.stdout
+
+    done = ope("log.parquet", "--estimators", "ips,clipped_ips", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "clipped_ips(tuned) covers its own target" in done.stdout
+    assert "new, click: clipped_ips(tuned) is clipped_ips(clip=" in done.stdout
 
     done = ope("log.parquet", "--json", "--level", "0.9", "--html", "page.html", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -101,6 +106,8 @@ def test_slates_and_sessions(folder: Path) -> None:
     [
         (["nowhere.parquet"], 10, "there is no file nowhere.parquet"),
         (["log.txt"], 10, "unknown format"),
+        (["log.parquet", "--estimators", "ips,x"], 10, "unknown estimators ['x']"),
+        (["log.parquet", "--html", "nowhere/page.html"], 10, "nowhere/page.html: the page cannot"),
         (["log.parquet", "--level", "95"], 10, "between 0 and 1"),
         (["log.parquet", "--sorted-by-user"], 10, "sort by user"),
         (["log.parquet", "--round", "slate"], 10, "needs the columns request_id and slot"),

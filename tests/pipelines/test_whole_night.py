@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ NIGHT, KILLED, LAST = NIGHTS[4:7]
 
 @pytest.fixture(scope="module")
 def night(deployment: Deployment) -> Deployment:
-    deployment.run("night", NIGHT)
+    (deployment.folder / "night.log").write_text(deployment.run("night", NIGHT))
     return deployment
 
 
@@ -125,6 +126,63 @@ def test_the_summary_has_the_fields_that_it_promises(night: Deployment) -> None:
         assert np.isfinite(row[who]["truth"])
     assert [n["verdict"] for n in found["nights"][:4]] == ["history"] * 4
     assert found["nights"][0]["challenger"] is None
+
+
+def test_log_memo_and_weights_name_the_same_objective_weights(night: Deployment) -> None:
+    log = (night.folder / "night.log").read_text()
+    assert "PolicyEstimate(" not in log
+    assert "Certificate(" not in log
+    assert re.search(r"challenger - champion in delight: [+-][\d.]+ ", log)
+    context = night.context(NIGHT)
+    weights = manifests_of(context)["tune_weights"].counts["weights"]
+    assert set(weights) == {"delight", "like", "relative_rating", "diversity"}
+    assert sum(weights.values()) == pytest.approx(1.0)
+    told = ", ".join(f"{name} {weight:.4g}" for name, weight in sorted(weights.items()))
+    assert f"objective weights: {told}" in log
+    assert f"Objective weights: {told}." in night.run("review", context.run_key)
+    assert json.dumps(weights, sort_keys=True) in night.run("weights")
+
+
+def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:
+    version = manifests_of(night.context(NIGHT))["register"].counts["version"]
+    printed = night.run("review", str(version))
+    assert f"# recommender, version {version}\n" in printed
+    assert f"\n## Night {NIGHT}: " in printed
+    assert "\n| objective (dr) | challenger | champion |" in printed
+    lines = night.run("review", "--json", str(version)).splitlines()
+    shown = json.loads(next(line for line in lines if line.startswith("{")))
+    assert shown["run_key"] == night.context(NIGHT).run_key
+    assert shown["memo"] in printed
+    assert "the versions are 1, " in night.run("review", "99", code=10)
+
+
+def test_what_comes_out_is_what_the_readme_says(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    readme, own_logs = (ROOT / p for p in ("README.md", "docs/own-logs.md"))
+    decisions = folder_of(stage_named("evaluate"), context) / "decisions.parquet"
+    for column in pq.read_schema(decisions).names:
+        assert f"`{column}`" in readme.read_text(), column
+    about = json.loads((context.workspace.published / f"{NIGHT}.json").read_text())
+    fields = own_logs.read_text().split("## Serve")[1]
+    assert set(about) == set(re.findall(r"`(\w+)`", fields.split("\n\nThe file has")[0]))
+    names = re.search(r"The published file has `([^`]+)`", readme.read_text())
+    assert names
+    assert names[1].split(", ") == pq.read_schema(about["path"]).names
+    table = pq.read_table(about["path"])
+    assert len(table) == about["rows"]
+    assert set(table["policy_id"].to_pylist()) == {f"recommender@{about['champion']}"}
+
+
+def test_the_registered_version_answers_as_the_readme_shows(night: Deployment) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
+    items = pq.read_table(folder_of(stage_named("ingest"), night.context(NIGHT)) / "catalog")
+    for n, item in enumerate(items["item_id"].to_pylist()[:3], 1):
+        example = example.replace(f"film-{n}", item)
+    example += "\nprint(len(model.predict(requests, params={'k': 2})['items'][0]))\n"
+    command = [sys.executable, "-c", example]
+    done = subprocess.run(command, cwd=night.folder, capture_output=True, text=True, check=True)
+    assert "propensities" in done.stdout
+    assert done.stdout.splitlines()[-1] == "2"
 
 
 def test_the_same_night_twice_skips_every_stage_and_says_so(night: Deployment) -> None:

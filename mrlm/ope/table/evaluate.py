@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from mrlm.ope.certify import Thresholds
 from mrlm.ope.sequential.steps import check_discount, labelled
@@ -13,7 +15,8 @@ from mrlm.ope.stream import Order
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.files import batches
 from mrlm.ope.table.folder import in_its_file
-from mrlm.ope.table.layout import DECISION, SESSION, SLATE
+from mrlm.ope.table.layout import SESSION, SLATE
+from mrlm.ope.table.limits import check_estimates, rows_at_once
 from mrlm.ope.table.readings import Reading, reading
 from mrlm.ope.table.result import PREFERRED, TableEvaluation, selected
 from mrlm.ope.table.rising import Rising
@@ -35,7 +38,7 @@ class Request:
     round: str | None = None
     propensity_kind: str | None = None
     discount: float = 1.0
-    tuned: bool = False
+    estimators: Sequence[str] | None = None
 
 
 def evaluate_table(
@@ -46,7 +49,7 @@ def evaluate_table(
     round: str | None = None,
     propensity_kind: str | None = None,
     discount: float = 1.0,
-    tuned: bool = False,
+    estimators: Sequence[str] | None = None,
 ) -> TableEvaluation:
     """Evaluate the policies of a table; see ``Columns.of`` for its columns.
 
@@ -65,10 +68,11 @@ def evaluate_table(
         propensity_kind: of slates, see ``SlateBatch``; None takes the column ``propensity_kind``,
             or ``conditional`` where there is none.
         discount: factor a step of a session on later rewards, in (0, 1].
-        tuned: of decisions, add clipped IPS and, with predictions, Switch-DR and DR with shrinkage.
-            Their parameters are chosen by SLOPE on one half of the users (a first pass over at most
-            ``mrlm.ope.table.tuned.TUNING_ROWS`` of their rows), their values are those of the other
-            half, and no interval of theirs is certified.
+        estimators: names of those wanted; None takes all that need no tuning. Of decisions there
+            are also ``clipped_ips`` and, with predictions, ``switch_dr``, ``dr_os`` and ``dr_ps``:
+            biased, never certified. For either half of the users the other half chooses their
+            parameter (``mrlm.ope.tuning.tune``), in a first pass over at most
+            ``mrlm.ope.table.tuned.TUNING_ROWS`` rows of each.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -77,7 +81,7 @@ def evaluate_table(
     if not 0 < level < 1:
         raise ValueError(f"the level must be between 0 and 1; got {level}")
     check_discount(discount)
-    request = Request(level, order, thresholds, round, propensity_kind, discount, tuned)
+    request = Request(level, order, thresholds, round, propensity_kind, discount, estimators)
     try:
         return _evaluate(path, request)
     except ValueError as error:
@@ -85,6 +89,8 @@ def evaluate_table(
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
+# Sums that overflow are not finite, which certification refuses.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _evaluate(path: Path, request: Request) -> TableEvaluation:
     parts = numbered(batches(path, request.round))
     found = next(parts, None)
@@ -93,15 +99,17 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
     columns = Columns.of(found[1].schema.names, request.round)
     layout = columns.layout
     kind = _kind(found, columns, request)
-    plan = reading(columns, kind, request.discount)
-    if request.tuned and layout.round == DECISION:
-        again = numbered(batches(path, request.round))
-        plan.with_tuning(tune_table(again, columns, request.level))
-    whole: Iterator[Numbered] = chain([found], parts)
-    if layout.round_id is not None:
-        whole = whole_rounds(whole, layout.round_id)
+    plan = reading(columns, kind, request.discount, request.estimators)
     complete = columns.unit is None or columns.unit == layout.round_id
     order: Order = "complete" if complete else request.order
+    check_estimates(columns, len(plan.names))
+    most = rows_at_once(columns, len(plan.names), kept=order == "scattered")
+    if plan.families:
+        again = numbered(batches(path, request.round))
+        plan.with_tuning(tune_table(again, columns, request.level, plan.families, most))
+    whole: Iterator[Numbered] = _short(chain([found], parts), most)
+    if layout.round_id is not None:
+        whole = whole_rounds(whole, layout.round_id, most)
     sums, rising = Sums(), Rising(columns.unit if order == "sorted" else None)
     for part in whole:
         rising.check(part)
@@ -111,10 +119,20 @@ def _evaluate(path: Path, request: Request) -> TableEvaluation:
     return _result(sums, plan, request)
 
 
+def _short(parts: Iterable[Numbered], most: int) -> Iterator[Numbered]:
+    """The same rows in batches of at most so many."""
+    for rows, batch in parts:
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most], batch.slice(start, most)
+
+
 def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
     columns = plan.columns
     single, paired = sums.estimates(plan, request.level, request.thresholds)
     preferred = [labelled(n, request.discount) for n in PREFERRED[columns.layout.round]]
+    if request.estimators is not None:
+        # Whoever asks for others by name takes them after these, certified like these.
+        preferred += [n for n in plan.names if n not in preferred]
     return TableEvaluation(
         estimates=single,
         differences=paired,
@@ -128,6 +146,7 @@ def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
         warnings=tuple(warnings(columns)),
         round=columns.layout.round,
         tuned=plan.tuning.labels(),
+        preferred=tuple(preferred),
     )
 
 

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.dsjson import dsjson_batches
 from mrlm.ope.table.folder import files_in, one_schema, with_schema
+from mrlm.ope.table.lines import CSV_HEADER, lines_of
 from mrlm.ope.table.obp import obp_batches
 
 ROWS_AT_ONCE = 1 << 18
 _CSV_BYTES_AT_ONCE = 1 << 24
+_BATCH_BYTES, _BUFFER, _NAME_BYTES = 1 << 27, 1 << 16, 1 << 10
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -37,6 +40,10 @@ def batches(path: Path, round: str | None = None) -> Batches:
         files = files_in(path)
         schema = one_schema(files, round)
         return (with_schema(b, schema) for file in files for b in _parquet(file, round))
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: not a regular file: what is not on a disk cannot be read twice; save it first"
+        )
     suffix = path.suffix.lower()
     if suffix in {".pkl", ".pickle"}:
         raise ValueError(
@@ -51,21 +58,60 @@ def batches(path: Path, round: str | None = None) -> Batches:
 
 def _parquet(path: Path, round: str | None) -> Batches:
     try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: not a Parquet file: {error}") from None
-    with file:
-        names = Columns.of(file.schema_arrow.names, round).read
-        yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=names)
+        schema = pq.read_schema(path)
+        columns = Columns.of(schema.names, round)
+        for name in columns.read:
+            _check_flat(name, schema.field(name).type)
+        # A long name that comes often is short in the file: as a code it stays so in memory.
+        coded = [c for c in columns.texts if _is_text(schema.field(c).type)]
+        with pq.ParquetFile(path, buffer_size=_BUFFER, read_dictionary=coded) as file:
+            rows = _rows(file, columns.read)
+            for batch in file.iter_batches(batch_size=rows, columns=columns.read):
+                yield _decoded(batch, coded)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a whole Parquet file: {error}") from None
+
+
+def _rows(file: pq.ParquetFile, names: list[str]) -> int:
+    """Rows of a batch that fit into memory as the file's own sizes say."""
+    wanted, most = set(names), 1.0
+    for k in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(k)
+        chunks = (group.column(i) for i in range(group.num_columns))
+        size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in wanted)
+        most = max(most, size / max(group.num_rows, 1))
+    return max(min(ROWS_AT_ONCE, int(_BATCH_BYTES / most)), 1)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _decoded(batch: pa.RecordBatch, coded: list[str]) -> pa.RecordBatch:
+    """The batch with plain names, none of them too long to be held for every row."""
+    for name in coded:
+        codes = batch.column(name)
+        longest = pc.max(pc.binary_length(codes.dictionary)).as_py() or 0
+        if longest > _NAME_BYTES:
+            raise ValueError(f"{name} has a value of {longest} bytes; at most {_NAME_BYTES}")
+        place = batch.schema.get_field_index(name)
+        batch = batch.set_column(place, name, codes.dictionary_decode())
+    return batch
+
+
+def _check_flat(name: str, kind: pa.DataType) -> None:
+    if pa.types.is_nested(kind):
+        raise ValueError(f"column {name} must hold one value a row; it is {kind}")
 
 
 def _csv(path: Path, round: str | None) -> Batches:
     reading = pa_csv.ReadOptions(use_threads=False, block_size=_CSV_BYTES_AT_ONCE)
     try:
-        with path.open("rb") as lines:
-            header = pa_csv.read_csv(
-                pa.BufferReader(lines.readline()), pa_csv.ReadOptions(use_threads=False)
-            ).schema.names
+        _, first = next(lines_of(path, CSV_HEADER), (1, ""))
+        header = pa_csv.read_csv(
+            pa.BufferReader(first.encode()), pa_csv.ReadOptions(use_threads=False)
+        ).schema.names
         columns = Columns.of(header, round)
         types = dict.fromkeys(columns.numbers, pa.float64())
         types |= dict.fromkeys(columns.texts, pa.string())
@@ -77,8 +123,12 @@ def _csv(path: Path, round: str | None) -> Batches:
         )
         with pa_csv.open_csv(path, reading, convert_options=converting) as reader:
             yield from reader
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: {error}") from None
+    except pa.ArrowException as error:
+        # Arrow's words for a row that does not end within a block.
+        if "straddling" in str(error):
+            most = f"no row may be longer than {_CSV_BYTES_AT_ONCE >> 20} MiB"
+            raise ValueError(f"{path}: {most}, and one is: write one record a line") from None
+        raise ValueError(f"{path}: not a table of one row a line: {error}") from None
 
 
 def _whole(read: Callable[[Path], Batches]) -> Callable[[Path, str | None], Batches]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import names_of, numbers_of
 
+MOST_FILES = 100_000
+
 Schemas = Mapping[Path, pa.Schema]
 
 
@@ -20,12 +23,22 @@ def files_in(folder: Path) -> list[Path]:
     """The Parquet files in a folder and those below it, by name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, one of them is no regular file, or the folder has too many.
     """
-    files = sorted(folder.rglob("*.parquet"))
+    files: list[Path] = []
+    seen = 0
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        seen += len(names)
+        if seen > MOST_FILES:
+            raise ValueError(f"{folder}: more than {MOST_FILES} files: is this the folder?")
+        files += [Path(place) / name for name in names if name.endswith(".parquet")]
     if not files:
         raise ValueError(f"{folder}: no .parquet file in this folder")
-    return files
+    for file in files:
+        if not file.is_file():
+            raise ValueError(f"{file}: not a regular file; leave it out of the folder")
+    return sorted(files)
 
 
 def one_schema(files: Sequence[Path], round: str | None) -> pa.Schema:
@@ -72,7 +85,7 @@ def in_its_file(path: Path, text: str) -> str:
 def _schema(file: Path) -> pa.Schema:
     try:
         return pq.read_schema(file)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{file}: not a Parquet file: {error}") from None
 
 
@@ -111,11 +124,11 @@ def _check_types(types: Mapping[Path, pa.DataType], name: str, columns: Columns)
 
 def _common(types: Sequence[pa.DataType], number: bool) -> pa.DataType:
     """One type for a column: the type of all files, or one that holds every file's values."""
-    if all(t == types[0] for t in types):
-        return types[0]
+    plain = {t.value_type if pa.types.is_dictionary(t) else t for t in types}
+    if len(plain) == 1:
+        return next(iter(plain))
     if number:
         return pa.float64()
-    plain = {t.value_type if pa.types.is_dictionary(t) else t for t in types}
     plain = {t for t in plain if not pa.types.is_null(t)}
     if all(pa.types.is_integer(t) for t in plain):
         if pa.uint64() not in plain:
@@ -132,4 +145,4 @@ def _cast(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         array = array.dictionary_decode()
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
-    return array.cast(wanted)
+    return array.cast(wanted, safe=not pa.types.is_floating(wanted))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mrlm.ope.table.listed import listed
+
 DECISION, SLATE, SESSION = "decision", "slate", "session"
 
 
@@ -46,7 +48,7 @@ class Layout:
         if round is not None and round not in found:
             raise ValueError(
                 f"the value of a {round} needs the columns {' and '.join(_COLUMNS[round])}; "
-                f"the columns are {list(names)}"
+                f"the columns are {listed(names)}"
             )
         if round is None and len(found) > 1:
             raise ValueError(

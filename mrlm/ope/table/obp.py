@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,14 @@ from numpy.typing import NDArray
 from mrlm.ope.table.columns import TARGET
 
 ACTION_DIST, Q = "action_dist", "estimated_rewards_by_reg_model"
-_ROWS_AT_ONCE = 1 << 14
+ARRAY_BYTES = 1 << 30
+_ROWS_AT_ONCE, _CELLS_AT_ONCE = 1 << 14, 1 << 22
+_LARGEST = 2.0**31
+_NARROW = ("action", "reward", "pscore", "position")
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def obp_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -26,16 +37,7 @@ def obp_batches(path: Path) -> Iterator[pa.RecordBatch]:
     Raises:
         ValueError: an array is missing, of a wrong shape, or needs a pickle.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: not a numpy.savez archive: {error}") from None
-    with archive:
-        arrays = {
-            name: _read(path, archive, name)
-            for name in archive.files
-            if name in {"action", "reward", "pscore", "position", Q} or name.startswith(ACTION_DIST)
-        }
+    arrays = _arrays(path)
     missing = [n for n in ("action", "reward", "pscore") if n not in arrays]
     policies = [n for n in arrays if n.startswith(ACTION_DIST)]
     if missing or not policies:
@@ -44,13 +46,15 @@ def obp_batches(path: Path) -> Iterator[pa.RecordBatch]:
             "and each policy's probabilities as action_dist or action_dist_NAME, of shape "
             "(rounds, actions) or (rounds, actions, positions)"
         )
-    n = len(arrays["action"])
+    n = arrays["action"].size
     for name in arrays:
         _check_shape(path, name, arrays[name], n)
-    action = arrays["action"].astype(np.int64)
-    position = arrays.get("position", np.zeros(n)).astype(np.int64)
-    for start in range(0, n, _ROWS_AT_ONCE):
-        part = slice(start, min(start + _ROWS_AT_ONCE, n))
+    action = _whole(path, "action", arrays["action"])
+    position = _whole(path, "position", arrays.get("position", np.zeros(n)))
+    widest = max(math.prod(arrays[name].shape[1:]) for name in policies)
+    at_once = min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(widest, 1) + 1)
+    for start in range(0, n, at_once):
+        part = slice(start, min(start + at_once, n))
         yield _batch(path, arrays, policies, action[part], position[part], part)
 
 
@@ -93,15 +97,65 @@ def _batch(
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _read(path: Path, archive: Any, name: str) -> NDArray[Any]:
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays that are read, by name; their sizes and types are looked at before they are."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: not a numpy.savez archive")
+    found = {}
+    left = ARRAY_BYTES
     try:
-        return np.asarray(archive[name])
-    except ValueError:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.removesuffix(".npy")
+                wide = name == Q or name.startswith(ACTION_DIST)
+                if not wide and name not in _NARROW:
+                    continue
+                left -= _size(path, archive, member, name)
+                if left < 0:
+                    raise ValueError(
+                        f"{path}: its arrays take more than {ARRAY_BYTES >> 30} GiB: write the "
+                        "probabilities of the shown items as columns of a Parquet file"
+                    )
+                with archive.open(member) as file:
+                    found[name] = np.lib.format.read_array(file, allow_pickle=False)
+    # Whoever made the bytes decides which of these it is.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not a whole numpy.savez archive: {error}") from None
+    except (NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{path}: an archive that cannot be read: {error}") from None
+    return found
+
+
+def _size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> int:
+    """Bytes of an array by its header."""
+    with archive.open(member) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = _HEADERS[version]
+            shape, _, kind = read(file)
+        except (ValueError, KeyError, TypeError, SyntaxError, MemoryError, RecursionError):
+            raise ValueError(f"{path}: {name} is not an array of numpy.savez") from None
+    if kind.hasobject:
         raise ValueError(
-            f"{path}: {name} can only be read as a pickle, which can run any program; leave out "
-            "what is None: numpy.savez(path, **{k: v for k, v in feedback.items() if v is not "
-            "None})"
-        ) from None
+            f"{path}: {name} holds objects, which can only be read as a pickle, and that can run "
+            "any program; leave out what is None: numpy.savez(path, **{k: v for k, v in "
+            "feedback.items() if v is not None})"
+        )
+    return math.prod(shape) * kind.itemsize
+
+
+def _whole(path: Path, name: str, numbers: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole numbers as int64.
+
+    Raises:
+        ValueError: one is none, or too large.
+    """
+    as_float = numbers.astype(np.float64)
+    bad = ~((np.abs(as_float) < _LARGEST) & (as_float == np.floor(as_float)))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(f"{path}: row {row}: {name} {numbers[row]} is not the number of one")
+    return numbers.astype(np.int64)
 
 
 def _check_shape(path: Path, name: str, array: NDArray[Any], n: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from mrlm.ope.estimators.dm import DM
@@ -23,12 +23,14 @@ from mrlm.ope.table.places import Places
 from mrlm.ope.table.slate_columns import NEED_UNIFORM_RANKINGS, refused_slates
 from mrlm.ope.table.to_logged import Numbered, to_logged
 from mrlm.ope.table.to_rounds import to_sessions, to_slates
-from mrlm.ope.table.tuned import Tuning, families, tuned_name, tunes
+from mrlm.ope.table.tuned import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
 
 # Ratios of the self-normalised sums over steps: more are narrower, and cost more. Folded users keep
 # the fourth moments of twice as many sums a policy, so that a difference of two policies costs the
 # fourth power of four times this.
 TERMS = 6
+
+_DECISION = (IPS(), SNIPS(), DM(), DR(), SNDR())
 
 
 class TableEstimator(Protocol):
@@ -54,6 +56,9 @@ class Reading:
         estimators: name to estimator, in the order of tables.
         refused: name to the reason why the columns do not allow it, likewise.
         names: both, in the order of tables.
+        families: of estimators to be tuned, see ``with_tuning``.
+        doubly_robust: whichever estimators are asked for, the one whose scores say whether v_hat is
+            the expectation of q_hat; None without both columns.
         tuning: the estimators among them whose parameter was tuned.
     """
 
@@ -62,15 +67,16 @@ class Reading:
     estimators: dict[str, Callable[[Any], Scores]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    families: list[str] = field(default_factory=list)
+    doubly_robust: Callable[[Any], Scores] | None = None
     tuning: Tuning = field(default_factory=Tuning)
     _first: int | None = None
 
     def with_tuning(self, tuning: Tuning) -> None:
-        """Add estimators that were tuned on one half of the users, to be judged on the other."""
+        """Add estimators whose parameter was tuned for each half of the users on the other."""
         self.tuning = tuning
         self.estimators |= {e.name: e for e in tuning.estimators}
         self.refused |= tuning.refused
-        self.names += [tuned_name(f) for f in families(bool(self.columns.q and self.columns.v))]
 
     def rounds(self, rows: Numbered) -> list[Any]:
         """The rounds of a batch under each policy: logged rows, slates or sessions.
@@ -88,13 +94,6 @@ class Reading:
             return [to_sessions(table, places) for table in logged]
         return [to_slates(table, part, self.columns, places, self.kind) for table in logged]
 
-    def judged(self, rounds: Sequence[Any]) -> list[Any]:
-        """The rounds of users that did not tune; none where nothing was tuned."""
-        if not self.tuning.estimators:
-            return []
-        others = ~tunes(rounds[0].cluster)
-        return [table.take(others) for table in rounds]
-
     def scores(self, name: str, rounds: Sequence[Any]) -> list[Scores]:
         """Scores of an estimator under each policy; none where the log turns out not to be for it.
 
@@ -111,44 +110,105 @@ class Reading:
             return []
 
 
-def reading(columns: Columns, kind: str | None, discount: float) -> Reading:
-    """The estimators that columns allow, and why not the others.
+def reading(
+    columns: Columns, kind: str | None, discount: float, names: Sequence[str] | None = None
+) -> Reading:
+    """The estimators that are asked for and that columns allow, and why not the others.
 
     Args:
         columns: of the table.
         kind: of the propensities of slates; None where the rows are none.
         discount: factor a step of a session on later rewards.
+        names: of the estimators; None takes all whose parameters need no tuning.
 
     Raises:
-        ValueError: the discount is not in (0, 1].
+        ValueError: the discount is not in (0, 1], or a name is not one of the estimators.
     """
-    found: Mapping[str, Callable[[Any], Scores]]
     if kind is not None:
-        refused = refused_slates(columns, kind)
-        found = {n: e for n, e in SLATE_ESTIMATORS.items() if n not in refused}
-        return Reading(columns, kind, dict(found), refused, [*SLATE_ESTIMATORS])
+        return _only(_slates(columns, kind), names)
     if columns.layout.round == SESSION:
-        every = {labelled(e.name, discount): e for e in _sequential(discount)}
-        refused = {
-            n: f"{n} needs the columns q_hat and v_hat, predicted sums of the rewards from a step "
-            "on"
-            for n, e in every.items()
-            if e.needs_q and not (columns.q and columns.v)
-        }
-        found = {n: e for n, e in every.items() if n not in refused}
-        return Reading(columns, None, dict(found), refused, [*every])
-    rounds = {e.name: e for e in possible(columns)}
-    return Reading(columns, None, dict(rounds), {}, [*rounds])
+        return _only(_sessions(columns, discount), names)
+    return _decisions(columns, names)
+
+
+def _slates(columns: Columns, kind: str) -> Reading:
+    refused = refused_slates(columns, kind)
+    found = {n: e for n, e in SLATE_ESTIMATORS.items() if n not in refused}
+    cascade = found.get("cascade_dr")
+    return Reading(columns, kind, dict(found), refused, [*SLATE_ESTIMATORS], doubly_robust=cascade)
+
+
+def _sessions(columns: Columns, discount: float) -> Reading:
+    predicted = bool(columns.q and columns.v)
+    every = {labelled(e.name, discount): e for e in _sequential(discount)}
+    refused = {
+        n: f"{n} needs the columns q_hat and v_hat, predicted sums of the rewards from a step on"
+        for n, e in every.items()
+        if e.needs_q and not predicted
+    }
+    found = {n: e for n, e in every.items() if n not in refused}
+    robust = SequentialDR(discount) if predicted else None
+    return Reading(columns, None, dict(found), refused, [*every], doubly_robust=robust)
+
+
+def _decisions(columns: Columns, names: Sequence[str] | None) -> Reading:
+    found = {e.name: e for e in possible(columns)}
+    robust = DR() if columns.q and columns.v else None
+    if names is None:
+        # Without predictions nobody asks for what needs them.
+        return Reading(columns, None, dict(found), {}, [*found], doubly_robust=robust)
+    _check_known(names, [*(e.name for e in _DECISION), *FAMILIES])
+    wanted = [e.name for e in _DECISION if e.name in names]
+    tuned = [f for f in FAMILIES if f in names]
+    families = [f for f in tuned if robust is not None or f in FROM_WEIGHTS]
+    lacking = [n for n in wanted if n not in found]
+    lacking += [tuned_name(f) for f in tuned if f not in families]
+    return Reading(
+        columns,
+        None,
+        {n: e for n, e in found.items() if n in wanted},
+        {n: f"{n} needs {_needed(n)}" for n in lacking},
+        wanted + [tuned_name(f) for f in tuned],
+        families,
+        robust,
+    )
 
 
 def possible(columns: Columns) -> list[TableEstimator]:
-    """The estimators of decisions that a table of these columns allows."""
+    """The estimators of decisions, none of which needs tuning, that these columns allow."""
     found: list[TableEstimator] = [IPS(), SNIPS()]
     if columns.v:
         found.append(DM())
     if columns.v and columns.q:
         found += [DR(), SNDR()]
     return found
+
+
+def _needed(name: str) -> str:
+    return "the column v_hat" if name == "dm" else "the columns q_hat and v_hat"
+
+
+def _only(every: Reading, names: Sequence[str] | None) -> Reading:
+    """The reading with the named estimators; a name may leave out the discount."""
+    if names is None:
+        return every
+    _check_known(names, [*every.names, *(n.partition(",")[0] for n in every.names)])
+    kept = [n for n in every.names if n in names or n.partition(",")[0] in names]
+    return replace(
+        every,
+        estimators={n: e for n, e in every.estimators.items() if n in kept},
+        refused={n: r for n, r in every.refused.items() if n in kept},
+        names=kept,
+    )
+
+
+def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [n for n in names if n not in known]
+    if unknown or not names:
+        raise ValueError(
+            f"unknown estimators {unknown}; of such rows there are "
+            f"{', '.join(dict.fromkeys(known))}"
+        )
 
 
 def _sequential(discount: float) -> list[SequentialEstimator]:

@@ -50,7 +50,9 @@ class TableEvaluation:
         unit: column of the unit of independence; None where each row is its own.
         warnings: what limits the result, in sentences.
         round: what the value is of: a ``decision``, ``slate`` or ``session``.
-        tuned: policy, objective and estimator to the member of its family that was chosen.
+        tuned: policy, objective and estimator to the members of its family that were chosen, for
+            one half of the users and for the other.
+        preferred: names of the estimators in the order of choice.
     """
 
     estimates: tuple[Estimate, ...]
@@ -62,6 +64,22 @@ class TableEvaluation:
     warnings: tuple[str, ...]
     round: str = DECISION
     tuned: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    preferred: tuple[str, ...] = ()
+
+    def best(self, found: Sequence[Estimate]) -> Estimate:
+        """Of one policy and objective, one or more, the estimate to take.
+
+        The one that is selected for the objective, else the first of ``preferred`` that is
+        certified, else the first of them that has a value, whose certificate says why not.
+        """
+        names = [n for n in (self.selected.get(found[0].objective), *self.preferred) if n]
+
+        def rank(e: Estimate) -> tuple[bool, bool, int]:
+            place = names.index(e.estimator) if e.estimator in names else len(names)
+            certified = e.certified and place < len(names)
+            return not certified, not e.diagnostics, place
+
+        return min(found, key=rank)
 
     @property
     def rounds(self) -> str:
@@ -74,16 +92,11 @@ class TableEvaluation:
 
         Estimators of decisions share them; those of whole slates and of single slots do not.
         """
-        found: list[tuple[dict[str, str | int | float | None], list[str]]] = []
+        found: dict[tuple[tuple[str, str | int | float | None], ...], list[str]] = {}
         for e in self.estimates:
             for d in e.diagnostics:
-                plain = d.to_json()
-                known = next((names for row, names in found if row == plain), None)
-                if known is None:
-                    found.append((plain, [e.estimator]))
-                else:
-                    known.append(e.estimator)
-        return [{**row, "estimators": ", ".join(names)} for row, names in found]
+                found.setdefault(tuple(d.to_json().items()), []).append(e.estimator)
+        return [{**dict(row), "estimators": ", ".join(names)} for row, names in found.items()]
 
     def to_json(self) -> dict[str, object]:
         """``estimates``, ``differences``, ``diagnostics`` and ``selected``, plain values only."""

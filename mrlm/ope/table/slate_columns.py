@@ -22,8 +22,10 @@ def first_kind(part: pa.RecordBatch, columns: Columns, asked: str | None) -> str
         ValueError: the kind is unknown, or lacks its column.
     """
     kind = asked
-    if kind is None and columns.kind is not None:
-        kind = part.column(columns.kind)[0].as_py()
+    if columns.kind is not None:
+        values = part.column(columns.kind)
+        _check_text(columns.kind, values.type)
+        kind = values[0].as_py() if kind is None else kind
     kind = CONDITIONAL if kind is None else kind
     if kind not in WHAT_TO_LOG:
         raise ValueError(
@@ -35,6 +37,12 @@ def first_kind(part: pa.RecordBatch, columns: Columns, asked: str | None) -> str
             "the user looks at the slot"
         )
     return kind
+
+
+def _check_text(name: str, kind: pa.DataType) -> None:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise ValueError(f"column {name} must be text; it is {kind}")
 
 
 def check_kind(rows: Numbered, columns: Columns, kind: str) -> None:

@@ -13,6 +13,7 @@ from mrlm.ope.intervals import Estimate
 from mrlm.ope.stream import Order, StreamState
 from mrlm.ope.table.balance import Balance, refuse_unbalanced
 from mrlm.ope.table.histogram import WeightHistogram
+from mrlm.ope.table.limits import check_states, state_bytes
 from mrlm.ope.table.readings import Reading
 from mrlm.ope.table.to_logged import Numbered
 
@@ -42,21 +43,27 @@ class Sums:
             ValueError: a value is wrong, or the users are not in the order; the row is named.
         """
         rounds = plan.rounds(part)
-        judged = plan.judged(rounds)
-        own_half = {e.name for e in plan.tuning.estimators}
         self.rows += part[1].num_rows
         self.balance.add(rounds, plan, order)
         for i, name in enumerate([*plan.estimators]):
-            scores = plan.scores(name, judged if name in own_half else rounds)
+            scores = plan.scores(name, rounds)
             if i == 0:
                 for s in scores:
                     counted = WeightHistogram.of(s.weight[:, 0])
                     known = self.weights.get(s.policies[0])
                     self.weights[s.policies[0]] = counted if known is None else known.merge(counted)
             for s in [*scores, *(difference(a, b) for a, b in combinations(scores, 2))]:
-                if len(s):
-                    key = (name, s.policies)
-                    self.states[key] = self.states.get(key, StreamState()).add(s, order)
+                key = (name, s.policies)
+                self.states[key] = self.states.get(key, StreamState()).add(s, order)
+        self._check_size(plan.columns.unit)
+
+    def _check_size(self, unit: str | None) -> None:
+        bytes_ = users = 0
+        for state in self.states.values():
+            if state.open is not None:
+                users, m, terms = state.open.numerator.shape
+                bytes_ += state_bytes(users, m, terms, len(state.open.policies))
+        check_states(bytes_, users, unit)
 
     def estimates(
         self, plan: Reading, level: float, thresholds: Thresholds | None
@@ -71,14 +78,9 @@ class Sums:
             if name in plan.estimators
             for objective, e in state.estimates(level, thresholds).items()
         }
-        reasons = {
-            name: plan.refused.get(name, f"no row is left to judge {name} on")
-            for name in plan.names
-            if name in plan.refused or (name, alone[0]) not in self.states
-        }
         for policy in alone:
             for objective in columns.objectives:
-                for name, reason in reasons.items():
+                for name, reason in plan.refused.items():
                     refused = _refused(policy[0], objective, name, reason, level)
                     found[policy, objective, name] = refused
 

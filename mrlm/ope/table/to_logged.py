@@ -84,14 +84,14 @@ def names_of(array: pa.Array, name: str, rows: NDArray[np.int64]) -> NDArray[Any
     Raises:
         ValueError: a value is missing, or the column holds something else.
     """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
     if array.null_count:
         i = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise ValueError(
             f"row {rows[i]}: {name} is missing; fill it or leave such rows out "
             f"({array.null_count} such rows here, counting from 0)"
         )
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
     if pa.types.is_uint64(array.type):
         return np.asarray(array.to_numpy(zero_copy_only=False))
     if pa.types.is_integer(array.type):
@@ -107,10 +107,14 @@ def numbers_of(array: pa.Array, name: str) -> NDArray[np.float64]:
     Raises:
         ValueError: the column holds something else.
     """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
     kind = array.type
     known = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    known = known or pa.types.is_decimal(kind)
     if not known and not pa.types.is_null(kind):
         raise ValueError(f"column {name} must be numbers; it is {kind}: cast it")
     numbers = array.cast(pa.int8()) if pa.types.is_boolean(kind) else array
-    filled = pc.fill_null(pc.cast(numbers, pa.float64()), float("nan"))
+    # An integer beyond 2^53 loses digits that no estimate has.
+    filled = pc.fill_null(pc.cast(numbers, pa.float64(), safe=False), float("nan"))
     return np.asarray(filled.to_numpy(zero_copy_only=False))

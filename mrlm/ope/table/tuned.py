@@ -1,8 +1,8 @@
-"""Estimators of decisions whose parameter was chosen on one half of the users, for the other."""
+"""Estimators of decisions whose parameter was chosen, for each half of the users, on the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -22,9 +22,24 @@ from mrlm.ope.table.to_logged import Numbered, joined, to_logged, users_of
 from mrlm.ope.tuning import tune
 from mrlm.ope.user_folds import user_folds
 
-# The first so many rows of the users of one half choose the parameters.
-TUNING_ROWS = 1 << 18
+# The first so many rows of the users of each half choose the parameters of the other.
+TUNING_ROWS = 1 << 17
+_HALVES = 2
 _PARAMETERS = 24
+_CLIPS = (np.inf, *np.geomspace(1e3, 1.0, _PARAMETERS).tolist())
+_BELOW_ONE = (*_CLIPS, 0.5, 0.2, 0.0)
+_STRENGTHS = (np.inf, *np.geomspace(1e6, 1e-2, _PARAMETERS).tolist(), 0.0)
+
+# Members of each family, from the one that shrinks nothing to the one that shrinks most.
+FAMILIES: Mapping[str, Sequence[ShrinkingEstimator]] = {
+    "clipped_ips": tuple(ClippedIPS(c) for c in _CLIPS),
+    "switch_dr": tuple(SwitchDR(c) for c in _BELOW_ONE),
+    "dr_os": tuple(DROptimistic(s) for s in _STRENGTHS),
+    "dr_ps": tuple(DRPessimistic(c) for c in _BELOW_ONE),
+}
+# Those that need no predictions.
+FROM_WEIGHTS = ("clipped_ips",)
+
 # The halves are not the folds that other parts cross-fit or choose by.
 _SALT = 3
 
@@ -35,11 +50,12 @@ class Tuned:
 
     Attributes:
         family: name of the family.
-        members: policy and objective to the member.
+        members: for each half of the users, policy and objective to the member that the other half
+            chose.
     """
 
     family: str
-    members: Mapping[str, Mapping[str, ShrinkingEstimator]]
+    members: tuple[Mapping[str, Mapping[str, ShrinkingEstimator]], ...]
 
     @property
     def name(self) -> str:
@@ -47,10 +63,17 @@ class Tuned:
         return tuned_name(self.family)
 
     def __call__(self, batch: Rounds) -> Scores:
-        """Scores of every round and objective; the rounds must be of users that did not tune."""
-        chosen = [self.members[batch.policy][o] for o in batch.objectives]
-        offset, residual = parts(batch, chosen[0].needs_q)
-        weight = np.column_stack([member.weights(batch.weight) for member in chosen])
+        """Scores of every round and objective, each by the member that other users chose."""
+        half = halves(batch.cluster)
+        weight = np.empty(batch.rewards.shape)
+        needs_q = False
+        for k, members in enumerate(self.members):
+            own = half == k
+            for j, objective in enumerate(batch.objectives):
+                member = members[batch.policy][objective]
+                needs_q = member.needs_q
+                weight[own, j] = member.weights(batch.weight[own])
+        offset, residual = parts(batch, needs_q)
         numerator = offset + weight * residual
         return one_ratio(self.name, False, batch, numerator, np.ones_like(numerator))
 
@@ -63,13 +86,14 @@ class Tuning:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def labels(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Policy, objective and estimator to the member that was chosen."""
+        """Policy, objective and estimator to the member of each half of the users."""
         found: dict[str, dict[str, dict[str, str]]] = {}
         for e in self.estimators:
-            for policy, members in e.members.items():
-                for objective, member in members.items():
+            for policy, members in e.members[0].items():
+                for objective in members:
                     place = found.setdefault(policy, {}).setdefault(objective, {})
-                    place[e.name] = label(member)
+                    both = dict.fromkeys(label(m[policy][objective]) for m in e.members)
+                    place[e.name] = " and ".join(both)
         return found
 
 
@@ -78,50 +102,46 @@ def tuned_name(family: str) -> str:
     return f"{family}(tuned)"
 
 
-def families(with_q: bool) -> dict[str, list[ShrinkingEstimator]]:
-    """Members of each family from no shrinkage to the most, by name."""
-    clips = [np.inf, *np.geomspace(1e3, 1.0, _PARAMETERS).tolist()]
-    found: dict[str, list[ShrinkingEstimator]] = {"clipped_ips": [ClippedIPS(c) for c in clips]}
-    if with_q:
-        below_one = [*clips, 0.5, 0.2, 0.0]
-        strengths = [np.inf, *np.geomspace(1e6, 1e-2, _PARAMETERS).tolist(), 0.0]
-        found["switch_dr"] = [SwitchDR(c) for c in below_one]
-        found["dr_os"] = [DROptimistic(s) for s in strengths]
-        found["dr_ps"] = [DRPessimistic(c) for c in below_one]
-    return found
+def halves(cluster: NDArray[Any]) -> NDArray[np.int64]:
+    """Half of each row's user, 0 or 1, int64, shape (n,)."""
+    return user_folds(cluster, _HALVES, _SALT)
 
 
-def tunes(cluster: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether the user of each row is in the half that chooses, bool, shape (n,)."""
-    if len(cluster) == 0:
-        return np.zeros(0, np.bool_)
-    chosen: NDArray[np.bool_] = user_folds(cluster, 2, _SALT) == 1
-    return chosen
-
-
-def tune_table(batches: Iterable[Numbered], columns: Columns, level: float) -> Tuning:
-    """Choose by SLOPE, for each policy and objective, on the first half of the users.
+def tune_table(
+    batches: Iterable[Numbered],
+    columns: Columns,
+    level: float,
+    names: Sequence[str],
+    most: int = TUNING_ROWS,
+) -> Tuning:
+    """Choose for each policy and objective, for either half of the users on the other.
 
     Args:
-        batches: of the table; no more than ``TUNING_ROWS`` rows of the half are used.
+        batches: of the table; no more than ``TUNING_ROWS`` rows of each half are used.
         columns: of decisions.
-        level: two-sided level of the intervals that SLOPE compares.
+        level: see ``mrlm.ope.tuning.tune``.
+        names: of the families.
+        most: rows of each half, where they are less than ``TUNING_ROWS``.
 
     Raises:
         ValueError: a value is wrong; row and column are named.
     """
-    with_q = bool(columns.q and columns.v)
-    every = families(with_q)
-    held = _first_rows(batches, columns)
-    if held is None:
-        return Tuning(refused={tuned_name(f): "no user is in the half that tunes" for f in every})
-    rows, part = held
+    rows, part = _first_rows(batches, columns, min(TUNING_ROWS, most))
     tables = to_logged(part, columns, rows)
+    half = halves(tables[0].cluster)
     found, refused = [], {}
-    for name, family in every.items():
+    for name in names:
         try:
             # Tuning reads what rounds have, and nothing else of a batch.
-            members = {t.policy: tune(cast("EvaluationBatch", t), family, level) for t in tables}
+            members = tuple(
+                {
+                    t.policy: tune(
+                        cast("EvaluationBatch", t.take(half != k)), FAMILIES[name], level
+                    )
+                    for t in tables
+                }
+                for k in range(_HALVES)
+            )
         except ValueError as error:
             refused[tuned_name(name)] = (
                 f"its parameter cannot be tuned on half of the users: {error}"
@@ -131,14 +151,18 @@ def tune_table(batches: Iterable[Numbered], columns: Columns, level: float) -> T
     return Tuning(tuple(found), refused)
 
 
-def _first_rows(batches: Iterable[Numbered], columns: Columns) -> Numbered | None:
+def _first_rows(batches: Iterable[Numbered], columns: Columns, most: int) -> Numbered:
+    """The first rows of each half; the table must have rows."""
     held: list[Numbered] = []
-    left = TUNING_ROWS
+    left = np.full(_HALVES, most)
     for rows, part in batches:
-        keep = np.flatnonzero(tunes(users_of((rows, part), columns)))[:left]
+        half = halves(users_of((rows, part), columns))
+        keep = np.sort(
+            np.concatenate([np.flatnonzero(half == k)[: left[k]] for k in range(_HALVES)])
+        )
+        left -= np.bincount(half[keep], minlength=_HALVES)
         if len(keep):
             held.append((rows[keep], part.take(pa.array(keep))))
-        left -= len(keep)
-        if left == 0:
+        if not left.any():
             break
-    return joined(held) if held else None
+    return joined(held)

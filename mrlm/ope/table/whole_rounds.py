@@ -16,11 +16,13 @@ from mrlm.ope.table.closed_ids import ClosedIds
 from mrlm.ope.table.to_logged import Numbered, joined, names_of
 
 # A table of up to so many rows is put together in memory where its rounds are scattered.
-GATHERED_ROWS = 1 << 21
+GATHERED_ROWS, GATHERED_BYTES = 1 << 21, 1 << 28
 _ROWS_AT_ONCE = 1 << 18
 
 
-def whole_rounds(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
+def whole_rounds(
+    parts: Iterator[Numbered], round_id: str, rows_at_once: int = _ROWS_AT_ONCE
+) -> Iterator[Numbered]:
     """The same rows, those of a round one after the other and in one batch.
 
     Where the rows of each round already follow each other, in any order of rounds, the file is
@@ -30,6 +32,7 @@ def whole_rounds(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]
     Args:
         parts: numbered batches.
         round_id: column of the round.
+        rows_at_once: of a batch that was put together.
 
     Raises:
         ValueError: a round's rows are apart in a longer table, or a name is missing; the row is
@@ -37,16 +40,17 @@ def whole_rounds(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]
     """
     parts = (_plain(part, round_id) for part in parts)
     held: list[Numbered] = []
-    total = 0
+    total = size = 0
     for part in parts:
         held.append(part)
         total += part[1].num_rows
-        if total > GATHERED_ROWS:
+        size += part[1].nbytes
+        if total > GATHERED_ROWS or size > GATHERED_BYTES:
             break
     if not _together(held, round_id):
-        if total > GATHERED_ROWS:
+        if total > GATHERED_ROWS or size > GATHERED_BYTES:
             deque(_cut(iter(held), round_id), maxlen=0)  # It says which row comes again.
-        held = _gathered(held, round_id)
+        held = _gathered(held, round_id, min(rows_at_once, _ROWS_AT_ONCE))
     yield from _cut(chain(held, parts), round_id)
 
 
@@ -62,8 +66,7 @@ def _plain(part: Numbered, column: str) -> Numbered:
     """The part with the column's own values where it holds codes of them; none may be missing."""
     rows, batch = part
     values = batch.column(column)
-    if values.null_count:
-        names_of(values, column, rows)  # It says which row.
+    names_of(values, column, rows)  # It says which row is wrong.
     if not pa.types.is_dictionary(values.type):
         return part
     place = batch.schema.get_field_index(column)
@@ -78,12 +81,12 @@ def _together(held: list[Numbered], round_id: str) -> bool:
     return int(pc.count_distinct(first).as_py()) == len(first)
 
 
-def _gathered(held: list[Numbered], round_id: str) -> list[Numbered]:
+def _gathered(held: list[Numbered], round_id: str, rows_at_once: int) -> list[Numbered]:
     table = pa.Table.from_batches([batch for _, batch in held]).combine_chunks()
     codes = pc.rank(table.column(round_id), tiebreaker="dense").to_numpy()
     order = np.argsort(codes, kind="stable")
     rows = np.concatenate([rows for rows, _ in held])[order]
-    batches = table.take(pa.array(order)).combine_chunks().to_batches(_ROWS_AT_ONCE)
+    batches = table.take(pa.array(order)).combine_chunks().to_batches(rows_at_once)
     ends = np.cumsum([batch.num_rows for batch in batches])
     return list(zip(np.split(rows, ends[:-1]), batches, strict=True))
 
@@ -104,8 +107,8 @@ def _cut(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
             name = names.tolist()[i]
             raise ValueError(
                 f"row {rows[starts[i]]}: {round_id} {name!r} comes again after other rows, and "
-                f"the table has more than {GATHERED_ROWS} rows: sort the file by {round_id}, or "
-                "write each one's rows together"
+                f"the table has more than {GATHERED_ROWS} rows, or {GATHERED_BYTES >> 20} MiB: "
+                f"sort the file by {round_id}, or write each one's rows together"
             )
         closed.add(keys[:-1])
         last = int(starts[-1])

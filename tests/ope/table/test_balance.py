@@ -34,8 +34,10 @@ def table(v_hat, q_hat=(0.3, 0.3), n=4000, seed=0, target=(0.5, 0.5), holes=Fals
 @pytest.mark.parametrize("holes", [False, True])
 def test_dr_is_refused_where_v_hat_contradicts_q_hat(tmp_path, monkeypatch, order, holes):
     monkeypatch.setattr(files, "ROWS_AT_ONCE", 997)
-    found = evaluate_table(written(tmp_path, table(0.9, holes=holes)), order=order, tuned=True)
+    path = written(tmp_path, table(0.9, holes=holes))
+    found = evaluate_table(path, order=order)
     judged = by_key(found)
+    tuned = by_key(evaluate_table(path, order=order, estimators=["dr_os"]))
     for name in ("dr", "sndr"):
         for policy in ("p", "p - other"):
             assert not judged[policy, name].certified
@@ -43,7 +45,7 @@ def test_dr_is_refused_where_v_hat_contradicts_q_hat(tmp_path, monkeypatch, orde
             assert "weight x q_hat differs from the mean of v_hat by -0.6" in reason
             assert "v_hat is not the expectation of q_hat under the policy p" in reason
         assert judged["other", name].certified
-    assert "v_hat is not" in judged["p", "dr_os(tuned)"].certificate.reason
+    assert "v_hat is not" in tuned["p", "dr_os(tuned)"].certificate.reason
     assert judged["p", "snips"].certified
     assert found.selected == {"reward": "snips"}
     assert judged["p", "snips"].value == pytest.approx(0.302, abs=0.05)

@@ -1,0 +1,88 @@
+"""A stored policy gives the same probabilities on every machine, whatever it is asked beside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mrlm.bandit_log import BanditLog, Objective
+from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.policies.item_softmax import fit_item_softmax
+from mrlm.policies.standardise import Standardiser
+from mrlm.policies.tuned import Tuned
+from mrlm.promotion.bundle import PolicyBundle, load_bundle, save_bundle
+from mrlm.promotion.states import read_states, states_table
+
+# The reproduction before a promotion allows 1e-6; what it compares must be far below.
+SAME = 1e-9
+CHILD = """
+import sys
+from pathlib import Path
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from mrlm.promotion.bundle import load_bundle
+from mrlm.promotion.states import read_states
+torch.set_num_threads(4)
+folder = Path(sys.argv[1])
+bundle = load_bundle(folder / "bundle")
+states = read_states(pq.read_table(folder / "states.parquet"), bundle.catalog)
+np.save(folder / "child.npy", np.exp(bundle.policy.log_probabilities(states)))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(fit_log: BanditLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a reward model, and states to ask it about."""
+    settings = BehaviourSettings(components=6, hidden=32, projection=8, epochs=2)
+    model = fit_reward_model(fit_log, settings, seed=1)
+    some = fit_log.decisions.take(np.arange(0, len(fit_log), 8))
+    scores = model.score(some)
+    policy = Tuned(
+        anchor=fit_item_softmax(fit_log),
+        scorers=(model,),
+        known=(),
+        standardiser=Standardiser.fit(model.columns, scores),
+        kappa=0.5,
+        theta=np.full(scores.shape[1], 1.5),
+        floor=0.01,
+    )
+    made = tmp_path_factory.mktemp("precision")
+    like = (Objective("like", "feedback", "north_star", event="like"),)
+    bundle = PolicyBundle(policy, some.catalog, "p", "2026-11-20", "k", "c", like)
+    save_bundle(bundle, made / "bundle")
+    pq.write_table(states_table(some), made / "states.parquet")
+    return made
+
+
+def test_threads_and_another_processor_change_no_probability(folder: Path) -> None:
+    """The child uses four threads and the kernels of an older processor, where it has any."""
+    bundle = load_bundle(folder / "bundle")
+    states = read_states(pq.read_table(folder / "states.parquet"), bundle.catalog)
+    here = np.exp(bundle.policy.log_probabilities(states))
+    older = {
+        "OMP_NUM_THREADS": "4",
+        "OPENBLAS_NUM_THREADS": "4",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    }
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    subprocess.run(command, env={**os.environ, **older}, check=True)
+    assert np.abs(np.load(folder / "child.npy") - here).max() < SAME
+
+
+def test_a_decision_alone_has_the_probabilities_that_it_has_among_others(folder: Path) -> None:
+    bundle = load_bundle(folder / "bundle")
+    states = read_states(pq.read_table(folder / "states.parquet"), bundle.catalog)
+    together = bundle.policy.log_probabilities(states)
+    alone = [bundle.policy.log_probabilities(states.take(np.array([i]))) for i in range(40)]
+    stop = int(states.offsets[40])
+    assert np.abs(np.exp(np.concatenate(alone)) - np.exp(together[:stop])).max() < SAME
