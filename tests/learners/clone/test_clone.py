@@ -29,6 +29,12 @@ def contextual() -> Drawn:
     return WORLDS["contextual"](0).draw(150, 1)
 
 
+@pytest.fixture(scope="module")
+def small(contextual: Drawn) -> BanditLog:
+    """The decisions of 40 users of it."""
+    return contextual.log.where(contextual.log.decisions.user < "u00040")
+
+
 def _without(log: BanditLog, *, shown: bool) -> BanditLog:
     """The log without the candidates' propensities, and without the shown items' too."""
     gone = replace(log, candidate_propensity=np.full_like(log.candidate_propensity, np.nan))
@@ -96,10 +102,10 @@ def test_loggers_by_lot_become_a_mixture_and_retired_ones_are_left_out() -> None
     assert sum(clone.policy.shares) == pytest.approx(1.0)
 
 
-def test_loggers_of_a_scene_each_are_no_mixture(contextual: Drawn) -> None:
-    search = contextual.log.decisions.scene == "search"
+def test_loggers_of_a_scene_each_are_no_mixture(small: BanditLog) -> None:
+    search = small.decisions.scene == "search"
     ids = np.where(search, "one", "other").astype(object)
-    clone = clone_logger(replace(contextual.log, policy_id=ids), "click")
+    clone = clone_logger(replace(small, policy_id=ids), "click")
     assert all(a.loggers == 1 for a in clone.tried)
 
 
@@ -114,8 +120,8 @@ def test_a_logger_that_saw_more_than_the_log_is_not_said_to_be_reproduced(log: B
     assert "nats a decision (at most" in clone.text
 
 
-def test_items_that_the_log_never_held_get_a_probability(contextual: Drawn) -> None:
-    known = contextual.log.decisions
+def test_items_that_the_log_never_held_get_a_probability(small: BanditLog) -> None:
+    known = small.decisions
     table = known.catalog.to_table()
     row = {
         "item_id": "new",
@@ -143,14 +149,14 @@ def test_items_that_the_log_never_held_get_a_probability(contextual: Drawn) -> N
         above=moved(known.above),
     )
     for form in ("features of state and item", "small network"):
-        p = np.exp(FORMS[form](contextual.log, 0).log_probabilities(decisions))
+        p = np.exp(FORMS[form](small, 0).log_probabilities(decisions))
         assert segment_sum(p, decisions.offsets) == pytest.approx(np.ones(len(decisions)))
         assert (p > 0).all()
 
 
-def test_a_catalogue_without_attributes_and_embedding_is_cloned(contextual: Drawn) -> None:
-    bare = replace(contextual.log.decisions.catalog, attributes={}, embedding=None)
-    log = replace(contextual.log, decisions=replace(contextual.log.decisions, catalog=bare))
+def test_a_catalogue_without_attributes_and_embedding_is_cloned(small: BanditLog) -> None:
+    bare = replace(small.decisions.catalog, attributes={}, embedding=None)
+    log = replace(small, decisions=replace(small.decisions, catalog=bare))
     clone = clone_logger(log, "click")
     assert not clone.reads_embedding
     assert np.isfinite(clone.policy.log_probabilities(log.decisions)).all()
