@@ -70,7 +70,8 @@ def explained(
 
 def _of_system(error: OSError) -> DataError | UnavailableError:
     at = f"{error.filename}: " if error.filename else ""
-    said = error.strerror or _line(error)
+    # What the program says itself of a missing file is told whole.
+    said = error.strerror or (_line(error) if _library(error) else str(error))
     if error.errno in _FULL:
         return UnavailableError(f"{at}{said}: {_SPACE}")
     if error.errno in _FORBIDDEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.func import functional_call
 
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.threads import one_thread
@@ -139,17 +139,19 @@ class PairTensors:
 def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArray[np.float64]:
     """Outputs of every row, without dropout, float64, shape (N, outputs).
 
-    Computed in the precision of the features; the network keeps its own.
+    Computed in the precision of the features; the network keeps its own. Several threads may
+    evaluate one network at a time.
     """
     tensors = PairTensors(features)
     network.eval()
+    # A copy of its own: another thread may be reading the network's weights as they are.
+    own = copy.deepcopy(network).to(tensors.precision)
     out = np.zeros((len(tensors), outputs))
     with one_thread(), torch.inference_mode():
-        weights = {n: t.to(tensors.precision) for n, t in network.state_dict().items()}
         for start in range(0, len(tensors), _ROWS):
             stop = min(start + _ROWS, len(tensors))
             batch = tensors.batch(torch.arange(start, stop))
-            out[start:stop] = functional_call(network, weights, (batch,)).numpy()
+            out[start:stop] = own(batch).numpy()
     return out
 
 

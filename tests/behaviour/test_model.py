@@ -21,6 +21,7 @@ from mrlm.behaviour.folds import user_folds
 from mrlm.behaviour.model import RewardModel, load_reward_model
 from mrlm.behaviour.report import report_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.behaviour.threads import side_by_side
 from mrlm.metrics.ranking import auc
 from mrlm.policies.contract import Scorer
 
@@ -323,3 +324,12 @@ def test_the_ranking_beats_the_logger(
     greedy = true_like[np.arange(len(best)), best].mean()
     logger = (later_log.candidate_propensity.reshape(-1, 6) * true_like).sum(axis=1).mean()
     assert greedy > logger + 0.08
+
+
+def test_several_threads_may_ask_one_model_at_a_time(
+    model: RewardModel, later_log: BanditLog
+) -> None:
+    parts = [later_log.decisions.take(np.arange(k, len(later_log), 8)) for k in range(8)] * 3
+    together = side_by_side(model.score, parts)
+    for part, found in zip(parts, together, strict=True):
+        assert np.array_equal(found, model.score(part))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from pipelines.lease import holder_of_run, night_lease
 from pipelines.local_processes import Processes
@@ -243,7 +244,7 @@ def test_a_task_s_command_is_forked(
     monkeypatch.setenv("PYTHONPATH", BASE["PYTHONPATH"])
     import mrlm_tasks
 
-    with pytest.raises(RuntimeError, match="code 2"):
+    with pytest.raises(AirflowFailException, match="wrong command"):
         mrlm_tasks.run_mrlm(["nothing"])
     printed = capfd.readouterr().out
     assert "No such command" in printed
