@@ -25,11 +25,15 @@ if not hasattr(sys.modules["__main__"], "__file__"):
 
 # Tests that share something costly run in one process, and the longest of these start first: the
 # deployment's nights, the Spark session, then room by room, whose models are fitted once each.
-_FIRST = ("pipelines", "spark")
+_FIRST = ("nights", "spark", "pipelines")
+# Those that use the deployment; another one would make nights of its own.
+_NIGHTS = {f"test_{of}.py" for of in ("airflow", "faults", "moved", "refusals", "whole_night")}
 
 
 def _group(nodeid: str) -> str:
-    room = nodeid.removeprefix("tests/").split("/")
+    room = nodeid.partition("::")[0].removeprefix("tests/").split("/")
+    if room[0] == "pipelines" and room[1] in _NIGHTS:
+        return "nights"
     uses_spark = room[0] == "spark_jobs" or room[:2] == ["pipelines", "expectations"]
     return "spark" if uses_spark else room[0]
 
