@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -102,13 +102,18 @@ def test_a_moved_workspace_goes_on_with_its_nights_pages_and_logs(
     assert not first.exists()
 
 
+def _runs(process: psutil.Process, command: list[str]) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline() == command
+    return False
+
+
 def test_services_of_the_original_are_not_the_copys(tmp_path: Path) -> None:
     first, copy, moved = (tmp_path / n for n in ("first", "copy", "moved"))
     first.mkdir()
     sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
     Processes(first / "processes.json").start(sleep, dict(os.environ), first / "sleep.log")
-    (service,) = psutil.Process().children()[-1:]
-    assert service.cmdline() == sleep
+    (service,) = (c for c in psutil.Process().children() if _runs(c, sleep))
     try:
         subprocess.run(["cp", "-a", str(first), str(copy)], check=True)
         Processes(copy / "processes.json").stop()

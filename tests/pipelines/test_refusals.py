@@ -42,7 +42,7 @@ def night(deployment: Deployment) -> Deployment:
 
 
 @pytest.fixture
-def copied(night: Deployment, tmp_path: Path) -> Deployment:
+def own(night: Deployment, tmp_path: Path) -> Deployment:
     return copy_of(night, tmp_path / "deployment")
 
 
@@ -107,25 +107,25 @@ def full(folder: Path, spare: int) -> Iterator[Callable[[], None] | None]:
 
 
 def test_a_full_disk_is_retried_and_once_there_is_space_the_night_is_the_same(
-    copied: Deployment,
+    own: Deployment,
 ) -> None:
-    wanted = fingerprints(copied, "learn_behaviour")
+    wanted = fingerprints(own, "learn_behaviour")
     again = ("stage", "learn_behaviour", "--night", NIGHT, "--force")
-    with full(workspace(copied), 24 << 10) as before:
-        code, said = run(copied, *again, before=before)
+    with full(workspace(own), 24 << 10) as before:
+        code, said = run(own, *again, before=before)
     assert code == 75, said
     assert "learn_behaviour" in said
     assert "mrlm clean" in said
     assert "Traceback" not in said
-    assert fingerprints(copied, "learn_behaviour") == wanted
-    code, said = mrlm(copied, *again)
+    assert fingerprints(own, "learn_behaviour") == wanted
+    code, said = mrlm(own, *again)
     assert code == 0, said
-    assert fingerprints(copied, "learn_behaviour") == wanted
+    assert fingerprints(own, "learn_behaviour") == wanted
 
 
-def test_output_that_nobody_can_write_is_no_traceback(copied: Deployment) -> None:
+def test_output_that_nobody_can_write_is_no_traceback(own: Deployment) -> None:
     with Path("/dev/full").open("wb") as nowhere:
-        code, said = run(copied, "weights", stdout=nowhere.fileno())
+        code, said = run(own, "weights", stdout=nowhere.fileno())
     assert (code, "Traceback" in said) == (75, False), said
     assert "No space left" in said
 
@@ -139,15 +139,15 @@ def test_output_that_nobody_can_write_is_no_traceback(copied: Deployment) -> Non
     ],
 )
 def test_a_folder_that_may_not_be_written_is_named(
-    copied: Deployment, mode: int, place: str, arguments: tuple[str, ...]
+    own: Deployment, mode: int, place: str, arguments: tuple[str, ...]
 ) -> None:
-    path = workspace(copied) / place.format(run=run_key(copied), night=NIGHT)
+    path = workspace(own) / place.format(run=run_key(own), night=NIGHT)
     if arguments[0] == "stage" and "--night" not in arguments:
         arguments = (*arguments, "--night", NIGHT)
     before = path.stat().st_mode
     path.chmod(mode)
     try:
-        code, said = run(copied, *arguments, before=as_an_ordinary_user)
+        code, said = run(own, *arguments, before=as_an_ordinary_user)
     finally:
         path.chmod(before)
     assert code == 10, said
@@ -157,21 +157,21 @@ def test_a_folder_that_may_not_be_written_is_named(
 
 
 @pytest.mark.parametrize("fault", [truncated, flipped, None])
-def test_a_broken_database_of_the_registry_is_named(copied: Deployment, fault: object) -> None:
-    path = workspace(copied) / "registry" / "mlflow.db"
+def test_a_broken_database_of_the_registry_is_named(own: Deployment, fault: object) -> None:
+    path = workspace(own) / "registry" / "mlflow.db"
     if fault is None:
         path.write_bytes(b"no database" * 1000)
     else:
         path.write_bytes(b"\0" * 50 + path.read_bytes()[50:])
         assert callable(fault)
         fault(path)
-    before = ledger(copied).read_bytes()
-    for arguments in (("review", run_key(copied)), ("stage", "gate", "--night", NIGHT, "--force")):
-        code, said = mrlm(copied, *arguments)
+    before = ledger(own).read_bytes()
+    for arguments in (("review", run_key(own)), ("stage", "gate", "--night", NIGHT, "--force")):
+        code, said = mrlm(own, *arguments)
         assert code == 10, said
         assert str(path) in said
         assert "Traceback" not in said
-    assert ledger(copied).read_bytes() == before
+    assert ledger(own).read_bytes() == before
 
 
 def fresh(folder: Path, settings: str = SETTINGS) -> Deployment:
@@ -250,18 +250,18 @@ def test_what_nobody_foresaw_is_kept_in_a_file_and_not_retried(tmp_path: Path) -
 
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["ingest", "validate", "build_log"])
-def test_a_disk_that_spark_fills(copied: Deployment, stage: str) -> None:
-    wanted = fingerprints(copied, stage)
+def test_a_disk_that_spark_fills(own: Deployment, stage: str) -> None:
+    wanted = fingerprints(own, stage)
     again = ("stage", stage, "--night", NIGHT, "--force")
-    with full(workspace(copied), 24 << 10) as before:
-        code, said = run(copied, *again, before=before)
+    with full(workspace(own), 24 << 10) as before:
+        code, said = run(own, *again, before=before)
     assert code == 75, said
     assert f"stage {stage}" in said.splitlines()[-1]
     # Great Expectations logs tracebacks of the pages that it cannot write.
     assert stage == "validate" or "Traceback" not in said
-    code, said = mrlm(copied, *again)
+    code, said = mrlm(own, *again)
     assert code == 0, said
-    assert fingerprints(copied, stage) == wanted
+    assert fingerprints(own, stage) == wanted
 
 
 @pytest.mark.long
@@ -270,40 +270,40 @@ def test_a_disk_that_spark_fills(copied: Deployment, stage: str) -> None:
     ["embed", "learn_policy", "tune_weights", "evaluate", "register", "gate", "publish"],
 )
 @pytest.mark.parametrize("spare", [0, 8 << 10, 256 << 10])
-def test_a_disk_that_is_full_at_any_stage(copied: Deployment, stage: str, spare: int) -> None:
-    wanted = fingerprints(copied, stage)
+def test_a_disk_that_is_full_at_any_stage(own: Deployment, stage: str, spare: int) -> None:
+    wanted = fingerprints(own, stage)
     again = ("stage", stage, "--night", NIGHT, "--force")
-    with full(workspace(copied), spare) as before:
-        code, said = run(copied, *again, before=before)
+    with full(workspace(own), spare) as before:
+        code, said = run(own, *again, before=before)
     assert code in {0, 75}, said
     assert "Traceback" not in said
-    code, said = mrlm(copied, *again)
+    code, said = mrlm(own, *again)
     assert code == 0, said
-    assert fingerprints(copied, stage) == wanted
-    assert mrlm(copied, "verify")[0] == 0
+    assert fingerprints(own, stage) == wanted
+    assert mrlm(own, "verify")[0] == 0
 
 
 @pytest.mark.long
-def test_a_registry_that_may_not_be_written_is_named(copied: Deployment) -> None:
-    folder = workspace(copied) / "registry"
+def test_a_registry_that_may_not_be_written_is_named(own: Deployment) -> None:
+    folder = workspace(own) / "registry"
     for path in (folder, *folder.glob("mlflow.db*")):
         path.chmod(path.stat().st_mode & ~0o222)
     arguments = ("stage", "register", "--night", NIGHT, "--force")
-    code, said = run(copied, *arguments, before=as_an_ordinary_user)
+    code, said = run(own, *arguments, before=as_an_ordinary_user)
     assert code == 10, said
     assert str(folder) in said
     assert "Traceback" not in said
 
 
-def test_a_changed_ledger_is_named_and_nothing_is_judged_or_removed(copied: Deployment) -> None:
-    path = ledger(copied)
+def test_a_changed_ledger_is_named_and_nothing_is_judged_or_removed(own: Deployment) -> None:
+    path = ledger(own)
     flipped(path)
     for arguments in (
         ("status",),
         ("stage", "evaluate", "--night", NIGHT),
         ("clean", "--keep", "1"),
     ):
-        code, said = mrlm(copied, *arguments)
+        code, said = mrlm(own, *arguments)
         assert code == (0 if arguments == ("status",) else 10), said
         assert "Traceback" not in said
         if code:

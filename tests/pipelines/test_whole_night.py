@@ -132,7 +132,7 @@ def test_log_memo_and_weights_name_the_same_objective_weights(night: Deployment)
     log = (night.folder / "night.log").read_text()
     assert "PolicyEstimate(" not in log
     assert "Certificate(" not in log
-    assert re.search(r"challenger - champion in delight: [+-][\d.]+ ", log)
+    assert re.search(r"in delight: challenger - champion [+-][\d.e-]+ ", log)
     context = night.context(NIGHT)
     weights = manifests_of(context)["tune_weights"].counts["weights"]
     assert set(weights) == {"delight", "like", "relative_rating", "diversity"}
