@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.ope._subprocesses import peak_gib
 from pipelines.cli import main
 from tests.deployment import ROOT
 
@@ -51,11 +51,6 @@ def mrlm(*arguments: str) -> Done:
     return Done(code, out.getvalue(), err.getvalue())
 
 
-def peak_gib() -> float:
-    """The most memory that this process has had, GiB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20), 3)
-
-
 def in_a_process(
     function: Callable[..., Any], *arguments: Any, seconds: float | None = None
 ) -> Any:
@@ -74,4 +69,4 @@ def in_a_process(
 def outcomes(commands: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Code and messages of each command, and the peak memory of them all."""
     found = [mrlm(*arguments) for arguments in commands]
-    return {"ends": [[d.code, d.err] for d in found], "peak_gib": peak_gib()}
+    return {"ends": [[d.code, d.err] for d in found], "peak_gib": round(peak_gib(), 3)}

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from tests.pipelines.in_process import Done, mrlm, peak_gib
+from benchmarks.ope._subprocesses import peak_gib
+from tests.pipelines.in_process import Done, mrlm
 
 FORMS = ("parquet", "csv", "folder", "dsjson", "npz")
 NAMES = ("a", "b", "new", "[/]", "\x1b[2J", "שלום", "a_b", "ε", "x,y", '"q"', "n\nl", "", "z" * 300)
@@ -405,4 +406,4 @@ def main(first: int, cases: int) -> dict[str, object]:
         if problem:
             failed[seed] = problem
             sys.stderr.write(f"{seed}: {problem}\n")
-    return {"cases": cases, "failed": failed, "ends": dict(codes), "peak_gib": peak_gib()}
+    return {"cases": cases, "failed": failed, "ends": dict(codes), "peak_gib": round(peak_gib(), 3)}
