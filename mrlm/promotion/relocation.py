@@ -6,6 +6,8 @@ would lead nowhere; after a copy, into the original.
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -34,6 +36,7 @@ def follow_move(database: Path, artifacts: Path) -> None:
     Raises:
         ValueError: the file is no database, or it was moved and must not be written.
         TimeoutError: other processes kept it locked for a minute.
+        OSError: the disk is full.
     """
     if not database.is_file():
         return
@@ -48,6 +51,9 @@ def follow_move(database: Path, artifacts: Path) -> None:
                 for root in _roots_elsewhere(store, here):
                     _rewrite(store, root, here)
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith("SQLITE_FULL"):
+            full = errno.ENOSPC
+            raise OSError(full, os.strerror(full), str(database)) from error
         if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise TimeoutError(f"{database} is locked by another process: try again") from error
         raise ValueError(f"{database}: {error}; it is written once after a move or copy") from error
