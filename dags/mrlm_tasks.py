@@ -16,9 +16,10 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from pipelines import warm_client
+from pipelines.local import warm_client
 
-# Those of pipelines/errors.py that a retry cannot change: the command, the data, the program.
+# The exit codes (pipelines/failures/errors.py) that a retry cannot change: the command, the data,
+# the program.
 _FINAL = {2: "wrong command", 10: "wrong data or settings", 70: "the program failed"}
 
 # Schemas of parameters: the longest texts are those of the commands.

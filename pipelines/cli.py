@@ -1,6 +1,6 @@
 """The command line: one program, whose commands Airflow's tasks and people share.
 
-Exit codes are those of pipelines/errors.py.
+Exit codes are those of pipelines/failures/errors.py.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from types import FrameType
 
 import typer
 
-from mrlm.promotion.alias_state import AliasMovedError
-from pipelines import log
+from mrlm.promotion.registry.alias_state import AliasMovedError
 from pipelines.commands import care, local, nights, ope, registry, upgrade
-from pipelines.crash import crash_report
-from pipelines.errors import (
+from pipelines.commands.crash import crash_report
+from pipelines.contract import log
+from pipelines.contract.registry import place_of
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import (
     EXIT_DATA,
     EXIT_PROGRAM,
     EXIT_RETRY,
@@ -26,10 +28,8 @@ from pipelines.errors import (
     DataError,
     UnavailableError,
 )
-from pipelines.faults import explained
-from pipelines.registry import place_of
-from pipelines.settings import last_loaded
-from pipelines.workspace import Workspace
+from pipelines.failures.faults import explained
+from pipelines.settings.model import last_loaded
 
 _INTERRUPTED = 130
 

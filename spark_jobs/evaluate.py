@@ -9,8 +9,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from mrlm.ope.difference import difference
-from mrlm.ope.state import EvaluationState
-from mrlm.ope.state_bytes import from_bytes, to_bytes
+from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.state.state_bytes import from_bytes, to_bytes
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.readings import possible
 from mrlm.ope.table.to_logged import to_logged

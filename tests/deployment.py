@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.context import NightContext
-from pipelines.settings import load_settings
-from pipelines.workspace import Workspace
+from pipelines.contract.context import NightContext
+from pipelines.contract.workspace import Workspace
+from pipelines.settings.model import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHTS = [f"2026-11-{d:02d}" for d in range(9, 16)]

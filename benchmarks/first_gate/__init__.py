@@ -20,6 +20,8 @@ from benchmarks.first_gate.worlds import CLICK, WORLDS, Drawn
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_sum
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.evidence import Evidence
 from mrlm.learners.clone import FORMS, clone_logger
 from mrlm.ope import (
     ESTIMATORS,
@@ -30,9 +32,7 @@ from mrlm.ope import (
     logger_scores,
 )
 from mrlm.policies.contract import Policy
-from mrlm.promotion.estimate import PolicyEstimate
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import judge
+from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.settings import GateSettings
 
 Floats = NDArray[np.float64]

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.certify import Thresholds, certify
-from mrlm.ope.diagnostics import Diagnostics, expected_sample_size
 from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
+from mrlm.ope.verdict.certify import Thresholds, certify
+from mrlm.ope.verdict.diagnostics import Diagnostics, expected_sample_size
 
 Floats = NDArray[np.float64]
 AT_ONCE = 4_000_000

@@ -37,9 +37,9 @@ from benchmarks.ope._mips_cells import MIPSCell
 from benchmarks.ope._plain_cells import PlainCell
 from benchmarks.ope._slate_cells import SlateCell
 from benchmarks.rows import Row
-from mrlm.ope.certify import certify
-from mrlm.ope.diagnostics import Diagnostics
 from mrlm.ope.intervals import student
+from mrlm.ope.verdict.certify import certify
+from mrlm.ope.verdict.diagnostics import Diagnostics
 
 LEVEL = 0.95
 BAR = LEVEL - 0.01

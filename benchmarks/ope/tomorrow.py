@@ -13,8 +13,8 @@ from benchmarks.rows import Row
 from mrlm.ope import EvaluationState
 from mrlm.ope.estimators.snips import SNIPS
 from mrlm.ope.intervals import estimates
+from mrlm.ope.nights.tomorrow import next_night
 from mrlm.ope.table import LoggedTable
-from mrlm.ope.tomorrow import next_night
 
 BAR = 0.93
 ITEMS = 5

@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.ope.parity import value_of
 from benchmarks.rows import Row
 from mrlm.ope import EvaluationBatch
+from mrlm.ope.choice.tuning import tune
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic
-from mrlm.ope.tuning import tune
 
 CANDIDATES = 50
 PARAMETERS = 50

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import Row
 from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
-from mrlm.ope.spending import error_at
+from mrlm.ope.nights.spending import error_at
 
 NIGHTS = 365
 ERROR = 0.05

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.meta.policy import TunedSoftmax, Vector
 from mrlm.meta.problem import TuningProblem
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.certify import Certificate, Thresholds
+from mrlm.ope.choice.selected import Selected, select
 from mrlm.ope.contract import Estimator, Properties
-from mrlm.ope.diagnostics import Diagnostics, diagnostics
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import (
     INTERVALS,
@@ -22,26 +21,28 @@ from mrlm.ope.intervals import (
     estimates,
     simultaneous,
 )
+from mrlm.ope.nights.spending import error_at
 from mrlm.ope.registry import ESTIMATORS, FAMILY
 from mrlm.ope.scores import Scores
-from mrlm.ope.selected import Selected, select
-from mrlm.ope.spending import error_at
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.verdict.certify import Certificate, Thresholds
+from mrlm.ope.verdict.diagnostics import Diagnostics, diagnostics
 
 if TYPE_CHECKING:
-    from mrlm.ope import embedded, hindcast, propensity, sequential, slates, tomorrow
-    from mrlm.ope.bounded import BoundedEstimate, bounded_estimates
+    from mrlm.ope import embedded, propensity, sequential, slates
+    from mrlm.ope.choice.bounded import BoundedEstimate, bounded_estimates
+    from mrlm.ope.choice.selection import slope
+    from mrlm.ope.choice.shrinkage_bias import shrinkage_bounds
+    from mrlm.ope.choice.tuning import sweep, tune
     from mrlm.ope.estimand import per_user, ratio_of_sums
-    from mrlm.ope.hindcast import Promotion, judge_promotion
-    from mrlm.ope.item_overlap import item_overlap
     from mrlm.ope.logging_policy import logger_scores
-    from mrlm.ope.overlap import group_overlap
-    from mrlm.ope.power import gain_for_rows, rows_for_gain
-    from mrlm.ope.selection import slope
-    from mrlm.ope.shrinkage_bias import shrinkage_bounds
+    from mrlm.ope.nights import hindcast, tomorrow
+    from mrlm.ope.nights.hindcast import Promotion, judge_promotion
+    from mrlm.ope.nights.power import gain_for_rows, rows_for_gain
+    from mrlm.ope.nights.tomorrow import Prediction, next_night
     from mrlm.ope.stream import StreamState
-    from mrlm.ope.tomorrow import Prediction, next_night
-    from mrlm.ope.tuning import sweep, tune
+    from mrlm.ope.verdict.item_overlap import item_overlap
+    from mrlm.ope.verdict.overlap import group_overlap
 
 _ROOMS = ("embedded", "hindcast", "propensity", "sequential", "slates", "tomorrow")
 _LATER = {

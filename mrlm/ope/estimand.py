@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mrlm.ope.scores import Scores
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 PER_DECISION = "per decision"
 PER_SLATE = "per slate"

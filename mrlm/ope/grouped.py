@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import CANDIDATES_AT_ONCE
 from mrlm.ope.scores import Scores
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 
 class Grouped(Protocol):

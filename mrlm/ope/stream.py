@@ -7,12 +7,12 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from mrlm.ope.certify import Thresholds
-from mrlm.ope.folded import FoldedState
-from mrlm.ope.folded_estimates import folded_estimates
 from mrlm.ope.intervals import Estimate, estimates
+from mrlm.ope.intervals.folded_estimates import folded_estimates
 from mrlm.ope.scores import Scores
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.folded import FoldedState
+from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.verdict.certify import Thresholds
 
 Order = Literal["scattered", "sorted", "complete"]
 S = TypeVar("S", EvaluationState, FoldedState)

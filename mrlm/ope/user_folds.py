@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.intervals.draws import mixed, user_key
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 
 def user_folds(cluster: NDArray[Any], folds: int, salt: int = 0) -> NDArray[np.int64]:

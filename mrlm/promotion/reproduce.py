@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mrlm.promotion.reproduction import largest_difference, read_reproduction
-from mrlm.promotion.states import read_states
+from mrlm.promotion.reproduction.reproduction import largest_difference, read_reproduction
+from mrlm.promotion.serving.states import read_states
 
 # Requests that are also sent through ``predict``; the rest compare probabilities alone.
 _SERVED = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrlm.promotion.evidence import Evidence
+from mrlm.evidence.evidence import Evidence
 from mrlm.report.figures_as_text import interval, number
 from mrlm.report.visible import markdown
 

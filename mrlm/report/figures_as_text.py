@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mrlm.promotion.estimate import PolicyEstimate
+from mrlm.evidence.estimate import PolicyEstimate
 
 NONE = "–"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import Verdict
+from mrlm.evidence.evidence import Evidence
+from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number, weights_as_text

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.estimate import PolicyEstimate
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import Verdict
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.evidence import Evidence
+from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number
 from mrlm.report.memo import decision_memo, headline

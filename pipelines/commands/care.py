@@ -9,18 +9,18 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cleaning import clean as clean_workspace
-from pipelines.cleaning import quarantine_folders
+from pipelines.care.cleaning import clean as clean_workspace
+from pipelines.care.cleaning import quarantine_folders
+from pipelines.care.summary import Standing, standing_of, summarise
+from pipelines.care.summary_table import print_summary
 from pipelines.commands.options import SettingsOption, check_night
-from pipelines.context import NightContext
-from pipelines.errors import EXIT_DATA, DataError
-from pipelines.notify import Event, notify
-from pipelines.settings import Settings, load_settings
+from pipelines.commands.terminal import say
+from pipelines.contract.context import NightContext
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import EXIT_DATA, DataError
+from pipelines.running.notify import Event, notify
+from pipelines.settings.model import Settings, load_settings
 from pipelines.stages import ORDER
-from pipelines.summary import Standing, standing_of, summarise
-from pipelines.summary_table import print_summary
-from pipelines.terminal import say
-from pipelines.workspace import Workspace
 
 _SHOWN_NIGHTS = 14
 
@@ -116,7 +116,7 @@ def quarantine(
     settings: SettingsOption = None,
 ) -> None:
     """Show what was quarantined, and why; user ids are shown as pseudonyms."""
-    from pipelines.quarantine import counts_of, shown_rows
+    from pipelines.care.quarantine import counts_of, shown_rows
 
     loaded = load_settings(settings)
     chosen = check_night(night) if night else None
@@ -143,7 +143,7 @@ def clean(
 
 def doctor(settings: SettingsOption = None) -> None:
     """Look at Python, Java, memory, disk, homes and model; say what to do about each."""
-    from pipelines.doctor import examine
+    from pipelines.care.doctor import examine
 
     found = list(examine(_settings_or_none(settings)))
     for finding in found:

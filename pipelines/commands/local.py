@@ -19,7 +19,7 @@ def demo(
     workspace: Annotated[Path, typer.Option(help="Folder of everything.")] = Path("workspace"),
 ) -> None:
     """Write a demonstration log, run its nights through Airflow, print the table of nights."""
-    from pipelines.demonstration import run_demonstration
+    from pipelines.local.demonstration import run_demonstration
 
     run_demonstration(logs, workspace)
 
@@ -28,6 +28,6 @@ def ui(
     workspace: Annotated[Path, typer.Option(help="Folder of everything.")] = Path("workspace"),
 ) -> None:
     """Open Airflow and MLflow on 127.0.0.1 until Ctrl-C."""
-    from pipelines.pages import serve_pages
+    from pipelines.local.pages import serve_pages
 
     serve_pages(workspace)

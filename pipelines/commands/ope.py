@@ -12,8 +12,8 @@ import typer
 
 from mrlm.ope.table import TableEvaluation, evaluate_table
 from mrlm.report.visible import visible
-from pipelines.errors import DataError
-from pipelines.ope_text import ope_text
+from pipelines.commands.ope_text import ope_text
+from pipelines.failures.errors import DataError
 
 # Characters of a message that is printed.
 _MESSAGE = 1000

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrlm.promotion.ledger import champion_stack
-from mrlm.promotion.place import RegistryPlace
-from pipelines.bootstrap import bootstrap as install
+from mrlm.promotion.record.ledger import champion_stack
+from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.commands.options import (
     NightOption,
     SettingsOption,
@@ -20,15 +19,16 @@ from pipelines.commands.options import (
     check_run_key,
     context_for,
 )
-from pipelines.errors import DataError
-from pipelines.notify import Event, notify
-from pipelines.registry import now, place_of
-from pipelines.settings import Settings, load_settings
-from pipelines.terminal import say, say_lines
-from pipelines.workspace import Workspace
+from pipelines.commands.terminal import say, say_lines
+from pipelines.contract.registry import now, place_of
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import DataError
+from pipelines.running.bootstrap import bootstrap as install
+from pipelines.running.notify import Event, notify
+from pipelines.settings.model import Settings, load_settings
 
 if TYPE_CHECKING:
-    from mrlm.promotion.registry import RegisteredVersion
+    from mrlm.promotion.registry.versions import RegisteredVersion
 
 ActorOption = Annotated[
     str, typer.Option(help="Who decides; goes into the ledger.", callback=check_actor)
@@ -84,7 +84,7 @@ def _version(place: RegistryPlace, named: str) -> RegisteredVersion:
     Raises:
         DataError: there is none.
     """
-    from mrlm.promotion.registry import all_versions, find_version
+    from mrlm.promotion.registry.versions import all_versions, find_version
 
     if not named.isdecimal():
         found = find_version(place, named)
@@ -106,7 +106,7 @@ def decide(
     settings: SettingsOption = None,
 ) -> None:
     """Write a person's approval or rejection into the ledger."""
-    from mrlm.promotion.review import record_decision
+    from mrlm.promotion.judgement.review import record_decision
 
     place, _ = _open(settings)
     entry = record_decision(place, run_key, approve=approve, actor=actor, at=now(), reason=reason)
@@ -115,7 +115,7 @@ def decide(
 
 def promote(run_key: RunKeyArgument, actor: ActorOption, settings: SettingsOption = None) -> None:
     """Make a judged version champion, if a recorded decision says so."""
-    from mrlm.promotion.promote import promote as move
+    from mrlm.promotion.moves.promote import promote as move
 
     place, loaded = _open(settings)
     outcome = move(place, run_key, loaded.gate, actor=actor, at=now())
@@ -145,7 +145,7 @@ def rollback(
 
     Repeated by the same actor for the same reason it moves nothing: --from goes back further.
     """
-    from mrlm.promotion.rollback import rollback as move
+    from mrlm.promotion.moves.rollback import rollback as move
 
     place, loaded = _open(settings)
     outcome = move(
@@ -173,8 +173,8 @@ def verify(
     settings: SettingsOption = None,
 ) -> None:
     """Find moved aliases, a ledger that was changed, and versions whose files were."""
-    from mrlm.promotion.verify import restore as put_back
-    from mrlm.promotion.verify import verify as check
+    from mrlm.promotion.moves.verify import restore as put_back
+    from mrlm.promotion.moves.verify import verify as check
 
     place, loaded = _open(settings)
     if head and not re.fullmatch(r"[0-9a-f]{64}", head):

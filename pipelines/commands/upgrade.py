@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.options import SettingsOption
-from pipelines.errors import DataError
-from pipelines.registry import now, place_of
-from pipelines.settings import load_settings
-from pipelines.terminal import say
-from pipelines.workspace import Workspace
+from pipelines.commands.terminal import say
+from pipelines.contract.registry import now, place_of
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import DataError
+from pipelines.settings.model import load_settings
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -26,8 +26,8 @@ def upgrade(
     settings: SettingsOption = None,
 ) -> None:
     """Mark the ledger's end, and hash the files of older versions, once they reproduce."""
-    from mrlm.promotion.adopt import adopt_ledger
-    from mrlm.promotion.upgrade import upgrade as bring_up
+    from mrlm.promotion.moves.adopt import adopt_ledger
+    from mrlm.promotion.moves.upgrade import upgrade as bring_up
 
     loaded = load_settings(settings)
     place = place_of(loaded, Workspace(loaded.workspace))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.expectations.suite import Rule
-from pipelines.settings import Validation
+from pipelines.settings.model import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.expectations.night_statistics import STANDARD_ERRORS
 from pipelines.expectations.suite import Rule, Severity
-from pipelines.settings import Validation
+from pipelines.settings.model import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.expectations.suite import Rule
-from pipelines.settings import Validation
+from pipelines.settings.model import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -16,7 +16,7 @@ from pipelines.expectations.night_statistics import (
     volumes,
 )
 from pipelines.expectations.suite import Rule, Suite, run_suites
-from pipelines.settings import Settings
+from pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from pipelines.stage import Stage
+from pipelines.contract.stage import Stage
 
 # They depend on the data alone, so that they may run before a night's turn to learn.
 DATA = ("ingest", "validate", "embed", "build_log")

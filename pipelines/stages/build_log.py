@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pipelines.context import NightContext
-from pipelines.errors import DataError
-from pipelines.lake import built_logs, ingested, shift, table_passed
-from pipelines.manifest import Manifest
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Product, read_output, require
+from pipelines.failures.errors import DataError
+from pipelines.nights.lake import built_logs, ingested, shift, table_passed
 
 
 class BuildLog:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from mrlm.bandit_log import Catalog
-from pipelines.context import NightContext
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.stage import Product, read_output, require
 
 
 class Embed:

@@ -15,30 +15,30 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from pipelines.code_version import code_version
-from pipelines.context import NightContext
-from pipelines.evaluation import marking, probabilities, thresholds
-from pipelines.hindcast import hindcast, hindcast_inputs
-from pipelines.lake import log_fingerprints
-from pipelines.manifest import Manifest
-from pipelines.outlook import outlook, outlook_nights, outlook_states
-from pipelines.plan import Plan, plan_of
-from pipelines.propensities import estimated_report, read_completed
-from pipelines.stage import Product, read_output, require
+from mrlm.evidence.paired import marking, probabilities, thresholds
+from mrlm.evidence.support import drift, support
+from pipelines.contract.code_version import code_version
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Product, read_output, require
+from pipelines.nights.completed import estimated_report, read_completed
+from pipelines.nights.hindcast import hindcast, hindcast_inputs
+from pipelines.nights.lake import log_fingerprints
+from pipelines.nights.outlook import outlook, outlook_nights, outlook_states
+from pipelines.nights.plan import Plan, plan_of
 from pipelines.stages.tune_weights import load_champion, predictions
-from pipelines.support import drift, support
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mrlm.evidence.estimate import PolicyEstimate
+    from mrlm.evidence.evidence import Evidence
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.contract import Estimator
     from mrlm.ope.intervals import Estimate
     from mrlm.ope.propensity import EstimatedPropensities
     from mrlm.ope.scores import Scores
-    from mrlm.promotion.estimate import PolicyEstimate
-    from mrlm.promotion.evidence import Evidence
-    from mrlm.promotion.hindcast import Hindcast
+    from mrlm.promotion.record.followed_nights import Hindcast
 
 Probabilities = dict[str, NDArray[np.float64]]
 
@@ -68,10 +68,10 @@ class Evaluate:
     def run(self, context: NightContext, out: Path) -> Product:
         """Estimate every policy and the paired difference, and keep each row's probabilities."""
         from mrlm.behaviour.model import load_reward_model
+        from mrlm.evidence.canonical import canonical_json
         from mrlm.policies.uniform import Uniform
-        from mrlm.promotion.bundle import load_bundle
-        from mrlm.promotion.canonical import canonical_json
-        from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
+        from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
+        from mrlm.promotion.serving.bundle import load_bundle
 
         plan = plan_of(context)
         challenger = load_bundle(_made(context, "tune_weights", "bundle")).policy
@@ -130,7 +130,7 @@ class Evaluate:
 
 def read_evidence(context: NightContext) -> Evidence:
     """The evidence of this run."""
-    from mrlm.promotion.evidence import Evidence
+    from mrlm.evidence.evidence import Evidence
 
     folder = _stage_folder(context, "evaluate")
     require(folder, "evaluate", context.night)
@@ -168,9 +168,9 @@ def _estimates(
     from mrlm.ope.difference import difference
     from mrlm.ope.intervals import estimates
     from mrlm.ope.logging_policy import logger_scores
-    from mrlm.ope.mixtures import variance_weighted
+    from mrlm.ope.nights.mixtures import variance_weighted
     from mrlm.ope.registry import ESTIMATORS
-    from mrlm.ope.state import EvaluationState
+    from mrlm.ope.state.state import EvaluationState
 
     level, needed = context.settings.gate.level, thresholds(context)
     batch = EvaluationBatch.from_log(log, policies["challenger"], q, "challenger")
@@ -217,7 +217,7 @@ def _estimates(
 
 
 def _plain(found: Mapping[str, Estimate]) -> dict[str, PolicyEstimate]:
-    from mrlm.promotion.estimate import PolicyEstimate
+    from mrlm.evidence.estimate import PolicyEstimate
 
     return {name: PolicyEstimate.of(e) for name, e in found.items()}
 
@@ -227,8 +227,8 @@ def _of_target(batch: EvaluationBatch, estimator: Estimator) -> Scores:
 
 
 def _diagnostics(scores: Scores, north_star: str) -> dict[str, Any]:
-    from mrlm.ope.diagnostics import diagnostics
-    from mrlm.ope.state import EvaluationState
+    from mrlm.ope.state.state import EvaluationState
+    from mrlm.ope.verdict.diagnostics import diagnostics
 
     state = EvaluationState.of(scores)
     counts, edges = np.histogram(np.minimum(scores.weight[:, 0], 20.0), bins=40)
@@ -241,7 +241,7 @@ def _diagnostics(scores: Scores, north_star: str) -> dict[str, Any]:
 def _evidence(
     context: NightContext, plan: Plan, log: BanditLog, estimates: dict[str, Any], reproduction: str
 ) -> Evidence:
-    from mrlm.promotion.evidence import Evidence
+    from mrlm.evidence.evidence import Evidence
 
     tuned = require(_stage_folder(context, "tune_weights"), "tune_weights", context.night)
     rows = len(log) if plan.gate else 0

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipelines.context import NightContext
-from pipelines.manifest import Manifest
-from pipelines.registry import AUTOMATIC, now, place_of
-from pipelines.stage import Product, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.registry import AUTOMATIC, now, place_of
+from pipelines.contract.stage import Product, require
 from pipelines.stages.evaluate import read_evidence
 from pipelines.stages.ingest import TABLES
 from pipelines.stages.validate import describe
@@ -38,8 +38,8 @@ class Gate:
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Judge, record, and put the verdict on the version's page."""
-        from mrlm.promotion.gate import judge_and_record
-        from mrlm.promotion.registry import annotate_version, find_version
+        from mrlm.promotion.judgement.gate import judge_and_record
+        from mrlm.promotion.registry.versions import annotate_version, find_version
         from mrlm.report.review_page import write_review
 
         place = place_of(context.settings, context.workspace)

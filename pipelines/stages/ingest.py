@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pipelines.context import NightContext
-from pipelines.errors import DamagedError, DataError
-from pipelines.fingerprints import of_raw
-from pipelines.lake import ingested, shift, table_passed
-from pipelines.manifest import Manifest
-from pipelines.settings import InputTable
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_raw
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Product, read_output, require
+from pipelines.failures.errors import DamagedError, DataError
+from pipelines.nights.lake import ingested, shift, table_passed
+from pipelines.settings.model import InputTable
 
 if TYPE_CHECKING:
     from spark_jobs.raw import TableInput

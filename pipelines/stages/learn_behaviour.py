@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pipelines.context import NightContext
-from pipelines.lake import log_fingerprints, read_logs
-from pipelines.plan import plan_of
-from pipelines.stage import Product, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.stage import Product, require
+from pipelines.nights.lake import log_fingerprints, read_logs
+from pipelines.nights.plan import plan_of
 
 if TYPE_CHECKING:
     from mrlm.behaviour.report import HeadReport

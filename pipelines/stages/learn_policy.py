@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pipelines.context import NightContext
-from pipelines.fingerprints import of_json
-from pipelines.lake import log_fingerprints
-from pipelines.plan import plan_of
-from pipelines.propensities import read_completed
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
+from pipelines.contract.stage import Product, read_output, require
+from pipelines.nights.completed import read_completed
+from pipelines.nights.lake import log_fingerprints
+from pipelines.nights.plan import plan_of
 
 
 class LearnPolicy:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pipelines.context import NightContext
-from pipelines.fingerprints import of_json
-from pipelines.registry import AUTOMATIC, now, place_of
-from pipelines.stage import Product, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
+from pipelines.contract.registry import AUTOMATIC, now, place_of
+from pipelines.contract.stage import Product, require
 
 
 class Promote:
@@ -33,7 +33,7 @@ class Promote:
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Promote, refuse, or wait for a person."""
-        from mrlm.promotion.promote import promote
+        from mrlm.promotion.moves.promote import promote
 
         outcome = promote(
             place_of(context.settings, context.workspace),

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
 from mrlm.bandit_log.reader import read_bandit_log
-from pipelines.context import NightContext
-from pipelines.errors import MissingInputError
-from pipelines.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
-from pipelines.manifest import Manifest
-from pipelines.registry import place_of, require_champion
-from pipelines.stage import Product, read_output
-from pipelines.workspace import write_atomically
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.registry import place_of, require_champion
+from pipelines.contract.stage import Product, read_output
+from pipelines.contract.workspace import write_atomically
+from pipelines.failures.errors import MissingInputError
+from pipelines.nights.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
 
 
 class Publish:
@@ -44,9 +44,9 @@ class Publish:
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Write one row a user and position."""
-        from mrlm.promotion.champion import champion
-        from mrlm.promotion.serve import recommend
-        from mrlm.promotion.states import read_states, states_table
+        from mrlm.promotion.registry.champion import champion
+        from mrlm.promotion.serving.serve import recommend
+        from mrlm.promotion.serving.states import read_states, states_table
 
         serving = champion(place_of(context.settings, context.workspace))
         if serving is None:

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
-from pipelines.context import NightContext
-from pipelines.registry import AUTOMATIC, place_of
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.registry import AUTOMATIC, place_of
+from pipelines.contract.stage import Product, read_output, require
 from pipelines.stages.evaluate import read_evidence
 
 
@@ -30,7 +30,7 @@ class Register:
 
     def run(self, context: NightContext, out: Path) -> Product:
         """Register the version, or find the one of this run."""
-        from mrlm.promotion.registry import VersionContent, register_version
+        from mrlm.promotion.registry.versions import VersionContent, register_version
         from mrlm.report.memo import decision_memo
 
         evidence = read_evidence(context)

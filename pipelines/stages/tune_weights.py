@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Objective
 from mrlm.bandit_log.known_rewards import known_rewards
-from pipelines.code_version import code_version
-from pipelines.context import NightContext
-from pipelines.errors import DataError
-from pipelines.fingerprints import of_json
-from pipelines.lake import log_fingerprints, read_catalog
-from pipelines.plan import plan_of
-from pipelines.propensities import read_completed
-from pipelines.registry import place_of
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.code_version import code_version
+from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
+from pipelines.contract.registry import place_of
+from pipelines.contract.stage import Product, read_output, require
+from pipelines.failures.errors import DataError
+from pipelines.nights.completed import read_completed
+from pipelines.nights.lake import log_fingerprints, read_catalog
+from pipelines.nights.plan import plan_of
 from pipelines.stages.learn_policy import training_weights
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TuneWeights:
         from mrlm.meta.tune import tune
         from mrlm.policies.features import feature_matrix
         from mrlm.policies.standardise import Standardiser
-        from mrlm.promotion.bundle import PolicyBundle, save_bundle
+        from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
         from mrlm.report.figures_as_text import weights_as_text
 
         plan = plan_of(context)
@@ -151,8 +151,8 @@ def load_champion(context: NightContext, version: int) -> Policy:
     Raises:
         DataError: tonight's embeddings are not those that the policy was trained on.
     """
-    from mrlm.promotion.bundle import load_bundle
-    from mrlm.promotion.registry import version_folder
+    from mrlm.promotion.registry.versions import version_folder
+    from mrlm.promotion.serving.bundle import load_bundle
 
     folder = version_folder(place_of(context.settings, context.workspace), version)
     bundle = load_bundle(folder / "artifacts" / "bundle")

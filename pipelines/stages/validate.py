@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mrlm.report.visible import visible
-from pipelines.context import NightContext
-from pipelines.fingerprints import of_json
-from pipelines.lake import ingested, table_passed
-from pipelines.manifest import Manifest
-from pipelines.stage import Product, read_output, require
+from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Product, read_output, require
+from pipelines.nights.lake import ingested, table_passed
 from pipelines.stages.ingest import TABLES
 
 # Of what was seen or expected: the verdict has it whole.

@@ -6,21 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope import (
-    ESTIMATORS,
-    EvaluationBatch,
-    EvaluationState,
-    Thresholds,
-    diagnostics,
-    difference,
-    estimates,
-)
+from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, Thresholds, difference, estimates
 from mrlm.ope.estimand import ratio_of_sums
-from mrlm.ope.folded import FoldedState
-from mrlm.ope.folded_estimates import folded_estimates
-from mrlm.ope.overlap import group_overlap
+from mrlm.ope.intervals.folded_estimates import folded_estimates
 from mrlm.ope.registry import FAMILY
+from mrlm.ope.state.folded import FoldedState
 from mrlm.ope.table.logged import LoggedTable
+from mrlm.ope.verdict import diagnostics
+from mrlm.ope.verdict.overlap import group_overlap
 
 
 def log(n=4000, users=400, seed=0, target=(0.2, 0.3, 0.5), logger=(0.5, 0.3, 0.2), rate=0.3):
@@ -318,7 +311,7 @@ def test_no_plan_is_made_of_too_many_rows():
 def test_fitted_or_selected_scores_have_no_level_at_every_sample_size(name):
     """Their rounds depend on one another's rewards, so the thresholds hold for every interval."""
     from mrlm.ope import INTERVALS, ScoreRange
-    from mrlm.ope.selected import select
+    from mrlm.ope.choice.selected import select
 
     betting = INTERVALS["betting"](ScoreRange(-10.0, 10.0))
     short = replace(log(n=60), cluster=np.arange(60))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState, difference, estimates
-from mrlm.ope.folded import FoldedState
-from mrlm.ope.folded_estimates import folded_estimates
+from mrlm.ope.intervals.folded_estimates import folded_estimates
+from mrlm.ope.state.folded import FoldedState
 
 NUMBERS = ("value", "standard_error", "degrees_of_freedom", "skewness", "lower", "upper")
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from mrlm.ope.hindcast import (
+from mrlm.ope.nights.hindcast import (
     Calibration,
     Lift,
     Promotion,

@@ -7,10 +7,10 @@ import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
-from mrlm.ope.folded import FoldedState
-from mrlm.ope.folded_estimates import folded_estimates
 from mrlm.ope.intervals import estimates
-from mrlm.ope.mixtures import balanced, stratified, variance_weighted
+from mrlm.ope.intervals.folded_estimates import folded_estimates
+from mrlm.ope.nights.mixtures import balanced, stratified, variance_weighted
+from mrlm.ope.state.folded import FoldedState
 
 # Two contexts of equal chance, three actions; loggers of 3 and 1 rounds.
 LOGGERS = np.array([[[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]], [[0.1, 0.1, 0.8], [0.5, 0.25, 0.25]]])

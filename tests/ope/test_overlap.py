@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope import ESTIMATORS, EvaluationState, diagnostics
-from mrlm.ope.item_overlap import item_overlap
-from mrlm.ope.overlap import group_overlap, tail_index
+from mrlm.ope import ESTIMATORS, EvaluationState
+from mrlm.ope.verdict import diagnostics
+from mrlm.ope.verdict.item_overlap import item_overlap
+from mrlm.ope.verdict.overlap import group_overlap, tail_index
 
 
 def test_all_rounds_agree_with_the_state_s_diagnostics(make_batch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState, estimates
-from mrlm.ope.power import gain_for_rows, rows_for_gain
+from mrlm.ope.nights.power import gain_for_rows, rows_for_gain
 
 
 def test_rows_show_the_gain_they_are_for(make_batch):

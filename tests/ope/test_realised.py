@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState
-from mrlm.ope.hindcast import Lift, Promotion, judge_over_nights, judge_promotion
 from mrlm.ope.intervals import estimates
-from mrlm.ope.realised import over_nights
-from mrlm.ope.spending import share
+from mrlm.ope.nights.hindcast import Lift, Promotion, judge_over_nights, judge_promotion
+from mrlm.ope.nights.realised import over_nights
+from mrlm.ope.nights.spending import share
+from mrlm.ope.nights.tomorrow import two_way_variance
 from mrlm.ope.table import LoggedTable
-from mrlm.ope.tomorrow import two_way_variance
 
 
 def nights(make_batch, number):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mrlm.ope import EvaluationBatch, EvaluationState, estimates
+from mrlm.ope.choice.selected import SALT, default_family, select
+from mrlm.ope.choice.selection import least_error
 from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.registry import FAMILY
-from mrlm.ope.selected import SALT, default_family, select
-from mrlm.ope.selection import least_error
 from mrlm.ope.user_folds import user_folds
 
 

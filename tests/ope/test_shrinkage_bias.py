@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, estimates
-from mrlm.ope.bounded import bounded_estimates
+from mrlm.ope.choice.bounded import bounded_estimates
+from mrlm.ope.choice.shrinkage_bias import shrinkage_bounds
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
 from mrlm.ope.estimators.sub_gaussian import SubGaussianDR, SubGaussianIPS
 from mrlm.ope.estimators.switch import Switch
 from mrlm.ope.estimators.switch_dr import SwitchDR
-from mrlm.ope.shrinkage_bias import shrinkage_bounds
 
 FAMILY = [
     ClippedIPS(1.5),

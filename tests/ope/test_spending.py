@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mrlm.ope.spending import NORMALISER, error_at, share
+from mrlm.ope.nights.spending import NORMALISER, error_at, share
 
 
 def test_normaliser_is_a_tight_upper_bound_of_the_sum():

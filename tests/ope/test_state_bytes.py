@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState
-from mrlm.ope.state_bytes import from_bytes, to_bytes
+from mrlm.ope.state.state_bytes import from_bytes, to_bytes
 
 
 @pytest.mark.parametrize("names", [True, False])

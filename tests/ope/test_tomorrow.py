@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.ope.tomorrow import world
 from mrlm.ope import ESTIMATORS, EvaluationState
-from mrlm.ope.tomorrow import next_night, two_way_variance
+from mrlm.ope.nights.tomorrow import next_night, two_way_variance
 
 
 def nights(make_batch, number=6, users=40, name="ips"):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mrlm.ope import EvaluationState, estimates
+from mrlm.ope.choice.selection import least_bound, slope
+from mrlm.ope.choice.tuning import sweep, tune
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
 from mrlm.ope.estimators.switch import Switch
 from mrlm.ope.estimators.switch_dr import SwitchDR
-from mrlm.ope.selection import least_bound, slope
-from mrlm.ope.tuning import sweep, tune
 
 CLIPS = [ClippedIPS(c) for c in (np.inf, 8.0, 4.0, 2.0, 1.0)]
 
@@ -87,7 +87,7 @@ def test_a_family_of_one_kind_with_two_users_is_asked_for(make_batch):
 
 def test_switch_knows_what_is_never_shown(make_batch, monkeypatch):
     """In pieces of any size; a candidate without a chance is left to the model."""
-    from mrlm.ope import tuning
+    from mrlm.ope.choice import tuning
 
     batch = make_batch(n=80, missing=0.0)
     logged = batch.candidate_propensity.copy()

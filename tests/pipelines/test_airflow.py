@@ -25,12 +25,12 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from pipelines.local_airflow import LocalAirflow
-from pipelines.night import closing_of
-from pipelines.page_login import PageLogin
-from pipelines.registry import champion_version, place_of
+from pipelines.care.summary import manifests_of
+from pipelines.contract.registry import champion_version, place_of
+from pipelines.local.airflow import LocalAirflow
+from pipelines.local.page_login import PageLogin
+from pipelines.running.night import closing_of
 from pipelines.stages import ORDER
-from pipelines.summary import manifests_of
 from tests.deployment import NIGHTS, ROOT, Deployment
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]

@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.context import NightContext
-from pipelines.errors import DataError
-from pipelines.quarantine import counts_of, shown_rows
-from pipelines.settings import load_settings
-from pipelines.stage import folder_of, run_stage
+from pipelines.care.quarantine import counts_of, shown_rows
+from pipelines.contract.context import NightContext
+from pipelines.contract.stage import folder_of, run_stage
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import DataError
+from pipelines.settings.model import load_settings
 from pipelines.stages import stage_named
-from pipelines.workspace import Workspace
 
 pytestmark = pytest.mark.spark
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cleaning import clean
-from pipelines.notify import Event, notify
-from pipelines.settings import Notify, load_settings
-from pipelines.workspace import Workspace
+from pipelines.care.cleaning import clean
+from pipelines.contract.workspace import Workspace
+from pipelines.running.notify import Event, notify
+from pipelines.settings.model import Notify, load_settings
 from tests.deployment import ROOT, SETTINGS
 
 EVENT = Event("refused", "2026-11-20", "2026-11-20-abc", "not better")
@@ -91,7 +91,7 @@ def test_clean_keeps_what_the_ledger_names(tmp_path: Path) -> None:
         night = f"2026-11-{day:02d}"
         (workspace.lake / night / "ingest").mkdir(parents=True)
         (workspace.runs / f"{night}-aaaa" / "evaluate").mkdir(parents=True)
-    from mrlm.promotion.ledger import Entry, Ledger
+    from mrlm.promotion.record.ledger import Entry, Ledger
 
     workspace.registry.mkdir()
     Ledger(workspace.registry / "ledger.jsonl").append(

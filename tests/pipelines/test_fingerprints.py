@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
-from pipelines import fingerprints
+from pipelines.contract import fingerprints
 
 MAP = pa.map_(pa.string(), pa.float64())
 

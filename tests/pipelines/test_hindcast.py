@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Objective
+from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
-from mrlm.promotion.estimate import PolicyEstimate
-from mrlm.promotion.hindcast import Hindcast
-from mrlm.promotion.ledger import Entry
+from mrlm.promotion.record.followed_nights import Hindcast
+from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings
-from pipelines import hindcast as module
-from pipelines.errors import DataError
-from pipelines.followed import Followed
-from pipelines.plan import Plan
+from pipelines.failures.errors import DataError
+from pipelines.nights import hindcast as module
+from pipelines.nights.followed import Followed
+from pipelines.nights.plan import Plan
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 9)]
 GATE = GateSettings(min_effective_sample_size=1, min_users=2, min_nonzero=1, max_weight_share=1.0)

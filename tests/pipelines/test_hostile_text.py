@@ -13,7 +13,7 @@ import pytest
 
 from mrlm.worlds.latent import write_latent
 from pipelines.cli import app
-from pipelines.errors import DataError
+from pipelines.failures.errors import DataError
 from tests.deployment import NIGHTS, RENAMED, Deployment, renamed
 from tests.deployment import SETTINGS as DEPLOYMENT
 from tests.hostile import HOSTILE, LONG, Elements

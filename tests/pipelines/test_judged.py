@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mrlm.promotion import registry
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.ledger import Entry
-from pipelines import judged
-from pipelines.workspace import Workspace
+from mrlm.evidence.evidence import Evidence
+from mrlm.promotion.record.ledger import Entry
+from mrlm.promotion.registry import versions as registry
+from pipelines.contract.workspace import Workspace
+from pipelines.nights import judged
 
 
 def evidence(run_key: str) -> Evidence:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import BusyError
-from pipelines.lease import (
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import BusyError
+from pipelines.running.lease import (
     STALE_SECONDS,
     Holder,
     holder_of_command,
@@ -18,7 +19,6 @@ from pipelines.lease import (
     night_lease,
     release,
 )
-from pipelines.workspace import Workspace
 
 NIGHT = "2026-11-20"
 

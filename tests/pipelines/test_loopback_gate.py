@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.local_airflow import LocalAirflow
-from pipelines.loopback_gate import LoopbackGate
-from pipelines.page_login import PageLogin
-from pipelines.workspace import Workspace
+from pipelines.contract.workspace import Workspace
+from pipelines.local.airflow import LocalAirflow
+from pipelines.local.loopback_gate import LoopbackGate
+from pipelines.local.page_login import PageLogin
 
 OWN = ("host", "127.0.0.1:8080")
 

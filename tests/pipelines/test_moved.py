@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.local_airflow import LocalAirflow
-from pipelines.local_processes import Processes
-from pipelines.page_login import PageLogin
+from pipelines.local.airflow import LocalAirflow
+from pipelines.local.page_login import PageLogin
+from pipelines.local.processes import Processes
 from tests.deployment import NIGHTS, ROOT, Deployment
 
 

@@ -11,9 +11,9 @@ import pytest
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.promotion.settings import GateSettings
-from pipelines import outlook
-from pipelines.errors import DataError
-from pipelines.plan import Plan
+from pipelines.failures.errors import DataError
+from pipelines.nights import outlook
+from pipelines.nights.plan import Plan
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 9)]
 PLAN = Plan(fit=NIGHTS[:4], tune=NIGHTS[4:6], gate=NIGHTS[6:], champion=1, weights_from="")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.plan import split
+from pipelines.nights.plan import split
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 12)]
 

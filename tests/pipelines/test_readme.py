@@ -14,9 +14,9 @@ import typer
 from pydantic import BaseModel
 
 from mrlm.bandit_log import Objective
-from pipelines import errors
 from pipelines.cli import app
-from pipelines.settings import Settings, load_settings
+from pipelines.failures import errors
+from pipelines.settings.model import Settings, load_settings
 from tests.deployment import ROOT
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"

@@ -11,13 +11,13 @@ from typing import Literal
 import pytest
 from filelock import FileLock
 
-from pipelines import stage as stage_module
-from pipelines.context import NightContext
-from pipelines.errors import BusyError, MissingInputError, NightStoppedError
-from pipelines.manifest import Manifest
-from pipelines.settings import Settings
-from pipelines.stage import Product, folder_of, is_unchanged, require, run_stage
-from pipelines.workspace import Workspace
+from pipelines.contract import stage as stage_module
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Product, folder_of, is_unchanged, require, run_stage
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import BusyError, MissingInputError, NightStoppedError
+from pipelines.settings.model import Settings
 
 NIGHT = "2026-11-20"
 

@@ -18,10 +18,10 @@ import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from pipelines.lease import holder_of_run, night_lease
-from pipelines.local_processes import Processes
-from pipelines.warm_client import SOCKET_VARIABLE, Running, start
-from pipelines.workspace import Workspace
+from pipelines.contract.workspace import Workspace
+from pipelines.local.processes import Processes
+from pipelines.local.warm_client import SOCKET_VARIABLE, Running, start
+from pipelines.running.lease import holder_of_run, night_lease
 from tests.deployment import ROOT, SETTINGS
 
 NIGHT = "2026-11-20"
@@ -33,7 +33,7 @@ BASE = {
     "MRLM_USER_KEY": "k",
 }
 # A server without the imports: enough for whom it refuses.
-COLD = "import sys; from pathlib import Path; from pipelines.warm_server import serve; "
+COLD = "import sys; from pathlib import Path; from pipelines.local.warm_server import serve; "
 
 
 def until(true: Callable[[], object], seconds: float = 60.0) -> None:
@@ -77,7 +77,7 @@ def session_of(pid: int) -> int:
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, psutil.Process]]:
     # pytest's own folders may be too deep for a socket.
-    with served(tmp_path_factory.mktemp("w"), "-m", "pipelines.warm") as found:
+    with served(tmp_path_factory.mktemp("w"), "-m", "pipelines.local.warm") as found:
         yield found
 
 
@@ -188,7 +188,7 @@ def test_a_client_that_goes_away_ends_its_worker(
     with held(tmp_path) as arguments:
         command = [sys.executable, "-m", "pipelines.cli", *arguments]
         code = (
-            "import os; from pathlib import Path; from pipelines.warm_client import start; "
+            "import os; from pathlib import Path; from pipelines.local.warm_client import start; "
             f"c = start({command!r}, Path({str(tmp_path)!r}), dict(os.environ)); "
             "[print(x, flush=True) for x in c.lines()]"
         )
@@ -337,9 +337,9 @@ def test_threads_are_not_forked(tmp_path: Path) -> None:
 
 
 def test_the_client_imports_nothing_heavy() -> None:
-    code = "import json, sys, pipelines.warm_client; print(json.dumps(sorted(sys.modules)))"
+    code = "import json, sys, pipelines.local.warm_client; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=BASE, capture_output=True, text=True, check=True
     )
     ours = [m for m in json.loads(done.stdout) if m.split(".")[0] in {"mrlm", "pipelines"}]
-    assert ours == ["pipelines", "pipelines.warm_client"]
+    assert ours == ["pipelines", "pipelines.local.warm_client"]

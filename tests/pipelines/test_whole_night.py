@@ -18,17 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrlm.bandit_log import BanditLog
-from pipelines.context import NightContext
-from pipelines.manifest import Manifest
-from pipelines.night import closing_of
-from pipelines.outlook import outlook_nights
-from pipelines.plan import plan_of
-from pipelines.registry import place_of
-from pipelines.stage import folder_of, is_unchanged
+from pipelines.care.summary import manifests_of, summarise
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.registry import place_of
+from pipelines.contract.stage import folder_of, is_unchanged
+from pipelines.contract.workspace import Workspace
+from pipelines.nights.outlook import outlook_nights
+from pipelines.nights.plan import plan_of
+from pipelines.running.night import closing_of
 from pipelines.stages import DATA, ORDER, stage_named
 from pipelines.stages.evaluate import read_evidence
-from pipelines.summary import manifests_of, summarise
-from pipelines.workspace import Workspace
 from tests.deployment import NIGHTS, ROOT, Deployment
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]
@@ -221,7 +221,7 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
     first = _fingerprints(night)
     night.run("night", KILLED, "--force")
     assert _fingerprints(night) == first
-    from mrlm.promotion.registry import all_versions
+    from mrlm.promotion.registry.versions import all_versions
 
     versions = all_versions(place_of(context.settings, context.workspace))
     assert [v.run_key for v in versions].count(context.run_key) == 1
@@ -233,7 +233,7 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
 @pytest.fixture(scope="module")
 def followed(night: Deployment) -> Deployment:
     """Two more nights: the last one's data is read ahead of the first night's promotion."""
-    from mrlm.promotion.hindcast import promotions
+    from mrlm.promotion.record.followed_nights import promotions
 
     night.run("night", KILLED)
     printed = night.run("read-ahead", LAST, LAST)
@@ -262,7 +262,7 @@ def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> No
 
     The version and its evidence come from the registry, the night since from the lake.
     """
-    from mrlm.promotion.hindcast import promotions
+    from mrlm.promotion.record.followed_nights import promotions
 
     context, first = followed.context(LAST), followed.context(NIGHT)
     place = place_of(context.settings, context.workspace)
@@ -296,8 +296,8 @@ def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> No
 
 def test_on_its_own_gate_nights_a_promotion_brings_what_was_predicted(followed: Deployment) -> None:
     """Policies, reward model and rows are then those of its evidence, and so is every number."""
-    from mrlm.promotion.hindcast import promotions
-    from pipelines.hindcast import hindcast
+    from mrlm.promotion.record.followed_nights import promotions
+    from pipelines.nights.hindcast import hindcast
 
     context = followed.context(LAST)
     entries = place_of(context.settings, context.workspace).ledger.entries()
@@ -316,10 +316,10 @@ def test_an_evaluation_without_all_propensities_says_so(
     followed: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last night again with every third propensity lost, by two loggers."""
-    from mrlm.promotion.evidence import Evidence
-    from mrlm.promotion.gate import judge
+    from mrlm.evidence.evidence import Evidence
+    from mrlm.promotion.judgement.gate import judge
     from mrlm.report.review_page import render_review_page
-    from pipelines import propensities
+    from pipelines.nights import completed as propensities
 
     whole = propensities.read_logs
 

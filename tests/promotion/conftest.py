@@ -13,19 +13,19 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.evidence import Evidence
 from mrlm.policies.contract import Policy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
-from mrlm.promotion import promote as promotion
-from mrlm.promotion import rollback as going_back
-from mrlm.promotion.bundle import PolicyBundle, save_bundle
-from mrlm.promotion.estimate import PolicyEstimate
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import judge_and_record
-from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.promote import install_first_champion, promote
-from mrlm.promotion.registry import RegisteredVersion, VersionContent, register_version
-from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
+from mrlm.promotion.judgement.gate import judge_and_record
+from mrlm.promotion.moves import promote as promotion
+from mrlm.promotion.moves import rollback as going_back
+from mrlm.promotion.moves.promote import install_first_champion, promote
+from mrlm.promotion.registry.place import RegistryPlace
+from mrlm.promotion.registry.versions import RegisteredVersion, VersionContent, register_version
+from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
+from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from mrlm.promotion.settings import GateSettings
 from tests.promotion.copies import copy_registry
 from tests.promotion.crashes import Registry

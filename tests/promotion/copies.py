@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mrlm.promotion.place import RegistryPlace
+from mrlm.promotion.registry.place import RegistryPlace
 
 
 def copy_registry(source: Path, target: Path) -> Path:

@@ -10,13 +10,13 @@ import pytest
 from benchmarks.first_gate.worlds import WORLDS
 from mrlm.learners.clone import FORMS
 from mrlm.policies.mixture import Mixture
-from mrlm.promotion.bundle import PolicyBundle, save_bundle
-from mrlm.promotion.champion import champion
-from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.promote import install_first_champion
-from mrlm.promotion.registry import VersionContent, register_version
-from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
-from mrlm.promotion.serve import recommend
+from mrlm.promotion.moves.promote import install_first_champion
+from mrlm.promotion.registry.champion import champion
+from mrlm.promotion.registry.place import RegistryPlace
+from mrlm.promotion.registry.versions import VersionContent, register_version
+from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
+from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
+from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.settings import GateSettings
 
 RUN_KEY = "2026-11-12/clone"

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 
 from mrlm.policies.item_softmax import ItemSoftmax
-from mrlm.promotion.champion import champion
-from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.promote import install_first_champion
-from mrlm.promotion.registry import VersionContent, register_version
+from mrlm.promotion.moves.promote import install_first_champion
+from mrlm.promotion.moves.verify import verify
+from mrlm.promotion.registry.champion import champion
+from mrlm.promotion.registry.place import RegistryPlace
+from mrlm.promotion.registry.versions import VersionContent, register_version
 from mrlm.promotion.settings import GateSettings
-from mrlm.promotion.verify import verify
 from pipelines.cli import main
 from tests.deployment import ROOT, SETTINGS
 from tests.promotion.copies import copy_registry
@@ -129,7 +129,7 @@ TAMPERINGS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a deleted artifact": ("artifacts/bundle/policy/policy.json", Path.unlink),
     "all artifacts deleted": ("artifacts/bundle/bundle.json", lambda p: shutil.rmtree(p.parent)),
     "the folder deleted": ("", shutil.rmtree),
-    "code appended": ("code/mrlm/promotion/bundle.py", lambda p: _append(p, "\n1\n")),
+    "code appended": ("code/mrlm/promotion/serving/bundle.py", lambda p: _append(p, "\n1\n")),
     "a module added": ("code/sitecustomize.py", _plant),
     "a compiled module planted": ("code/mrlm/__pycache__/mrlm.cpython-311.pyc", _plant),
     "the loader changed": ("served_model.py", lambda p: _append(p, "\n1\n")),

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from mrlm.ope.spending import error_at
-from mrlm.promotion.estimate import PolicyEstimate
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import Verdict, judge, judge_and_record
-from mrlm.promotion.ledger import Ledger
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.evidence import Evidence
+from mrlm.ope.nights.spending import error_at
+from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
+from mrlm.promotion.record.ledger import Ledger
 from mrlm.promotion.settings import GateSettings
 
 Make = Callable[..., Evidence]

@@ -6,11 +6,12 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from mrlm.promotion.canonical import fingerprint_of
-from mrlm.promotion.estimate import PolicyEstimate
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import error_tested_at, judge
-from mrlm.promotion.hindcast import (
+from mrlm.evidence.canonical import fingerprint_of
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.outlook import NextNight, Outlook, Power
+from mrlm.promotion.judgement.gate import error_tested_at, judge
+from mrlm.promotion.record.followed_nights import (
     Hindcast,
     HindcastCalibration,
     PromotionHindcast,
@@ -18,8 +19,7 @@ from mrlm.promotion.hindcast import (
     nights_since,
     promotions,
 )
-from mrlm.promotion.ledger import Entry
-from mrlm.promotion.outlook import NextNight, Outlook, Power
+from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings
 
 Make = Callable[..., Evidence]
@@ -159,7 +159,7 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint(evidence: M
 
 def test_a_prediction_that_is_not_finite_is_none(evidence: Make) -> None:
     """NaN has no place in JSON: the evidence could not be fingerprinted, nor judged."""
-    from mrlm.ope.tomorrow import Prediction
+    from mrlm.ope.nights.tomorrow import Prediction
 
     found = Prediction("delight", 0.1, -0.1, 0.3, 0.95, 0.05, 0.04, 5.0, 8)
     known = NextNight.of(found)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mrlm.promotion.ledger import (
+from mrlm.promotion.record.ledger import (
     Entry,
     Kind,
     Ledger,

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from mrlm.policies.item_softmax import ItemSoftmax
-from mrlm.promotion.champion import champion
-from mrlm.promotion.place import RegistryPlace
-from mrlm.promotion.promote import promote
-from mrlm.promotion.registry import VersionContent, register_version, version_folder
-from mrlm.promotion.rollback import rollback
+from mrlm.promotion.moves.promote import promote
+from mrlm.promotion.moves.rollback import rollback
+from mrlm.promotion.moves.verify import verify
+from mrlm.promotion.registry.champion import champion
+from mrlm.promotion.registry.place import RegistryPlace
+from mrlm.promotion.registry.versions import VersionContent, register_version, version_folder
 from mrlm.promotion.settings import GateSettings
-from mrlm.promotion.verify import verify
 
 AT = "2026-11-20T02:00:00+00:00"
 NIGHT = "2026-11-20/abc"

@@ -17,8 +17,8 @@ from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.clone import clone_logger
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
-from mrlm.promotion.bundle import PolicyBundle, load_bundle, save_bundle
-from mrlm.promotion.states import read_states, states_table
+from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle
+from mrlm.promotion.serving.states import read_states, states_table
 
 # The reproduction before a promotion allows 1e-6; what it compares must be far below.
 SAME = 1e-9
@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from mrlm.promotion.bundle import load_bundle
-from mrlm.promotion.states import read_states
+from mrlm.promotion.serving.bundle import load_bundle
+from mrlm.promotion.serving.states import read_states
 torch.set_num_threads(4)
 folder = Path(sys.argv[1])
 bundle = load_bundle(folder / "bundle")

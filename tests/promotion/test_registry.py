@@ -14,23 +14,24 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Decisions
+from mrlm.evidence.evidence import Evidence
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
-from mrlm.promotion import fresh_process, registry
-from mrlm.promotion import promote as promotion
-from mrlm.promotion.alias_state import AliasMovedError
-from mrlm.promotion.champion import champion
-from mrlm.promotion.evidence import Evidence
-from mrlm.promotion.gate import judge_and_record
-from mrlm.promotion.ledger import Ledger, LedgerError
-from mrlm.promotion.place import RegistryBusyError, RegistryPlace
-from mrlm.promotion.promote import Outcome, install_first_champion, promote
-from mrlm.promotion.registry import RegisteredVersion, VersionContent, register_version
-from mrlm.promotion.reproduction import reproduction_rows, write_reproduction
-from mrlm.promotion.review import record_decision
-from mrlm.promotion.rollback import rollback
+from mrlm.promotion.judgement.gate import judge_and_record
+from mrlm.promotion.judgement.review import record_decision
+from mrlm.promotion.moves import promote as promotion
+from mrlm.promotion.moves.promote import Outcome, install_first_champion, promote
+from mrlm.promotion.moves.rollback import rollback
+from mrlm.promotion.moves.verify import restore, verify
+from mrlm.promotion.record.ledger import Ledger, LedgerError
+from mrlm.promotion.registry import versions as registry
+from mrlm.promotion.registry.alias_state import AliasMovedError
+from mrlm.promotion.registry.champion import champion
+from mrlm.promotion.registry.place import RegistryBusyError, RegistryPlace
+from mrlm.promotion.registry.versions import RegisteredVersion, VersionContent, register_version
+from mrlm.promotion.reproduction import fresh_process
+from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.settings import GateSettings
-from mrlm.promotion.verify import restore, verify
 
 AT = "2026-11-20T02:00:00+00:00"
 FIRST = "2026-11-12/first"
@@ -354,7 +355,7 @@ def test_a_promotion_killed_at_any_step_is_finished_by_the_same_call(
     monkeypatch: pytest.MonkeyPatch,
     killed_at: str,
 ) -> None:
-    from mrlm.promotion import alias_state
+    from mrlm.promotion.registry import alias_state
 
     with monkeypatch.context() as patch:
         if killed_at == "append":
@@ -437,7 +438,7 @@ def test_rollback_goes_back_and_stays_back(place: RegistryPlace, judged: None) -
 def test_a_killed_rollback_is_finished_and_not_done_twice(
     place: RegistryPlace, judged: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mrlm.promotion import alias_state
+    from mrlm.promotion.registry import alias_state
 
     _promote(place)
     with monkeypatch.context() as patch:
@@ -521,8 +522,9 @@ def test_a_registry_without_champion_has_none(place: RegistryPlace, tmp_path: Pa
 
 def test_importing_promotion_brings_no_heavy_package() -> None:
     code = (
-        "import sys, mrlm.promotion.promote, mrlm.promotion.rollback, mrlm.promotion.verify, "
-        "mrlm.promotion.champion, mrlm.promotion.answer, mrlm.report.review_page; "
+        "import sys, mrlm.promotion.moves.promote, mrlm.promotion.moves.rollback, "
+        "mrlm.promotion.moves.verify, "
+        "mrlm.promotion.registry.champion, mrlm.promotion.serving.answer, mrlm.report.review_page; "
         "heavy = {'mlflow', 'torch', 'pandas', 'matplotlib', 'transformers'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -15,10 +15,10 @@ from mrlm.bandit_log import Catalog, Decisions, Objective
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
-from mrlm.promotion.answer import answer
-from mrlm.promotion.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds
-from mrlm.promotion.serve import recommend
-from mrlm.promotion.states import read_states, states_table
+from mrlm.promotion.serving.answer import answer
+from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds
+from mrlm.promotion.serving.serve import recommend
+from mrlm.promotion.serving.states import read_states, states_table
 
 MakeSoftmax = Callable[[float], ItemSoftmax]
 

@@ -165,7 +165,7 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a byte of the policy flipped": ("artifacts/bundle/policy/policy.json", _flip),
     "a byte of the stored rows flipped": ("artifacts/reproduction.parquet", _flip),
     "an artifact deleted": ("artifacts/bundle/catalog.parquet", Path.unlink),
-    "code appended": ("code/mrlm/promotion/bundle.py", _code),
+    "code appended": ("code/mrlm/promotion/serving/bundle.py", _code),
     "the model's folder deleted": ("", shutil.rmtree),
 }
 

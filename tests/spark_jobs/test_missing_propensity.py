@@ -13,10 +13,10 @@ from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.intervals import estimates
 from mrlm.ope.propensity import flagged
 from mrlm.policies.uniform import Uniform
-from pipelines.errors import DataError
 from pipelines.expectations.run import validate_night
-from pipelines.propensities import completed, estimated_report
-from pipelines.settings import Ingestion, Inputs, InputTable, Settings, State
+from pipelines.failures.errors import DataError
+from pipelines.nights.completed import completed, estimated_report
+from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
 from spark_jobs import build_log, ingest
 from spark_jobs.build_log import BuildLogJob
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from pipelines.loopback_gate import LoopbackGate
+from pipelines.local.loopback_gate import LoopbackGate
 
 
 class LoopbackGatePlugin(AirflowPlugin):

@@ -1,6 +1,6 @@
 """Off-policy evaluation by item embeddings, which enter as clusters, kernels or codes only."""
 
-from mrlm.ope.bounded import BoundedEstimate, bounded_estimates
+from mrlm.ope.choice.bounded import BoundedEstimate, bounded_estimates
 from mrlm.ope.embedded.clusters import centres_of, cluster_items, discretise, memberships
 from mrlm.ope.embedded.direct_effect import (
     assumption_bias,

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.bounded import between
+from mrlm.ope.choice.bounded import between
 from mrlm.ope.difference import difference
 from mrlm.ope.embedded.estimators import MIPS, OffCEM
 from mrlm.ope.embedded.weights import cluster_mass
 from mrlm.ope.intervals import Estimate, estimates
 from mrlm.ope.scores import Scores
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 
 def assumption_bias(embedded: Scores, unbiased: Scores, level: float = 0.95) -> dict[str, Estimate]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.ragged import gather
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
 from mrlm.ope.embedded.weights import MarginalWeight, check_length, logging_propensity, pieces
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 Codes = NDArray[np.int64]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrlm.ope.intervals.influence import user_influence, users
 from mrlm.ope.intervals.student import Moments
 from mrlm.ope.scores import ratio_value
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.intervals.ratio import ScoreRange, checked
 from mrlm.ope.intervals.root import last_true
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 # Bets as shares of the largest safe one, each a step below the one before.
 _SHARES = 0.95 / 1.5 ** np.arange(24)

@@ -13,7 +13,7 @@ from mrlm.ope.intervals.influence import user_influence, users
 from mrlm.ope.intervals.ratio import one_ratio_of
 from mrlm.ope.intervals.student import Moments
 from mrlm.ope.scores import ratio_value
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 # Bounds the draws in memory at one time, whatever the number of users.
 _DRAWS_AT_ONCE = 1 << 22

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.intervals.ratio import ScoreRange, checked
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 
 @dataclass(frozen=True)

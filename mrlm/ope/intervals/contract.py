@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 
 @runtime_checkable

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.certify import Certificate, Thresholds, certify
-from mrlm.ope.diagnostics import Diagnostics, diagnostics
 from mrlm.ope.intervals.contract import Interval
 from mrlm.ope.intervals.influence import user_influence, users
 from mrlm.ope.intervals.student import (
@@ -22,10 +20,12 @@ from mrlm.ope.intervals.student import (
 )
 from mrlm.ope.plain import finite
 from mrlm.ope.scores import ratio_value
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.verdict.certify import Certificate, Thresholds, certify
+from mrlm.ope.verdict.diagnostics import Diagnostics, diagnostics
 
 if TYPE_CHECKING:
-    from mrlm.ope.folded import FoldedState
+    from mrlm.ope.state.folded import FoldedState
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.intervals.influence import users
 from mrlm.ope.intervals.ratio import ScoreRange, checked
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.scores import ratio_influence
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 
 def user_influence(state: EvaluationState) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 _ROUNDING = 1e-9
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mrlm.ope.diagnostics import diagnostics
 from mrlm.ope.intervals.influence import user_influence, users
 from mrlm.ope.scores import ratio_value
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.verdict.diagnostics import diagnostics
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Offsets, gather, segment_log_softmax
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.overlap import GroupOverlap, group_overlap
 from mrlm.ope.propensity.calibration import (
     CalibrationBin,
     calibration_table,
@@ -18,7 +17,8 @@ from mrlm.ope.propensity.calibration import (
     fit_temperature,
 )
 from mrlm.ope.propensity.logit import fit_logit
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
+from mrlm.ope.verdict.overlap import GroupOverlap, group_overlap
 
 Floats = NDArray[np.float64]
 Calibration = Literal["temperature", "isotonic", "none"]

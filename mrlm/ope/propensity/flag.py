@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mrlm.ope.scores import Scores
-from mrlm.ope.state import EvaluationState
+from mrlm.ope.state.state import EvaluationState
 
 _SUFFIX = " (estimated propensities)"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.plain import plain_fields
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 Floats = NDArray[np.float64]
 

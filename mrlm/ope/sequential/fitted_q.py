@@ -11,7 +11,7 @@ from mrlm.bandit_log.ragged import rows
 from mrlm.ope.grouped import expectation
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.steps import check_discount
-from mrlm.ope.users import group
+from mrlm.ope.state.users import group
 
 _TOLERANCE = 1e-10
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mrlm.ope.certify import Certificate
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.scores import Scores
 from mrlm.ope.stream import Order, StreamState
 from mrlm.ope.table.readings import Reading
 from mrlm.ope.table.tuned import tuned_name
+from mrlm.ope.verdict.certify import Certificate
 
 # A right v_hat is refused once in 16,000 times, where its mean is about normal.
 LIMIT = 4.0

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mrlm.ope.certify import Thresholds
 from mrlm.ope.sequential.steps import check_discount, labelled
 from mrlm.ope.stream import Order
 from mrlm.ope.table.columns import Columns
@@ -26,6 +25,7 @@ from mrlm.ope.table.to_logged import Numbered, numbered
 from mrlm.ope.table.tuned import tune_table
 from mrlm.ope.table.warnings import warnings
 from mrlm.ope.table.whole_rounds import whole_rounds
+from mrlm.ope.verdict.certify import Thresholds
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def evaluate_table(
         estimators: names of those wanted; None takes all that need no tuning. Of decisions there
             are also ``clipped_ips`` and, with predictions, ``switch_dr``, ``dr_os`` and ``dr_ps``:
             biased, never certified. For either half of the users the other half chooses their
-            parameter (``mrlm.ope.tuning.tune``), in a first pass over at most
+            parameter (``mrlm.ope.choice.tuning.tune``), in a first pass over at most
             ``mrlm.ope.table.tuned.TUNING_ROWS`` rows of each.
 
     Raises:

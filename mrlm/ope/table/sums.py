@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from mrlm.ope.certify import Certificate, Thresholds
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.stream import Order, StreamState
@@ -16,6 +15,7 @@ from mrlm.ope.table.histogram import WeightHistogram
 from mrlm.ope.table.limits import check_states, state_bytes
 from mrlm.ope.table.readings import Reading
 from mrlm.ope.table.to_logged import Numbered
+from mrlm.ope.verdict.certify import Certificate, Thresholds
 
 _Key = tuple[str, tuple[str, ...]]
 

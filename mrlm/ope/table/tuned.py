@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.choice.tuning import tune
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, label, parts
@@ -19,7 +20,6 @@ from mrlm.ope.rounds import Rounds
 from mrlm.ope.scores import Scores, one_ratio
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import Numbered, joined, to_logged, users_of
-from mrlm.ope.tuning import tune
 from mrlm.ope.user_folds import user_folds
 
 # The first so many rows of the users of each half choose the parameters of the other.
@@ -119,7 +119,7 @@ def tune_table(
     Args:
         batches: of the table; no more than ``TUNING_ROWS`` rows of each half are used.
         columns: of decisions.
-        level: see ``mrlm.ope.tuning.tune``.
+        level: see ``mrlm.ope.choice.tuning.tune``.
         names: of the families.
         most: rows of each half, where they are less than ``TUNING_ROWS``.
 

@@ -11,7 +11,7 @@ import pytest
 
 from mrlm.bandit_log import Objective
 from pipelines.expectations.run import validate_night
-from pipelines.settings import Inputs, InputTable, Settings, State
+from pipelines.settings.model import Inputs, InputTable, Settings, State
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"

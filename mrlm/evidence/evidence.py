@@ -1,0 +1,147 @@
+"""What a night's evaluation found: plain numbers that gate, ledger, registry and report read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from mrlm.evidence.canonical import canonical_json, fingerprint_of
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.outlook import Outlook
+from mrlm.promotion.record.followed_nights import Hindcast
+
+# Left out of the JSON where they hold nothing: evidence of before they were there keeps its
+# fingerprint, which the ledger names.
+_OPTIONAL = ("hindcast", "outlook", "support", "propensities", "logger_differences")
+
+
+Estimates = dict[str, dict[str, PolicyEstimate]]
+"""Estimator name to objective name to estimate."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evaluation of one night's challenger on nights nobody tuned on.
+
+    Attributes:
+        run_key: night and settings' fingerprint, the registry's idempotence key.
+        night: ISO date of the run.
+        settings_fingerprint: of the settings that can change a result.
+        code_version: hash of the packages' sources.
+        champion_version: registry version that the challenger was compared with; None: none.
+        north_star: the objective that decides.
+        fit_nights, tune_nights, gate_nights: ISO dates, disjoint.
+        rows: decisions on the gate nights.
+        users: distinct users among them.
+        data: name to fingerprint of what was read.
+        policies: ``challenger``, ``champion``, ``logger``, ``uniform`` to their estimates.
+        differences: challenger - champion, paired on the same rows.
+        logger_differences: challenger - logger, paired on the same rows: whoever made each row.
+        diagnostics: policy to figures such as ``effective_sample_size``, ``largest_weight_share``,
+            and ``weight_histogram`` = {"edges": [...], "counts": [...]}; plain JSON.
+        weights: objective weights of the challenger.
+        guardrails: objective to the largest fall that is accepted, 0 or more.
+        reproduction: fingerprint of the rows on which the challenger's probabilities were stored.
+        warnings: for the reviewer.
+        hindcast: what earlier promotions brought since; None: none has a night since.
+        outlook: the difference on the next night, and power; None without a gate night.
+        support: of the challenger by the log: ``groups``, ``items``, ``propensity_calibration`` and
+            ``drift`` over nights; where propensities are estimated ``estimated_propensities`` with
+            the bounds under hidden confounding; plain JSON.
+        propensities: of the gate nights; ``estimated`` where any row had none.
+
+    Raises:
+        ValueError: a night has two roles.
+    """
+
+    run_key: str
+    night: str
+    settings_fingerprint: str
+    code_version: str
+    champion_version: int | None
+    north_star: str
+    fit_nights: tuple[str, ...] = ()
+    tune_nights: tuple[str, ...] = ()
+    gate_nights: tuple[str, ...] = ()
+    rows: int = 0
+    users: int = 0
+    data: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, Estimates] = field(default_factory=dict)
+    differences: Estimates = field(default_factory=dict)
+    diagnostics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    guardrails: dict[str, float] = field(default_factory=dict)
+    reproduction: str = ""
+    warnings: tuple[str, ...] = ()
+    hindcast: Hindcast | None = None
+    outlook: Outlook | None = None
+    support: dict[str, Any] = field(default_factory=dict)
+    propensities: Literal["logged", "estimated"] = "logged"
+    logger_differences: Estimates = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
+        twice = sorted({n for n in nights if nights.count(n) > 1})
+        if twice:
+            raise ValueError(
+                f"evidence {self.run_key}: nights {twice} have two roles among fit, tune and gate"
+            )
+
+    def estimate(self, policy: str, estimator: str, objective: str) -> PolicyEstimate | None:
+        """A policy's estimate, or None where the evidence has none."""
+        return self.policies.get(policy, {}).get(estimator, {}).get(objective)
+
+    def difference(self, estimator: str, objective: str) -> PolicyEstimate | None:
+        """The paired difference challenger - champion, or None where the evidence has none."""
+        return self.differences.get(estimator, {}).get(objective)
+
+    def logger_difference(self, estimator: str, objective: str) -> PolicyEstimate | None:
+        """The paired difference challenger - logger, or None where the evidence has none."""
+        return self.logger_differences.get(estimator, {}).get(objective)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ready for ``json.dumps``."""
+        plain = asdict(self)
+        for name in _OPTIONAL:
+            if plain[name] in (None, {}, "logged"):
+                del plain[name]
+        data: dict[str, Any] = json.loads(canonical_json(plain))
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evidence:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: a field is missing or unknown.
+        """
+        known = {f.name for f in fields(cls)}
+        if set(data) - known:
+            raise ValueError(f"evidence has unknown fields {sorted(set(data) - known)}")
+        values = dict(data)
+        for name in ("fit_nights", "tune_nights", "gate_nights", "warnings"):
+            values[name] = tuple(values.get(name, ()))
+        values["policies"] = {p: _estimates(e) for p, e in values.get("policies", {}).items()}
+        for name in ("differences", "logger_differences"):
+            values[name] = _estimates(values.get(name, {}))
+        if values.get("hindcast"):
+            values["hindcast"] = Hindcast.from_json(values["hindcast"])
+        if values.get("outlook"):
+            values["outlook"] = Outlook.from_json(values["outlook"])
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"evidence is incomplete: {error}") from error
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, hexadecimal."""
+        return fingerprint_of(self.to_json())
+
+
+def _estimates(data: Mapping[str, Mapping[str, Any]]) -> Estimates:
+    return {
+        estimator: {name: PolicyEstimate.from_json(e) for name, e in objectives.items()}
+        for estimator, objectives in data.items()
+    }

@@ -1,0 +1,1 @@
+"""What may be said of an estimate: diagnostics, overlap, and the certificate or the refusal."""

@@ -1,0 +1,335 @@
+"""The promotion rule: what the paired evidence must show before a challenger may be promoted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.evidence import Evidence
+from mrlm.ope.intervals import ends
+from mrlm.ope.nights.spending import error_at
+from mrlm.promotion.record.followed_nights import Hindcast
+from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
+from mrlm.promotion.settings import GateSettings
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of the rule: its name, whether it holds, and the numbers in words."""
+
+    name: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rule says of one evidence.
+
+    Attributes:
+        promote: whether every check passed.
+        reason: in words; of a refusal, the checks that failed.
+        checks: in the order in which they were made.
+        look: how many judgements, this one included, have shared the error so far.
+        level: one-sided level at which the north star was tested.
+    """
+
+    promote: bool
+    reason: str
+    checks: tuple[Check, ...] = ()
+    look: int = 1
+    level: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ready for ``json.dumps``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Read what ``to_json`` wrote."""
+        return cls(**{**data, "checks": tuple(Check(**c) for c in data.get("checks", ()))})
+
+
+def judge(
+    evidence: Evidence,
+    settings: GateSettings,
+    looks: int,
+    used_nights: frozenset[str] = frozenset(),
+) -> Verdict:
+    """Apply the rule; a pure function of its arguments.
+
+    The north star's paired difference must be above zero at a one-sided level that is this look's
+    share of ``false_promotions``: by Bonferroni over the looks the chance of any wrong promotion
+    is at most ``false_promotions``, however many nights are judged. Every guardrail must be shown
+    not to fall by more than its margin, each at its own level: an intersection-union test
+    (Berger, Technometrics 1982), which needs no correction.
+
+    Where the evidence holds the difference to the logger, the same is asked against the logger, at
+    the same levels: one more part of the intersection-union test, so no correction either.
+
+    While hindcast holds that the champion fell short of its own promise, nobody is promoted: to be
+    better than a champion that should be rolled back proves little, and the comparison to make is
+    with the champion after the rollback. A refusal more cannot make a wrong promotion likelier. A
+    rollback ends it, and so does a person's approval, which stands above the rule.
+
+    Estimated propensities are refused unless the settings accept them.
+
+    Args:
+        evidence: of one night.
+        settings: the rule's.
+        looks: how many judgements share the error, this one included; 1 or more.
+        used_nights: gate nights that other judgements have used up.
+
+    Raises:
+        ValueError: looks is below 1.
+    """
+    if looks < 1:
+        raise ValueError(f"looks counts this judgement too: 1 or more, not {looks}")
+    alpha = error_at(looks, settings.false_promotions)
+    star = evidence.difference(settings.estimator, evidence.north_star)
+    checks = [_champion(evidence), _nights(evidence, used_nights)]
+    if evidence.propensities == "estimated":
+        checks.append(_propensities(settings))
+    if evidence.hindcast is not None:
+        checks.append(_hindcast(evidence, evidence.hindcast))
+    if checks[0].passed and evidence.gate_nights:
+        own = evidence.estimate("challenger", settings.estimator, evidence.north_star)
+        checks.append(_certified(f"challenger's {evidence.north_star}", own))
+        checks.append(_certified(f"difference in {evidence.north_star}", star))
+        if checks[-1].passed and star is not None:
+            checks.append(_north_star(evidence, star, alpha, looks))
+        for name, margin in sorted(evidence.guardrails.items()):
+            guard = evidence.difference(settings.estimator, name)
+            checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
+        checks += _against_logger(evidence, settings, alpha, looks)
+    promote = all(c.passed for c in checks)
+    telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
+    if not promote:
+        telling += evidence.warnings
+    return Verdict(promote, "; ".join(telling), tuple(checks), looks, alpha)
+
+
+def judge_and_record(
+    ledger: Ledger,
+    evidence: Evidence,
+    settings: GateSettings,
+    *,
+    version: int,
+    actor: str,
+    at: str,
+) -> Verdict:
+    """Judge a registered version once and write it into the ledger; hold the registry's lock.
+
+    A run key that was judged before gets the verdict of that time: judged evidence is superseded
+    by another night's, never judged anew.
+
+    Raises:
+        LedgerError: the ledger is not what commands wrote.
+    """
+    entries = ledger.confirmed()
+    before = judgement(entries, evidence.run_key)
+    if before is not None:
+        return _as_recorded(before, entries, evidence, settings)
+    verdict = verdict_after(entries, evidence, settings)
+    ledger.append(
+        Entry(
+            kind="judged",
+            run_key=evidence.run_key,
+            version=version,
+            actor=actor,
+            at=at,
+            reason=verdict.reason,
+            verdict="promote" if verdict.promote else "refuse",
+            evidence=evidence.fingerprint(),
+            champion_version=evidence.champion_version,
+            gate_nights=evidence.gate_nights,
+        )
+    )
+    return verdict
+
+
+def looks_so_far(entries: tuple[Entry, ...], run_key: str) -> int:
+    """Judgements of other run keys that had gate nights, and so could have promoted."""
+    return sum(e.kind == "judged" and e.run_key != run_key and bool(e.gate_nights) for e in entries)
+
+
+def error_tested_at(entries: tuple[Entry, ...], run_key: str, settings: GateSettings) -> float:
+    """One-sided error that the north star of a judged run key was tested at."""
+    judged = judgement(entries, run_key)
+    before = entries if judged is None else entries[: judged.sequence]
+    return error_at(looks_so_far(before, run_key) + 1, settings.false_promotions)
+
+
+def verdict_after(
+    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> Verdict:
+    """The verdict on an evidence when the ledger's entries are these."""
+    looks = looks_so_far(entries, evidence.run_key) + 1
+    return judge(evidence, settings, looks, judged_nights(entries, evidence.run_key))
+
+
+def _as_recorded(
+    entry: Entry, entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> Verdict:
+    again = verdict_after(entries[: entry.sequence], evidence, settings)
+    if entry.evidence == evidence.fingerprint() and again.reason == entry.reason:
+        return again
+    return Verdict(
+        promote=entry.verdict == "promote",
+        reason=f"{entry.reason} (judged {entry.at} on evidence {entry.evidence[:12]}; the evidence "
+        "or the rule has changed since, and a run key is judged once)",
+        look=again.look,
+        level=again.level,
+    )
+
+
+def _is_outcome(check: Check) -> bool:
+    return check.name.startswith(("north star", "guardrail "))
+
+
+def _champion(evidence: Evidence) -> Check:
+    there = evidence.champion_version is not None and "champion" in evidence.policies
+    text = (
+        f"compared with champion version {evidence.champion_version}"
+        if there
+        else "there is no champion to compare with: install one (the clone of the logger) first"
+    )
+    return Check("champion", there, text)
+
+
+def _propensities(settings: GateSettings) -> Check:
+    allowed = settings.allow_estimated_propensities
+    return Check(
+        "propensities",
+        allowed,
+        "the propensities of the gate nights are estimated"
+        + (
+            ", which gate.allow_estimated_propensities accepts"
+            if allowed
+            else ": what the logger saw and the log does not hold may have made the difference. "
+            "Log propensities, or set gate.allow_estimated_propensities if nothing else was seen"
+        ),
+    )
+
+
+def _hindcast(evidence: Evidence, found: Hindcast) -> Check:
+    alarm = found.alarm_of(evidence.champion_version)
+    if alarm is None:
+        return Check("hindcast", True, "the champion has not fallen short of its promise")
+    return Check(
+        "hindcast",
+        False,
+        f"hindcast alarm of the champion: {alarm.reason}; 'mrlm rollback' goes back to the one "
+        "before it, the next night compares with that one",
+    )
+
+
+def _nights(evidence: Evidence, used: frozenset[str]) -> Check:
+    nights = evidence.gate_nights
+    if not nights:
+        return Check(
+            "gate nights",
+            False,
+            "no fresh gate night: every night whose north star is final was fitted on, tuned on or "
+            "judged before; the next night brings one",
+        )
+    again = sorted(set(nights) & used)
+    if again:
+        return Check(
+            "gate nights",
+            False,
+            f"{', '.join(again)} already judged under another run key: a night is judged once",
+        )
+    return Check("gate nights", True, f"judged on {', '.join(nights)}, {evidence.rows} decisions")
+
+
+def _certified(what: str, estimate: PolicyEstimate | None) -> Check:
+    name = f"certified: {what}"
+    if estimate is None:
+        return Check(name, False, f"the evidence holds no estimate of the {what}")
+    if estimate.certified and _has_bound(estimate):
+        return Check(name, True, f"the interval of the {what} is certified")
+    why = "; ".join(estimate.reasons) or "the numbers are missing"
+    needed = f"; about {estimate.rows_needed} decisions would be needed" * bool(
+        estimate.rows_needed
+    )
+    return Check(name, False, f"the {what} is not certified: {why}{needed}")
+
+
+def _has_bound(estimate: PolicyEstimate) -> bool:
+    df, error = estimate.degrees_of_freedom, estimate.standard_error
+    return estimate.value is not None and df is not None and df > 0 and error is not None
+
+
+def _lower(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
+    """One-sided lower bound at level alpha, and how many standard errors it is below the value."""
+    df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
+    if df is None or error is None or value is None:
+        raise ValueError("an estimate without value, standard error or degrees of freedom")
+    bound = ends(value, error, df, estimate.skewness, 1.0 - alpha)[0]
+    return bound, (value - bound) / error if error > 0 else 0.0
+
+
+def _against_logger(
+    evidence: Evidence, settings: GateSettings, alpha: float, looks: int
+) -> list[Check]:
+    """What the challenger must show against whoever made the gate nights.
+
+    A champion may be worse than the policy that serves: a clone that misses its logger, or a
+    version that never was put to work. To be better than it would then be no gain.
+    """
+    found = evidence.logger_differences.get(settings.estimator)
+    if not found:
+        return []
+    star = found.get(evidence.north_star)
+    checks = [_certified(f"difference to the logger in {evidence.north_star}", star)]
+    if checks[0].passed and star is not None:
+        checks.append(_north_star(evidence, star, alpha, looks, "logger"))
+    for name, margin in sorted(evidence.guardrails.items()):
+        checks.append(_guardrail(name, margin, found.get(name), settings.guardrail_level, "logger"))
+    return checks
+
+
+def _north_star(
+    evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int, rival: str = "champion"
+) -> Check:
+    bound, errors_below = _lower(star, alpha)
+    passed = bound > 0.0
+    value, error = star.value or 0.0, star.standard_error or 0.0
+    text = (
+        f"{evidence.north_star}: challenger - {rival} = {value:+.5f} with lower bound "
+        f"{bound:+.5f} at one-sided level {alpha:.3g} (look {looks}), "
+        f"{'above' if passed else 'not above'} 0"
+    )
+    if not passed and value > 0.0 and error > 0.0:
+        rows = math.ceil(evidence.rows * (errors_below * error / value) ** 2)
+        text += f"; if the difference is as estimated, about {rows} decisions would be needed"
+    return Check(_against("north star", rival), passed, text)
+
+
+def _guardrail(
+    name: str,
+    margin: float,
+    estimate: PolicyEstimate | None,
+    level: float,
+    rival: str = "champion",
+) -> Check:
+    own = _against(f"guardrail {name}", rival)
+    certified = _certified(f"difference in {name}", estimate)
+    if estimate is None or not certified.passed:
+        return Check(own, False, f"{own}: {certified.text}")
+    bound, _ = _lower(estimate, 1.0 - level)
+    passed = bound >= -margin
+    return Check(
+        own,
+        passed,
+        f"guardrail {name}: challenger - {rival} = {estimate.value:+.5f} with lower bound "
+        f"{bound:+.5f} at {level:.0%}, {'not ' if passed else ''}below the accepted {-margin:+.5f}",
+    )
+
+
+def _against(check: str, rival: str) -> str:
+    return check if rival == "champion" else f"{check} against the {rival}"

@@ -1,0 +1,1 @@
+"""What moves an alias, or checks that every move has its decision."""

@@ -1,0 +1,1 @@
+"""The hash-chained ledger, and what can be read from its entries."""

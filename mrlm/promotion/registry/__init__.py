@@ -1,0 +1,1 @@
+"""Versions and aliases in MLflow's registry, and the marks that tie them to the ledger."""

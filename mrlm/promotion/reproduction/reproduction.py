@@ -1,0 +1,59 @@
+"""Rows on which a version must give, wherever it is loaded, the probabilities of its evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions, Ragged
+from mrlm.policies.contract import Policy
+from mrlm.promotion.serving.states import STATES_SCHEMA, lists, states_table
+
+REPRODUCTION_SCHEMA = STATES_SCHEMA.append(pa.field("probabilities", pa.list_(pa.float64())))
+
+
+def reproduction_rows(policy: Policy, decisions: Decisions, rows: int) -> pa.Table:
+    """Up to ``rows`` decisions, spread evenly over all, with the policy's probabilities.
+
+    Returns:
+        A table of ``REPRODUCTION_SCHEMA``.
+    """
+    spread = np.linspace(0, len(decisions) - 1, min(rows, len(decisions)))
+    index = np.unique(spread.astype(np.int64))
+    chosen = decisions.take(index)
+    probabilities = Ragged(chosen.offsets, np.exp(policy.log_probabilities(chosen)))
+    return states_table(chosen).append_column(
+        REPRODUCTION_SCHEMA.field("probabilities"), lists(probabilities)
+    )
+
+
+def table_fingerprint(table: pa.Table) -> str:
+    """SHA-256 of the rows' content, hexadecimal; file bytes and chunks do not count."""
+    digest = hashlib.sha256()
+    for row in table.select(REPRODUCTION_SCHEMA.names).to_pylist():
+        digest.update(repr(sorted(row.items())).encode())
+    return digest.hexdigest()
+
+
+def write_reproduction(table: pa.Table, path: Path) -> str:
+    """Write the rows as Parquet and return their fingerprint, which the evidence names."""
+    pq.write_table(table.select(REPRODUCTION_SCHEMA.names), path)
+    return table_fingerprint(table)
+
+
+def read_reproduction(path: Path) -> pa.Table:
+    """Read what ``write_reproduction`` wrote."""
+    return pq.read_table(path).select(REPRODUCTION_SCHEMA.names).cast(REPRODUCTION_SCHEMA)
+
+
+def largest_difference(stored: pa.Table, probabilities: NDArray[np.float64]) -> float:
+    """Largest gap to the stored probabilities; infinite where their number or a value is wrong."""
+    expected = stored["probabilities"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    if len(expected) != len(probabilities) or not np.isfinite(probabilities).all():
+        return float("inf")
+    return float(np.abs(expected - probabilities).max(initial=0.0))

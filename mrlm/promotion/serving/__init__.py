@@ -1,0 +1,1 @@
+"""A version as it serves: its bundle, users' states, lists of recommendations."""

@@ -1,0 +1,68 @@
+"""Requests to the served model, and its answers, as data frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mrlm.promotion.serving.bundle import PolicyBundle
+from mrlm.promotion.serving.serve import recommend
+from mrlm.promotion.serving.states import STATES_SCHEMA, read_states
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_K = 10
+
+
+def answer(
+    bundle: PolicyBundle, frame: pd.DataFrame, k: int = DEFAULT_K, seed: int = 0
+) -> pd.DataFrame:
+    """Recommend for every row of ``frame``.
+
+    Candidates that the catalogue lacks are left out: the policy has no probability for them, so
+    the caller must not log them as candidates either.
+
+    Args:
+        bundle: what is served.
+        frame: columns ``request_id``, ``user``, ``candidates`` and, where there are, ``scene``,
+            ``ts``, ``history_items``, ``history_values``.
+        k: slots to fill.
+        seed: of the draws; the same seed and request give the same list.
+
+    Returns:
+        Columns ``request_id``, ``items`` (list of identifiers, top first) and ``propensities``
+        (list, each given the items above).
+
+    Raises:
+        ValueError: a required column is absent, null or of another type, or k is below 1.
+    """
+    if "request_id" not in frame.columns or frame["request_id"].isna().any():
+        raise ValueError("requests need the column 'request_id', without nulls")
+    names = [f.name for f in STATES_SCHEMA if f.name in frame.columns]
+    table = pa.table({n: _array(frame[n].tolist(), STATES_SCHEMA.field(n)) for n in names})
+    states = read_states(table, bundle.catalog, ts=bundle.night, unknown_candidates="drop")
+    drawn = recommend(bundle.policy, states, [str(r) for r in frame["request_id"]], k, seed)
+    answered: pd.DataFrame = drawn.to_table(bundle.catalog).to_pandas()
+    for column in ("items", "propensities"):
+        answered[column] = [list(v) for v in answered[column]]
+    return answered
+
+
+def _array(values: list[Any], field: pa.Field) -> pa.Array:
+    # Data frames hold lists as arrays or lists, and a missing list as None or NaN.
+    plain = [
+        v.tolist()
+        if isinstance(v, np.ndarray)
+        else None
+        if isinstance(v, float) and np.isnan(v)
+        else v
+        for v in values
+    ]
+    try:
+        return pa.array(plain, field.type, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        message = f"requests: column {field.name!r} must be {field.type}: {error}"
+        raise ValueError(message) from error

@@ -1,0 +1,159 @@
+"""Draw lists from a policy, with the probabilities that tomorrow's log needs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log.ragged import segment_max
+from mrlm.policies.contract import Policy
+from mrlm.promotion.serving.states import lists
+
+RECOMMENDATIONS_SCHEMA = pa.schema(
+    [
+        pa.field("request_id", pa.string()),
+        pa.field("items", pa.list_(pa.string())),
+        pa.field("propensities", pa.list_(pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """One list a request, top first.
+
+    Attributes:
+        request_id: str objects, shape (n,).
+        items: ragged int32 item codes.
+        propensities: ragged float64, the probability of each item given the items above it.
+    """
+
+    request_id: NDArray[np.object_]
+    items: Ragged
+    propensities: Ragged
+
+    def to_table(self, catalog: Catalog) -> pa.Table:
+        """A table of ``RECOMMENDATIONS_SCHEMA``, one row a request."""
+        columns = [
+            pa.array(self.request_id, pa.string()),
+            lists(self.items, catalog.item_id),
+            lists(self.propensities),
+        ]
+        return pa.Table.from_arrays(columns, schema=RECOMMENDATIONS_SCHEMA)
+
+
+def recommend(
+    policy: Policy, requests: Decisions, request_id: Sequence[str], k: int, seed: int
+) -> Recommendations:
+    """Fill up to k slots of every request, one after the other, without replacement.
+
+    Each slot is drawn from the policy's probabilities over the candidates that are left, given the
+    items above, so the propensities returned are those of the log contract. What a request gets
+    depends on the seed, its identifier and its own state alone, not on its neighbours. A candidate
+    set smaller than k gives a shorter list.
+
+    Args:
+        policy: gives the probabilities.
+        requests: n states with their candidate sets; items already ``above`` are kept above.
+        request_id: n identifiers; equal ones get equal draws.
+        k: slots to fill, 1 or more.
+        seed: of the draws.
+
+    Raises:
+        ValueError: k is below 1, there are not n identifiers, or a probability is NaN.
+    """
+    n = len(requests)
+    if k < 1:
+        raise ValueError(f"k must be 1 or more, not {k}")
+    if len(request_id) != n:
+        raise ValueError(f"{len(request_id)} request identifiers for {n} requests")
+    keys = _keys(request_id, seed)
+    codes: list[NDArray[np.int32]] = []
+    chances: list[NDArray[np.float64]] = []
+    owners: list[NDArray[np.int64]] = []
+    open_requests = np.flatnonzero(requests.candidates.lengths > 0)
+    state = requests.take(open_requests)
+    for slot in range(k):
+        if len(state) == 0:
+            break
+        log_p = policy.log_probabilities(state)
+        if np.isnan(log_p).any():
+            raise ValueError(f"policy {policy.name!r} gives NaN for a probability")
+        place = _draw(log_p, state.offsets, keys[open_requests], slot)
+        shown = state.candidates.values[place].astype(np.int32)
+        codes.append(shown)
+        chances.append(np.exp(log_p[place]))
+        owners.append(open_requests)
+        left = np.flatnonzero(state.candidates.lengths > 1)
+        state = _next_slot(state, place, shown).take(left)
+        open_requests = open_requests[left]
+    owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
+    order = np.argsort(owner, kind="stable")
+    offsets = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(owner, minlength=n), out=offsets[1:])
+    flat_codes = np.concatenate(codes) if codes else np.zeros(0, np.int32)
+    flat_chances = np.concatenate(chances) if chances else np.zeros(0)
+    return Recommendations(
+        request_id=np.array(request_id, dtype=object),
+        items=Ragged(offsets, flat_codes[order]),
+        propensities=Ragged(offsets, flat_chances[order]),
+    )
+
+
+def _next_slot(state: Decisions, place: NDArray[np.int64], shown: NDArray[np.int32]) -> Decisions:
+    """The same requests one slot further down: the shown item moves from candidates to above."""
+    kept = np.ones(len(state.candidates.values), np.bool_)
+    kept[place] = False
+    step = np.arange(len(state) + 1)
+    return replace(
+        state,
+        position=(state.position + 1).astype(np.int32),
+        candidates=Ragged(state.offsets - step, state.candidates.values[kept]),
+        above=Ragged(
+            state.above.offsets + step,
+            np.insert(state.above.values, state.above.offsets[1:], shown),
+        ),
+    )
+
+
+def _draw(
+    log_p: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    slot: int,
+) -> NDArray[np.int64]:
+    """Flat place of one candidate a row, drawn by the Gumbel-max trick (Gumbel, 1954).
+
+    Keyed noise for each candidate, rather than one uniform against a running sum, makes a draw
+    independent of the other rows to the last bit.
+    """
+    lengths = np.diff(offsets)
+    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    counter = (np.uint64(slot) << np.uint64(32)) + within.astype(np.uint64)
+    noisy = log_p - np.log(-np.log(_uniform(np.repeat(keys, lengths), counter)))
+    best = np.flatnonzero(noisy == np.repeat(segment_max(noisy, offsets), lengths))
+    first = np.searchsorted(best, offsets[:-1])
+    return best[first]
+
+
+def _keys(request_id: Sequence[str], seed: int) -> NDArray[np.uint64]:
+    """64 bits for each request, a hash of seed and identifier."""
+    key = str(seed).encode()
+    digests = [hashlib.blake2b(r.encode(), digest_size=8, key=key).digest() for r in request_id]
+    return np.array([int.from_bytes(d, "little") for d in digests], np.uint64)
+
+
+def _uniform(keys: NDArray[np.uint64], counter: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Uniform numbers in (0, 1): SplitMix64 (Steele, Lea & Flood, OOPSLA 2014) of key + counter."""
+    z = keys + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    high: NDArray[np.float64] = (z >> np.uint64(11)).astype(np.float64)
+    return (high + 0.5) * 2.0**-53

@@ -1,0 +1,1 @@
+"""Looking after a workspace: its health, its quarantine, its summary, old files."""

@@ -1,0 +1,166 @@
+"""The table of nights: what came in, what was learned, what was judged, beside the truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.care.truth import true_values
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import folder_of
+from pipelines.contract.workspace import Workspace, write_atomically
+from pipelines.failures.errors import DamagedError, DataError
+from pipelines.running.night import Closing, closing_of
+from pipelines.stages import ORDER, stage_named
+from pipelines.stages.ingest import TABLES
+
+_ROW_KINDS = ("raw", "clean", "duplicate", "late")
+
+
+def summarise(contexts: list[NightContext], workspace: Workspace) -> dict[str, Any]:
+    """Gather the nights and write ``summary.json``."""
+    summary = {"nights": [_night(c) for c in contexts]}
+    write_atomically(workspace.summary, json.dumps(summary, indent=1))
+    return summary
+
+
+def manifests_of(context: NightContext) -> dict[str, Manifest]:
+    """Manifests of the completed stages of a night under its configuration.
+
+    Raises:
+        DamagedError: one is not as it was written.
+    """
+    found = {}
+    for name in ORDER:
+        manifest = Manifest.read(folder_of(stage_named(name), context))
+        if manifest:
+            found[name] = manifest
+    return found
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a night stands.
+
+    Attributes:
+        done: manifests of the completed stages.
+        closing: how it was closed; None while it is not.
+        broken: what cannot be read, in words that name the file.
+    """
+
+    done: dict[str, Manifest]
+    closing: Closing | None
+    broken: tuple[str, ...]
+
+
+def standing_of(context: NightContext) -> Standing:
+    """Where a night stands, as far as its files can be read."""
+    done, closing, broken = {}, None, []
+    for name in ORDER:
+        try:
+            manifest = Manifest.read(folder_of(stage_named(name), context))
+        except (DamagedError, OSError) as error:
+            broken.append(str(error))
+            continue
+        if manifest:
+            done[name] = manifest
+    try:
+        closing = closing_of(context)
+    except (DamagedError, OSError) as error:
+        broken.append(str(error))
+    return Standing(done, closing, tuple(broken))
+
+
+def _night(context: NightContext) -> dict[str, Any]:
+    standing = standing_of(context)
+    done, closing, broken = standing.done, standing.closing, list(standing.broken)
+
+    def counts(stage: str) -> dict[str, Any]:
+        return done[stage].counts if stage in done else {}
+
+    validation = counts("validate")
+    embed = counts("embed")
+    heads = counts("learn_behaviour").get("heads", {})
+    version = counts("register").get("version")
+    try:
+        judged = _judged(context, done, version)
+    except (DataError, OSError, ValueError, KeyError) as error:
+        broken.append(str(error))
+        judged = _judged(context, {}, version)
+    return {
+        "night": context.night,
+        "rows": _rows(counts("ingest")),
+        "validation": {
+            "verdict": validation.get("verdict"),
+            "failed": [f["expectation"] for f in validation.get("failed", [])],
+        },
+        "items": {"encoded": embed.get("encoded"), "reused": embed.get("reused")},
+        "auc": {n: h["auc"] for n, h in heads.items() if h.get("auc") is not None},
+        "weights": counts("tune_weights").get("weights", {}),
+        **judged,
+        "verdict": closing.verdict if closing else None,
+        "reason": closing.reason if closing else None,
+        "seconds": round(sum(m.seconds for m in done.values()), 1),
+        "report": _report(context, done, closing),
+        "broken": broken,
+    }
+
+
+def _rows(counts: dict[str, Any]) -> dict[str, int | None]:
+    tables = [counts[t] for t in TABLES if t in counts]
+    if not tables:
+        return dict.fromkeys([*_ROW_KINDS, "quarantined"])
+    rows: dict[str, int | None] = {k: sum(t[k] for t in tables) for k in _ROW_KINDS}
+    rows["quarantined"] = sum(sum(t["quarantined"].values()) for t in tables)
+    return rows
+
+
+def _judged(
+    context: NightContext, done: dict[str, Manifest], version: int | None
+) -> dict[str, Any]:
+    if "evaluate" not in done:
+        return {"challenger": None, "champion": None, "difference": None}
+    from pipelines.stages.evaluate import read_evidence
+
+    evidence = read_evidence(context)
+    truth = true_values(context, list(evidence.gate_nights))
+    estimator, star = context.settings.gate.estimator, evidence.north_star
+    paired = None
+    if {"challenger", "champion"} <= truth.keys():
+        paired = truth["challenger"] - truth["champion"]
+
+    def row(estimate: Any, true: float | None) -> dict[str, Any] | None:
+        if estimate is None:
+            return None
+        return {
+            "value": estimate.value,
+            "lower": estimate.lower,
+            "upper": estimate.upper,
+            "certified": estimate.certified,
+            "truth": true,
+        }
+
+    def policy(name: str, number: int | None) -> dict[str, Any] | None:
+        found = row(evidence.estimate(name, estimator, star), truth.get(name))
+        return None if found is None else {"version": number, **found}
+
+    return {
+        "challenger": policy("challenger", version),
+        "champion": policy("champion", evidence.champion_version),
+        "difference": row(evidence.difference(estimator, star), paired),
+    }
+
+
+def _report(
+    context: NightContext, done: dict[str, Manifest], closing: Closing | None
+) -> str | None:
+    """Path of what a person should look at."""
+    if "gate" in done:
+        folder = context.workspace.run_stage(context.run_key, "gate")
+        return str(folder / done["gate"].counts["report"])
+    if closing and closing.verdict == "stopped":
+        docs = context.workspace.lake_stage(context.night, "validate") / "data_docs"
+        return str(docs)
+    return None

@@ -1,0 +1,1 @@
+"""What every stage keeps to: inputs, outputs, manifest, context, workspace, fingerprints."""

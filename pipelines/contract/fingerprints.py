@@ -1,0 +1,199 @@
+"""Fingerprints of content: the same rows give the same hash, however they lie in files.
+
+Rows are sorted first, so neither file names, nor the number of files, nor compression, nor the
+clock enters. JSON is hashed in canonical form, safetensors by name and array.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from pipelines.contract.checksums import state_of
+from pipelines.failures.errors import DamagedError
+
+# Names of files that say how something was made rather than what it is.
+_IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
+
+# States of outputs that this process found to have the content that their manifests state.
+_sound: set[tuple[tuple[int, ...], ...]] = set()
+
+
+def combine(parts: dict[str, str]) -> str:
+    """One fingerprint of named fingerprints, whatever their order."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def of_json(data: Any) -> str:
+    """Fingerprint of plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def of_path(path: Path) -> str:
+    """Fingerprint of a file, of a folder of Parquet files, or of a tree of those.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        ValueError: a file is of a kind that has no content fingerprint.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    if path.suffix == ".parquet":
+        return of_table(pq.read_table(path, partitioning=None))
+    if path.suffix in {".json", ".jsonl"}:
+        return of_json([json.loads(line) for line in _documents(path)])
+    if path.suffix == ".safetensors":
+        return _of_safetensors(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there")
+    raise ValueError(f"{path}: files of this kind have no content fingerprint")
+
+
+def damage(folder: Path, stated: dict[str, str], place: str) -> str:
+    """What is wrong with the content at a place, naming the file; empty when nothing is.
+
+    Args:
+        folder: that ``stated`` is relative to.
+        stated: path of an output to the fingerprint of its content.
+        place: a file or a folder, relative; empty for all that is stated. What is no output has
+            no fingerprint, and only must be there.
+    """
+    for path, fingerprint in stated.items():
+        if place and place != path and not place.startswith(f"{path}/"):
+            continue
+        files = [p for p in (folder / path, *(folder / path).rglob("*")) if p.is_file()]
+        state = tuple(sorted(map(state_of, files)))
+        if state not in _sound:
+            try:
+                found = of_path(folder / path)
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno not in {None, errno.ENOENT}:
+                    raise
+                return f"{folder / path} is damaged and cannot be read: {error}"
+            if found != fingerprint:
+                return f"{folder / path} is damaged: its content is not what was written"
+            _sound.add(state)
+    return "" if (folder / place).exists() else f"{folder / place} is missing"
+
+
+def of_table(table: pa.Table) -> str:
+    """Fingerprint of the rows of a table, in any order; keys are all columns that can be sorted."""
+    table = table.replace_schema_metadata(None).select(sorted(table.column_names))
+    keys = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
+    if keys and len(table) > 1:
+        order = pc.sort_indices(table, sort_keys=[(k, "ascending") for k in keys])
+        table = table.take(order)
+    digest = hashlib.sha256(str(len(table)).encode())
+    for name in table.column_names:
+        digest.update(f"\0{name}:{table.schema.field(name).type}\0".encode())
+        _update(digest, table[name].combine_chunks())
+    return digest.hexdigest()
+
+
+def of_raw(path: str) -> str:
+    """Fingerprint of raw input: a file or a folder, of lines or of Parquet, local or remote.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        DamagedError: a file is no whole Parquet file; names it.
+    """
+    filesystem, place = pafs.FileSystem.from_uri(path) if "://" in path else _local(path)
+    info = filesystem.get_file_info(place)
+    if info.type == pafs.FileType.NotFound:
+        raise FileNotFoundError(f"{path} is not there")
+    if info.type == pafs.FileType.Directory:
+        found = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
+        files = [f.path for f in found if f.type == pafs.FileType.File]
+    else:
+        files = [place]
+    lines: list[bytes] = []
+    for file in files:
+        name = Path(file).name
+        if name.startswith(("_", ".")):
+            continue
+        with filesystem.open_input_file(file) as stream:
+            if file.endswith(".parquet"):
+                lines.append(of_table(_raw_table(stream, file)).encode())
+            else:
+                lines.extend(hashlib.sha256(x).digest() for x in stream.read().splitlines())
+    return hashlib.sha256(b"".join(sorted(lines))).hexdigest()
+
+
+def _raw_table(stream: Any, file: str) -> pa.Table:
+    try:
+        return pq.read_table(stream)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DamagedError(
+            f"{file} cannot be read as Parquet ({error}): have it delivered again"
+        ) from error
+
+
+def _local(path: str) -> tuple[pafs.FileSystem, str]:
+    return pafs.LocalFileSystem(), str(Path(path).resolve())
+
+
+def _of_folder(folder: Path) -> str:
+    parts: dict[str, str] = {}
+    tables: list[Path] = []
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(("_", ".")) or child.suffix in _IGNORED_SUFFIXES:
+            continue
+        if child.suffix == ".parquet" and child.name.startswith("part-"):
+            tables.append(child)
+        else:
+            parts[child.name] = of_path(child)
+    if tables:
+        read = [pq.read_table(t, partitioning=None) for t in tables]
+        parts["rows"] = of_table(pa.concat_tables(read, promote_options="permissive"))
+    return combine(parts)
+
+
+def _documents(path: Path) -> Iterable[str]:
+    text = path.read_text()
+    return [x for x in text.splitlines() if x.strip()] if path.suffix == ".jsonl" else [text]
+
+
+def _of_safetensors(path: Path) -> str:
+    from safetensors.numpy import load_file
+
+    digest = hashlib.sha256()
+    for name, array in sorted(load_file(path).items()):
+        digest.update(f"{name}:{array.dtype}:{array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _update(digest: Any, array: pa.Array) -> None:
+    """Feed the values of an array, without what its buffers hold beside them."""
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    valid = array.is_valid()
+    digest.update(valid.to_numpy(zero_copy_only=False).tobytes())
+    kind = array.type
+    if pa.types.is_map(kind):
+        array = array.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+        kind = array.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = pc.fill_null(pc.list_value_length(array), 0)
+        digest.update(lengths.to_numpy(zero_copy_only=False).tobytes())
+        _update(digest, pc.list_flatten(array))
+    elif pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            _update(digest, pc.struct_field(array, [i]))
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = pc.drop_null(array)
+        digest.update(pc.binary_length(text).to_numpy(zero_copy_only=False).tobytes())
+        digest.update("".join(text.to_pylist()).encode())
+    else:
+        digest.update(pc.drop_null(array).to_numpy(zero_copy_only=False).tobytes())

@@ -1,0 +1,1 @@
+"""Failures and their exit codes, and those of other libraries in our words."""

@@ -1,0 +1,1 @@
+"""Everything on one machine: the demonstration, Airflow, the pages of MLflow."""

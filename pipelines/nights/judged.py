@@ -1,0 +1,49 @@
+"""The evidence of the newest judged run: its alarms stay, its looks tell the order of nights."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+from mrlm.evidence.canonical import fingerprint_of
+from mrlm.evidence.evidence import Evidence
+from mrlm.promotion.record.ledger import Entry, judgement
+from pipelines.contract.context import NightContext
+from pipelines.contract.registry import place_of
+
+
+def newest_judged(context: NightContext, entries: tuple[Entry, ...]) -> tuple[str, Evidence | None]:
+    """The newest judgement of another run whose evidence is there, by the ledger.
+
+    Returns:
+        Its run key, and the evidence; "" and None where there is none.
+    """
+    for entry in reversed(entries):
+        if entry.kind == "judged" and entry.run_key != context.run_key:
+            found = _evidence(context, entry)
+            if found is not None:
+                return entry.run_key, found
+    return "", None
+
+
+def judged_evidence(context: NightContext, run_key: str) -> Evidence | None:
+    """The evidence that a run was judged on; None where it is gone."""
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    entry = judgement(entries, run_key)
+    return None if entry is None else _evidence(context, entry)
+
+
+def _evidence(context: NightContext, entry: Entry) -> Evidence | None:
+    """From the run's folder, else from the registry; only what the ledger names by fingerprint."""
+    from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
+
+    path = context.workspace.run_stage(entry.run_key, "evaluate") / "evidence.json"
+    with suppress(FileNotFoundError, ValueError, RecursionError):
+        data = json.loads(path.read_bytes())
+        if fingerprint_of(data) == entry.evidence:
+            return Evidence.from_json(data)
+    place = place_of(context.settings, context.workspace)
+    if entry.version is None or not has_version(place, entry.version):
+        return None
+    kept = version_evidence(version_folder(place, entry.version))
+    return kept if kept is not None and kept.fingerprint() == entry.evidence else None

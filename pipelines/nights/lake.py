@@ -1,0 +1,103 @@
+"""Reading the lake: which nights there are, which passed, and their bandit logs as of a night."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+from mrlm.bandit_log import BanditLog, Catalog
+from mrlm.bandit_log.reader import read_bandit_log
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import read_output, require
+from pipelines.failures.errors import MissingInputError
+
+
+def shift(night: str, days: int) -> str:
+    """The night so many days later, or earlier when negative."""
+    return (date.fromisoformat(night) + timedelta(days=days)).isoformat()
+
+
+def history_command(context: NightContext, last: str) -> str:
+    """The command that reads the fewest nights, up to ``last``, after which one can be judged."""
+    first = shift(last, 1 - context.settings.history_nights)
+    return f"mrlm history {first} {last}"
+
+
+def ingested(context: NightContext, since: str = "") -> dict[str, Manifest]:
+    """Ingest manifests of earlier nights from ``since`` on, oldest first; tonight is left out."""
+    found = {}
+    for night in context.workspace.nights():
+        if since <= night < context.night:
+            manifest = Manifest.read(context.workspace.lake_stage(night, "ingest"))
+            if manifest:
+                found[night] = manifest
+    return found
+
+
+def table_passed(context: NightContext, night: str, table: str) -> bool:
+    """Whether a night's table was validated and not stopped."""
+    manifest = Manifest.read(context.workspace.lake_stage(night, "validate"))
+    return manifest is not None and manifest.counts["tables"].get(table) == "passed"
+
+
+def built_logs(context: NightContext) -> dict[str, tuple[str, str]]:
+    """Newest build of each night's bandit log, as of tonight.
+
+    Returns:
+        Event night to (night that built it, output name), for nights whose impressions passed.
+    """
+    newest: dict[str, tuple[str, str]] = {}
+    for builder in context.workspace.nights():
+        if builder > context.night:
+            continue
+        manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
+        for name in manifest.outputs if manifest else ():
+            night = name.removeprefix("night=")
+            if table_passed(context, night, "impressions"):
+                newest[night] = (builder, name)
+    return dict(sorted(newest.items()))
+
+
+def log_fingerprints(context: NightContext, nights: list[str]) -> dict[str, str]:
+    """Fingerprint of each night's bandit log as of tonight.
+
+    Raises:
+        MissingInputError: a night has none.
+    """
+    built = built_logs(context)
+    found = {}
+    for night in nights:
+        if night not in built:
+            raise MissingInputError(f"night {night} has no bandit log: run 'mrlm night {night}'")
+        builder, name = built[night]
+        manifest = require(context.workspace.lake_stage(builder, "build_log"), "build_log", builder)
+        found[f"bandit_log/{night}"] = manifest.outputs[name].fingerprint
+    return found
+
+
+def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
+    """Folder of each night's bandit log as of tonight.
+
+    Raises:
+        DamagedError: a file of one is not as it was written.
+    """
+    built = built_logs(context)
+    lake = context.workspace.lake_stage
+    return [read_output(lake(built[n][0], "build_log"), built[n][1]) for n in nights]
+
+
+def read_logs(context: NightContext, nights: list[str]) -> BanditLog:
+    """The bandit log of these nights, with item embeddings, as of tonight."""
+    return read_bandit_log(log_paths(context, nights), read_catalog(context), context.objectives)
+
+
+def read_catalog(context: NightContext) -> Catalog:
+    """Tonight's catalogue with its embeddings."""
+    from safetensors.numpy import load_file
+
+    folder = context.workspace.lake_stage(context.night, "embed")
+    require(folder, "embed", context.night)
+    catalog = Catalog.read(read_output(folder, "catalog.parquet"))
+    vectors = load_file(read_output(folder, "embedding.safetensors"))
+    return catalog.with_embedding(vectors["embedding"])

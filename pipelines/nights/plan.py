@@ -1,0 +1,173 @@
+"""What a run decides before it learns anything: its nights, its champion, its weights.
+
+Once the gate has judged the run its plan is kept: repeated after the champion moved, it still is
+the same run. Until then it is made from what is there now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mrlm.promotion.judgement.gate import looks_so_far
+from mrlm.promotion.record.followed_nights import nights_since
+from mrlm.promotion.record.ledger import Entry, judged_nights, judgement
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.registry import place_of, require_champion
+from pipelines.contract.sealed import read_sealed, write_sealed
+from pipelines.failures.errors import DamagedError, DataError
+from pipelines.nights.judged import newest_judged
+from pipelines.nights.lake import built_logs, history_command, shift
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The nights of a run, split three ways, and what it builds on.
+
+    Attributes:
+        fit: nights that reward models and policies are fitted on.
+        tune: nights that weights are chosen on.
+        gate: nights that the evidence is computed on; no earlier decision has used them.
+        champion: version of the champion that the challenger is compared with.
+        weights_from: run whose weights the learners train with; empty on the first night.
+        look: judgements that share the error, this one included.
+        hindcast: run key of each promotion that is followed to the nights since that are read, in
+            the order of the looks.
+        alarms_from: newest judged run, whose evidence tells alarms that stay; empty: none.
+    """
+
+    fit: list[str]
+    tune: list[str]
+    gate: list[str]
+    champion: int
+    weights_from: str
+    look: int = 1
+    hindcast: dict[str, list[str]] = field(default_factory=dict)
+    alarms_from: str = ""
+
+
+def plan_of(context: NightContext) -> Plan:
+    """The run's plan: the one that it was judged with, else one of now.
+
+    Raises:
+        DataError: too few nights with a final north star.
+        MissingInputError: there is no champion yet.
+        DamagedError: the file of the plan that it was judged with is not as it was written.
+    """
+    path = context.workspace.runs / context.run_key / "plan.json"
+    entries = place_of(context.settings, context.workspace).ledger.entries()
+    judged = judgement(entries, context.run_key) is not None
+    try:
+        kept = _kept(path)
+    except DamagedError as error:
+        if judged:
+            raise
+        context.log("plan").warning("%s: planned again", error)
+        kept = None
+    if kept is not None and judged:
+        return kept
+    plan = _make(context, entries)
+    if plan == kept:
+        return plan
+    write_sealed(path, asdict(plan))
+    context.log("plan").info(
+        "fit %s, tune %s, gate %s, champion %d", plan.fit, plan.tune, plan.gate, plan.champion
+    )
+    return plan
+
+
+def _kept(path: Path) -> Plan | None:
+    remedy = (
+        "The run was judged with this plan: put back a copy of the file, or remove it, and the run "
+        "is planned by what is there now; its judgement stays"
+    )
+    try:
+        return read_sealed(path, lambda data: Plan(**data), remedy)
+    except FileNotFoundError:
+        return None
+
+
+def split(
+    final: list[str], judged: set[str], gate_nights: int, tune_nights: int, fit_nights: int
+) -> tuple[list[str], list[str], list[str]]:
+    """Divide nights with a final north star into fit, tune and gate, in time order.
+
+    Gate nights are the newest of those that are later than every night a decision has used: a night
+    before one could have been tuned on by the champion that the decision made. Tune nights come
+    before the gate nights, fit nights before those.
+
+    Args:
+        final: nights, oldest first.
+        judged: nights that earlier decisions have used.
+        gate_nights: most nights to judge on.
+        tune_nights: nights to tune on.
+        fit_nights: most nights to fit on.
+    """
+    last = max(judged, default="")
+    gate = [n for n in final[-gate_nights:] if n > last]
+    before = [n for n in final if not gate or n < gate[0]]
+    tune = before[-tune_nights:]
+    fit = before[: len(before) - len(tune)][-fit_nights:]
+    return fit, tune, gate
+
+
+def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
+    settings = context.settings.split
+    built = built_logs(context)
+    final = [night for night, (builder, _) in built.items() if _is_final(context, night, builder)]
+    fit, tune, gate = split(
+        final,
+        set(judged_nights(entries, context.run_key)),
+        settings.gate_nights,
+        settings.tune_nights,
+        settings.fit_nights,
+    )
+    if len(fit) < settings.min_fit_nights or len(tune) < settings.tune_nights:
+        raise DataError(
+            f"night {context.night}: {len(final)} passed nights have a final "
+            f"{context.north_star.name}; {settings.min_fit_nights} are needed to fit, "
+            f"{settings.tune_nights} to tune and 1 to judge on. Read earlier nights first with "
+            f"'{history_command(context, shift(context.night, -1))}', or lower "
+            "split.min_fit_nights or split.tune_nights"
+        )
+    judged = {e.run_key for e in entries if e.kind == "judged"}
+    alarms_from, before = newest_judged(context, entries)
+    champion = require_champion(place_of(context.settings, context.workspace), context.night)
+    return Plan(
+        fit=fit,
+        tune=tune,
+        gate=gate,
+        champion=champion,
+        weights_from=_previous_weights(context, judged),
+        look=looks_so_far(entries, context.run_key) + 1,
+        hindcast=nights_since(
+            entries,
+            context.run_key,
+            final,
+            context.settings.gate,
+            before.hindcast if before is not None else None,
+        ),
+        alarms_from=alarms_from,
+    )
+
+
+def _is_final(context: NightContext, night: str, builder: str) -> bool:
+    manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
+    if manifest is None:
+        return False
+    return bool(manifest.counts["final"][night][context.north_star.name])
+
+
+def _previous_weights(context: NightContext, judged: set[str]) -> str:
+    """Newest judged run of an earlier night, under whatever settings."""
+    if not context.workspace.runs.is_dir():
+        return ""
+    found = [
+        p.name
+        for p in context.workspace.runs.iterdir()
+        if p.name < context.night
+        and p.name in judged
+        and Manifest.read(p / "tune_weights") is not None
+    ]
+    return max(found, default="")

@@ -1,0 +1,1 @@
+"""Running stages one after another: a night, a history, a bootstrap, the lease."""

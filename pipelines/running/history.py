@@ -1,0 +1,110 @@
+"""Data stages of nights before their turn: of a history, and of nights that wait for theirs.
+
+Texts are embedded beside the Spark stages: these leave a core idle, and nothing of them reads the
+vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Outcome, is_unchanged, run_stage
+from pipelines.failures.errors import NightStoppedError
+from pipelines.running.night import Closing, execute, record
+from pipelines.stages import DATA, stage_named
+
+Embed = Callable[[NightContext], None]
+
+
+@contextmanager
+def embedding() -> Iterator[Embed]:
+    """What embeds nights in the background, in the order in which they are given.
+
+    The block ends when all are done, and raises the first error of one.
+    """
+    started: list[Future[Outcome]] = []
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield lambda context: started.append(
+                pool.submit(run_stage, stage_named("embed"), context)
+            )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for future in started:
+        future.result()
+
+
+def read_history(context: NightContext, embed: Embed) -> Closing:
+    """Ingest and validate a night before the first one that learns; record how it was closed.
+
+    ``build_history`` builds the logs of all such nights.
+
+    Args:
+        context: of the night.
+        embed: see ``embedding``.
+
+    Raises:
+        DataError: a stage failed on its data or settings, other than by stopping the night.
+    """
+    closing = Closing(context.night, context.run_key, "history", "data stages only")
+    try:
+        execute("ingest", context)
+        embed(context)
+        execute("validate", context)
+    except NightStoppedError as error:
+        context.log("history").error("%s", error)
+        closing = Closing(context.night, context.run_key, "stopped", str(error))
+    record(context, closing)
+    return closing
+
+
+def newest_passed(history: Sequence[NightContext]) -> NightContext | None:
+    """The newest of these nights that validation did not stop: it builds the logs of all.
+
+    One build of all nights: each would else be built again as its windows close.
+    """
+    for context in reversed(history):
+        validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
+        if validated is not None and not validated.stopped:
+            return context
+    return None
+
+
+def history_unchanged(history: Sequence[NightContext]) -> bool:
+    """Whether a range of nights, oldest first, would find nothing to read or build."""
+    read = [n for n in DATA if n != "build_log"]
+    if not all(is_unchanged(stage_named(name), c) for c in history for name in read):
+        return False
+    newest = newest_passed(history)
+    return newest is None or is_unchanged(stage_named("build_log"), newest)
+
+
+def read_ahead(context: NightContext, embed: Embed) -> bool:
+    """Do the data stages of a night whose turn to learn comes later; close nothing.
+
+    The night itself will find them unchanged, and tells of a stop.
+
+    Args:
+        context: of the night; every night before it has been read.
+        embed: see ``embedding``.
+
+    Returns:
+        Whether the night passed validation.
+
+    Raises:
+        DataError: a stage failed on its data or settings, other than by stopping the night.
+    """
+    try:
+        run_stage(stage_named("ingest"), context)
+        embed(context)
+        run_stage(stage_named("validate"), context)
+        run_stage(stage_named("build_log"), context)
+    except NightStoppedError as error:
+        context.log("read_ahead").warning("%s", error)
+        return False
+    return True

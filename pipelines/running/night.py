@@ -1,0 +1,145 @@
+"""Run the stages of a night in order, without Airflow, and close it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipelines.contract.code_version import code_version
+from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
+from pipelines.contract.sealed import read_sealed, write_sealed
+from pipelines.contract.stage import Outcome, damage_of, folder_of, is_unchanged, run_stage
+from pipelines.failures.errors import DamagedError, DataError, NightStoppedError
+from pipelines.running.notify import Event, Kind, notify
+from pipelines.stages import ORDER, stage_named
+
+NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
+
+# A dry run learns and tunes. It never looks at gate nights: a look that is not counted would let
+# somebody try many settings and judge the best of them.
+DRY_RUN = ORDER[: ORDER.index("evaluate")]
+# These run on a stopped or refused night too.
+ALWAYS = ("publish",)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a night ended.
+
+    Attributes:
+        night: ISO date.
+        run_key: of the run.
+        verdict: how it ended.
+        reason: in words.
+    """
+
+    night: str
+    run_key: str
+    verdict: NightVerdict
+    reason: str
+
+
+def run_night(context: NightContext, dry_run: bool = False) -> Closing:
+    """Run every stage of a night and close it; a stopped or failed night still publishes."""
+    stopped = False
+    for name in DRY_RUN if dry_run else ORDER:
+        if stopped and name not in ALWAYS:
+            continue
+        try:
+            execute(name, context)
+        except DataError as error:
+            context.log(name).error("%s", error)
+            stopped = True
+    return close_night(context, dry_run)
+
+
+def execute(name: str, context: NightContext) -> Outcome:
+    """Run one stage; report a data error to whoever is to be notified.
+
+    Raises:
+        DataError: the stage failed on its data or settings.
+    """
+    try:
+        outcome = run_stage(stage_named(name), context)
+        if name == "publish":
+            from pipelines.stages.publish import point_at
+
+            # After the manifest, and also when nothing changed: another run may have published.
+            point_at(context, outcome.manifest)
+        return outcome
+    except DataError as error:
+        kind: Kind = "stopped" if isinstance(error, NightStoppedError) else "failed"
+        event = Event(kind, context.night, context.run_key, f"{name}: {error}")
+        notify(event, context.settings.notify)
+        raise
+
+
+def close_night(context: NightContext, dry_run: bool = False) -> Closing:
+    """Say how the night ended, from manifests alone, and record it."""
+    try:
+        closing = _closing(context, dry_run)
+    except DamagedError as error:
+        closing = Closing(context.night, context.run_key, "failed", str(error))
+    record(context, closing)
+    context.log("close").info("%s: %s", closing.verdict, closing.reason)
+    if closing.verdict in {"promoted", "refused", "waiting", "failed"}:
+        kind: Kind = closing.verdict
+        event = Event(kind, context.night, context.run_key, closing.reason)
+        notify(event, context.settings.notify)
+    return closing
+
+
+def closing_of(context: NightContext) -> Closing | None:
+    """How the night was closed, or None while it is not.
+
+    Raises:
+        DamagedError: the file that says so is not as it was written.
+    """
+    remedy = f"'mrlm close --night {context.night}' writes it again"
+    try:
+        return read_sealed(_closing_path(context), lambda data: Closing(**data), remedy)
+    except FileNotFoundError:
+        return None
+
+
+def _closing_path(context: NightContext) -> Path:
+    return context.workspace.runs / context.run_key / "closing.json"
+
+
+def _closing(context: NightContext, dry_run: bool) -> Closing:
+    def closed(verdict: NightVerdict, reason: str) -> Closing:
+        return Closing(context.night, context.run_key, verdict, reason)
+
+    validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
+    if validated and validated.stopped:
+        return closed("stopped", validated.stopped)
+    wanted = DRY_RUN if dry_run else ORDER
+    open_stages = [n for n in wanted if not is_unchanged(stage_named(n), context)]
+    if open_stages:
+        return closed("failed", _why_open(open_stages[0], context))
+    if dry_run:
+        return closed("dry_run", "learned and tuned; gate nights and registry are as they were")
+    promoted = Manifest.read(context.workspace.run_stage(context.run_key, "promote"))
+    if promoted is None:
+        return closed("failed", "stage promote was not completed, see its log")
+    return closed(promoted.counts["verdict"], promoted.counts["reason"])
+
+
+def _why_open(name: str, context: NightContext) -> str:
+    """Why a stage does not count as completed."""
+    found = Manifest.read(folder_of(stage_named(name), context))
+    if found is None:
+        return f"stage {name} was not completed, see its log"
+    if found.code_version != code_version():
+        return "the code changed while the night ran: run the night again"
+    wrong = damage_of(folder_of(stage_named(name), context))
+    if wrong:
+        return f"{wrong}: run the night again, which makes stage {name}'s output anew"
+    return f"what stage {name} reads has changed since it ran: run the night again"
+
+
+def record(context: NightContext, closing: Closing) -> None:
+    """Write down how the night was closed."""
+    write_sealed(_closing_path(context), asdict(closing))

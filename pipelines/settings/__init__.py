@@ -1,0 +1,1 @@
+"""The settings of a deployment: one typed model, read from a file and the environment."""

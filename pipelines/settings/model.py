@@ -1,0 +1,363 @@
+"""Every setting of a deployment, in one typed model.
+
+Values come from a TOML file (``mrlm.toml``, or the file named by ``MRLM_SETTINGS``), then from the
+environment (``MRLM_SPARK__MASTER=...``), which wins. Secrets come from the environment alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mrlm.bandit_log import Objective
+from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.embeddings.settings import EmbeddingSettings
+from mrlm.learners.settings import LearningSettings
+from mrlm.meta.settings import TuningSettings
+from mrlm.promotion.settings import GateSettings
+from mrlm.report.visible import visible
+from pipelines.failures.errors import SettingsError
+from pipelines.settings.errors import Place, sentences, unknown_field
+
+SETTINGS_VARIABLE = "MRLM_SETTINGS"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class InputTable(_Section):
+    """Where one of the three raw inputs lies and what its columns are called."""
+
+    path: str = Field(description="Path with {night}: the arrival partition of one night.")
+    format: Literal["json", "csv", "parquet"] = "json"
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Contract name to the name in the file; names that agree are left out.",
+    )
+
+
+class Inputs(_Section):
+    """The log contract's three tables."""
+
+    impressions: InputTable
+    feedback: InputTable
+    items: InputTable
+    text_fields: list[str] = Field(
+        default=["text"], description="Item fields joined into the text that is embedded."
+    )
+    attribute_fields: list[str] = Field(
+        default=[], description="Top-level numeric item fields that are taken as attributes."
+    )
+    candidate_set_path: str | None = Field(
+        default=None,
+        description="Path with {night} of a table (candidate_set_id, candidates[]), for logs that "
+        "name their candidate sets instead of repeating them.",
+    )
+
+
+class Ingestion(_Section):
+    """Rules of the ingest stage."""
+
+    late_nights: int = Field(
+        2, ge=0, description="Impressions that arrive more nights after their own are late."
+    )
+    bot_requests_per_night: int = Field(
+        500, ge=1, description="A user with more requests in one night is a bot: quarantined."
+    )
+    propensity: Literal["logged", "estimated"] = Field(
+        "logged",
+        description="logged: an impression without a propensity is quarantined; estimated: it is "
+        "kept, its propensity is estimated before anything is learned or evaluated from it, and "
+        "all evidence says so.",
+    )
+    user_key_variable: str = Field(
+        "MRLM_USER_KEY", description="Environment variable that holds the pseudonymisation key."
+    )
+    quarantine_days: int = Field(30, ge=1, description="Retention of quarantined rows, in days.")
+    session_gap_minutes: int = Field(
+        30, ge=1, description="A longer pause starts a new session, where the log names none."
+    )
+
+
+class State(_Section):
+    """What the bandit log carries as the user's state."""
+
+    history_length: int = Field(50, ge=0, description="Most recent shown items that are kept.")
+    history_nights: int = Field(30, ge=1, description="How far back the history reaches.")
+    history_objective: str = Field(
+        description="Feedback objective whose known value goes with each history entry."
+    )
+
+
+class Validation(_Section):
+    """Thresholds of the expectation suites."""
+
+    min_rows: int = Field(1, ge=0, description="Fewer impressions stop the night.")
+    propensity_sum_tolerance: float = Field(0.01, gt=0)
+    inverse_propensity_tolerance: float = Field(
+        0.25,
+        gt=0,
+        description="Largest relative gap between the mean of 1/propensity and the mean number of "
+        "candidates; their expectations agree when the logged propensities are true.",
+    )
+    unknown_item_share: float = Field(
+        0.001, ge=0, description="Larger share of impressions with an unknown item stops the night."
+    )
+    quarantined_share: float = Field(
+        0.1, ge=0, description="Larger share of any table in quarantine is a warning."
+    )
+    row_count_ratio: tuple[float, float] = Field(
+        (0.5, 2.0), description="Row count against the median of trailing passed nights: warning."
+    )
+    feedback_rate_ratio: tuple[float, float] = Field(
+        (0.5, 2.0), description="Feedback per impression against the same median: warning."
+    )
+    trailing_nights: int = Field(7, ge=1)
+
+
+class Split(_Section):
+    """How the nights with a final north star are divided; see mrlm/bandit_log and docs."""
+
+    tune_nights: int = Field(2, ge=1)
+    gate_nights: int = Field(2, ge=1, description="At most this many fresh nights are judged.")
+    min_fit_nights: int = Field(1, ge=1)
+    fit_nights: int = Field(60, ge=1, description="Older nights are not fitted on.")
+
+
+class Registry(_Section):
+    """The MLflow registry."""
+
+    model: str = Field("recommender", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    experiment: str = "nightly"
+    tracking_uri: str | None = Field(None, description="None: SQLite inside the workspace.")
+    reproduce_rows: int = Field(200, ge=1)
+
+
+class Publishing(_Section):
+    """The published recommendations."""
+
+    k: int = Field(10, ge=1)
+
+
+class Spark(_Section):
+    """The Spark session."""
+
+    master: str = "local[2]"
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(4, ge=1)
+    java: Literal["auto", "packaged"] = Field(
+        "auto", description="auto: the system's Java when it fits, else the packaged one."
+    )
+    config: dict[str, str] = Field(default_factory=dict)
+
+
+class Notify(_Section):
+    """Who hears of a failed, stopped, stale, refused or promoted night."""
+
+    command: list[str] = Field(
+        default=[], description="Command and arguments; the event comes as JSON on standard input."
+    )
+    webhook: str | None = Field(None, description="URL that gets the event as a JSON POST.")
+
+
+class Settings(BaseSettings):
+    """All settings; see the sections."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MRLM_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+    )
+
+    workspace: Path = Path("workspace")
+    seed: int = 12345
+    inputs: Inputs
+    ingestion: Ingestion = Ingestion()
+    state: State
+    objectives: list[Objective]
+    validation: Validation = Validation()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    split: Split = Split()
+    behaviour: BehaviourSettings = BehaviourSettings()
+    learning: LearningSettings = LearningSettings()
+    tuning: TuningSettings = TuningSettings()
+    gate: GateSettings = GateSettings()
+    registry: Registry = Registry()
+    publishing: Publishing = Publishing()
+    spark: Spark = Spark()
+    notify: Notify = Notify()
+    truth_path: str | None = Field(
+        None,
+        description="Path with {night} of the true rewards, where a log comes from a known world. "
+        "It is printed beside the estimates and read by nothing else.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        names = [o.name for o in self.objectives]
+        if len(set(names)) != len(names):
+            raise ValueError(f"objectives: a name appears twice in {names}")
+        if sum(o.role == "north_star" for o in self.objectives) != 1:
+            raise ValueError("objectives: exactly one must have role = 'north_star'")
+        feedback = [o.name for o in self.objectives if o.source == "feedback"]
+        if self.state.history_objective not in feedback:
+            raise ValueError(
+                f"state.history_objective: {self.state.history_objective!r} is none of the "
+                f"feedback objectives {feedback}"
+            )
+        return self
+
+    @property
+    def objective_tuple(self) -> tuple[Objective, ...]:
+        """The objectives in the order of the reward vector."""
+        return tuple(self.objectives)
+
+    @property
+    def history_nights(self) -> int:
+        """Nights that must have been read before the first one that is judged.
+
+        On that one, ``split`` needs nights whose north star is final, to fit, to tune and to judge;
+        the last of them lies the north star's window back.
+        """
+        star = next(o for o in self.objectives if o.role == "north_star")
+        return self.split.min_fit_nights + self.split.tune_nights + star.window_nights
+
+    @property
+    def final_after(self) -> int:
+        """Nights after its own at which a slot's last feedback window closes."""
+        return max(o.window_nights for o in self.objectives if o.source == "feedback")
+
+    def fingerprint(self, *sections: str) -> str:
+        """Hash of the named sections, or of all that can change a result."""
+        data = self.model_dump(mode="json")
+        for place in ("workspace", "notify", "truth_path", "spark"):
+            data.pop(place)
+        data["registry"].pop("tracking_uri")
+        # Where files lie changes nothing; what is in them is fingerprinted by content.
+        data["inputs"].pop("candidate_set_path")
+        for table in ("impressions", "feedback", "items"):
+            data["inputs"][table].pop("path")
+        if sections:
+            data = {s: data[s] for s in sections}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings file; relative paths in it count from its folder.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        SettingsError: it is no TOML, or a field is unknown, missing or out of range.
+    """
+    path = path or Path(os.environ.get(SETTINGS_VARIABLE, "mrlm.toml"))
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no settings at {path}: write one (README, 'Bring your own logs'), name it with "
+            f"--settings or {SETTINGS_VARIABLE}, or run the demonstration with 'make run'"
+        )
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: this is no TOML file: {error}") from error
+    _require_known(path, data)
+    _place(data, path.resolve().parent)
+    loaded = checked(lambda: Settings(**data), {(): str(path), **_from_environment()})
+    _loaded[:] = [loaded]
+    return loaded
+
+
+# What a command that failed has to know of where it worked.
+_loaded: list[Settings] = []
+
+
+def last_loaded() -> Settings | None:
+    """The settings that this process has read last; None before it read any."""
+    return _loaded[-1] if _loaded else None
+
+
+def checked(make: Callable[[], Settings], sources: Mapping[Place, str]) -> Settings:
+    """The settings that ``make`` makes.
+
+    Args:
+        make: validates them.
+        sources: where values were written, see ``settings_errors.sentences``.
+
+    Raises:
+        SettingsError: a field is unknown, missing or out of range; a sentence for each.
+    """
+    try:
+        return make()
+    except ValidationError as error:
+        raise SettingsError("\n".join(sentences(error, Settings, sources))) from error
+
+
+def _require_known(path: Path, data: Mapping[str, Any]) -> None:
+    """Refuse names at the top level that are no settings, of the file and of the environment."""
+    known = Settings.model_fields
+    wrong = [f"{path}: {unknown_field((), n, known)}" for n in data if n not in known]
+    wrong += [
+        f"the environment variable {visible(name, 200)}: {unknown_field((), steps[0], known)}"
+        for name, steps in _variables().items()
+        if len(steps) > 1 and steps[0] not in known
+    ]
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+
+
+def _from_environment() -> dict[Place, str]:
+    return {
+        steps: f"the environment variable {name}"
+        for name, steps in _variables().items()
+        if steps[0] in Settings.model_fields
+    }
+
+
+def _variables() -> dict[str, tuple[str, ...]]:
+    """Variables that name settings to the steps of the setting's path."""
+    prefix, delimiter = "MRLM_", "__"
+    return {
+        name: tuple(name[len(prefix) :].lower().split(delimiter))
+        for name in os.environ
+        if name.upper().startswith(prefix)
+    }
+
+
+def _place(data: dict[str, Any], folder: Path) -> None:
+    """Make paths absolute; what is no text is left to be refused."""
+    inputs = data.get("inputs")
+    owners: list[tuple[Any, str]] = [(data, "truth_path"), (inputs, "candidate_set_path")]
+    if isinstance(inputs, dict):
+        owners += [(inputs.get(table), "path") for table in ("impressions", "feedback", "items")]
+    data.setdefault("workspace", "workspace")
+    for owner, key in owners:
+        if isinstance(owner, dict) and isinstance(owner.get(key), str) and owner[key]:
+            owner[key] = _absolute(folder, owner[key])
+    if isinstance(data["workspace"], str):
+        data["workspace"] = str(folder / data["workspace"])
+
+
+def _absolute(folder: Path, path: str) -> str:
+    return path if "://" in path else str(folder / path)
