@@ -1,1 +1,1 @@
-"""What is known of a challenger: estimates, support, outlook, hindcast; pure functions of arrays."""
+"""What is known of a challenger: estimates, support, outlook, hindcast; functions of arrays."""

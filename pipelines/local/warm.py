@@ -1,7 +1,7 @@
 """The warm parent: imports once what the stages import, and forks a process for each command.
 
-Run it as ``python -m pipelines.local.warm SOCKET``; warm_client.py asks it. The socket is there once
-all is imported, so whoever comes earlier starts a process the ordinary way.
+Run it as ``python -m pipelines.local.warm SOCKET``; warm_client.py asks it. The socket is there
+once all is imported, so whoever comes earlier starts a process the ordinary way.
 """
 
 from __future__ import annotations

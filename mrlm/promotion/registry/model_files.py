@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,16 +27,30 @@ def log_served_model(name: str, artifacts: dict[str, Path]) -> Any:
     import mrlm
 
     bundle = artifacts["bundle"]
-    return mlflow.pyfunc.log_model(
-        name=name,
-        python_model=str(Path(mrlm.__file__).parent / "promotion" / "serving" / "served_model.py"),
-        artifacts={n: str(p) for n, p in artifacts.items()},
-        signature=signature(),
-        input_example=(_example(bundle), {"k": 2, "seed": 0}),
-        pip_requirements=requirements(bundle),
-        # The version brings its own code: it answers alike after this package has moved on.
-        code_paths=[str(Path(mrlm.__file__).parent)],
-    )
+    with _no_bytecode():
+        return mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(
+                Path(mrlm.__file__).parent / "promotion" / "serving" / "served_model.py"
+            ),
+            artifacts={n: str(p) for n, p in artifacts.items()},
+            signature=signature(),
+            input_example=(_example(bundle), {"k": 2, "seed": 0}),
+            pip_requirements=requirements(bundle),
+            # The version brings its own code: it answers alike after this package has moved on.
+            code_paths=[str(Path(mrlm.__file__).parent)],
+        )
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """MLflow tries the example on the model where it lies; Python would leave its cache there."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def signature() -> Any:
