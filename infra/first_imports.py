@@ -1,6 +1,6 @@
 """Import what the stages and Airflow's services import: shows that it can be, and compiles it.
 
-Run by infra/setup.sh once all is installed. Python keeps the compiled modules, a quarter of what
+Run by infra/setup.sh once all is installed. Python keeps the compiled modules, a sixth of what
 lies in the environment; the others, which few runs touch, are compiled when they are first wanted.
 """
 
