@@ -20,7 +20,7 @@ from pipelines.commands.options import (
     context_for,
 )
 from pipelines.commands.terminal import say, say_lines
-from pipelines.contract.registry import now, place_of
+from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.bootstrap import bootstrap as install

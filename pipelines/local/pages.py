@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mrlm.promotion.registry.place import RegistryPlace
-from pipelines.contract.registry import place_of
+from pipelines.contract.deployment import place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.local import mlflow_page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ from mrlm.evidence.support import drift, support
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.nights.completed import estimated_report, read_completed
 from pipelines.nights.hindcast import hindcast, hindcast_inputs
 from pipelines.nights.lake import log_fingerprints
@@ -50,13 +49,14 @@ class Evaluate:
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> Plan:
+        """The run's plan."""
+        return plan_of(context)
+
+    def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The challenger, the champion, the reward model, the bandit logs, what is followed."""
-        plan = plan_of(context)
-        folder = context.workspace.run_stage(context.run_key, "tune_weights")
-        tuned = require(folder, "tune_weights", context.night)
-        behaviour = _stage_folder(context, "learn_behaviour")
-        model = require(behaviour, "learn_behaviour", context.night)
+        tuned = context.run("tune_weights").require()
+        model = context.run("learn_behaviour").require()
         return {
             **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
             **hindcast_inputs(context, plan),
@@ -65,7 +65,7 @@ class Evaluate:
             "champion": str(plan.champion),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Estimate every policy and the paired difference, and keep each row's probabilities."""
         from mrlm.behaviour.model import load_reward_model
         from mrlm.evidence.canonical import canonical_json
@@ -73,8 +73,7 @@ class Evaluate:
         from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
         from mrlm.promotion.serving.bundle import load_bundle
 
-        plan = plan_of(context)
-        challenger = load_bundle(_made(context, "tune_weights", "bundle")).policy
+        challenger = load_bundle(context.run("tune_weights").path("bundle")).policy
         judged = plan.gate or plan.tune
         log, estimated = read_completed(context, judged)
         # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
@@ -91,7 +90,7 @@ class Evaluate:
                 "champion": probabilities(champion, log),
                 "uniform": probabilities(Uniform(), log),
             }
-            model = load_reward_model(_made(context, "learn_behaviour", "reward_model"))
+            model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
             q = predictions(log, context.objectives, model)
             estimates = _estimates(context, log, policies, q, estimated)
             star, gate = context.north_star.name, context.settings.gate
@@ -128,15 +127,6 @@ class Evaluate:
         )
 
 
-def read_evidence(context: NightContext) -> Evidence:
-    """The evidence of this run."""
-    from mrlm.evidence.evidence import Evidence
-
-    folder = _stage_folder(context, "evaluate")
-    require(folder, "evaluate", context.night)
-    return Evidence.from_json(json.loads(read_output(folder, "evidence.json").read_text()))
-
-
 def _in_words(found: PolicyEstimate | None) -> str:
     if found is None or found.value is None:
         return "unknown: no fresh gate night"
@@ -147,14 +137,6 @@ def _in_words(found: PolicyEstimate | None) -> str:
 
 def _alarms(found: Hindcast) -> list[int]:
     return [p.version for p in found.alarms]
-
-
-def _stage_folder(context: NightContext, stage: str) -> Path:
-    return context.workspace.run_stage(context.run_key, stage)
-
-
-def _made(context: NightContext, stage: str, name: str) -> Path:
-    return read_output(_stage_folder(context, stage), name)
 
 
 def _estimates(
@@ -243,7 +225,7 @@ def _evidence(
 ) -> Evidence:
     from mrlm.evidence.evidence import Evidence
 
-    tuned = require(_stage_folder(context, "tune_weights"), "tune_weights", context.night)
+    tuned = context.run("tune_weights").require()
     rows = len(log) if plan.gate else 0
     return Evidence(
         run_key=context.run_key,
@@ -273,7 +255,7 @@ def _warnings(context: NightContext, tuned: Manifest) -> tuple[str, ...]:
     found = []
     if not tuned.counts["moved"]:
         found.append(f"the challenger is the champion itself: {tuned.counts['reason']}")
-    learned = require(_stage_folder(context, "learn_policy"), "learn_policy", context.night)
+    learned = context.run("learn_policy").require()
     if "estimated" in {m.counts.get("propensities") for m in (learned, tuned)}:
         found.append("the challenger was learned on estimated propensities")
     return tuple(found)

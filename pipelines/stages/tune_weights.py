@@ -15,13 +15,11 @@ from mrlm.bandit_log.known_rewards import known_rewards
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
-from pipelines.contract.registry import place_of
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.failures.errors import DataError
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_catalog
-from pipelines.nights.plan import plan_of
-from pipelines.stages.learn_policy import training_weights
+from pipelines.nights.plan import Plan, plan_of, training_weights
 
 if TYPE_CHECKING:
     from mrlm.meta.problem import TuningProblem
@@ -46,20 +44,22 @@ class TuneWeights:
     place: Literal["run"] = "run"
     sections = ("tuning", "objectives", "split", "seed", "learning")
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> Plan:
+        """The run's plan."""
+        return plan_of(context)
+
+    def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """Reward model, learned policies, tune nights, champion."""
-        plan = plan_of(context)
         found = log_fingerprints(context, plan.tune)
         for stage in ("learn_behaviour", "learn_policy"):
-            folder = context.workspace.run_stage(context.run_key, stage)
-            found[stage] = require(folder, stage, context.night).output_fingerprint()
+            found[stage] = context.run(stage).require().output_fingerprint()
         return {
             **found,
             "champion": str(plan.champion),
-            "weights": of_json(training_weights(context)),
+            "weights": of_json(training_weights(context, plan)),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Solve, make the challenger and save it with its catalogue."""
         from mrlm.meta.pareto import pareto
         from mrlm.meta.scalarise import objective_weights
@@ -69,7 +69,6 @@ class TuneWeights:
         from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
         from mrlm.report.figures_as_text import weights_as_text
 
-        plan = plan_of(context)
         log, estimated = read_completed(context, plan.tune)
         scorers = load_scorers(context)
         known = tuple(o for o in context.objectives if o.source != "feedback")
@@ -81,9 +80,8 @@ class TuneWeights:
         problem = _problem(
             context, log, columns, standardiser.apply(matrix), matrix, champion, anchor
         )
-        result = tune(
-            problem, context.settings.tuning, _previous(context, columns), context.settings.seed
-        )
+        previous = _previous(context, plan, columns)
+        result = tune(problem, context.settings.tuning, previous, context.settings.seed)
         # Where nothing was found the challenger is the champion, to its exploration floor.
         challenger = (
             _challenger(context, anchor, scorers, known, standardiser, result)
@@ -95,7 +93,7 @@ class TuneWeights:
             result,
             dict(zip(columns, problem.serves, strict=True)),
             context.settings.learning.learners,
-            training_weights(context),
+            training_weights(context, plan),
         )
         front = pareto(problem, result.kappa, max(result.scale, 1.0))
         bundle = PolicyBundle(
@@ -137,12 +135,9 @@ def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     from mrlm.behaviour.model import load_reward_model
     from mrlm.learners.storage import load_learned
 
-    def made(stage: str, name: str) -> Path:
-        return read_output(context.workspace.run_stage(context.run_key, stage), name)
-
     names = context.settings.learning.learners
-    learned = [load_learned(made("learn_policy", n)) for n in names]
-    return (load_reward_model(made("learn_behaviour", "reward_model")), *learned)
+    learned = [load_learned(context.run("learn_policy").path(n)) for n in names]
+    return (load_reward_model(context.run("learn_behaviour").path("reward_model")), *learned)
 
 
 def load_champion(context: NightContext, version: int) -> Policy:
@@ -154,7 +149,7 @@ def load_champion(context: NightContext, version: int) -> Policy:
     from mrlm.promotion.registry.versions import version_folder
     from mrlm.promotion.serving.bundle import load_bundle
 
-    folder = version_folder(place_of(context.settings, context.workspace), version)
+    folder = version_folder(context.registry, version)
     bundle = load_bundle(folder / "artifacts" / "bundle")
     if bundle.catalog.embedding is not None:
         _check_same_encoder(bundle.catalog, read_catalog(context), version)
@@ -272,12 +267,13 @@ def _problem(
     )
 
 
-def _previous(context: NightContext, columns: tuple[str, ...]) -> NDArray[np.float64] | None:
+def _previous(
+    context: NightContext, plan: Plan, columns: tuple[str, ...]
+) -> NDArray[np.float64] | None:
     """Last night's point, if it is over the same features."""
-    source = plan_of(context).weights_from
-    if not source:
+    if not plan.weights_from:
         return None
-    path = read_output(context.workspace.run_stage(source, "tune_weights"), "weights.json")
+    path = context.run("tune_weights", plan.weights_from).path("weights.json")
     data: dict[str, Any] = json.loads(path.read_text())
     return np.array(data["point"]) if data["columns"] == list(columns) else None
 
