@@ -29,7 +29,7 @@ from pipelines.failures.errors import (
     UnavailableError,
 )
 from pipelines.failures.faults import explained
-from pipelines.settings.model import last_loaded
+from pipelines.settings.load import last_loaded
 
 _INTERRUPTED = 130
 

@@ -19,7 +19,8 @@ from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DataError
 from pipelines.running.notify import Event, notify
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 from pipelines.stages import ORDER
 
 _SHOWN_NIGHTS = 14

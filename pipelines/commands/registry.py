@@ -25,7 +25,8 @@ from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.bootstrap import bootstrap as install
 from pipelines.running.notify import Event, notify
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
     from mrlm.promotion.registry.versions import RegisteredVersion

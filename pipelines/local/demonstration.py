@@ -24,7 +24,8 @@ from pipelines.nights.lake import shift
 from pipelines.running.history import history_unchanged
 from pipelines.running.night import closing_of
 from pipelines.running.run_stage import is_unchanged
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 from pipelines.stages import ORDER, stage_named
 
 Logs = Literal["movielens", "obd"]

@@ -15,7 +15,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.run_stage import run_stage
-from pipelines.settings.model import load_settings
+from pipelines.settings.load import load_settings
 from pipelines.stages import stage_named
 
 pytestmark = pytest.mark.spark
