@@ -7,7 +7,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets bench-peers clean-workspace setup lint lock
+.PHONY: run test test-long ui bench bench-sets bench-peers bench-house clean-workspace setup lint lock
 
 run: $(READY)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
@@ -43,6 +43,14 @@ bench-sets: $(READY)
 # versions agree.
 bench-peers: $(READY)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps skdr-eval==0.12.0
+
+# Sources to count, never to import: benchmarks/house.py reads them.
+bench-house: $(READY)
+	for peer in takuseno/d3rlpy kedro-org/kedro Netflix/metaflow; do \
+		test -d benchmarks/.peers/$${peer#*/} || \
+			git clone --quiet --depth 1 https://github.com/$$peer benchmarks/.peers/$${peer#*/}; \
+	done
+	.venv/bin/python -m benchmarks house
 
 setup: $(READY)
 
