@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from pipelines.contract.context import NightContext
 from pipelines.contract.outputs import StageFolder
 from pipelines.failures.errors import DataError
-from pipelines.stages.tune_weights import load_champion
+from pipelines.nights.champion import load_champion
 
 if TYPE_CHECKING:
-    from mrlm.evidence.estimate import PolicyEstimate
+    from mrlm.evidence.promise import Promise
     from mrlm.policies.contract import Policy, Scorer
     from mrlm.promotion.record.ledger import Entry
 
@@ -21,19 +21,13 @@ class Followed:
     """A promotion that can be followed.
 
     Attributes:
-        entry: of the ledger.
-        number: place among all promotions, from 1.
-        level: one-sided level at which the gate tested it.
-        predicted: lift on its gate nights.
+        promise: what it is judged by.
         policy: that was promoted.
         replaced: the champion before it.
         reward_model: of its own run, which has seen no night since; None where the run is gone.
     """
 
-    entry: Entry
-    number: int
-    level: float
-    predicted: PolicyEstimate
+    promise: Promise
     policy: Policy
     replaced: Policy
     reward_model: Scorer | None
@@ -47,6 +41,7 @@ def load_followed(
     Raises:
         DataError: it has none, or not those that it was promoted on.
     """
+    from mrlm.evidence.promise import Promise
     from mrlm.promotion.judgement.gate import error_tested_at
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
@@ -65,10 +60,14 @@ def load_followed(
     if predicted is None or predicted.value is None or predicted.standard_error is None:
         raise DataError(f"its evidence has no {estimator} difference in {star}")
     return Followed(
-        entry=entry,
-        number=number,
-        level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
-        predicted=predicted,
+        promise=Promise(
+            version=entry.version,
+            replaced=entry.champion_version,
+            run_key=entry.run_key,
+            number=number,
+            level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
+            predicted=predicted,
+        ),
         policy=load_champion(context, entry.version),
         replaced=load_champion(context, entry.champion_version),
         reward_model=_reward_model(context.run("learn_behaviour", entry.run_key)),

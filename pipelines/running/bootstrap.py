@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from mrlm.evidence.paired import thresholds
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import now
@@ -45,7 +44,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         log,
         context.north_star.name,
         context.settings.gate.level,
-        thresholds(context),
+        context.settings.gate.thresholds(),
         context.settings.seed,
     )
     said = context.log("bootstrap")

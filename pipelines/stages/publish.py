@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -11,9 +10,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
+from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import require_champion
@@ -48,8 +46,8 @@ class Publish:
     def run(self, context: NightContext, plan: str, out: Path) -> Product:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
-        from mrlm.promotion.serving.serve import recommend
-        from mrlm.promotion.serving.states import read_states, states_table
+        from mrlm.promotion.serving.serve import positions, recommend
+        from mrlm.promotion.serving.states import last_states, read_states, states_table
 
         serving = champion(context.registry)
         if serving is None:
@@ -57,7 +55,7 @@ class Publish:
         catalog = serving.bundle.catalog
         log = read_bandit_log(log_paths(context, [plan]), _catalog(context), context.objectives)
         requests = read_states(
-            states_table(_last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
+            states_table(last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
         )
         publishing = context.settings.publishing
         lists = recommend(
@@ -72,7 +70,7 @@ class Publish:
         table = pa.table(
             {
                 "user": np.repeat(requests.user, lengths),
-                "position": _positions(lists.items),
+                "position": positions(lists.items),
                 "item_id": pa.array(catalog.item_id[lists.items.values], pa.string()),
                 "propensity": lists.propensities.values,
                 "policy_id": [f"{context.settings.registry.model}@{serving.version}"]
@@ -125,29 +123,6 @@ def _catalog(context: NightContext) -> Catalog:
     if context.lake("ingest").manifest() is not None:
         nights.append(context.night)
     return Catalog.read(context.lake("ingest", nights[-1]).path("catalog"))
-
-
-def _last_states(log: BanditLog) -> Decisions:
-    """Each user's last decision as a request for a new list: top of the list, nothing above."""
-    order = np.lexsort((log.decisions.position, log.decisions.ts, log.decisions.user))
-    user = log.decisions.user[order]
-    last = order[np.append(user[1:] != user[:-1], True)]
-    chosen = log.take(last)
-    decisions = chosen.decisions
-    kept = np.ones(len(decisions.candidates.values), np.bool_)
-    kept[chosen.shown] = False
-    step = np.arange(len(chosen) + 1)
-    return replace(
-        decisions,
-        position=np.ones(len(chosen), np.int32),
-        candidates=Ragged(decisions.offsets - step, decisions.candidates.values[kept]),
-        above=Ragged(np.zeros(len(chosen) + 1, np.int64), np.zeros(0, np.int32)),
-    )
-
-
-def _positions(items: Ragged) -> NDArray[np.int64]:
-    """1, 2, ... within each list."""
-    return np.arange(len(items.values)) - np.repeat(items.offsets[:-1], items.lengths) + 1
 
 
 STAGE = Publish()

@@ -23,8 +23,8 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import place_of
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.workspace import Workspace
+from pipelines.nights.coming_nights import outlook_nights
 from pipelines.nights.judged import read_evidence
-from pipelines.nights.outlook import outlook_nights
 from pipelines.nights.plan import plan_of
 from pipelines.running.night import closing_of
 from pipelines.running.run_stage import is_unchanged
@@ -296,7 +296,7 @@ def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> No
 def test_on_its_own_gate_nights_a_promotion_brings_what_was_predicted(followed: Deployment) -> None:
     """Policies, reward model and rows are then those of its evidence, and so is every number."""
     from mrlm.promotion.record.followed_nights import promotions
-    from pipelines.nights.hindcast import hindcast
+    from pipelines.nights.earlier_promotions import hindcast
 
     context = followed.context(LAST)
     entries = place_of(context.settings, context.workspace).ledger.entries()
