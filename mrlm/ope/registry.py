@@ -45,3 +45,12 @@ FAMILY: dict[str, Estimator] = {
 
 # What a night reports: no parameter to choose, no further pass, no more data than q.
 ESTIMATORS: dict[str, Estimator] = {name: FAMILY[name] for name in ("ips", "snips", "dm", "dr")}
+"""The estimators that a night reports, by name.
+
+Example:
+    >>> from mrlm import ESTIMATORS
+    >>> list(ESTIMATORS)
+    ['ips', 'snips', 'dm', 'dr']
+    >>> ESTIMATORS["snips"].properties.unbiased
+    False
+"""

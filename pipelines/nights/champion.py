@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.contract.registry import place_of
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import read_catalog
 
@@ -28,7 +27,7 @@ def load_champion(context: NightContext, version: int) -> Policy:
     from mrlm.promotion.registry.versions import version_folder
     from mrlm.promotion.serving.bundle import load_bundle
 
-    folder = version_folder(place_of(context.settings, context.workspace), version)
+    folder = version_folder(context.registry, version)
     bundle = load_bundle(folder / "artifacts" / "bundle")
     if bundle.catalog.embedding is not None:
         _check_same_encoder(bundle.catalog, read_catalog(context), version)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.completed import read_completed
 from pipelines.nights.followed import Followed, load_followed
@@ -37,7 +35,7 @@ def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
     """Fingerprints of the logs, reward models and earlier evidence that hindcast reads."""
     found = log_fingerprints(context, sorted({n for ns in plan.hindcast.values() for n in ns}))
     for run_key, nights in plan.hindcast.items():
-        manifest = Manifest.read(context.workspace.run_stage(run_key, "learn_behaviour"))
+        manifest = context.run("learn_behaviour", run_key).manifest()
         model = manifest.outputs["reward_model"].fingerprint if manifest else "none"
         found[f"hindcast/{run_key}"] = f"{','.join(nights)} {model}"
     if plan.alarms_from:
@@ -82,7 +80,7 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
     log = context.log("evaluate")
     followed: list[Followed] = []
     left_out: list[str] = []
-    entries = place_of(context.settings, context.workspace).ledger.entries()
+    entries = context.registry.ledger.entries()
     for number, entry in enumerate(promotions(entries), start=1):
         if entry.run_key in plan.hindcast:
             try:

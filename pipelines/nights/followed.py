@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of
-from pipelines.contract.stage import read_output
+from pipelines.contract.outputs import StageFolder
 from pipelines.failures.errors import DataError
 from pipelines.nights.champion import load_champion
 
@@ -50,7 +47,7 @@ def load_followed(
 
     if entry.version is None or entry.champion_version is None:
         raise DataError("the ledger names no version or no champion that it replaced")
-    place = place_of(context.settings, context.workspace)
+    place = context.registry
     gone = [v for v in (entry.version, entry.champion_version) if not has_version(place, v)]
     if gone:
         raise DataError(f"version {gone[0]} is no longer in the registry")
@@ -73,13 +70,13 @@ def load_followed(
         ),
         policy=load_champion(context, entry.version),
         replaced=load_champion(context, entry.champion_version),
-        reward_model=_reward_model(context.workspace.run_stage(entry.run_key, "learn_behaviour")),
+        reward_model=_reward_model(context.run("learn_behaviour", entry.run_key)),
     )
 
 
-def _reward_model(folder: Path) -> Scorer | None:
+def _reward_model(behaviour: StageFolder) -> Scorer | None:
     from mrlm.behaviour.model import load_reward_model
 
-    if Manifest.read(folder) is None:
+    if behaviour.manifest() is None:
         return None
-    return load_reward_model(read_output(folder, "reward_model"))
+    return load_reward_model(behaviour.path("reward_model"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +15,7 @@ from mrlm.evidence.support import drift
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
 from pipelines.nights.coming_nights import outlook, outlook_nights, outlook_states
 from pipelines.nights.completed import read_completed
@@ -37,13 +36,14 @@ class Evaluate:
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> Plan:
+        """The run's plan."""
+        return plan_of(context)
+
+    def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The challenger, the champion, the reward model, the bandit logs, what is followed."""
-        plan = plan_of(context)
-        folder = context.workspace.run_stage(context.run_key, "tune_weights")
-        tuned = require(folder, "tune_weights", context.night)
-        behaviour = _stage_folder(context, "learn_behaviour")
-        model = require(behaviour, "learn_behaviour", context.night)
+        tuned = context.run("tune_weights").require()
+        model = context.run("learn_behaviour").require()
         return {
             **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
             **hindcast_inputs(context, plan),
@@ -52,7 +52,7 @@ class Evaluate:
             "champion": str(plan.champion),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Estimate every policy and the paired difference, and keep each row's probabilities."""
         from mrlm.behaviour.model import load_reward_model
         from mrlm.evidence.canonical import canonical_json
@@ -62,8 +62,7 @@ class Evaluate:
         from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
         from mrlm.promotion.serving.bundle import load_bundle
 
-        plan = plan_of(context)
-        challenger = load_bundle(_made(context, "tune_weights", "bundle")).policy
+        challenger = load_bundle(context.run("tune_weights").path("bundle")).policy
         judged = plan.gate or plan.tune
         log, estimated = read_completed(context, judged)
         # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
@@ -80,7 +79,7 @@ class Evaluate:
                 "champion": probabilities(champion, log),
                 "uniform": probabilities(Uniform(), log),
             }
-            model = load_reward_model(_made(context, "learn_behaviour", "reward_model"))
+            model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
             q = predictions(log, context.objectives, model)
             star, gate = context.north_star.name, context.settings.gate
             estimates = policy_estimates(log, policies, q, estimated, gate.criteria(star))
@@ -117,15 +116,6 @@ class Evaluate:
         )
 
 
-def read_evidence(context: NightContext) -> Evidence:
-    """The evidence of this run."""
-    from mrlm.evidence.evidence import Evidence
-
-    folder = _stage_folder(context, "evaluate")
-    require(folder, "evaluate", context.night)
-    return Evidence.from_json(json.loads(read_output(folder, "evidence.json").read_text()))
-
-
 def _in_words(found: PolicyEstimate | None) -> str:
     if found is None or found.value is None:
         return "unknown: no fresh gate night"
@@ -138,20 +128,12 @@ def _alarms(found: Hindcast) -> list[int]:
     return [p.version for p in found.alarms]
 
 
-def _stage_folder(context: NightContext, stage: str) -> Path:
-    return context.workspace.run_stage(context.run_key, stage)
-
-
-def _made(context: NightContext, stage: str, name: str) -> Path:
-    return read_output(_stage_folder(context, stage), name)
-
-
 def _evidence(
     context: NightContext, plan: Plan, log: BanditLog, estimates: dict[str, Any], reproduction: str
 ) -> Evidence:
     from mrlm.evidence.evidence import Evidence
 
-    tuned = require(_stage_folder(context, "tune_weights"), "tune_weights", context.night)
+    tuned = context.run("tune_weights").require()
     rows = len(log) if plan.gate else 0
     return Evidence(
         run_key=context.run_key,
@@ -181,7 +163,7 @@ def _warnings(context: NightContext, tuned: Manifest) -> tuple[str, ...]:
     found = []
     if not tuned.counts["moved"]:
         found.append(f"the challenger is the champion itself: {tuned.counts['reason']}")
-    learned = require(_stage_folder(context, "learn_policy"), "learn_policy", context.night)
+    learned = context.run("learn_policy").require()
     if "estimated" in {m.counts.get("propensities") for m in (learned, tuned)}:
         found.append("the challenger was learned on estimated propensities")
     return tuple(found)

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
+from pipelines.contract.deployment import require_champion
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of, require_champion
-from pipelines.contract.stage import Product, read_output
+from pipelines.contract.stage import Product
 from pipelines.contract.workspace import write_atomically
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
@@ -34,24 +34,26 @@ class Publish:
     place: Literal["run"] = "run"
     sections = ("publishing", "registry", "seed", "state", "objectives")
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
-        """The champion and the newest bandit log."""
-        place, night = place_of(context.settings, context.workspace), _state_night(context)
-        version = require_champion(place, context.night)
-        return {**log_fingerprints(context, [night]), "champion": str(version)}
+    def plan(self, context: NightContext) -> str:
+        """The night whose bandit log tells the states of users."""
+        return _state_night(context)
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def inputs(self, context: NightContext, plan: str) -> dict[str, str]:
+        """The champion and the newest bandit log."""
+        version = require_champion(context.registry, context.night)
+        return {**log_fingerprints(context, [plan]), "champion": str(version)}
+
+    def run(self, context: NightContext, plan: str, out: Path) -> Product:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
         from mrlm.promotion.serving.serve import positions, recommend
         from mrlm.promotion.serving.states import last_states, read_states, states_table
 
-        serving = champion(place_of(context.settings, context.workspace))
+        serving = champion(context.registry)
         if serving is None:
             raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
-        night = _state_night(context)
         catalog = serving.bundle.catalog
-        log = read_bandit_log(log_paths(context, [night]), _catalog(context), context.objectives)
+        log = read_bandit_log(log_paths(context, [plan]), _catalog(context), context.objectives)
         requests = read_states(
             states_table(last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
         )
@@ -81,10 +83,8 @@ class Publish:
             "champion": serving.version,
             "champion_night": serving.bundle.night,
             "champion_age_nights": age,
-            "state_night": night,
-            "state_age_nights": (
-                date.fromisoformat(context.night) - date.fromisoformat(night)
-            ).days,
+            "state_night": plan,
+            "state_age_nights": (date.fromisoformat(context.night) - date.fromisoformat(plan)).days,
             "users": len(requests),
             "rows": len(table),
         }
@@ -98,7 +98,7 @@ class Publish:
 
 def point_at(context: NightContext, manifest: Manifest) -> None:
     """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
-    place = context.workspace.run_stage(context.run_key, STAGE.name) / "recommendations.parquet"
+    place = context.run(STAGE.name).folder / "recommendations.parquet"
     # Relative to the workspace, which may be moved.
     about = {**manifest.counts, "path": place.relative_to(context.workspace.root).as_posix()}
     write_atomically(
@@ -120,10 +120,9 @@ def _state_night(context: NightContext) -> str:
 def _catalog(context: NightContext) -> Catalog:
     """The newest catalogue; tonight's may be absent when ingestion failed."""
     nights = list(ingested(context))
-    own = context.workspace.lake_stage(context.night, "ingest")
-    if Manifest.read(own) is not None:
+    if context.lake("ingest").manifest() is not None:
         nights.append(context.night)
-    return Catalog.read(read_output(context.workspace.lake_stage(nights[-1], "ingest"), "catalog"))
+    return Catalog.read(context.lake("ingest", nights[-1]).path("catalog"))
 
 
 STAGE = Publish()

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_catalog
-from pipelines.nights.plan import plan_of
-from pipelines.stages.learn_policy import training_weights
+from pipelines.nights.plan import Plan, plan_of, training_weights
 
 if TYPE_CHECKING:
     from mrlm.policies.contract import Scorer
@@ -31,20 +30,22 @@ class TuneWeights:
     place: Literal["run"] = "run"
     sections = ("tuning", "objectives", "split", "seed", "learning")
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> Plan:
+        """The run's plan."""
+        return plan_of(context)
+
+    def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """Reward model, learned policies, tune nights, champion."""
-        plan = plan_of(context)
         found = log_fingerprints(context, plan.tune)
         for stage in ("learn_behaviour", "learn_policy"):
-            folder = context.workspace.run_stage(context.run_key, stage)
-            found[stage] = require(folder, stage, context.night).output_fingerprint()
+            found[stage] = context.run(stage).require().output_fingerprint()
         return {
             **found,
             "champion": str(plan.champion),
-            "weights": of_json(training_weights(context)),
+            "weights": of_json(training_weights(context, plan)),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Solve, make the challenger and save it with its catalogue."""
         from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
         from mrlm.meta.pareto import pareto
@@ -55,7 +56,6 @@ class TuneWeights:
         from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
         from mrlm.report.figures_as_text import weights_as_text
 
-        plan = plan_of(context)
         log, estimated = read_completed(context, plan.tune)
         scorers = load_scorers(context)
         known = tuple(o for o in context.objectives if o.source != "feedback")
@@ -76,9 +76,8 @@ class TuneWeights:
             floor=tuning.floor,
             weight_clip=tuning.weight_clip,
         )
-        result = tune(
-            problem, context.settings.tuning, _previous(context, columns), context.settings.seed
-        )
+        previous = _previous(context, plan, columns)
+        result = tune(problem, context.settings.tuning, previous, context.settings.seed)
         # Where nothing was found the challenger is the champion, to its exploration floor.
         policy = (
             challenger(anchor, scorers, known, standardiser, result, tuning.floor)
@@ -90,7 +89,7 @@ class TuneWeights:
             result,
             dict(zip(columns, problem.serves, strict=True)),
             context.settings.learning.learners,
-            training_weights(context),
+            training_weights(context, plan),
         )
         front = pareto(problem, result.kappa, max(result.scale, 1.0))
         bundle = PolicyBundle(
@@ -132,20 +131,18 @@ def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     from mrlm.behaviour.model import load_reward_model
     from mrlm.learners.storage import load_learned
 
-    def made(stage: str, name: str) -> Path:
-        return read_output(context.workspace.run_stage(context.run_key, stage), name)
-
     names = context.settings.learning.learners
-    learned = [load_learned(made("learn_policy", n)) for n in names]
-    return (load_reward_model(made("learn_behaviour", "reward_model")), *learned)
+    learned = [load_learned(context.run("learn_policy").path(n)) for n in names]
+    return (load_reward_model(context.run("learn_behaviour").path("reward_model")), *learned)
 
 
-def _previous(context: NightContext, columns: tuple[str, ...]) -> NDArray[np.float64] | None:
+def _previous(
+    context: NightContext, plan: Plan, columns: tuple[str, ...]
+) -> NDArray[np.float64] | None:
     """Last night's point, if it is over the same features."""
-    source = plan_of(context).weights_from
-    if not source:
+    if not plan.weights_from:
         return None
-    path = read_output(context.workspace.run_stage(source, "tune_weights"), "weights.json")
+    path = context.run("tune_weights", plan.weights_from).path("weights.json")
     data: dict[str, Any] = json.loads(path.read_text())
     return np.array(data["point"]) if data["columns"] == list(columns) else None
 

@@ -34,7 +34,7 @@ CONTEXT: Any = SimpleNamespace(
     north_star=STAR,
     objectives=(STAR, NEW),
     settings=SimpleNamespace(gate=GATE),
-    workspace=None,
+    registry=SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES)),
     log=lambda stage: logging.getLogger(stage),
 )
 PREDICTED = PolicyEstimate(0.5, 0.01, 200.0, 0.48, 0.52, certified=True)
@@ -119,8 +119,6 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
             assert log.rewards.shape == (3, 1)
             return state(int(log.night[-2:]), lift)
 
-        place = SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES))
-        monkeypatch.setattr(module, "place_of", lambda *_: place)
         monkeypatch.setattr(module, "load_followed", load)
         monkeypatch.setattr(module, "read_completed", read)
         monkeypatch.setattr("mrlm.policies.predictions.predictions", predict)
