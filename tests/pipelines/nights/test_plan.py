@@ -195,3 +195,15 @@ def test_a_plan_of_another_form_is_damage(made: Made) -> None:
     write_sealed(made.workspace.runs / context.run_key / "plan.json", {"fit": []})
     with pytest.raises(DamagedError, match=r"plan\.json is damaged"):
         plan_of(context)
+
+
+def test_a_plan_that_stays_is_not_written_again(made: Made) -> None:
+    nights(made, 8)
+    context = made.context(NIGHTS[7])
+    made.record(entry("initial", "first", 1))
+    plan = plan_of(context)
+    path = made.workspace.runs / context.run_key / "plan.json"
+    before = path.stat()
+    assert plan_of(context) == plan
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
