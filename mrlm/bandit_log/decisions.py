@@ -30,6 +30,13 @@ class Decisions:
         history_value: float32, one value an entry of ``history``: the reward that was known when
             the decision was taken, NaN where none was.
         above: ragged int32 codes of the items shown above in the same request.
+
+    Example:
+        >>> from mrlm import latent_log
+        >>> decisions = latent_log(50, 6, n_candidates=4, seed=0)[0].decisions
+        >>> first = decisions.candidates.values[: decisions.offsets[1]]
+        >>> [str(item) for item in decisions.catalog.item_id[first]]
+        ['m000095', 'm000113', 'm000119', 'm000136']
     """
 
     catalog: Catalog

@@ -32,6 +32,16 @@ class BanditLog:
         objectives: m objectives, the columns of ``rewards``.
         rewards: float64, shape (n, m); NaN where unknown.
         final: bool, shape (n, m); True when no later event can change the reward.
+
+    Example:
+        >>> from mrlm import latent_log
+        >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> len(log), log.decisions.candidates.values.shape, log.rewards.shape
+        (300, (1200,), (300, 2))
+        >>> log.column("rating")
+        1
+        >>> len(log.on_nights(["2026-11-09"]))
+        50
     """
 
     decisions: Decisions

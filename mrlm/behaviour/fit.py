@@ -38,6 +38,18 @@ def fit_reward_model(
     Raises:
         ValueError: the log is empty, has no embedding, a fold has no user, or the north star has no
             final reward.
+
+    Example:
+        >>> from mrlm import BehaviourSettings, fit_reward_model, latent_log
+        >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> small = BehaviourSettings(folds=2, components=4, hidden=8, projection=4, epochs=1)
+        >>> model = fit_reward_model(log, small, seed=0)
+        >>> model.heads
+        ('like', 'rating')
+        >>> model.columns
+        ('like', 'rating', 'uncertainty')
+        >>> model.score(log.decisions).shape
+        (2400, 3)
     """
     heads = [j for j, o in enumerate(log.objectives) if o.source == "feedback"]
     star = north_star(log.objectives).name

@@ -6,7 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class BehaviourSettings(BaseModel):
-    """The reward model."""
+    """The reward model.
+
+    Example:
+        >>> from mrlm import BehaviourSettings
+        >>> BehaviourSettings(folds=2, epochs=1).dropout
+        0.2
+        >>> BehaviourSettings(fold=2)
+        Traceback (most recent call last):
+        ...
+        pydantic_core._pydantic_core.ValidationError: ...
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

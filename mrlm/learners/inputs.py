@@ -61,6 +61,16 @@ def learning_sample(
 
     Raises:
         ValueError: the log is empty, or weights name no objective or are all 0.
+
+    Example:
+        >>> from mrlm import BehaviourSettings, LearningSettings, fit_reward_model
+        >>> from mrlm import latent_log, learning_sample
+        >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> small = BehaviourSettings(folds=2, components=4, hidden=8, projection=4, epochs=1)
+        >>> model = fit_reward_model(log, small, seed=0)
+        >>> sample = learning_sample(log, model, {"like": 1.0}, LearningSettings(), seed=0)
+        >>> sample.inputs.value.shape
+        (2400,)
     """
     scalarisation = fit_scalarisation(log, weights)
     sampled = sample_sessions(log, settings.max_decisions, seed)

@@ -10,7 +10,13 @@ LearnerName = Literal["policy_gradient", "q_learning"]
 
 
 class LearningSettings(BaseModel):
-    """The policy learners."""
+    """The policy learners.
+
+    Example:
+        >>> from mrlm import LearningSettings
+        >>> LearningSettings(epochs=1).learners
+        ['policy_gradient', 'q_learning']
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

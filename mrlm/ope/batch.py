@@ -48,6 +48,21 @@ class EvaluationBatch:
 
     Raises:
         ValueError: shapes, ranges or sums are wrong; the message names the first bad row.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import EvaluationBatch
+        >>> batch = EvaluationBatch(
+        ...     cluster=np.array(["ann", "bob"]),
+        ...     offsets=np.array([0, 2, 5]),
+        ...     target=np.array([0.5, 0.5, 0.2, 0.2, 0.6]),
+        ...     shown=np.array([1, 4]),
+        ...     propensity=np.array([0.25, 0.6]),
+        ...     rewards=np.array([[1.0], [0.0]]),
+        ...     objectives=("click",),
+        ... )
+        >>> batch.weight.tolist()
+        [2.0, 1.0]
     """
 
     cluster: NDArray[Any]

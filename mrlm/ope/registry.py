@@ -66,3 +66,12 @@ FAMILY = EstimatorsByName(*_FAMILY)
 
 # What a night reports: no parameter to choose, no further pass, no more data than q.
 ESTIMATORS = EstimatorsByName("ips", "snips", "dm", "dr")
+"""The estimators that a night reports, by name.
+
+Example:
+    >>> from mrlm import ESTIMATORS
+    >>> list(ESTIMATORS)
+    ['ips', 'snips', 'dm', 'dr']
+    >>> ESTIMATORS["snips"].properties.unbiased
+    False
+"""

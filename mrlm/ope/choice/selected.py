@@ -97,6 +97,17 @@ def select(
     Raises:
         ValueError: the family is empty or has a name twice, there are too few folds, too few
             users for every objective, or a member needs what the log does not have.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import EvaluationBatch, Uniform, latent_log, select
+        >>> log, _ = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)
+        >>> target = np.exp(Uniform().log_probabilities(log.decisions))
+        >>> found = select(lambda: [EvaluationBatch.from_log(log, target, policy="uniform")])
+        >>> sorted(set(found.chosen["like"]))  # what was chosen, fold by fold of the users
+        ['empirical_likelihood']
+        >>> found.estimates["like"].certified
+        True
     """
     chosen_from = default_family(next(iter(batches()))) if family is None else tuple(family)
     names = [e.name for e in chosen_from]

@@ -42,6 +42,18 @@ class EvaluationState:
         expected_square: float64, shape (C, m, P), sums of the expected squared weights.
         estimand: see ``Scores``.
         fitted: see ``Scores``.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform, latent_log
+        >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> target = np.exp(Uniform().log_probabilities(log.decisions))
+        >>> batch = EvaluationBatch.from_log(log, target, policy="uniform")
+        >>> one, other = (batch.take(half) for half in np.array_split(np.arange(len(batch)), 2))
+        >>> ips = ESTIMATORS["ips"]
+        >>> state = EvaluationState.of(ips(one)).add(ips(other))
+        >>> int(state.rows.sum(0)[0]), len(state.cluster)
+        (300, 50)
     """
 
     estimator: str

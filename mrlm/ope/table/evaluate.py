@@ -80,6 +80,30 @@ def evaluate_table(
         FileNotFoundError: there is no such file.
         FileError: the table cannot be evaluated; file, row and column are named.
         ValueError: the level or the discount is out of range.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import pyarrow.parquet as pq
+        >>> from mrlm import evaluate_table
+        >>> random = np.random.default_rng(0)
+        >>> shown = random.random(2000) < 0.5  # the logger shows A or B with the same chance
+        >>> table = pa.table(
+        ...     {
+        ...         "user_id": [f"u{i % 400}" for i in range(2000)],
+        ...         "propensity": np.full(2000, 0.5),
+        ...         "target_probability": np.where(shown, 0.8, 0.2),
+        ...         "reward": (random.random(2000) < np.where(shown, 0.3, 0.1)).astype(float),
+        ...     }
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pq.write_table(table, Path(folder, "log.parquet"))
+        ...     found = evaluate_table(Path(folder, "log.parquet"))
+        >>> best = found.best(found.estimates)
+        >>> best.estimator, best.certified, f"{best.value:.2f}"
+        ('snips', True, '0.27')
     """
     check_between_0_and_1("level", level)
     check_discount(discount)
