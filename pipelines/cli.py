@@ -17,7 +17,7 @@ from mrlm.promotion.registry.alias_state import AliasMovedError
 from pipelines.commands import care, local, nights, ope, registry, upgrade
 from pipelines.commands.crash import crash_report
 from pipelines.contract import log
-from pipelines.contract.registry import place_of
+from pipelines.contract.deployment import place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import (
     EXIT_DATA,
@@ -29,7 +29,7 @@ from pipelines.failures.errors import (
     UnavailableError,
 )
 from pipelines.failures.faults import explained
-from pipelines.settings.model import last_loaded
+from pipelines.settings.load import last_loaded
 
 _INTERRUPTED = 130
 

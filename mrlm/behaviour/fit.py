@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
+from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
-from mrlm.behaviour.folds import user_folds
 from mrlm.behaviour.model import FoldModel, RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
@@ -60,7 +60,7 @@ def fit_reward_model(
             f"no decision of the fit nights has a final {star!r}: ingest more nights, or check "
             "that feedback reaches the log"
         )
-    fold = user_folds(log.decisions.user, settings.folds)
+    fold = user_folds(log.decisions.user, settings.folds, crc())
     empty = sorted(set(range(settings.folds)) - set(fold.tolist()))
     if empty:
         raise ValueError(
@@ -75,7 +75,7 @@ def fit_reward_model(
     decisions = shown_only(log)
     codes = decisions.candidates.values
     features = pair_features(decisions, space)
-    inner = user_folds(decisions.user, settings.statistics_folds, salt="statistics")
+    inner = user_folds(decisions.user, settings.statistics_folds, crc("statistics"))
     total = settings.folds * settings.epochs
     done = 0
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save_file
 
 from mrlm.bandit_log import Decisions
+from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import Calibration
 from mrlm.behaviour.features import PairFeatures, pair_features
-from mrlm.behaviour.folds import user_folds
 from mrlm.behaviour.last_call import LastCall
 from mrlm.behaviour.network import PairNetwork, evaluate, network_from_state
 from mrlm.behaviour.space import FeatureSpace
@@ -120,7 +120,7 @@ class RewardModel:
         """``encode`` by the fold model that never saw the row's user; values (N, heads)."""
         features = pair_features(decisions, self.space)
         tables = [m.statistics.table(decisions.catalog) for m in self.members]
-        fold = user_folds(decisions.user, len(self.members))[features.row]
+        fold = user_folds(decisions.user, len(self.members), crc())[features.row]
         whole = features.with_columns(np.stack(tables)[fold, features.item])
         out = np.zeros((len(whole.dense), len(self.heads)))
         for k, member in enumerate(self.members):

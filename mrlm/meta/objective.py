@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.meta.policy import TunedSoftmax, Vector
 from mrlm.meta.problem import TuningProblem
-from mrlm.ope.state.users import group
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.ragged import gather, rows
+from mrlm.bandit_log.ragged import gather, pieces, rows
 
 # Bounds the temporary arrays of sums over candidates, whatever the size of the log; two megabytes
 # an array stay in the processor's cache, and make few enough pieces.
@@ -289,16 +289,6 @@ def _pass_over(
             if q is not None:
                 own_q[start:stop] = q[here]
     return _Pass(float(least), float(off), own, own_q, direct)
-
-
-def pieces(offsets: NDArray[np.int64], candidates: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rounds with at most so many candidates each, and at least one round."""
-    n, start = len(offsets) - 1, 0
-    while start < n:
-        reach = int(np.searchsorted(offsets, offsets[start] + candidates, side="right")) - 1
-        stop = min(max(reach, start + 1), n)
-        yield start, stop
-        start = stop
 
 
 def _sums(

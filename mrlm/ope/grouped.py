@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.ragged import pieces
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import CANDIDATES_AT_ONCE
 from mrlm.ope.scores import Scores
-from mrlm.ope.state.users import group
 
 
 class Grouped(Protocol):
@@ -177,15 +178,9 @@ def expectation(
 
     In pieces of bounded size, whatever the size of the log; no set is empty.
     """
-    n = len(offsets) - 1
-    out = np.empty((n, values.shape[1]))
-    most = max(CANDIDATES_AT_ONCE // max(values.shape[1], 1), 1)
-    start = 0
-    while start < n:
-        reach = int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1
-        stop = min(max(reach, start + 1), n)
+    out = np.empty((len(offsets) - 1, values.shape[1]))
+    for start, stop in pieces(offsets, CANDIDATES_AT_ONCE // max(values.shape[1], 1)):
         low, high = int(offsets[start]), int(offsets[stop])
         products = probability[low:high, None] * values[low:high]
         out[start:stop] = np.add.reduceat(products, offsets[start:stop] - low, axis=0)
-        start = stop
     return out

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import rows
-from mrlm.ope.user_folds import user_folds
+from mrlm.bandit_log.user_folds import split_mix, user_folds
 
 Floats = NDArray[np.float64]
 # Candidates predicted at once, so that no array of candidates x context is ever made whole.
@@ -55,7 +55,7 @@ def item_ridge(
     deviation = context.std(0)
     scaled = (context - context.mean(0)) / np.where(deviation > 0, deviation, 1.0)
     x = np.column_stack([np.ones(n), scaled])
-    fold, items = user_folds(cluster, folds, SALT), int(item.max()) + 1
+    fold, items = user_folds(cluster, folds, split_mix(SALT)), int(item.max()) + 1
     coefficients = np.empty((folds, rewards.shape[1], items, x.shape[1]))
     for k in range(folds):
         for j in range(rewards.shape[1]):

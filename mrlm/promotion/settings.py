@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from mrlm.evidence.criteria import Criteria
+    from mrlm.ope.verdict.certify import Thresholds
 
 
 class GateSettings(BaseModel):
@@ -64,3 +68,26 @@ class GateSettings(BaseModel):
     lock_seconds: float = Field(
         600.0, ge=0, description="Longest wait for whoever holds the registry's lock."
     )
+
+    def thresholds(self) -> Thresholds:
+        """What an interval needs before it is certified."""
+        from mrlm.ope.verdict.certify import Thresholds
+
+        return Thresholds(
+            min_effective_sample_size=self.min_effective_sample_size,
+            max_weight_share=self.max_weight_share,
+            min_users=self.min_users,
+            min_nonzero=self.min_nonzero,
+        )
+
+    def criteria(self, north_star: str) -> Criteria:
+        """What the evidence is made by, for the objective of this name."""
+        from mrlm.evidence.criteria import Criteria
+
+        return Criteria(
+            north_star=north_star,
+            estimator=self.estimator,
+            level=self.level,
+            thresholds=self.thresholds(),
+            no_hidden_confounding=self.allow_estimated_propensities,
+        )

@@ -15,11 +15,12 @@ from pipelines.care.summary import Standing, standing_of, summarise
 from pipelines.care.summary_table import print_summary
 from pipelines.commands.options import SettingsOption, check_night
 from pipelines.commands.terminal import say
-from pipelines.contract.context import NightContext
+from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DataError
 from pipelines.running.notify import Event, notify
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 from pipelines.stages import ORDER
 
 _SHOWN_NIGHTS = 14
@@ -33,13 +34,6 @@ def add_commands(app: typer.Typer) -> None:
     app.command("quarantine")(quarantine)
     app.command("clean")(clean)
     app.command("doctor")(doctor)
-
-
-def contexts_of(settings: Settings, last: int | None = None) -> list[NightContext]:
-    """The newest nights under the settings as they are, oldest first."""
-    workspace = Workspace(settings.workspace)
-    nights = workspace.nights()[-last:] if last else workspace.nights()
-    return [NightContext(n, settings, workspace) for n in nights]
 
 
 def status(

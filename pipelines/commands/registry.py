@@ -20,12 +20,13 @@ from pipelines.commands.options import (
     context_for,
 )
 from pipelines.commands.terminal import say, say_lines
-from pipelines.contract.registry import now, place_of
+from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.bootstrap import bootstrap as install
 from pipelines.running.notify import Event, notify
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
     from mrlm.promotion.registry.versions import RegisteredVersion

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mrlm.bandit_log.user_folds import user_key
 from mrlm.ope import (
     ESTIMATORS,
     INTERVALS,
@@ -21,7 +22,7 @@ from mrlm.ope import (
     simultaneous,
 )
 from mrlm.ope.intervals.bootstrap import Bootstrap
-from mrlm.ope.intervals.draws import poisson, user_key
+from mrlm.ope.intervals.draws import poisson
 
 ACTIONS, RATE = 5, 0.3
 KNOWN = ScoreRange(0.0, float(ACTIONS))

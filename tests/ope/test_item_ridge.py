@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log.ragged import rows
+from mrlm.bandit_log.user_folds import split_mix, user_folds
 from mrlm.ope.item_ridge import SALT, item_ridge
-from mrlm.ope.user_folds import user_folds
 
 
 def world(n=200, items=4):
@@ -22,7 +22,7 @@ def world(n=200, items=4):
 def test_each_item_has_its_own_ridge_of_other_users():
     context, cluster, offsets, item, shown, rewards = world()
     q = item_ridge(context, cluster, offsets, item, shown, rewards, folds=3, penalty=2.0)
-    fold, row = user_folds(cluster, 3, SALT), rows(offsets)
+    fold, row = user_folds(cluster, 3, split_mix(SALT)), rows(offsets)
     x = np.column_stack([np.ones(200), (context - context.mean(0)) / context.std(0)])
     for at in (0, 17, len(item) - 1):
         for j in range(2):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch, pieces
+from mrlm.bandit_log.ragged import pieces
+from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
 from mrlm.ope.choice.bounded import between
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator
 from mrlm.ope.estimators.switch import Switch

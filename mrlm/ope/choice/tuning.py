@@ -8,11 +8,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch, pieces
+from mrlm.bandit_log.ragged import pieces
+from mrlm.bandit_log.users import group
+from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
 from mrlm.ope.choice.selection import least_bound
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, parts
 from mrlm.ope.estimators.switch import Switch
-from mrlm.ope.state.users import group
 
 T = TypeVar("T", bound=ShrinkingEstimator | Switch)
 

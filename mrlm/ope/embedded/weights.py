@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log.ragged import rows
+from mrlm.bandit_log.ragged import pieces, rows
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
 
 CLUSTERS = "clusters"
@@ -127,35 +127,6 @@ def kernel_weight(
         weight[start:stop] = (shown * ratio).sum(1)
         unsupported[start:stop] = np.where(logged > 0, 0.0, target).sum(1)
     return MarginalWeight(weight, unsupported, estimated, "kernel")
-
-
-def pieces(offsets: NDArray[np.int64], candidates: int) -> list[tuple[int, int]]:
-    """Ranges of rounds with at most so many candidates each, and at least one round."""
-    out: list[tuple[int, int]] = []
-    n, start = len(offsets) - 1, 0
-    while start < n:
-        reach = int(np.searchsorted(offsets, offsets[start] + candidates, side="right")) - 1
-        stop = min(max(reach, start + 1), n)
-        out.append((start, stop))
-        start = stop
-    return out
-
-
-def _logging(batch: EvaluationBatch) -> NDArray[np.float64]:
-    """Logging propensities of all candidates, checked against those of the shown items."""
-    logged = batch.candidate_propensity
-    if logged is None or np.isnan(logged).any():
-        raise ValueError(
-            "marginal weights need the logging propensity of every candidate; log them, or "
-            "estimate them (mrlm.ope.propensity.estimate_propensities) and set estimated=True"
-        )
-    off = np.abs(logged[batch.shown] - batch.propensity) > 1e-6 * batch.propensity
-    if off.any():
-        raise ValueError(
-            f"row {int(np.flatnonzero(off)[0])}: the shown item's propensity differs from its "
-            f"candidate propensity ({int(off.sum())} such rows); both must be of the same logger"
-        )
-    return logged
 
 
 @dataclass(frozen=True)

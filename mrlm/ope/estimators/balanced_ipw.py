@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.user_folds import user_folds
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.contract import Properties
 from mrlm.ope.estimators.density_ratio import fit_log_ratio, log_ratio
 from mrlm.ope.estimators.shrinking import check_at_least
 from mrlm.ope.scores import Scores, one_ratio
-from mrlm.ope.user_folds import user_folds
 
 Floats = NDArray[np.float64]
 

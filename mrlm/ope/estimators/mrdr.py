@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.user_folds import user_folds
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.contract import Properties
 from mrlm.ope.estimators.shrinking import check_at_least
 from mrlm.ope.scores import Scores, one_ratio
-from mrlm.ope.user_folds import user_folds
 
 Batches = Callable[[], Iterable[EvaluationBatch]]
 Floats = NDArray[np.float64]

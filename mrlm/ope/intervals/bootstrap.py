@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.intervals.draws import poisson, user_key
+from mrlm.bandit_log.user_folds import user_key
+from mrlm.ope.intervals.draws import poisson
 from mrlm.ope.intervals.influence import user_influence, users
 from mrlm.ope.intervals.ratio import one_ratio_of
 from mrlm.ope.intervals.student import Moments

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.intervals.influence import covariance
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.state.user_sums import counts, sums
-from mrlm.ope.state.users import group
 
 # A logger whose estimate seems to vary less than this share of the pooled rounds' variance has
 # shown too little to be believed.

@@ -14,10 +14,10 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.scores import ratio_influence, ratio_value
 from mrlm.ope.state.state import EvaluationState
-from mrlm.ope.state.users import group
 
 # Degrees of freedom below which a t quantile says nothing any more.
 _LEAST_FREEDOM = 2.0

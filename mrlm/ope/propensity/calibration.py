@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Offsets, rows, segment_log_softmax, segment_sum
-from mrlm.ope.state.users import group
+from mrlm.bandit_log.users import group
 
 Floats = NDArray[np.float64]
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Offsets, gather, segment_log_softmax
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.propensity.calibration import (
     CalibrationBin,
@@ -17,7 +18,6 @@ from mrlm.ope.propensity.calibration import (
     fit_temperature,
 )
 from mrlm.ope.propensity.logit import fit_logit
-from mrlm.ope.state.users import group
 from mrlm.ope.verdict.overlap import GroupOverlap, group_overlap
 
 Floats = NDArray[np.float64]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import rows
+from mrlm.bandit_log.users import group
 from mrlm.ope.grouped import expectation
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.steps import check_discount
-from mrlm.ope.state.users import group
 
 _TOLERANCE = 1e-10
 

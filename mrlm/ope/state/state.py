@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group, union
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.user_sums import counts, spread, sums
-from mrlm.ope.state.users import group, union
 from mrlm.ope.state.weight_sums import weight_sums
 
 
@@ -85,18 +85,12 @@ class EvaluationState:
         users = len(cluster)
         rows = counts(code, scores.used, users)
         return cls(
-            estimator=scores.estimator,
-            covers_policy_value=scores.covers_policy_value,
-            objectives=scores.objectives,
-            policies=scores.policies,
-            signs=scores.signs,
+            **{name: getattr(scores, name) for name in (*SAME, "signs")},
             cluster=cluster,
             rows=rows,
             numerator=sums(code, scores.numerator, users),
             denominator=sums(code, scores.denominator, users),
             **weight_sums(scores, code, rows),
-            estimand=scores.estimand,
-            fitted=scores.fitted,
         )
 
     def add(self, scores: Scores) -> EvaluationState:
@@ -153,11 +147,17 @@ class EvaluationState:
 
     def take(self, users: slice) -> EvaluationState:
         """The state of some of the users, by their place in ``cluster``."""
-        names = ("cluster", "weight_largest", *_SUMS)
+        names = ("cluster", *BY_USER)
         return replace(self, **{name: getattr(self, name)[users] for name in names})
 
 
+# What states that can be combined have in common, beside their signs.
 SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
+# The arrays with a row a user; all but the largest weight are sums over the user's rounds.
+BY_USER = tuple(
+    f.name for f in fields(EvaluationState) if f.name not in {*SAME, "signs", "cluster"}
+)
+_SUMS = tuple(name for name in BY_USER if name != "weight_largest")
 
 
 def check_same_estimate(one: Any, other: Any) -> None:
@@ -177,17 +177,3 @@ def check_same_estimate(one: Any, other: Any) -> None:
             "states whose terms have different signs or shares cannot be combined: "
             f"{one.signs} and {other.signs}; choose the shares once, on the whole log"
         )
-
-
-_SUMS = (
-    "rows",
-    "numerator",
-    "denominator",
-    "share_sum",
-    "weight_sum",
-    "weight_square",
-    "matched",
-    "nonzero",
-    "unsupported",
-    "expected_square",
-)

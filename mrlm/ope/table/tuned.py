@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.user_folds import split_mix, user_folds
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.choice.tuning import tune
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
@@ -20,7 +21,6 @@ from mrlm.ope.rounds import Rounds
 from mrlm.ope.scores import Scores, one_ratio
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import Numbered, joined, to_logged, users_of
-from mrlm.ope.user_folds import user_folds
 
 # The first so many rows of the users of each half choose the parameters of the other.
 TUNING_ROWS = 1 << 17
@@ -104,7 +104,7 @@ def tuned_name(family: str) -> str:
 
 def halves(cluster: NDArray[Any]) -> NDArray[np.int64]:
     """Half of each row's user, 0 or 1, int64, shape (n,)."""
-    return user_folds(cluster, _HALVES, _SALT)
+    return user_folds(cluster, _HALVES, split_mix(_SALT))
 
 
 def tune_table(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mrlm.ope.intervals.draws import user_key
+from mrlm.bandit_log.user_folds import user_key
 from mrlm.ope.table.closed_ids import ClosedIds
 from mrlm.ope.table.to_logged import Numbered, joined, names_of
 

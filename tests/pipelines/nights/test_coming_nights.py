@@ -12,7 +12,7 @@ from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.promotion.settings import GateSettings
 from pipelines.failures.errors import DataError
-from pipelines.nights import outlook
+from pipelines.nights import coming_nights
 from pipelines.nights.plan import Plan
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 9)]
@@ -60,23 +60,23 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         def paired(night: str, *_: Any) -> EvaluationState:
             return state(int(night[-2:]), known=night not in unknown)
 
-        monkeypatch.setattr(outlook, "read_completed", read)
-        monkeypatch.setattr(outlook, "predictions", lambda *_: None)
-        monkeypatch.setattr(outlook, "paired_state", paired)
+        monkeypatch.setattr(coming_nights, "read_completed", read)
+        monkeypatch.setattr("mrlm.policies.predictions.predictions", lambda *_: None)
+        monkeypatch.setattr("mrlm.evidence.paired.paired_state", paired)
 
     return install
 
 
 def states() -> dict[str, EvaluationState]:
     nothing: Any = None
-    return outlook.outlook_states(CONTEXT, PLAN, nothing, nothing, nothing)
+    return coming_nights.outlook_states(CONTEXT, PLAN, nothing, nothing, nothing)
 
 
 def test_a_night_whose_north_star_is_unknown_is_left_out(fake: Fake) -> None:
     fake(unknown=(NIGHTS[3],))
     kept = states()
-    assert list(kept) == [n for n in outlook.outlook_nights(PLAN) if n != NIGHTS[3]]
-    found = outlook.outlook(CONTEXT, PLAN, kept, 0.5)
+    assert list(kept) == [n for n in coming_nights.outlook_nights(PLAN) if n != NIGHTS[3]]
+    found = coming_nights.outlook(CONTEXT, PLAN, kept, 0.5)
     assert found is not None
     assert found.next_night is not None
     assert found.next_night.nights == 7
@@ -84,24 +84,24 @@ def test_a_night_whose_north_star_is_unknown_is_left_out(fake: Fake) -> None:
 
 def test_gate_nights_of_which_nothing_is_known_have_no_outlook(fake: Fake) -> None:
     fake(unknown=tuple(NIGHTS[6:]))
-    assert outlook.outlook(CONTEXT, PLAN, states(), 0.5) is None
+    assert coming_nights.outlook(CONTEXT, PLAN, states(), 0.5) is None
 
 
 def test_a_night_that_cannot_be_evaluated_is_left_out(fake: Fake) -> None:
     fake(broken=(NIGHTS[2],))
-    assert list(states()) == [n for n in outlook.outlook_nights(PLAN) if n != NIGHTS[2]]
+    assert list(states()) == [n for n in coming_nights.outlook_nights(PLAN) if n != NIGHTS[2]]
 
 
 def test_a_gate_night_that_cannot_be_evaluated_leaves_no_outlook(fake: Fake) -> None:
     fake(broken=(NIGHTS[7],))
     assert states() == {}
-    assert outlook.outlook(CONTEXT, PLAN, {}, 0.5) is None
+    assert coming_nights.outlook(CONTEXT, PLAN, {}, 0.5) is None
 
 
 def test_all_nights_carry_the_flag_where_one_was_estimated(fake: Fake) -> None:
     """Whatever the settings say now: the log itself tells."""
     fake(estimated=(NIGHTS[5],))
     assert {s.estimator for s in states().values()} == {"snips (estimated propensities)"}
-    assert outlook.outlook(CONTEXT, PLAN, states(), 0.5) is not None
+    assert coming_nights.outlook(CONTEXT, PLAN, states(), 0.5) is not None
     fake()
     assert {s.estimator for s in states().values()} == {"snips"}

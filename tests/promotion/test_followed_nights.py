@@ -7,18 +7,12 @@ from dataclasses import asdict, replace
 import pytest
 
 from mrlm.evidence.canonical import fingerprint_of
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.hindcast import Hindcast, HindcastCalibration, PromotionHindcast, carry_alarm
 from mrlm.evidence.outlook import NextNight, Outlook, Power
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import error_tested_at, judge
-from mrlm.promotion.record.followed_nights import (
-    Hindcast,
-    HindcastCalibration,
-    PromotionHindcast,
-    carry_alarm,
-    nights_since,
-    promotions,
-)
+from mrlm.promotion.record.followed_nights import nights_since, promotions
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings
 

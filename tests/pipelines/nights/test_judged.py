@@ -10,6 +10,7 @@ import pytest
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.registry import versions as registry
+from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace
 from pipelines.nights import judged
 
@@ -30,9 +31,13 @@ ENTRIES = (entry(OLD, 2), entry(NEW, 3))
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Two judged runs, whose versions the registry no longer has."""
-    made = SimpleNamespace(workspace=Workspace(tmp_path), settings=None, run_key="2026-11-20-a")
     place = SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES))
-    monkeypatch.setattr(judged, "place_of", lambda *_: place)
+    workspace = Workspace(tmp_path)
+
+    def run(stage: str, run_key: str) -> StageFolder:
+        return StageFolder(workspace.run_stage(run_key, stage), stage, run_key[:10])
+
+    made = SimpleNamespace(workspace=workspace, registry=place, run_key="2026-11-20-a", run=run)
     monkeypatch.setattr(registry, "has_version", lambda *_: False)
     for found in (OLD, NEW):
         write(made, found)

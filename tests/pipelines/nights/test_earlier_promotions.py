@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Objective
-from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.evidence.promise import Promise
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
-from mrlm.promotion.record.followed_nights import Hindcast
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings
 from pipelines.failures.errors import DataError
-from pipelines.nights import hindcast as module
+from pipelines.nights import earlier_promotions as module
 from pipelines.nights.followed import Followed
 from pipelines.nights.plan import Plan
 
@@ -33,7 +34,7 @@ CONTEXT: Any = SimpleNamespace(
     north_star=STAR,
     objectives=(STAR, NEW),
     settings=SimpleNamespace(gate=GATE),
-    workspace=None,
+    registry=SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES)),
     log=lambda stage: logging.getLogger(stage),
 )
 PREDICTED = PolicyEstimate(0.5, 0.01, 200.0, 0.48, 0.52, certified=True)
@@ -49,6 +50,9 @@ class Log:
     objectives: tuple[Objective, ...]
     rewards: Any
     final: Any
+
+    def column(self, name: str) -> int:
+        return [o.name for o in self.objectives].index(name)
 
 
 class Model:
@@ -90,7 +94,15 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
         def load(context: Any, entry: Entry, number: int, entries: Any) -> Any:
             nothing: Any = None
             model = models[number - 1]
-            return Followed(entry, number, 0.975, PREDICTED, nothing, nothing, model)
+            promise = Promise(
+                version=entry.version or 0,
+                replaced=entry.champion_version or 0,
+                run_key=entry.run_key,
+                number=number,
+                level=0.975,
+                predicted=PREDICTED,
+            )
+            return Followed(promise, nothing, nothing, model)
 
         def read(context: Any, nights: list[str]) -> Any:
             if nights[0] in broken:
@@ -107,12 +119,10 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
             assert log.rewards.shape == (3, 1)
             return state(int(log.night[-2:]), lift)
 
-        place = SimpleNamespace(ledger=SimpleNamespace(entries=lambda: ENTRIES))
-        monkeypatch.setattr(module, "place_of", lambda *_: place)
         monkeypatch.setattr(module, "load_followed", load)
         monkeypatch.setattr(module, "read_completed", read)
-        monkeypatch.setattr(module, "predictions", predict)
-        monkeypatch.setattr(module, "paired_state", paired)
+        monkeypatch.setattr("mrlm.policies.predictions.predictions", predict)
+        monkeypatch.setattr("mrlm.evidence.paired.paired_state", paired)
         found = module.hindcast(CONTEXT, replace(PLAN, hindcast=plan, **kept))
         assert found is not None
         return found
