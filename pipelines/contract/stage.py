@@ -148,7 +148,7 @@ def _run_alone(stage: Stage, context: NightContext) -> Outcome:
     folder = folder_of(stage, context)
     inputs = stage.inputs(context)
     settings = context.settings.fingerprint(*stage.sections)
-    wanted = _wanted(inputs, settings)
+    wanted = _wanted(stage, inputs, settings)
     found = _whole(folder, wanted, log)
     if found and found.fingerprint == wanted and not context.force:
         log.info("unchanged: skipped")
@@ -181,7 +181,7 @@ def _run_alone(stage: Stage, context: NightContext) -> Outcome:
         fingerprint=wanted,
         inputs=inputs,
         settings_fingerprint=settings,
-        code_version=code_version(),
+        code_version=code_version(type(stage).__module__),
         outputs=outputs,
         counts=product.counts,
         stopped=product.stopped,
@@ -204,7 +204,7 @@ def is_unchanged(stage: Stage, context: NightContext) -> bool:
         inputs = stage.inputs(context)
     except DataError:
         return False
-    wanted = _wanted(inputs, context.settings.fingerprint(*stage.sections))
+    wanted = _wanted(stage, inputs, context.settings.fingerprint(*stage.sections))
     return found.fingerprint == wanted and not _damage(folder, found)
 
 
@@ -290,8 +290,9 @@ def _damage(folder: Path, manifest: Manifest, place: str = "") -> str:
     return fingerprints.damage(folder, outputs, place)
 
 
-def _wanted(inputs: dict[str, str], settings: str) -> str:
-    return fingerprints.combine({**inputs, "settings": settings, "code": code_version()})
+def _wanted(stage: Stage, inputs: dict[str, str], settings: str) -> str:
+    code = code_version(type(stage).__module__)
+    return fingerprints.combine({**inputs, "settings": settings, "code": code})
 
 
 def _obey(manifest: Manifest) -> None:

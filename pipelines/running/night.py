@@ -129,12 +129,13 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
 
 def _why_open(name: str, context: NightContext) -> str:
     """Why a stage does not count as completed."""
-    found = Manifest.read(folder_of(stage_named(name), context))
+    stage = stage_named(name)
+    found = Manifest.read(folder_of(stage, context))
     if found is None:
         return f"stage {name} was not completed, see its log"
-    if found.code_version != code_version():
+    if found.code_version != code_version(type(stage).__module__):
         return "the code changed while the night ran: run the night again"
-    wrong = damage_of(folder_of(stage_named(name), context))
+    wrong = damage_of(folder_of(stage, context))
     if wrong:
         return f"{wrong}: run the night again, which makes stage {name}'s output anew"
     return f"what stage {name} reads has changed since it ran: run the night again"
