@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import pieces, rows
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
+from mrlm.ope.checks import check_rows
 
 CLUSTERS = "clusters"
 
@@ -183,12 +184,11 @@ def logging_propensity(batch: EvaluationBatch) -> NDArray[np.float64]:
             "marginal weights need the logging propensity of every candidate; log them, or "
             "estimate them (mrlm.ope.propensity.estimate_propensities) and set estimated=True"
         )
-    off = np.abs(logged[batch.shown] - batch.propensity) > 1e-6 * batch.propensity
-    if off.any():
-        raise ValueError(
-            f"row {int(np.flatnonzero(off)[0])}: the shown item's propensity differs from its "
-            f"candidate propensity ({int(off.sum())} such rows); both must be of the same logger"
-        )
+    check_rows(
+        np.abs(logged[batch.shown] - batch.propensity) > 1e-6 * batch.propensity,
+        "the shown item's propensity differs from its candidate propensity; both must be of the "
+        "same logger",
+    )
     return logged
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.student import ends
 from mrlm.ope.nights.spending import error_at, share
 from mrlm.ope.plain import plain_fields
@@ -208,8 +209,7 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibra
     Raises:
         ValueError: the level is not in (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     kept = [p for p in promotions if p.predicted.certified and p.realised.certified]
     nothing = math.nan
     if not kept:
@@ -240,8 +240,7 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibra
 def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> Verdict:
     """The verdict at one-sided error ``spent``; without an alarm where nights are too few."""
     for name, x in (("level", level), ("predicted_level", p.predicted_level)):
-        if not 0 < x < 1:
-            raise ValueError(f"the {name} must be between 0 and 1; got {x}")
+        check_between_0_and_1(name, x)
     promised = max(p.predicted.lower(p.predicted_level), 0.0) if p.predicted.certified else 0.0
     most = p.realised.upper(1 - spent)
     side = (1 + level) / 2

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import rows
 from mrlm.bandit_log.users import group
-from mrlm.ope.grouped import expectation
+from mrlm.ope.grouped.grouped import expectation
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.steps import check_discount
 

@@ -84,13 +84,15 @@ class EvaluationState:
         cluster, code = group(scores.cluster)
         users = len(cluster)
         rows = counts(code, scores.used, users)
+        same: dict[str, Any] = {name: getattr(scores, name) for name in (*SAME, "signs")}
+        summed: dict[str, Any] = weight_sums(scores, code, rows)
         return cls(
-            **{name: getattr(scores, name) for name in (*SAME, "signs")},
+            **same,
             cluster=cluster,
             rows=rows,
             numerator=sums(code, scores.numerator, users),
             denominator=sums(code, scores.denominator, users),
-            **weight_sums(scores, code, rows),
+            **summed,
         )
 
     def add(self, scores: Scores) -> EvaluationState:

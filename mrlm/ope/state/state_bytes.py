@@ -45,9 +45,10 @@ def from_bytes(data: bytes) -> EvaluationState:
     # JSON gives tuples back as lists.
     same = {name: meta[name] for name in SAME}
     same |= {name: tuple(meta[name]) for name in ("objectives", "policies")}
+    arrays: dict[str, Any] = {name: array(name) for name in BY_USER}
     return EvaluationState(
         **same,
         signs=np.array(meta["signs"]),
         cluster=np.array(batch.column("cluster").to_numpy(zero_copy_only=False)),
-        **{name: array(name) for name in BY_USER},
+        **arrays,
     )

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mrlm.ope.intervals import Estimate
+from mrlm.ope.intervals.stream import Order, StreamState
 from mrlm.ope.scores import Scores
-from mrlm.ope.stream import Order, StreamState
 from mrlm.ope.table.readings import Reading
 from mrlm.ope.table.tuned import tuned_name
 from mrlm.ope.verdict.certify import Certificate

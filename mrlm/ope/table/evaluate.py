@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mrlm.ope.checks import RowError, check_between_0_and_1
+from mrlm.ope.intervals.stream import Order
 from mrlm.ope.sequential.steps import check_discount, labelled
-from mrlm.ope.stream import Order
 from mrlm.ope.table.columns import Columns
+from mrlm.ope.table.file_error import FileError
 from mrlm.ope.table.files import batches
-from mrlm.ope.table.folder import in_its_file
+from mrlm.ope.table.folder import file_of
 from mrlm.ope.table.layout import SESSION, SLATE
 from mrlm.ope.table.limits import check_estimates, rows_at_once
 from mrlm.ope.table.readings import Reading, reading
@@ -76,7 +78,8 @@ def evaluate_table(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the table cannot be evaluated; file, row and column are named.
+        FileError: the table cannot be evaluated; file, row and column are named.
+        ValueError: the level or the discount is out of range.
 
     Example:
         >>> import tempfile
@@ -102,15 +105,18 @@ def evaluate_table(
         >>> best.estimator, best.certified, f"{best.value:.2f}"
         ('snips', True, '0.27')
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     check_discount(discount)
     request = Request(level, order, thresholds, round, propensity_kind, discount, estimators)
     try:
         return _evaluate(path, request)
+    except FileError:
+        raise
+    except RowError as error:
+        file, row = file_of(path, error.row)
+        raise FileError(file, f"row {row}: {error.problem}") from None
     except ValueError as error:
-        text = in_its_file(path, str(error))
-        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        raise FileError(path, str(error)) from None
 
 
 # Sums that overflow are not finite, which certification refuses.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mrlm.ope.table.file_error import FileError
+
 JSON_LINE, CSV_HEADER = 1 << 23, 1 << 20
 
 
@@ -23,13 +25,14 @@ def lines_of(path: Path, most: int) -> Iterator[tuple[int, str]]:
         while raw := file.readline(most + 1):
             at += 1
             if len(raw) > most:
-                raise ValueError(
-                    f"{path}: line {at} is longer than {most >> 20} MiB: write one record a line"
+                raise FileError(
+                    path, f"line {at} is longer than {most >> 20} MiB: write one record a line"
                 )
             try:
                 yield at, raw.decode("utf-8-sig" if at == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{path}: line {at} is not UTF-8 ({error.reason} at byte {error.start}): save "
-                    "the file as UTF-8"
+                raise FileError(
+                    path,
+                    f"line {at} is not UTF-8 ({error.reason} at byte {error.start}): save "
+                    "the file as UTF-8",
                 ) from None

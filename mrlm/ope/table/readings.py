@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from mrlm.ope.checks import RowError
 from mrlm.ope.estimators.dm import DM
 from mrlm.ope.estimators.dr import DR
 from mrlm.ope.estimators.ips import IPS
@@ -101,11 +102,11 @@ class Reading:
         """
         try:
             return [self.estimators[name](x) for x in rounds]
-        except ValueError as error:
+        except RowError as error:
             if name not in NEED_UNIFORM_RANKINGS:
                 raise
             # The row is one of the batch, not of the file.
-            self.refused[name] = str(error).partition(": ")[2] or str(error)
+            self.refused[name] = error.problem
             del self.estimators[name]
             return []
 

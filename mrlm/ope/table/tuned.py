@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.user_folds import split_mix, user_folds
-from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.choice.tuning import tune
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
@@ -132,14 +131,8 @@ def tune_table(
     found, refused = [], {}
     for name in names:
         try:
-            # Tuning reads what rounds have, and nothing else of a batch.
             members = tuple(
-                {
-                    t.policy: tune(
-                        cast("EvaluationBatch", t.take(half != k)), FAMILIES[name], level
-                    )
-                    for t in tables
-                }
+                {t.policy: tune(t.take(half != k), FAMILIES[name], level) for t in tables}
                 for k in range(_HALVES)
             )
         except ValueError as error:

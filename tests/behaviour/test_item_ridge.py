@@ -5,7 +5,7 @@ import pytest
 
 from mrlm.bandit_log.ragged import rows
 from mrlm.bandit_log.user_folds import split_mix, user_folds
-from mrlm.ope.item_ridge import SALT, item_ridge
+from mrlm.behaviour.item_ridge import SALT, item_ridge
 
 
 def world(n=200, items=4):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.ragged import pieces
 from mrlm.bandit_log.users import group
 from mrlm.ope.batch import CANDIDATES_AT_ONCE
+from mrlm.ope.checks import check_rows
 from mrlm.ope.scores import Scores
 
 
@@ -129,46 +130,8 @@ def group_rows(
     twice = np.zeros(len(order), np.bool_)
     same = (sorted_code[1:] == sorted_code[:-1]) & (sorted_place[1:] == sorted_place[:-1])
     twice[order[1:][same]] = True
-    check(twice, "its place in the slate or session was in a row before")
+    check_rows(twice, "its place in the slate or session was in a row before")
     return order, np.searchsorted(sorted_code, np.arange(len(found) + 1)).astype(np.int64)
-
-
-def check_offsets(offsets: NDArray[np.int64], total: int, rounds: str, parts: str) -> None:
-    """Check that offsets cut ``total`` parts into rounds, none of which is empty.
-
-    Raises:
-        ValueError: they do not; the message names the first bad round.
-    """
-    if len(offsets) < 2:
-        raise ValueError(f"a batch needs at least one of the {rounds}; this one is empty")
-    if offsets[0] != 0 or offsets[-1] != total:
-        raise ValueError(
-            f"offsets of the {rounds} must run from 0 to the number of {parts}, {total}; "
-            f"got {offsets[0]} to {offsets[-1]}"
-        )
-    bad = np.diff(offsets) <= 0
-    check(bad, f"one of the {rounds} has no {parts}, or the offsets decrease")
-
-
-def check_shape(name: str, array: NDArray[Any] | None, shape: tuple[int, ...]) -> None:
-    """Check the shape of an array that is there.
-
-    Raises:
-        ValueError: it has another one.
-    """
-    if array is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
-
-
-def check(bad: np.bool_ | NDArray[np.bool_], problem: str) -> None:
-    """Check that nothing is bad.
-
-    Raises:
-        ValueError: something is; the message names the first row.
-    """
-    if bad.any():
-        first, count = int(np.flatnonzero(bad)[0]), int(bad.sum())
-        raise ValueError(f"row {first}: {problem} ({count} such rows)")
 
 
 def expectation(
