@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
 from mrlm.bandit_log.ragged import gather, rows
+from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of
-from mrlm.worlds.places import edges, expand
 from mrlm.worlds.ratings import CompleteRatings
-from mrlm.worlds.replay import ReplayedWorld, ReplaySettings, replay
+from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
 
 SMALL = ReplaySettings(nights=4, max_slots=24)
 

@@ -19,7 +19,7 @@ from mrlm.worlds.lines import LATE, Line, dump, write_lines
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.memory import decision_ids, request_ids
 from mrlm.worlds.ratings import EVENTS, CompleteRatings, load_movielens
-from mrlm.worlds.replay import ReplayedWorld, ReplaySettings, replay
+from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
 from mrlm.worlds.truth import write_truth
 
 # Nights after the impression's own at which an event arrives; the windows that this log is for.

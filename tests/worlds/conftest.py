@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mrlm.worlds.ratings import CompleteRatings, load_movielens
-from mrlm.worlds.replay import ReplayedWorld, replay
+from mrlm.worlds.replayed import ReplayedWorld, replay
 from mrlm.worlds.writer import write_world
 
 SEED = 20261109

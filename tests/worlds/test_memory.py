@@ -8,7 +8,7 @@ from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.worlds.memory import replay_log, to_log
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.ratings import CompleteRatings
-from mrlm.worlds.replay import ReplayedWorld
+from mrlm.worlds.replayed import ReplayedWorld
 
 
 def test_truth_at_the_shown_item_is_the_reward(ratings: CompleteRatings) -> None:

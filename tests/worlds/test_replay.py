@@ -7,7 +7,7 @@ from scipy.stats import chi2
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.ratings import CompleteRatings
-from mrlm.worlds.replay import ReplayedWorld, ReplaySettings, replay
+from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
 
 
 def test_each_rating_is_shown_at_most_once(world: ReplayedWorld) -> None:

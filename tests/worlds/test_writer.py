@@ -14,7 +14,7 @@ import pytest
 from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.latent import write_latent
 from mrlm.worlds.memory import decision_ids
-from mrlm.worlds.replay import ReplayedWorld
+from mrlm.worlds.replayed import ReplayedWorld
 
 Written = tuple[Path, dict[str, Any]]
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.contract import Estimator
-from mrlm.ope.propensity.estimate import (
+from mrlm.ope.propensity.estimated import (
     CalibrationMethod,
     EstimatedPropensities,
     estimate_propensities,

@@ -24,7 +24,7 @@ from mrlm.ope.table.rising import Rising
 from mrlm.ope.table.slate_columns import check_kind, first_kind
 from mrlm.ope.table.sums import Sums
 from mrlm.ope.table.to_logged import Numbered, numbered
-from mrlm.ope.table.tuned import tune_table
+from mrlm.ope.table.tuned_estimators import tune_table
 from mrlm.ope.table.warnings import warnings
 from mrlm.ope.table.whole_rounds import whole_rounds
 from mrlm.ope.verdict.certify import Thresholds
@@ -74,7 +74,7 @@ def evaluate_table(
             are also ``clipped_ips`` and, with predictions, ``switch_dr``, ``dr_os`` and ``dr_ps``:
             biased, never certified. For either half of the users the other half chooses their
             parameter (``mrlm.ope.choice.tuning.tune``), in a first pass over at most
-            ``mrlm.ope.table.tuned.TUNING_ROWS`` rows of each.
+            ``mrlm.ope.table.tuned_estimators.TUNING_ROWS`` rows of each.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Ragged
+from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.logger import SoftmaxLogger, draw
-from mrlm.worlds.places import edges, expand
 from mrlm.worlds.ratings import CompleteRatings
 from mrlm.worlds.schedule import Schedule, plan
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.ragged import Offsets, gather, segment_log_softmax
 from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.propensity.calibration import (
+from mrlm.ope.propensity.calibrate import (
     CalibrationBin,
     calibration_table,
     fit_isotonic,
