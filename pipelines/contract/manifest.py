@@ -35,7 +35,7 @@ class Manifest:
         fingerprint: of inputs, settings and code together; equal means nothing to do.
         inputs: name to fingerprint.
         settings_fingerprint: of the sections that the stage reads.
-        code_version: hash of the packages' sources.
+        code_version: hash of the sources that the stage imports.
         outputs: name to output.
         counts: what the stage says of its work, plain data.
         stopped: why the night stops here; empty when it goes on.

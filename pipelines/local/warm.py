@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contract import log
-from pipelines.contract.code_version import code_version
+from pipelines.contract.code_version import code_version, sources_version
 from pipelines.local.warm_server import Request, serve
+from pipelines.stages import ORDER
 
 # What importing the command line leaves to the stages, because a single command needs little of it.
 _MODULES = (
@@ -71,7 +72,7 @@ def main() -> None:
     atexit.register(_last.leave)
     log.configure()
     # Before the imports: a source that changes while they last counts as changed.
-    version = code_version()
+    version = sources_version()
     try:
         preload()
         request = serve(Path(sys.argv[1]), version)
@@ -92,6 +93,8 @@ def preload() -> None:
     quiet_mlflow()
     quiet_great_expectations()
     importlib.import_module("pipelines.cli")
+    for name in ORDER:
+        code_version(f"pipelines.stages.{name}")
     try:
         offline_transformers()
     except ImportError as error:

@@ -87,7 +87,7 @@ def _run_alone(stage: Stage[Any], context: NightContext) -> Outcome:
     plan = stage.plan(context)
     inputs = stage.inputs(context, plan)
     settings = context.settings.fingerprint(*stage.sections)
-    wanted = _wanted(inputs, settings)
+    wanted = _wanted(stage, inputs, settings)
     found = _whole(folder, wanted, log)
     if found and found.fingerprint == wanted and not context.force:
         log.info("unchanged: skipped")
@@ -120,7 +120,7 @@ def _run_alone(stage: Stage[Any], context: NightContext) -> Outcome:
         fingerprint=wanted,
         inputs=inputs,
         settings_fingerprint=settings,
-        code_version=code_version(),
+        code_version=code_version(type(stage).__module__),
         outputs=outputs,
         counts=product.counts,
         stopped=product.stopped,
@@ -143,7 +143,7 @@ def is_unchanged(stage: Stage[Any], context: NightContext) -> bool:
         inputs = stage.inputs(context, stage.plan(context))
     except DataError:
         return False
-    wanted = _wanted(inputs, context.settings.fingerprint(*stage.sections))
+    wanted = _wanted(stage, inputs, context.settings.fingerprint(*stage.sections))
     return found.fingerprint == wanted and not damage(folder, found)
 
 
@@ -162,8 +162,9 @@ def _whole(
     return None
 
 
-def _wanted(inputs: dict[str, str], settings: str) -> str:
-    return fingerprints.combine({**inputs, "settings": settings, "code": code_version()})
+def _wanted(stage: Stage[Any], inputs: dict[str, str], settings: str) -> str:
+    code = code_version(type(stage).__module__)
+    return fingerprints.combine({**inputs, "settings": settings, "code": code})
 
 
 def _give_way(stage: Stage[Any], folder: Path, found: Manifest | None, wanted: str) -> None:

@@ -139,7 +139,7 @@ def _evidence(
         run_key=context.run_key,
         night=context.night,
         settings_fingerprint=context.settings.fingerprint(),
-        code_version=code_version(),
+        code_version=code_version(__name__),
         champion_version=plan.champion,
         north_star=context.north_star.name,
         fit_nights=tuple(plan.fit),

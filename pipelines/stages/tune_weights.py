@@ -98,7 +98,7 @@ class TuneWeights:
             name="challenger",
             night=context.night,
             run_key=context.run_key,
-            code_version=code_version(),
+            code_version=code_version(__name__),
             objectives=context.objectives,
         )
         save_bundle(bundle, out / "bundle")
