@@ -25,7 +25,7 @@ from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.evidence.evidence import Evidence
-    from mrlm.evidence.hindcast import Hindcast
+    from mrlm.evidence.followed_promotions import Hindcast
     from mrlm.evidence.policy_estimate import PolicyEstimate
 
 
