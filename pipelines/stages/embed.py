@@ -38,7 +38,7 @@ class Embed:
         import pyarrow.parquet as pq
         from safetensors.numpy import save_file
 
-        from mrlm.embeddings.catalog import embed_catalog
+        from mrlm.embeddings.embed_catalog import embed_catalog
         from mrlm.embeddings.store import EmbeddingStore
 
         store = EmbeddingStore(context.workspace.embeddings)

@@ -128,7 +128,7 @@ class TuneWeights:
 
 def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     """Tonight's reward model and learned policies."""
-    from mrlm.behaviour.model import load_reward_model
+    from mrlm.behaviour.reward_model import load_reward_model
     from mrlm.learners.storage import load_learned
 
     names = context.settings.learning.learners
