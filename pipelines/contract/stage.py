@@ -71,6 +71,15 @@ class Stage(Protocol):
         """Settings sections that the stage reads."""
         ...
 
+    @property
+    def form(self) -> int:
+        """Number of the output's form, from 1.
+
+        To be raised when other files, columns or fields are written, when they mean another thing,
+        or when the names of the inputs change: older outputs are then not kept by an upgrade.
+        """
+        ...
+
     def inputs(self, context: NightContext) -> dict[str, str]:
         """Fingerprint of each input.
 
@@ -130,11 +139,8 @@ def run_stage(stage: Stage, context: NightContext) -> Outcome:
 def _run_locked(stage: Stage, context: NightContext) -> Outcome:
     folder = folder_of(stage, context)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Falls with the process that holds it: a task whose runner was killed may still be at work
-    # when Airflow starts it again.
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        with lock.acquire(timeout=_LOCK_SECONDS):
+        with output_lock(folder).acquire(timeout=_LOCK_SECONDS):
             return _run_alone(stage, context)
     except Timeout as error:
         raise BusyError(
@@ -143,12 +149,21 @@ def _run_locked(stage: Stage, context: NightContext) -> Outcome:
         ) from error
 
 
+def output_lock(folder: Path) -> FileLock:
+    """Held by whoever changes a stage's folder; its own folder has to be there.
+
+    It falls with the process that holds it: a task whose runner was killed may still be at work
+    when Airflow starts it again.
+    """
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
+
+
 def _run_alone(stage: Stage, context: NightContext) -> Outcome:
     log = context.log(stage.name)
     folder = folder_of(stage, context)
     inputs = stage.inputs(context)
     settings = context.settings.fingerprint(*stage.sections)
-    wanted = _wanted(stage, inputs, settings)
+    wanted = fingerprint_of(stage, inputs, settings)
     found = _whole(folder, wanted, log)
     if found and found.fingerprint == wanted and not context.force:
         log.info("unchanged: skipped")
@@ -187,6 +202,7 @@ def _run_alone(stage: Stage, context: NightContext) -> Outcome:
         stopped=product.stopped,
         seconds=round(time.monotonic() - started, 2),
         files=files,
+        form=stage.form,
     )
     manifest.write(folder)
     log.info("done in %.1f s", manifest.seconds)
@@ -204,7 +220,7 @@ def is_unchanged(stage: Stage, context: NightContext) -> bool:
         inputs = stage.inputs(context)
     except DataError:
         return False
-    wanted = _wanted(stage, inputs, context.settings.fingerprint(*stage.sections))
+    wanted = fingerprint_of(stage, inputs, context.settings.fingerprint(*stage.sections))
     return found.fingerprint == wanted and not _damage(folder, found)
 
 
@@ -290,8 +306,18 @@ def _damage(folder: Path, manifest: Manifest, place: str = "") -> str:
     return fingerprints.damage(folder, outputs, place)
 
 
-def _wanted(stage: Stage, inputs: dict[str, str], settings: str) -> str:
-    code = code_version(type(stage).__module__)
+def fingerprint_of(
+    stage: Stage, inputs: dict[str, str], settings: str, code: str | None = None
+) -> str:
+    """Fingerprint of what an output is made from.
+
+    Args:
+        stage: that makes it.
+        inputs: name to fingerprint.
+        settings: fingerprint of the sections that the stage reads.
+        code: version of the code that makes it; None: the code of now.
+    """
+    code = code_version(type(stage).__module__) if code is None else code
     return fingerprints.combine({**inputs, "settings": settings, "code": code})
 
 

@@ -19,6 +19,7 @@ class BuildLog:
     name = "build_log"
     place: Literal["lake"] = "lake"
     sections = ("objectives", "state", "ingestion")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The clean tables of every night that state or rewards can come from."""

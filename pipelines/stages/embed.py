@@ -17,6 +17,7 @@ class Embed:
     name = "embed"
     place: Literal["lake"] = "lake"
     sections = ("embedding",)
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """Tonight's catalogue, and the content of the model."""

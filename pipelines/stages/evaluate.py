@@ -49,6 +49,7 @@ class Evaluate:
     name = "evaluate"
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The challenger, the champion, the reward model, the bandit logs, what is followed."""

@@ -24,6 +24,7 @@ class Gate:
     name = "gate"
     place: Literal["run"] = "run"
     sections = ("gate", "registry")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The evidence and the version that was registered with it."""

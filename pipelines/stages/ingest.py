@@ -25,6 +25,7 @@ class Ingest:
     name = "ingest"
     place: Literal["lake"] = "lake"
     sections = ("inputs", "ingestion", "objectives")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""

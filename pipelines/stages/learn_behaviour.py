@@ -23,6 +23,7 @@ class LearnBehaviour:
     name = "learn_behaviour"
     place: Literal["run"] = "run"
     sections = ("behaviour", "objectives", "split", "seed")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The bandit logs of the fit and tune nights, and the embeddings."""

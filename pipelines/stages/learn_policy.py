@@ -21,6 +21,7 @@ class LearnPolicy:
     name = "learn_policy"
     place: Literal["run"] = "run"
     sections = ("learning", "objectives", "split", "seed", "tuning")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The reward model, the bandit logs it was fitted on, and last night's weights."""

@@ -18,6 +18,7 @@ class Promote:
     name = "promote"
     place: Literal["run"] = "run"
     sections = ("gate", "registry")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The verdict, and what people have said of this run."""

@@ -35,6 +35,7 @@ class Publish:
     name = "publish"
     place: Literal["run"] = "run"
     sections = ("publishing", "registry", "seed", "state", "objectives")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The champion and the newest bandit log."""

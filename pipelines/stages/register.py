@@ -19,6 +19,7 @@ class Register:
     name = "register"
     place: Literal["run"] = "run"
     sections = ("registry",)
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """The evidence and the challenger."""

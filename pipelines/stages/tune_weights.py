@@ -45,6 +45,7 @@ class TuneWeights:
     name = "tune_weights"
     place: Literal["run"] = "run"
     sections = ("tuning", "objectives", "split", "seed", "learning")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """Reward model, learned policies, tune nights, champion."""

@@ -24,6 +24,7 @@ class Validate:
     name = "validate"
     place: Literal["lake"] = "lake"
     sections = ("validation", "ingestion", "objectives")
+    form = 1
 
     def inputs(self, context: NightContext) -> dict[str, str]:
         """Tonight's clean tables and the statistics of the passed nights before."""
