@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from mrlm.evidence.canonical import canonical_json, fingerprint_of
-from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.outlook import Outlook
-from mrlm.promotion.record.followed_nights import Hindcast
+from mrlm.evidence.policy_estimate import PolicyEstimate
 
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.

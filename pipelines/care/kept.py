@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import Timeout
 
@@ -24,9 +25,10 @@ from pipelines.contract import checksums, fingerprints
 from pipelines.contract.code_version import code_version
 from pipelines.contract.manifest import FILE_NAME, Manifest
 from pipelines.contract.sealed import read_sealed, write_sealed
-from pipelines.contract.stage import Stage, fingerprint_of, output_lock
+from pipelines.contract.stage import Stage
 from pipelines.contract.workspace import Workspace, is_night
 from pipelines.failures.errors import DamagedError
+from pipelines.running.run_stage import fingerprint_of, output_lock
 from pipelines.settings.model import Settings
 from pipelines.stages import DATA, ORDER, stage_named
 
@@ -149,7 +151,7 @@ def _folders(workspace: Workspace) -> Iterator[Path]:
 
 
 def _judge(
-    stage: Stage, folder: Path, found: Manifest, settings: Settings, left: dict[str, Path]
+    stage: Stage[Any], folder: Path, found: Manifest, settings: Settings, left: dict[str, Path]
 ) -> Kept | Left:
     again = f"'mrlm stage {found.stage} --night {found.night}'"
     if found.run_key:
@@ -202,7 +204,7 @@ def _damage(folder: Path, found: Manifest) -> str:
     return wrong
 
 
-def _lacking(stage: Stage, found: Manifest, settings: Settings) -> str:
+def _lacking(stage: Stage[Any], found: Manifest, settings: Settings) -> str:
     """Why an output that is whole is not what the stage would make; empty when it is."""
     if found.form not in {0, stage.form}:
         return f"its form is {found.form}, and the stage's is {stage.form} now"

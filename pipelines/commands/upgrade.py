@@ -9,10 +9,11 @@ import typer
 from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.commands.options import SettingsOption
 from pipelines.commands.terminal import say
-from pipelines.contract.registry import now, place_of
+from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 
 
 def add_commands(app: typer.Typer) -> None:
