@@ -27,7 +27,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
     """Standard error as it is at each line: while a bar is shown, lines are printed above it."""
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]
+    def stream(self) -> TextIO:
         return sys.stderr
 
     @stream.setter
