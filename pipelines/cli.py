@@ -14,10 +14,10 @@ from types import FrameType
 import typer
 
 from mrlm.promotion.registry.alias_state import AliasMovedError
-from pipelines.commands import care, local, nights, ope, registry, upgrade
+from pipelines.commands import care, local, nights, ope, promotions, upgrade
 from pipelines.commands.crash import crash_report
 from pipelines.contract import log
-from pipelines.contract.registry import place_of
+from pipelines.contract.deployment import place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import (
     EXIT_DATA,
@@ -29,7 +29,7 @@ from pipelines.failures.errors import (
     UnavailableError,
 )
 from pipelines.failures.faults import explained
-from pipelines.settings.model import last_loaded
+from pipelines.settings.load import last_loaded
 
 _INTERRUPTED = 130
 
@@ -39,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (nights, registry, upgrade, care, local, ope):
+for module in (nights, promotions, upgrade, care, local, ope):
     module.add_commands(app)
 
 

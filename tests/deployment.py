@@ -17,7 +17,7 @@ from typing import Any
 from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace
 from pipelines.local.warm_client import SOCKET_VARIABLE, start
-from pipelines.settings.model import load_settings
+from pipelines.settings.load import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHTS = [f"2026-11-{d:02d}" for d in range(9, 16)]

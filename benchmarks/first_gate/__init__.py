@@ -20,8 +20,8 @@ from benchmarks.first_gate.worlds import CLICK, WORLDS, Drawn
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_sum
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.learners.clone import FORMS, clone_logger
 from mrlm.ope import (
     ESTIMATORS,

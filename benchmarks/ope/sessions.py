@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import Row
 from mrlm.ope import Estimate, EvaluationState, estimates
-from mrlm.ope.log_weights import log_ratio, running_log_weight
+from mrlm.ope.grouped.log_weights import log_ratio, running_log_weight
 from mrlm.ope.sequential import (
     SEQUENTIAL_ESTIMATORS,
     SequentialEstimator,

@@ -36,7 +36,7 @@ def run(quick: bool) -> list[Row]:
 
 def _stream(n: int) -> dict[str, float]:
     from mrlm.ope import ESTIMATORS
-    from mrlm.ope.stream import StreamState
+    from mrlm.ope.intervals.stream import StreamState
     from mrlm.ope.table import LoggedTable
 
     g = np.random.default_rng(0)

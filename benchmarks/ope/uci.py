@@ -32,7 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row
-from mrlm.ope import EvaluationBatch, item_ridge
+from mrlm.behaviour import item_ridge
+from mrlm.ope import EvaluationBatch
 from mrlm.ope.choice import selected, selection
 from mrlm.ope.estimators import mrdr
 from mrlm.ope.registry import FAMILY

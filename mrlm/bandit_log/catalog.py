@@ -37,6 +37,27 @@ class Catalog:
         provider: str objects, shape (items,).
         attributes: name to float64, shape (items,); NaN where an item has none.
         embedding: float32, shape (items, dimensions), or None before the embed stage.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from mrlm import Catalog
+        >>> catalog = Catalog.from_table(
+        ...     pa.table(
+        ...         {
+        ...             "item_id": ["film-2", "film-1"],
+        ...             "text": ["Brazil", "Alien"],
+        ...             "categories": [["satire"], ["horror", "space"]],
+        ...             "provider": ["studio-b", "studio-a"],
+        ...             "attributes": pa.array(
+        ...                 [[("year", 1985.0)], [("year", 1979.0)]], pa.map_("string", "float64")
+        ...             ),
+        ...         }
+        ...     )
+        ... )
+        >>> catalog.codes(pa.array(["film-2", "film-9"])).tolist()
+        [1, -1]
+        >>> catalog.attributes["year"].tolist()
+        [1979.0, 1985.0]
     """
 
     item_id: NDArray[np.object_]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
-from mrlm.bandit_log.ragged import Ragged, gather
+from mrlm.bandit_log.ragged import Ragged, gather, pieces
 
 # Candidates that are looked at together: about 100 MiB of features.
 BLOCK = 1 << 18
@@ -30,6 +30,13 @@ class Decisions:
         history_value: float32, one value an entry of ``history``: the reward that was known when
             the decision was taken, NaN where none was.
         above: ragged int32 codes of the items shown above in the same request.
+
+    Example:
+        >>> from mrlm import latent_log
+        >>> decisions = latent_log(50, 6, n_candidates=4, seed=0)[0].decisions
+        >>> first = decisions.candidates.values[: decisions.offsets[1]]
+        >>> [str(item) for item in decisions.catalog.item_id[first]]
+        ['m000095', 'm000113', 'm000119', 'm000136']
     """
 
     catalog: Catalog
@@ -71,15 +78,11 @@ class Decisions:
         Yields the place of the block among all candidates, and its decisions; where one block
         holds all of them, these decisions themselves. ``most`` is ``BLOCK`` unless given.
         """
-        most = BLOCK if most is None else most
-        offsets, start = self.offsets, 0
-        while start < len(self):
-            stop = int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1
-            stop = min(max(stop, start + 1), len(self))
+        offsets = self.offsets
+        for start, stop in pieces(offsets, BLOCK if most is None else most):
             whole = stop - start == len(self)
             part = self if whole else self.take(np.arange(start, stop))
             yield slice(int(offsets[start]), int(offsets[stop])), part
-            start = stop
 
     @classmethod
     def concat(cls, parts: Sequence[Decisions]) -> Decisions:

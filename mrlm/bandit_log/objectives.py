@@ -39,6 +39,17 @@ class Objective:
 
     Raises:
         ValueError: the fields do not fit the source or the role.
+
+    Example:
+        >>> from mrlm import Objective
+        >>> click = Objective(
+        ...     name="click", source="feedback", role="north_star", event="click",
+        ...     transform="any", missing=0.0, window_nights=1,
+        ... )
+        >>> Objective(name="year", source="item")
+        Traceback (most recent call last):
+        ...
+        ValueError: objective year: source item needs attribute, low and high
     """
 
     # Settings files are read into this class; an unknown field there is an error.

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,19 @@ class Ragged:
 def rows(offsets: Offsets) -> NDArray[np.int64]:
     """Row number of each value, int64, shape (offsets[-1],)."""
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+
+
+def pieces(offsets: Offsets, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of consecutive rows with at most ``most`` values each, or one row; none without rows.
+
+    For one pass over many rows in memory that does not grow with them.
+    """
+    n, start = len(offsets) - 1, 0
+    while start < n:
+        reach = int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1
+        stop = min(max(reach, start + 1), n)
+        yield start, stop
+        start = stop
 
 
 def gather(offsets: Offsets, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], Offsets]:

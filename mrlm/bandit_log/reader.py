@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.bandit_log import BanditLog
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.decisions import Decisions
 from mrlm.bandit_log.known_rewards import known_rewards
-from mrlm.bandit_log.log import BanditLog
 from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
 from mrlm.bandit_log.schema import bandit_log_schema
@@ -28,6 +28,31 @@ def read_bandit_log(
 
     Raises:
         ValueError: no path is given, a column is missing, or an item is not in the catalogue.
+
+    Example:
+        >>> import tempfile
+        >>> from datetime import UTC, date, datetime
+        >>> from pathlib import Path
+        >>> import pyarrow as pa
+        >>> import pyarrow.parquet as pq
+        >>> from mrlm import Catalog, Objective, read_bandit_log
+        >>> from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+        >>> from mrlm.bandit_log.schema import bandit_log_schema
+        >>> click = Objective("click", "feedback", "north_star", event="click")
+        >>> row = {
+        ...     "decision_id": "r1#1", "night": date(2026, 11, 20),
+        ...     "ts": datetime(2026, 11, 20, 10, tzinfo=UTC), "user": "u1",
+        ...     "session_step": 0, "position": 1, "action": 1, "propensity": 0.5,
+        ...     "candidates": ["film-1", "film-2"], "reward_click": 1.0, "final_click": True,
+        ... }
+        >>> table = pa.Table.from_pylist([row], bandit_log_schema([click]))
+        >>> films = [{"item_id": "film-1"}, {"item_id": "film-2"}]
+        >>> catalog = Catalog.from_table(pa.Table.from_pylist(films, ITEMS_SCHEMA))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pq.write_table(table, Path(folder, "night.parquet"))
+        ...     log = read_bandit_log([Path(folder, "night.parquet")], catalog, (click,))
+        >>> len(log), log.rewards.tolist(), log.shown.tolist()
+        (1, [[1.0]], [1])
     """
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")

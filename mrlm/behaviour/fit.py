@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
+from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
-from mrlm.behaviour.folds import user_folds
-from mrlm.behaviour.model import FoldModel, RewardModel
+from mrlm.behaviour.reward_model import FoldModel, RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
 from mrlm.behaviour.statistics import fit_statistics, out_of_fold_statistics
@@ -38,6 +38,18 @@ def fit_reward_model(
     Raises:
         ValueError: the log is empty, has no embedding, a fold has no user, or the north star has no
             final reward.
+
+    Example:
+        >>> from mrlm import BehaviourSettings, fit_reward_model, latent_log
+        >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> small = BehaviourSettings(folds=2, components=4, hidden=8, projection=4, epochs=1)
+        >>> model = fit_reward_model(log, small, seed=0)
+        >>> model.heads
+        ('like', 'rating')
+        >>> model.columns
+        ('like', 'rating', 'uncertainty')
+        >>> model.score(log.decisions).shape
+        (2400, 3)
     """
     heads = [j for j, o in enumerate(log.objectives) if o.source == "feedback"]
     star = north_star(log.objectives).name
@@ -48,7 +60,7 @@ def fit_reward_model(
             f"no decision of the fit nights has a final {star!r}: ingest more nights, or check "
             "that feedback reaches the log"
         )
-    fold = user_folds(log.decisions.user, settings.folds)
+    fold = user_folds(log.decisions.user, settings.folds, crc())
     empty = sorted(set(range(settings.folds)) - set(fold.tolist()))
     if empty:
         raise ValueError(
@@ -63,7 +75,7 @@ def fit_reward_model(
     decisions = shown_only(log)
     codes = decisions.candidates.values
     features = pair_features(decisions, space)
-    inner = user_folds(decisions.user, settings.statistics_folds, salt="statistics")
+    inner = user_folds(decisions.user, settings.statistics_folds, crc("statistics"))
     total = settings.folds * settings.epochs
     done = 0
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 from mrlm.ope.nights.tomorrow import Prediction
+
+if TYPE_CHECKING:
+    from mrlm.evidence.criteria import Criteria
+    from mrlm.ope.state.state import EvaluationState
+
+# Chance with which a gain is to be seen, as is usual.
+_CHANCE = 0.8
 
 
 @dataclass(frozen=True)
@@ -89,3 +97,96 @@ class Outlook:
                 "power": tuple(Power(**p) for p in data.get("power", ())),
             }
         )
+
+
+def outlook_of(
+    gate: Mapping[str, EvaluationState],
+    predicted: NextNight | None,
+    champion_value: float | None,
+    criteria: Criteria,
+    *,
+    gains: Sequence[float],
+    error: float,
+) -> Outlook | None:
+    """What the evidence says beyond its gate nights, of the north star's difference.
+
+    Args:
+        gate: gate night to the paired difference on it; all carry the flag of estimated
+            propensities, or none does.
+        predicted: of the next night, see ``predicted_difference``.
+        champion_value: in the north star, on the gate nights; None: unknown.
+        criteria: of the estimates.
+        gains: as shares of the champion's value, whose needed rows are told.
+        error: one-sided level of the gate's test, in (0, 1).
+
+    Returns:
+        None without a gate night.
+
+    Raises:
+        ValueError: states of different estimates, or an error or level that is not in (0, 1).
+    """
+    from mrlm.ope.nights.tomorrow import two_way_variance
+    from mrlm.ope.plain import finite
+
+    if not gate:
+        return None
+    two_way = None
+    if len(gate) > 1:
+        star = next(iter(gate.values())).objectives.index(criteria.north_star)
+        two_way = finite(float(two_way_variance(gate)[star]) ** 0.5)
+    return Outlook(
+        two_way_standard_error=two_way,
+        next_night=predicted,
+        power=_power(gate, champion_value, criteria, gains, error),
+        error=error,
+        chance=_CHANCE,
+    )
+
+
+def predicted_difference(
+    nights: Mapping[str, EvaluationState], judged: int, criteria: Criteria
+) -> NextNight | None:
+    """The north star's difference on the next night; None where it is not finite.
+
+    The expected value rests on the gate nights alone. The challenger was chosen on the nights
+    before them, so these only tell how far the differences of nights spread, about their own mean.
+
+    Args:
+        nights: night to the paired difference on it, oldest first, the gate nights last.
+        judged: how many of them are gate nights.
+        criteria: of the estimates.
+
+    Raises:
+        ValueError: too few nights, or states of different estimates.
+    """
+    from mrlm.ope.nights.tomorrow import next_night
+
+    found = next_night(nights, criteria.level, recent=judged)
+    return NextNight.of(found[criteria.north_star])
+
+
+def _power(
+    gate: Mapping[str, EvaluationState],
+    champion_value: float | None,
+    criteria: Criteria,
+    gains: Sequence[float],
+    error: float,
+) -> tuple[Power, ...]:
+    from mrlm.ope.intervals import estimates
+    from mrlm.ope.nights.power import rows_for_gain
+
+    if not champion_value or champion_value <= 0:
+        return ()
+    whole = reduce(lambda a, b: a.merge(b), gate.values())
+    paired = estimates(whole, criteria.level, criteria.thresholds)[criteria.north_star]
+    if not paired.standard_error > 0:
+        # The challenger is the champion: no number of rows would tell them apart.
+        return ()
+    return tuple(
+        Power(
+            share,
+            share * champion_value,
+            rows_for_gain(paired, share * champion_value, error, _CHANCE),
+        )
+        for share in gains
+    )

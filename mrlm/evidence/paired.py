@@ -1,4 +1,4 @@
-"""What all evaluations of a night share: the gate's thresholds, batches, paired differences."""
+"""The paired difference of two policies on the same log, and the flag of estimated propensities."""
 
 from __future__ import annotations
 
@@ -7,49 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contract.context import NightContext
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mrlm.bandit_log import BanditLog
-    from mrlm.ope.scores import Scores
     from mrlm.ope.state.state import EvaluationState
-    from mrlm.ope.verdict.certify import Thresholds
     from mrlm.policies.contract import Policy
-
-    Mark = Callable[[Scores], Scores]
-
-
-def thresholds(context: NightContext) -> Thresholds:
-    """What an interval needs before it is certified, as the gate's settings say."""
-    from mrlm.ope.verdict.certify import Thresholds
-
-    gate = context.settings.gate
-    return Thresholds(
-        min_effective_sample_size=gate.min_effective_sample_size,
-        max_weight_share=gate.max_weight_share,
-        min_users=gate.min_users,
-        min_nonzero=gate.min_nonzero,
-    )
-
-
-def marking(context: NightContext, estimated: bool) -> Mark:
-    """What puts the flag on scores: nothing where every propensity was logged.
-
-    ``gate.allow_estimated_propensities`` says that the logger saw nothing that the log has not.
-    """
-    from mrlm.ope.propensity import flagged
-
-    sure = context.settings.gate.allow_estimated_propensities
-    return (lambda scores: flagged(scores, sure)) if estimated else (lambda scores: scores)
-
-
-def marked(context: NightContext, state: EvaluationState) -> EvaluationState:
-    """The state with the flag of estimated propensities; see ``marking``."""
-    from mrlm.ope.propensity import flagged_state
-
-    return flagged_state(state, context.settings.gate.allow_estimated_propensities)
 
 
 def paired_state(
@@ -65,8 +26,12 @@ def paired_state(
         log: n decisions with N candidates and every propensity.
         first: named ``challenger``.
         second: named ``champion``, whose value is taken off.
-        q: predicted rewards, shape (N, m); None without a reward model.
-        estimator: name in the registry.
+        q: predicted rewards, float64, shape (N, m); None without a reward model.
+        estimator: name in ``mrlm.ope.registry.ESTIMATORS``.
+
+    Raises:
+        KeyError: no such estimator.
+        ValueError: a propensity is missing, or the estimator needs ``q`` and there is none.
     """
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.difference import difference
@@ -83,3 +48,20 @@ def probabilities(policy: Policy, log: BanditLog) -> NDArray[np.float64]:
     """The policy's probability of every candidate, float64, shape (N,)."""
     found: NDArray[np.float64] = np.exp(policy.log_probabilities(log.decisions))
     return found
+
+
+def flagged_nights(
+    states: dict[str, EvaluationState], *, estimated: bool, no_hidden_confounding: bool
+) -> dict[str, EvaluationState]:
+    """The states of several nights, which merge: all carry the flag, or none does.
+
+    Args:
+        states: night to its state, without a flag.
+        estimated: whether a propensity of any of these nights is an estimate.
+        no_hidden_confounding: see ``mrlm.ope.propensity.flagged``.
+    """
+    from mrlm.ope.propensity import flagged_state
+
+    if not estimated:
+        return states
+    return {night: flagged_state(s, no_hidden_confounding) for night, s in states.items()}

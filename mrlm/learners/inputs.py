@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.model import RewardModel
+from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.threads import side_by_side
 from mrlm.learners.scalarisation import Scalarisation, fit_scalarisation, known_outcomes
 from mrlm.learners.settings import LearningSettings
@@ -61,6 +61,16 @@ def learning_sample(
 
     Raises:
         ValueError: the log is empty, or weights name no objective or are all 0.
+
+    Example:
+        >>> from mrlm import BehaviourSettings, LearningSettings, fit_reward_model
+        >>> from mrlm import latent_log, learning_sample
+        >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> small = BehaviourSettings(folds=2, components=4, hidden=8, projection=4, epochs=1)
+        >>> model = fit_reward_model(log, small, seed=0)
+        >>> sample = learning_sample(log, model, {"like": 1.0}, LearningSettings(), seed=0)
+        >>> sample.inputs.value.shape
+        (2400,)
     """
     scalarisation = fit_scalarisation(log, weights)
     sampled = sample_sessions(log, settings.max_decisions, seed)

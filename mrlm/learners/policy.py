@@ -22,6 +22,21 @@ class LearnedPolicy:
         temperature: above 0.
         floor: share of uniform exploration, in (0, 1).
         name: for tables and logs.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import LEARNERS, BehaviourSettings, LearnedPolicy, LearningSettings
+        >>> from mrlm import fit_reward_model, latent_log, learning_sample
+        >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> small = BehaviourSettings(folds=2, components=4, hidden=8, projection=4, epochs=1)
+        >>> settings = LearningSettings(hidden=8, projection=4, epochs=1)
+        >>> model = fit_reward_model(log, small, seed=0)
+        >>> sample = learning_sample(log, model, {"like": 1.0}, settings, seed=0)
+        >>> scorer = LEARNERS["policy_gradient"].learn(sample, settings, seed=0)
+        >>> policy = LearnedPolicy(scorer, temperature=1.0, floor=0.1)
+        >>> p = np.exp(policy.log_probabilities(log.decisions)).reshape(-1, 4)
+        >>> bool(np.allclose(p.sum(axis=1), 1.0)), bool((p >= 0.1 / 4 - 1e-12).all())
+        (True, True)
     """
 
     scorer: Scorer

@@ -9,3 +9,10 @@ from mrlm.learners.sequential.q_learning import QLearning
 LEARNERS: dict[str, Learner] = {
     learner.name: learner for learner in (PolicyGradient(), QLearning())
 }
+"""The learners that a night trains, by their name in the settings.
+
+Example:
+    >>> from mrlm import LEARNERS
+    >>> sorted(LEARNERS)
+    ['policy_gradient', 'q_learning']
+"""

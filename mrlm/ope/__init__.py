@@ -23,7 +23,7 @@ from mrlm.ope.intervals import (
 )
 from mrlm.ope.nights.spending import error_at
 from mrlm.ope.registry import ESTIMATORS, FAMILY
-from mrlm.ope.scores import Scores
+from mrlm.ope.scores import Scores, one_ratio
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.verdict.certify import Certificate, Thresholds
 from mrlm.ope.verdict.diagnostics import Diagnostics, diagnostics
@@ -35,41 +35,48 @@ if TYPE_CHECKING:
     from mrlm.ope.choice.shrinkage_bias import shrinkage_bounds
     from mrlm.ope.choice.tuning import sweep, tune
     from mrlm.ope.estimand import per_user, ratio_of_sums
+    from mrlm.ope.intervals.stream import StreamState
     from mrlm.ope.logging_policy import logger_scores
     from mrlm.ope.nights import hindcast, tomorrow
     from mrlm.ope.nights.hindcast import Promotion, judge_promotion
     from mrlm.ope.nights.power import gain_for_rows, rows_for_gain
     from mrlm.ope.nights.tomorrow import Prediction, next_night
-    from mrlm.ope.stream import StreamState
     from mrlm.ope.verdict.item_overlap import item_overlap
     from mrlm.ope.verdict.overlap import group_overlap
 
-_ROOMS = ("embedded", "hindcast", "propensity", "sequential", "slates", "tomorrow")
+_ROOMS = {
+    "embedded": "embedded",
+    "hindcast": "nights.hindcast",
+    "propensity": "propensity",
+    "sequential": "sequential",
+    "slates": "slates",
+    "tomorrow": "nights.tomorrow",
+}
 _LATER = {
-    "BoundedEstimate": "bounded",
-    "Prediction": "tomorrow",
-    "Promotion": "hindcast",
-    "StreamState": "stream",
-    "bounded_estimates": "bounded",
-    "gain_for_rows": "power",
-    "group_overlap": "overlap",
-    "item_overlap": "item_overlap",
-    "judge_promotion": "hindcast",
+    "BoundedEstimate": "choice.bounded",
+    "Prediction": "nights.tomorrow",
+    "Promotion": "nights.hindcast",
+    "StreamState": "intervals.stream",
+    "bounded_estimates": "choice.bounded",
+    "gain_for_rows": "nights.power",
+    "group_overlap": "verdict.overlap",
+    "item_overlap": "verdict.item_overlap",
+    "judge_promotion": "nights.hindcast",
     "logger_scores": "logging_policy",
-    "next_night": "tomorrow",
+    "next_night": "nights.tomorrow",
     "per_user": "estimand",
     "ratio_of_sums": "estimand",
-    "rows_for_gain": "power",
-    "shrinkage_bounds": "shrinkage_bias",
-    "slope": "selection",
-    "sweep": "tuning",
-    "tune": "tuning",
+    "rows_for_gain": "nights.power",
+    "shrinkage_bounds": "choice.shrinkage_bias",
+    "slope": "choice.selection",
+    "sweep": "choice.tuning",
+    "tune": "choice.tuning",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.{_ROOMS[name]}")
     if name in _LATER:
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -110,6 +117,7 @@ __all__ = [
     "judge_promotion",
     "logger_scores",
     "next_night",
+    "one_ratio",
     "per_user",
     "propensity",
     "ratio_of_sums",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.ragged import gather, rows
+from mrlm.bandit_log.ragged import gather, pieces, rows
+from mrlm.ope.checks import check_cluster, check_objectives, check_rows, check_shape
 
 # Bounds the temporary arrays of sums over candidates, whatever the size of the log; two megabytes
 # an array stay in the processor's cache, and make few enough pieces.
@@ -47,6 +48,21 @@ class EvaluationBatch:
 
     Raises:
         ValueError: shapes, ranges or sums are wrong; the message names the first bad row.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import EvaluationBatch
+        >>> batch = EvaluationBatch(
+        ...     cluster=np.array(["ann", "bob"]),
+        ...     offsets=np.array([0, 2, 5]),
+        ...     target=np.array([0.5, 0.5, 0.2, 0.2, 0.6]),
+        ...     shown=np.array([1, 4]),
+        ...     propensity=np.array([0.25, 0.6]),
+        ...     rewards=np.array([[1.0], [0.0]]),
+        ...     objectives=("click",),
+        ... )
+        >>> batch.weight.tolist()
+        [2.0, 1.0]
     """
 
     cluster: NDArray[Any]
@@ -276,16 +292,6 @@ def _pass_over(
     return _Pass(float(least), float(off), own, own_q, direct)
 
 
-def pieces(offsets: NDArray[np.int64], candidates: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rounds with at most so many candidates each, and at least one round."""
-    n, start = len(offsets) - 1, 0
-    while start < n:
-        reach = int(np.searchsorted(offsets, offsets[start] + candidates, side="right")) - 1
-        stop = min(max(reach, start + 1), n)
-        yield start, stop
-        start = stop
-
-
 def _sums(
     function: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
     a: NDArray[np.float64],
@@ -319,37 +325,30 @@ def _check_shapes(b: EvaluationBatch) -> None:
             f"offsets must be {n + 1} numbers from 0 to the number of candidates, {total}; "
             f"got {len(b.offsets)} from {b.offsets[:1]} to {b.offsets[-1:]}"
         )
-    _first(np.diff(b.offsets) <= 0, "the candidate set is empty or the offsets decrease")
+    check_rows(np.diff(b.offsets) <= 0, "the candidate set is empty or the offsets decrease")
     if b.rewards.ndim != 2 or b.rewards.shape != (n, len(b.objectives)):
         raise ValueError(
             f"rewards must have shape ({n}, {len(b.objectives)}), one column an objective; "
             f"got {b.rewards.shape}"
         )
-    if len(set(b.objectives)) != len(b.objectives):
-        raise ValueError(f"objective names must differ; got {list(b.objectives)}")
-    expected = {
-        "cluster": (b.cluster, (n,)),
-        "shown": (b.shown, (n,)),
-        "propensity": (b.propensity, (n,)),
-        "target": (b.target, (total,)),
-        "q": (b.q, (total, len(b.objectives))),
-        "candidate_propensity": (b.candidate_propensity, (total,)),
-    }
-    for name, (array, shape) in expected.items():
-        if array is not None and array.shape != shape:
-            raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+    check_objectives(b.objectives)
+    check_shape("cluster", b.cluster, (n,))
+    check_shape("shown", b.shown, (n,))
+    check_shape("propensity", b.propensity, (n,))
+    check_shape("target", b.target, (total,))
+    check_shape("q", b.q, (total, len(b.objectives)))
+    check_shape("candidate_propensity", b.candidate_propensity, (total,))
     if b.features is not None and (b.features.ndim != 2 or len(b.features) != total):
         raise ValueError(
             f"features must have shape ({total}, d), one row a candidate; got {b.features.shape}"
         )
-    if b.cluster.dtype.kind not in "iuOUT":
-        raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
+    check_cluster(b.cluster)
 
 
 def _check_values(b: EvaluationBatch) -> None:
-    _first((b.shown < b.offsets[:-1]) | (b.shown >= b.offsets[1:]), "shown is not a candidate")
+    check_rows((b.shown < b.offsets[:-1]) | (b.shown >= b.offsets[1:]), "shown is not a candidate")
     p = b.propensity
-    _first(
+    check_rows(
         np.logical_not((p > 0) & (p <= 1)), "the propensity must be in (0, 1]; quarantine such rows"
     )
     seen = b._pass
@@ -359,14 +358,15 @@ def _check_values(b: EvaluationBatch) -> None:
         _first_row(b, bad, "a target probability is negative or not a number")
     if not seen.off <= 1e-6:
         sums = np.add.reduceat(b.target, b.offsets[:-1])
-        _first(np.logical_not(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
+        apart = np.logical_not(np.abs(sums - 1) <= 1e-6)
+        check_rows(apart, "the target probabilities do not sum to 1")
     with np.errstate(over="ignore"):
         weight = b.weight
-    _first(
+    check_rows(
         ~np.isfinite(weight),
         "the propensity is so small that the importance weight is infinite; quarantine such rows",
     )
-    _first(np.isinf(b.rewards).any(1), "a reward is infinite")
+    check_rows(np.isinf(b.rewards).any(1), "a reward is infinite")
     # Products with a finite target probability, 0 too, sum to a finite number only where every q is
     # finite; where a sum is not, because it overflows perhaps, the terms are looked at.
     if b.q is not None and not np.isfinite(seen.direct).all():
@@ -382,13 +382,7 @@ def _check_finite(b: EvaluationBatch, values: NDArray[np.float64], problem: str)
         _first_row(b, np.logical_or.reduce(bad, axis=1), problem)
 
 
-def _first(bad: np.bool_ | NDArray[np.bool_], problem: str) -> None:
-    if bad.any():
-        count = int(bad.sum())
-        raise ValueError(f"row {int(np.flatnonzero(bad)[0])}: {problem} ({count} such rows)")
-
-
 def _first_row(b: EvaluationBatch, bad: NDArray[np.bool_], problem: str) -> None:
     hit = np.zeros(len(b), np.bool_)
     hit[rows(b.offsets)[bad]] = True
-    _first(hit, problem)
+    check_rows(hit, problem)

@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.scores import Scores
+from mrlm.ope.rounds import Rounds
+from mrlm.ope.scores import Scores, one_ratio
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,35 @@ class IterativeEstimator(Estimator, Protocol):
     def fit(self, batches: Callable[[], Iterable[EvaluationBatch]]) -> Estimator:
         """The estimator with its numbers fitted; ``batches()`` starts one more pass."""
         ...
+
+
+def ratio_scores(
+    estimator: Estimator,
+    batch: Rounds,
+    numerator: NDArray[np.float64],
+    denominator: NDArray[np.float64] | None = None,
+    *,
+    name: str | None = None,
+    fitted: bool = False,
+) -> Scores:
+    """Scores of an estimator that is one ratio of sums, or a mean over rounds.
+
+    Args:
+        estimator: says whether its interval is one for the policy's value.
+        batch: n rounds of m objectives.
+        numerator: float64, shape (n, m).
+        denominator: float64, broadcast to (n, m); None for the mean, 1 everywhere.
+        name: of the scores, where it is not the estimator's.
+        fitted: see ``Scores``.
+    """
+    return one_ratio(
+        estimator.name if name is None else name,
+        estimator.properties.covers_policy_value,
+        batch,
+        numerator,
+        np.ones_like(numerator) if denominator is None else denominator,
+        fitted,
+    )
 
 
 def fit(estimator: Estimator, batches: Callable[[], Iterable[EvaluationBatch]]) -> Estimator:

@@ -17,6 +17,23 @@ def difference(first: Scores, second: Scores) -> Scores:
 
     Raises:
         ValueError: the scores are not of the same rounds and objectives.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform
+        >>> from mrlm import difference, estimates, latent_log
+        >>> log, _ = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)
+        >>> uniform = np.exp(Uniform().log_probabilities(log.decisions))
+        >>> snips = ESTIMATORS["snips"]
+        >>> both = difference(
+        ...     snips(EvaluationBatch.from_log(log, uniform, policy="uniform")),
+        ...     snips(EvaluationBatch.from_log(log, log.candidate_propensity, policy="logger")),
+        ... )
+        >>> found = estimates(EvaluationState.of(both))["like"]
+        >>> found.policy, found.certified
+        ('uniform - logger', True)
+        >>> f"{found.value:+.3f} [{found.lower:+.3f}, {found.upper:+.3f}]"
+        '-0.037 [-0.051, -0.022]'
     """
     if first.objectives != second.objectives:
         raise ValueError(

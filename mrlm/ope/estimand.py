@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.scores import Scores
-from mrlm.ope.state.users import group
 
 PER_DECISION = "per decision"
 PER_SLATE = "per slate"

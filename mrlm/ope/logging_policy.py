@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Estimator
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.contract import Estimator, ratio_scores
+from mrlm.ope.scores import Scores
 
 NAME = "logger"
 
@@ -31,9 +31,7 @@ def logger_scores(batch: EvaluationBatch, estimator: Estimator) -> Scores:
     logged = batch.candidate_propensity
     if logged is not None and np.isfinite(logged).all():
         return estimator(batch.with_target(logged, NAME))
-    ones = np.ones_like(batch.rewards)
-    covers = estimator.properties.covers_policy_value
-    observed = one_ratio(estimator.name, covers, batch, batch.rewards, ones)
+    observed = ratio_scores(estimator, batch, batch.rewards)
     nowhere = np.zeros((len(batch), 1))
     return replace(
         observed,

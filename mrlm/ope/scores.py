@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,21 @@ class Scores:
     def value(self) -> NDArray[np.float64]:
         """The estimate, shape (m,); NaN where no round can be used."""
         return ratio_value(self.numerator.sum(0), self.denominator.sum(0), self.signs)
+
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Scores:
+        """The scores of the rounds at ``index``, in that order."""
+        return replace(
+            self,
+            cluster=self.cluster[index],
+            numerator=self.numerator[index],
+            denominator=self.denominator[index],
+            used=self.used[index],
+            nonzero=self.nonzero[index],
+            weight=self.weight[index],
+            unsupported=self.unsupported[index],
+            expected_square=self.expected_square[index],
+            share=None if self.share is None else self.share[index],
+        )
 
     @property
     def influence(self) -> NDArray[np.float64]:

@@ -18,6 +18,11 @@ class Policy(Protocol):
     A policy is a pure function of ``Decisions``: no state, no randomness, no outcome. Its core is
     what it prefers; its probabilities mix the core with uniform exploration, once. What anchors on
     a policy anchors on its core, so that the floor is never applied twice.
+
+    Example:
+        >>> from mrlm import Policy, Uniform
+        >>> isinstance(Uniform(), Policy)
+        True
     """
 
     @property

@@ -12,7 +12,15 @@ from mrlm.bandit_log import Decisions
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every candidate with probability 1 / K."""
+    """Every candidate with probability 1 / K.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import Uniform, latent_log
+        >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> np.exp(Uniform().log_probabilities(log.decisions))[:4].tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
 
     name: str = "uniform"
     floor: float = 0.0

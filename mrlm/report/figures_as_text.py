@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mrlm.evidence.estimate import PolicyEstimate
+from mrlm.evidence.policy_estimate import PolicyEstimate
 
 NONE = "–"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.report.canvas import BLUE, GREY, RED, new_axes, to_png
 from mrlm.report.hindcast_plot import hindcast_plot
 from mrlm.report.support_plots import drift_plot, propensity_plot

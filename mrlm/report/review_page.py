@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number

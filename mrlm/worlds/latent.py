@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
+from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.logger import SoftmaxLogger, draw
-from mrlm.worlds.places import edges, expand
 from mrlm.worlds.ratings import CompleteRatings, film_catalog
-from mrlm.worlds.replay import ReplaySettings
+from mrlm.worlds.replayed import ReplaySettings
 from mrlm.worlds.writer import write_replay
 
 GENRES = ("Action", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Romance", "Sci-Fi")
@@ -225,6 +225,12 @@ def latent_log(
 
     Raises:
         ValueError: more than a quarter of the films would be on offer at once.
+
+    Example:
+        >>> from mrlm import latent_log
+        >>> log, truth = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)
+        >>> len(log), truth.shape, [o.name for o in log.objectives]
+        (2000, (16000, 2), ['like', 'rating'])
     """
     model = model or drawn_latent()
     logger = logger or SoftmaxLogger()

@@ -8,9 +8,9 @@ import stat
 import time
 from pathlib import Path
 
+from pipelines.contract.deployment import place_of
 from pipelines.contract.log import logger
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of
 from pipelines.contract.workspace import Workspace, is_night, remove
 from pipelines.failures.errors import DamagedError
 from pipelines.settings.model import Settings

@@ -87,7 +87,7 @@ def _writable(workspace: Path) -> Finding:
 
 def _files(settings: Settings) -> Finding:
     """Whether the workspace's small files can be read, and the outputs are as they were written."""
-    from pipelines.contract.stage import damage_of
+    from pipelines.contract.outputs import damage_of
 
     def read(path: Path) -> str:
         if path.name == FILE_NAME:

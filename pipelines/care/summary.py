@@ -9,12 +9,12 @@ from typing import Any
 from pipelines.care.truth import true_values
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import folder_of
 from pipelines.contract.workspace import Workspace, write_atomically
 from pipelines.failures.errors import DamagedError, DataError
+from pipelines.nights.judged import read_evidence
+from pipelines.nights.lake import TABLES
 from pipelines.running.night import Closing, closing_of
-from pipelines.stages import ORDER, stage_named
-from pipelines.stages.ingest import TABLES
+from pipelines.stages import ORDER, output_of
 
 _ROW_KINDS = ("raw", "clean", "duplicate", "late")
 
@@ -34,14 +34,14 @@ def manifests_of(context: NightContext) -> dict[str, Manifest]:
     """
     found = {}
     for name in ORDER:
-        manifest = Manifest.read(folder_of(stage_named(name), context))
+        manifest = output_of(name, context).manifest()
         if manifest:
             found[name] = manifest
     return found
 
 
 @dataclass(frozen=True)
-class Standing:
+class NightStanding:
     """Where a night stands.
 
     Attributes:
@@ -55,12 +55,12 @@ class Standing:
     broken: tuple[str, ...]
 
 
-def standing_of(context: NightContext) -> Standing:
+def standing_of(context: NightContext) -> NightStanding:
     """Where a night stands, as far as its files can be read."""
     done, closing, broken = {}, None, []
     for name in ORDER:
         try:
-            manifest = Manifest.read(folder_of(stage_named(name), context))
+            manifest = output_of(name, context).manifest()
         except (DamagedError, OSError) as error:
             broken.append(str(error))
             continue
@@ -70,7 +70,7 @@ def standing_of(context: NightContext) -> Standing:
         closing = closing_of(context)
     except (DamagedError, OSError) as error:
         broken.append(str(error))
-    return Standing(done, closing, tuple(broken))
+    return NightStanding(done, closing, tuple(broken))
 
 
 def _night(context: NightContext) -> dict[str, Any]:
@@ -122,8 +122,6 @@ def _judged(
 ) -> dict[str, Any]:
     if "evaluate" not in done:
         return {"challenger": None, "champion": None, "difference": None}
-    from pipelines.stages.evaluate import read_evidence
-
     evidence = read_evidence(context)
     truth = true_values(context, list(evidence.gate_nights))
     estimator, star = context.settings.gate.estimator, evidence.north_star
@@ -158,9 +156,7 @@ def _report(
 ) -> str | None:
     """Path of what a person should look at."""
     if "gate" in done:
-        folder = context.workspace.run_stage(context.run_key, "gate")
-        return str(folder / done["gate"].counts["report"])
+        return str(context.run("gate").folder / done["gate"].counts["report"])
     if closing and closing.verdict == "stopped":
-        docs = context.workspace.lake_stage(context.night, "validate") / "data_docs"
-        return str(docs)
+        return str(context.lake("validate").folder / "data_docs")
     return None

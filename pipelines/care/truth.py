@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from mrlm.bandit_log.ragged import segment_sum
 from pipelines.contract.context import NightContext
-from pipelines.contract.stage import read_output
 from pipelines.nights.lake import read_logs
 
 _FIXED = {"decision_id", "night", "candidates"}
@@ -33,7 +32,6 @@ def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
     from mrlm.worlds.truth import read_truth
 
     pattern = context.settings.truth_path
-    folder = context.workspace.run_stage(context.run_key, "evaluate")
     if pattern is None or not gate:
         return {}
     paths = [Path(pattern.replace("{night}", n)) for n in gate]
@@ -43,7 +41,7 @@ def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
     star = log.column(context.north_star.name)
     rewards = read_truth(paths).rewards(log)[:, star]
     known = ~np.isnan(log.rewards[:, star])
-    evaluated = pq.read_table(read_output(folder, "decisions.parquet"))
+    evaluated = pq.read_table(context.run("evaluate").path("decisions.parquet"))
     if evaluated["decision_id"].to_pylist() != log.decision_id.tolist():
         # The log was rebuilt since the evaluation; the truth would be of other decisions.
         return {}

@@ -11,15 +11,16 @@ import typer
 
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
-from pipelines.care.summary import Standing, standing_of, summarise
+from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
 from pipelines.commands.options import SettingsOption, check_night
 from pipelines.commands.terminal import say
-from pipelines.contract.context import NightContext
+from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DataError
 from pipelines.running.notify import Event, notify
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 from pipelines.stages import ORDER
 
 _SHOWN_NIGHTS = 14
@@ -33,13 +34,6 @@ def add_commands(app: typer.Typer) -> None:
     app.command("quarantine")(quarantine)
     app.command("clean")(clean)
     app.command("doctor")(doctor)
-
-
-def contexts_of(settings: Settings, last: int | None = None) -> list[NightContext]:
-    """The newest nights under the settings as they are, oldest first."""
-    workspace = Workspace(settings.workspace)
-    nights = workspace.nights()[-last:] if last else workspace.nights()
-    return [NightContext(n, settings, workspace) for n in nights]
 
 
 def status(
@@ -70,7 +64,7 @@ def status(
         _check_age(loaded, newest, max_age)
 
 
-def _tell_broken(context: NightContext, standing: Standing) -> None:
+def _tell_broken(context: NightContext, standing: NightStanding) -> None:
     for line in standing.broken:
         say(f"{context.run_key}  BROKEN: {line}")
 

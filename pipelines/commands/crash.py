@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.contract.workspace import Workspace
-from pipelines.settings.model import last_loaded
+from pipelines.settings.load import last_loaded
 
 
 def crash_report(error: BaseException, arguments: list[str]) -> str:

@@ -21,13 +21,13 @@ from pipelines.commands.options import (
     check_wait,
     context_for,
 )
-from pipelines.commands.progress import terminal_progress
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import shift
 from pipelines.running.history import embedding, newest_passed, read_ahead, read_history
 from pipelines.running.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.running.night import Closing, close_night, execute, run_night
+from pipelines.running.progress import terminal_progress
 from pipelines.stages import ORDER
 
 _WAIT_SECONDS = 3600.0

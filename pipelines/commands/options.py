@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from mrlm.report.visible import visible
-from pipelines.commands.progress import terminal_progress
 from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace
+from pipelines.running.progress import terminal_progress
 from pipelines.settings.errors import Place
-from pipelines.settings.model import Settings, checked, load_settings
+from pipelines.settings.load import checked, load_settings
+from pipelines.settings.model import Settings
 
 # Longest texts that a command takes: they go into the ledger, the registry and Airflow's pages.
 _LONGEST_NAME, _LONGEST_REASON, _LONGEST_WEIGHTS = 200, 2000, 10_000

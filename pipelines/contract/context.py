@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.objectives import north_star
+from mrlm.promotion.registry.place import RegistryPlace
+from pipelines.contract.deployment import place_of
 from pipelines.contract.log import bound
+from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace
 from pipelines.settings.model import Settings
 
@@ -56,6 +60,26 @@ class NightContext:
         """What the company really wants."""
         return north_star(self.objectives)
 
+    @cached_property
+    def registry(self) -> RegistryPlace:
+        """The deployment's registry and ledger."""
+        return place_of(self.settings, self.workspace)
+
+    def lake(self, stage: str, night: str = "") -> StageFolder:
+        """Where a data stage's output lies, of this night or of another one."""
+        night = night or self.night
+        return StageFolder(self.workspace.lake_stage(night, stage), stage, night)
+
+    def run(self, stage: str, run_key: str = "") -> StageFolder:
+        """Where a run stage's output lies, of this run or of another one."""
+        key = run_key or self.run_key
+        night = key.rpartition("-")[0]
+        return StageFolder(self.workspace.run_stage(key, stage), stage, night)
+
+    def of(self, stage: str, place: Literal["lake", "run"]) -> StageFolder:
+        """Where the output of a stage lies, whichever kind it is."""
+        return self.lake(stage) if place == "lake" else self.run(stage)
+
     def log(self, stage: str) -> logging.LoggerAdapter[logging.Logger]:
         """A logger for a stage of this night."""
         return bound(self.run_key, stage)
@@ -72,3 +96,10 @@ class NightContext:
             config=spark.config,
             java=spark.java,
         )
+
+
+def contexts_of(settings: Settings, last: int | None = None) -> list[NightContext]:
+    """The newest nights under the settings as they are, oldest first."""
+    workspace = Workspace(settings.workspace)
+    nights = workspace.nights()[-last:] if last else workspace.nights()
+    return [NightContext(n, settings, workspace) for n in nights]

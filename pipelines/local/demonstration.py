@@ -16,18 +16,18 @@ from rich.console import Console
 
 from pipelines.care.summary import manifests_of, summarise
 from pipelines.care.summary_table import print_summary
-from pipelines.commands.care import contexts_of
-from pipelines.commands.progress import terminal_progress
-from pipelines.contract.context import NightContext
-from pipelines.contract.registry import champion_version, place_of
-from pipelines.contract.stage import is_unchanged
+from pipelines.contract.context import NightContext, contexts_of
+from pipelines.contract.deployment import champion_version, place_of
 from pipelines.contract.workspace import Workspace, write_atomically
 from pipelines.failures.errors import EXIT_DATA, DataError
 from pipelines.local.airflow import ROOT, LocalAirflow, threads_each
 from pipelines.nights.lake import shift
 from pipelines.running.history import history_unchanged
 from pipelines.running.night import closing_of
-from pipelines.settings.model import Settings, load_settings
+from pipelines.running.progress import terminal_progress
+from pipelines.running.run_stage import is_unchanged
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 from pipelines.stages import ORDER, stage_named
 
 Logs = Literal["movielens", "obd"]

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from mrlm.promotion.registry.place import RegistryPlace
-from pipelines.contract.registry import place_of
+from pipelines.contract.deployment import place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.local import mlflow_page
 from pipelines.local.airflow import ROOT, LocalAirflow, free_port
-from pipelines.settings.model import load_settings
+from pipelines.settings.load import load_settings
 
 
 def serve_pages(workspace: Path) -> None:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contract import log
-from pipelines.contract.code_version import code_version
+from pipelines.contract.code_version import code_version, sources_version
 from pipelines.local.warm_server import Request, serve
+from pipelines.stages import ORDER
 
 # What importing the command line leaves to the stages, because a single command needs little of it.
 MODULES = (
@@ -36,7 +37,7 @@ MODULES = (
     *("pyspark.sql.functions", "spark_jobs.session", "spark_jobs.ingest", "spark_jobs.build_log"),
     *("great_expectations.expectations", "pipelines.expectations.run"),
     # embed
-    *("mrlm.embeddings.catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),
+    *("mrlm.embeddings.embed_catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),
     *("transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto"),
     # The packaged model is a BERT.
     *("transformers.models.bert.modeling_bert", "transformers.models.bert.tokenization_bert"),
@@ -78,7 +79,7 @@ def main() -> None:
     atexit.register(_last.leave)
     log.configure()
     # Before the imports: a source that changes while they last counts as changed.
-    version = code_version()
+    version = sources_version()
     try:
         preload()
         request = serve(Path(sys.argv[1]), version)
@@ -99,6 +100,8 @@ def preload() -> None:
     quiet_mlflow()
     quiet_great_expectations()
     importlib.import_module("pipelines.cli")
+    for name in ORDER:
+        code_version(f"pipelines.stages.{name}")
     try:
         offline_transformers()
     except ImportError as error:

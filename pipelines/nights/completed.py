@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from mrlm.bandit_log import BanditLog
 from pipelines.contract.context import NightContext
@@ -13,7 +10,6 @@ from pipelines.failures.errors import DataError
 from pipelines.nights.lake import read_logs
 
 if TYPE_CHECKING:
-    from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.propensity import EstimatedPropensities
 
 
@@ -28,7 +24,16 @@ def read_completed(
     Raises:
         DataError: propensities are missing and cannot be estimated.
     """
-    log, found = completed(read_logs(context, nights))
+    from mrlm.evidence.propensities import completed
+
+    read = read_logs(context, nights)
+    try:
+        log, found = completed(read)
+    except ValueError as error:
+        raise DataError(
+            f"{error}. Have the logger write them, or set "
+            'ingestion.propensity = "logged", which leaves such rows out'
+        ) from error
     if found is not None:
         context.log("propensities").warning(
             "%s: %.1f %% of the propensities are estimated (log loss %.3f, uniform %.3f)",
@@ -38,47 +43,3 @@ def read_completed(
             found.uniform_log_loss,
         )
     return log, found
-
-
-def completed(log: BanditLog) -> tuple[BanditLog, EstimatedPropensities | None]:
-    """The log with estimates in place of missing propensities; see ``read_completed``.
-
-    Cross-fitted by user and calibrated; candidate propensities that were logged stay.
-
-    Raises:
-        DataError: they cannot be estimated.
-    """
-    if not np.isnan(log.propensity).any():
-        return log, None
-    from mrlm.ope.propensity import estimate_propensities
-    from mrlm.policies.logger_features import logger_features
-
-    decisions = log.decisions
-    item = np.unique(decisions.candidates.values, return_inverse=True)[1].astype(np.int64)
-    try:
-        found = estimate_propensities(
-            logger_features(decisions),
-            decisions.offsets,
-            log.shown,
-            decisions.user,
-            item,
-            log.propensity,
-        )
-    except (ValueError, RuntimeError) as error:
-        raise DataError(
-            f"propensities are missing and cannot be estimated: {error}. Have the logger write "
-            'them, or set ingestion.propensity = "logged", which leaves such rows out'
-        ) from error
-    whole = np.logical_and.reduceat(np.isfinite(log.candidate_propensity), decisions.offsets[:-1])
-    logged = np.repeat(whole & ~found.estimated, np.diff(decisions.offsets))
-    candidate = np.where(logged, log.candidate_propensity, found.candidate_propensity)
-    filled = replace(log, propensity=found.propensity, candidate_propensity=candidate)
-    return filled, replace(found, candidate_propensity=candidate)
-
-
-def estimated_report(batch: EvaluationBatch, found: EstimatedPropensities) -> dict[str, Any]:
-    """Quality of the estimates, and the policy's value under hidden confounding, as plain JSON."""
-    from mrlm.ope.propensity import sensitivity_bounds
-
-    bounds = [b.to_json() for b in sensitivity_bounds(batch)]
-    return {**found.to_json(), "bounds": bounds}

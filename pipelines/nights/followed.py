@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of
-from pipelines.contract.stage import read_output
+from pipelines.contract.outputs import StageFolder
 from pipelines.failures.errors import DataError
-from pipelines.stages.tune_weights import load_champion
+from pipelines.nights.champion import load_champion
 
 if TYPE_CHECKING:
-    from mrlm.evidence.estimate import PolicyEstimate
+    from mrlm.evidence.promise import Promise
     from mrlm.policies.contract import Policy, Scorer
     from mrlm.promotion.record.ledger import Entry
 
@@ -24,19 +21,13 @@ class Followed:
     """A promotion that can be followed.
 
     Attributes:
-        entry: of the ledger.
-        number: place among all promotions, from 1.
-        level: one-sided level at which the gate tested it.
-        predicted: lift on its gate nights.
+        promise: what it is judged by.
         policy: that was promoted.
         replaced: the champion before it.
         reward_model: of its own run, which has seen no night since; None where the run is gone.
     """
 
-    entry: Entry
-    number: int
-    level: float
-    predicted: PolicyEstimate
+    promise: Promise
     policy: Policy
     replaced: Policy
     reward_model: Scorer | None
@@ -50,12 +41,13 @@ def load_followed(
     Raises:
         DataError: it has none, or not those that it was promoted on.
     """
+    from mrlm.evidence.promise import Promise
     from mrlm.promotion.judgement.gate import error_tested_at
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
     if entry.version is None or entry.champion_version is None:
         raise DataError("the ledger names no version or no champion that it replaced")
-    place = place_of(context.settings, context.workspace)
+    place = context.registry
     gone = [v for v in (entry.version, entry.champion_version) if not has_version(place, v)]
     if gone:
         raise DataError(f"version {gone[0]} is no longer in the registry")
@@ -68,19 +60,23 @@ def load_followed(
     if predicted is None or predicted.value is None or predicted.standard_error is None:
         raise DataError(f"its evidence has no {estimator} difference in {star}")
     return Followed(
-        entry=entry,
-        number=number,
-        level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
-        predicted=predicted,
+        promise=Promise(
+            version=entry.version,
+            replaced=entry.champion_version,
+            run_key=entry.run_key,
+            number=number,
+            level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
+            predicted=predicted,
+        ),
         policy=load_champion(context, entry.version),
         replaced=load_champion(context, entry.champion_version),
-        reward_model=_reward_model(context.workspace.run_stage(entry.run_key, "learn_behaviour")),
+        reward_model=_reward_model(context.run("learn_behaviour", entry.run_key)),
     )
 
 
-def _reward_model(folder: Path) -> Scorer | None:
-    from mrlm.behaviour.model import load_reward_model
+def _reward_model(behaviour: StageFolder) -> Scorer | None:
+    from mrlm.behaviour.reward_model import load_reward_model
 
-    if Manifest.read(folder) is None:
+    if behaviour.manifest() is None:
         return None
-    return load_reward_model(read_output(folder, "reward_model"))
+    return load_reward_model(behaviour.path("reward_model"))

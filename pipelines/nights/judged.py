@@ -1,4 +1,4 @@
-"""The evidence of the newest judged run: its alarms stay, its looks tell the order of nights."""
+"""Evidence of runs: of this one, and of the newest judged one, whose alarms and looks go on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from mrlm.evidence.canonical import fingerprint_of
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.record.ledger import Entry, judgement
 from pipelines.contract.context import NightContext
-from pipelines.contract.registry import place_of
+
+
+def read_evidence(context: NightContext) -> Evidence:
+    """The evidence of this run.
+
+    Raises:
+        MissingInputError: it has not been made.
+        DamagedError: it is not as it was written.
+    """
+    evaluate = context.run("evaluate")
+    evaluate.require()
+    return Evidence.from_json(json.loads(evaluate.path("evidence.json").read_text()))
 
 
 def newest_judged(context: NightContext, entries: tuple[Entry, ...]) -> tuple[str, Evidence | None]:
@@ -28,7 +39,7 @@ def newest_judged(context: NightContext, entries: tuple[Entry, ...]) -> tuple[st
 
 def judged_evidence(context: NightContext, run_key: str) -> Evidence | None:
     """The evidence that a run was judged on; None where it is gone."""
-    entries = place_of(context.settings, context.workspace).ledger.entries()
+    entries = context.registry.ledger.entries()
     entry = judgement(entries, run_key)
     return None if entry is None else _evidence(context, entry)
 
@@ -37,12 +48,12 @@ def _evidence(context: NightContext, entry: Entry) -> Evidence | None:
     """From the run's folder, else from the registry; only what the ledger names by fingerprint."""
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
-    path = context.workspace.run_stage(entry.run_key, "evaluate") / "evidence.json"
+    path = context.run("evaluate", entry.run_key).folder / "evidence.json"
     with suppress(FileNotFoundError, ValueError, RecursionError):
         data = json.loads(path.read_bytes())
         if fingerprint_of(data) == entry.evidence:
             return Evidence.from_json(data)
-    place = place_of(context.settings, context.workspace)
+    place = context.registry
     if entry.version is None or not has_version(place, entry.version):
         return None
     kept = version_evidence(version_folder(place, entry.version))

@@ -9,8 +9,9 @@ from mrlm.bandit_log import BanditLog, Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import read_output, require
 from pipelines.failures.errors import MissingInputError
+
+TABLES = ("impressions", "feedback", "items")
 
 
 def shift(night: str, days: int) -> str:
@@ -29,7 +30,7 @@ def ingested(context: NightContext, since: str = "") -> dict[str, Manifest]:
     found = {}
     for night in context.workspace.nights():
         if since <= night < context.night:
-            manifest = Manifest.read(context.workspace.lake_stage(night, "ingest"))
+            manifest = context.lake("ingest", night).manifest()
             if manifest:
                 found[night] = manifest
     return found
@@ -37,7 +38,7 @@ def ingested(context: NightContext, since: str = "") -> dict[str, Manifest]:
 
 def table_passed(context: NightContext, night: str, table: str) -> bool:
     """Whether a night's table was validated and not stopped."""
-    manifest = Manifest.read(context.workspace.lake_stage(night, "validate"))
+    manifest = context.lake("validate", night).manifest()
     return manifest is not None and manifest.counts["tables"].get(table) == "passed"
 
 
@@ -51,7 +52,7 @@ def built_logs(context: NightContext) -> dict[str, tuple[str, str]]:
     for builder in context.workspace.nights():
         if builder > context.night:
             continue
-        manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
+        manifest = context.lake("build_log", builder).manifest()
         for name in manifest.outputs if manifest else ():
             night = name.removeprefix("night=")
             if table_passed(context, night, "impressions"):
@@ -71,7 +72,7 @@ def log_fingerprints(context: NightContext, nights: list[str]) -> dict[str, str]
         if night not in built:
             raise MissingInputError(f"night {night} has no bandit log: run 'mrlm night {night}'")
         builder, name = built[night]
-        manifest = require(context.workspace.lake_stage(builder, "build_log"), "build_log", builder)
+        manifest = context.lake("build_log", builder).require()
         found[f"bandit_log/{night}"] = manifest.outputs[name].fingerprint
     return found
 
@@ -83,8 +84,7 @@ def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
         DamagedError: a file of one is not as it was written.
     """
     built = built_logs(context)
-    lake = context.workspace.lake_stage
-    return [read_output(lake(built[n][0], "build_log"), built[n][1]) for n in nights]
+    return [context.lake("build_log", built[n][0]).path(built[n][1]) for n in nights]
 
 
 def read_logs(context: NightContext, nights: list[str]) -> BanditLog:
@@ -96,8 +96,8 @@ def read_catalog(context: NightContext) -> Catalog:
     """Tonight's catalogue with its embeddings."""
     from safetensors.numpy import load_file
 
-    folder = context.workspace.lake_stage(context.night, "embed")
-    require(folder, "embed", context.night)
-    catalog = Catalog.read(read_output(folder, "catalog.parquet"))
-    vectors = load_file(read_output(folder, "embedding.safetensors"))
+    embed = context.lake("embed")
+    embed.require()
+    catalog = Catalog.read(embed.path("catalog.parquet"))
+    vectors = load_file(embed.path("embedding.safetensors"))
     return catalog.with_embedding(vectors["embedding"])

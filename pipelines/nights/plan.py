@@ -6,6 +6,7 @@ the same run. Until then it is made from what is there now.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from mrlm.promotion.judgement.gate import looks_so_far
 from mrlm.promotion.record.followed_nights import nights_since
 from mrlm.promotion.record.ledger import Entry, judged_nights, judgement
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of, require_champion
+from pipelines.contract.deployment import require_champion
 from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.judged import newest_judged
@@ -56,7 +56,7 @@ def plan_of(context: NightContext) -> Plan:
         DamagedError: the file of the plan that it was judged with is not as it was written.
     """
     path = context.workspace.runs / context.run_key / "plan.json"
-    entries = place_of(context.settings, context.workspace).ledger.entries()
+    entries = context.registry.ledger.entries()
     judged = judgement(entries, context.run_key) is not None
     try:
         kept = _kept(path)
@@ -86,6 +86,20 @@ def _kept(path: Path) -> Plan | None:
         return read_sealed(path, lambda data: Plan(**data), remedy)
     except FileNotFoundError:
         return None
+
+
+def training_weights(context: NightContext, plan: Plan) -> dict[str, float]:
+    """Objective weights on the simplex: by hand, else those the plan builds on, else equal."""
+    from mrlm.meta.scalarise import objective_weights
+
+    names = [o.name for o in context.objectives]
+    fixed = context.settings.tuning.weights
+    if fixed:
+        return objective_weights(names, previous=fixed)
+    if not plan.weights_from:
+        return objective_weights(names)
+    path = context.run("tune_weights", plan.weights_from).path("weights.json")
+    return objective_weights(names, previous=json.loads(path.read_text())["objectives"])
 
 
 def split(
@@ -133,7 +147,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         )
     judged = {e.run_key for e in entries if e.kind == "judged"}
     alarms_from, before = newest_judged(context, entries)
-    champion = require_champion(place_of(context.settings, context.workspace), context.night)
+    champion = require_champion(context.registry, context.night)
     return Plan(
         fit=fit,
         tune=tune,
@@ -153,7 +167,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
 
 
 def _is_final(context: NightContext, night: str, builder: str) -> bool:
-    manifest = Manifest.read(context.workspace.lake_stage(builder, "build_log"))
+    manifest = context.lake("build_log", builder).manifest()
     if manifest is None:
         return False
     return bool(manifest.counts["final"][night][context.north_star.name])
@@ -168,6 +182,6 @@ def _previous_weights(context: NightContext, judged: set[str]) -> str:
         for p in context.workspace.runs.iterdir()
         if p.name < context.night
         and p.name in judged
-        and Manifest.read(p / "tune_weights") is not None
+        and context.run("tune_weights", p.name).manifest() is not None
     ]
     return max(found, default="")

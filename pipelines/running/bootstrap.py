@@ -6,11 +6,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from mrlm.evidence.paired import thresholds
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import now, place_of
+from pipelines.contract.deployment import now
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.lake import built_logs, history_command, read_logs
 
@@ -35,8 +33,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
     from mrlm.report.memo import first_champion_memo
 
     nights = list(built_logs(context))
-    folder = context.workspace.lake_stage(context.night, "ingest")
-    if not nights or Manifest.read(folder) is None:
+    if not nights or context.lake("ingest").manifest() is None:
         raise MissingInputError(
             f"night {context.night}: there is no history up to it, from which the logger could be "
             f"learned; run '{history_command(context, context.night)}' first, or from the first "
@@ -47,7 +44,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         log,
         context.north_star.name,
         context.settings.gate.level,
-        thresholds(context),
+        context.settings.gate.thresholds(),
         context.settings.seed,
     )
     said = context.log("bootstrap")
@@ -55,7 +52,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
     for line in tried:
         said.info("clone of the logger: %s", line)
     (said.info if clone.passed else said.warning)("first champion: %s", clone.text)
-    place = place_of(context.settings, context.workspace)
+    place = context.registry
     run_key = f"logger-{context.run_key}"
     reason = f"first champion: a clone of the logger ({clone.text}), from {len(log)} decisions"
     catalog = log.decisions.catalog
@@ -65,7 +62,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         name="clone of the logger",
         night=context.night,
         run_key=run_key,
-        code_version=code_version(),
+        code_version=code_version(__name__),
         objectives=context.objectives,
     )
     with tempfile.TemporaryDirectory() as scratch:

@@ -11,10 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Outcome, is_unchanged, run_stage
 from pipelines.failures.errors import NightStoppedError
 from pipelines.running.night import Closing, execute, record
+from pipelines.running.run_stage import Outcome, is_unchanged, run_stage
 from pipelines.stages import DATA, stage_named
 
 Embed = Callable[[NightContext], None]
@@ -69,7 +68,7 @@ def newest_passed(history: Sequence[NightContext]) -> NightContext | None:
     One build of all nights: each would else be built again as its windows close.
     """
     for context in reversed(history):
-        validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
+        validated = context.lake("validate").manifest()
         if validated is not None and not validated.stopped:
             return context
     return None

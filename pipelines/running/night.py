@@ -8,12 +8,12 @@ from typing import Literal
 
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
+from pipelines.contract.outputs import damage_of
 from pipelines.contract.sealed import read_sealed, write_sealed
-from pipelines.contract.stage import Outcome, damage_of, folder_of, is_unchanged, run_stage
 from pipelines.failures.errors import DamagedError, DataError, NightStoppedError
 from pipelines.running.notify import Event, Kind, notify
-from pipelines.stages import ORDER, stage_named
+from pipelines.running.run_stage import Outcome, is_unchanged, run_stage
+from pipelines.stages import ORDER, output_of, stage_named
 
 NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
 
@@ -112,7 +112,7 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
     def closed(verdict: NightVerdict, reason: str) -> Closing:
         return Closing(context.night, context.run_key, verdict, reason)
 
-    validated = Manifest.read(context.workspace.lake_stage(context.night, "validate"))
+    validated = context.lake("validate").manifest()
     if validated and validated.stopped:
         return closed("stopped", validated.stopped)
     wanted = DRY_RUN if dry_run else ORDER
@@ -121,7 +121,7 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
         return closed("failed", _why_open(open_stages[0], context))
     if dry_run:
         return closed("dry_run", "learned and tuned; gate nights and registry are as they were")
-    promoted = Manifest.read(context.workspace.run_stage(context.run_key, "promote"))
+    promoted = context.run("promote").manifest()
     if promoted is None:
         return closed("failed", "stage promote was not completed, see its log")
     return closed(promoted.counts["verdict"], promoted.counts["reason"])
@@ -129,12 +129,13 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
 
 def _why_open(name: str, context: NightContext) -> str:
     """Why a stage does not count as completed."""
-    found = Manifest.read(folder_of(stage_named(name), context))
+    output = output_of(name, context)
+    found = output.manifest()
     if found is None:
         return f"stage {name} was not completed, see its log"
-    if found.code_version != code_version():
+    if found.code_version != code_version(type(stage_named(name)).__module__):
         return "the code changed while the night ran: run the night again"
-    wrong = damage_of(folder_of(stage_named(name), context))
+    wrong = damage_of(output.folder)
     if wrong:
         return f"{wrong}: run the night again, which makes stage {name}'s output anew"
     return f"what stage {name} reads has changed since it ran: run the night again"

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tomllib
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mrlm.bandit_log import Objective
@@ -23,9 +20,6 @@ from mrlm.embeddings.settings import EmbeddingSettings
 from mrlm.learners.settings import LearningSettings
 from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
-from mrlm.report.visible import visible
-from pipelines.failures.errors import SettingsError
-from pipelines.settings.errors import Place, sentences, unknown_field
 
 SETTINGS_VARIABLE = "MRLM_SETTINGS"
 
@@ -38,7 +32,9 @@ class InputTable(_Section):
     """Where one of the three raw inputs lies and what its columns are called."""
 
     path: str = Field(description="Path with {night}: the arrival partition of one night.")
-    format: Literal["json", "csv", "parquet"] = "json"
+    format: Literal["json", "csv", "parquet"] = Field(
+        "json", description="json: JSON lines; csv: with a header line; parquet."
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Contract name to the name in the file; names that agree are left out.",
@@ -48,9 +44,9 @@ class InputTable(_Section):
 class Inputs(_Section):
     """The log contract's three tables."""
 
-    impressions: InputTable
-    feedback: InputTable
-    items: InputTable
+    impressions: InputTable = Field(description="What was shown, one row a slot.")
+    feedback: InputTable = Field(description="What happened, one row an event.")
+    items: InputTable = Field(description="What can be shown, one row an item.")
     text_fields: list[str] = Field(
         default=["text"], description="Item fields joined into the text that is embedded."
     )
@@ -102,7 +98,11 @@ class Validation(_Section):
     """Thresholds of the expectation suites."""
 
     min_rows: int = Field(1, ge=0, description="Fewer impressions stop the night.")
-    propensity_sum_tolerance: float = Field(0.01, gt=0)
+    propensity_sum_tolerance: float = Field(
+        0.01,
+        gt=0,
+        description="Largest distance from 1 of the sum of a row's candidate propensities.",
+    )
     inverse_propensity_tolerance: float = Field(
         0.25,
         gt=0,
@@ -121,43 +121,56 @@ class Validation(_Section):
     feedback_rate_ratio: tuple[float, float] = Field(
         (0.5, 2.0), description="Feedback per impression against the same median: warning."
     )
-    trailing_nights: int = Field(7, ge=1)
+    trailing_nights: int = Field(
+        7, ge=1, description="Passed nights, the newest, whose median the two ratios compare with."
+    )
 
 
 class Split(_Section):
     """How the nights with a final north star are divided; see mrlm/bandit_log and docs."""
 
-    tune_nights: int = Field(2, ge=1)
+    tune_nights: int = Field(2, ge=1, description="Nights on which weights are chosen.")
     gate_nights: int = Field(2, ge=1, description="At most this many fresh nights are judged.")
-    min_fit_nights: int = Field(1, ge=1)
+    min_fit_nights: int = Field(1, ge=1, description="Fewer nights to fit on judge nobody.")
     fit_nights: int = Field(60, ge=1, description="Older nights are not fitted on.")
 
 
 class Registry(_Section):
     """The MLflow registry."""
 
-    model: str = Field("recommender", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    experiment: str = "nightly"
+    model: str = Field(
+        "recommender",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Name of the registered model.",
+    )
+    experiment: str = Field("nightly", description="Name of the MLflow experiment.")
     tracking_uri: str | None = Field(None, description="None: SQLite inside the workspace.")
-    reproduce_rows: int = Field(200, ge=1)
+    reproduce_rows: int = Field(
+        200,
+        ge=1,
+        description="Judged decisions whose probabilities a version must reproduce before it is "
+        "promoted.",
+    )
 
 
 class Publishing(_Section):
     """The published recommendations."""
 
-    k: int = Field(10, ge=1)
+    k: int = Field(10, ge=1, description="Longest list of a user.")
 
 
 class Spark(_Section):
     """The Spark session."""
 
-    master: str = "local[2]"
-    driver_memory: str = "2g"
-    shuffle_partitions: int = Field(4, ge=1)
+    master: str = Field("local[2]", description="Spark's master: this machine, or a cluster's URL.")
+    driver_memory: str = Field("2g", description="Memory of the driver, as Spark writes it.")
+    shuffle_partitions: int = Field(4, ge=1, description="Partitions of a shuffle.")
     java: Literal["auto", "packaged"] = Field(
         "auto", description="auto: the system's Java when it fits, else the packaged one."
     )
-    config: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, str] = Field(
+        default_factory=dict, description="More of Spark's own settings, by their names there."
+    )
 
 
 class Notify(_Section):
@@ -180,23 +193,33 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    workspace: Path = Path("workspace")
-    seed: int = 12345
-    inputs: Inputs
-    ingestion: Ingestion = Ingestion()
-    state: State
-    objectives: list[Objective]
-    validation: Validation = Validation()
-    embedding: EmbeddingSettings = EmbeddingSettings()
-    split: Split = Split()
-    behaviour: BehaviourSettings = BehaviourSettings()
-    learning: LearningSettings = LearningSettings()
-    tuning: TuningSettings = TuningSettings()
-    gate: GateSettings = GateSettings()
-    registry: Registry = Registry()
-    publishing: Publishing = Publishing()
-    spark: Spark = Spark()
-    notify: Notify = Notify()
+    workspace: Path = Field(Path("workspace"), description="Folder of all that the program writes.")
+    seed: int = Field(12345, description="Of everything random.")
+    inputs: Inputs = Field(description="The raw log's three tables.")
+    ingestion: Ingestion = Field(Ingestion(), description="What the ingest stage takes in.")
+    state: State = Field(description="What is kept of a user's past.")
+    objectives: list[Objective] = Field(description="The reward vector, one entry a component.")
+    validation: Validation = Field(
+        Validation(), description="What stops a night, and what is worth a warning."
+    )
+    embedding: EmbeddingSettings = Field(
+        EmbeddingSettings(), description="How item text becomes vectors."
+    )
+    split: Split = Field(Split(), description="Which nights fit, tune and judge.")
+    behaviour: BehaviourSettings = Field(
+        BehaviourSettings(), description="Sizes and rates of the reward model."
+    )
+    learning: LearningSettings = Field(
+        LearningSettings(), description="Sizes and rates of the policy learners."
+    )
+    tuning: TuningSettings = Field(
+        TuningSettings(), description="Limits of the meta-update that makes the challenger."
+    )
+    gate: GateSettings = Field(GateSettings(), description="What a promotion has to show.")
+    registry: Registry = Field(Registry(), description="Where versions are registered.")
+    publishing: Publishing = Field(Publishing(), description="The lists that a night publishes.")
+    spark: Spark = Field(Spark(), description="The Spark session of the data stages.")
+    notify: Notify = Field(Notify(), description="Who hears of a night.")
     truth_path: str | None = Field(
         None,
         description="Path with {night} of the true rewards, where a log comes from a known world. "
@@ -263,101 +286,3 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
         return env_settings, init_settings
-
-
-def load_settings(path: Path | None = None) -> Settings:
-    """Read the settings file; relative paths in it count from its folder.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        SettingsError: it is no TOML, or a field is unknown, missing or out of range.
-    """
-    path = path or Path(os.environ.get(SETTINGS_VARIABLE, "mrlm.toml"))
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no settings at {path}: write one (README, 'Bring your own logs'), name it with "
-            f"--settings or {SETTINGS_VARIABLE}, or run the demonstration with 'make run'"
-        )
-    try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: this is no TOML file: {error}") from error
-    _require_known(path, data)
-    _place(data, path.resolve().parent)
-    loaded = checked(lambda: Settings(**data), {(): str(path), **_from_environment()})
-    _loaded[:] = [loaded]
-    return loaded
-
-
-# What a command that failed has to know of where it worked.
-_loaded: list[Settings] = []
-
-
-def last_loaded() -> Settings | None:
-    """The settings that this process has read last; None before it read any."""
-    return _loaded[-1] if _loaded else None
-
-
-def checked(make: Callable[[], Settings], sources: Mapping[Place, str]) -> Settings:
-    """The settings that ``make`` makes.
-
-    Args:
-        make: validates them.
-        sources: where values were written, see ``settings_errors.sentences``.
-
-    Raises:
-        SettingsError: a field is unknown, missing or out of range; a sentence for each.
-    """
-    try:
-        return make()
-    except ValidationError as error:
-        raise SettingsError("\n".join(sentences(error, Settings, sources))) from error
-
-
-def _require_known(path: Path, data: Mapping[str, Any]) -> None:
-    """Refuse names at the top level that are no settings, of the file and of the environment."""
-    known = Settings.model_fields
-    wrong = [f"{path}: {unknown_field((), n, known)}" for n in data if n not in known]
-    wrong += [
-        f"the environment variable {visible(name, 200)}: {unknown_field((), steps[0], known)}"
-        for name, steps in _variables().items()
-        if len(steps) > 1 and steps[0] not in known
-    ]
-    if wrong:
-        raise SettingsError("\n".join(wrong))
-
-
-def _from_environment() -> dict[Place, str]:
-    return {
-        steps: f"the environment variable {name}"
-        for name, steps in _variables().items()
-        if steps[0] in Settings.model_fields
-    }
-
-
-def _variables() -> dict[str, tuple[str, ...]]:
-    """Variables that name settings to the steps of the setting's path."""
-    prefix, delimiter = "MRLM_", "__"
-    return {
-        name: tuple(name[len(prefix) :].lower().split(delimiter))
-        for name in os.environ
-        if name.upper().startswith(prefix)
-    }
-
-
-def _place(data: dict[str, Any], folder: Path) -> None:
-    """Make paths absolute; what is no text is left to be refused."""
-    inputs = data.get("inputs")
-    owners: list[tuple[Any, str]] = [(data, "truth_path"), (inputs, "candidate_set_path")]
-    if isinstance(inputs, dict):
-        owners += [(inputs.get(table), "path") for table in ("impressions", "feedback", "items")]
-    data.setdefault("workspace", "workspace")
-    for owner, key in owners:
-        if isinstance(owner, dict) and isinstance(owner.get(key), str) and owner[key]:
-            owner[key] = _absolute(folder, owner[key])
-    if isinstance(data["workspace"], str):
-        data["workspace"] = str(folder / data["workspace"])
-
-
-def _absolute(folder: Path, path: str) -> str:
-    return path if "://" in path else str(folder / path)

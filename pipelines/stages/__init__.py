@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
+from pipelines.contract.context import NightContext
+from pipelines.contract.outputs import StageFolder
 from pipelines.contract.stage import Stage
 
 # They depend on the data alone, so that they may run before a night's turn to learn.
@@ -21,7 +24,12 @@ ORDER = (
 )
 
 
-def stage_named(name: str) -> Stage:
+def output_of(name: str, context: NightContext) -> StageFolder:
+    """Where the output of the stage of that name lies."""
+    return context.lake(name) if name in DATA else context.run(name)
+
+
+def stage_named(name: str) -> Stage[Any]:
     """The stage of that name; its module is imported only now.
 
     Raises:
@@ -29,5 +37,5 @@ def stage_named(name: str) -> Stage:
     """
     if name not in ORDER:
         raise KeyError(f"no stage {name!r}; the stages are {', '.join(ORDER)}")
-    stage: Stage = import_module(f"pipelines.stages.{name}").STAGE
+    stage: Stage[Any] = import_module(f"pipelines.stages.{name}").STAGE
     return stage

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import built_logs, ingested, shift, table_passed
 
@@ -19,41 +18,41 @@ class BuildLog:
     name = "build_log"
     place: Literal["lake"] = "lake"
     sections = ("objectives", "state", "ingestion")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> list[str]:
+        """The nights whose logs are built, oldest first; tonight must have passed."""
+        context.lake("validate").require()
+        return _nights_to_build(context)
+
+    def inputs(self, context: NightContext, plan: list[str]) -> dict[str, str]:
         """The clean tables of every night that state or rewards can come from."""
-        own = require(
-            context.workspace.lake_stage(context.night, "validate"), "validate", context.night
-        )
-        nights = _nights_to_build(context)
         found = {
-            f"verdict/{context.night}": own.output_fingerprint(),
-            "nights": ",".join(nights),
+            f"verdict/{context.night}": context.lake("validate").require().output_fingerprint(),
+            "nights": ",".join(plan),
         }
-        for night in _arrivals(context, nights):
-            folder = context.workspace.lake_stage(night, "ingest")
-            manifest = require(folder, "ingest", night)
+        for night in _arrivals(context, plan):
+            manifest = context.lake("ingest", night).require()
             for table in ("impressions", "feedback"):
                 if table_passed(context, night, table):
                     found[f"{table}/{night}"] = manifest.outputs[table].fingerprint
         return found
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: list[str], out: Path) -> Product:
         """Build tonight's log, and again those of earlier nights that tonight changed."""
         from spark_jobs import build_log
         from spark_jobs.errors import InputError
 
-        nights = _nights_to_build(context)
-        arrivals = _arrivals(context, nights)
+        arrivals = _arrivals(context, plan)
         passed = {
             table: [n for n in arrivals if table_passed(context, n, table)]
             for table in ("impressions", "feedback")
         }
-        final = {n: _final(context, n, passed["feedback"]) for n in nights}
+        final = {n: _final(context, n, passed["feedback"]) for n in plan}
         state = context.settings.state
         job = build_log.BuildLogJob(
             as_of=context.night,
-            nights=tuple(nights),
+            nights=tuple(plan),
             impressions=_folders(context, passed["impressions"], "impressions"),
             feedback=_folders(context, passed["feedback"], "feedback"),
             objectives=context.objectives,
@@ -69,8 +68,8 @@ class BuildLog:
             counts = build_log.run(context.spark(), job)
         except InputError as error:
             raise DataError(f"night {context.night}: {error}") from error
-        context.log(self.name).info("built %s", nights)
-        built = [n for n in nights if (out / f"night={n}").is_dir()]
+        context.log(self.name).info("built %s", plan)
+        built = [n for n in plan if (out / f"night={n}").is_dir()]
         return Product(
             outputs={f"night={n}": f"night={n}" for n in built},
             counts={"nights": counts, "final": final},
@@ -106,7 +105,7 @@ def _between(context: NightContext, builder: str) -> list[str]:
 
 
 def _reopened(context: NightContext, arrival: str) -> list[str]:
-    manifest = Manifest.read(context.workspace.lake_stage(arrival, "ingest"))
+    manifest = context.lake("ingest", arrival).manifest()
     return list(manifest.counts["reopened"]) if manifest else []
 
 
@@ -120,8 +119,7 @@ def _final(context: NightContext, night: str, feedback: list[str]) -> dict[str, 
 
 
 def _folders(context: NightContext, nights: list[str], table: str) -> dict[str, str]:
-    lake = context.workspace.lake_stage
-    return {n: str(read_output(lake(n, "ingest"), table)) for n in nights}
+    return {n: str(context.lake("ingest", n).path(table)) for n in nights}
 
 
 STAGE = BuildLog()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mrlm.bandit_log import Catalog
 from pipelines.contract.context import NightContext
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
+
+if TYPE_CHECKING:
+    from mrlm.embeddings.contract import Encoder
 
 
 class Embed:
@@ -17,33 +20,32 @@ class Embed:
     name = "embed"
     place: Literal["lake"] = "lake"
     sections = ("embedding",)
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
-        """Tonight's catalogue, and the content of the model."""
+    def plan(self, context: NightContext) -> Encoder:
+        """The encoder of the settings."""
         from mrlm.embeddings.factory import make_encoder
 
-        folder = context.workspace.lake_stage(context.night, "ingest")
-        manifest = require(folder, "ingest", context.night)
-        return {
-            "catalog": manifest.outputs["catalog"].fingerprint,
-            "encoder": make_encoder(context.settings.embedding).fingerprint,
-        }
+        context.lake("ingest").require()
+        return make_encoder(context.settings.embedding)
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def inputs(self, context: NightContext, plan: Encoder) -> dict[str, str]:
+        """Tonight's catalogue, and the content of the model."""
+        ingest = context.lake("ingest").require()
+        return {"catalog": ingest.outputs["catalog"].fingerprint, "encoder": plan.fingerprint}
+
+    def run(self, context: NightContext, plan: Encoder, out: Path) -> Product:
         """Encode what the store lacks and write catalogue and embeddings side by side."""
         import pyarrow.parquet as pq
         from safetensors.numpy import save_file
 
-        from mrlm.embeddings.catalog import embed_catalog
-        from mrlm.embeddings.factory import make_encoder
+        from mrlm.embeddings.embed_catalog import embed_catalog
         from mrlm.embeddings.store import EmbeddingStore
 
-        folder = context.workspace.lake_stage(context.night, "ingest")
-        encoder = make_encoder(context.settings.embedding)
         store = EmbeddingStore(context.workspace.embeddings)
         catalog, counts = embed_catalog(
-            Catalog.read(read_output(folder, "catalog")),
-            encoder,
+            Catalog.read(context.lake("ingest").path("catalog")),
+            plan,
             store,
             progress=partial(context.progress, "items encoded"),
         )
@@ -61,7 +63,7 @@ class Embed:
                 "encoded": counts.encoded,
                 "reused": counts.reused,
                 "items": len(catalog),
-                "encoder": encoder.fingerprint,
+                "encoder": plan.fingerprint,
             },
         )
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import AUTOMATIC, now, place_of
-from pipelines.contract.stage import Product, require
-from pipelines.stages.evaluate import read_evidence
-from pipelines.stages.ingest import TABLES
-from pipelines.stages.validate import describe
+from pipelines.contract.deployment import AUTOMATIC, now
+from pipelines.contract.outputs import StageFolder
+from pipelines.contract.stage import Product
+from pipelines.expectations.words import describe
+from pipelines.nights.judged import read_evidence
+from pipelines.nights.lake import TABLES
 
 if TYPE_CHECKING:
     from mrlm.report.facts import NightFacts
@@ -24,27 +24,26 @@ class Gate:
     name = "gate"
     place: Literal["run"] = "run"
     sections = ("gate", "registry")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> None:
+        """Nothing is decided ahead."""
+
+    def inputs(self, context: NightContext, plan: None) -> dict[str, str]:
         """The evidence and the version that was registered with it."""
-        evaluated = context.workspace.run_stage(context.run_key, "evaluate")
-        registered = context.workspace.run_stage(context.run_key, "register")
         return {
-            "evidence": require(evaluated, "evaluate", context.night)
-            .outputs["evidence"]
-            .fingerprint,
-            "version": require(registered, "register", context.night).output_fingerprint(),
+            "evidence": context.run("evaluate").require().outputs["evidence"].fingerprint,
+            "version": context.run("register").require().output_fingerprint(),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: None, out: Path) -> Product:
         """Judge, record, and put the verdict on the version's page."""
         from mrlm.promotion.judgement.gate import judge_and_record
         from mrlm.promotion.registry.versions import annotate_version, find_version
         from mrlm.report.review_page import write_review
 
-        place = place_of(context.settings, context.workspace)
-        registered = context.workspace.run_stage(context.run_key, "register")
-        version = int(require(registered, "register", context.night).counts["version"])
+        place = context.registry
+        version = int(context.run("register").require().counts["version"])
         evidence = read_evidence(context)
         gate = context.settings.gate
         with place.locked(AUTOMATIC, gate.lock_seconds):
@@ -82,15 +81,13 @@ def _facts(context: NightContext) -> NightFacts:
     """What the review page shows beside the evidence."""
     from mrlm.report.facts import NightFacts
 
-    def counts(folder: Path) -> dict[str, Any]:
-        manifest = Manifest.read(folder)
+    def counts(of: StageFolder) -> dict[str, Any]:
+        manifest = of.manifest()
         return manifest.counts if manifest else {}
 
-    lake = context.workspace.lake_stage
-    rows = counts(lake(context.night, "ingest"))
-    validation = counts(lake(context.night, "validate"))
-    embed = counts(lake(context.night, "embed"))
-    behaviour = context.workspace.run_stage(context.run_key, "learn_behaviour")
+    rows = counts(context.lake("ingest"))
+    validation = counts(context.lake("validate"))
+    embed = counts(context.lake("embed"))
     return NightFacts(
         rows={
             t: {**rows[t], "quarantined": sum(rows[t]["quarantined"].values())}
@@ -100,7 +97,7 @@ def _facts(context: NightContext) -> NightFacts:
         validation=validation.get("verdict", ""),
         failed_expectations=[describe(w) for w in validation.get("warnings", [])],
         items={k: embed[k] for k in ("encoded", "reused") if k in embed},
-        reward_model=counts(behaviour).get("heads", {}),
+        reward_model=counts(context.run("learn_behaviour")).get("heads", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
         links={"data docs": "data_docs/index.html"},
     )

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_raw
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.failures.errors import DamagedError, DataError
-from pipelines.nights.lake import ingested, shift, table_passed
+from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 from pipelines.settings.model import InputTable
 
 if TYPE_CHECKING:
     from spark_jobs.raw import TableInput
-
-TABLES = ("impressions", "feedback", "items")
 
 
 class Ingest:
@@ -25,10 +23,15 @@ class Ingest:
     name = "ingest"
     place: Literal["lake"] = "lake"
     sections = ("inputs", "ingestion", "objectives")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> dict[str, Manifest]:
+        """The earlier nights that tonight's rows may repeat or belong to, by their manifests."""
+        return _earlier(context)
+
+    def inputs(self, context: NightContext, plan: dict[str, Manifest]) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""
-        found = {"key": _key_id(context)}
+        found = {"key": _key_id(context, plan)}
         for table in TABLES:
             place = _path(context, table)
             if place is not None:
@@ -36,12 +39,12 @@ class Ingest:
         sets = _formatted(context.settings.inputs.candidate_set_path, context.night)
         if sets is not None:
             found["raw/candidate_sets"] = _raw_fingerprint(context, "candidate sets", sets)
-        for night, manifest in _earlier(context).items():
+        for night, manifest in plan.items():
             passed = ",".join(_passed(context, night))
             found[f"ingest/{night}"] = f"{manifest.output_fingerprint()} {passed}"
         return found
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: dict[str, Manifest], out: Path) -> Product:
         """Classify every row, write the clean tables, the catalogue and the quarantine."""
         from spark_jobs import ingest
         from spark_jobs.errors import InputError
@@ -55,8 +58,7 @@ class Ingest:
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
             out=str(out),
             previous=tuple(
-                ingest.Previous(n, str(_checked(context, n)), _passed(context, n))
-                for n in _earlier(context)
+                ingest.Previous(n, str(_checked(context, n)), _passed(context, n)) for n in plan
             ),
             late_nights=settings.ingestion.late_nights,
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
@@ -76,7 +78,7 @@ class Ingest:
         return Product(outputs=outputs, counts=counts, expiring=("quarantine",))
 
 
-def _key_id(context: NightContext) -> str:
+def _key_id(context: NightContext, earlier: dict[str, Manifest]) -> str:
     """Which pseudonymisation key tonight has.
 
     Raises:
@@ -90,7 +92,7 @@ def _key_id(context: NightContext) -> str:
         key = key_id(user_key(variable))
     except InputError as error:
         raise DataError(f"night {context.night}: {error}") from error
-    others = {m.counts["key_id"]: n for n, m in _earlier(context).items()}
+    others = {m.counts["key_id"]: n for n, m in earlier.items()}
     if others and key not in others:
         raise DataError(
             f"night {context.night}: {variable} holds another key than that of night "
@@ -128,14 +130,14 @@ def _passed(context: NightContext, night: str) -> tuple[str, ...]:
 
 def _checked(context: NightContext, night: str) -> Path:
     """Folder of an earlier night's ingestion, after a look at the files that tonight reads."""
-    folder = context.workspace.lake_stage(night, STAGE.name)
-    manifest = require(folder, STAGE.name, night)
+    ingest = context.lake(STAGE.name, night)
+    manifest = ingest.require()
     passed = _passed(context, night)
     for name in (*passed, *(["catalog"] if "items" in passed else [])):
-        read_output(folder, name)
+        ingest.path(name)
     if "late" in manifest.outputs and passed:
-        read_output(folder, "late")
-    return folder
+        ingest.path("late")
+    return ingest.folder
 
 
 def _input(context: NightContext, table: str) -> InputTable:

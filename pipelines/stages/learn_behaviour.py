@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.stage import Product, require
+from pipelines.contract.stage import Product
 from pipelines.nights.lake import log_fingerprints, read_logs
-from pipelines.nights.plan import plan_of
+from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.behaviour.report import HeadReport
@@ -23,23 +23,24 @@ class LearnBehaviour:
     name = "learn_behaviour"
     place: Literal["run"] = "run"
     sections = ("behaviour", "objectives", "split", "seed")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> Plan:
+        """The run's plan."""
+        return plan_of(context)
+
+    def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The bandit logs of the fit and tune nights, and the embeddings."""
-        plan = plan_of(context)
-        folder = context.workspace.lake_stage(context.night, "embed")
-        embed = require(folder, "embed", context.night)
         return {
             **log_fingerprints(context, [*plan.fit, *plan.tune]),
-            "embed": embed.output_fingerprint(),
+            "embed": context.lake("embed").require().output_fingerprint(),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Fit, report on a later night, save."""
         from mrlm.behaviour.fit import fit_reward_model
         from mrlm.behaviour.report import report_reward_model
 
-        plan = plan_of(context)
         model = fit_reward_model(
             read_logs(context, plan.fit),
             context.settings.behaviour,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
-from pipelines.contract.stage import Product, read_output, require
+from pipelines.contract.stage import Product
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints
-from pipelines.nights.plan import plan_of
+from pipelines.nights.plan import Plan, plan_of, training_weights
 
 
 class LearnPolicy:
@@ -21,30 +20,31 @@ class LearnPolicy:
     name = "learn_policy"
     place: Literal["run"] = "run"
     sections = ("learning", "objectives", "split", "seed", "tuning")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> Plan:
+        """The run's plan."""
+        return plan_of(context)
+
+    def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The reward model, the bandit logs it was fitted on, and last night's weights."""
-        plan = plan_of(context)
-        folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
-        behaviour = require(folder, "learn_behaviour", context.night)
+        behaviour = context.run("learn_behaviour").require()
         return {
             **log_fingerprints(context, plan.fit),
             "reward_model": behaviour.outputs["reward_model"].fingerprint,
-            "weights": of_json(training_weights(context)),
+            "weights": of_json(training_weights(context, plan)),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Train every learner and save what it learned."""
-        from mrlm.behaviour.model import load_reward_model
+        from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
         from mrlm.report.figures_as_text import weights_as_text
 
-        plan = plan_of(context)
         log, estimated = read_completed(context, plan.fit)
-        folder = context.workspace.run_stage(context.run_key, "learn_behaviour")
-        reward_model = load_reward_model(read_output(folder, "reward_model"))
-        weights = training_weights(context)
+        reward_model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
+        weights = training_weights(context, plan)
         settings, seed = context.settings.learning, context.settings.seed
         sample = learning_sample(log, reward_model, weights, settings, seed)
         for name in settings.learners:
@@ -63,22 +63,6 @@ class LearnPolicy:
                 "propensities": "logged" if estimated is None else "estimated",
             },
         )
-
-
-def training_weights(context: NightContext) -> dict[str, float]:
-    """Objective weights on the simplex: by hand, else last night's, else equal."""
-    from mrlm.meta.scalarise import objective_weights
-
-    names = [o.name for o in context.objectives]
-    fixed = context.settings.tuning.weights
-    if fixed:
-        return objective_weights(names, previous=fixed)
-    plan = plan_of(context)
-    if not plan.weights_from:
-        return objective_weights(names)
-    folder = context.workspace.run_stage(plan.weights_from, "tune_weights")
-    path = read_output(folder, "weights.json")
-    return objective_weights(names, previous=json.loads(path.read_text())["objectives"])
 
 
 STAGE = LearnPolicy()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.contract.context import NightContext
+from pipelines.contract.deployment import AUTOMATIC, now
 from pipelines.contract.fingerprints import of_json
-from pipelines.contract.registry import AUTOMATIC, now, place_of
-from pipelines.contract.stage import Product, require
+from pipelines.contract.stage import Product
 
 
 class Promote:
@@ -18,12 +18,15 @@ class Promote:
     name = "promote"
     place: Literal["run"] = "run"
     sections = ("gate", "registry")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> None:
+        """Nothing is decided ahead: the ledger is read again under the registry's lock."""
+
+    def inputs(self, context: NightContext, plan: None) -> dict[str, str]:
         """The verdict, and what people have said of this run."""
-        folder = context.workspace.run_stage(context.run_key, "gate")
-        verdict = require(folder, "gate", context.night).output_fingerprint()
-        entries = place_of(context.settings, context.workspace).ledger.entries()
+        verdict = context.run("gate").require().output_fingerprint()
+        entries = context.registry.ledger.entries()
         words = [
             e.hash
             for e in entries
@@ -31,12 +34,12 @@ class Promote:
         ]
         return {"verdict": verdict, "decisions": of_json(words)}
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: None, out: Path) -> Product:
         """Promote, refuse, or wait for a person."""
         from mrlm.promotion.moves.promote import promote
 
         outcome = promote(
-            place_of(context.settings, context.workspace),
+            context.registry,
             context.run_key,
             context.settings.gate,
             actor=AUTOMATIC,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -11,14 +10,13 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
+from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
+from pipelines.contract.deployment import require_champion
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of, require_champion
-from pipelines.contract.stage import Product, read_output
+from pipelines.contract.stage import Product
 from pipelines.contract.workspace import write_atomically
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
@@ -35,27 +33,30 @@ class Publish:
     name = "publish"
     place: Literal["run"] = "run"
     sections = ("publishing", "registry", "seed", "state", "objectives")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> str:
+        """The night whose bandit log tells the states of users."""
+        return _state_night(context)
+
+    def inputs(self, context: NightContext, plan: str) -> dict[str, str]:
         """The champion and the newest bandit log."""
-        place, night = place_of(context.settings, context.workspace), _state_night(context)
-        version = require_champion(place, context.night)
-        return {**log_fingerprints(context, [night]), "champion": str(version)}
+        version = require_champion(context.registry, context.night)
+        return {**log_fingerprints(context, [plan]), "champion": str(version)}
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: str, out: Path) -> Product:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
-        from mrlm.promotion.serving.serve import recommend
-        from mrlm.promotion.serving.states import read_states, states_table
+        from mrlm.promotion.serving.serve import positions, recommend
+        from mrlm.promotion.serving.states import last_states, read_states, states_table
 
-        serving = champion(place_of(context.settings, context.workspace))
+        serving = champion(context.registry)
         if serving is None:
             raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
-        night = _state_night(context)
         catalog = serving.bundle.catalog
-        log = read_bandit_log(log_paths(context, [night]), _catalog(context), context.objectives)
+        log = read_bandit_log(log_paths(context, [plan]), _catalog(context), context.objectives)
         requests = read_states(
-            states_table(_last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
+            states_table(last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
         )
         publishing = context.settings.publishing
         lists = recommend(
@@ -70,7 +71,7 @@ class Publish:
         table = pa.table(
             {
                 "user": np.repeat(requests.user, lengths),
-                "position": _positions(lists.items),
+                "position": positions(lists.items),
                 "item_id": pa.array(catalog.item_id[lists.items.values], pa.string()),
                 "propensity": lists.propensities.values,
                 "policy_id": [f"{context.settings.registry.model}@{serving.version}"]
@@ -83,10 +84,8 @@ class Publish:
             "champion": serving.version,
             "champion_night": serving.bundle.night,
             "champion_age_nights": age,
-            "state_night": night,
-            "state_age_nights": (
-                date.fromisoformat(context.night) - date.fromisoformat(night)
-            ).days,
+            "state_night": plan,
+            "state_age_nights": (date.fromisoformat(context.night) - date.fromisoformat(plan)).days,
             "users": len(requests),
             "rows": len(table),
         }
@@ -100,7 +99,7 @@ class Publish:
 
 def point_at(context: NightContext, manifest: Manifest) -> None:
     """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
-    place = context.workspace.run_stage(context.run_key, STAGE.name) / "recommendations.parquet"
+    place = context.run(STAGE.name).folder / "recommendations.parquet"
     # Relative to the workspace, which may be moved.
     about = {**manifest.counts, "path": place.relative_to(context.workspace.root).as_posix()}
     write_atomically(
@@ -122,33 +121,9 @@ def _state_night(context: NightContext) -> str:
 def _catalog(context: NightContext) -> Catalog:
     """The newest catalogue; tonight's may be absent when ingestion failed."""
     nights = list(ingested(context))
-    own = context.workspace.lake_stage(context.night, "ingest")
-    if Manifest.read(own) is not None:
+    if context.lake("ingest").manifest() is not None:
         nights.append(context.night)
-    return Catalog.read(read_output(context.workspace.lake_stage(nights[-1], "ingest"), "catalog"))
-
-
-def _last_states(log: BanditLog) -> Decisions:
-    """Each user's last decision as a request for a new list: top of the list, nothing above."""
-    order = np.lexsort((log.decisions.position, log.decisions.ts, log.decisions.user))
-    user = log.decisions.user[order]
-    last = order[np.append(user[1:] != user[:-1], True)]
-    chosen = log.take(last)
-    decisions = chosen.decisions
-    kept = np.ones(len(decisions.candidates.values), np.bool_)
-    kept[chosen.shown] = False
-    step = np.arange(len(chosen) + 1)
-    return replace(
-        decisions,
-        position=np.ones(len(chosen), np.int32),
-        candidates=Ragged(decisions.offsets - step, decisions.candidates.values[kept]),
-        above=Ragged(np.zeros(len(chosen) + 1, np.int64), np.zeros(0, np.int32)),
-    )
-
-
-def _positions(items: Ragged) -> NDArray[np.int64]:
-    """1, 2, ... within each list."""
-    return np.arange(len(items.values)) - np.repeat(items.offsets[:-1], items.lengths) + 1
+    return Catalog.read(context.lake("ingest", nights[-1]).path("catalog"))
 
 
 STAGE = Publish()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.registry import AUTOMATIC, place_of
-from pipelines.contract.stage import Product, read_output, require
-from pipelines.stages.evaluate import read_evidence
+from pipelines.contract.deployment import AUTOMATIC
+from pipelines.contract.stage import Product
+from pipelines.nights.judged import read_evidence
 
 
 class Register:
@@ -19,16 +19,19 @@ class Register:
     name = "register"
     place: Literal["run"] = "run"
     sections = ("registry",)
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> None:
+        """Nothing is decided ahead."""
+
+    def inputs(self, context: NightContext, plan: None) -> dict[str, str]:
         """The evidence and the challenger."""
-        found = {}
-        for stage in ("tune_weights", "evaluate"):
-            folder = context.workspace.run_stage(context.run_key, stage)
-            found[stage] = require(folder, stage, context.night).output_fingerprint()
-        return found
+        return {
+            stage: context.run(stage).require().output_fingerprint()
+            for stage in ("tune_weights", "evaluate")
+        }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: None, out: Path) -> Product:
         """Register the version, or find the one of this run."""
         from mrlm.promotion.registry.versions import VersionContent, register_version
         from mrlm.report.memo import decision_memo
@@ -36,23 +39,18 @@ class Register:
         evidence = read_evidence(context)
         pages = out / "pages"
         pages.mkdir()
-        validated = context.workspace.lake_stage(context.night, "validate")
-        shutil.copytree(read_output(validated, "data_docs"), pages / "data_docs")
-
-        def made(stage: str, name: str) -> Path:
-            return read_output(context.workspace.run_stage(context.run_key, stage), name)
-
+        shutil.copytree(context.lake("validate").path("data_docs"), pages / "data_docs")
         content = VersionContent(
             run_key=context.run_key,
             night=context.night,
-            bundle=made("tune_weights", "bundle"),
-            reproduction=made("evaluate", "reproduction.parquet"),
+            bundle=context.run("tune_weights").path("bundle"),
+            reproduction=context.run("evaluate").path("reproduction.parquet"),
             memo=decision_memo(evidence, estimator=context.settings.gate.estimator),
             evidence=evidence,
             pages=pages,
         )
         version = register_version(
-            place_of(context.settings, context.workspace),
+            context.registry,
             content,
             actor=AUTOMATIC,
             seconds=context.settings.gate.lock_seconds,

@@ -6,16 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from mrlm.report.visible import visible
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
-from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Product, read_output, require
-from pipelines.nights.lake import ingested, table_passed
-from pipelines.stages.ingest import TABLES
-
-# Of what was seen or expected: the verdict has it whole.
-_LONGEST = 500
+from pipelines.contract.stage import Product
+from pipelines.expectations.words import describe
+from pipelines.nights.lake import TABLES, ingested, table_passed
 
 
 class Validate:
@@ -24,29 +19,32 @@ class Validate:
     name = "validate"
     place: Literal["lake"] = "lake"
     sections = ("validation", "ingestion", "objectives")
+    form = 1
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> list[dict[str, Any]]:
+        """Statistics of the passed nights before tonight, oldest first."""
+        return _trailing_statistics(context)
+
+    def inputs(self, context: NightContext, plan: list[dict[str, Any]]) -> dict[str, str]:
         """Tonight's clean tables and the statistics of the passed nights before."""
-        folder = context.workspace.lake_stage(context.night, "ingest")
-        manifest = require(folder, "ingest", context.night)
         return {
-            "ingest": manifest.output_fingerprint(),
-            "trailing": of_json(trailing_statistics(context)),
+            "ingest": context.lake("ingest").require().output_fingerprint(),
+            "trailing": of_json(plan),
         }
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: list[dict[str, Any]], out: Path) -> Product:
         """Run the suites, write the verdict and the data docs."""
         from pipelines.expectations.run import validate_night
 
-        ingested_folder = context.workspace.lake_stage(context.night, "ingest")
+        clean = context.lake("ingest")
         for place in ("counts.json", *TABLES):
-            read_output(ingested_folder, place)
+            clean.path(place)
         verdict = validate_night(
             context.spark(),
-            ingested_folder,
+            clean.folder,
             context.night,
             context.settings,
-            trailing_statistics(context),
+            plan,
             out / "data_docs",
         )
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))
@@ -64,24 +62,18 @@ class Validate:
 def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
     critical = [f for f in verdict["failed"] if f["severity"] == "critical"]
     failures = "; ".join(f"{f['table']}: {describe(f)}" for f in critical)
-    docs = context.workspace.lake_stage(context.night, "validate") / "data_docs"
+    docs = context.lake("validate").folder / "data_docs"
     return (
         f"night {context.night} is stopped by validation: {failures}. The report is {docs}. "
         "Deliver corrected files and run the night again; later nights go on without it"
     )
 
 
-def describe(failure: dict[str, Any]) -> str:
-    """One line that says which expectation failed and with what."""
-    saw, expected = (visible(failure[k], _LONGEST) for k in ("observed", "expected"))
-    return f"{failure['expectation']}: saw {saw}, expected {expected}"
-
-
-def trailing_statistics(context: NightContext) -> list[dict[str, Any]]:
+def _trailing_statistics(context: NightContext) -> list[dict[str, Any]]:
     """Statistics of the passed nights before tonight, oldest first."""
     found = []
     for night in list(ingested(context))[-context.settings.validation.trailing_nights :]:
-        manifest = Manifest.read(context.workspace.lake_stage(night, "validate"))
+        manifest = context.lake("validate", night).manifest()
         if manifest and table_passed(context, night, "impressions"):
             found.append(manifest.counts["statistics"])
     return found

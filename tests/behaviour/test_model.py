@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log import decisions as decisions_module
-from mrlm.behaviour import model as module
+from mrlm.bandit_log.user_folds import crc, user_folds
+from mrlm.behaviour import reward_model as module
 from mrlm.behaviour.features import PairFeatures, pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.folds import user_folds
-from mrlm.behaviour.model import RewardModel, load_reward_model
 from mrlm.behaviour.report import report_reward_model
+from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.threads import side_by_side
 from mrlm.metrics.ranking import auc
@@ -172,7 +172,7 @@ def test_cross_fitted_scores_come_from_the_member_that_never_saw_the_user(
     model: RewardModel, fit_log: BanditLog
 ) -> None:
     features = pair_features(fit_log.decisions, model.space)
-    fold = user_folds(fit_log.decisions.user, 3)[features.row]
+    fold = user_folds(fit_log.decisions.user, 3, crc())[features.row]
     crossed = model.score_cross_fitted(fit_log.decisions)
     assert crossed.shape == (len(fold), 2)
     for k, member in enumerate(model.members):
@@ -184,7 +184,7 @@ def test_cross_fitted_scores_come_from_the_member_that_never_saw_the_user(
 def test_no_member_learns_from_the_users_it_is_for(fit_log: BanditLog) -> None:
     log = likes_only(fit_log)
     settings = SMALL.model_copy(update={"epochs": 1})
-    held = user_folds(log.decisions.user, 3) == 1
+    held = user_folds(log.decisions.user, 3, crc()) == 1
     flipped = replace(log, rewards=np.where(held[:, None], 1.0 - log.rewards, log.rewards))
     first = fit_reward_model(log, settings, seed=0).members
     second = fit_reward_model(flipped, settings, seed=0).members

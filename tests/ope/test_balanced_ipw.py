@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mrlm.bandit_log.user_folds import user_folds
 from mrlm.ope import EvaluationBatch
 from mrlm.ope.contract import fit
 from mrlm.ope.estimators.balanced_ipw import BalancedIPW
-from mrlm.ope.user_folds import user_folds
 
 LOGGER, TARGET = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
 TRUTH = np.array([0.1, 0.4, 0.9])

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mrlm.ope import grouped
+from mrlm.ope.grouped import grouped
 
 
 @pytest.mark.parametrize("names", [True, False])

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mrlm.bandit_log.user_folds import user_folds
 from mrlm.ope import EvaluationBatch, EvaluationState, estimates
 from mrlm.ope.contract import fit
 from mrlm.ope.estimators.mrdr import MRDR
 from mrlm.ope.registry import FAMILY
-from mrlm.ope.user_folds import user_folds
 
 
 def enumerated(users=(0, 1, 2, 3)):

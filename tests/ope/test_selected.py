@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mrlm.bandit_log.user_folds import split_mix, user_folds
 from mrlm.ope import EvaluationBatch, EvaluationState, estimates
 from mrlm.ope.choice.selected import SALT, default_family, select
 from mrlm.ope.choice.selection import least_error
 from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.registry import FAMILY
-from mrlm.ope.user_folds import user_folds
 
 
 def log(seed, n=400, quality=1.0, target=(0.2, 0.3, 0.5)):
@@ -61,7 +61,7 @@ def test_folds_that_disagree_are_put_together_by_user():
     assert set(found.chosen["x"]) == {e.name for e in family}
     states = {e.name: EvaluationState.of(e(batch)) for e in family}
     value = {n: e["x"].value for n, e in ((n, estimates(s)) for n, s in states.items())}
-    fold = user_folds(batch.cluster, 5, SALT)
+    fold = user_folds(batch.cluster, 5, split_mix(SALT))
     expected = 0.0
     for k, name in enumerate(found.chosen["x"]):
         expected += (fold == k).mean() * value[name]
@@ -73,7 +73,7 @@ def test_folds_that_disagree_are_put_together_by_user():
 def test_no_fold_is_read_by_its_own_choice():
     """Rewards under which the folds of other users choose otherwise leave a fold's own choice."""
     batch, _ = log(3)
-    fold = user_folds(batch.cluster, 5, SALT)
+    fold = user_folds(batch.cluster, 5, split_mix(SALT))
     before = select(lambda: [batch], members("ips", "snips", "dr"))
     wild = np.where(fold == 2, 1e3 * batch.weight, batch.rewards[:, 0])[:, None]
     changed = replace(batch, rewards=wild)

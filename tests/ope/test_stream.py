@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationState, estimates
-from mrlm.ope.stream import StreamState
+from mrlm.ope.intervals.stream import StreamState
 
 FIELDS = ("value", "standard_error", "degrees_of_freedom", "skewness", "lower", "upper")
 

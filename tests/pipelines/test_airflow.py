@@ -26,7 +26,7 @@ import psutil
 import pytest
 
 from pipelines.care.summary import manifests_of
-from pipelines.contract.registry import champion_version, place_of
+from pipelines.contract.deployment import champion_version, place_of
 from pipelines.local.airflow import LocalAirflow
 from pipelines.local.page_login import PageLogin
 from pipelines.running.night import closing_of

@@ -12,10 +12,10 @@ import pytest
 
 from pipelines.care.quarantine import counts_of, shown_rows
 from pipelines.contract.context import NightContext
-from pipelines.contract.stage import folder_of, run_stage
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
-from pipelines.settings.model import load_settings
+from pipelines.running.run_stage import run_stage
+from pipelines.settings.load import load_settings
 from pipelines.stages import stage_named
 
 pytestmark = pytest.mark.spark
@@ -124,7 +124,7 @@ def test_bad_rows_are_quarantined_with_their_reason_and_counted(tmp_path: Path) 
     assert counts["quarantined"] == expected
     assert counts["raw"] == len(rows) == counts["clean"] + sum(expected.values())
 
-    folder = folder_of(stage_named("ingest"), context) / "quarantine"
+    folder = context.lake("ingest").folder / "quarantine"
     assert {r for _, r in counts_of(folder)} == set(expected)
     files = [p for p in folder.rglob("*") if p.is_file()]
     assert all(stat.S_IMODE(p.stat().st_mode) & 0o077 == 0 for p in files)

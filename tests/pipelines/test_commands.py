@@ -10,7 +10,8 @@ import pytest
 from pipelines.care.cleaning import clean
 from pipelines.contract.workspace import Workspace
 from pipelines.running.notify import Event, notify
-from pipelines.settings.model import Notify, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Notify
 from tests.deployment import ROOT, SETTINGS
 
 EVENT = Event("refused", "2026-11-20", "2026-11-20-abc", "not better")

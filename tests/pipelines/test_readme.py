@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from mrlm.bandit_log import Objective
 from pipelines.cli import app
 from pipelines.failures import errors
-from pipelines.settings.model import Settings, load_settings
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 from tests.deployment import ROOT
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"

@@ -11,12 +11,13 @@ from typing import Literal
 import pytest
 from filelock import FileLock
 
-from pipelines.contract import stage as stage_module
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.stage import Product, folder_of, is_unchanged, require, run_stage
+from pipelines.contract.stage import Product
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import BusyError, MissingInputError, NightStoppedError
+from pipelines.running import run_stage as running
+from pipelines.running.run_stage import is_unchanged, run_stage
 from pipelines.settings.model import Settings
 
 NIGHT = "2026-11-20"
@@ -42,17 +43,28 @@ class Counting:
     name: str = "counting"
     place: Literal["lake", "run"] = "lake"
     sections: tuple[str, ...] = ("seed",)
+    form: int = 1
     value: str = "one"
     stopped: str = ""
     runs: int = 0
+    plans: int = 0
+    read: str = ""
     die: Callable[[], None] = field(default=lambda: None)
 
-    def inputs(self, context: NightContext) -> dict[str, str]:
+    def plan(self, context: NightContext) -> str:
+        """Another one whenever it is asked for."""
         del context
+        self.plans += 1
+        return f"plan {self.plans}"
+
+    def inputs(self, context: NightContext, plan: str) -> dict[str, str]:
+        del context
+        self.read = plan
         return {"value": self.value}
 
-    def run(self, context: NightContext, out: Path) -> Product:
+    def run(self, context: NightContext, plan: str, out: Path) -> Product:
         del context
+        assert plan == self.read
         self.runs += 1
         (out / "result.json").write_text(json.dumps({"value": self.value}))
         self.die()
@@ -88,6 +100,14 @@ def test_a_stage_reads_only_its_own_settings(context: NightContext) -> None:
     assert not run_stage(stage, NightContext(NIGHT, seeded, context.workspace)).unchanged
 
 
+def test_a_task_is_planned_once(context: NightContext) -> None:
+    stage = Counting()
+    run_stage(stage, context)
+    assert (stage.plans, stage.runs) == (1, 1)
+    assert is_unchanged(stage, context)
+    assert stage.plans == 2
+
+
 class KilledError(BaseException):
     """Stands for kill -9 at a chosen point: nothing after it runs."""
 
@@ -106,18 +126,18 @@ def test_killed_anywhere_it_leaves_nothing_that_is_read(
         if point == "in the work":
             stage.die = kill
         elif point == "before the rename":
-            patch.setattr(stage_module, "_give_way", lambda *args: kill())
+            patch.setattr(running, "_give_way", lambda *args: kill())
         else:
             patch.setattr(Manifest, "write", lambda *args: kill())
         with pytest.raises(KilledError):
             run_stage(stage, context)
     with pytest.raises(MissingInputError, match="mrlm stage counting"):
-        require(folder_of(stage, context), "counting", NIGHT)
+        context.of(stage.name, stage.place).require()
     stage.die = lambda: None
     again = run_stage(stage, context)
     assert not again.unchanged
     assert again.manifest.outputs == whole.manifest.outputs
-    parent = folder_of(stage, context).parent
+    parent = context.of(stage.name, stage.place).folder.parent
     assert sorted(p.name for p in parent.iterdir()) == [".counting.lock", "counting"]
 
 
@@ -128,7 +148,7 @@ def test_a_stop_is_kept_and_obeyed_by_every_reader(context: NightContext) -> Non
             run_stage(stage, context)
     assert stage.runs == 1
     with pytest.raises(NightStoppedError):
-        require(folder_of(stage, context), "counting", NIGHT)
+        context.of(stage.name, stage.place).require()
 
 
 def test_what_a_run_judged_is_set_aside_and_not_rewritten(context: NightContext) -> None:
@@ -136,7 +156,7 @@ def test_what_a_run_judged_is_set_aside_and_not_rewritten(context: NightContext)
     old = run_stage(stage, context).manifest
     stage.value = "two"
     run_stage(stage, context)
-    folder = folder_of(stage, context)
+    folder = context.of(stage.name, stage.place).folder
     aside = folder.with_name(f"counting.superseded-{old.fingerprint[:8]}")
     assert Manifest.read(aside) == old
 
@@ -145,9 +165,9 @@ def test_two_processes_never_work_on_the_same_output(
     context: NightContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = Counting()
-    folder = folder_of(stage, context)
+    folder = context.of(stage.name, stage.place).folder
     folder.parent.mkdir(parents=True)
-    monkeypatch.setattr(stage_module, "_LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(running, "_LOCK_SECONDS", 0.0)
     with (
         FileLock(folder.with_name(".counting.lock"), is_singleton=False),
         pytest.raises(BusyError, match="another process still works on stage counting"),

@@ -20,15 +20,15 @@ import pytest
 from mrlm.bandit_log import BanditLog
 from pipelines.care.summary import manifests_of, summarise
 from pipelines.contract.context import NightContext
+from pipelines.contract.deployment import place_of
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.registry import place_of
-from pipelines.contract.stage import folder_of, is_unchanged
 from pipelines.contract.workspace import Workspace
-from pipelines.nights.outlook import outlook_nights
+from pipelines.nights.coming_nights import outlook_nights
+from pipelines.nights.judged import read_evidence
 from pipelines.nights.plan import plan_of
 from pipelines.running.night import closing_of
-from pipelines.stages import DATA, ORDER, stage_named
-from pipelines.stages.evaluate import read_evidence
+from pipelines.running.run_stage import is_unchanged
+from pipelines.stages import DATA, ORDER, output_of, stage_named
 from tests.deployment import NIGHTS, ROOT, Deployment
 
 pytestmark = [pytest.mark.night, pytest.mark.spark]
@@ -96,7 +96,7 @@ def test_the_challenger_is_compared_with_the_logger_too(night: Deployment) -> No
     challenger = evidence.estimate("challenger", "dr", "delight")
     assert None not in (logger, paired, challenger)
     assert paired.value == pytest.approx(challenger.value - logger.value, abs=1e-9)
-    folder = folder_of(stage_named("gate"), context)
+    folder = output_of("gate", context).folder
     checks = {c["name"] for c in json.loads((folder / "verdict.json").read_text())["checks"]}
     assert "certified: difference to the logger in delight" in checks
     for page in ("index.html", "memo.md"):
@@ -105,7 +105,7 @@ def test_the_challenger_is_compared_with_the_logger_too(night: Deployment) -> No
 
 def test_published_lists_carry_true_propensities_without_repeats(night: Deployment) -> None:
     context = night.context(NIGHT)
-    folder = folder_of(stage_named("publish"), context)
+    folder = output_of("publish", context).folder
     table = pq.read_table(folder / "recommendations.parquet").to_pandas()
     assert len(table) > 0
     assert table["propensity"].between(0, 1, inclusive="right").all()
@@ -162,7 +162,7 @@ def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:
 def test_what_comes_out_is_what_the_readme_says(night: Deployment) -> None:
     context = night.context(NIGHT)
     readme, own_logs = (ROOT / p for p in ("README.md", "docs/own-logs.md"))
-    decisions = folder_of(stage_named("evaluate"), context) / "decisions.parquet"
+    decisions = output_of("evaluate", context).folder / "decisions.parquet"
     for column in pq.read_schema(decisions).names:
         assert f"`{column}`" in readme.read_text(), column
     about = json.loads((context.workspace.published / f"{NIGHT}.json").read_text())
@@ -179,7 +179,7 @@ def test_what_comes_out_is_what_the_readme_says(night: Deployment) -> None:
 def test_the_registered_version_answers_as_the_readme_shows(night: Deployment) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
     # The champion knows the items of its own night.
-    items = pq.read_table(folder_of(stage_named("ingest"), night.context(NIGHTS[3])) / "catalog")
+    items = pq.read_table(output_of("ingest", night.context(NIGHTS[3])).folder / "catalog")
     for n, item in enumerate(items["item_id"].to_pylist()[:3], 1):
         example = example.replace(f"film-{n}", item)
     example += "\nprint(len(model.predict(requests, params={'k': 2})['items'][0]))\n"
@@ -211,9 +211,8 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
     killed = []
     for name in ORDER[: ORDER.index("register") + 1]:
         if name in {"ingest", "build_log", "learn_policy", "tune_weights", "register"}:
-            stage = stage_named(name)
             killed.append(_killed(night, name, moment.uniform(0.0, 1.0)))
-            folder = folder_of(stage, context)
+            folder = output_of(name, context).folder
             assert Manifest.read(folder) is None, f"{name} was complete before it was killed"
         night.run("stage", name, "--night", KILLED)
     assert killed == [-signal.SIGKILL] * 5
@@ -288,7 +287,7 @@ def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> No
     assert [d["night"] for d in evidence.support["drift"]] == outlook_nights(plan)
     assert evidence.support["groups"]["all"][0]["rows"] == evidence.rows
     assert {"items", "propensity_calibration"} <= evidence.support.keys()
-    page = (folder_of(stage_named("gate"), context) / "report" / "index.html").read_text()
+    page = (output_of("gate", context).folder / "report" / "index.html").read_text()
     for shown in ("Hindcast: what promotions promised and brought", "Support over nights"):
         assert shown in page
     assert is_unchanged(stage_named("evaluate"), context)
@@ -297,7 +296,7 @@ def test_a_promotion_is_followed_on_the_nights_since(followed: Deployment) -> No
 def test_on_its_own_gate_nights_a_promotion_brings_what_was_predicted(followed: Deployment) -> None:
     """Policies, reward model and rows are then those of its evidence, and so is every number."""
     from mrlm.promotion.record.followed_nights import promotions
-    from pipelines.nights.hindcast import hindcast
+    from pipelines.nights.earlier_promotions import hindcast
 
     context = followed.context(LAST)
     entries = place_of(context.settings, context.workspace).ledger.entries()
@@ -334,7 +333,7 @@ def test_an_evaluation_without_all_propensities_says_so(
 
     monkeypatch.setattr(propensities, "read_logs", lossy)
     context = followed.context(LAST)
-    stage_named("evaluate").run(context, tmp_path)
+    stage_named("evaluate").run(context, plan_of(context), tmp_path)
     evidence = Evidence.from_json(json.loads((tmp_path / "evidence.json").read_text()))
     assert evidence.propensities == "estimated"
     estimate = evidence.difference("dr", "delight")
@@ -356,7 +355,7 @@ def test_an_evaluation_without_all_propensities_says_so(
 
 def _killed(night: Deployment, name: str, after: float) -> int:
     """Start a stage, kill it -9 a moment after it began to work, and give its exit code."""
-    folder = folder_of(stage_named(name), night.context(KILLED))
+    folder = output_of(name, night.context(KILLED)).folder
     staging = folder.with_name(f".{folder.name}.staging")
     process = subprocess.Popen(
         night.command("stage", name, "--night", KILLED),

@@ -217,7 +217,7 @@ EVIL = "\x1b]0;owned\x07\x1b[2J[/] [bold red]x[/] \u202etxt.exe\u2028end"
 def test_texts_of_others_do_not_reach_the_terminal(mrlm: Command) -> None:
     from pipelines.contract.context import NightContext
     from pipelines.contract.workspace import Workspace
-    from pipelines.settings.model import load_settings
+    from pipelines.settings.load import load_settings
 
     settings = load_settings()
     context = NightContext(NIGHT, settings, Workspace(settings.workspace))

@@ -13,8 +13,8 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.policies.contract import Policy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
 from mrlm.promotion.record.ledger import Ledger

@@ -9,13 +9,12 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Objective
 from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.evidence.propensities import completed, estimated_report
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.intervals import estimates
 from mrlm.ope.propensity import flagged
 from mrlm.policies.uniform import Uniform
 from pipelines.expectations.run import validate_night
-from pipelines.failures.errors import DataError
-from pipelines.nights.completed import completed, estimated_report
 from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
 from spark_jobs import build_log, ingest
 from spark_jobs.build_log import BuildLogJob
@@ -126,7 +125,7 @@ def test_a_log_without_any_propensity_is_complete_too(
     assert found.estimated.all()
     assert np.abs(filled.propensity - CHANCES[filled.action]).max() < 0.06
     few = filled.take(np.arange(3))
-    with pytest.raises(DataError, match=r"ingestion\.propensity"):
+    with pytest.raises(ValueError, match="cannot be estimated"):
         completed(few.__class__(**{**few.__dict__, "propensity": np.full(3, np.nan)}))
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.user_folds import split_mix, user_folds
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.choice.selection import least_error, slope
 from mrlm.ope.contract import Estimator, fit
@@ -23,7 +24,6 @@ from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.registry import FAMILY
 from mrlm.ope.scores import ratio_value
 from mrlm.ope.state.state import EvaluationState
-from mrlm.ope.user_folds import user_folds
 from mrlm.ope.verdict.certify import Certificate, Thresholds
 
 Batches = Callable[[], Iterable[EvaluationBatch]]
@@ -97,6 +97,17 @@ def select(
     Raises:
         ValueError: the family is empty or has a name twice, there are too few folds, too few
             users for every objective, or a member needs what the log does not have.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import EvaluationBatch, Uniform, latent_log, select
+        >>> log, _ = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)
+        >>> target = np.exp(Uniform().log_probabilities(log.decisions))
+        >>> found = select(lambda: [EvaluationBatch.from_log(log, target, policy="uniform")])
+        >>> sorted(set(found.chosen["like"]))  # what was chosen, fold by fold of the users
+        ['empirical_likelihood']
+        >>> found.estimates["like"].certified
+        True
     """
     chosen_from = default_family(next(iter(batches()))) if family is None else tuple(family)
     names = [e.name for e in chosen_from]
@@ -107,7 +118,7 @@ def select(
             f"selection needs different members and at least 2 folds; got {names}, {folds} folds"
         )
     whole = _states(chosen_from, batches)
-    fold = user_folds(whole[0].cluster, folds, SALT)
+    fold = user_folds(whole[0].cluster, folds, split_mix(SALT))
     choice = np.stack(
         [_choose(chosen_from, _without(batches, k, folds), rule, level) for k in range(folds)]
     )
@@ -150,7 +161,7 @@ def _without(batches: Batches, k: int, folds: int) -> Batches:
 
     def others() -> Iterable[EvaluationBatch]:
         for batch in batches():
-            own = user_folds(batch.cluster, folds, SALT) == k
+            own = user_folds(batch.cluster, folds, split_mix(SALT)) == k
             yield replace(batch, rewards=np.where(own[:, None], np.nan, batch.rewards))
 
     return others

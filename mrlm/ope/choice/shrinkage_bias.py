@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch, pieces
+from mrlm.bandit_log.ragged import pieces
+from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
+from mrlm.ope.checks import RowError
 from mrlm.ope.choice.bounded import between
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator
 from mrlm.ope.estimators.switch import Switch
@@ -136,7 +138,8 @@ def _check_range(batch: EvaluationBatch, lowest: Floats, highest: Floats) -> Non
     outside = (batch.rewards < lowest) | (batch.rewards > highest)
     if outside.any():
         row, j = (int(k[0]) for k in np.nonzero(outside))
-        raise ValueError(
-            f"row {row}: {batch.objectives[j]} is {batch.rewards[row, j]:g}, outside its range "
-            f"{lowest[j]:g} to {highest[j]:g}: give the range that rewards can have"
+        raise RowError(
+            row,
+            f"{batch.objectives[j]} is {batch.rewards[row, j]:g}, outside its range "
+            f"{lowest[j]:g} to {highest[j]:g}: give the range that rewards can have",
         )

@@ -8,23 +8,26 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch, pieces
+from mrlm.bandit_log.ragged import pieces
+from mrlm.bandit_log.users import group
+from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
 from mrlm.ope.choice.selection import least_bound
 from mrlm.ope.estimators.shrinking import ShrinkingEstimator, parts
 from mrlm.ope.estimators.switch import Switch
-from mrlm.ope.state.users import group
+from mrlm.ope.rounds import Rounds
 
 T = TypeVar("T", bound=ShrinkingEstimator | Switch)
 
 
-def tune(batch: EvaluationBatch, family: Sequence[T], level: float = 0.95) -> dict[str, T]:
+def tune(batch: Rounds, family: Sequence[T], level: float = 0.95) -> dict[str, T]:
     """The member chosen for each objective, for this policy; nothing is kept between calls.
 
     The one whose squared error has the least bound (``selection.least_bound``): the bias of each is
     bounded by its distance from the first, over the same rounds.
 
     Args:
-        batch: rounds of users, or nights, on which the chosen member is not judged.
+        batch: rounds of users, or nights, on which the chosen member is not judged; with their
+            candidates, an ``EvaluationBatch``, for Switch.
         family: one kind of estimator, from the least shrinkage to the most; the first should have
             none, since what the others leave out is measured against it.
         level: two-sided level of the intervals of these distances.
@@ -41,7 +44,7 @@ def tune(batch: EvaluationBatch, family: Sequence[T], level: float = 0.95) -> di
 
 
 def sweep(
-    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator | Switch]
+    batch: Rounds, family: Sequence[ShrinkingEstimator | Switch]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Values and user-clustered standard errors of all members, each float64, shape (k, m).
 
@@ -57,7 +60,7 @@ def sweep(
 
 
 def _swept(
-    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator | Switch]
+    batch: Rounds, family: Sequence[ShrinkingEstimator | Switch]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """What ``sweep`` gives, and the standard errors of the differences from the first member."""
     if len({type(e) for e in family}) != 1:
@@ -84,11 +87,13 @@ def _swept(
 
 
 def _scores(
-    batch: EvaluationBatch, family: Sequence[ShrinkingEstimator | Switch], j: int
+    batch: Rounds, family: Sequence[ShrinkingEstimator | Switch], j: int
 ) -> Iterator[NDArray[np.float64]]:
     """Scores of every member for one objective, each of shape (n,)."""
     switches = [e for e in family if isinstance(e, Switch)]
     if switches:
+        if not isinstance(batch, EvaluationBatch):
+            raise ValueError("switch needs every candidate; use switch_dr where a log has none")
         yield from _switched(batch, [e.threshold for e in switches], j)
         return
     shrinking = [e for e in family if not isinstance(e, Switch)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log.ragged import gather
+from mrlm.bandit_log.ragged import gather, pieces
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
-from mrlm.ope.embedded.weights import MarginalWeight, check_length, logging_propensity, pieces
-from mrlm.ope.state.users import group
+from mrlm.ope.embedded.marginal_weights import MarginalWeight, check_length, logging_propensity
 
 Codes = NDArray[np.int64]
 

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.user_folds import user_folds
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.estimators.density_ratio import fit_log_ratio, log_ratio
 from mrlm.ope.estimators.shrinking import check_at_least
-from mrlm.ope.scores import Scores, one_ratio
-from mrlm.ope.user_folds import user_folds
+from mrlm.ope.scores import Scores
 
 Floats = NDArray[np.float64]
 
@@ -103,5 +103,4 @@ class BalancedIPW:
         if self.coefficients is None:
             return self.fit(lambda: [batch])(batch)
         weight = self.odds(batch)
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, weight * batch.rewards, weight, fitted=True)
+        return ratio_scores(self, batch, weight * batch.rewards, weight, fitted=True)

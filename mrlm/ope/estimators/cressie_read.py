@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Properties
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.contract import Properties, ratio_scores
+from mrlm.ope.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class CressieRead:
             return self.fit(lambda: [batch])(batch)
         weight = batch.weight[:, None]
         numerator = weight * batch.rewards - np.array(self.slope) * (weight - 1)
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator), fitted=True)
+        return ratio_scores(self, batch, numerator, fitted=True)
 
 
 def _sums(

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.estimators.root import decreasing_root
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.scores import Scores
 
 Batches = Callable[[], Iterable[EvaluationBatch]]
 Numbers = NDArray[np.float64]
@@ -89,8 +89,7 @@ class EmpiricalLikelihood:
         excess, ratio = _excess(batch, np.array(self.multiplier))
         denominator = batch.weight[:, None] * ratio
         numerator = denominator * batch.rewards - np.array(self.slope) * excess * ratio
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, denominator, fitted=True)
+        return ratio_scores(self, batch, numerator, denominator, fitted=True)
 
     def _range(self, batches: Batches) -> tuple[Numbers, Numbers]:
         """Least and largest weight by objective, each of shape (m,)."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.rounds import Rounds
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -33,5 +31,4 @@ class IPS:
     def __call__(self, batch: Rounds) -> Scores:
         """Scores of every round and objective."""
         numerator = batch.weight[:, None] * batch.rewards
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator))
+        return ratio_scores(self, batch, numerator)

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.user_folds import user_folds
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.estimators.shrinking import check_at_least
-from mrlm.ope.scores import Scores, one_ratio
-from mrlm.ope.user_folds import user_folds
+from mrlm.ope.scores import Scores
 
 Batches = Callable[[], Iterable[EvaluationBatch]]
 Floats = NDArray[np.float64]
@@ -98,8 +98,7 @@ class MRDR:
             beta = self.coefficients[fold, j]
             residual = batch.rewards[:, j] - np.vecdot(shown, beta)
             numerator[:, j] = np.vecdot(expected, beta) + batch.weight * residual
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, np.ones_like(numerator), fitted=True)
+        return ratio_scores(self, batch, numerator, fitted=True)
 
     def _sums(self, batch: EvaluationBatch) -> tuple[NDArray[np.int64], Floats]:
         """Known rewards by fold and objective, and sums of what is regressed, (folds, m, p + 1)."""

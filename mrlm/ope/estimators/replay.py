@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Properties
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.contract import Properties, ratio_scores
+from mrlm.ope.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,4 @@ class Replay:
     def __call__(self, batch: EvaluationBatch) -> Scores:
         """Scores of every round and objective."""
         match = np.broadcast_to(batch.target[batch.shown][:, None], batch.rewards.shape)
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, match * batch.rewards, match)
+        return ratio_scores(self, batch, match * batch.rewards, match)

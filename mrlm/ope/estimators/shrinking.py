@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Estimator, Properties
+from mrlm.ope.contract import Estimator, Properties, ratio_scores
 from mrlm.ope.rounds import Rounds
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.scores import Scores
 
 # Biased by what the shrunken weights leave out, so none covers the policy's value.
 SHRUNKEN_IPS = Properties(
@@ -59,8 +59,7 @@ def score(estimator: ShrinkingEstimator, batch: EvaluationBatch) -> Scores:
     weight = estimator.weights(batch.weight)[:, None]
     offset, residual = parts(batch, estimator.needs_q)
     numerator = offset + weight * residual
-    covers = estimator.properties.covers_policy_value
-    return one_ratio(label(estimator), covers, batch, numerator, np.ones_like(numerator))
+    return ratio_scores(estimator, batch, numerator, name=label(estimator))
 
 
 def parts(batch: Rounds, with_q: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.rounds import Rounds
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,11 @@ class SNDR:
         Raises:
             ValueError: the batch has no predictions.
         """
-        covers = self.properties.covers_policy_value
-        direct, ones = batch.direct, np.ones_like(batch.rewards)
+        direct = batch.direct
         weight = np.broadcast_to(batch.weight[:, None], batch.rewards.shape)
         residual = weight * (batch.rewards - batch.shown_predictions)
-        mean = one_ratio(self.name, covers, batch, direct, ones)
-        ratio = one_ratio(self.name, covers, batch, residual, weight)
+        mean = ratio_scores(self, batch, direct)
+        ratio = ratio_scores(self, batch, residual, weight)
         return replace(
             mean,
             numerator=np.concatenate([mean.numerator, ratio.numerator], axis=2),

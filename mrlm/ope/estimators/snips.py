@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.rounds import Rounds
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,4 @@ class SNIPS:
         """Scores of every round and objective."""
         denominator = np.broadcast_to(batch.weight[:, None], batch.rewards.shape)
         numerator = denominator * batch.rewards
-        covers = self.properties.covers_policy_value
-        return one_ratio(self.name, covers, batch, numerator, denominator)
+        return ratio_scores(self, batch, numerator, denominator)

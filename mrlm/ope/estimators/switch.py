@@ -9,9 +9,9 @@ import numpy as np
 
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.contract import Properties
+from mrlm.ope.contract import Properties, ratio_scores
 from mrlm.ope.estimators.shrinking import check_at_least, label
-from mrlm.ope.scores import Scores, one_ratio
+from mrlm.ope.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,4 @@ class Switch:
         )
         kept = np.where(above[batch.shown], 0.0, batch.weight)
         numerator = direct + kept[:, None] * batch.rewards
-        covers = self.properties.covers_policy_value
-        return one_ratio(label(self), covers, batch, numerator, np.ones_like(numerator))
+        return ratio_scores(self, batch, numerator, name=label(self))

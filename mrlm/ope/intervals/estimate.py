@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.contract import Interval
 from mrlm.ope.intervals.influence import user_influence, users
 from mrlm.ope.intervals.student import (
@@ -134,9 +135,23 @@ def estimates(
 
     Raises:
         ValueError: the level is not in (0, 1), or the interval is not for such an estimate.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform
+        >>> from mrlm import estimates, latent_log
+        >>> log, truth = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)
+        >>> target = np.exp(Uniform().log_probabilities(log.decisions))
+        >>> batch = EvaluationBatch.from_log(log, target, policy="uniform")
+        >>> like = estimates(EvaluationState.of(ESTIMATORS["snips"](batch)))["like"]
+        >>> f"{like.value:.3f} [{like.lower:.3f}, {like.upper:.3f}]"
+        '0.453 [0.421, 0.485]'
+        >>> like.certified
+        True
+        >>> f"{target @ truth[:, 0] / len(log):.3f}"  # the truth, which only a made world knows
+        '0.466'
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     kind: Interval = interval if interval is not None else Student()
     found = diagnostics(state)
     value = ratio_value(state.numerator.sum(0), state.denominator.sum(0), state.signs)
@@ -219,6 +234,5 @@ def bound(estimate: Estimate, level: float) -> float:
     Raises:
         ValueError: the level is not in (0, 1), or the interval is not Student's t.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     return estimate.at(2 * level - 1).lower

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.estimate import Estimate, Numbers, judged
 from mrlm.ope.intervals.student import Moments, degrees_of_freedom, ends_of
 from mrlm.ope.scores import ratio_value
@@ -24,8 +25,7 @@ def folded_estimates(
     Raises:
         ValueError: the level is not in (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     value = ratio_value(state.numerator, state.denominator, state.signs)
     second, third, fourth = state.influence_moments()
     overlap = folded_diagnostics(state)

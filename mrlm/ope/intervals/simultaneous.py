@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.intervals.estimate import Estimate, estimates
 from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.state.state import EvaluationState
-from mrlm.ope.state.users import group
 from mrlm.ope.verdict.certify import Thresholds
 
 

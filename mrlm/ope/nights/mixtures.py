@@ -7,18 +7,19 @@ propensities of the mixture; otherwise by weighing the loggers' own estimates by
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.checks import RowError
 from mrlm.ope.intervals.influence import covariance
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.state.user_sums import counts, sums
-from mrlm.ope.state.users import group
 
 # A logger whose estimate seems to vary less than this share of the pooled rounds' variance has
 # shown too little to be believed.
@@ -61,9 +62,10 @@ def balanced(
     wrong = np.flatnonzero(~np.isclose(own, batch.propensity, rtol=1e-6, atol=0))
     if len(wrong):
         row = int(wrong[0])
-        raise ValueError(
-            f"row {row}: its logger's probability {own[row]:g} is not its propensity "
-            f"{batch.propensity[row]:g}; are the columns in ascending order of the loggers?"
+        raise RowError(
+            row,
+            f"its logger's probability {own[row]:g} is not its propensity "
+            f"{batch.propensity[row]:g}; are the columns in ascending order of the loggers?",
         )
     mixture = propensities @ (np.bincount(code) / len(batch))
     return replace(batch, propensity=mixture, candidate_propensity=None)
@@ -147,10 +149,10 @@ def _variance(
     rows = seen[half]
     found: NDArray[np.float64] = np.empty(loggers)
     for k in range(loggers):
-        state = EvaluationState.of(_taken(scores, strata == half * loggers + k))
+        state = EvaluationState.of(scores.take(strata == half * loggers + k))
         told = int((state.nonzero[:, j].sum(0)).min()) >= _LEAST_REWARDS
         found[k] = covariance(state)[j, j] * rows[k] if told else np.nan
-    whole = EvaluationState.of(_taken(scores, strata // loggers == half))
+    whole = EvaluationState.of(scores.take(strata // loggers == half))
     pooled = float(covariance(whole)[j, j]) * rows.sum()
     if not pooled > 0:
         found[:] = 1 / rows
@@ -190,12 +192,6 @@ def _shares(
     np.divide(share[:, None, None] * total.sum(0), total, out=factor, where=total > 0)
     spread: NDArray[np.float64] = current * factor[code]
     return spread
-
-
-def _taken(scores: Scores, where: NDArray[np.bool_]) -> Scores:
-    by_round = [f.name for f in fields(scores) if isinstance(getattr(scores, f.name), np.ndarray)]
-    by_round.remove("signs")
-    return replace(scores, **{name: getattr(scores, name)[where] for name in by_round})
 
 
 def _checked(n: int, logger: NDArray[Any]) -> NDArray[Any]:

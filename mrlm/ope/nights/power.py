@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.estimate import Estimate
 
 
@@ -27,8 +28,7 @@ def rows_for_gain(
     if not gain > 0:
         raise ValueError(f"the gain must be above 0; got {gain}")
     for name, x in (("error", error), ("power", power)):
-        if not 0 < x < 1:
-            raise ValueError(f"the {name} must be between 0 and 1; got {x}")
+        check_between_0_and_1(name, x)
     if not math.isfinite(estimate.standard_error):
         return None
     reach = float(ndtri(1 - error) + ndtri(power))

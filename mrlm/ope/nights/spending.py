@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from mrlm.ope.checks import check_between_0_and_1
+
 # At least the sum of 1 / (n log(n)^2) over n >= 2, so that all shares together stay below 1. The
 # tests derive it: the terms up to N, and for the convex rest the integral from N + 1/2, which is
 # 1 / log(N + 1/2).
@@ -30,6 +32,5 @@ def error_at(look: int, total: float) -> float:
     Raises:
         ValueError: the look is not 1 or more, or the total is not in (0, 1).
     """
-    if not 0 < total < 1:
-        raise ValueError(f"the total error must be between 0 and 1; got {total}")
+    check_between_0_and_1("total error", total)
     return total * share(look)

@@ -14,10 +14,11 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
+from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.influence import user_influence
 from mrlm.ope.scores import ratio_influence, ratio_value
 from mrlm.ope.state.state import EvaluationState
-from mrlm.ope.state.users import group
 
 # Degrees of freedom below which a t quantile says nothing any more.
 _LEAST_FREEDOM = 2.0
@@ -107,8 +108,7 @@ def next_night(
         ValueError: fewer than 3 nights, or than 2 seasons; states of different estimates; a level
             that is not in (0, 1); ``recent`` below 1, or given with a season.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     if recent is not None and (recent < 1 or season is not None):
         raise ValueError(f"recent must be 1 or more, and without a season; got {recent}")
     states = _checked(nights)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.plain import plain_fields
-from mrlm.ope.state.users import group
 
 Floats = NDArray[np.float64]
 
@@ -77,8 +78,7 @@ def sensitivity_bounds(
     """
     if not gammas or not all(g >= 1 for g in gammas):
         raise ValueError(f"every Gamma must be at least 1; got {list(gammas)}")
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     user = group(batch.cluster)[1]
     out = []
     for j, objective in enumerate(batch.objectives):

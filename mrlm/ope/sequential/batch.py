@@ -10,16 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import gather, rows
-from mrlm.ope.grouped import (
-    all_known,
-    any_nonzero,
-    check,
-    check_offsets,
-    check_shape,
-    expectation,
-    round_sum,
-)
-from mrlm.ope.log_weights import running_log_weight
+from mrlm.ope.checks import check_cluster, check_objectives, check_offsets, check_rows, check_shape
+from mrlm.ope.grouped.grouped import all_known, any_nonzero, expectation, round_sum
+from mrlm.ope.grouped.log_weights import running_log_weight
 
 # Logs of probabilities that were rounded may be above 0 by so much.
 _ROUNDING = 1e-9
@@ -169,18 +162,16 @@ def _check_steps(b: SessionBatch) -> None:
     check_shape("rewards", b.rewards, (total, m))
     check_shape("v", b.v, (total, m))
     check_shape("terminal", b.terminal, (len(b.offsets) - 1,))
-    if b.cluster.dtype.kind not in "iuOUT":
-        raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
-    if len(set(b.objectives)) != m:
-        raise ValueError(f"objective names must differ; got {list(b.objectives)}")
-    check(
+    check_cluster(b.cluster)
+    check_objectives(b.objectives)
+    check_rows(
         ~((b.log_propensity <= _ROUNDING) & (b.log_propensity > -np.inf)),
         "the log propensity must be finite and at most 0; quarantine such sessions",
     )
-    check(~(b.log_target <= _ROUNDING), "the log target is above 0 or not a number")
-    check(np.isinf(b.rewards).any(1), "a reward is infinite")
+    check_rows(~(b.log_target <= _ROUNDING), "the log target is above 0 or not a number")
+    check_rows(np.isinf(b.rewards).any(1), "a reward is infinite")
     if b.v is not None:
-        check(~np.isfinite(b.v).all(1), "a predicted value v is not finite")
+        check_rows(~np.isfinite(b.v).all(1), "a predicted value v is not finite")
 
 
 def _check_candidates(b: SessionBatch) -> None:
@@ -199,14 +190,14 @@ def _check_candidates(b: SessionBatch) -> None:
     check_shape("target", b.target, (candidates,))
     check_shape("q", b.q, (candidates, len(b.objectives)))
     outside = (b.shown < b.step_offsets[:-1]) | (b.shown >= b.step_offsets[1:])
-    check(outside, "shown is not a candidate")
+    check_rows(outside, "shown is not a candidate")
     if b.target is not None:
         negative = np.logical_or.reduceat(~(b.target >= 0), b.step_offsets[:-1])
-        check(negative, "a target probability is negative or not a number")
+        check_rows(negative, "a target probability is negative or not a number")
         sums = round_sum(b.target, b.step_offsets)
-        check(~(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
+        check_rows(~(np.abs(sums - 1) <= 1e-6), "the target probabilities do not sum to 1")
         differs = np.abs(np.exp(b.log_target) - b.target[b.shown]) > 1e-6
-        check(differs, "the log target is not that of the shown candidate")
+        check_rows(differs, "the log target is not that of the shown candidate")
     if b.q is not None:
         bad = np.logical_or.reduceat(~np.isfinite(b.q).all(1), b.step_offsets[:-1])
-        check(bad, "a predicted value q is not finite")
+        check_rows(bad, "a predicted value q is not finite")

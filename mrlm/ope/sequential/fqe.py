@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import grouped_scores
+from mrlm.ope.grouped.grouped import grouped_scores
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.steps import labelled

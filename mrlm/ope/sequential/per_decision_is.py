@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import grouped_scores, round_sum
-from mrlm.ope.log_weights import weight_of
+from mrlm.ope.grouped.grouped import grouped_scores, round_sum
+from mrlm.ope.grouped.log_weights import weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.steps import check_discount, discounts, labelled, last, step_ratios

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import grouped_scores, round_sum
-from mrlm.ope.log_weights import LOG_CAP, weight_of
+from mrlm.ope.grouped.grouped import grouped_scores, round_sum
+from mrlm.ope.grouped.log_weights import LOG_CAP, weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.sequential.batch import SessionBatch
 from mrlm.ope.sequential.steps import check_discount, discounts, labelled

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import rows
-from mrlm.ope.grouped import round_sum
+from mrlm.ope.grouped.grouped import round_sum
 from mrlm.ope.sequential.batch import SessionBatch
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import gather
-from mrlm.ope.grouped import all_known, any_nonzero, check, check_offsets, check_shape
-from mrlm.ope.log_weights import log_ratio
+from mrlm.ope.checks import check_cluster, check_objectives, check_offsets, check_rows, check_shape
+from mrlm.ope.grouped.grouped import all_known, any_nonzero
+from mrlm.ope.grouped.log_weights import log_ratio
 from mrlm.ope.slates.kinds import CONDITIONAL, EXPOSURE, SLATE, WHAT_TO_LOG
 
 
@@ -130,10 +131,8 @@ def _check_shapes(b: SlateBatch) -> None:
     check_shape("v", b.v, (total, m))
     check_shape("examination", b.examination, (total,))
     check_shape("inclusion", b.inclusion, (total,))
-    if b.cluster.dtype.kind not in "iuOUT":
-        raise ValueError(f"cluster must be integers or strings; got {b.cluster.dtype}")
-    if len(set(b.objectives)) != m:
-        raise ValueError(f"objective names must differ; got {list(b.objectives)}")
+    check_cluster(b.cluster)
+    check_objectives(b.objectives)
     if b.kind not in WHAT_TO_LOG:
         raise ValueError(f"kind must be one of {', '.join(WHAT_TO_LOG)}; got {b.kind!r}")
     if b.kind == EXPOSURE and b.examination is None:
@@ -143,27 +142,27 @@ def _check_shapes(b: SlateBatch) -> None:
 def _check_values(b: SlateBatch) -> None:
     p, t = b.propensity, b.target
     most = np.inf if b.kind == EXPOSURE else 1.0
-    check(
+    check_rows(
         ~((p > 0) & (p <= most) & np.isfinite(p)),
         "the propensity must be in (0, 1]; quarantine such slates",
     )
-    check(
+    check_rows(
         ~((t >= 0) & (t <= most + 1e-6) & np.isfinite(t)), "the target probability is not in [0, 1]"
     )
     if b.kind == SLATE:
         for name, values in (("propensity", p), ("target probability", t)):
             first = np.repeat(values[b.offsets[:-1]], b.lengths)
-            check(
+            check_rows(
                 np.abs(values - first) > 1e-9 * first,
                 f"the {name} of a whole slate differs from that of the slate's first slot",
             )
-    check(np.isinf(b.rewards).any(1), "a reward is infinite")
+    check_rows(np.isinf(b.rewards).any(1), "a reward is infinite")
     for name, predicted in (("q", b.q), ("v", b.v)):
         if predicted is not None:
-            check(~np.isfinite(predicted).all(1), f"a predicted value {name} is not finite")
+            check_rows(~np.isfinite(predicted).all(1), f"a predicted value {name} is not finite")
     if b.examination is not None:
         e = b.examination
-        check(~((e > 0) & (e <= 1)), "the examination probability must be in (0, 1]")
+        check_rows(~((e > 0) & (e <= 1)), "the examination probability must be in (0, 1]")
     if b.inclusion is not None:
         i = b.inclusion
-        check(~((i >= 0) & (i <= 1 + 1e-6)), "the inclusion probability is not in [0, 1]")
+        check_rows(~((i >= 0) & (i <= 1 + 1e-6)), "the inclusion probability is not in [0, 1]")

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import grouped_scores, round_sum
-from mrlm.ope.log_weights import running_log_weight, weight_of
+from mrlm.ope.grouped.grouped import grouped_scores, round_sum
+from mrlm.ope.grouped.log_weights import running_log_weight, weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import CONDITIONAL, INDEPENDENT, require_kind

@@ -20,14 +20,22 @@ WHAT_TO_LOG: dict[str, str] = {
 }
 
 
+def kind_problem(estimator: str, accepted: tuple[str, ...], kind: str) -> str | None:
+    """Why an estimator cannot use propensities of a kind, and what to log; None where it can."""
+    if kind in accepted:
+        return None
+    return (
+        f"{estimator} needs propensities of kind {' or '.join(accepted)}; these are {kind}: "
+        f"log {WHAT_TO_LOG[accepted[0]]} (propensity_kind={accepted[0]})"
+    )
+
+
 def require_kind(estimator: str, accepted: tuple[str, ...], kind: str) -> None:
     """Check that the propensities are of a kind that the estimator can use.
 
     Raises:
         ValueError: they are not; the message says what to log.
     """
-    if kind not in accepted:
-        raise ValueError(
-            f"{estimator} needs propensities of kind {' or '.join(accepted)}; these are {kind}: "
-            f"log {WHAT_TO_LOG[accepted[0]]} (propensity_kind={accepted[0]})"
-        )
+    problem = kind_problem(estimator, accepted, kind)
+    if problem is not None:
+        raise ValueError(problem)

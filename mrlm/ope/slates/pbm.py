@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Offsets, rows
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import round_sum
+from mrlm.ope.grouped.grouped import round_sum
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import EXPOSURE, require_kind

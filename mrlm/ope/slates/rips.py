@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mrlm.ope.contract import Properties
-from mrlm.ope.log_weights import running_log_weight, weight_of
+from mrlm.ope.grouped.log_weights import running_log_weight, weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import CONDITIONAL, INDEPENDENT, require_kind

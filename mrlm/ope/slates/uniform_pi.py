@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.checks import check_rows
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import check, grouped_scores, round_sum
+from mrlm.ope.grouped.grouped import grouped_scores, round_sum
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import MARGINAL, require_kind
@@ -76,7 +77,7 @@ def _items(estimator: str, batch: SlateBatch) -> NDArray[np.float64]:
     first = batch.propensity[batch.offsets[:-1]]
     items = np.rint(1 / first)
     even = np.abs(batch.propensity * np.repeat(items, batch.lengths) - 1) < 1e-6
-    check(
+    check_rows(
         ~even | np.repeat(items < batch.lengths, batch.lengths),
         f"{estimator} needs a logger of uniformly random rankings, propensity 1 / M in every slot "
         "of a slate drawn from M items",

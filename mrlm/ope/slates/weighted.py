@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.contract import Properties
-from mrlm.ope.grouped import grouped_scores, round_sum
+from mrlm.ope.grouped.grouped import grouped_scores, round_sum
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 

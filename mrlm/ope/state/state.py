@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group, union
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.user_sums import counts, spread, sums
-from mrlm.ope.state.users import group, union
 from mrlm.ope.state.weight_sums import weight_sums
 
 
@@ -42,6 +42,18 @@ class EvaluationState:
         expected_square: float64, shape (C, m, P), sums of the expected squared weights.
         estimand: see ``Scores``.
         fitted: see ``Scores``.
+
+    Example:
+        >>> import numpy as np
+        >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform, latent_log
+        >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> target = np.exp(Uniform().log_probabilities(log.decisions))
+        >>> batch = EvaluationBatch.from_log(log, target, policy="uniform")
+        >>> one, other = (batch.take(half) for half in np.array_split(np.arange(len(batch)), 2))
+        >>> ips = ESTIMATORS["ips"]
+        >>> state = EvaluationState.of(ips(one)).add(ips(other))
+        >>> int(state.rows.sum(0)[0]), len(state.cluster)
+        (300, 50)
     """
 
     estimator: str
@@ -72,19 +84,15 @@ class EvaluationState:
         cluster, code = group(scores.cluster)
         users = len(cluster)
         rows = counts(code, scores.used, users)
+        same: dict[str, Any] = {name: getattr(scores, name) for name in (*SAME, "signs")}
+        summed: dict[str, Any] = weight_sums(scores, code, rows)
         return cls(
-            estimator=scores.estimator,
-            covers_policy_value=scores.covers_policy_value,
-            objectives=scores.objectives,
-            policies=scores.policies,
-            signs=scores.signs,
+            **same,
             cluster=cluster,
             rows=rows,
             numerator=sums(code, scores.numerator, users),
             denominator=sums(code, scores.denominator, users),
-            **weight_sums(scores, code, rows),
-            estimand=scores.estimand,
-            fitted=scores.fitted,
+            **summed,
         )
 
     def add(self, scores: Scores) -> EvaluationState:
@@ -141,11 +149,17 @@ class EvaluationState:
 
     def take(self, users: slice) -> EvaluationState:
         """The state of some of the users, by their place in ``cluster``."""
-        names = ("cluster", "weight_largest", *_SUMS)
+        names = ("cluster", *BY_USER)
         return replace(self, **{name: getattr(self, name)[users] for name in names})
 
 
+# What states that can be combined have in common, beside their signs.
 SAME = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
+# The arrays with a row a user; all but the largest weight are sums over the user's rounds.
+BY_USER = tuple(
+    f.name for f in fields(EvaluationState) if f.name not in {*SAME, "signs", "cluster"}
+)
+_SUMS = tuple(name for name in BY_USER if name != "weight_largest")
 
 
 def check_same_estimate(one: Any, other: Any) -> None:
@@ -165,17 +179,3 @@ def check_same_estimate(one: Any, other: Any) -> None:
             "states whose terms have different signs or shares cannot be combined: "
             f"{one.signs} and {other.signs}; choose the shares once, on the whole log"
         )
-
-
-_SUMS = (
-    "rows",
-    "numerator",
-    "denominator",
-    "share_sum",
-    "weight_sum",
-    "weight_square",
-    "matched",
-    "nonzero",
-    "unsupported",
-    "expected_square",
-)

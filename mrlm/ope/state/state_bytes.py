@@ -10,34 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mrlm.ope.state.state import EvaluationState
-
-_META = ("estimator", "covers_policy_value", "objectives", "policies", "estimand", "fitted")
-_ARRAYS = (
-    "rows",
-    "numerator",
-    "denominator",
-    "share_sum",
-    "weight_sum",
-    "weight_square",
-    "weight_largest",
-    "matched",
-    "nonzero",
-    "unsupported",
-    "expected_square",
-)
+from mrlm.ope.state.state import BY_USER, SAME, EvaluationState
 
 
 def to_bytes(state: EvaluationState) -> bytes:
     """An Arrow stream: a row a user, a list column a sum, names and shapes in its metadata."""
     text = state.cluster.dtype.kind not in "iu"
     users = pa.array(state.cluster.astype(object) if text else state.cluster)
-    arrays = [getattr(state, name) for name in _ARRAYS]
+    arrays = [getattr(state, name) for name in BY_USER]
     columns = [pa.FixedSizeListArray.from_arrays(a.ravel(), math.prod(a.shape[1:])) for a in arrays]
-    meta: dict[str, Any] = {name: getattr(state, name) for name in _META}
+    meta: dict[str, Any] = {name: getattr(state, name) for name in SAME}
     meta["signs"] = state.signs.tolist()
-    meta["shapes"] = {n: a.shape[1:] for n, a in zip(_ARRAYS, arrays, strict=True)}
-    batch = pa.RecordBatch.from_arrays([users, *columns], ["cluster", *_ARRAYS])
+    meta["shapes"] = {n: a.shape[1:] for n, a in zip(BY_USER, arrays, strict=True)}
+    batch = pa.RecordBatch.from_arrays([users, *columns], ["cluster", *BY_USER])
     batch = batch.replace_schema_metadata({"state": json.dumps(meta)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
@@ -57,14 +42,13 @@ def from_bytes(data: bytes) -> EvaluationState:
         # Arrow's memory is read-only and its owner may go.
         return np.array(flat).reshape(batch.num_rows, *shapes[name])
 
+    # JSON gives tuples back as lists.
+    same = {name: meta[name] for name in SAME}
+    same |= {name: tuple(meta[name]) for name in ("objectives", "policies")}
+    arrays: dict[str, Any] = {name: array(name) for name in BY_USER}
     return EvaluationState(
-        estimator=meta["estimator"],
-        covers_policy_value=meta["covers_policy_value"],
-        objectives=tuple(meta["objectives"]),
-        policies=tuple(meta["policies"]),
-        estimand=meta["estimand"],
-        fitted=meta["fitted"],
+        **same,
         signs=np.array(meta["signs"]),
         cluster=np.array(batch.column("cluster").to_numpy(zero_copy_only=False)),
-        **{name: array(name) for name in _ARRAYS},
+        **arrays,
     )

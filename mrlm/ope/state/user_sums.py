@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.state.users import Place
+from mrlm.bandit_log.users import Place
 
 
 def spread(values: NDArray[Any], place: Place, users: int) -> NDArray[Any]:

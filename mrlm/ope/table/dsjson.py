@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from mrlm.ope.table.columns import TARGET
-from mrlm.ope.table.lines import JSON_LINE, lines_of
+from mrlm.ope.table.file_error import FileError
 from mrlm.ope.table.listed import listed
+from mrlm.ope.table.text_lines import JSON_LINE, lines_of
 
 _CELLS_AT_ONCE = 1 << 19
 _LETTERS = 60
@@ -36,11 +38,12 @@ def dsjson_batches(path: Path) -> Iterator[pa.RecordBatch]:
     names: list[str] | None = None
     rows: list[dict[str, float]] = []
     for at, text in lines_of(path, JSON_LINE):
-        for row in _rows(path, at, text):
+        where = _Place(path, f"line {at}")
+        for row in _rows(where, at, text):
             names = names or [*row]
             if row.keys() != set(names):
-                raise ValueError(
-                    f"{path}: line {at} has {listed(sorted(row))} where the first decision has "
+                raise where.wrong(
+                    f" has {listed(sorted(row))} where the first decision has "
                     f"{listed(sorted(names))}; every line needs the same policies and predictions"
                 )
             rows.append(row)
@@ -48,98 +51,103 @@ def dsjson_batches(path: Path) -> Iterator[pa.RecordBatch]:
             yield _batch(rows, names)
             rows = []
     if names is None:
-        raise ValueError(f"{path}: no line has a decision (_label_cost and _label_probability)")
+        raise FileError(path, "no line has a decision (_label_cost and _label_probability)")
     if rows:
         yield _batch(rows, names)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A line of a file, or a slot in one, for messages."""
+
+    path: Path
+    place: str
+
+    def wrong(self, problem: str) -> FileError:
+        return FileError(self.path, self.place + problem)
 
 
 def _batch(rows: list[dict[str, float]], names: list[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({n: pa.array([r[n] for r in rows], _type(n)) for n in names})
 
 
-def _rows(path: Path, at: int, text: str) -> list[dict[str, float]]:
+def _rows(where: _Place, at: int, text: str) -> list[dict[str, float]]:
     """The decision of a line, or the slots of its slate; none where it has neither."""
     if not text.strip():
         return []
     try:
         line = json.loads(text)
     except RecursionError:
-        raise ValueError(f"{path}: line {at} is nested too deep for a decision") from None
+        raise where.wrong(" is nested too deep for a decision") from None
     except ValueError as error:
-        raise ValueError(f"{path}: line {at} is not JSON: {error}") from None
+        raise where.wrong(f" is not JSON: {error}") from None
     if not isinstance(line, dict):
-        raise ValueError(f"{path}: line {at} is not a JSON object")
+        raise where.wrong(" is not a JSON object")
     if line.get("pdrop"):
-        raise ValueError(
-            f"{path}: line {at} says that lines were dropped (pdrop {_short(line['pdrop'])}); "
-            "evaluate the whole log"
+        raise where.wrong(
+            f" says that lines were dropped (pdrop {_short(line['pdrop'])}); evaluate the whole log"
         )
     if line.get("_skipLearn") or line.get("skipLearn"):
         return []
     if "_outcomes" in line:
-        return _slots(path, at, line)
+        return _slots(where, at, line)
     if "_label_cost" not in line:
         return []
     return [
         {
-            "propensity": _number(path, at, line, "_label_probability"),
-            "reward": -_number(path, at, line, "_label_cost"),
-            **_policies(path, at, line),
+            "propensity": _number(where, line, "_label_probability"),
+            "reward": -_number(where, line, "_label_cost"),
+            **_policies(where, line),
         }
     ]
 
 
-def _slots(path: Path, at: int, line: dict[str, Any]) -> list[dict[str, float]]:
+def _slots(where: _Place, at: int, line: dict[str, Any]) -> list[dict[str, float]]:
     outcomes = line["_outcomes"]
     if not isinstance(outcomes, list) or not all(isinstance(o, dict) for o in outcomes):
-        raise ValueError(f"{path}: line {at}: _outcomes must be a list of objects")
+        raise where.wrong(": _outcomes must be a list of objects")
     if "_label_cost" in line:
-        raise ValueError(
-            f"{path}: line {at} has one cost for all its slots; slots with costs of their own are "
-            "read"
-        )
+        raise where.wrong(" has one cost for all its slots; slots with costs of their own are read")
     found = []
     for slot, outcome in enumerate(outcomes):
         actions, shares = outcome.get("_a"), outcome.get("_p")
+        here = _Place(where.path, f"line {at}, slot {slot}")
         lists = isinstance(actions, list) and isinstance(shares, list)
         if not lists or not actions or len(actions) != len(shares):
-            raise ValueError(
-                f"{path}: line {at}, slot {slot}: _a and _p must be lists of one length, the shown "
-                "action first"
-            )
-        _check_actions(f"{path}: line {at}, slot {slot}", "_a", actions, _offered(line), first=0)
-        _check_shares(f"{path}: line {at}, slot {slot}", "_p", shares)
+            raise here.wrong(": _a and _p must be lists of one length, the shown action first")
+        _check_actions(here, "_a", actions, _offered(line), first=0)
+        _check_shares(here, "_p", shares)
         found.append(
             {
                 "request_id": at,
                 "slot": slot,
-                "propensity": _number(path, at, {"_p": shares[0]}, "_p"),
-                "reward": -_number(path, at, outcome, "_label_cost"),
-                **(_given(path, at, outcome) or {f"{TARGET}_uniform": 1.0 / len(actions)}),
+                "propensity": _number(where, {"_p": shares[0]}, "_p"),
+                "reward": -_number(where, outcome, "_label_cost"),
+                **(_given(where, outcome) or {f"{TARGET}_uniform": 1.0 / len(actions)}),
             }
         )
     return found
 
 
-def _given(path: Path, at: int, line: dict[str, Any]) -> dict[str, float]:
+def _given(where: _Place, line: dict[str, Any]) -> dict[str, float]:
     """The probabilities and predictions in a line, empty where it has no probability."""
     given = sorted(k for k in line if k.startswith((TARGET, "q_hat", "v_hat")))
     if not any(k.startswith(TARGET) for k in given):
         return {}
-    return {k: _number(path, at, line, k) for k in given}
+    return {k: _number(where, line, k) for k in given}
 
 
-def _policies(path: Path, at: int, line: dict[str, Any]) -> dict[str, float]:
-    shown = _shown(f"{path}: line {at}", line)
-    given = _given(path, at, line)
+def _policies(where: _Place, line: dict[str, Any]) -> dict[str, float]:
+    shown = _shown(where, line)
+    given = _given(where, line)
     if given:
         return given
     if shown is None:
-        raise ValueError(f"{path}: line {at} has no list of actions 'a'")
+        raise where.wrong(" has no list of actions 'a'")
     return {f"{TARGET}_first": float(shown == 0), f"{TARGET}_uniform": 1.0 / len(line["a"])}
 
 
-def _shown(where: str, line: dict[str, Any]) -> int | None:
+def _shown(where: _Place, line: dict[str, Any]) -> int | None:
     """Number of the shown action, from 0; None where the line lists no actions.
 
     Raises:
@@ -149,11 +157,11 @@ def _shown(where: str, line: dict[str, Any]) -> int | None:
     if actions is None:
         return None
     if not isinstance(actions, list) or not actions:
-        raise ValueError(f"{where} has no list of actions 'a'")
+        raise where.wrong(" has no list of actions 'a'")
     _check_actions(where, "a", actions, len(actions), first=1)
     if shares is not None:
         if not isinstance(shares, list) or len(shares) != len(actions):
-            raise ValueError(f"{where}: p must be a list as long as a, {len(actions)} actions")
+            raise where.wrong(f": p must be a list as long as a, {len(actions)} actions")
         _check_shares(where, "p", shares)
     places = {
         name: value - base
@@ -161,21 +169,21 @@ def _shown(where: str, line: dict[str, Any]) -> int | None:
         if (value := _index(where, line, name, base, len(actions))) is not None
     }
     if len(set(places.values())) > 1:
-        raise ValueError(
-            f"{where}: _labelIndex {line['_labelIndex']}, which counts from 0, and _label_Action "
+        raise where.wrong(
+            f": _labelIndex {line['_labelIndex']}, which counts from 0, and _label_Action "
             f"{line['_label_Action']}, which counts from 1, are not the same action"
         )
     # Without a label the shown action is the first of the list, whose names count from 1.
     return next(iter(places.values()), actions[0] - 1)
 
 
-def _index(where: str, line: dict[str, Any], name: str, base: int, actions: int) -> int | None:
+def _index(where: _Place, line: dict[str, Any], name: str, base: int, actions: int) -> int | None:
     value = line.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value - base < actions:
-        raise ValueError(
-            f"{where}: {name} must be one of the {actions} actions, {base} to "
+        raise where.wrong(
+            f": {name} must be one of the {actions} actions, {base} to "
             f"{actions - 1 + base}; got {_short(value)}"
         )
     return value
@@ -189,24 +197,22 @@ def _offered(line: dict[str, Any]) -> int | None:
 
 
 def _check_actions(
-    where: str, name: str, actions: list[Any], offered: int | None, first: int
+    where: _Place, name: str, actions: list[Any], offered: int | None, first: int
 ) -> None:
     whole = all(isinstance(a, int) and not isinstance(a, bool) and a >= first for a in actions)
     if not whole or len(set(actions)) < len(actions):
-        raise ValueError(f"{where}: {name} must hold different numbers of actions, from {first} on")
+        raise where.wrong(f": {name} must hold different numbers of actions, from {first} on")
     if offered is not None and max(actions) - first >= offered:
-        raise ValueError(
-            f"{where}: {name} names action {max(actions)}, and there are {offered} actions, from "
+        raise where.wrong(
+            f": {name} names action {max(actions)}, and there are {offered} actions, from "
             f"{first} on"
         )
 
 
-def _check_shares(where: str, name: str, shares: list[Any]) -> None:
+def _check_shares(where: _Place, name: str, shares: list[Any]) -> None:
     for share in shares:
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ValueError(
-                f"{where}: {name} must hold probabilities, 0 to 1; one is {_short(share)}"
-            )
+            raise where.wrong(f": {name} must hold probabilities, 0 to 1; one is {_short(share)}")
 
 
 def _short(value: object) -> str:
@@ -218,11 +224,11 @@ def _type(name: str) -> pa.DataType:
     return pa.int64() if name == "request_id" else pa.float64()
 
 
-def _number(path: Path, at: int, line: dict[str, Any], name: str) -> float:
+def _number(where: _Place, line: dict[str, Any], name: str) -> float:
     value = line.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{path}: line {at}: {name} must be a number; got {_short(value)}")
+        raise where.wrong(f": {name} must be a number; got {_short(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"{path}: line {at}: {name} is too large a number") from None
+        raise where.wrong(f": {name} is too large a number") from None

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mrlm.ope.checks import RowError, check_between_0_and_1
+from mrlm.ope.intervals.stream import Order
 from mrlm.ope.sequential.steps import check_discount, labelled
-from mrlm.ope.stream import Order
 from mrlm.ope.table.columns import Columns
+from mrlm.ope.table.file_error import FileError
 from mrlm.ope.table.files import batches
-from mrlm.ope.table.folder import in_its_file
+from mrlm.ope.table.folder import file_of
 from mrlm.ope.table.layout import SESSION, SLATE
 from mrlm.ope.table.limits import check_estimates, rows_at_once
 from mrlm.ope.table.readings import Reading, reading
@@ -22,14 +24,14 @@ from mrlm.ope.table.rising import Rising
 from mrlm.ope.table.slate_columns import check_kind, first_kind
 from mrlm.ope.table.sums import Sums
 from mrlm.ope.table.to_logged import Numbered, numbered
-from mrlm.ope.table.tuned import tune_table
+from mrlm.ope.table.tuned_estimators import tune_table
 from mrlm.ope.table.warnings import warnings
 from mrlm.ope.table.whole_rounds import whole_rounds
 from mrlm.ope.verdict.certify import Thresholds
 
 
 @dataclass(frozen=True)
-class Request:
+class TableRequest:
     """How a table is to be evaluated; see ``evaluate_table``."""
 
     level: float = 0.95
@@ -72,26 +74,54 @@ def evaluate_table(
             are also ``clipped_ips`` and, with predictions, ``switch_dr``, ``dr_os`` and ``dr_ps``:
             biased, never certified. For either half of the users the other half chooses their
             parameter (``mrlm.ope.choice.tuning.tune``), in a first pass over at most
-            ``mrlm.ope.table.tuned.TUNING_ROWS`` rows of each.
+            ``mrlm.ope.table.tuned_estimators.TUNING_ROWS`` rows of each.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the table cannot be evaluated; file, row and column are named.
+        FileError: the table cannot be evaluated; file, row and column are named.
+        ValueError: the level or the discount is out of range.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import pyarrow as pa
+        >>> import pyarrow.parquet as pq
+        >>> from mrlm import evaluate_table
+        >>> random = np.random.default_rng(0)
+        >>> shown = random.random(2000) < 0.5  # the logger shows A or B with the same chance
+        >>> table = pa.table(
+        ...     {
+        ...         "user_id": [f"u{i % 400}" for i in range(2000)],
+        ...         "propensity": np.full(2000, 0.5),
+        ...         "target_probability": np.where(shown, 0.8, 0.2),
+        ...         "reward": (random.random(2000) < np.where(shown, 0.3, 0.1)).astype(float),
+        ...     }
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pq.write_table(table, Path(folder, "log.parquet"))
+        ...     found = evaluate_table(Path(folder, "log.parquet"))
+        >>> best = found.best(found.estimates)
+        >>> best.estimator, best.certified, f"{best.value:.2f}"
+        ('snips', True, '0.27')
     """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must be between 0 and 1; got {level}")
+    check_between_0_and_1("level", level)
     check_discount(discount)
-    request = Request(level, order, thresholds, round, propensity_kind, discount, estimators)
+    request = TableRequest(level, order, thresholds, round, propensity_kind, discount, estimators)
     try:
         return _evaluate(path, request)
+    except FileError:
+        raise
+    except RowError as error:
+        file, row = file_of(path, error.row)
+        raise FileError(file, f"row {row}: {error.problem}") from None
     except ValueError as error:
-        text = in_its_file(path, str(error))
-        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        raise FileError(path, str(error)) from None
 
 
 # Sums that overflow are not finite, which certification refuses.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def _evaluate(path: Path, request: Request) -> TableEvaluation:
+def _evaluate(path: Path, request: TableRequest) -> TableEvaluation:
     parts = numbered(batches(path, request.round))
     found = next(parts, None)
     if found is None:
@@ -126,7 +156,7 @@ def _short(parts: Iterable[Numbered], most: int) -> Iterator[Numbered]:
             yield rows[start : start + most], batch.slice(start, most)
 
 
-def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
+def _result(sums: Sums, plan: Reading, request: TableRequest) -> TableEvaluation:
     columns = plan.columns
     single, paired = sums.estimates(plan, request.level, request.thresholds)
     preferred = [labelled(n, request.discount) for n in PREFERRED[columns.layout.round]]
@@ -150,7 +180,7 @@ def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
     )
 
 
-def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
+def _kind(found: Numbered, columns: Columns, request: TableRequest) -> str | None:
     round = columns.layout.round
     if request.discount != 1 and round != SESSION:
         raise ValueError(

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.dsjson import dsjson_batches
+from mrlm.ope.table.file_error import FileError
 from mrlm.ope.table.folder import files_in, one_schema, with_schema
-from mrlm.ope.table.lines import CSV_HEADER, lines_of
 from mrlm.ope.table.obp import obp_batches
+from mrlm.ope.table.text_lines import CSV_HEADER, lines_of
 
 ROWS_AT_ONCE = 1 << 18
 _CSV_BYTES_AT_ONCE = 1 << 24
@@ -41,18 +42,19 @@ def batches(path: Path, round: str | None = None) -> Batches:
         schema = one_schema(files, round)
         return (with_schema(b, schema) for file in files for b in _parquet(file, round))
     if not path.is_file():
-        raise ValueError(
-            f"{path}: not a regular file: what is not on a disk cannot be read twice; save it first"
+        raise FileError(
+            path, "not a regular file: what is not on a disk cannot be read twice; save it first"
         )
     suffix = path.suffix.lower()
     if suffix in {".pkl", ".pickle"}:
-        raise ValueError(
-            f"{path}: a pickle can run any program when it is read, so it is not; save the "
+        raise FileError(
+            path,
+            "a pickle can run any program when it is read, so it is not; save the "
             "feedback as numpy.savez('feedback.npz', **{k: v for k, v in feedback.items() if v is "
-            "not None}, action_dist=...)"
+            "not None}, action_dist=...)",
         )
     if suffix not in _READERS:
-        raise ValueError(f"{path}: unknown format {suffix!r}; known are {', '.join(_READERS)}")
+        raise FileError(path, f"unknown format {suffix!r}; known are {', '.join(_READERS)}")
     return _READERS[suffix](path, round)
 
 
@@ -69,7 +71,7 @@ def _parquet(path: Path, round: str | None) -> Batches:
             for batch in file.iter_batches(batch_size=rows, columns=columns.read):
                 yield _decoded(batch, coded)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a whole Parquet file: {error}") from None
+        raise FileError(path, f"not a whole Parquet file: {error}") from None
 
 
 def _rows(file: pq.ParquetFile, names: list[str]) -> int:
@@ -127,8 +129,8 @@ def _csv(path: Path, round: str | None) -> Batches:
         # Arrow's words for a row that does not end within a block.
         if "straddling" in str(error):
             most = f"no row may be longer than {_CSV_BYTES_AT_ONCE >> 20} MiB"
-            raise ValueError(f"{path}: {most}, and one is: write one record a line") from None
-        raise ValueError(f"{path}: not a table of one row a line: {error}") from None
+            raise FileError(path, f"{most}, and one is: write one record a line") from None
+        raise FileError(path, f"not a table of one row a line: {error}") from None
 
 
 def _whole(read: Callable[[Path], Batches]) -> Callable[[Path, str | None], Batches]:

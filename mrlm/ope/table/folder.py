@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.to_logged import names_of, numbers_of
+from mrlm.ope.table.file_error import FileError
+from mrlm.ope.table.to_logged import check_names, check_numbers
 
 MOST_FILES = 100_000
 
@@ -31,13 +30,13 @@ def files_in(folder: Path) -> list[Path]:
         folders.sort()
         seen += len(names)
         if seen > MOST_FILES:
-            raise ValueError(f"{folder}: more than {MOST_FILES} files: is this the folder?")
+            raise FileError(folder, f"more than {MOST_FILES} files: is this the folder?")
         files += [Path(place) / name for name in names if name.endswith(".parquet")]
     if not files:
-        raise ValueError(f"{folder}: no .parquet file in this folder")
+        raise FileError(folder, "no .parquet file in this folder")
     for file in files:
         if not file.is_file():
-            raise ValueError(f"{file}: not a regular file; leave it out of the folder")
+            raise FileError(file, "not a regular file; leave it out of the folder")
     return sorted(files)
 
 
@@ -68,25 +67,23 @@ def with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     )
 
 
-def in_its_file(path: Path, text: str) -> str:
-    """A message that begins with a row of a folder, with that row's file and its number there."""
-    found = re.match(r"row (\d+): ", text)
-    if found is None or not path.is_dir():
-        return text
-    row = int(found[1])
-    for file in files_in(path):
-        rows = pq.read_metadata(file).num_rows
-        if row < rows:
-            return f"{file}: row {row}: {text[found.end() :]}"
-        row -= rows
-    return text
+def file_of(path: Path, row: int) -> tuple[Path, int]:
+    """The file that holds a row of a table, and the row's number in it."""
+    if path.is_dir():
+        left = row
+        for file in files_in(path):
+            rows = pq.read_metadata(file).num_rows
+            if left < rows:
+                return file, left
+            left -= rows
+    return path, row
 
 
 def _schema(file: Path) -> pa.Schema:
     try:
         return pq.read_schema(file)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file}: not a Parquet file: {error}") from None
+        raise FileError(file, f"not a Parquet file: {error}") from None
 
 
 def _one_meaning(schemas: Schemas, round: str | None) -> Columns:
@@ -95,15 +92,16 @@ def _one_meaning(schemas: Schemas, round: str | None) -> Columns:
         try:
             columns = Columns.of(schema.names, round)
         except ValueError as error:
-            raise ValueError(f"{file}: {error}") from None
+            raise FileError(file, str(error)) from None
         if first is None:
             first = file, columns
         elif columns != first[1]:
             here, there = set(columns.read), set(first[1].read)
-            raise ValueError(
-                f"{file}: its columns are not those of {first[0]}: it lacks "
+            raise FileError(
+                file,
+                f"its columns are not those of {first[0]}: it lacks "
                 f"{sorted(there - here)} and has besides {sorted(here - there)}; write every file "
-                "of a folder with the same columns"
+                "of a folder with the same columns",
             )
     if first is None:
         raise ValueError("there is no file to read")
@@ -112,14 +110,13 @@ def _one_meaning(schemas: Schemas, round: str | None) -> Columns:
 
 def _check_types(types: Mapping[Path, pa.DataType], name: str, columns: Columns) -> None:
     for file, kind in types.items():
-        none = pa.array([], kind)
         try:
             if name in columns.numbers:
-                numbers_of(none, name)
+                check_numbers(kind, name)
             elif name in columns.texts and not pa.types.is_null(kind):
-                names_of(none, name, np.zeros(0, np.int64))
+                check_names(kind, name)
         except ValueError as error:
-            raise ValueError(f"{file}: {error}") from None
+            raise FileError(file, str(error)) from None
 
 
 def _common(types: Sequence[pa.DataType], number: bool) -> pa.DataType:

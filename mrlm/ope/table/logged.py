@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.checks import RowError, check_shape
+
 
 @dataclass(frozen=True)
 class LoggedTable:
@@ -43,16 +45,11 @@ class LoggedTable:
 
     def __post_init__(self) -> None:
         n, m = len(self.propensity), len(self.objectives)
-        shapes = {
-            "cluster": (self.cluster, (n,)),
-            "target": (self.target, (n,)),
-            "rewards": (self.rewards, (n, m)),
-            "q": (self.q, (n, m)),
-            "v": (self.v, (n, m)),
-        }
-        for name, (array, shape) in shapes.items():
-            if array is not None and array.shape != shape:
-                raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+        check_shape("cluster", self.cluster, (n,))
+        check_shape("target", self.target, (n,))
+        check_shape("rewards", self.rewards, (n, m))
+        check_shape("q", self.q, (n, m))
+        check_shape("v", self.v, (n, m))
         p, t = self.propensity, self.target
         self.refuse(
             ~((p > 0) & (p <= 1)),
@@ -167,15 +164,15 @@ class LoggedTable:
                 their order.
 
         Raises:
-            ValueError: a row is bad.
+            RowError: a row is bad.
         """
         if bad.any():
             i = int(np.flatnonzero(bad)[0])
             at = i if order is None else int(order[i])
             row = at if self.rows is None else self.rows[at]
-            raise ValueError(
-                f"row {row}: {problem}; got {values[i]} "
-                f"({int(bad.sum())} such rows here, counting from 0)"
+            raise RowError(
+                int(row),
+                f"{problem}; got {values[i]} ({int(bad.sum())} such rows here, counting from 0)",
             )
 
 

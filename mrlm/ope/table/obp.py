@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mrlm.ope.table.columns import TARGET
+from mrlm.ope.table.file_error import FileError
 
 ACTION_DIST, Q = "action_dist", "estimated_rewards_by_reg_model"
 ARRAY_BYTES = 1 << 30
@@ -41,10 +42,11 @@ def obp_batches(path: Path) -> Iterator[pa.RecordBatch]:
     missing = [n for n in ("action", "reward", "pscore") if n not in arrays]
     policies = [n for n in arrays if n.startswith(ACTION_DIST)]
     if missing or not policies:
-        raise ValueError(
-            f"{path}: lacks {missing or [ACTION_DIST]}; save the logged action, reward and pscore, "
+        raise FileError(
+            path,
+            f"lacks {missing or [ACTION_DIST]}; save the logged action, reward and pscore, "
             "and each policy's probabilities as action_dist or action_dist_NAME, of shape "
-            "(rounds, actions) or (rounds, actions, positions)"
+            "(rounds, actions) or (rounds, actions, positions)",
         )
     n = arrays["action"].size
     for name in arrays:
@@ -75,9 +77,10 @@ def _batch(
         bad = out_of_range | (action < 0) | (action >= wide.shape[1])
         if bad.any():
             i = int(np.flatnonzero(bad)[0])
-            raise ValueError(
-                f"{path}: row {part.start + i}: action {action[i]} at position {position[i]} lies "
-                f"outside {name} of shape {arrays[name].shape}"
+            raise FileError(
+                path,
+                f"row {part.start + i}: action {action[i]} at position {position[i]} lies "
+                f"outside {name} of shape {arrays[name].shape}",
             )
         return np.asarray(wide[row, :, position], np.float64)
 
@@ -100,7 +103,7 @@ def _batch(
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays that are read, by name; their sizes and types are looked at before they are."""
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: not a numpy.savez archive")
+        raise FileError(path, "not a numpy.savez archive")
     found = {}
     left = ARRAY_BYTES
     try:
@@ -112,17 +115,18 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                     continue
                 left -= _size(path, archive, member, name)
                 if left < 0:
-                    raise ValueError(
-                        f"{path}: its arrays take more than {ARRAY_BYTES >> 30} GiB: write the "
-                        "probabilities of the shown items as columns of a Parquet file"
+                    raise FileError(
+                        path,
+                        f"its arrays take more than {ARRAY_BYTES >> 30} GiB: write the "
+                        "probabilities of the shown items as columns of a Parquet file",
                     )
                 with archive.open(member) as file:
                     found[name] = np.lib.format.read_array(file, allow_pickle=False)
     # Whoever made the bytes decides which of these it is.
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a whole numpy.savez archive: {error}") from None
+        raise FileError(path, f"not a whole numpy.savez archive: {error}") from None
     except (NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path}: an archive that cannot be read: {error}") from None
+        raise FileError(path, f"an archive that cannot be read: {error}") from None
     return found
 
 
@@ -134,12 +138,13 @@ def _size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: s
             read = _HEADERS[version]
             shape, _, kind = read(file)
         except (ValueError, KeyError, TypeError, SyntaxError, MemoryError, RecursionError):
-            raise ValueError(f"{path}: {name} is not an array of numpy.savez") from None
+            raise FileError(path, f"{name} is not an array of numpy.savez") from None
     if kind.hasobject:
-        raise ValueError(
-            f"{path}: {name} holds objects, which can only be read as a pickle, and that can run "
+        raise FileError(
+            path,
+            f"{name} holds objects, which can only be read as a pickle, and that can run "
             "any program; leave out what is None: numpy.savez(path, **{k: v for k, v in "
-            "feedback.items() if v is not None})"
+            "feedback.items() if v is not None})",
         )
     return math.prod(shape) * kind.itemsize
 
@@ -154,7 +159,7 @@ def _whole(path: Path, name: str, numbers: NDArray[Any]) -> NDArray[np.int64]:
     bad = ~((np.abs(as_float) < _LARGEST) & (as_float == np.floor(as_float)))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"{path}: row {row}: {name} {numbers[row]} is not the number of one")
+        raise FileError(path, f"row {row}: {name} {numbers[row]} is not the number of one")
     return numbers.astype(np.int64)
 
 
@@ -163,6 +168,6 @@ def _check_shape(path: Path, name: str, array: NDArray[Any], n: int) -> None:
     good = array.ndim in {2, 3} if wide else array.ndim == 1
     if not good or len(array) != n or array.dtype.kind not in "biuf":
         wanted = f"({n}, actions[, positions])" if wide else f"({n},)"
-        raise ValueError(
-            f"{path}: {name} must be numbers of shape {wanted}; got {array.dtype} {array.shape}"
+        raise FileError(
+            path, f"{name} must be numbers of shape {wanted}; got {array.dtype} {array.shape}"
         )

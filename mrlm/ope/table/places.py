@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.checks import RowError
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import Numbered, names_of, numbers_of
 from mrlm.ope.table.whole_rounds import run_starts
@@ -63,8 +64,8 @@ class Places:
             if bad.any():
                 i = int(at[np.flatnonzero(bad)[0]])
                 name = names_of(ids.slice(i, 1), round_id, rows[i : i + 1]).tolist()[0]
-                raise ValueError(
-                    f"row {rows[i]}: {round_id} {name!r}: {layout.place} {place[i]:g} {problem}"
+                raise RowError(
+                    int(rows[i]), f"{round_id} {name!r}: {layout.place} {place[i]:g} {problem}"
                 )
 
         refuse(

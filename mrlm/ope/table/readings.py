@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from mrlm.ope.checks import RowError
 from mrlm.ope.estimators.dm import DM
 from mrlm.ope.estimators.dr import DR
 from mrlm.ope.estimators.ips import IPS
@@ -23,7 +24,7 @@ from mrlm.ope.table.places import Places
 from mrlm.ope.table.slate_columns import NEED_UNIFORM_RANKINGS, refused_slates
 from mrlm.ope.table.to_logged import Numbered, to_logged
 from mrlm.ope.table.to_rounds import to_sessions, to_slates
-from mrlm.ope.table.tuned import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
+from mrlm.ope.table.tuned_estimators import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
 
 # Ratios of the self-normalised sums over steps: more are narrower, and cost more. Folded users keep
 # the fourth moments of twice as many sums a policy, so that a difference of two policies costs the
@@ -101,11 +102,11 @@ class Reading:
         """
         try:
             return [self.estimators[name](x) for x in rounds]
-        except ValueError as error:
+        except RowError as error:
             if name not in NEED_UNIFORM_RANKINGS:
                 raise
             # The row is one of the batch, not of the file.
-            self.refused[name] = str(error).partition(": ")[2] or str(error)
+            self.refused[name] = error.problem
             del self.estimators[name]
             return []
 

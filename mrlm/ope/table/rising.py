@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrlm.ope.checks import RowError
 from mrlm.ope.table.to_logged import Numbered
 
 
@@ -44,9 +45,9 @@ class Rising:
         found = np.flatnonzero(fall.to_numpy(zero_copy_only=False))
         if len(found):
             i = int(found[0])
-            raise ValueError(
-                f"row {rows[i]}: {self.column} {ids[i].as_py()!r} comes after "
-                f"{chain[i].as_py()!r}: sort by user, or leave --sorted-by-user (order='sorted') "
-                "out"
+            raise RowError(
+                int(rows[i]),
+                f"{self.column} {ids[i].as_py()!r} comes after {chain[i].as_py()!r}: sort by "
+                "user, or leave --sorted-by-user (order='sorted') out",
             )
         self.last = ids.slice(len(ids) - 1)

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrlm.ope.slates import SLATE_ESTIMATORS, SlateEstimator, UniformRankingPI
-from mrlm.ope.slates.kinds import CONDITIONAL, EXPOSURE, WHAT_TO_LOG, require_kind
+from mrlm.ope.checks import RowError
+from mrlm.ope.slates import SLATE_ESTIMATORS, UniformRankingPI
+from mrlm.ope.slates.kinds import CONDITIONAL, EXPOSURE, WHAT_TO_LOG, kind_problem
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import Numbered
 
@@ -59,9 +60,10 @@ def check_kind(rows: Numbered, columns: Columns, kind: str) -> None:
     found = np.flatnonzero(other.to_numpy(zero_copy_only=False))
     if len(found):
         i = int(found[0])
-        raise ValueError(
-            f"row {number[i]}: {columns.kind} is {values[i].as_py()!r} in a table of kind "
-            f"{kind!r}: evaluate each kind as a table of its own"
+        raise RowError(
+            int(number[i]),
+            f"{columns.kind} is {values[i].as_py()!r} in a table of kind {kind!r}: evaluate each "
+            "kind as a table of its own",
         )
 
 
@@ -69,7 +71,7 @@ def refused_slates(columns: Columns, kind: str) -> dict[str, str]:
     """Slate estimators that the columns do not allow, with the reason."""
     found = {}
     for name, estimator in SLATE_ESTIMATORS.items():
-        reason = _kind_refused(estimator, kind)
+        reason = kind_problem(name, estimator.kinds, kind)
         if reason is None and estimator.needs_q and not (columns.q and columns.v):
             reason = (
                 f"{name} needs the columns q_hat, the predicted sum of the rewards of a slot and "
@@ -83,11 +85,3 @@ def refused_slates(columns: Columns, kind: str) -> dict[str, str]:
         if reason is not None:
             found[name] = reason
     return found
-
-
-def _kind_refused(estimator: SlateEstimator, kind: str) -> str | None:
-    try:
-        require_kind(estimator.name, estimator.kinds, kind)
-    except ValueError as error:
-        return str(error)
-    return None

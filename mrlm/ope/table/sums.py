@@ -9,7 +9,7 @@ from itertools import combinations
 
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import Estimate
-from mrlm.ope.stream import Order, StreamState
+from mrlm.ope.intervals.stream import Order, StreamState
 from mrlm.ope.table.balance import Balance, refuse_unbalanced
 from mrlm.ope.table.histogram import WeightHistogram
 from mrlm.ope.table.limits import check_states, state_bytes

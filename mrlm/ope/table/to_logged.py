@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mrlm.ope.checks import RowError
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.logged import LoggedTable
 
@@ -86,19 +87,40 @@ def names_of(array: pa.Array, name: str, rows: NDArray[np.int64]) -> NDArray[Any
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if array.null_count:
-        i = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
-        raise ValueError(
-            f"row {rows[i]}: {name} is missing; fill it or leave such rows out "
-            f"({array.null_count} such rows here, counting from 0)"
-        )
+    check_present(array, name, rows)
+    check_names(array.type, name)
     if pa.types.is_uint64(array.type):
         return np.asarray(array.to_numpy(zero_copy_only=False))
     if pa.types.is_integer(array.type):
         return np.asarray(array.cast(pa.int64()).to_numpy(zero_copy_only=False))
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return np.asarray(array.to_numpy(zero_copy_only=False), object)
-    raise ValueError(f"column {name} must be integers or text; it is {array.type}: cast it")
+    return np.asarray(array.to_numpy(zero_copy_only=False), object)
+
+
+def check_present(array: pa.Array, name: str, rows: NDArray[np.int64]) -> None:
+    """Check that no value of a column is missing, given the numbers of its rows, shape (n,).
+
+    Raises:
+        RowError: one is.
+    """
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    if missing.any():
+        raise RowError(
+            int(rows[np.flatnonzero(missing)[0]]),
+            f"{name} is missing; fill it or leave such rows out "
+            f"({int(missing.sum())} such rows here, counting from 0)",
+        )
+
+
+def check_names(kind: pa.DataType, name: str) -> None:
+    """Check that a column of this type holds integers or texts.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not text and not pa.types.is_integer(kind):
+        raise ValueError(f"column {name} must be integers or text; it is {kind}: cast it")
 
 
 def numbers_of(array: pa.Array, name: str) -> NDArray[np.float64]:
@@ -109,12 +131,20 @@ def numbers_of(array: pa.Array, name: str) -> NDArray[np.float64]:
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    kind = array.type
-    known = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    known = known or pa.types.is_decimal(kind)
-    if not known and not pa.types.is_null(kind):
-        raise ValueError(f"column {name} must be numbers; it is {kind}: cast it")
-    numbers = array.cast(pa.int8()) if pa.types.is_boolean(kind) else array
+    check_numbers(array.type, name)
+    numbers = array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array
     # An integer beyond 2^53 loses digits that no estimate has.
     filled = pc.fill_null(pc.cast(numbers, pa.float64(), safe=False), float("nan"))
     return np.asarray(filled.to_numpy(zero_copy_only=False))
+
+
+def check_numbers(kind: pa.DataType, name: str) -> None:
+    """Check that a column of this type holds numbers, or nothing.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    known = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    if not known and not pa.types.is_decimal(kind) and not pa.types.is_null(kind):
+        raise ValueError(f"column {name} must be numbers; it is {kind}: cast it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
@@ -11,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mrlm.ope.intervals.draws import user_key
-from mrlm.ope.table.closed_ids import ClosedIds
-from mrlm.ope.table.to_logged import Numbered, joined, names_of
+from mrlm.bandit_log.user_folds import user_key
+from mrlm.ope.checks import RowError
+from mrlm.ope.table.to_logged import Numbered, check_names, check_present, joined, names_of
 
 # A table of up to so many rows is put together in memory where its rounds are scattered.
 GATHERED_ROWS, GATHERED_BYTES = 1 << 21, 1 << 28
@@ -47,9 +46,8 @@ def whole_rounds(
         size += part[1].nbytes
         if total > GATHERED_ROWS or size > GATHERED_BYTES:
             break
-    if not _together(held, round_id):
-        if total > GATHERED_ROWS or size > GATHERED_BYTES:
-            deque(_cut(iter(held), round_id), maxlen=0)  # It says which row comes again.
+    small = total <= GATHERED_ROWS and size <= GATHERED_BYTES
+    if small and not _together(held, round_id):
         held = _gathered(held, round_id, min(rows_at_once, _ROWS_AT_ONCE))
     yield from _cut(chain(held, parts), round_id)
 
@@ -66,7 +64,8 @@ def _plain(part: Numbered, column: str) -> Numbered:
     """The part with the column's own values where it holds codes of them; none may be missing."""
     rows, batch = part
     values = batch.column(column)
-    names_of(values, column, rows)  # It says which row is wrong.
+    check_present(values, column, rows)
+    check_names(values.type, column)
     if not pa.types.is_dictionary(values.type):
         return part
     place = batch.schema.get_field_index(column)
@@ -105,10 +104,11 @@ def _cut(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
         if again.any():
             i = int(np.flatnonzero(again)[0])
             name = names.tolist()[i]
-            raise ValueError(
-                f"row {rows[starts[i]]}: {round_id} {name!r} comes again after other rows, and "
+            raise RowError(
+                int(rows[starts[i]]),
+                f"{round_id} {name!r} comes again after other rows, and "
                 f"the table has more than {GATHERED_ROWS} rows, or {GATHERED_BYTES >> 20} MiB: "
-                f"sort the file by {round_id}, or write each one's rows together"
+                f"sort the file by {round_id}, or write each one's rows together",
             )
         closed.add(keys[:-1])
         last = int(starts[-1])
@@ -117,3 +117,33 @@ def _cut(parts: Iterator[Numbered], round_id: str) -> Iterator[Numbered]:
         open_ = rows[last:], batch.slice(last)
     if open_ is not None:
         yield open_
+
+
+class ClosedIds:
+    """A growing set of 64-bit keys, as sorted arrays of which each is at least twice the next.
+
+    A key is compared with each of the few arrays, and merged as often as there are sizes, so a log
+    of n requests costs n log n in all.
+    """
+
+    def __init__(self) -> None:
+        self._levels: list[NDArray[np.uint64]] = []
+
+    def seen(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which keys are in the set, or earlier among ``keys``, bool, shape (n,)."""
+        found = np.ones(len(keys), np.bool_)
+        found[np.unique(keys, return_index=True)[1]] = False
+        for level in self._levels:
+            at = np.minimum(np.searchsorted(level, keys), len(level) - 1)
+            found |= level[at] == keys
+        return found
+
+    def add(self, keys: NDArray[np.uint64]) -> None:
+        """Put keys that are not in the set into it."""
+        if len(keys) == 0:
+            return
+        levels = self._levels
+        levels.append(np.sort(keys))
+        while len(levels) > 1 and len(levels[-2]) < 2 * len(levels[-1]):
+            last = levels.pop()
+            levels[-1] = np.sort(np.concatenate([levels[-1], last]), kind="stable")

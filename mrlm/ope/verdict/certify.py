@@ -35,6 +35,11 @@ class Thresholds:
             sample size. A log in which the heavy weights are missing shows a mean weight that is
             low and seems exact.
         max_unsupported_mass: target probability on candidates the logger never shows.
+
+    Example:
+        >>> from mrlm import Thresholds
+        >>> Thresholds(min_users=100).min_effective_sample_size
+        150.0
     """
 
     min_effective_sample_size: float = 150.0

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.plain import plain_fields
-from mrlm.ope.state.users import group
 from mrlm.ope.verdict.overlap import two_sided
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group as codes_of
 from mrlm.ope.plain import finite, plain_fields
-from mrlm.ope.state.users import group as codes_of
 from mrlm.ope.verdict.diagnostics import kish, norm
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)

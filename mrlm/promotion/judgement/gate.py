@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mrlm.evidence.estimate import PolicyEstimate
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.followed_promotions import Hindcast
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals import ends
 from mrlm.ope.nights.spending import error_at
-from mrlm.promotion.record.followed_nights import Hindcast
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings
 

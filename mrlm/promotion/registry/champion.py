@@ -33,6 +33,14 @@ def champion(place: RegistryPlace, *, seconds: float = 600.0) -> Champion | None
         LedgerError: the ledger is not what commands wrote.
         DamagedVersionError: the champion's files are not those that were registered.
         RegistryBusyError: somebody else holds the lock.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from mrlm import RegistryPlace, champion
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(champion(RegistryPlace(Path(folder).resolve())))
+        None
     """
     if not (place.exists or place.ledger.path.exists()):
         return None

@@ -13,6 +13,8 @@ from mrlm.promotion.serving.answer import DEFAULT_K
 from mrlm.promotion.serving.bundle import load_bundle, scorer_kinds
 
 _NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scipy")
+# The folder of ``mrlm``, found without importing it: its front door names every room.
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def log_served_model(name: str, artifacts: dict[str, Path]) -> Any:
@@ -24,21 +26,17 @@ def log_served_model(name: str, artifacts: dict[str, Path]) -> Any:
     """
     import mlflow
 
-    import mrlm
-
     bundle = artifacts["bundle"]
     with _no_bytecode():
         return mlflow.pyfunc.log_model(
             name=name,
-            python_model=str(
-                Path(mrlm.__file__).parent / "promotion" / "serving" / "served_model.py"
-            ),
+            python_model=str(_PACKAGE / "promotion" / "serving" / "served_model.py"),
             artifacts={n: str(p) for n, p in artifacts.items()},
             signature=signature(),
             input_example=(_example(bundle), {"k": 2, "seed": 0}),
             pip_requirements=requirements(bundle),
             # The version brings its own code: it answers alike after this package has moved on.
-            code_paths=[str(Path(mrlm.__file__).parent)],
+            code_paths=[str(_PACKAGE)],
         )
 
 

@@ -35,6 +35,12 @@ class RegistryPlace:
 
     Raises:
         ValueError: the folder is not absolute.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mrlm import RegistryPlace
+        >>> RegistryPlace(Path("/srv/mrlm/workspace/registry")).uri
+        'sqlite:////srv/mrlm/workspace/registry/mlflow.db'
     """
 
     folder: Path

@@ -38,6 +38,24 @@ def answer(
 
     Raises:
         ValueError: a required column is absent, null or of another type, or k is below 1.
+
+    Example:
+        >>> import pandas as pd
+        >>> from mrlm import PolicyBundle, Uniform, answer, latent_log
+        >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> bundle = PolicyBundle(
+        ...     policy=Uniform(), catalog=log.decisions.catalog, name="uniform",
+        ...     night="2026-11-20", run_key="", code_version="", objectives=log.objectives,
+        ... )
+        >>> films = ["m000001", "m000002", "m000003"]
+        >>> requests = pd.DataFrame(
+        ...     {"request_id": ["r1"], "user": ["u1"], "candidates": [films]}
+        ... )
+        >>> lists = answer(bundle, requests, k=2)
+        >>> lists["items"][0]
+        ['m000001', 'm000003']
+        >>> [f"{p:.3f}" for p in lists["propensities"][0]]  # one of three, then one of two
+        ['0.333', '0.500']
     """
     if "request_id" not in frame.columns or frame["request_id"].isna().any():
         raise ValueError("requests need the column 'request_id', without nulls")

@@ -26,8 +26,18 @@ class PolicyBundle:
         name: for people.
         night: ISO date of the run that made it.
         run_key: night and settings' fingerprint.
-        code_version: hash of the packages' sources.
+        code_version: hash of the sources that made it.
         objectives: the reward vector that the policy was tuned for.
+
+    Example:
+        >>> from mrlm import PolicyBundle, Uniform, latent_log
+        >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
+        >>> bundle = PolicyBundle(
+        ...     policy=Uniform(), catalog=log.decisions.catalog, name="uniform",
+        ...     night="2026-11-20", run_key="", code_version="", objectives=log.objectives,
+        ... )
+        >>> len(bundle.catalog)
+        400
     """
 
     policy: Policy

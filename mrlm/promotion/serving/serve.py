@@ -106,6 +106,11 @@ def recommend(
     )
 
 
+def positions(items: Ragged) -> NDArray[np.int64]:
+    """Place of every item in its own list, 1 at the top; int64, shape (len(items.values),)."""
+    return np.arange(len(items.values)) - np.repeat(items.offsets[:-1], items.lengths) + 1
+
+
 def _next_slot(state: Decisions, place: NDArray[np.int64], shown: NDArray[np.int32]) -> Decisions:
     """The same requests one slot further down: the shown item moves from candidates to above."""
     kept = np.ones(len(state.candidates.values), np.bool_)

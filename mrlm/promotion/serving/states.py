@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
 
 STATES_SCHEMA = pa.schema(
     [
@@ -94,6 +95,35 @@ def read_states(
         history=history,
         history_value=values[kept],
         above=_codes(columns["above"], catalog, "above", drop=False)[0],
+    )
+
+
+def last_states(log: BanditLog) -> Decisions:
+    """Each user's last decision as a request for a new list, by user.
+
+    The last is that of the latest time, and of the highest position among those of one time. The
+    request is for the top of the list with nothing above, and its candidates are those of the
+    decision without the item that was shown.
+
+    Args:
+        log: n decisions.
+
+    Returns:
+        One decision a distinct user.
+    """
+    order = np.lexsort((log.decisions.position, log.decisions.ts, log.decisions.user))
+    user = log.decisions.user[order]
+    last = order[np.append(user[1:] != user[:-1], True)]
+    chosen = log.take(last)
+    decisions = chosen.decisions
+    kept = np.ones(len(decisions.candidates.values), np.bool_)
+    kept[chosen.shown] = False
+    step = np.arange(len(chosen) + 1)
+    return replace(
+        decisions,
+        position=np.ones(len(chosen), np.int32),
+        candidates=Ragged(decisions.offsets - step, decisions.candidates.values[kept]),
+        above=Ragged(np.zeros(len(chosen) + 1, np.int64), np.zeros(0, np.int32)),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrlm.ope import EvaluationState, estimates
-from mrlm.ope.log_weights import LOG_CAP, running_log_weight, weight_of
+from mrlm.ope.grouped.log_weights import LOG_CAP, running_log_weight, weight_of
 from mrlm.ope.sequential import SEQUENTIAL_ESTIMATORS, SessionBatch
 
 

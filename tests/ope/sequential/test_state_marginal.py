@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrlm.ope import EvaluationState, Properties, estimates
-from mrlm.ope.log_weights import weight_of
+from mrlm.ope.grouped.log_weights import weight_of
 from mrlm.ope.sequential import PerDecisionIS, SequentialEstimator, fit_state_marginal
 
 

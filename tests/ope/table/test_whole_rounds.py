@@ -7,9 +7,8 @@ import pyarrow as pa
 import pytest
 
 from mrlm.ope.table import whole_rounds as module
-from mrlm.ope.table.closed_ids import ClosedIds
 from mrlm.ope.table.to_logged import numbered
-from mrlm.ope.table.whole_rounds import whole_rounds
+from mrlm.ope.table.whole_rounds import ClosedIds, whole_rounds
 
 
 def parts(ids, sizes):

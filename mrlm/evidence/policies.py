@@ -1,0 +1,145 @@
+"""Every policy's estimates on the judged decisions, and the challenger's paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mrlm.evidence.criteria import Criteria
+from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.evidence.propensities import estimated_report
+from mrlm.evidence.support import support
+from mrlm.ope.batch import EvaluationBatch
+from mrlm.ope.difference import difference
+from mrlm.ope.intervals import estimates
+from mrlm.ope.logging_policy import logger_scores
+from mrlm.ope.nights.mixtures import variance_weighted
+from mrlm.ope.propensity import flagged
+from mrlm.ope.registry import ESTIMATORS
+from mrlm.ope.scores import Scores
+from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.verdict.diagnostics import diagnostics
+
+if TYPE_CHECKING:
+    from mrlm.bandit_log import BanditLog
+    from mrlm.ope.contract import Estimator
+    from mrlm.ope.propensity import EstimatedPropensities
+
+Probabilities = Mapping[str, NDArray[np.float64]]
+"""Policy name to the probability of every candidate, float64, shape (N,)."""
+
+# Weights of the histogram: its bins, and the weight that the last one holds and all above it.
+_BINS, _LARGEST = 40, 20.0
+
+
+def policy_estimates(
+    log: BanditLog,
+    policies: Probabilities,
+    q: NDArray[np.float64],
+    estimated: EstimatedPropensities | None,
+    criteria: Criteria,
+) -> dict[str, Any]:
+    """What the judged decisions say of every policy, by the names of the fields of ``Evidence``.
+
+    The logger is a policy too, whoever made each row: its value is that of what was shown. Where
+    several policies made the rows, the estimator that is judged is also given with each logger's
+    rows weighed by their precision, beside the pooled estimate that the gate takes.
+
+    Args:
+        log: n decisions with N candidates and every propensity.
+        policies: ``challenger``, ``champion`` and any others.
+        q: predicted rewards, float64, shape (N, m).
+        estimated: what is known of estimated propensities; None: all were logged.
+        criteria: of the estimates.
+
+    Returns:
+        ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``, and
+        ``propensities`` where any is an estimate.
+
+    Raises:
+        KeyError: there is no challenger or champion.
+        ValueError: the log, the probabilities or the predictions do not fit together.
+    """
+    batch = EvaluationBatch.from_log(log, policies["challenger"], q, "challenger")
+    found: dict[str, Any] = {}
+    # What the logger never shows is not known where its propensities are estimates.
+    logged = batch if estimated is None else replace(batch, candidate_propensity=None)
+    found["support"] = support(log, logged)
+    if estimated is not None:
+        found["propensities"] = "estimated"
+        found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
+    made: dict[str, Callable[[Estimator], Scores]] = {
+        policy: partial(_scores, batch.with_target(target, policy))
+        for policy, target in policies.items()
+    }
+    made["logger"] = partial(logger_scores, logged)
+    scores = {
+        (policy, name): _marked(scored(estimator), estimated, criteria)
+        for policy, scored in made.items()
+        for name, estimator in ESTIMATORS.items()
+    }
+    found["policies"] = {
+        policy: {name: _estimates(scores[policy, name], criteria) for name in ESTIMATORS}
+        for policy in made
+    }
+    found["diagnostics"] = {
+        policy: _diagnostics(scored(ESTIMATORS["ips"]), criteria.north_star)
+        for policy, scored in made.items()
+    }
+    found["differences"], found["logger_differences"] = {}, {}
+    for name in ESTIMATORS:
+        to_logger = difference(scores["challenger", name], scores["logger", name])
+        found["logger_differences"][name] = _estimates(to_logger, criteria)
+        paired = difference(scores["challenger", name], scores["champion", name])
+        found["differences"][name] = _estimates(paired, criteria)
+        if "loggers" in found["support"] and name == criteria.estimator:
+            weighed = variance_weighted(paired, log.policy_id, criteria.north_star)
+            found["differences"][weighed.estimator] = _estimates(weighed, criteria)
+    return found
+
+
+def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:
+    """Each judged decision with its candidates and the policies' probabilities of them.
+
+    Returns:
+        Columns ``decision_id``, ``night``, ``candidates`` and one of each policy, ragged like
+        ``candidates``; no rows without a policy.
+    """
+    offsets = pa.array(log.decisions.offsets, pa.int32())
+    items = log.decisions.catalog.item_id[log.decisions.candidates.values]
+    columns = {
+        "decision_id": pa.array(log.decision_id, pa.string()),
+        "night": pa.array(log.night.astype("datetime64[D]"), pa.date32()),
+        "candidates": pa.ListArray.from_arrays(offsets, pa.array(items, pa.string())),
+    }
+    for name, probability in policies.items():
+        columns[name] = pa.ListArray.from_arrays(offsets, pa.array(probability))
+    table = pa.table(columns)
+    return table if policies else table.slice(0, 0)
+
+
+def _scores(batch: EvaluationBatch, estimator: Estimator) -> Scores:
+    return estimator(batch)
+
+
+def _marked(scores: Scores, estimated: EstimatedPropensities | None, criteria: Criteria) -> Scores:
+    return scores if estimated is None else flagged(scores, criteria.no_hidden_confounding)
+
+
+def _estimates(scores: Scores, criteria: Criteria) -> dict[str, PolicyEstimate]:
+    found = estimates(EvaluationState.of(scores), criteria.level, criteria.thresholds)
+    return {name: PolicyEstimate.of(e) for name, e in found.items()}
+
+
+def _diagnostics(scores: Scores, north_star: str) -> dict[str, Any]:
+    counts, edges = np.histogram(np.minimum(scores.weight[:, 0], _LARGEST), bins=_BINS)
+    return {
+        **diagnostics(EvaluationState.of(scores))[north_star][0].to_json(),
+        "weight_histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }

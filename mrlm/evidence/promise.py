@@ -1,0 +1,175 @@
+"""What a promotion promised, against what each night since brings: the look that hindcast takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mrlm.evidence.criteria import Criteria
+from mrlm.evidence.followed_promotions import PromotionHindcast
+from mrlm.evidence.policy_estimate import PolicyEstimate
+
+if TYPE_CHECKING:
+    from mrlm.bandit_log import BanditLog
+    from mrlm.ope.nights.hindcast import Lift, Promotion
+    from mrlm.ope.state.state import EvaluationState
+    from mrlm.policies.contract import Policy, Scorer
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promotion and the lift that its evidence predicted.
+
+    Attributes:
+        version: registry version that was promoted.
+        replaced: the champion before it.
+        run_key: of the night that promoted it.
+        number: place among all promotions, from 1; each spends its share of the error.
+        level: one-sided level at which the gate tested it.
+        predicted: paired difference in the north star on its gate nights.
+    """
+
+    version: int
+    replaced: int
+    run_key: str
+    number: int
+    level: float
+    predicted: PolicyEstimate
+
+
+@dataclass(frozen=True)
+class NightLift:
+    """The lift of a promoted version on one night.
+
+    Attributes:
+        state: paired difference to the champion that it replaced, without a flag.
+        estimated: whether a propensity of the night is an estimate.
+    """
+
+    state: EvaluationState
+    estimated: bool
+
+
+def lift_on_night(
+    log: BanditLog,
+    promoted: Policy,
+    replaced: Policy,
+    reward_model: Scorer | None,
+    criteria: Criteria,
+) -> EvaluationState:
+    """Paired difference, in the north star, of a promoted version and the one that it replaced.
+
+    Both are evaluated from the log, whoever made it. Doubly robust needs a model that has not seen
+    the night; without one, self-normalised weights estimate the same lift. Other objectives are
+    left out: an old model need not know them.
+
+    Args:
+        log: of one night, with every propensity.
+        promoted: the policy that was promoted.
+        replaced: the champion before it.
+        reward_model: of the promotion's own time; None: it is gone.
+        criteria: of the estimate.
+
+    Raises:
+        KeyError: the model does not know the north star.
+        ValueError: the log or the policies do not fit the estimator.
+    """
+    from mrlm.evidence.paired import paired_state
+    from mrlm.policies.predictions import predictions
+
+    own = north_star_alone(log, criteria.north_star)
+    if reward_model is None:
+        return paired_state(own, promoted, replaced, None, "snips")
+    q = predictions(own, own.objectives, reward_model)
+    return paired_state(own, promoted, replaced, q, criteria.estimator)
+
+
+def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
+    """The log with the north star as its only objective.
+
+    Raises:
+        KeyError: the log does not have it.
+    """
+    star = log.column(north_star)
+    only = slice(star, star + 1)
+    return replace(
+        log,
+        objectives=log.objectives[only],
+        rewards=log.rewards[:, only],
+        final=log.final[:, only],
+    )
+
+
+def judge_promise(
+    promise: Promise, nights: Mapping[str, NightLift], criteria: Criteria, false_alarms: float
+) -> tuple[PromotionHindcast, Promotion]:
+    """The verdict of looks at one night, at two, and so on.
+
+    A look carries the flag of estimated propensities where one of its own nights has estimates: a
+    later night does not change what an earlier look found. A night on which nothing is known of
+    the north star is no look.
+
+    Args:
+        promise: what is judged.
+        nights: ISO date to the lift on it, in the order of the looks.
+        criteria: of the estimates.
+        false_alarms: bound on any false alarm over all promotions and nights together.
+
+    Returns:
+        What evidence keeps, and the last look, for the calibration over promotions.
+
+    Raises:
+        ValueError: no value can be had.
+    """
+    from mrlm.evidence.paired import flagged_nights
+    from mrlm.ope.nights.hindcast import judge_over_nights
+    from mrlm.ope.nights.realised import over_nights
+
+    looks: list[Promotion | None] = []
+    realised: PolicyEstimate | None = None
+    so_far: dict[str, EvaluationState] = {}
+    estimated = False
+    for night, found in nights.items():
+        if not found.state.rows.any():
+            continue
+        so_far[night] = found.state
+        estimated |= found.estimated
+        seen = flagged_nights(
+            so_far, estimated=estimated, no_hidden_confounding=criteria.no_hidden_confounding
+        )
+        whole = over_nights(seen, criteria.level, criteria.thresholds)[criteria.north_star]
+        realised = PolicyEstimate.of(whole)
+        looks.append(_look(promise, realised, tuple(so_far)))
+    known = [look for look in looks if look is not None]
+    if realised is None or not known or looks[-1] is None:
+        raise ValueError("no value can be had")
+    verdict = judge_over_nights(known, promise.number, false_alarms, criteria.level)
+    told = PromotionHindcast.of(
+        verdict, promise.replaced, promise.run_key, tuple(nights), promise.predicted, realised
+    )
+    return told, known[-1]
+
+
+def _look(promise: Promise, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:
+    from mrlm.ope.nights.hindcast import Promotion
+
+    predicted, brought = _lift(promise.predicted), _lift(realised)
+    if predicted is None or brought is None:
+        return None
+    return Promotion(
+        version=promise.version,
+        run_key=promise.run_key,
+        predicted=predicted,
+        predicted_level=promise.level,
+        realised=brought,
+        realised_nights=nights,
+    )
+
+
+def _lift(e: PolicyEstimate) -> Lift | None:
+    from mrlm.ope.nights.hindcast import Lift
+
+    if e.value is None or e.standard_error is None or not e.degrees_of_freedom:
+        return None
+    return Lift(e.value, e.standard_error, e.degrees_of_freedom, e.skewness, e.certified)

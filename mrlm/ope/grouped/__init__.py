@@ -1,0 +1,1 @@
+"""Rounds that hold several rewards each: what slates and sessions share."""
