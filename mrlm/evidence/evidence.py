@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from mrlm.evidence.canonical import canonical_json, fingerprint_of
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.outlook import Outlook
 from mrlm.evidence.policy_estimate import PolicyEstimate
 

@@ -30,7 +30,7 @@ _MODULES = (
     *("pyspark.sql.functions", "spark_jobs.session", "spark_jobs.ingest", "spark_jobs.build_log"),
     *("great_expectations.expectations", "pipelines.expectations.run"),
     # embed
-    *("mrlm.embeddings.catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),
+    *("mrlm.embeddings.embed_catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),
     *("transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto"),
     # The packaged model is a BERT.
     *("transformers.models.bert.modeling_bert", "transformers.models.bert.tokenization_bert"),

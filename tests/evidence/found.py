@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.evidence.hindcast import Hindcast, HindcastCalibration, PromotionHindcast
+from mrlm.evidence.followed_promotions import Hindcast, HindcastCalibration, PromotionHindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
 NUMBER = PolicyEstimate(0.1, 0.01, 200.0, 0.08, 0.12, certified=True)

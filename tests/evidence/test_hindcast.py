@@ -6,7 +6,12 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from mrlm.evidence.hindcast import Hindcast, HindcastCalibration, PromotionHindcast, carry_alarm
+from mrlm.evidence.followed_promotions import (
+    Hindcast,
+    HindcastCalibration,
+    PromotionHindcast,
+    carry_alarm,
+)
 from mrlm.ope.nights.hindcast import Lift, Promotion, calibration, judge_promotion
 from tests.evidence.found import NUMBER, hindcast_of
 

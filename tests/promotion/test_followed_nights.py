@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.promotion.judgement.gate import error_tested_at
 from mrlm.promotion.record.followed_nights import nights_since, promotions
 from mrlm.promotion.record.ledger import Entry

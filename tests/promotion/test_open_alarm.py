@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.settings import GateSettings
 from tests.evidence.found import hindcast_of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog, Objective
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.promise import Promise
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
