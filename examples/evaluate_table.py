@@ -24,7 +24,7 @@ POLICIES = {"uniform": np.full(ITEMS, 1 / ITEMS), "best_first": np.array([0.05, 
 
 
 def write_log(path: Path, seed: int = 1) -> None:
-    """Write what a platform would have logged: who saw which item, how likely, and what happened."""
+    """Write what a platform would have logged: who saw what, how likely, and what happened."""
     random = np.random.default_rng(seed)
     n = USERS * DECISIONS
     shown = random.choice(ITEMS, n, p=LOGGER)

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
     from mrlm.bandit_log.reader import read_bandit_log
     from mrlm.behaviour.fit import fit_reward_model
     from mrlm.behaviour.settings import BehaviourSettings
-    from mrlm.learners.inputs import learning_sample
-    from mrlm.learners.policy import LearnedPolicy
-    from mrlm.learners.registry import LEARNERS
-    from mrlm.learners.settings import LearningSettings
+    from mrlm.learners import LEARNERS, LearnedPolicy, LearningSettings, learning_sample
     from mrlm.ope import (
         ESTIMATORS,
         EvaluationBatch,
@@ -46,9 +43,9 @@ _ROOM_OF = {
     "ESTIMATORS": "ope",
     "EvaluationBatch": "ope",
     "EvaluationState": "ope",
-    "LEARNERS": "learners.registry",
-    "LearnedPolicy": "learners.policy",
-    "LearningSettings": "learners.settings",
+    "LEARNERS": "learners",
+    "LearnedPolicy": "learners",
+    "LearningSettings": "learners",
     "Objective": "bandit_log",
     "Policy": "policies.contract",
     "PolicyBundle": "promotion.serving.bundle",
@@ -62,7 +59,7 @@ _ROOM_OF = {
     "evaluate_table": "ope.table",
     "fit_reward_model": "behaviour.fit",
     "latent_log": "worlds.latent",
-    "learning_sample": "learners.inputs",
+    "learning_sample": "learners",
     "read_bandit_log": "bandit_log.reader",
     "select": "ope",
 }

@@ -37,7 +37,7 @@ def _group(nodeid: str) -> str:
     room = nodeid.partition("::")[0].removeprefix("tests/").split("/")
     if room[0] == "pipelines" and room[1] in _NIGHTS:
         return "nights"
-    uses_spark = room[0] == "spark_jobs" or room[:2] == ["pipelines", "expectations"]
+    uses_spark = room[0] in {"spark_jobs", "examples"} or room[:2] == ["pipelines", "expectations"]
     return "spark" if uses_spark else room[0]
 
 

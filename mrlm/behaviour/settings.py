@@ -24,13 +24,13 @@ class BehaviourSettings(BaseModel):
     components: int = Field(
         64, ge=2, description="Principal components kept of the language model's embedding."
     )
-    hidden: int = Field(64, ge=4)
+    hidden: int = Field(64, ge=4, description="Units of each hidden layer.")
     projection: int = Field(32, ge=2, description="Width to which embeddings are projected.")
-    dropout: float = Field(0.2, ge=0, lt=1)
-    epochs: int = Field(6, ge=1)
-    batch_size: int = Field(512, ge=8)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of hidden units left out at a step.")
+    epochs: int = Field(6, ge=1, description="Passes over the fit nights.")
+    batch_size: int = Field(512, ge=8, description="Shown slots in a step.")
+    learning_rate: float = Field(2e-3, gt=0, description="Step size of AdamW.")
+    weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
     statistics_folds: int = Field(
         8, ge=2, description="A training row's item statistics leave out its user's share in this."
     )

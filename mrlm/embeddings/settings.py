@@ -20,8 +20,8 @@ class EmbeddingSettings(BaseModel):
     model: str | None = Field(
         None, description="Model folder (AutoModel); None takes the packaged MiniLM."
     )
-    batch_size: int = Field(64, ge=1)
-    max_tokens: int = Field(128, ge=8)
+    batch_size: int = Field(64, ge=1, description="Texts that are encoded together.")
+    max_tokens: int = Field(128, ge=8, description="Tokens of a text that are read.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: the GPU when PyTorch sees one."
     )

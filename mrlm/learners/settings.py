@@ -20,14 +20,19 @@ class LearningSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    learners: list[LearnerName] = ["policy_gradient", "q_learning"]
+    learners: list[LearnerName] = Field(
+        default=["policy_gradient", "q_learning"],
+        description="Learners that a night trains; the meta-update weighs the scores of each.",
+    )
     floor: float = Field(0.1, gt=0, lt=1, description="Share of uniform exploration.")
-    temperature: float = Field(1.0, gt=0)
-    epochs: int = Field(2, ge=1)
+    temperature: float = Field(
+        1.0, gt=0, description="Temperature of the softmax that is learned; lower is greedier."
+    )
+    epochs: int = Field(2, ge=1, description="Passes over the fit nights.")
     batch_size: int = Field(256, ge=8, description="Decisions, each with all its candidates.")
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    learning_rate: float = Field(2e-3, gt=0, description="Step size of AdamW.")
+    weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of hidden units left out at a step.")
     weight_clip: float = Field(10.0, gt=0, description="Largest importance weight in training.")
     divergence: float = Field(
         0.02,
@@ -35,7 +40,9 @@ class LearningSettings(BaseModel):
         description="Price of one nat of KL divergence from the logger, in standard deviations "
         "of reward.",
     )
-    discount: float = Field(0.5, ge=0, lt=1)
+    discount: float = Field(
+        0.5, ge=0, lt=1, description="Factor of a session's next reward, for the Q-learner."
+    )
     conservative: float = Field(0.05, ge=0, description="Weight of the CQL term.")
     value_temperature: float = Field(
         0.05,
@@ -44,8 +51,8 @@ class LearningSettings(BaseModel):
         "score, so that its softmax is a policy.",
     )
     target_every: int = Field(50, ge=1, description="Updates between target network copies.")
-    hidden: int = Field(32, ge=4)
-    projection: int = Field(16, ge=2)
+    hidden: int = Field(32, ge=4, description="Units of each hidden layer.")
+    projection: int = Field(16, ge=2, description="Width to which embeddings are projected.")
     max_decisions: int = Field(
         40_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
     )

@@ -29,11 +29,16 @@ class TuningSettings(BaseModel):
     floor: float = Field(0.1, gt=0, lt=1, description="Exploration floor of the tuned policy.")
     max_kl: float = Field(0.5, gt=0, description="Mean KL to the champion, nats a night.")
     max_scale: float = Field(8.0, gt=0, description="Largest sum of the weights.")
-    weight_clip: float = Field(10.0, gt=0)
+    weight_clip: float = Field(10.0, gt=0, description="Largest importance weight in tuning.")
     confidence: float = Field(
         0.9, gt=0, lt=1, description="Level of the chi-square that widens the lower bound."
     )
-    guardrail_z: float = Field(1.28, ge=0)
+    guardrail_z: float = Field(
+        1.28,
+        ge=0,
+        description="Standard errors by which a guardrail's estimated change is lowered before it "
+        "is held against the margin.",
+    )
     weights: ObjectiveWeights | None = Field(
         None,
         description="Objective weights fixed by hand, each from 0 to a million and not all 0; None "

@@ -23,7 +23,7 @@ from mrlm.ope.intervals import (
 )
 from mrlm.ope.nights.spending import error_at
 from mrlm.ope.registry import ESTIMATORS, FAMILY
-from mrlm.ope.scores import Scores
+from mrlm.ope.scores import Scores, one_ratio
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.verdict.certify import Certificate, Thresholds
 from mrlm.ope.verdict.diagnostics import Diagnostics, diagnostics
@@ -117,6 +117,7 @@ __all__ = [
     "judge_promotion",
     "logger_scores",
     "next_night",
+    "one_ratio",
     "per_user",
     "propensity",
     "ratio_of_sums",

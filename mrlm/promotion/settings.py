@@ -16,17 +16,27 @@ class GateSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    estimator: Literal["ips", "snips", "dr"] = "dr"
-    level: float = Field(0.95, gt=0.5, lt=1)
+    estimator: Literal["ips", "snips", "dr"] = Field(
+        "dr", description="Estimator of all evidence; dr uses the reward model's predictions."
+    )
+    level: float = Field(
+        0.95, gt=0.5, lt=1, description="Two-sided level of the intervals that are shown."
+    )
     guardrail_level: float = Field(
         0.95, gt=0.5, lt=1, description="One-sided level of each guardrail's lower bound."
     )
     false_promotions: float = Field(
         0.05, gt=0, lt=1, description="Bound on any wrong promotion over all nights together."
     )
-    min_effective_sample_size: float = Field(200.0, ge=1)
-    max_weight_share: float = Field(0.1, gt=0, le=1)
-    min_users: int = Field(30, ge=2)
+    min_effective_sample_size: float = Field(
+        200.0, ge=1, description="Effective sample size of the weights that an interval needs."
+    )
+    max_weight_share: float = Field(
+        0.1, gt=0, le=1, description="Largest share that one decision may have of all weights."
+    )
+    min_users: int = Field(
+        30, ge=2, description="Effective number of users that an interval needs."
+    )
     min_nonzero: int = Field(
         50, ge=1, description="Decisions with a non-zero north star that an interval needs."
     )

@@ -7,10 +7,10 @@ spark_jobs count:
   not those under ``TYPE_CHECKING``, which never run;
 - for ``from package import name``: the submodule of that name; else the module that the package's
   ``__init__`` imports the name from, there also under ``TYPE_CHECKING``, by which a package
-  declares the names that it loads when they are asked for; else what the ``__init__`` uses;
-- every ``__init__`` on the way, with the imports that run when it is imported. What it offers later
-  counts for whoever asks for it: all stages are imported through ``pipelines.stages``, which knows
-  them all, and one is not changed by another;
+  declares the names that it loads when they are asked for; else all that the ``__init__`` imports;
+- every ``__init__`` on the way to a module, but not what it imports: modules of these packages only
+  define names, and what a name stands for counts for whoever asks for it. All stages are imported
+  through ``pipelines.stages``, which knows them all, and one is not changed by another;
 - of a module that is used and imports others by a name that only running it tells
   (``import_module``): its whole package;
 - templates and other files that are no Python: those beside a counted module that names them.

@@ -25,7 +25,7 @@ class _Step:
 
     Attributes:
         module: its name.
-        used: something of it is used; otherwise it is an ``__init__`` that runs on the way.
+        used: something of it is used; otherwise it is an ``__init__`` on the way to one that is.
     """
 
     module: str
@@ -40,14 +40,12 @@ class _Taken:
         source: the module after ``from`` or ``import``.
         name: what is taken from it; "" for the module itself.
         bound: what it is called afterwards.
-        at_once: whether it runs when the importing module is imported.
         typing: whether only a type checker sees it.
     """
 
     source: str
     name: str
     bound: str
-    at_once: bool
     typing: bool
 
 
@@ -89,11 +87,13 @@ class Sources:
         parts = step.module.split(".")
         for i in range(1, len(parts)):
             yield _Step(".".join(parts[:i]), used=False)
+        if not step.used:
+            return
         for taken in self._taken(step.module):
-            if not taken.typing and (step.used or taken.at_once):
+            if not taken.typing:
                 yield from self._meant(taken)
         path = self._path(step.module)
-        if step.used and path is not None and _BY_NAME.search(self._text(path)):
+        if path is not None and _BY_NAME.search(self._text(path)):
             yield from self._whole(path.parent)
 
     def _meant(self, taken: _Taken) -> Iterator[_Step]:
@@ -161,25 +161,22 @@ def _file_of(module: str) -> Path:
     return Path(file)
 
 
-def _taken(
-    body: list[ast.stmt], package: list[str], at_once: bool = True, typing: bool = False
-) -> Iterator[_Taken]:
+def _taken(body: list[ast.stmt], package: list[str], typing: bool = False) -> Iterator[_Taken]:
     """What these statements import, and the blocks and functions in them."""
     for node in body:
         if isinstance(node, ast.Import):
             for a in node.names:
-                yield _Taken(a.name, "", a.asname or a.name, at_once, typing)
+                yield _Taken(a.name, "", a.asname or a.name, typing)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) + 1 - node.level] if node.level else []
             source = ".".join([*above, *([node.module] if node.module else [])])
             for a in node.names:
-                yield _Taken(source, a.name, a.asname or a.name, at_once, typing)
+                yield _Taken(source, a.name, a.asname or a.name, typing)
         else:
-            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             checked = isinstance(node, ast.If) and _is_type_checking(node.test)
             for block in ("body", "orelse", "finalbody", "handlers", "cases"):
                 hidden = typing or (checked and block == "body")
-                yield from _taken(getattr(node, block, []), package, at_once and not later, hidden)
+                yield from _taken(getattr(node, block, []), package, hidden)
 
 
 def _is_type_checking(test: ast.expr) -> bool:

@@ -42,6 +42,7 @@ class Manifest:
         seconds: wall time.
         files: checksum of every file that the stage wrote, by its path in the folder; None where
             the version that wrote the manifest made none.
+        form: the stage's ``form`` then; 0 where the version that wrote the manifest had none.
     """
 
     stage: str
@@ -56,6 +57,7 @@ class Manifest:
     stopped: str
     seconds: float
     files: dict[str, str] | None = None
+    form: int = 0
 
     def write(self, folder: Path) -> None:
         """Write into the stage's folder, atomically; the last act of a stage."""

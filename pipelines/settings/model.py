@@ -32,7 +32,9 @@ class InputTable(_Section):
     """Where one of the three raw inputs lies and what its columns are called."""
 
     path: str = Field(description="Path with {night}: the arrival partition of one night.")
-    format: Literal["json", "csv", "parquet"] = "json"
+    format: Literal["json", "csv", "parquet"] = Field(
+        "json", description="json: JSON lines; csv: with a header line; parquet."
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Contract name to the name in the file; names that agree are left out.",
@@ -42,9 +44,9 @@ class InputTable(_Section):
 class Inputs(_Section):
     """The log contract's three tables."""
 
-    impressions: InputTable
-    feedback: InputTable
-    items: InputTable
+    impressions: InputTable = Field(description="What was shown, one row a slot.")
+    feedback: InputTable = Field(description="What happened, one row an event.")
+    items: InputTable = Field(description="What can be shown, one row an item.")
     text_fields: list[str] = Field(
         default=["text"], description="Item fields joined into the text that is embedded."
     )
@@ -96,7 +98,11 @@ class Validation(_Section):
     """Thresholds of the expectation suites."""
 
     min_rows: int = Field(1, ge=0, description="Fewer impressions stop the night.")
-    propensity_sum_tolerance: float = Field(0.01, gt=0)
+    propensity_sum_tolerance: float = Field(
+        0.01,
+        gt=0,
+        description="Largest distance from 1 of the sum of a row's candidate propensities.",
+    )
     inverse_propensity_tolerance: float = Field(
         0.25,
         gt=0,
@@ -115,43 +121,56 @@ class Validation(_Section):
     feedback_rate_ratio: tuple[float, float] = Field(
         (0.5, 2.0), description="Feedback per impression against the same median: warning."
     )
-    trailing_nights: int = Field(7, ge=1)
+    trailing_nights: int = Field(
+        7, ge=1, description="Passed nights, the newest, whose median the two ratios compare with."
+    )
 
 
 class Split(_Section):
     """How the nights with a final north star are divided; see mrlm/bandit_log and docs."""
 
-    tune_nights: int = Field(2, ge=1)
+    tune_nights: int = Field(2, ge=1, description="Nights on which weights are chosen.")
     gate_nights: int = Field(2, ge=1, description="At most this many fresh nights are judged.")
-    min_fit_nights: int = Field(1, ge=1)
+    min_fit_nights: int = Field(1, ge=1, description="Fewer nights to fit on judge nobody.")
     fit_nights: int = Field(60, ge=1, description="Older nights are not fitted on.")
 
 
 class Registry(_Section):
     """The MLflow registry."""
 
-    model: str = Field("recommender", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    experiment: str = "nightly"
+    model: str = Field(
+        "recommender",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Name of the registered model.",
+    )
+    experiment: str = Field("nightly", description="Name of the MLflow experiment.")
     tracking_uri: str | None = Field(None, description="None: SQLite inside the workspace.")
-    reproduce_rows: int = Field(200, ge=1)
+    reproduce_rows: int = Field(
+        200,
+        ge=1,
+        description="Judged decisions whose probabilities a version must reproduce before it is "
+        "promoted.",
+    )
 
 
 class Publishing(_Section):
     """The published recommendations."""
 
-    k: int = Field(10, ge=1)
+    k: int = Field(10, ge=1, description="Longest list of a user.")
 
 
 class Spark(_Section):
     """The Spark session."""
 
-    master: str = "local[2]"
-    driver_memory: str = "2g"
-    shuffle_partitions: int = Field(4, ge=1)
+    master: str = Field("local[2]", description="Spark's master: this machine, or a cluster's URL.")
+    driver_memory: str = Field("2g", description="Memory of the driver, as Spark writes it.")
+    shuffle_partitions: int = Field(4, ge=1, description="Partitions of a shuffle.")
     java: Literal["auto", "packaged"] = Field(
         "auto", description="auto: the system's Java when it fits, else the packaged one."
     )
-    config: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, str] = Field(
+        default_factory=dict, description="More of Spark's own settings, by their names there."
+    )
 
 
 class Notify(_Section):
@@ -174,23 +193,33 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    workspace: Path = Path("workspace")
-    seed: int = 12345
-    inputs: Inputs
-    ingestion: Ingestion = Ingestion()
-    state: State
-    objectives: list[Objective]
-    validation: Validation = Validation()
-    embedding: EmbeddingSettings = EmbeddingSettings()
-    split: Split = Split()
-    behaviour: BehaviourSettings = BehaviourSettings()
-    learning: LearningSettings = LearningSettings()
-    tuning: TuningSettings = TuningSettings()
-    gate: GateSettings = GateSettings()
-    registry: Registry = Registry()
-    publishing: Publishing = Publishing()
-    spark: Spark = Spark()
-    notify: Notify = Notify()
+    workspace: Path = Field(Path("workspace"), description="Folder of all that the program writes.")
+    seed: int = Field(12345, description="Of everything random.")
+    inputs: Inputs = Field(description="The raw log's three tables.")
+    ingestion: Ingestion = Field(Ingestion(), description="What the ingest stage takes in.")
+    state: State = Field(description="What is kept of a user's past.")
+    objectives: list[Objective] = Field(description="The reward vector, one entry a component.")
+    validation: Validation = Field(
+        Validation(), description="What stops a night, and what is worth a warning."
+    )
+    embedding: EmbeddingSettings = Field(
+        EmbeddingSettings(), description="How item text becomes vectors."
+    )
+    split: Split = Field(Split(), description="Which nights fit, tune and judge.")
+    behaviour: BehaviourSettings = Field(
+        BehaviourSettings(), description="Sizes and rates of the reward model."
+    )
+    learning: LearningSettings = Field(
+        LearningSettings(), description="Sizes and rates of the policy learners."
+    )
+    tuning: TuningSettings = Field(
+        TuningSettings(), description="Limits of the meta-update that makes the challenger."
+    )
+    gate: GateSettings = Field(GateSettings(), description="What a promotion has to show.")
+    registry: Registry = Field(Registry(), description="Where versions are registered.")
+    publishing: Publishing = Field(Publishing(), description="The lists that a night publishes.")
+    spark: Spark = Field(Spark(), description="The Spark session of the data stages.")
+    notify: Notify = Field(Notify(), description="Who hears of a night.")
     truth_path: str | None = Field(
         None,
         description="Path with {night} of the true rewards, where a log comes from a known world. "

@@ -20,6 +20,7 @@ class Embed:
     name = "embed"
     place: Literal["lake"] = "lake"
     sections = ("embedding",)
+    form = 1
 
     def plan(self, context: NightContext) -> Encoder:
         """The encoder of the settings."""

@@ -35,6 +35,7 @@ class Evaluate:
     name = "evaluate"
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
+    form = 1
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""

@@ -20,6 +20,7 @@ class LearnPolicy:
     name = "learn_policy"
     place: Literal["run"] = "run"
     sections = ("learning", "objectives", "split", "seed", "tuning")
+    form = 1
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""

@@ -29,6 +29,7 @@ class TuneWeights:
     name = "tune_weights"
     place: Literal["run"] = "run"
     sections = ("tuning", "objectives", "split", "seed", "learning")
+    form = 1
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""

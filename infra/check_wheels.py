@@ -1,0 +1,89 @@
+"""Show that every line of a lock file has a wheel on machines other than this one.
+
+Run it with an environment that ``make setup`` made: ``python infra/check_wheels.py``. It asks the
+indexes that this machine's pip is told of, and fetches no wheel. Exceptions, which have to be built
+from source there, are printed; more than the known ones end it with code 1.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+_LOCK = Path(__file__).resolve().parent / "requirements.lock"
+_PYTHON = "3.11"
+# Published as source alone, and pure Python with Java inside: it is built anywhere.
+_KNOWN = {"pyspark"}
+_PLATFORMS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "Linux arm64": (
+        [f"manylinux_2_{n}_aarch64" for n in range(17, 35)] + ["manylinux2014_aarch64"],
+        {"sys_platform": "linux", "platform_machine": "aarch64", "platform_system": "Linux"},
+    ),
+    "macOS arm64": (
+        ["macosx_14_0_arm64"],
+        {"sys_platform": "darwin", "platform_machine": "arm64", "platform_system": "Darwin"},
+    ),
+}
+
+
+def lines_for(lock: str, machine: Mapping[str, str]) -> dict[str, str]:
+    """Pinned requirements of a machine, without markers, by name as the lock file spells it."""
+    versions = {"python_version": _PYTHON, "python_full_version": f"{_PYTHON}.9"}
+    environment = {**versions, "os_name": "posix", "implementation_name": "cpython", **machine}
+    found = {}
+    for line in lock.splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            asked = Requirement(line)
+            if asked.marker is None or asked.marker.evaluate(environment):
+                found[asked.name] = f"{asked.name}{asked.specifier}"
+    return found
+
+
+def without_wheel(lines: Mapping[str, str], tags: list[str]) -> list[str]:
+    """Requirements that have no wheel for any of these platform tags.
+
+    Raises:
+        RuntimeError: pip failed and named none of the lines.
+    """
+    left, missing = dict(lines), []
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            chosen = Path(folder) / "requirements.txt"
+            chosen.write_text("\n".join(left.values()) + "\n")
+            platforms = [option for tag in tags for option in ("--platform", tag)]
+            command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
+            command += ["--no-deps", "--only-binary", ":all:", "--target", folder, *platforms]
+            command += ["--python-version", _PYTHON, "--requirement", str(chosen)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return missing
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        named = [n for n, line in left.items() if any(line in error for error in errors)]
+        if not named:
+            raise RuntimeError(done.stderr[-3000:])
+        missing += [left.pop(n) for n in named]
+
+
+def main() -> None:
+    """Check each platform and print what it found."""
+    lock, unknown = _LOCK.read_text(), False
+    for platform, (tags, machine) in _PLATFORMS.items():
+        lines = lines_for(lock, machine)
+        missing = without_wheel(lines, tags)
+        unknown |= bool({Requirement(m).name for m in missing} - _KNOWN)
+        print(
+            f"{platform}, Python {_PYTHON}: {len(lines) - len(missing)} of {len(lines)} lines have "
+            f"a wheel; built from source: {', '.join(missing) or 'none'}",
+            flush=True,
+        )
+    sys.exit(int(unknown))
+
+
+if __name__ == "__main__":
+    main()
