@@ -1,8 +1,9 @@
-"""Show that every line of a lock file has a wheel on machines other than this one.
+"""Show that every line of the lock file has a wheel on machines and Pythons other than these.
 
-Run it with an environment that ``make setup`` made: ``python infra/check_wheels.py``. It asks the
-indexes that this machine's pip is told of, and fetches no wheel. Exceptions, which have to be built
-from source there, are printed; more than the known ones end it with code 1.
+Run it with an environment that ``make setup`` made: ``python infra/check_wheels.py``, with names of
+platforms and Pythons to check only those. It asks the indexes that this machine's pip is told of,
+and fetches no wheel. Exceptions, which have to be built from source there, are printed; more than
+the known ones end it with code 1.
 """
 
 from __future__ import annotations
@@ -12,29 +13,40 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 _LOCK = Path(__file__).resolve().parent / "requirements.lock"
-_PYTHON = "3.11"
+_PYTHONS = ("3.11", "3.12", "3.13")
 # Published as source alone, and pure Python with Java inside: it is built anywhere.
 _KNOWN = {"pyspark"}
+
+
+def _linux(machine: str) -> tuple[list[str], dict[str, str]]:
+    tags = [f"manylinux_2_{n}_{machine}" for n in range(17, 35)] + [f"manylinux2014_{machine}"]
+    return tags, {
+        "sys_platform": "linux",
+        "platform_machine": machine,
+        "platform_system": "Linux",
+    }
+
+
+# Tags of wheels, and what markers are told.
 _PLATFORMS: dict[str, tuple[list[str], dict[str, str]]] = {
-    "Linux arm64": (
-        [f"manylinux_2_{n}_aarch64" for n in range(17, 35)] + ["manylinux2014_aarch64"],
-        {"sys_platform": "linux", "platform_machine": "aarch64", "platform_system": "Linux"},
-    ),
-    "macOS arm64": (
+    "linux-x86_64": _linux("x86_64"),
+    "linux-arm64": _linux("aarch64"),
+    "macos-arm64": (
         ["macosx_14_0_arm64"],
         {"sys_platform": "darwin", "platform_machine": "arm64", "platform_system": "Darwin"},
     ),
 }
 
 
-def lines_for(lock: str, machine: Mapping[str, str]) -> dict[str, str]:
+def lines_for(lock: str, machine: Mapping[str, str], python: str) -> dict[str, str]:
     """Pinned requirements of a machine, without markers, by name as the lock file spells it."""
-    versions = {"python_version": _PYTHON, "python_full_version": f"{_PYTHON}.9"}
+    versions = {"python_version": python, "python_full_version": f"{python}.9"}
     environment = {**versions, "os_name": "posix", "implementation_name": "cpython", **machine}
     found = {}
     for line in lock.splitlines():
@@ -45,8 +57,8 @@ def lines_for(lock: str, machine: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def without_wheel(lines: Mapping[str, str], tags: list[str]) -> list[str]:
-    """Requirements that have no wheel for any of these platform tags.
+def without_wheel(lines: Mapping[str, str], tags: list[str], python: str) -> list[str]:
+    """Requirements that have no wheel for this Python and any of these platform tags.
 
     Raises:
         RuntimeError: pip failed and named none of the lines.
@@ -59,7 +71,7 @@ def without_wheel(lines: Mapping[str, str], tags: list[str]) -> list[str]:
             platforms = [option for tag in tags for option in ("--platform", tag)]
             command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
             command += ["--no-deps", "--only-binary", ":all:", "--target", folder, *platforms]
-            command += ["--python-version", _PYTHON, "--requirement", str(chosen)]
+            command += ["--python-version", python, "--requirement", str(chosen)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return missing
@@ -70,15 +82,18 @@ def without_wheel(lines: Mapping[str, str], tags: list[str]) -> list[str]:
         missing += [left.pop(n) for n in named]
 
 
-def main() -> None:
-    """Check each platform and print what it found."""
+def main(*asked: str) -> None:
+    """Check each of the platforms and Pythons that are asked for, or all; print what was found."""
     lock, unknown = _LOCK.read_text(), False
-    for platform, (tags, machine) in _PLATFORMS.items():
-        lines = lines_for(lock, machine)
-        missing = without_wheel(lines, tags)
+    platforms = [p for p in _PLATFORMS if p in asked] or [*_PLATFORMS]
+    pythons = [p for p in _PYTHONS if p in asked] or [*_PYTHONS]
+    for platform, python in product(platforms, pythons):
+        tags, machine = _PLATFORMS[platform]
+        lines = lines_for(lock, machine, python)
+        missing = without_wheel(lines, tags, python)
         unknown |= bool({Requirement(m).name for m in missing} - _KNOWN)
         print(
-            f"{platform}, Python {_PYTHON}: {len(lines) - len(missing)} of {len(lines)} lines have "
+            f"{platform}, Python {python}: {len(lines) - len(missing)} of {len(lines)} lines have "
             f"a wheel; built from source: {', '.join(missing) or 'none'}",
             flush=True,
         )
@@ -86,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

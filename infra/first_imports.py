@@ -1,6 +1,6 @@
 """Import what the stages and Airflow's services import: shows that it can be, and compiles it.
 
-Run by infra/setup.sh once all is installed. Python keeps the compiled modules, a quarter of what
+Run by infra/setup.sh once all is installed. Python keeps the compiled modules, a sixth of what
 lies in the environment; the others, which few runs touch, are compiled when they are first wanted.
 """
 
@@ -21,21 +21,24 @@ _AIRFLOW = (
 
 
 def main() -> None:
-    """Import it all.
+    """Import it all, and see that there is a Java for Spark.
 
     Raises:
         ImportError: something that was installed cannot be imported; names it.
+        RuntimeError: no Java was found.
     """
     # Wherever this runs, the compiled modules are the point of it.
     sys.dont_write_bytecode = False
     with tempfile.TemporaryDirectory(prefix="mrlm-first-") as home:
         # Airflow writes its configuration where it is imported for the first time.
         os.environ["AIRFLOW_HOME"] = home
-        from pipelines.local.warm import preload
+        from pipelines.local.warm import MODULES, preload
+        from spark_jobs.java import java_home
 
         preload()
-        for name in _AIRFLOW:
+        for name in (*MODULES, *_AIRFLOW):
             importlib.import_module(name)
+        java_home()
 
 
 if __name__ == "__main__":

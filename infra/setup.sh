@@ -24,12 +24,6 @@ if ! .venv/bin/python -c 'import sys' >/dev/null 2>&1; then
 fi
 echo "[2/3] the packages of infra/requirements.lock: about 1 GB"
 .venv/bin/python infra/install.py
-# Both once an environment, and neither needs what the other makes. The first Spark session keeps
-# Java's classes, and the first imports keep Python's compiled modules, for the others to start
-# faster.
-echo "[3/3] first imports, and a first Spark session"
-.venv/bin/python -m spark_jobs.first_session &
-session=$!
+# Shows that all of it can be imported, and compiles what the first run would else compile.
+echo "[3/3] first imports"
 .venv/bin/python infra/first_imports.py
-wait "$session" ||
-    echo "Spark did not start: the next session tries again; 'mrlm doctor' says what to do." >&2

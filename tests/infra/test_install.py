@@ -90,11 +90,11 @@ def test_where_a_pip_fails_it_resolves_everything(
     assert "failed: pip now resolves every dependency" in capsys.readouterr().err
 
 
-def test_no_machine_but_the_one_with_the_marker_is_asked_for_a_line() -> None:
-    _, linux = check_wheels._PLATFORMS["Linux arm64"]
-    _, mac = check_wheels._PLATFORMS["macOS arm64"]
+def test_a_machine_is_asked_for_the_lines_that_are_for_it() -> None:
     lock = (
-        "a==1\nb==2 ; sys_platform == 'linux'\n    # via a\nc==3 ; platform_machine == 'x86_64'\n"
+        "a==1\nb==2 ; sys_platform == 'linux'\n    # via a\nc==3 ; python_full_version < '3.12'\n"
     )
-    assert check_wheels.lines_for(lock, linux) == {"a": "a==1", "b": "b==2"}
-    assert check_wheels.lines_for(lock, mac) == {"a": "a==1"}
+    _, linux = check_wheels._PLATFORMS["linux-arm64"]
+    _, mac = check_wheels._PLATFORMS["macos-arm64"]
+    assert check_wheels.lines_for(lock, linux, "3.12") == {"a": "a==1", "b": "b==2"}
+    assert check_wheels.lines_for(lock, mac, "3.11") == {"a": "a==1", "c": "c==3"}
