@@ -117,19 +117,18 @@ def preload() -> None:
 
 
 def run(request: Request) -> None:
-    """Run a worker's command as ``python -m pipelines.cli`` does, and end the process."""
-    from pipelines import cli
-
+    """Run a worker's command as ``python -m MODULE`` does, and end the process."""
+    module = importlib.import_module(request.command[2])
     _last.worker = True
     os.chdir(request.folder)
     os.environ.clear()
     os.environ.update(request.environment)
-    sys.argv = [str(cli.__file__), *request.command[3:]]
+    sys.argv = [str(module.__file__), *request.command[3:]]
     # A pipe's lines would otherwise wait for more of them.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
-        cli.main()
+        module.main()
     except SystemExit as ending:
         _last.code = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
         raise
