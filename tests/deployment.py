@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import shutil
@@ -137,7 +136,7 @@ class Deployment:
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """What a command prints, which ends with ``code``."""
-        environment = {**os.environ, SOCKET_VARIABLE: str(_warm_parent())}
+        environment = {**os.environ, SOCKET_VARIABLE: str(_warm_parent()[0])}
         running = start(self.command(*arguments), ROOT, environment)
         try:
             printed = "".join(running.lines())
@@ -148,8 +147,8 @@ class Deployment:
 
 
 @cache
-def _warm_parent() -> Path:
-    """The socket of a warm parent that ends with this process.
+def _warm_parent() -> tuple[Path, subprocess.Popen[bytes]]:
+    """The socket of a warm parent, and its process.
 
     Commands that come before it has imported everything start their processes themselves.
     """
@@ -157,15 +156,16 @@ def _warm_parent() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="mrlm-"))
     command = [sys.executable, "-P", "-m", "pipelines.local.warm", str(folder / "warm.sock")]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        return folder / "warm.sock", subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
-    def end() -> None:
+
+def end_warm_parent() -> None:
+    """End it, if a command ever wanted it."""
+    if _warm_parent.cache_info().currsize:
+        path, process = _warm_parent()
         process.terminate()
         process.wait()
-        shutil.rmtree(folder)
-
-    atexit.register(end)
-    return folder / "warm.sock"
+        shutil.rmtree(path.parent)
 
 
 def renamed(table: str, line: str) -> str:

@@ -8,7 +8,18 @@ import shutil
 import pytest
 
 from mrlm.worlds.latent import write_latent
-from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
+from tests.deployment import (
+    NIGHTS,
+    RENAMED,
+    SETTINGS,
+    Deployment,
+    end_warm_parent,
+    renamed,
+)
+
+
+def pytest_sessionfinish() -> None:
+    end_warm_parent()
 
 
 @pytest.fixture(scope="session")
