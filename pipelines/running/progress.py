@@ -43,8 +43,11 @@ def _bars() -> Progress:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress as Bars
+    from rich.progress import SpinnerColumn
 
-    bars = Bars(console=Console(stderr=True), transient=True)
+    # The spinner shows that a first step, which may take a minute, is at work.
+    columns = (SpinnerColumn(), *Bars.get_default_columns())
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
     tasks: dict[str, TaskID] = {}
     one = Lock()
     # Work that fails shows its last bar until then.
