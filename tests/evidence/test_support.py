@@ -41,7 +41,8 @@ def test_groups_are_those_of_the_log_with_their_own_weights() -> None:
 
 def test_users_are_new_known_or_well_known_by_their_history() -> None:
     log = make_log(n=30)
-    seen = np.repeat([0, 4, 12], 10)
+    # Both ends of each group.
+    seen = np.repeat([0, 1, 9, 10, 30], [10, 5, 5, 9, 1])
     offsets = np.concatenate([[0], np.cumsum(seen)])
     length = int(offsets[-1])
     decisions = replace(
