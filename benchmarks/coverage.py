@@ -21,7 +21,7 @@ from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, e
 from mrlm.worlds.memory import replay_log
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.ratings import CompleteRatings, load_movielens
-from mrlm.worlds.replay import ReplaySettings
+from mrlm.worlds.replayed import ReplaySettings
 
 LEVEL = 0.95
 LOW, HIGH = 0.93, 0.98

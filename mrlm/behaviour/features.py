@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log.known_rewards import category_novelty
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
-from mrlm.embeddings.state import Kernel, attention_features, history_moments, profile
+from mrlm.embeddings.user_state import Kernel, attention_features, history_moments, profile
 
 # Sharp, middle and broad attention; the prior grows with the width, for broad weights are many.
 _TEMPERATURES = ((0.05, 0.05), (0.15, 0.3), (0.5, 1.0))

@@ -8,9 +8,9 @@ import numpy as np
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.model import RewardModel
-from mrlm.metrics.calibration import calibration_error, log_loss
+from mrlm.behaviour.reward_model import RewardModel
 from mrlm.metrics.ranking import auc
+from mrlm.metrics.reliability import calibration_error, log_loss
 
 
 @dataclass(frozen=True)

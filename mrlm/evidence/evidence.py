@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from mrlm.evidence.canonical import canonical_json, fingerprint_of
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.outlook import Outlook
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
@@ -29,7 +29,7 @@ class Evidence:
         run_key: night and settings' fingerprint, the registry's idempotence key.
         night: ISO date of the run.
         settings_fingerprint: of the settings that can change a result.
-        code_version: hash of the packages' sources.
+        code_version: hash of the sources that made it.
         champion_version: registry version that the challenger was compared with; None: none.
         north_star: the objective that decides.
         fit_nights, tune_nights, gate_nights: ISO dates, disjoint.

@@ -130,12 +130,10 @@ def outlook_of(
 
     if not gate:
         return None
-    two_way = None
-    if len(gate) > 1:
-        star = next(iter(gate.values())).objectives.index(criteria.north_star)
-        two_way = finite(float(two_way_variance(gate)[star]) ** 0.5)
+    star = next(iter(gate.values())).objectives.index(criteria.north_star)
     return Outlook(
-        two_way_standard_error=two_way,
+        # Not finite, and so None, below two nights.
+        two_way_standard_error=finite(float(two_way_variance(gate)[star]) ** 0.5),
         next_night=predicted,
         power=_power(gate, champion_value, criteria, gains, error),
         error=error,

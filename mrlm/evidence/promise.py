@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mrlm.evidence.criteria import Criteria
-from mrlm.evidence.hindcast import PromotionHindcast
+from mrlm.evidence.followed_promotions import PromotionHindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.model import RewardModel
+from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.threads import side_by_side
 from mrlm.learners.scalarisation import Scalarisation, fit_scalarisation, known_outcomes
 from mrlm.learners.settings import LearningSettings

@@ -15,8 +15,8 @@ from safetensors.torch import load, save_file
 from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.behaviour.last_call import LastCall
-from mrlm.behaviour.model import RewardModel, load_reward_model
 from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state
 from mrlm.learners.scalarisation import Scalarisation

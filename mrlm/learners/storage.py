@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mrlm.behaviour.model import KIND, load_reward_model
+from mrlm.behaviour.reward_model import KIND, load_reward_model
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer, load_scorer
 from mrlm.policies.contract import Scorer

@@ -13,7 +13,7 @@ from mrlm.meta.problem import TuningProblem
 
 
 @dataclass(frozen=True)
-class Lift:
+class BoundedLift:
     """An estimated lift over the champion.
 
     Attributes:
@@ -71,11 +71,11 @@ class PairedLift:
         weight = np.minimum(probabilities[self._shown] / self._propensity, self._clip)
         return np.where(self._used, direct + weight * self._residual, 0.0)
 
-    def lift(self, point: Vector, z: float) -> Lift:
+    def lift(self, point: Vector, z: float) -> BoundedLift:
         """Estimate at the point."""
         value, _, variance = self._moments(point)
         error = float(np.sqrt(variance))
-        return Lift(value, error, value - z * error)
+        return BoundedLift(value, error, value - z * error)
 
     def _moments(self, point: Vector) -> tuple[float, Vector, float]:
         """Mean, influence of each user, variance."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.objective import Lift, PairedLift
+from mrlm.meta.objective import BoundedLift, PairedLift
 from mrlm.meta.policy import TunedSoftmax
 from mrlm.meta.problem import TuningProblem
 
@@ -30,7 +30,7 @@ class ParetoPoint:
 
     objective: str
     weight: float
-    lifts: dict[str, Lift]
+    lifts: dict[str, BoundedLift]
     kl: float
     dominated: bool
 

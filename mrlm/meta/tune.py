@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, minimize
 from scipy.special import chdtri
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.objective import Lift, PairedLift
+from mrlm.meta.objective import BoundedLift, PairedLift
 from mrlm.meta.policy import TunedSoftmax, Vector
 from mrlm.meta.problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
@@ -236,7 +236,7 @@ class _Search:
             guardrails[lift.name] = Guardrail(
                 found, margin, bool(found.lower + margin >= -1e-3 * lift.resolution)
             )
-        lift_found: Lift = self.target.lift(point, self.z)
+        lift_found: BoundedLift = self.target.lift(point, self.z)
         return TuningResult(
             columns=self.problem.columns,
             kappa=float(point[0]),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.meta.objective import Lift
+from mrlm.meta.objective import BoundedLift
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Guardrail:
         holds: whether the lower bound is at least minus the margin.
     """
 
-    lift: Lift
+    lift: BoundedLift
     margin: float
     holds: bool
 
@@ -52,7 +52,7 @@ class TuningResult:
     moved: bool
     reason: str
     target: str
-    lift: Lift
+    lift: BoundedLift
     z: float
     significance: float
     directions: int

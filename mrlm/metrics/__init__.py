@@ -1,8 +1,8 @@
 """Ranking, calibration, exposure and diversity."""
 
-from mrlm.metrics.calibration import Reliability, calibration_error, log_loss, reliability
 from mrlm.metrics.exposure import category_entropy, coverage, exposure, gini
 from mrlm.metrics.ranking import auc
+from mrlm.metrics.reliability import Reliability, calibration_error, log_loss, reliability
 
 __all__ = [
     "Reliability",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.ragged import rows, segment_sum
-from mrlm.embeddings.state import Kernel, attention_features
+from mrlm.embeddings.user_state import Kernel, attention_features
 from mrlm.policies.item_softmax import Term, attribute_terms, term_column
 
 Floats = NDArray[np.float64]

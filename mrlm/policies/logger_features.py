@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
-from mrlm.embeddings.state import Kernel, attention_features
+from mrlm.embeddings.user_state import Kernel, attention_features
 from mrlm.policies.item_softmax import attribute_columns
 
 # An entry that is half as similar counts e^-2.5, a twelfth.

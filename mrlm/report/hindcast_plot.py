@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.report.canvas import BLUE, GREY, RED, new_axes, to_png
 
 # Half the distance between the two intervals of one promotion.

@@ -12,7 +12,7 @@ NONE_FOR_ALL = "no estimator is certified for every policy"
 
 
 @dataclass(frozen=True)
-class Line:
+class SummaryLine:
     """A policy, or the difference of two, in one objective.
 
     Attributes:
@@ -31,7 +31,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Objective:
+class ObjectiveSummary:
     """An objective's lines.
 
     Attributes:
@@ -43,8 +43,8 @@ class Objective:
 
     name: str
     estimator: str | None
-    policies: tuple[Line, ...]
-    differences: tuple[Line, ...]
+    policies: tuple[SummaryLine, ...]
+    differences: tuple[SummaryLine, ...]
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Summary:
         notes: of all refusals, those of the lines first.
     """
 
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSummary, ...]
     notes: Notes
 
     @classmethod
@@ -86,7 +86,7 @@ class Summary:
         """Of an evaluation: refused estimates appear as notes only."""
         notes = Notes()
         objectives = tuple(
-            Objective(
+            ObjectiveSummary(
                 name,
                 estimator,
                 tuple(_lines(found, found.estimates, name, notes)),
@@ -101,7 +101,7 @@ class Summary:
 
 def _lines(
     found: TableEvaluation, rows: Sequence[Estimate], objective: str, notes: Notes
-) -> Iterable[Line]:
+) -> Iterable[SummaryLine]:
     by_policy: dict[str, list[Estimate]] = {}
     for e in rows:
         if e.objective == objective:
@@ -109,8 +109,8 @@ def _lines(
     for policy, mine in by_policy.items():
         best = found.best(mine)
         if best.certified:
-            yield Line(policy, best)
+            yield SummaryLine(policy, best)
         else:
             needed = best.certificate.rows_needed
             reasons = best.certificate.reasons
-            yield Line(policy, None, notes.of(best), reasons[0] if reasons else "", needed)
+            yield SummaryLine(policy, None, notes.of(best), reasons[0] if reasons else "", needed)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
+from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.logger import SoftmaxLogger, draw
-from mrlm.worlds.places import edges, expand
 from mrlm.worlds.ratings import CompleteRatings, film_catalog
-from mrlm.worlds.replay import ReplaySettings
+from mrlm.worlds.replayed import ReplaySettings
 from mrlm.worlds.writer import write_replay
 
 GENRES = ("Action", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Romance", "Sci-Fi")

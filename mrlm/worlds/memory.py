@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
 from mrlm.bandit_log.ragged import gather, rows
+from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of
-from mrlm.worlds.places import edges, expand
 from mrlm.worlds.ratings import CompleteRatings
-from mrlm.worlds.replay import Replay, ReplaySettings, replay
+from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
 
 SMALL = ReplaySettings(nights=4, max_slots=24)
 
@@ -64,7 +64,7 @@ def replay_log(
 
 
 def to_log(
-    world: Replay,
+    world: ReplayedWorld,
     *,
     objectives: tuple[Objective, ...] = DEMO_OBJECTIVES,
     history_objective: str = "relative_rating",
@@ -120,13 +120,13 @@ def to_log(
     return log.take(order), truth[flat]
 
 
-def decision_ids(world: Replay) -> list[str]:
+def decision_ids(world: ReplayedWorld) -> list[str]:
     """``request_id#position`` of every decision."""
     pairs = zip(request_ids(world), world.position.tolist(), strict=True)
     return [f"{r}#{p}" for r, p in pairs]
 
 
-def request_ids(world: Replay) -> list[str]:
+def request_ids(world: ReplayedWorld) -> list[str]:
     """Request identifier of every decision; they sort as the requests do."""
     return [f"r{r:08d}" for r in world.request.tolist()]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.ragged import gather
+from mrlm.worlds.counted_rows import edges
 from mrlm.worlds.extra import DemoPackageMissingError
-from mrlm.worlds.places import edges
 
 EVENTS = ("rating", "relative_rating", "delight")
 DELIGHT_QUANTILE = 0.8

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.worlds.places import edges, expand
+from mrlm.worlds.counted_rows import edges, expand
 
 MINUTES_BETWEEN_SESSIONS = (45.0, 150.0)
 MINUTES_WITHIN_SESSION = (2.0, 12.0)

@@ -19,7 +19,7 @@ from mrlm.worlds.lines import LATE, Line, dump, write_lines
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.memory import decision_ids, request_ids
 from mrlm.worlds.ratings import EVENTS, CompleteRatings, load_movielens
-from mrlm.worlds.replay import Replay, ReplaySettings, replay
+from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
 from mrlm.worlds.truth import write_truth
 
 # Nights after the impression's own at which an event arrives; the windows that this log is for.
@@ -83,7 +83,7 @@ def write_replay(
 
 def write_world(
     folder: Path,
-    world: Replay,
+    world: ReplayedWorld,
     *,
     seed: int,
     dirt_settings: DirtSettings | None = None,
@@ -125,7 +125,9 @@ def write_world(
 class _Writer:
     """Tables of one world, night by night; nights count from 0."""
 
-    def __init__(self, folder: Path, world: Replay, settings: DirtSettings, seed: int) -> None:
+    def __init__(
+        self, folder: Path, world: ReplayedWorld, settings: DirtSettings, seed: int
+    ) -> None:
         self.folder = folder
         self.world = world
         self.dirt = settings

@@ -41,7 +41,7 @@ def manifests_of(context: NightContext) -> dict[str, Manifest]:
 
 
 @dataclass(frozen=True)
-class Standing:
+class NightStanding:
     """Where a night stands.
 
     Attributes:
@@ -55,7 +55,7 @@ class Standing:
     broken: tuple[str, ...]
 
 
-def standing_of(context: NightContext) -> Standing:
+def standing_of(context: NightContext) -> NightStanding:
     """Where a night stands, as far as its files can be read."""
     done, closing, broken = {}, None, []
     for name in ORDER:
@@ -70,7 +70,7 @@ def standing_of(context: NightContext) -> Standing:
         closing = closing_of(context)
     except (DamagedError, OSError) as error:
         broken.append(str(error))
-    return Standing(done, closing, tuple(broken))
+    return NightStanding(done, closing, tuple(broken))
 
 
 def _night(context: NightContext) -> dict[str, Any]:

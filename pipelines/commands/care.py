@@ -11,7 +11,7 @@ import typer
 
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
-from pipelines.care.summary import Standing, standing_of, summarise
+from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
 from pipelines.commands.options import SettingsOption, check_night
 from pipelines.commands.terminal import say
@@ -64,7 +64,7 @@ def status(
         _check_age(loaded, newest, max_age)
 
 
-def _tell_broken(context: NightContext, standing: Standing) -> None:
+def _tell_broken(context: NightContext, standing: NightStanding) -> None:
     for line in standing.broken:
         say(f"{context.run_key}  BROKEN: {line}")
 

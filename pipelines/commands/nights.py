@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from pipelines.nights.lake import shift
 from pipelines.running.history import embedding, newest_passed, read_ahead, read_history
 from pipelines.running.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.running.night import Closing, close_night, execute, run_night
+from pipelines.running.progress import terminal_progress
 from pipelines.stages import ORDER
 
 _WAIT_SECONDS = 3600.0
@@ -99,12 +101,15 @@ def history(
     A night that is stopped ends the command with exit code 10, after all nights have been done.
     """
     nights = _nights(first, last, settings, force)
-    closings = []
+    closings: list[Closing] = []
+    shown = partial(terminal_progress(), "nights of history read")
     with embedding() as embed:
         for context in nights:
+            shown(len(closings), len(nights))
             with _held(context, wait):
                 # A night that is stopped is recorded as such, and later nights go on without it.
                 closings.append(read_history(context, embed))
+        shown(len(nights), len(nights))
         newest = newest_passed(nights)
         if newest is not None:
             with _held(newest, wait):

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.table import TableEvaluation
-from mrlm.report.ope_summary import NONE_FOR_ALL, Line, Notes, Objective, Summary
+from mrlm.report.ope_summary import NONE_FOR_ALL, Notes, ObjectiveSummary, Summary, SummaryLine
 from mrlm.report.visible import closed, closed_lines, isolated
 
 _INDENT = "  "
@@ -52,13 +52,15 @@ def ope_text(found: TableEvaluation, name: str, width: int, everything: bool = F
     return lines
 
 
-def _objective(objective: Objective, width: int) -> Iterator[str]:
+def _objective(objective: ObjectiveSummary, width: int) -> Iterator[str]:
     use = f"use {objective.estimator}" if objective.estimator else NONE_FOR_ALL
     yield from _wrapped(f"{isolated(objective.name, 60)}: {use}", width)
     yield from _rows(objective.policies, width)
 
 
-def _differences(objective: Objective, width: int, named: bool, everything: bool) -> Iterator[str]:
+def _differences(
+    objective: ObjectiveSummary, width: int, named: bool, everything: bool
+) -> Iterator[str]:
     shown = objective.differences if everything else objective.differences[:_MOST_DIFFERENCES]
     if named:
         yield from _wrapped(f"{isolated(objective.name, 60)}:", width)
@@ -67,7 +69,7 @@ def _differences(objective: Objective, width: int, named: bool, everything: bool
         yield f"{_INDENT}and {len(objective.differences) - len(shown)} more, see --all"
 
 
-def _rows(lines: Sequence[Line], width: int) -> Iterator[str]:
+def _rows(lines: Sequence[SummaryLine], width: int) -> Iterator[str]:
     cells = [_certified(line.estimate) for line in lines if line.estimate is not None]
     sizes = [max((cell_len(c[i]) for c in cells), default=0) for i in range(4)]
     names = [isolated(line.policy, 80) for line in lines]
@@ -92,7 +94,7 @@ def _certified(e: Estimate) -> tuple[str, str, str, str]:
     return estimator, f"{e.value:.4g}", f"[{e.lower:.4g}, {e.upper:.4g}]", "certified"
 
 
-def _refusal(line: Line) -> str:
+def _refusal(line: SummaryLine) -> str:
     numbers = ", ".join(map(str, line.notes))
     more = "" if line.rows_needed is None else f", {line.rows_needed} rows needed"
     reason = line.reason.removeprefix(f"{line.policy}: ")

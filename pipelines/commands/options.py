@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from mrlm.report.visible import visible
-from pipelines.commands.progress import terminal_progress
 from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace
+from pipelines.running.progress import terminal_progress
 from pipelines.settings.errors import Place
 from pipelines.settings.load import checked, load_settings
 from pipelines.settings.model import Settings

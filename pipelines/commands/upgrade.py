@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.commands.options import SettingsOption
 from pipelines.commands.terminal import say
 from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -25,17 +27,27 @@ def upgrade(
     ],
     settings: SettingsOption = None,
 ) -> None:
-    """Mark the ledger's end, and hash the files of older versions, once they reproduce."""
+    """Keep what earlier releases wrote: the ledger, versions that reproduce, stages' outputs."""
     from mrlm.promotion.moves.adopt import adopt_ledger
-    from mrlm.promotion.moves.upgrade import upgrade as bring_up
 
     loaded = load_settings(settings)
-    place = place_of(loaded, Workspace(loaded.workspace))
+    workspace = Workspace(loaded.workspace)
+    place = place_of(loaded, workspace)
     adopted = adopt_ledger(place, actor=actor, at=now(), seconds=loaded.gate.lock_seconds)
     if adopted is not None:
         say(adopted.reason)
+    problems = _versions(place, loaded, actor) + _outputs(workspace, place, loaded, actor)
+    if problems:
+        raise DataError("; ".join(problems))
+    say("the ledger's end is marked, and every version has hashes of its files")
+
+
+def _versions(place: RegistryPlace, settings: Settings, actor: str) -> list[str]:
+    """Hash the files of versions; what has to be mended, in words."""
+    from mrlm.promotion.moves.upgrade import upgrade as bring_up
+
     left = []
-    for version in bring_up(place, loaded.gate, actor=actor, at=now()):
+    for version in bring_up(place, settings.gate, actor=actor, at=now()):
         say(
             f"version {version.version}: "
             + ("hashes written; " if version.hashed else "left without hashes; ")
@@ -43,9 +55,28 @@ def upgrade(
         )
         if not version.hashed:
             left.append(version.version)
-    if left:
-        raise DataError(
-            f"versions {left} have no hashes and cannot be promoted or rolled back to: mend what "
-            "is said above and repeat the command"
-        )
-    say("the ledger's end is marked, and every version has hashes of its files")
+    if not left:
+        return []
+    return [
+        f"versions {left} have no hashes and cannot be promoted or rolled back to: mend what is "
+        "said above and repeat the command"
+    ]
+
+
+def _outputs(
+    workspace: Workspace, place: RegistryPlace, settings: Settings, actor: str
+) -> list[str]:
+    """Keep the outputs of stages; what has to be mended, in words."""
+    from pipelines.care.kept import Kept, Left, examine, keep
+
+    found = list(examine(workspace, settings))
+    kept = [f for f in found if isinstance(f, Kept)]
+    left = [f for f in found if isinstance(f, Left)]
+    seconds = settings.gate.lock_seconds
+    left += keep(workspace, place, kept, actor=actor, at=now(), seconds=seconds)
+    for one in left:
+        say(f"{one.folder.relative_to(workspace.root)}: left; {one.reason}")
+    if found:
+        say(f"outputs of earlier code: {len(found) - len(left)} kept, {len(left)} left")
+    damaged = sum(one.damaged for one in left)
+    return [f"{damaged} outputs are damaged, each named above with what to do"] if damaged else []

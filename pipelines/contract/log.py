@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from mrlm.report.visible import visible
 
@@ -23,6 +23,18 @@ class _Lines(logging.Formatter):
         return "\n  ".join(visible(line, _LONGEST) for line in lines)
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Standard error as it is at each line: while a bar is shown, lines are printed above it."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """The logging module sets what it was made with."""
+
+
 class _Bound(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
         extra = self.extra or {}
@@ -38,7 +50,7 @@ def configure() -> None:
     """Send the log to standard error, one line an event, times in UTC."""
     import time
 
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     formatter = _Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)

@@ -35,13 +35,14 @@ class Manifest:
         fingerprint: of inputs, settings and code together; equal means nothing to do.
         inputs: name to fingerprint.
         settings_fingerprint: of the sections that the stage reads.
-        code_version: hash of the packages' sources.
+        code_version: hash of the sources that the stage imports.
         outputs: name to output.
         counts: what the stage says of its work, plain data.
         stopped: why the night stops here; empty when it goes on.
         seconds: wall time.
         files: checksum of every file that the stage wrote, by its path in the folder; None where
             the version that wrote the manifest made none.
+        form: the stage's ``form`` then; 0 where the version that wrote the manifest had none.
     """
 
     stage: str
@@ -56,6 +57,7 @@ class Manifest:
     stopped: str
     seconds: float
     files: dict[str, str] | None = None
+    form: int = 0
 
     def write(self, folder: Path) -> None:
         """Write into the stage's folder, atomically; the last act of a stage."""

@@ -51,6 +51,15 @@ class Stage(Protocol[PlanT]):
         """Settings sections that the stage reads."""
         ...
 
+    @property
+    def form(self) -> int:
+        """Number of the output's form, from 1.
+
+        To be raised when other files, columns or fields are written, when they mean another thing,
+        or when the names of the inputs change: older outputs are then not kept by an upgrade.
+        """
+        ...
+
     def plan(self, context: NightContext) -> PlanT:
         """What is decided once, ahead of everything else; None where nothing is.
 

@@ -46,6 +46,11 @@ class Workspace:
         return self.root / "locks"
 
     @property
+    def upgrades(self) -> Path:
+        """Lists of outputs of earlier code that upgrades kept; the ledger names each."""
+        return self.root / "upgrades"
+
+    @property
     def errors(self) -> Path:
         """Tracebacks of commands that failed for a reason that nobody foresaw."""
         return self.root / "errors"

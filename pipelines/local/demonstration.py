@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from pipelines.local.airflow import ROOT, LocalAirflow, threads_each
 from pipelines.nights.lake import shift
 from pipelines.running.history import history_unchanged
 from pipelines.running.night import closing_of
+from pipelines.running.progress import terminal_progress
 from pipelines.running.run_stage import is_unchanged
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Settings
@@ -83,7 +85,7 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
             if not history_unchanged(history):
                 # It takes half a minute, most of which is waiting.
                 starting = background.submit(airflow.start)
-                console.print(f"history: nights {first} to {last}, data stages only")
+                console.print(f"step 2 of 4, history: nights {first} to {last}, data stages only")
                 # A night of the log may be stopped, and is shown so; but each must be done.
                 _mrlm(["history"], settings_path, (first, last), accepted=(EXIT_DATA,))
                 if not history_unchanged(history):
@@ -101,7 +103,7 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
 def _write_log(logs: Logs, raw: Path, console: Console) -> None:
     if (raw / "world.json").is_file():
         return
-    console.print(f"writing the demonstration log {logs} to {raw}")
+    console.print(f"step 1 of 4, the demonstration log {logs}: written to {raw}", soft_wrap=True)
     if logs == "obd":
         from mrlm.worlds.obd import write_obd
 
@@ -110,7 +112,9 @@ def _write_log(logs: Logs, raw: Path, console: Console) -> None:
         from mrlm.worlds.writer import write_replay
 
         shape = _SHAPES[logs]
-        write_replay(raw, nights=len(shape.nights), first_night=shape.nights[0])
+        show = partial(terminal_progress(), "nights of the log written")
+        show(0, len(shape.nights))
+        write_replay(raw, nights=len(shape.nights), first_night=shape.nights[0], progress=show)
 
 
 def _mrlm(
@@ -157,8 +161,9 @@ def _live_nights(
         console.print(f"reading ahead: nights {todo[0]} to {todo[-1]}")
         airflow.trigger("read_ahead", {"first": todo[0], "last": todo[-1]})
     if champion_version(place_of(settings, workspace)) is None:
-        console.print("first champion: a clone of the logger")
+        console.print("step 3 of 4, first champion: a clone of the logger")
         _mrlm(["bootstrap", "--night", shape.history[-1]], airflow.settings_path)
+    console.print(f"step 4 of 4: {len(todo)} nights through Airflow")
     for number, night in enumerate(todo, 1):
         console.print(f"night {night} ({number} of {len(todo)})")
         run = airflow.trigger("nightly_retrain", {"night": night})

@@ -2,6 +2,13 @@
 
 Run it as ``python -m pipelines.local.warm SOCKET``; warm_client.py asks it. The socket is there
 once all is imported, so whoever comes earlier starts a process the ordinary way.
+
+What it saves of ``make run``: imports take a command that learns or evaluates, and each that opens
+the registry, 5 to 7 s of processor time, on a machine that is busy with other work; a night has
+eight of these, one after the other, and a demonstration four nights. It is worth its three files
+while that is a tenth of ``make run`` or more: measure anew when the stages of a night share a
+process or the nights of a history make one pass, and remove warm.py, warm_client.py and
+warm_server.py together when it is less.
 """
 
 from __future__ import annotations
@@ -17,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contract import log
-from pipelines.contract.code_version import code_version
+from pipelines.contract.code_version import code_version, sources_version
 from pipelines.local.warm_server import Request, serve
+from pipelines.stages import ORDER
 
 # What importing the command line leaves to the stages, because a single command needs little of it.
-_MODULES = (
+MODULES = (
     # Arrays and tables: every stage that reads a log or fits.
     *("pandas", "pyarrow.parquet", "safetensors.numpy"),
     *("scipy.optimize", "scipy.sparse", "scipy.special"),
@@ -29,7 +37,7 @@ _MODULES = (
     *("pyspark.sql.functions", "spark_jobs.session", "spark_jobs.ingest", "spark_jobs.build_log"),
     *("great_expectations.expectations", "pipelines.expectations.run"),
     # embed
-    *("mrlm.embeddings.catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),
+    *("mrlm.embeddings.embed_catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),
     *("transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto"),
     # The packaged model is a BERT.
     *("transformers.models.bert.modeling_bert", "transformers.models.bert.tokenization_bert"),
@@ -71,7 +79,7 @@ def main() -> None:
     atexit.register(_last.leave)
     log.configure()
     # Before the imports: a source that changes while they last counts as changed.
-    version = code_version()
+    version = sources_version()
     try:
         preload()
         request = serve(Path(sys.argv[1]), version)
@@ -92,11 +100,13 @@ def preload() -> None:
     quiet_mlflow()
     quiet_great_expectations()
     importlib.import_module("pipelines.cli")
+    for name in ORDER:
+        code_version(f"pipelines.stages.{name}")
     try:
         offline_transformers()
     except ImportError as error:
         log.logger.warning("not imported ahead: %s", error)
-    for name in _MODULES:
+    for name in MODULES:
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -107,19 +117,18 @@ def preload() -> None:
 
 
 def run(request: Request) -> None:
-    """Run a worker's command as ``python -m pipelines.cli`` does, and end the process."""
-    from pipelines import cli
-
+    """Run a worker's command as ``python -m MODULE`` does, and end the process."""
+    module = importlib.import_module(request.command[2])
     _last.worker = True
     os.chdir(request.folder)
     os.environ.clear()
     os.environ.update(request.environment)
-    sys.argv = [str(cli.__file__), *request.command[3:]]
+    sys.argv = [str(module.__file__), *request.command[3:]]
     # A pipe's lines would otherwise wait for more of them.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
-        cli.main()
+        module.main()
     except SystemExit as ending:
         _last.code = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
         raise

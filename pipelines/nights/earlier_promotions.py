@@ -14,7 +14,7 @@ from pipelines.nights.plan import Plan
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
-    from mrlm.evidence.hindcast import Hindcast
+    from mrlm.evidence.followed_promotions import Hindcast
     from mrlm.evidence.promise import NightLift
 
 # What keeps one promotion from being followed, and must not stop the night: a policy, a model or a
@@ -51,7 +51,7 @@ def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
     The champion's alarm of an earlier night stays (``carry_alarm``), by the evidence of the newest
     judged run. It does not where all that evidence is gone, or where it is of another north star.
     """
-    from mrlm.evidence.hindcast import carry_alarm
+    from mrlm.evidence.followed_promotions import carry_alarm
 
     found = _follow(context, plan)
     if plan.alarms_from:
@@ -70,7 +70,7 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
     The lift is the promoted version less the champion that it replaced, on the logged decisions of
     the nights since: both are evaluated from the log, whoever made it.
     """
-    from mrlm.evidence.hindcast import Hindcast, HindcastCalibration
+    from mrlm.evidence.followed_promotions import Hindcast, HindcastCalibration
     from mrlm.evidence.promise import judge_promise
     from mrlm.ope.nights.hindcast import calibration
     from mrlm.promotion.record.followed_nights import promotions

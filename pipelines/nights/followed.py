@@ -75,7 +75,7 @@ def load_followed(
 
 
 def _reward_model(behaviour: StageFolder) -> Scorer | None:
-    from mrlm.behaviour.model import load_reward_model
+    from mrlm.behaviour.reward_model import load_reward_model
 
     if behaviour.manifest() is None:
         return None

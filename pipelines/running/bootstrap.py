@@ -62,7 +62,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         name="clone of the logger",
         night=context.night,
         run_key=run_key,
-        code_version=code_version(),
+        code_version=code_version(__name__),
         objectives=context.objectives,
     )
     with tempfile.TemporaryDirectory() as scratch:

@@ -133,7 +133,7 @@ def _why_open(name: str, context: NightContext) -> str:
     found = output.manifest()
     if found is None:
         return f"stage {name} was not completed, see its log"
-    if found.code_version != code_version():
+    if found.code_version != code_version(type(stage_named(name)).__module__):
         return "the code changed while the night ran: run the night again"
     wrong = damage_of(output.folder)
     if wrong:

@@ -68,11 +68,8 @@ def run_stage(stage: Stage[Any], context: NightContext) -> Outcome:
 def _run_locked(stage: Stage[Any], context: NightContext) -> Outcome:
     folder = context.of(stage.name, stage.place).folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Falls with the process that holds it: a task whose runner was killed may still be at work
-    # when Airflow starts it again.
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        with lock.acquire(timeout=_LOCK_SECONDS):
+        with output_lock(folder).acquire(timeout=_LOCK_SECONDS):
             return _run_alone(stage, context)
     except Timeout as error:
         raise BusyError(
@@ -81,13 +78,22 @@ def _run_locked(stage: Stage[Any], context: NightContext) -> Outcome:
         ) from error
 
 
+def output_lock(folder: Path) -> FileLock:
+    """Held by whoever changes a stage's folder.
+
+    It falls with the process that holds it: a task whose runner was killed may still be at work
+    when Airflow starts it again.
+    """
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
+
+
 def _run_alone(stage: Stage[Any], context: NightContext) -> Outcome:
     log = context.log(stage.name)
     folder = context.of(stage.name, stage.place).folder
     plan = stage.plan(context)
     inputs = stage.inputs(context, plan)
     settings = context.settings.fingerprint(*stage.sections)
-    wanted = _wanted(inputs, settings)
+    wanted = fingerprint_of(stage, inputs, settings)
     found = _whole(folder, wanted, log)
     if found and found.fingerprint == wanted and not context.force:
         log.info("unchanged: skipped")
@@ -120,12 +126,13 @@ def _run_alone(stage: Stage[Any], context: NightContext) -> Outcome:
         fingerprint=wanted,
         inputs=inputs,
         settings_fingerprint=settings,
-        code_version=code_version(),
+        code_version=code_version(type(stage).__module__),
         outputs=outputs,
         counts=product.counts,
         stopped=product.stopped,
         seconds=round(time.monotonic() - started, 2),
         files=files,
+        form=stage.form,
     )
     manifest.write(folder)
     log.info("done in %.1f s", manifest.seconds)
@@ -143,7 +150,7 @@ def is_unchanged(stage: Stage[Any], context: NightContext) -> bool:
         inputs = stage.inputs(context, stage.plan(context))
     except DataError:
         return False
-    wanted = _wanted(inputs, context.settings.fingerprint(*stage.sections))
+    wanted = fingerprint_of(stage, inputs, context.settings.fingerprint(*stage.sections))
     return found.fingerprint == wanted and not damage(folder, found)
 
 
@@ -162,8 +169,19 @@ def _whole(
     return None
 
 
-def _wanted(inputs: dict[str, str], settings: str) -> str:
-    return fingerprints.combine({**inputs, "settings": settings, "code": code_version()})
+def fingerprint_of(
+    stage: Stage[Any], inputs: dict[str, str], settings: str, code: str | None = None
+) -> str:
+    """Fingerprint of what an output is made from.
+
+    Args:
+        stage: that makes it.
+        inputs: name to fingerprint.
+        settings: fingerprint of the sections that the stage reads.
+        code: version of the code that makes it; None: the code of now.
+    """
+    code = code_version(type(stage).__module__) if code is None else code
+    return fingerprints.combine({**inputs, "settings": settings, "code": code})
 
 
 def _give_way(stage: Stage[Any], folder: Path, found: Manifest | None, wanted: str) -> None:

@@ -18,6 +18,7 @@ class BuildLog:
     name = "build_log"
     place: Literal["lake"] = "lake"
     sections = ("objectives", "state", "ingestion")
+    form = 1
 
     def plan(self, context: NightContext) -> list[str]:
         """The nights whose logs are built, oldest first; tonight must have passed."""

@@ -20,6 +20,7 @@ class Embed:
     name = "embed"
     place: Literal["lake"] = "lake"
     sections = ("embedding",)
+    form = 1
 
     def plan(self, context: NightContext) -> Encoder:
         """The encoder of the settings."""
@@ -38,7 +39,7 @@ class Embed:
         import pyarrow.parquet as pq
         from safetensors.numpy import save_file
 
-        from mrlm.embeddings.catalog import embed_catalog
+        from mrlm.embeddings.embed_catalog import embed_catalog
         from mrlm.embeddings.store import EmbeddingStore
 
         store = EmbeddingStore(context.workspace.embeddings)

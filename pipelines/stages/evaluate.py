@@ -25,7 +25,7 @@ from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.evidence.evidence import Evidence
-    from mrlm.evidence.hindcast import Hindcast
+    from mrlm.evidence.followed_promotions import Hindcast
     from mrlm.evidence.policy_estimate import PolicyEstimate
 
 
@@ -35,6 +35,7 @@ class Evaluate:
     name = "evaluate"
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
+    form = 1
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -54,7 +55,7 @@ class Evaluate:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Estimate every policy and the paired difference, and keep each row's probabilities."""
-        from mrlm.behaviour.model import load_reward_model
+        from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.evidence.canonical import canonical_json
         from mrlm.evidence.policies import decisions_table, policy_estimates
         from mrlm.policies.predictions import predictions
@@ -139,7 +140,7 @@ def _evidence(
         run_key=context.run_key,
         night=context.night,
         settings_fingerprint=context.settings.fingerprint(),
-        code_version=code_version(),
+        code_version=code_version(__name__),
         champion_version=plan.champion,
         north_star=context.north_star.name,
         fit_nights=tuple(plan.fit),

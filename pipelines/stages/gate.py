@@ -24,6 +24,7 @@ class Gate:
     name = "gate"
     place: Literal["run"] = "run"
     sections = ("gate", "registry")
+    form = 1
 
     def plan(self, context: NightContext) -> None:
         """Nothing is decided ahead."""

@@ -23,6 +23,7 @@ class Ingest:
     name = "ingest"
     place: Literal["lake"] = "lake"
     sections = ("inputs", "ingestion", "objectives")
+    form = 1
 
     def plan(self, context: NightContext) -> dict[str, Manifest]:
         """The earlier nights that tonight's rows may repeat or belong to, by their manifests."""

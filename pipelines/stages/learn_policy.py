@@ -20,6 +20,7 @@ class LearnPolicy:
     name = "learn_policy"
     place: Literal["run"] = "run"
     sections = ("learning", "objectives", "split", "seed", "tuning")
+    form = 1
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -36,7 +37,7 @@ class LearnPolicy:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Train every learner and save what it learned."""
-        from mrlm.behaviour.model import load_reward_model
+        from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
         from mrlm.report.figures_as_text import weights_as_text

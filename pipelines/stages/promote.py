@@ -18,6 +18,7 @@ class Promote:
     name = "promote"
     place: Literal["run"] = "run"
     sections = ("gate", "registry")
+    form = 1
 
     def plan(self, context: NightContext) -> None:
         """Nothing is decided ahead: the ledger is read again under the registry's lock."""

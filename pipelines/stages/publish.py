@@ -33,6 +33,7 @@ class Publish:
     name = "publish"
     place: Literal["run"] = "run"
     sections = ("publishing", "registry", "seed", "state", "objectives")
+    form = 1
 
     def plan(self, context: NightContext) -> str:
         """The night whose bandit log tells the states of users."""

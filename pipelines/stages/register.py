@@ -19,6 +19,7 @@ class Register:
     name = "register"
     place: Literal["run"] = "run"
     sections = ("registry",)
+    form = 1
 
     def plan(self, context: NightContext) -> None:
         """Nothing is decided ahead."""

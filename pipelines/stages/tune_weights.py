@@ -29,6 +29,7 @@ class TuneWeights:
     name = "tune_weights"
     place: Literal["run"] = "run"
     sections = ("tuning", "objectives", "split", "seed", "learning")
+    form = 1
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -98,7 +99,7 @@ class TuneWeights:
             name="challenger",
             night=context.night,
             run_key=context.run_key,
-            code_version=code_version(),
+            code_version=code_version(__name__),
             objectives=context.objectives,
         )
         save_bundle(bundle, out / "bundle")
@@ -128,7 +129,7 @@ class TuneWeights:
 
 def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     """Tonight's reward model and learned policies."""
-    from mrlm.behaviour.model import load_reward_model
+    from mrlm.behaviour.reward_model import load_reward_model
     from mrlm.learners.storage import load_learned
 
     names = context.settings.learning.learners

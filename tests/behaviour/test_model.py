@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour import model as module
+from mrlm.behaviour import reward_model as module
 from mrlm.behaviour.features import PairFeatures, pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.model import RewardModel, load_reward_model
 from mrlm.behaviour.report import report_reward_model
+from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.threads import side_by_side
 from mrlm.metrics.ranking import auc

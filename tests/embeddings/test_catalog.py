@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.embeddings.catalog import Counts, embed_catalog
+from mrlm.embeddings.embed_catalog import Counts, embed_catalog
 from mrlm.embeddings.hashing import HashingEncoder
 from mrlm.embeddings.store import EmbeddingStore
 

@@ -8,8 +8,8 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.embeddings import state
-from mrlm.embeddings.state import Kernel, attention_features, history_moments, profile
+from mrlm.embeddings import user_state as state
+from mrlm.embeddings.user_state import Kernel, attention_features, history_moments, profile
 
 
 def decisions(n: int = 40, items: int = 12, seed: int = 0) -> tuple[Decisions, Any]:

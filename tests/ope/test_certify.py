@@ -6,13 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, Thresholds, difference, estimates
+from mrlm.ope import (
+    ESTIMATORS,
+    EvaluationBatch,
+    EvaluationState,
+    Thresholds,
+    diagnostics,
+    difference,
+    estimates,
+)
 from mrlm.ope.estimand import ratio_of_sums
 from mrlm.ope.intervals.folded_estimates import folded_estimates
 from mrlm.ope.registry import FAMILY
 from mrlm.ope.state.folded import FoldedState
 from mrlm.ope.table.logged import LoggedTable
-from mrlm.ope.verdict import diagnostics
 from mrlm.ope.verdict.overlap import group_overlap
 
 

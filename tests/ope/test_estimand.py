@@ -5,11 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState, difference, estimates
+from mrlm.ope import (
+    ESTIMATORS,
+    EvaluationBatch,
+    EvaluationState,
+    diagnostics,
+    difference,
+    estimates,
+)
 from mrlm.ope.estimand import PER_DECISION, PER_USER, RATIO_OF_SUMS, per_user, ratio_of_sums
 from mrlm.ope.intervals.folded_estimates import folded_diagnostics, folded_estimates
 from mrlm.ope.state.folded import FoldedState
-from mrlm.ope.verdict import diagnostics
 
 
 def test_the_estimand_travels_with_the_numbers(make_batch):

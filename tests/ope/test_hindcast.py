@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mrlm.ope.nights.hindcast import (
-    Calibration,
     Lift,
+    LiftCalibration,
     Promotion,
     calibration,
     judge_over_nights,
@@ -132,7 +132,7 @@ def test_few_or_none():
     assert (one.promotions, one.bias) == (1, -1.0)
     assert math.isnan(one.bias_lower)
     assert calibration([promotion(3.0, 2.0, certified=False)]).promotions == 0
-    assert isinstance(one, Calibration)
+    assert isinstance(one, LiftCalibration)
 
 
 def test_an_alarm_of_an_earlier_look_stays():

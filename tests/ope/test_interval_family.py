@@ -21,8 +21,8 @@ from mrlm.ope import (
     estimates,
     simultaneous,
 )
-from mrlm.ope.intervals.bootstrap import Bootstrap
 from mrlm.ope.intervals.draws import poisson
+from mrlm.ope.intervals.poisson_bootstrap import Bootstrap
 
 ACTIONS, RATE = 5, 0.3
 KNOWN = ScoreRange(0.0, float(ACTIONS))

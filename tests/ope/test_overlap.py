@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.ope import ESTIMATORS, EvaluationState
-from mrlm.ope.verdict import diagnostics
+from mrlm.ope import ESTIMATORS, EvaluationState, diagnostics
 from mrlm.ope.verdict.item_overlap import item_overlap
 from mrlm.ope.verdict.overlap import group_overlap, tail_index
 

@@ -43,6 +43,7 @@ class Counting:
     name: str = "counting"
     place: Literal["lake", "run"] = "lake"
     sections: tuple[str, ...] = ("seed",)
+    form: int = 1
     value: str = "one"
     stopped: str = ""
     runs: int = 0

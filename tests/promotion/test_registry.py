@@ -20,7 +20,7 @@ from mrlm.policies.uniform import Uniform
 from mrlm.promotion.judgement.gate import judge_and_record
 from mrlm.promotion.judgement.review import record_decision
 from mrlm.promotion.moves import promote as promotion
-from mrlm.promotion.moves.promote import Outcome, install_first_champion, promote
+from mrlm.promotion.moves.promote import MoveOutcome, install_first_champion, promote
 from mrlm.promotion.moves.rollback import rollback
 from mrlm.promotion.moves.verify import restore, verify
 from mrlm.promotion.record.ledger import Ledger, LedgerError
@@ -55,7 +55,7 @@ def _judge(place: RegistryPlace, version: RegisteredVersion, found: Evidence) ->
     ).promote
 
 
-def _promote(place: RegistryPlace, key: str = NIGHT, **settings: str) -> Outcome:
+def _promote(place: RegistryPlace, key: str = NIGHT, **settings: str) -> MoveOutcome:
     return promote(place, key, GateSettings.model_validate(settings), actor="policy", at=AT)
 
 

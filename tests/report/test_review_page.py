@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.evidence.hindcast import Hindcast, HindcastCalibration, PromotionHindcast
+from mrlm.evidence.followed_promotions import Hindcast, HindcastCalibration, PromotionHindcast
 from mrlm.evidence.outlook import NextNight, Outlook, Power
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict, judge

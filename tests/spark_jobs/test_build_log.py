@@ -17,8 +17,8 @@ from mrlm.bandit_log.reader import read_bandit_log
 from spark_jobs import build_log, output
 from spark_jobs.build_log import BuildLogJob
 from spark_jobs.errors import InputError
-from spark_jobs.history import histories
 from spark_jobs.schemas import FEEDBACK, IMPRESSIONS
+from spark_jobs.user_history import histories
 
 pytestmark = pytest.mark.spark
 MINUTE = dt.timedelta(minutes=1)

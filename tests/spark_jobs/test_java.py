@@ -54,6 +54,9 @@ def test_system_java_must_run_and_be_supported(
     monkeypatch.setenv("JAVA_HOME", str(home))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert java.system_java_home() == (home if fits else None)
+    if fits:
+        wrapper = java.java_home(folder=tmp_path / "wrapped") / "bin" / "java"
+        assert wrapper.read_text().endswith(f'exec {executable} "$@"\n')
 
 
 @pytest.fixture(scope="module")

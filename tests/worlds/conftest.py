@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mrlm.worlds.ratings import CompleteRatings, load_movielens
-from mrlm.worlds.replay import Replay, replay
+from mrlm.worlds.replayed import ReplayedWorld, replay
 from mrlm.worlds.writer import write_world
 
 SEED = 20261109
@@ -18,12 +18,14 @@ def ratings() -> CompleteRatings:
 
 
 @pytest.fixture(scope="session")
-def world(ratings: CompleteRatings) -> Replay:
+def world(ratings: CompleteRatings) -> ReplayedWorld:
     return replay(ratings, seed=SEED)
 
 
 @pytest.fixture(scope="session")
-def written(world: Replay, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def written(
+    world: ReplayedWorld, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     """The whole demonstration log: its folder and its description."""
     folder = tmp_path_factory.mktemp("demonstration")
     return folder, write_world(folder, world, seed=SEED)

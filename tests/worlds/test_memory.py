@@ -8,7 +8,7 @@ from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.worlds.memory import replay_log, to_log
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.ratings import CompleteRatings
-from mrlm.worlds.replay import Replay
+from mrlm.worlds.replayed import ReplayedWorld
 
 
 def test_truth_at_the_shown_item_is_the_reward(ratings: CompleteRatings) -> None:
@@ -20,7 +20,9 @@ def test_truth_at_the_shown_item_is_the_reward(ratings: CompleteRatings) -> None
     assert len(set(log.decisions.user)) > 190, "copies of a user are users of their own"
 
 
-def test_truth_comes_from_the_complete_ratings(ratings: CompleteRatings, world: Replay) -> None:
+def test_truth_comes_from_the_complete_ratings(
+    ratings: CompleteRatings, world: ReplayedWorld
+) -> None:
     log, truth = to_log(world)
     stars = {
         (str(ratings.user_id[u]), int(ratings.item[i])): ratings.rating[i]

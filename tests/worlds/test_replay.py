@@ -7,16 +7,16 @@ from scipy.stats import chi2
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.ratings import CompleteRatings
-from mrlm.worlds.replay import Replay, ReplaySettings, replay
+from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
 
 
-def test_each_rating_is_shown_at_most_once(world: Replay) -> None:
+def test_each_rating_is_shown_at_most_once(world: ReplayedWorld) -> None:
     assert len(np.unique(world.shown)) == len(world)
     # All but the nine that a slot of ten candidates leaves.
     assert len(world) == 100_004 - 9 * 671
 
 
-def test_a_candidate_set_is_the_next_films_not_shown(world: Replay) -> None:
+def test_a_candidate_set_is_the_next_films_not_shown(world: ReplayedWorld) -> None:
     for user in (0, 14, 100):
         start, end = world.ratings.offsets[user : user + 2]
         waiting = list(range(start, end))
@@ -30,7 +30,7 @@ def test_a_candidate_set_is_the_next_films_not_shown(world: Replay) -> None:
             pool.remove(world.shown[d])
 
 
-def test_candidate_order_tells_nothing(world: Replay) -> None:
+def test_candidate_order_tells_nothing(world: ReplayedWorld) -> None:
     codes = world.item_codes()
     rises = np.diff(codes.values) > 0
     inner = np.ones(len(codes.values) - 1, bool)
@@ -38,7 +38,7 @@ def test_candidate_order_tells_nothing(world: Replay) -> None:
     assert rises[inner].all()
 
 
-def test_propensities_are_the_formula(world: Replay) -> None:
+def test_propensities_are_the_formula(world: ReplayedWorld) -> None:
     np.testing.assert_allclose(segment_sum(world.propensity, world.candidates.offsets), 1.0)
     popularity = world.ratings.catalog.attributes["popularity"]
     for d in (0, 1, 777, 93_000):
@@ -50,7 +50,7 @@ def test_propensities_are_the_formula(world: Replay) -> None:
 
 
 @pytest.mark.statistics
-def test_draws_follow_the_propensities(world: Replay) -> None:
+def test_draws_follow_the_propensities(world: ReplayedWorld) -> None:
     """The randomised probability integral transform is uniform; fails on 1 of 10,000 seeds."""
     offsets = world.candidates.offsets
     total = np.concatenate([[0.0], np.cumsum(world.propensity)])
@@ -62,7 +62,7 @@ def test_draws_follow_the_propensities(world: Replay) -> None:
 
 
 @pytest.mark.statistics
-def test_inverse_propensity_has_the_candidate_count_as_mean(world: Replay) -> None:
+def test_inverse_propensity_has_the_candidate_count_as_mean(world: ReplayedWorld) -> None:
     """Each night within 5 standard errors: fails on about 1 of 100,000 seeds."""
     for night in range(12):
         here = world.night == night
@@ -70,7 +70,7 @@ def test_inverse_propensity_has_the_candidate_count_as_mean(world: Replay) -> No
         assert abs(gap.mean()) < 5 * gap.std() / np.sqrt(here.sum())
 
 
-def test_nights_are_even_and_nearly_everyone_comes(world: Replay) -> None:
+def test_nights_are_even_and_nearly_everyone_comes(world: ReplayedWorld) -> None:
     slots = np.bincount(world.night, minlength=12)
     assert slots.min() > 7_700
     assert slots.max() < 7_950
@@ -78,7 +78,7 @@ def test_nights_are_even_and_nearly_everyone_comes(world: Replay) -> None:
         assert len(np.unique(world.user[world.night == night])) > 0.88 * 671
 
 
-def test_times_rise_and_make_sessions(world: Replay) -> None:
+def test_times_rise_and_make_sessions(world: ReplayedWorld) -> None:
     first = world.position == 1
     user, ts, night = world.user[first], world.ts[first], world.night[first]
     same = (user[1:] == user[:-1]) & (night[1:] == night[:-1])
@@ -92,7 +92,7 @@ def test_times_rise_and_make_sessions(world: Replay) -> None:
     assert len(np.unique(np.stack([world.request, world.ts.astype(int)]), axis=1).T) == first.sum()
 
 
-def test_same_seed_same_world(ratings: CompleteRatings, world: Replay) -> None:
+def test_same_seed_same_world(ratings: CompleteRatings, world: ReplayedWorld) -> None:
     again = replay(ratings, seed=20261109)
     np.testing.assert_array_equal(again.shown, world.shown)
     np.testing.assert_array_equal(again.ts, world.ts)

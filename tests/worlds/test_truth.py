@@ -9,7 +9,7 @@ import pytest
 
 from mrlm.bandit_log import Ragged
 from mrlm.worlds.memory import to_log
-from mrlm.worlds.replay import Replay
+from mrlm.worlds.replayed import Replay
 from mrlm.worlds.truth import read_truth
 
 Written = tuple[Path, dict[str, Any]]

@@ -14,7 +14,7 @@ import pytest
 from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.latent import write_latent
 from mrlm.worlds.memory import decision_ids
-from mrlm.worlds.replay import Replay
+from mrlm.worlds.replayed import ReplayedWorld
 
 Written = tuple[Path, dict[str, Any]]
 Row = dict[str, Any]
@@ -219,7 +219,7 @@ def test_every_kind_of_dirt_is_there_and_small(written: Written) -> None:
 
 
 def test_clean_rows_are_the_true_log_less_the_lost(
-    world: Replay, written: Written, ingested: Any
+    world: ReplayedWorld, written: Written, ingested: Any
 ) -> None:
     ingestion, _ = ingested
     rows = {f"{r['request_id']}#{r['position']}": r for r in ingestion.clean}
@@ -268,7 +268,7 @@ def test_truth_equals_the_feedback_of_what_was_shown(written: Written, ingested:
     assert checked == len(ingestion.clean)
 
 
-def test_the_truth_has_every_decision(world: Replay, written: Written) -> None:
+def test_the_truth_has_every_decision(world: ReplayedWorld, written: Written) -> None:
     files = sorted((written[0] / "truth").iterdir())
     found = [d for f in files for d in pq.read_table(f)["decision_id"].to_pylist()]
     assert sorted(found) == sorted(decision_ids(world))

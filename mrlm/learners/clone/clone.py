@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.learners.clone.fidelity import Fidelity, fidelity_of
-from mrlm.learners.clone.fit import fit_features, fit_item_attributes, fit_network, sampled
+from mrlm.learners.clone.fit_softmax import fit_features, fit_item_attributes, fit_network, sampled
 from mrlm.learners.clone.targets import log_loss, targets_of
 from mrlm.ope import Thresholds
 from mrlm.policies.contract import Policy

@@ -15,8 +15,8 @@ from mrlm.ope.embedded.estimators import (
     EmbeddedProperties,
     OffCEM,
 )
+from mrlm.ope.embedded.marginal_weights import MarginalWeight, cluster_weight, kernel_weight
 from mrlm.ope.embedded.posterior import posterior_weight
-from mrlm.ope.embedded.weights import MarginalWeight, cluster_weight, kernel_weight
 
 __all__ = [
     "EMBEDDED_ESTIMATORS",

@@ -11,7 +11,7 @@ from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.choice.bounded import between
 from mrlm.ope.difference import difference
 from mrlm.ope.embedded.estimators import MIPS, OffCEM
-from mrlm.ope.embedded.weights import cluster_mass
+from mrlm.ope.embedded.marginal_weights import cluster_mass
 from mrlm.ope.intervals import Estimate, estimates
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.embedded.weights import CLUSTERS, MarginalWeight
+from mrlm.ope.embedded.marginal_weights import CLUSTERS, MarginalWeight
 from mrlm.ope.scores import Scores, one_ratio
 
 

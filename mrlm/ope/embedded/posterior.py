@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.ragged import gather, pieces
 from mrlm.bandit_log.users import group
 from mrlm.ope.batch import CANDIDATES_AT_ONCE, EvaluationBatch
-from mrlm.ope.embedded.weights import MarginalWeight, check_length, logging_propensity
+from mrlm.ope.embedded.marginal_weights import MarginalWeight, check_length, logging_propensity
 
 Codes = NDArray[np.int64]
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.ope.intervals.bisection import last_true
 from mrlm.ope.intervals.influence import users
 from mrlm.ope.intervals.ratio import ScoreRange, checked
-from mrlm.ope.intervals.root import last_true
 from mrlm.ope.state.state import EvaluationState
 
 

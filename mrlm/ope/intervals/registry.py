@@ -7,10 +7,10 @@ from collections.abc import Callable
 from mrlm.ope.intervals.asymptotic import AsymptoticSequence
 from mrlm.ope.intervals.bernstein import Bernstein
 from mrlm.ope.intervals.betting import Betting
-from mrlm.ope.intervals.bootstrap import Bootstrap
 from mrlm.ope.intervals.clopper_pearson import ClopperPearson
 from mrlm.ope.intervals.contract import Interval
 from mrlm.ope.intervals.hoeffding import Hoeffding
+from mrlm.ope.intervals.poisson_bootstrap import Bootstrap
 from mrlm.ope.intervals.ratio import ScoreRange
 from mrlm.ope.intervals.student import Student
 

@@ -81,7 +81,7 @@ class Promotion:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FollowUp:
     """What the following nights say of one promotion.
 
     Attributes:
@@ -114,7 +114,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class LiftCalibration:
     """Predicted against realised lift over promotions.
 
     Attributes:
@@ -140,7 +140,7 @@ class Calibration:
 
 def judge_promotion(
     promotion: Promotion, number: int = 1, error: float = 0.05, level: float = 0.95
-) -> Verdict:
+) -> FollowUp:
     """Whether a promotion fell short of its promise.
 
     A promoted version was chosen because it looked good, so what it brings is below the predicted
@@ -165,7 +165,7 @@ def judge_promotion(
 
 def judge_over_nights(
     looks: Sequence[Promotion], number: int = 1, error: float = 0.05, level: float = 0.95
-) -> Verdict:
+) -> FollowUp:
     """The verdict on one promotion that is looked at again whenever a night has followed.
 
     No alarm is raised before ``LEAST_NIGHTS`` nights. From these on look t spends ``share(t)`` of
@@ -198,7 +198,7 @@ def judge_over_nights(
     return replace(last, alarm=True, roll_back=True, reason=alarms[0].reason)
 
 
-def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibration:
+def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> LiftCalibration:
     """How far realised lifts are from predicted ones, over all certified promotions.
 
     The gaps are pooled with weights of their precision, plus the variance between promotions by the
@@ -213,7 +213,7 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibra
     kept = [p for p in promotions if p.predicted.certified and p.realised.certified]
     nothing = math.nan
     if not kept:
-        return Calibration(0, nothing, level, nothing, nothing, nothing)
+        return LiftCalibration(0, nothing, level, nothing, nothing, nothing)
     side = (1 + level) / 2
     inside = [low <= 0 <= high for low, high in (_gap(p, side) for p in kept)]
     gap = np.array([p.realised.value - p.predicted.value for p in kept])
@@ -221,7 +221,7 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibra
         [p.realised.standard_error**2 + p.predicted.standard_error**2 for p in kept]
     )
     if len(kept) < 2 or (variance == 0).any():
-        return Calibration(
+        return LiftCalibration(
             len(kept), float(np.mean(inside)), level, float(gap.mean()), nothing, nothing
         )
     weight = 1 / variance
@@ -234,10 +234,10 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> Calibra
     scale = max(float(weight @ (gap - bias) ** 2) / (len(kept) - 1), 1.0)
     error = math.sqrt(scale / weight.sum())
     lower, upper = ends(bias, error, len(kept) - 1, 0.0, side)
-    return Calibration(len(kept), float(np.mean(inside)), level, bias, lower, upper)
+    return LiftCalibration(len(kept), float(np.mean(inside)), level, bias, lower, upper)
 
 
-def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> Verdict:
+def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> FollowUp:
     """The verdict at one-sided error ``spent``; without an alarm where nights are too few."""
     for name, x in (("level", level), ("predicted_level", p.predicted_level)):
         check_between_0_and_1(name, x)
@@ -261,7 +261,7 @@ def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> Verdict
         told += "; the realised lift is not certified, no verdict"
     elif not enough:
         told += f"; no verdict before {LEAST_NIGHTS} nights"
-    return Verdict(
+    return FollowUp(
         version=p.version,
         predicted=p.predicted.value,
         predicted_lower=promised,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.contract import Estimator
-from mrlm.ope.propensity.estimate import (
-    Calibration,
+from mrlm.ope.propensity.estimated import (
+    CalibrationMethod,
     EstimatedPropensities,
     estimate_propensities,
 )
@@ -69,7 +69,7 @@ def complete(
     draws: int = 500,
     ridge: float = 1.0,
     folds: int = 5,
-    calibrate: Calibration = "temperature",
+    calibrate: CalibrationMethod = "temperature",
 ) -> CompletedLog:
     """Estimate, cross-fit and calibrate missing propensities, test overlap, bound confounding.
 

@@ -17,7 +17,7 @@ _TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
-class Moments:
+class FittedQMoments:
     """Sums over steps that fitted Q evaluation needs; they add up over logs.
 
     Attributes:
@@ -31,8 +31,8 @@ class Moments:
     reward: NDArray[np.float64]
     following: NDArray[np.float64]
 
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(
+    def __add__(self, other: FittedQMoments) -> FittedQMoments:
+        return FittedQMoments(
             self.square + other.square,
             self.reward + other.reward,
             self.following + other.following,
@@ -93,7 +93,7 @@ def cross_fitted_q(
 
 def moments(
     batch: SessionBatch, features: NDArray[np.float64], fold: NDArray[np.int64], folds: int
-) -> list[Moments]:
+) -> list[FittedQMoments]:
     """Moments of each fold of sessions.
 
     The last step of a session that did not end has no known next state and is left out; so is a
@@ -128,12 +128,12 @@ def moments(
             square.append(x[kept].T @ x[kept])
             reward.append(x[kept].T @ batch.rewards[kept, j])
             forward.append(x[kept].T @ following[kept])
-        found.append(Moments(np.array(square), np.array(reward), np.array(forward)))
+        found.append(FittedQMoments(np.array(square), np.array(reward), np.array(forward)))
     return found
 
 
 def solve(
-    found: Moments, discount: float, ridge: float, sweeps: int = 10_000
+    found: FittedQMoments, discount: float, ridge: float, sweeps: int = 10_000
 ) -> NDArray[np.float64]:
     """Fixed point of fitted Q iteration, coefficients of shape (d, m).
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from mrlm.ope.table.columns import TARGET
 from mrlm.ope.table.file_error import FileError
-from mrlm.ope.table.lines import JSON_LINE, lines_of
 from mrlm.ope.table.listed import listed
+from mrlm.ope.table.text_lines import JSON_LINE, lines_of
 
 _CELLS_AT_ONCE = 1 << 19
 _LETTERS = 60

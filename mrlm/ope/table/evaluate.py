@@ -24,14 +24,14 @@ from mrlm.ope.table.rising import Rising
 from mrlm.ope.table.slate_columns import check_kind, first_kind
 from mrlm.ope.table.sums import Sums
 from mrlm.ope.table.to_logged import Numbered, numbered
-from mrlm.ope.table.tuned import tune_table
+from mrlm.ope.table.tuned_estimators import tune_table
 from mrlm.ope.table.warnings import warnings
 from mrlm.ope.table.whole_rounds import whole_rounds
 from mrlm.ope.verdict.certify import Thresholds
 
 
 @dataclass(frozen=True)
-class Request:
+class TableRequest:
     """How a table is to be evaluated; see ``evaluate_table``."""
 
     level: float = 0.95
@@ -74,7 +74,7 @@ def evaluate_table(
             are also ``clipped_ips`` and, with predictions, ``switch_dr``, ``dr_os`` and ``dr_ps``:
             biased, never certified. For either half of the users the other half chooses their
             parameter (``mrlm.ope.choice.tuning.tune``), in a first pass over at most
-            ``mrlm.ope.table.tuned.TUNING_ROWS`` rows of each.
+            ``mrlm.ope.table.tuned_estimators.TUNING_ROWS`` rows of each.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -107,7 +107,7 @@ def evaluate_table(
     """
     check_between_0_and_1("level", level)
     check_discount(discount)
-    request = Request(level, order, thresholds, round, propensity_kind, discount, estimators)
+    request = TableRequest(level, order, thresholds, round, propensity_kind, discount, estimators)
     try:
         return _evaluate(path, request)
     except FileError:
@@ -121,7 +121,7 @@ def evaluate_table(
 
 # Sums that overflow are not finite, which certification refuses.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def _evaluate(path: Path, request: Request) -> TableEvaluation:
+def _evaluate(path: Path, request: TableRequest) -> TableEvaluation:
     parts = numbered(batches(path, request.round))
     found = next(parts, None)
     if found is None:
@@ -156,7 +156,7 @@ def _short(parts: Iterable[Numbered], most: int) -> Iterator[Numbered]:
             yield rows[start : start + most], batch.slice(start, most)
 
 
-def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
+def _result(sums: Sums, plan: Reading, request: TableRequest) -> TableEvaluation:
     columns = plan.columns
     single, paired = sums.estimates(plan, request.level, request.thresholds)
     preferred = [labelled(n, request.discount) for n in PREFERRED[columns.layout.round]]
@@ -180,7 +180,7 @@ def _result(sums: Sums, plan: Reading, request: Request) -> TableEvaluation:
     )
 
 
-def _kind(found: Numbered, columns: Columns, request: Request) -> str | None:
+def _kind(found: Numbered, columns: Columns, request: TableRequest) -> str | None:
     round = columns.layout.round
     if request.discount != 1 and round != SESSION:
         raise ValueError(

@@ -24,7 +24,7 @@ from mrlm.ope.table.places import Places
 from mrlm.ope.table.slate_columns import NEED_UNIFORM_RANKINGS, refused_slates
 from mrlm.ope.table.to_logged import Numbered, to_logged
 from mrlm.ope.table.to_rounds import to_sessions, to_slates
-from mrlm.ope.table.tuned import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
+from mrlm.ope.table.tuned_estimators import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
 
 # Ratios of the self-normalised sums over steps: more are narrower, and cost more. Folded users keep
 # the fourth moments of twice as many sums a policy, so that a difference of two policies costs the

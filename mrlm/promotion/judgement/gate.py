@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals import ends
 from mrlm.ope.nights.spending import error_at

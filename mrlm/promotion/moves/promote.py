@@ -26,7 +26,7 @@ from mrlm.promotion.settings import GateSettings
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MoveOutcome:
     """What became of a call that may move the champion.
 
     Attributes:
@@ -42,7 +42,7 @@ class Outcome:
 
 def install_first_champion(
     place: RegistryPlace, run_key: str, settings: GateSettings, *, actor: str, at: str, reason: str
-) -> Outcome:
+) -> MoveOutcome:
     """Make a registered version the first champion; refused when there has been one.
 
     Raises:
@@ -57,8 +57,8 @@ def install_first_champion(
         stack = champion_stack(entries)
         if stack:
             if stack[0] == version.version:
-                return Outcome("promoted", stack[-1], "it was installed before")
-            return Outcome(
+                return MoveOutcome("promoted", stack[-1], "it was installed before")
+            return MoveOutcome(
                 "refused", stack[-1], f"there is a champion already, version {stack[-1]}"
             )
         found = check_reproduction(place, version, settings)
@@ -67,7 +67,7 @@ def install_first_champion(
 
 def promote(
     place: RegistryPlace, run_key: str, settings: GateSettings, *, actor: str, at: str
-) -> Outcome:
+) -> MoveOutcome:
     """Make the run key's version champion if a decision says so; killed anywhere, call it again.
 
     A refusal is written into the ledger once for each reason. Waiting for a person is not.
@@ -92,7 +92,7 @@ def promote(
         version = _registered(place, run_key)
         stack = champion_stack(entries)
         if stack and stack[-1] == version.version:
-            return Outcome("promoted", version.version, "it is champion already")
+            return MoveOutcome("promoted", version.version, "it is champion already")
         try:
             evidence = version_evidence(version_folder(place, version.version))
         except VersionError as error:
@@ -100,7 +100,7 @@ def promote(
         if evidence is None:
             return _refuse(place, entries, version, actor, at, "it was registered without evidence")
         decision = _decision(entries, evidence, version.version, settings)
-        if isinstance(decision, Outcome):
+        if isinstance(decision, MoveOutcome):
             if decision.status == "waiting":
                 return decision
             return _refuse(place, entries, version, actor, at, decision.reason, evidence)
@@ -117,12 +117,12 @@ def promote(
 
 def _decision(
     entries: tuple[Entry, ...], evidence: Evidence, version: int, settings: GateSettings
-) -> Entry | Outcome:
+) -> Entry | MoveOutcome:
     """The recorded decision to promote, or why there is none that holds."""
     champion = (champion_stack(entries) or (None,))[-1]
 
-    def refused(reason: str) -> Outcome:
-        return Outcome("refused", champion, reason)
+    def refused(reason: str) -> MoveOutcome:
+        return MoveOutcome("refused", champion, reason)
 
     judged = judgement(entries, evidence.run_key)
     fingerprint = evidence.fingerprint()
@@ -144,7 +144,9 @@ def _decision(
     if objection:
         return refused(objection)
     if settings.promotion == "person":
-        return Outcome("waiting", champion, "the gate would promote it; a person has to approve")
+        return MoveOutcome(
+            "waiting", champion, "the gate would promote it; a person has to approve"
+        )
     return judged
 
 
@@ -207,10 +209,10 @@ def _move(
     at: str,
     reason: str,
     evidence: Evidence | None = None,
-) -> Outcome:
+) -> MoveOutcome:
     place.ledger.append(_entry(version, kind, actor, at, reason, evidence))
     settle(place, place.ledger.confirmed())
-    return Outcome("promoted", version.version, reason)
+    return MoveOutcome("promoted", version.version, reason)
 
 
 def _refuse(
@@ -221,12 +223,12 @@ def _refuse(
     at: str,
     reason: str,
     evidence: Evidence | None = None,
-) -> Outcome:
+) -> MoveOutcome:
     own = [e for e in entries if e.run_key == version.run_key]
     if not own or (own[-1].kind, own[-1].reason) != ("refused", reason):
         place.ledger.append(_entry(version, "refused", actor, at, reason, evidence))
     annotate_version(place, version.version, tags={"status": "refused"})
-    return Outcome("refused", (champion_stack(entries) or (None,))[-1], reason)
+    return MoveOutcome("refused", (champion_stack(entries) or (None,))[-1], reason)
 
 
 def _entry(

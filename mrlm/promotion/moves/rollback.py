@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrlm.promotion.moves.promote import Outcome
+from mrlm.promotion.moves.promote import MoveOutcome
 from mrlm.promotion.record.decision import departure, last_move
 from mrlm.promotion.record.ledger import Entry, champion_stack
 from mrlm.promotion.registry.alias_state import settle
@@ -23,7 +23,7 @@ def rollback(
     to: int | None = None,
     leaving: int | None = None,
     request: str = "",
-) -> Outcome:
+) -> MoveOutcome:
     """Go back to the champion before, or to an earlier one; killed anywhere, call it again.
 
     A call is the same as one before, and moves nothing, if it answers the same ``request``; or if
@@ -54,10 +54,10 @@ def rollback(
         finished, move = settle(place, entries), last_move(entries)
         stack = champion_stack(entries)
         if finished and move is not None and move.kind == "rolled_back":
-            return Outcome("rolled_back", stack[-1], f"finished what was begun: {move.reason}")
+            return MoveOutcome("rolled_back", stack[-1], f"finished what was begun: {move.reason}")
         done = _done_before(entries, actor, reason, to, leaving, request)
         if done is not None:
-            return Outcome(
+            return MoveOutcome(
                 "rolled_back",
                 stack[-1],
                 f"done before: version {done.champion_version} was left for {done.version} "
@@ -65,7 +65,7 @@ def rollback(
                 f"further, name the version to leave: --from {stack[-1]}",
             )
         if to is not None and stack and to == stack[-1]:
-            return Outcome("rolled_back", to, "it is champion already")
+            return MoveOutcome("rolled_back", to, "it is champion already")
         if leaving is not None and (not stack or stack[-1] != leaving):
             raise ValueError(
                 f"the champion is version {stack[-1] if stack else None}, not {leaving}: nothing "
@@ -103,7 +103,7 @@ def rollback(
             )
         )
         settle(place, place.ledger.confirmed())
-        return Outcome("rolled_back", target, reason)
+        return MoveOutcome("rolled_back", target, reason)
 
 
 def _done_before(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.promotion.record.ledger import Entry, judged_nights
 from mrlm.promotion.settings import GateSettings
 

@@ -27,6 +27,7 @@ Kind = Literal[
     "rejected",
     "adopted",
     "hashed",
+    "kept",
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
@@ -88,7 +89,8 @@ class Entry:
         champion_version: champion that the evidence names, or that was replaced.
         gate_nights: nights that were used up.
         request: what the entry answers, such as a run of Airflow: it is answered once; "" none.
-        content: ``hashed`` only: one hash over the version's files as they were reproduced.
+        content: ``hashed``: one hash over the version's files as they were reproduced; ``kept``:
+            one hash over the outputs of earlier code that are kept, and their fingerprints.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
         hash: SHA-256 of all other fields.

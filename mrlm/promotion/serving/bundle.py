@@ -26,7 +26,7 @@ class PolicyBundle:
         name: for people.
         night: ISO date of the run that made it.
         run_key: night and settings' fingerprint.
-        code_version: hash of the packages' sources.
+        code_version: hash of the sources that made it.
         objectives: the reward vector that the policy was tuned for.
 
     Examples:

@@ -15,7 +15,7 @@ from mrlm.ope.propensity import (
     flagged,
     flagged_state,
 )
-from mrlm.ope.propensity.calibration import fit_isotonic, fit_temperature
+from mrlm.ope.propensity.calibrate import fit_isotonic, fit_temperature
 
 ITEMS = 12
 

@@ -16,7 +16,7 @@ from mrlm.ope.estimators.switch_dr import SwitchDR
 from mrlm.ope.table import evaluate_table, files
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.to_logged import to_logged
-from mrlm.ope.table.tuned import FAMILIES, halves
+from mrlm.ope.table.tuned_estimators import FAMILIES, halves
 from tests.ope.table.tables import written
 
 KINDS = {"clipped_ips": ClippedIPS, "dr_os": DROptimistic, "dr_ps": DRPessimistic}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +12,14 @@ import pytest
 
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
+from mrlm.ope.intervals import estimates
+from mrlm.ope.nights.spending import NORMALISER
 from mrlm.promotion.settings import GateSettings
-from pipelines.failures.errors import DataError
+from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights import coming_nights
 from pipelines.nights.plan import Plan
+from tests.evidence.arrays import Heads, Prefers, make_log, weights
+from tests.pipelines.nights.workspaces import Made
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 9)]
 PLAN = Plan(fit=NIGHTS[:4], tune=NIGHTS[4:6], gate=NIGHTS[6:], champion=1, weights_from="")
@@ -105,3 +111,66 @@ def test_all_nights_carry_the_flag_where_one_was_estimated(fake: Fake) -> None:
     assert coming_nights.outlook(CONTEXT, PLAN, states(), 0.5) is not None
     fake()
     assert {s.estimator for s in states().values()} == {"snips"}
+
+
+def test_damage_is_an_error_that_stops_the_night(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake()
+
+    def damaged(*_: Any) -> Any:
+        raise DamagedError("a file is not as it was written")
+
+    monkeypatch.setattr(coming_nights, "read_completed", damaged)
+    with pytest.raises(DamagedError):
+        states()
+
+
+def test_too_few_nights_are_told_and_leave_power(
+    fake: Fake, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A prediction needs earlier nights, power none."""
+    fake()
+    few = {n: s for n, s in states().items() if n in PLAN.gate}
+    with caplog.at_level(logging.INFO):
+        found = coming_nights.outlook(CONTEXT, PLAN, few, 0.5)
+    assert found is not None
+    assert found.next_night is None
+    assert "no prediction of the next night" in caplog.text
+    assert len(found.power) == len(CONTEXT.settings.gate.power_gains)
+
+
+def test_a_later_look_spends_less_of_the_error(fake: Fake) -> None:
+    """Share t of the bound is 1 / ((t + 1) log(t + 1)^2), over the sum of all; so more rows."""
+    fake()
+    first, third = (
+        coming_nights.outlook(CONTEXT, replace(PLAN, look=look), states(), 0.5) for look in (1, 3)
+    )
+    assert first is not None
+    assert third is not None
+    assert first.error == pytest.approx(0.05 / (2 * math.log(2) ** 2) / NORMALISER)
+    assert third.error == pytest.approx(0.05 / (4 * math.log(4) ** 2) / NORMALISER)
+    assert [p.gain for p in first.power] == pytest.approx([0.005, 0.01, 0.025, 0.05])
+    assert all(a.rows < b.rows for a, b in zip(first.power, third.power, strict=True))
+
+
+def test_earlier_nights_are_the_newest_of_those_that_were_fitted_and_tuned_on() -> None:
+    many = [f"2026-10-{d:02d}" for d in range(1, 31)]
+    plan = replace(PLAN, fit=many)
+    assert coming_nights.outlook_nights(plan) == [*many[-4:], *NIGHTS[4:]]
+    assert coming_nights.outlook_nights(replace(PLAN, gate=[])) == []
+
+
+def test_states_are_those_of_the_logs_of_a_workspace(made: Made) -> None:
+    """From files to the paired difference of each night, by the estimator of the settings."""
+    logs = {n: make_log(int(n[-2:]), n=120, users=40, nights=(n,)) for n in NIGHTS[4:]}
+    for night, log in logs.items():
+        made.night(night, log)
+    plan = replace(PLAN, fit=[])
+    context = made.context(NIGHTS[7], gate={"estimator": "ips"})
+    first, second = Prefers(0.4), Prefers(-0.2)
+    found = coming_nights.outlook_states(context, plan, first, second, Heads())
+    assert list(found) == NIGHTS[4:]
+    for night, log in logs.items():
+        gap = (weights(first, log) - weights(second, log)) * log.rewards[:, 0]
+        assert estimates(found[night])["delight"].value == pytest.approx(gap.mean(), abs=1e-9)

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mrlm.bandit_log import Objective
-from mrlm.evidence.hindcast import Hindcast
+from mrlm.bandit_log import BanditLog, Objective
+from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.promise import Promise
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings
-from pipelines.failures.errors import DataError
+from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights import earlier_promotions as module
 from pipelines.nights.followed import Followed
+from pipelines.nights.lake import log_fingerprints
 from pipelines.nights.plan import Plan
+from tests.evidence.arrays import Prefers, make_log, weights
+from tests.pipelines.nights.workspaces import Made
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 9)]
 GATE = GateSettings(min_effective_sample_size=1, min_users=2, min_nonzero=1, max_weight_share=1.0)
@@ -202,3 +205,113 @@ def test_looks_come_in_the_order_of_the_plan(judge: Judge) -> None:
     order = [NIGHTS[0], NIGHTS[2], NIGHTS[3], NIGHTS[1]]
     (found,) = judge({"a": order}).promotions
     assert found.nights == tuple(order)
+
+
+def test_what_cannot_be_loaded_is_left_out_and_said(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = judge({"a": NIGHTS[:4], "b": NIGHTS[:4]})
+    assert len(loaded.promotions) == 2
+    load = module.load_followed
+
+    def lacking(context: Any, entry: Entry, number: int, entries: Any) -> Followed:
+        if entry.run_key == "a":
+            raise DataError("version 2 is no longer in the registry")
+        return load(context, entry, number, entries)
+
+    monkeypatch.setattr(module, "load_followed", lacking)
+    plan = replace(PLAN, hindcast={"a": NIGHTS[:4], "b": NIGHTS[:4]})
+    found = module.hindcast(CONTEXT, plan)
+    assert found is not None
+    assert [p.version for p in found.promotions] == [3]
+    assert found.left_out == ("version 2 (a): version 2 is no longer in the registry",)
+    assert "hindcast leaves out version 2 (a)" in caplog.text
+    assert found.promotions == loaded.promotions[1:]
+
+
+@pytest.mark.parametrize("what", ["load_followed", "read_completed"])
+def test_damage_is_an_error_that_stops_the_night(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """An alarm that nobody could raise would let the gate promote."""
+    judge({"a": NIGHTS[:4]})
+
+    def damaged(*_: Any) -> Any:
+        raise DamagedError("a file is not as it was written")
+
+    monkeypatch.setattr(module, what, damaged)
+    with pytest.raises(DamagedError):
+        module.hindcast(CONTEXT, replace(PLAN, hindcast={"a": NIGHTS[:4]}))
+
+
+def test_nothing_is_followed_without_a_promotion() -> None:
+    assert module.hindcast(CONTEXT, PLAN) is None
+
+
+def test_an_alarm_goes_to_the_log_as_an_error(
+    judge: Judge, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        (alarmed,) = judge({"a": NIGHTS[:6]}, lift=0.0).promotions
+        (kept,) = judge({"a": NIGHTS[:6]}).promotions
+    told = {r.getMessage(): r.levelno for r in caplog.records}
+    assert told[f"hindcast: {alarmed.reason}"] == logging.ERROR
+    assert told[f"hindcast: {kept.reason}"] == logging.INFO
+
+
+def test_the_calibration_is_over_those_that_could_be_followed(judge: Judge) -> None:
+    found = judge({"a": NIGHTS[:4], "b": NIGHTS[2:6]}, broken=(NIGHTS[0],))
+    assert found.calibration is not None
+    assert found.calibration.promotions == 1
+    (one,) = found.promotions
+    assert one.realised.value is not None
+    assert found.calibration.bias == pytest.approx(one.realised.value - 0.5)
+
+
+def test_inputs_name_the_model_and_the_nights_of_each_promotion(made: Made) -> None:
+    """Another model, another night or another log is another hindcast."""
+    for night in NIGHTS[:3]:
+        made.night(night, make_log(n=2, users=2, nights=(night,)))
+    context = made.context(NIGHTS[4])
+    folder = made.workspace.run_stage("2026-10-30-b", "learn_behaviour")
+    folder.mkdir(parents=True)
+    (folder / "heads.json").write_text("{}")
+    model = made.complete(folder, "learn_behaviour", "2026-10-30", {"reward_model": "heads.json"})
+    plan = replace(PLAN, hindcast={"2026-10-29-a": NIGHTS[:2], "2026-10-30-b": NIGHTS[1:3]})
+    found = module.hindcast_inputs(context, plan)
+    assert found == {
+        **log_fingerprints(context, NIGHTS[:3]),
+        "hindcast/2026-10-29-a": f"{NIGHTS[0]},{NIGHTS[1]} none",
+        "hindcast/2026-10-30-b": (
+            f"{NIGHTS[1]},{NIGHTS[2]} {model.outputs['reward_model'].fingerprint}"
+        ),
+    }
+
+
+def test_a_promotion_is_followed_on_the_logs_of_a_workspace(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From files to the verdict: the lift is that of the two policies on these nights' rows."""
+    logs = {n: make_log(int(n[-2:]), n=200, users=40, nights=(n,)) for n in NIGHTS[:3]}
+    for night, log in logs.items():
+        made.night(night, log)
+    made.embedded(NIGHTS[4])
+    made.record(*ENTRIES[:1])
+    promoted, replaced = Prefers(0.4), Prefers(-0.2)
+
+    def load(context: Any, entry: Entry, number: int, entries: Any) -> Followed:
+        promise = Promise(2, 1, "a", number, 0.975, PREDICTED)
+        return Followed(promise, promoted, replaced, None)
+
+    monkeypatch.setattr(module, "load_followed", load)
+    gate = GATE.model_dump()
+    plan = replace(PLAN, hindcast={"a": NIGHTS[:3]})
+    found = module.hindcast(made.context(NIGHTS[4], gate=gate), plan)
+    assert found is not None
+    assert found.left_out == ()
+    (one,) = found.promotions
+    log = BanditLog.concat(list(logs.values()))
+    reward, w, v = log.rewards[:, 0], weights(promoted, log), weights(replaced, log)
+    expected = (w @ reward) / w.sum() - (v @ reward) / v.sum()
+    assert one.realised.value == pytest.approx(expected, abs=1e-9)
+    assert one.alarm

@@ -12,7 +12,9 @@ from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.registry import versions as registry
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import DamagedError, MissingInputError
 from pipelines.nights import judged
+from tests.pipelines.nights.workspaces import Made
 
 
 def evidence(run_key: str) -> Evidence:
@@ -73,3 +75,16 @@ def test_the_registry_keeps_what_the_run_has_lost(
     monkeypatch.setattr(registry, "version_folder", lambda *_: tmp_path)
     monkeypatch.setattr(registry, "version_evidence", lambda _: NEW)
     assert judged.newest_judged(context, ENTRIES) == (NEW.run_key, NEW)
+
+
+def test_the_evidence_of_this_run_is_read_once_it_is_made(made: Made) -> None:
+    night = made.context("2026-11-20")
+    with pytest.raises(MissingInputError, match="stage evaluate"):
+        judged.read_evidence(night)
+    own = evidence(night.run_key)
+    made.evaluated(own)
+    assert judged.read_evidence(night) == own
+    path = made.workspace.run_stage(own.run_key, "evaluate") / "evidence.json"
+    path.write_text(path.read_text().replace("delight", "delighT"))
+    with pytest.raises(DamagedError, match=r"evidence\.json"):
+        judged.read_evidence(night)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pipelines.contract.context import Progress
@@ -34,22 +37,31 @@ def _lines() -> Progress:
     return show
 
 
+@cache
 def _bars() -> Progress:
+    """One for the process, whose threads may show different work at the same time."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress as Bars
+    from rich.progress import SpinnerColumn
 
-    bars = Bars(console=Console(stderr=True), transient=True)
+    # The spinner shows that a first step, which may take a minute, is at work.
+    columns = (SpinnerColumn(), *Bars.get_default_columns())
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
     tasks: dict[str, TaskID] = {}
+    one = Lock()
+    # Work that fails shows its last bar until then.
+    atexit.register(bars.stop)
 
     def show(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            bars.start()
-            tasks[what] = bars.add_task(escape(what), total=total)
-        bars.update(tasks[what], completed=done, total=total)
-        if done >= total:
-            bars.remove_task(tasks.pop(what))
-        if not tasks:
-            bars.stop()
+        with one:
+            if what not in tasks:
+                bars.start()
+                tasks[what] = bars.add_task(escape(what), total=total)
+            bars.update(tasks[what], completed=done, total=total)
+            if done >= total:
+                bars.remove_task(tasks.pop(what))
+            if not tasks:
+                bars.stop()
 
     return show

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Ragged
+from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.logger import SoftmaxLogger, draw
-from mrlm.worlds.places import edges, expand
 from mrlm.worlds.ratings import CompleteRatings
 from mrlm.worlds.schedule import Schedule, plan
 
@@ -43,7 +43,7 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True)
-class Replay:
+class ReplayedWorld:
     """n decisions sorted by (user, time, position), N candidates in all.
 
     Attributes:
@@ -105,7 +105,7 @@ def replay(
     seed: int,
     settings: ReplaySettings | None = None,
     logger: SoftmaxLogger | None = None,
-) -> Replay:
+) -> ReplayedWorld:
     """Show each user their rated films, the next ``pool`` at a time, as ``logger`` chooses.
 
     The same seed and input give the same log.
@@ -127,7 +127,7 @@ def replay(
     request, place = expand(schedule.slots)
     midnight = np.datetime64(settings.first_night, "ms") + schedule.night * np.timedelta64(1, "D")
     ts = midnight + np.round(schedule.minute * 60_000).astype("timedelta64[ms]")
-    return Replay(
+    return ReplayedWorld(
         ratings=ratings,
         settings=settings,
         logger=logger,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.ragged import Offsets, gather, segment_log_softmax
 from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
-from mrlm.ope.propensity.calibration import (
+from mrlm.ope.propensity.calibrate import (
     CalibrationBin,
     calibration_table,
     fit_isotonic,
@@ -21,7 +21,7 @@ from mrlm.ope.propensity.logit import fit_logit
 from mrlm.ope.verdict.overlap import GroupOverlap, group_overlap
 
 Floats = NDArray[np.float64]
-Calibration = Literal["temperature", "isotonic", "none"]
+CalibrationMethod = Literal["temperature", "isotonic", "none"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def estimate_propensities(
     *,
     ridge: float = 1.0,
     folds: int = 5,
-    calibrate: Calibration = "temperature",
+    calibrate: CalibrationMethod = "temperature",
 ) -> EstimatedPropensities:
     """Propensities of a log that has none, or lacks some.
 
@@ -160,7 +160,7 @@ def _calibrated(
     offsets: Offsets,
     shown: NDArray[np.int64],
     fold: NDArray[np.int64],
-    calibrate: Calibration,
+    calibrate: CalibrationMethod,
 ) -> Floats:
     """Probability of every candidate, calibrated on other folds, shape (N,)."""
     raw = np.exp(segment_log_softmax(logits, offsets))

@@ -44,7 +44,7 @@ _SALT = 3
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedEstimator:
     """A family of shrinking estimators with the member chosen for each policy and objective.
 
     Attributes:
@@ -81,7 +81,7 @@ class Tuned:
 class Tuning:
     """What tuning gives: the estimators, and why a family has none."""
 
-    estimators: tuple[Tuned, ...] = ()
+    estimators: tuple[TunedEstimator, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def labels(self) -> dict[str, dict[str, dict[str, str]]]:
@@ -140,7 +140,7 @@ def tune_table(
                 f"its parameter cannot be tuned on half of the users: {error}"
             )
         else:
-            found.append(Tuned(name, members))
+            found.append(TunedEstimator(name, members))
     return Tuning(tuple(found), refused)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope.nights.hindcast import Calibration, Verdict
+from mrlm.ope.nights.hindcast import FollowUp, LiftCalibration
 from mrlm.ope.plain import finite
 
 
@@ -42,7 +42,7 @@ class PromotionHindcast:
     @classmethod
     def of(
         cls,
-        verdict: Verdict,
+        verdict: FollowUp,
         replaced: int,
         run_key: str,
         nights: Sequence[str],
@@ -88,7 +88,7 @@ class HindcastCalibration:
     bias_upper: float | None
 
     @classmethod
-    def of(cls, found: Calibration) -> HindcastCalibration:
+    def of(cls, found: LiftCalibration) -> HindcastCalibration:
         """The same with None for what is not finite."""
         return cls(
             promotions=found.promotions,

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mrlm.bandit_log import BanditLog
+from mrlm.evidence.criteria import Criteria
+from mrlm.evidence.paired import probabilities
+from mrlm.evidence.policies import decisions_table, policy_estimates
+from mrlm.evidence.propensities import completed
+from mrlm.ope.registry import ESTIMATORS
+from mrlm.policies.predictions import predictions
+from mrlm.policies.uniform import Uniform
+from tests.evidence.arrays import (
+    CANDIDATES,
+    OBJECTIVES,
+    Heads,
+    Prefers,
+    clustered_error,
+    criteria,
+    doubly_robust,
+    make_log,
+    weights,
+)
+
+CHALLENGER, CHAMPION = Prefers(0.4), Prefers(-0.2)
+
+
+def estimates_of(
+    log: BanditLog, by: Criteria | None = None, estimated: Any = None
+) -> dict[str, Any]:
+    policies = {
+        "challenger": probabilities(CHALLENGER, log),
+        "champion": probabilities(CHAMPION, log),
+        "uniform": probabilities(Uniform(), log),
+    }
+    q = predictions(log, OBJECTIVES, Heads())
+    return policy_estimates(log, policies, q, estimated, by or criteria())
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    return estimates_of(make_log())
+
+
+def test_it_has_the_fields_of_evidence(found: dict[str, Any]) -> None:
+    assert set(found) == {"policies", "differences", "logger_differences", "diagnostics", "support"}
+    assert set(found["policies"]) == {"challenger", "champion", "uniform", "logger"}
+    for of in (*found["policies"].values(), found["differences"], found["logger_differences"]):
+        assert set(of) == set(ESTIMATORS)
+        assert all(set(by_name) == {"delight", "like", "fresh"} for by_name in of.values())
+
+
+def test_policies_have_the_values_that_their_scores_have(found: dict[str, Any]) -> None:
+    log = make_log()
+    reward = log.rewards[:, 0]
+    for name, policy in (("challenger", CHALLENGER), ("champion", CHAMPION)):
+        w, by = weights(policy, log), found["policies"][name]
+        assert by["ips"]["delight"].value == pytest.approx((w * reward).mean(), abs=1e-12)
+        assert by["snips"]["delight"].value == pytest.approx(w @ reward / w.sum(), abs=1e-12)
+        robust = doubly_robust(policy, log)
+        assert by["dr"]["delight"].value == pytest.approx(robust.mean(), abs=1e-12)
+        assert by["dr"]["delight"].standard_error == pytest.approx(
+            clustered_error(robust, log.decisions.user), rel=1e-9
+        )
+
+
+def test_the_difference_is_paired_row_by_row(found: dict[str, Any]) -> None:
+    log = make_log()
+    gap = doubly_robust(CHALLENGER, log) - doubly_robust(CHAMPION, log)
+    paired = found["differences"]["dr"]["delight"]
+    assert paired.value == pytest.approx(gap.mean(), abs=1e-12)
+    error = clustered_error(gap, log.decisions.user)
+    assert paired.standard_error == pytest.approx(error, rel=1e-9)
+    own = [found["policies"][p]["dr"]["delight"] for p in ("challenger", "champion")]
+    assert paired.value == pytest.approx(own[0].value - own[1].value, abs=1e-12)
+
+
+def test_the_loggers_value_is_that_of_what_it_shows(found: dict[str, Any]) -> None:
+    """Doubly robust where all of its chances are logged, else what was observed."""
+    log = make_log()
+    shape = (len(log), CANDIDATES)
+    q = log.decisions.candidates.values.reshape(shape) / 5 + 0.3
+    seen = log.rewards[:, 0] - q[np.arange(len(log)), log.action]
+    robust = (log.candidate_propensity.reshape(shape) * q).sum(1) + seen
+    own = found["policies"]["logger"]["dr"]["delight"]
+    assert own.value == pytest.approx(robust.mean(), abs=1e-12)
+    against = found["logger_differences"]["dr"]["delight"]
+    gap = doubly_robust(CHALLENGER, log) - robust
+    assert against.value == pytest.approx(gap.mean(), abs=1e-12)
+    assert against.standard_error == pytest.approx(
+        clustered_error(gap, log.decisions.user), rel=1e-9
+    )
+    nowhere = np.full_like(log.candidate_propensity, np.nan)
+    observed = estimates_of(replace(log, candidate_propensity=nowhere))["policies"]["logger"]
+    mean = log.rewards[:, 0].mean()
+    assert observed["dr"]["delight"].value == pytest.approx(mean, abs=1e-12)
+    assert observed["ips"]["delight"].value == pytest.approx(mean, abs=1e-12)
+
+
+def test_diagnostics_tell_the_weights(found: dict[str, Any]) -> None:
+    log = make_log()
+    w = weights(CHALLENGER, log)
+    told = found["diagnostics"]["challenger"]
+    assert told["effective_sample_size"] == pytest.approx(w.sum() ** 2 / (w**2).sum())
+    assert told["largest_weight_share"] == pytest.approx(w.max() / w.sum())
+    counts, edges = np.histogram(w, bins=told["weight_histogram"]["edges"])
+    assert told["weight_histogram"]["counts"] == counts.tolist()
+    assert len(counts) == 40
+    assert edges[-1] == pytest.approx(w.max())
+    assert found["diagnostics"]["logger"]["effective_sample_size"] == pytest.approx(len(log))
+
+
+def test_the_histogram_ends_where_weights_are_rare() -> None:
+    """One weight of a thousand leaves the others in one bin of what would follow it."""
+    log = make_log()
+    rare = log.propensity.copy()
+    rare[0] = 1e-4
+    w = weights(CHALLENGER, replace(log, propensity=rare))
+    assert w[0] > 1000
+    nowhere = np.full_like(log.candidate_propensity, np.nan)
+    told = estimates_of(replace(log, propensity=rare, candidate_propensity=nowhere))
+    histogram = told["diagnostics"]["challenger"]["weight_histogram"]
+    assert histogram["edges"][-1] == 20.0
+    assert sum(histogram["counts"]) == len(log)
+    assert histogram["counts"][-1] == 1
+
+
+def test_estimated_propensities_are_told_everywhere() -> None:
+    """They are certified only where it is known that the logger hid nothing."""
+    log = make_log(n=600, users=60)
+    gone = np.arange(len(log)) % 3 == 0
+    lost = replace(
+        log,
+        propensity=np.where(gone, np.nan, log.propensity),
+        candidate_propensity=np.where(
+            np.repeat(gone, CANDIDATES), np.nan, log.candidate_propensity
+        ),
+    )
+    filled, estimated = completed(lost)
+    unknown = estimates_of(filled, criteria(), estimated)
+    assert unknown["propensities"] == "estimated"
+    assert unknown["support"]["estimated_propensities"]["estimated_share"] == pytest.approx(1 / 3)
+    assert "propensity_calibration" not in unknown["support"]
+    assert unknown["support"]["groups"]["all"][0]["unsupported_mass"] is None
+    known = estimates_of(filled, criteria(no_hidden_confounding=True), estimated)
+    for kind in ("differences", "logger_differences"):
+        assert not unknown[kind]["dr"]["delight"].certified
+        assert "estimated propensities" in unknown[kind]["dr"]["delight"].reasons[0]
+        assert known[kind]["dr"]["delight"].certified
+        assert known[kind]["dr"]["delight"].value == unknown[kind]["dr"]["delight"].value
+    w = weights(CHALLENGER, filled)
+    value = (w * filled.rewards[:, 0]).mean()
+    assert unknown["policies"]["challenger"]["ips"]["delight"].value == pytest.approx(value)
+
+
+def test_several_loggers_are_also_weighed_by_their_precision() -> None:
+    """Beside the pooled estimate, and for the estimator that is judged alone."""
+    log = make_log(n=1200, users=240)
+    # Users of one logger only, whose rewards are noisier.
+    second = np.array([int(u[1:]) % 2 == 1 for u in log.decisions.user])
+    g = np.random.default_rng(5)
+    rewards = log.rewards.copy()
+    rewards[second, 0] += g.normal(0, 2.0, second.sum())
+    two = replace(log, rewards=rewards, policy_id=np.where(second, "noisy", "quiet").astype(object))
+    found = estimates_of(two, criteria(estimator="ips"))
+    assert found["support"]["loggers"] == {"noisy": 600, "quiet": 600}
+    extra = set(found["differences"]) - set(ESTIMATORS)
+    assert len(extra) == 1
+    weighed = found["differences"][extra.pop()]["delight"]
+    pooled = found["differences"]["ips"]["delight"]
+    gap = (weights(CHALLENGER, two) - weights(CHAMPION, two)) * rewards[:, 0]
+    assert pooled.value == pytest.approx(gap.mean(), abs=1e-12)
+    parts = {s: gap[second == s] for s in (True, False)}
+    precision = {
+        s: clustered_error(x, two.decisions.user[second == s]) ** -2 for s, x in parts.items()
+    }
+    total = sum(precision.values())
+    expected = sum(precision[s] * x.mean() for s, x in parts.items()) / total
+    assert weighed.value == pytest.approx(expected, abs=2e-3)
+    assert abs(expected - pooled.value) > 5e-3, "else the two could not be told apart"
+    assert weighed.standard_error < pooled.standard_error
+    assert set(found["logger_differences"]) == set(ESTIMATORS)
+
+
+def test_the_table_has_every_decision_with_its_candidates() -> None:
+    log = make_log(n=5, nights=("2026-11-19", "2026-11-20"))
+    p = probabilities(CHALLENGER, log)
+    table = decisions_table(log, {"challenger": p, "logger": log.candidate_propensity})
+    assert table.column_names == ["decision_id", "night", "candidates", "challenger", "logger"]
+    rows = table.to_pylist()
+    assert [r["decision_id"] for r in rows] == log.decision_id.tolist()
+    assert [str(r["night"]) for r in rows] == [str(n) for n in log.night]
+    code = log.decisions.candidates.values.reshape(-1, CANDIDATES)
+    assert [r["candidates"] for r in rows] == [[f"i{c}" for c in own] for own in code]
+    assert [r["challenger"] for r in rows] == p.reshape(-1, CANDIDATES).tolist()
+    assert [r["logger"] for r in rows] == log.candidate_propensity.reshape(-1, CANDIDATES).tolist()
+
+
+def test_without_a_policy_the_table_has_columns_and_no_row() -> None:
+    table = decisions_table(make_log(n=5), {})
+    assert table.column_names == ["decision_id", "night", "candidates"]
+    assert len(table) == 0

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from mrlm.bandit_log import BanditLog
+from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.evidence.promise import (
+    NightLift,
+    Promise,
+    judge_promise,
+    lift_on_night,
+    north_star_alone,
+)
+from mrlm.ope.intervals import estimates
+from tests.evidence.arrays import (
+    DELIGHT,
+    Heads,
+    Prefers,
+    clustered_error,
+    criteria,
+    doubly_robust,
+    make_log,
+    weights,
+)
+
+NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 7)]
+PROMOTED, REPLACED = Prefers(0.4), Prefers(-0.2)
+# The lift of one policy over the other is about .26 on these logs.
+KEPT = PolicyEstimate(0.26, 0.01, 500.0, 0.24, 0.28, certified=True)
+TOO_MUCH = replace(KEPT, value=0.6, lower=0.58, upper=0.62)
+CRITERIA = criteria()
+
+
+def promise(predicted: PolicyEstimate = KEPT, number: int = 1) -> Promise:
+    return Promise(3, 2, "2026-10-31-abc", number, 0.975, predicted)
+
+
+def lifts(
+    nights: list[str] = NIGHTS, estimated: tuple[str, ...] = (), unknown: tuple[str, ...] = ()
+) -> dict[str, NightLift]:
+    """Each night's lift by self-normalised weights; of some nothing is known."""
+    found = {}
+    for seed, night in enumerate(nights):
+        log = make_log(seed, n=300, users=60, nights=(night,))
+        if night in unknown:
+            log = replace(log, final=np.zeros_like(log.final))
+        state = lift_on_night(log, PROMOTED, REPLACED, None, CRITERIA)
+        found[night] = NightLift(state, night in estimated)
+    return found
+
+
+def test_the_lift_on_a_night_is_doubly_robust_with_a_model_and_self_normalised_without() -> None:
+    log = make_log()
+    reward, w, v = log.rewards[:, 0], weights(PROMOTED, log), weights(REPLACED, log)
+    plain = estimates(lift_on_night(log, PROMOTED, REPLACED, None, CRITERIA))
+    expected = (w @ reward) / w.sum() - (v @ reward) / v.sum()
+    assert plain["delight"].value == pytest.approx(expected, abs=1e-12)
+    assert plain["delight"].estimator == "snips"
+    robust = estimates(lift_on_night(log, PROMOTED, REPLACED, Heads(), CRITERIA))
+    scores = doubly_robust(PROMOTED, log) - doubly_robust(REPLACED, log)
+    assert robust["delight"].value == pytest.approx(scores.mean(), abs=1e-12)
+    assert robust["delight"].standard_error == pytest.approx(
+        clustered_error(scores, log.decisions.user), rel=1e-9
+    )
+    assert list(plain) == list(robust) == ["delight"]
+
+
+def test_an_old_model_is_asked_for_the_north_star_alone() -> None:
+    """Objectives that came after it are no reason not to follow a promotion."""
+    log = make_log()
+    old = Heads(("delight",))
+    whole = lift_on_night(log, PROMOTED, REPLACED, Heads(), CRITERIA)
+    found = lift_on_night(log, PROMOTED, REPLACED, old, CRITERIA)
+    assert estimates(found)["delight"] == estimates(whole)["delight"]
+    with pytest.raises(KeyError, match="delight"):
+        lift_on_night(log, PROMOTED, REPLACED, Heads(("other",)), CRITERIA)
+
+
+def test_the_north_star_alone() -> None:
+    log = make_log(n=6)
+    moved = replace(
+        log,
+        objectives=log.objectives[::-1],
+        rewards=log.rewards[:, ::-1],
+        final=np.arange(18).reshape(6, 3) % 2 == 0,
+    )
+    own = north_star_alone(moved, "delight")
+    assert own.objectives == (DELIGHT,)
+    assert own.rewards.tolist() == log.rewards[:, :1].tolist()
+    assert own.final.tolist() == moved.final[:, 2:].tolist()
+    with pytest.raises(KeyError, match="nothing"):
+        north_star_alone(log, "nothing")
+
+
+def test_a_promise_that_is_kept() -> None:
+    """The realised lift is that of all nights; its error knows of the luck of nights."""
+    told, look = judge_promise(promise(), lifts(), CRITERIA, 0.05)
+    assert (told.version, told.replaced, told.run_key) == (3, 2, "2026-10-31-abc")
+    assert told.nights == tuple(NIGHTS)
+    assert not told.alarm
+    assert told.covered
+    logs = [make_log(s, n=300, users=60) for s in range(len(NIGHTS))]
+    log = BanditLog.concat(logs)
+    reward, w, v = log.rewards[:, 0], weights(PROMOTED, log), weights(REPLACED, log)
+    expected = (w @ reward) / w.sum() - (v @ reward) / v.sum()
+    assert told.realised.value == pytest.approx(expected, abs=1e-9)
+    assert told.realised.degrees_of_freedom == len(NIGHTS) - 1
+    promised = 0.26 - student.ppf(0.975, 500.0) * 0.01
+    assert told.promised == pytest.approx(promised, abs=1e-12)
+    assert look.realised.value == told.realised.value
+    assert look.realised_nights == tuple(NIGHTS)
+
+
+def test_a_promise_that_is_not_kept_is_an_alarm_from_the_third_night_on() -> None:
+    for number in range(1, 7):
+        told, _ = judge_promise(promise(TOO_MUCH), lifts(NIGHTS[:number]), CRITERIA, 0.05)
+        assert told.alarm is (number >= 3)
+        assert not told.covered
+    assert "roll back" in told.reason
+
+
+def test_the_bound_on_false_alarms_is_shared_out() -> None:
+    """A lift just under the promise is an alarm at 5 %, and none where the share is smaller."""
+    three = lifts(NIGHTS[:3])
+    realised = judge_promise(promise(), three, CRITERIA, 0.05)[0].realised
+    assert realised.value is not None
+    assert realised.standard_error is not None
+    near = realised.value + 25 * realised.standard_error
+    predicted = PolicyEstimate(near, 0.0, 500.0, near, near, certified=True)
+
+    def alarm(number: int, false_alarms: float) -> bool:
+        return judge_promise(promise(predicted, number), three, CRITERIA, false_alarms)[0].alarm
+
+    assert alarm(1, 0.05)
+    assert not alarm(50, 0.05), "a later promotion has a smaller share"
+    assert not alarm(1, 0.0005)
+
+
+def test_a_night_of_which_nothing_is_known_is_no_look() -> None:
+    told, look = judge_promise(
+        promise(TOO_MUCH), lifts(NIGHTS[:3], unknown=(NIGHTS[1],)), CRITERIA, 0.05
+    )
+    assert not told.alarm
+    assert told.nights == tuple(NIGHTS[:3])
+    assert look.realised_nights == (NIGHTS[0], NIGHTS[2])
+
+
+def test_a_look_carries_the_flag_of_its_own_nights() -> None:
+    """A later night without propensities does not take back what an earlier look found."""
+    last = lifts(NIGHTS, estimated=(NIGHTS[5],))
+    told, _ = judge_promise(promise(TOO_MUCH), last, CRITERIA, 0.05)
+    assert told.alarm
+    assert not told.realised.certified
+    first = lifts(NIGHTS, estimated=(NIGHTS[0],))
+    told, _ = judge_promise(promise(TOO_MUCH), first, CRITERIA, 0.05)
+    assert not told.alarm
+    known = criteria(no_hidden_confounding=True)
+    told, _ = judge_promise(promise(TOO_MUCH), first, known, 0.05)
+    assert told.alarm
+    assert told.realised.certified
+
+
+@pytest.mark.parametrize("nights", [{}, lifts(NIGHTS[:2], unknown=tuple(NIGHTS[:2]))])
+def test_without_a_value_there_is_no_verdict(nights: dict[str, NightLift]) -> None:
+    with pytest.raises(ValueError, match="no value can be had"):
+        judge_promise(promise(), nights, CRITERIA, 0.05)
+
+
+def test_without_a_predicted_error_there_is_no_verdict() -> None:
+    nothing = replace(KEPT, standard_error=None)
+    with pytest.raises(ValueError, match="no value can be had"):
+        judge_promise(promise(nothing), lifts(NIGHTS[:3]), CRITERIA, 0.05)
+
+
+def test_one_night_alone_has_the_error_of_its_users() -> None:
+    one = lifts(NIGHTS[:1])
+    told, _ = judge_promise(promise(), one, CRITERIA, 0.05)
+    alone = estimates(one[NIGHTS[0]].state, 0.95, CRITERIA.thresholds)["delight"]
+    assert told.realised == PolicyEstimate.of(alone)
+    assert math.isfinite(alone.standard_error)

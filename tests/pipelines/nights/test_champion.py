@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mrlm.bandit_log import Catalog
+from mrlm.policies.uniform import Uniform
+from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
+from pipelines.failures.errors import DataError
+from pipelines.nights.champion import load_champion
+from tests.evidence.arrays import OBJECTIVES, catalog
+from tests.pipelines.nights.workspaces import EMBEDDING, Made
+
+NIGHT = "2026-11-20"
+Register = Callable[[Catalog], int]
+
+
+@pytest.fixture
+def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Register:
+    """Keeps a version 7 with this catalogue, where the registry would keep it."""
+    folder = tmp_path / "versions" / "7"
+    monkeypatch.setattr(
+        "mrlm.promotion.registry.versions.version_folder",
+        lambda place, version: folder.with_name(str(version)),
+    )
+
+    def keep(items: Catalog) -> int:
+        bundle = PolicyBundle(Uniform(), items, "champion", NIGHT, "k", "c" * 64, OBJECTIVES)
+        save_bundle(bundle, folder / "artifacts" / "bundle")
+        return 7
+
+    return keep
+
+
+def test_a_policy_without_vectors_needs_no_catalogue_of_tonight(
+    made: Made, register: Register
+) -> None:
+    assert load_champion(made.context(NIGHT), register(catalog())) == Uniform()
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.049])
+def test_vectors_that_differ_by_rounding_are_of_the_same_model(
+    made: Made, register: Register, shift: float
+) -> None:
+    made.embedded(NIGHT, EMBEDDING + np.float32(shift))
+    version = register(catalog().with_embedding(EMBEDDING))
+    assert load_champion(made.context(NIGHT), version) == Uniform()
+
+
+@pytest.mark.parametrize("tonight", [EMBEDDING + np.float32(0.051), np.eye(6, 3, dtype=np.float32)])
+def test_vectors_of_another_model_are_refused(
+    made: Made, register: Register, tonight: np.ndarray
+) -> None:
+    """Fed with them, the champion would look worse than the one that serves."""
+    made.embedded(NIGHT, tonight)
+    version = register(catalog().with_embedding(EMBEDDING))
+    with pytest.raises(DataError, match=r"champion version 7 .*embedding\.model"):
+        load_champion(made.context(NIGHT), version)
+
+
+def test_only_items_with_the_same_text_are_compared(made: Made, register: Register) -> None:
+    """One that was rewritten, or that is gone, has another vector or none for that reason."""
+    before = catalog()
+    text, names = before.text.copy(), before.item_id.copy()
+    text[0] = "another text"
+    names[5] = "i9"
+    vectors = EMBEDDING.copy()
+    vectors[[0, 5]] += 10
+    made.embedded(NIGHT)
+    version = register(replace(before, text=text, item_id=names).with_embedding(vectors))
+    assert load_champion(made.context(NIGHT), version) == Uniform()
+
+
+def test_catalogues_without_a_common_item_have_nothing_to_compare(
+    made: Made, register: Register
+) -> None:
+    names = np.array([f"other{c}" for c in range(6)], object)
+    made.embedded(NIGHT)
+    version = register(replace(catalog(), item_id=names).with_embedding(EMBEDDING + 10))
+    assert load_champion(made.context(NIGHT), version) == Uniform()

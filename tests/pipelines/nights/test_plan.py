@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+
+import pytest
+
+from pipelines.contract.sealed import write_sealed
+from pipelines.failures.errors import DamagedError, DataError, MissingInputError
+from pipelines.nights.plan import Plan, plan_of, split, training_weights
+from tests.evidence.arrays import make_log
+from tests.evidence.found import evidence_of, hindcast_of
+from tests.pipelines.nights.workspaces import Made, entry
+
+NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 12)]
+
+
+def test_fit_then_tune_then_gate() -> None:
+    fit, tune, gate = split(NIGHTS[:8], set(), 2, 2, 60)
+    assert (fit, tune, gate) == (NIGHTS[:4], NIGHTS[4:6], NIGHTS[6:8])
+
+
+def test_a_night_is_judged_once() -> None:
+    fit, tune, gate = split(NIGHTS[:9], {NIGHTS[6], NIGHTS[7]}, 2, 2, 60)
+    assert (fit, tune, gate) == (NIGHTS[:6], NIGHTS[6:8], NIGHTS[8:9])
+
+
+def test_without_a_fresh_night_there_is_no_gate() -> None:
+    fit, tune, gate = split(NIGHTS[:9], set(NIGHTS[7:9]), 2, 2, 60)
+    assert (fit, tune, gate) == (NIGHTS[:7], NIGHTS[7:9], [])
+
+
+def test_old_nights_are_not_fitted_on() -> None:
+    fit, _, _ = split(NIGHTS, set(), 2, 2, 3)
+    assert fit == NIGHTS[4:7]
+
+
+@pytest.mark.parametrize("n", range(12))
+@pytest.mark.parametrize("judged", [(), (0,), (3, 4), (5, 6, 9), (10,), tuple(range(11))])
+def test_the_three_are_disjoint_and_in_time_order(n: int, judged: tuple[int, ...]) -> None:
+    used = {NIGHTS[j] for j in judged}
+    fit, tune, gate = split(NIGHTS[:n], used, 2, 2, 60)
+    together = [*fit, *tune, *gate]
+    assert together == sorted(set(together))
+    assert not used or min(gate, default="9") > max(used)
+
+
+def nights(made: Made, last: int, final: tuple[str, ...] | None = None) -> None:
+    """Nights that passed, all built by the last of them."""
+    for night in NIGHTS[:last]:
+        made.passed(night)
+    logs = {n: make_log(n=2, users=2, nights=(n,)) for n in NIGHTS[:last]}
+    made.built(NIGHTS[last - 1], logs, final)
+
+
+def test_a_plan_is_made_of_final_nights_and_the_champion(made: Made) -> None:
+    nights(made, 8, final=tuple(NIGHTS[:7]))
+    made.record(entry("initial", "first", 1), entry("promoted", "hand", 4, champion_version=1))
+    plan = plan_of(made.context(NIGHTS[7]))
+    assert plan == Plan(
+        fit=NIGHTS[:3], tune=NIGHTS[3:5], gate=NIGHTS[5:7], champion=4, weights_from="", look=1
+    )
+
+
+def test_a_plan_knows_the_judgements_before_it(made: Made) -> None:
+    """A night that was judged is not judged again; weights, looks and alarms go on."""
+    nights(made, 9)
+    before = f"{NIGHTS[7]}-abc"
+    evidence = evidence_of(
+        run_key=before,
+        night=NIGHTS[7],
+        gate_nights=(NIGHTS[6],),
+        fit_nights=(),
+        tune_nights=(),
+        hindcast=hindcast_of(2, alarm=True),
+    )
+    made.evaluated(evidence)
+    made.complete(
+        made.workspace.run_stage(before, "tune_weights"), "tune_weights", NIGHTS[7], run_key=before
+    )
+    told = {"evidence": evidence.fingerprint(), "gate_nights": (NIGHTS[6],)}
+    made.record(
+        entry("initial", "first", 1),
+        entry("judged", "early", 2, gate_nights=(NIGHTS[4],)),
+        entry("promoted", "early", 2, gate_nights=(NIGHTS[4],), champion_version=1),
+        entry("judged", before, 3, champion_version=2, **told),
+    )
+    plan = plan_of(made.context(NIGHTS[8]))
+    assert plan == Plan(
+        fit=NIGHTS[:5],
+        tune=NIGHTS[5:7],
+        gate=NIGHTS[7:9],
+        champion=2,
+        weights_from=before,
+        look=3,
+        hindcast={"early": NIGHTS[5:7]},
+        alarms_from=before,
+    )
+
+
+def test_weights_come_from_the_newest_judged_run_that_chose_some(made: Made) -> None:
+    """A run that was not judged, one without weights and later ones do not count."""
+    nights(made, 8)
+    chose = [f"{NIGHTS[k]}-abc" for k in (4, 5, 6, 9)]
+    for key in chose:
+        made.complete(made.workspace.run_stage(key, "tune_weights"), "tune_weights", key[:10])
+    (made.workspace.runs / f"{NIGHTS[6]}-zzz").mkdir()
+    judged = [chose[0], chose[1], f"{NIGHTS[6]}-zzz", chose[3]]
+    made.record(entry("initial", "first", 1), *(entry("judged", k, 2) for k in judged))
+    assert plan_of(made.context(NIGHTS[7])).weights_from == chose[1]
+
+
+def test_too_few_nights_say_what_to_read(made: Made) -> None:
+    nights(made, 3, final=tuple(NIGHTS[:2]))
+    made.record(entry("initial", "first", 1))
+    with pytest.raises(DataError, match=f"2 passed nights have a final delight.*{NIGHTS[1]}"):
+        plan_of(made.context(NIGHTS[2]))
+
+
+def test_without_a_champion_there_is_no_plan(made: Made) -> None:
+    nights(made, 8)
+    with pytest.raises(MissingInputError, match="mrlm bootstrap"):
+        plan_of(made.context(NIGHTS[7]))
+
+
+def test_a_plan_holds_once_its_run_was_judged(made: Made) -> None:
+    """Repeated after the champion has moved, it is still the same run."""
+    nights(made, 8)
+    context = made.context(NIGHTS[7])
+    made.record(entry("initial", "first", 1))
+    first = plan_of(context)
+    made.record(entry("promoted", "other", 2, champion_version=1))
+    second = plan_of(context)
+    assert (first.champion, second.champion) == (1, 2)
+    made.record(
+        entry("judged", context.run_key, 3),
+        entry("promoted", context.run_key, 3, champion_version=2),
+    )
+    assert plan_of(context) == second
+
+
+def test_a_judged_runs_plan_that_is_gone_is_made_by_what_is_there_now(made: Made) -> None:
+    nights(made, 8)
+    context = made.context(NIGHTS[7])
+    made.record(entry("initial", "first", 1), entry("judged", context.run_key, 2))
+    plan = plan_of(context)
+    (made.workspace.runs / context.run_key / "plan.json").unlink()
+    assert plan_of(context) == plan
+
+
+def test_a_damaged_plan_is_made_again_unless_its_run_was_judged(
+    made: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    nights(made, 8)
+    context = made.context(NIGHTS[7])
+    made.record(entry("initial", "first", 1))
+    plan = plan_of(context)
+    path = made.workspace.runs / context.run_key / "plan.json"
+    text = path.read_text()
+    path.write_text(text.replace('"champion": 1', '"champion": 7'))
+    with caplog.at_level(logging.WARNING, logger="mrlm"):
+        assert plan_of(context) == plan
+    assert "planned again" in caplog.text
+    assert path.read_text() == text
+    made.record(entry("judged", context.run_key, 3))
+    path.write_text(text[:-9])
+    with pytest.raises(DamagedError, match="put back a copy"):
+        plan_of(context)
+
+
+def test_learners_train_with_the_weights_that_the_plan_builds_on(made: Made) -> None:
+    plan = Plan(fit=[], tune=[], gate=[], champion=1, weights_from="")
+    context = made.context(NIGHTS[7])
+    third = pytest.approx(1 / 3)
+    assert training_weights(context, plan) == {"delight": third, "like": third, "fresh": third}
+    fixed = made.context(NIGHTS[7], tuning={"weights": {"delight": 3.0, "like": 1.0}})
+    by_hand = training_weights(fixed, plan)
+    assert by_hand == {"delight": pytest.approx(0.75), "like": pytest.approx(0.25), "fresh": 0.0}
+    key = f"{NIGHTS[6]}-abc"
+    folder = made.workspace.run_stage(key, "tune_weights")
+    folder.mkdir(parents=True)
+    chosen = {"objectives": {"delight": 0.5, "like": 0.2, "fresh": 0.3}}
+    (folder / "weights.json").write_text(json.dumps(chosen))
+    made.complete(folder, "tune_weights", NIGHTS[6], {"weights": "weights.json"}, run_key=key)
+    last = replace(plan, weights_from=key)
+    assert training_weights(context, last) == pytest.approx(chosen["objectives"])
+    assert training_weights(fixed, last) == by_hand
+
+
+def test_a_plan_of_another_form_is_damage(made: Made) -> None:
+    nights(made, 8)
+    context = made.context(NIGHTS[7])
+    made.record(entry("initial", "first", 1), entry("judged", context.run_key, 3))
+    write_sealed(made.workspace.runs / context.run_key / "plan.json", {"fit": []})
+    with pytest.raises(DamagedError, match=r"plan\.json is damaged"):
+        plan_of(context)
+
+
+def test_a_plan_that_stays_is_not_written_again(made: Made) -> None:
+    nights(made, 8)
+    context = made.context(NIGHTS[7])
+    made.record(entry("initial", "first", 1))
+    plan = plan_of(context)
+    path = made.workspace.runs / context.run_key / "plan.json"
+    before = path.stat()
+    assert plan_of(context) == plan
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
