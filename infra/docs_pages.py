@@ -71,9 +71,9 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Values come from `mrlm.toml`, or the file that `--settings` or `MRLM_SETTINGS` names, then from",
-        "the environment, which wins: `MRLM_SPARK__MASTER` is `spark.master`. Names that are no setting",
-        "are refused.",
+        "Values come from `mrlm.toml`, or the file that `--settings` or `MRLM_SETTINGS` names,",
+        "then from the environment, which wins: `MRLM_SPARK__MASTER` is `spark.master`. Names that",
+        "are no setting are refused.",
     ]
     for place, model in _sections((), Settings):
         title = ".".join(place) or "At the top level"
@@ -151,7 +151,8 @@ def commands_page() -> str:
     ]
     commands: dict[str, Any] = getattr(program, "commands", {})
     for name, command in commands.items():
-        text = inspect.cleandoc(command.help or "")
+        # Brackets in a help text are no links.
+        text = inspect.cleandoc(command.help or "").replace("[", "\\[")
         lines += ["", f"## mrlm {name}", "", text, ""]
         rows = ["| parameter | default | says |", "|---|---|---|"]
         for parameter in command.params:
@@ -175,19 +176,14 @@ def library_page() -> str:
     lines = [
         "# Library",
         "",
-        "All names are imported from `mrlm`. More of off-policy evaluation is in `mrlm.ope`, and what a",
-        "learner of your own needs in `mrlm.learners`.",
+        "All names are imported from `mrlm`. More of off-policy evaluation is in `mrlm.ope`, and",
+        "what a learner of your own needs in `mrlm.learners`.",
     ]
     for name in sorted(mrlm.__all__, key=str.lower):
         thing = getattr(mrlm, name)
-        module = (
-            getattr(thing, "__module__", None)
-            if inspect.isclass(thing) or inspect.isroutine(thing)
-            else None
-        )
-        where = module or f"mrlm.{_ROOM_OF[name]}"
-        if module is None and not where.endswith(".registry"):
-            where += ".registry"
+        of_its_own = inspect.isclass(thing) or inspect.isroutine(thing)
+        # A constant does not know its module: those that are exported are registries of a room.
+        where = thing.__module__ if of_its_own else f"mrlm.{_ROOM_OF[name]}.registry"
         lines += ["", f"::: {where}.{name}"]
     return "\n".join([*lines, ""])
 

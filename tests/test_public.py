@@ -44,7 +44,7 @@ def docstring(name: str) -> str:
 @pytest.mark.parametrize("name", mrlm.__all__)
 def test_every_exported_name_has_an_example_that_runs(name: str) -> None:
     text = docstring(name)
-    assert "Example:\n" in text, f"{name} has no example"
+    assert "Examples:\n" in text, f"{name} has no example"
     assert "from mrlm import" in text, f"the example of {name} comes in by another door"
     example = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
     assert example.examples

@@ -33,7 +33,7 @@ class BanditLog:
         rewards: float64, shape (n, m); NaN where unknown.
         final: bool, shape (n, m); True when no later event can change the reward.
 
-    Example:
+    Examples:
         >>> from mrlm import latent_log
         >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
         >>> len(log), log.decisions.candidates.values.shape, log.rewards.shape

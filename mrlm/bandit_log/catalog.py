@@ -38,7 +38,7 @@ class Catalog:
         attributes: name to float64, shape (items,); NaN where an item has none.
         embedding: float32, shape (items, dimensions), or None before the embed stage.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> from mrlm import Catalog
         >>> catalog = Catalog.from_table(

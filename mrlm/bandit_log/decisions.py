@@ -31,7 +31,7 @@ class Decisions:
             the decision was taken, NaN where none was.
         above: ragged int32 codes of the items shown above in the same request.
 
-    Example:
+    Examples:
         >>> from mrlm import latent_log
         >>> decisions = latent_log(50, 6, n_candidates=4, seed=0)[0].decisions
         >>> first = decisions.candidates.values[: decisions.offsets[1]]

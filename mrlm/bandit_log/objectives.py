@@ -40,7 +40,7 @@ class Objective:
     Raises:
         ValueError: the fields do not fit the source or the role.
 
-    Example:
+    Examples:
         >>> from mrlm import Objective
         >>> click = Objective(
         ...     name="click", source="feedback", role="north_star", event="click",

@@ -29,7 +29,7 @@ def read_bandit_log(
     Raises:
         ValueError: no path is given, a column is missing, or an item is not in the catalogue.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from datetime import UTC, date, datetime
         >>> from pathlib import Path

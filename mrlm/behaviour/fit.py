@@ -39,7 +39,7 @@ def fit_reward_model(
         ValueError: the log is empty, has no embedding, a fold has no user, or the north star has no
             final reward.
 
-    Example:
+    Examples:
         >>> from mrlm import BehaviourSettings, fit_reward_model, latent_log
         >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)
         >>> small = BehaviourSettings(folds=2, components=4, hidden=8, projection=4, epochs=1)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class BehaviourSettings(BaseModel):
     """The reward model.
 
-    Example:
+    Examples:
         >>> from mrlm import BehaviourSettings
         >>> BehaviourSettings(folds=2, epochs=1).dropout
         0.2

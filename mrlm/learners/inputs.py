@@ -62,7 +62,7 @@ def learning_sample(
     Raises:
         ValueError: the log is empty, or weights name no objective or are all 0.
 
-    Example:
+    Examples:
         >>> from mrlm import BehaviourSettings, LearningSettings, fit_reward_model
         >>> from mrlm import latent_log, learning_sample
         >>> log, _ = latent_log(n_users=100, decisions_per_user=6, n_candidates=4, seed=0)

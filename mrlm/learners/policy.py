@@ -23,7 +23,7 @@ class LearnedPolicy:
         floor: share of uniform exploration, in (0, 1).
         name: for tables and logs.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import LEARNERS, BehaviourSettings, LearnedPolicy, LearningSettings
         >>> from mrlm import fit_reward_model, latent_log, learning_sample

@@ -11,7 +11,7 @@ LEARNERS: dict[str, Learner] = {
 }
 """The learners that a night trains, by their name in the settings.
 
-Example:
+Examples:
     >>> from mrlm import LEARNERS
     >>> sorted(LEARNERS)
     ['policy_gradient', 'q_learning']

@@ -12,7 +12,7 @@ LearnerName = Literal["policy_gradient", "q_learning"]
 class LearningSettings(BaseModel):
     """The policy learners.
 
-    Example:
+    Examples:
         >>> from mrlm import LearningSettings
         >>> LearningSettings(epochs=1).learners
         ['policy_gradient', 'q_learning']

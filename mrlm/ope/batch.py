@@ -49,7 +49,7 @@ class EvaluationBatch:
     Raises:
         ValueError: shapes, ranges or sums are wrong; the message names the first bad row.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import EvaluationBatch
         >>> batch = EvaluationBatch(

@@ -18,7 +18,7 @@ def difference(first: Scores, second: Scores) -> Scores:
     Raises:
         ValueError: the scores are not of the same rounds and objectives.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform
         >>> from mrlm import difference, estimates, latent_log

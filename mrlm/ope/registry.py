@@ -68,7 +68,7 @@ FAMILY = EstimatorsByName(*_FAMILY)
 ESTIMATORS = EstimatorsByName("ips", "snips", "dm", "dr")
 """The estimators that a night reports, by name.
 
-Example:
+Examples:
     >>> from mrlm import ESTIMATORS
     >>> list(ESTIMATORS)
     ['ips', 'snips', 'dm', 'dr']

@@ -19,7 +19,7 @@ class Policy(Protocol):
     what it prefers; its probabilities mix the core with uniform exploration, once. What anchors on
     a policy anchors on its core, so that the floor is never applied twice.
 
-    Example:
+    Examples:
         >>> from mrlm import Policy, Uniform
         >>> isinstance(Uniform(), Policy)
         True

@@ -14,7 +14,7 @@ from mrlm.bandit_log import Decisions
 class Uniform:
     """Every candidate with probability 1 / K.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import Uniform, latent_log
         >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)

@@ -226,7 +226,7 @@ def latent_log(
     Raises:
         ValueError: more than a quarter of the films would be on offer at once.
 
-    Example:
+    Examples:
         >>> from mrlm import latent_log
         >>> log, truth = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)
         >>> len(log), truth.shape, [o.name for o in log.objectives]

@@ -98,7 +98,7 @@ def select(
         ValueError: the family is empty or has a name twice, there are too few folds, too few
             users for every objective, or a member needs what the log does not have.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import EvaluationBatch, Uniform, latent_log, select
         >>> log, _ = latent_log(n_users=200, decisions_per_user=10, n_candidates=8, seed=1)

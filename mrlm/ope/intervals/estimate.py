@@ -136,7 +136,7 @@ def estimates(
     Raises:
         ValueError: the level is not in (0, 1), or the interval is not for such an estimate.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform
         >>> from mrlm import estimates, latent_log

@@ -43,7 +43,7 @@ class EvaluationState:
         estimand: see ``Scores``.
         fitted: see ``Scores``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from mrlm import ESTIMATORS, EvaluationBatch, EvaluationState, Uniform, latent_log
         >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)

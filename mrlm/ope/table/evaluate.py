@@ -81,7 +81,7 @@ def evaluate_table(
         FileError: the table cannot be evaluated; file, row and column are named.
         ValueError: the level or the discount is out of range.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> import numpy as np

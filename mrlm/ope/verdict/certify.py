@@ -36,7 +36,7 @@ class Thresholds:
             low and seems exact.
         max_unsupported_mass: target probability on candidates the logger never shows.
 
-    Example:
+    Examples:
         >>> from mrlm import Thresholds
         >>> Thresholds(min_users=100).min_effective_sample_size
         150.0

@@ -34,7 +34,7 @@ def champion(place: RegistryPlace, *, seconds: float = 600.0) -> Champion | None
         DamagedVersionError: the champion's files are not those that were registered.
         RegistryBusyError: somebody else holds the lock.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> from mrlm import RegistryPlace, champion

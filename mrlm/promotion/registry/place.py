@@ -36,7 +36,7 @@ class RegistryPlace:
     Raises:
         ValueError: the folder is not absolute.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from mrlm import RegistryPlace
         >>> RegistryPlace(Path("/srv/mrlm/workspace/registry")).uri

@@ -39,7 +39,7 @@ def answer(
     Raises:
         ValueError: a required column is absent, null or of another type, or k is below 1.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from mrlm import PolicyBundle, Uniform, answer, latent_log
         >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)

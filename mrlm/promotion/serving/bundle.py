@@ -29,7 +29,7 @@ class PolicyBundle:
         code_version: hash of the sources that made it.
         objectives: the reward vector that the policy was tuned for.
 
-    Example:
+    Examples:
         >>> from mrlm import PolicyBundle, Uniform, latent_log
         >>> log, _ = latent_log(n_users=50, decisions_per_user=6, n_candidates=4, seed=0)
         >>> bundle = PolicyBundle(
