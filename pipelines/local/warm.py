@@ -3,13 +3,13 @@
 Run it as ``python -m pipelines.local.warm SOCKET``; warm_client.py asks it. The socket is there
 once all is imported, so whoever comes earlier starts a process the ordinary way.
 
-What it saves of ``make run``: on a busy machine of two cores, the imports of a command took 7.5 s of
-processor time where it learns, 5.9 s where it evaluates, 5.8 s where it opens the registry, and 1 s
-where it finds nothing to do. A night of the demonstration has eight of the former, one after the
-other, and five of the last: 55 s, of which a fork spends about 5 s, and 200 s in the four nights.
-That is more than a tenth of a run of 10 to 19 minutes. Once the stages of a night share a process,
-or history is made in one pass, measure again, and remove warm.py, warm_client.py and
-warm_server.py together where it is less.
+What it saves of ``make run``: on a busy machine of two cores, the imports of a command took 7.5 s
+of processor time where it learns, 5.9 s where it evaluates, 5.8 s where it opens the registry, and
+1 s where it finds nothing to do. A night of the demonstration has eight of the former and five of
+the last, one after the other: about 50 s more than forks spend, 200 s in four nights. On a quiet
+machine, where each takes a third to a half of that, it is more than a tenth of ten minutes. Once
+the stages of a night share a process, or history is made in one pass, measure again, and remove
+warm.py, warm_client.py and warm_server.py together where it is less.
 """
 
 from __future__ import annotations
