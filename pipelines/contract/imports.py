@@ -11,9 +11,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 PACKAGES = ("mrlm", "pipelines", "spark_jobs")
 SUFFIXES = frozenset({".py", ".j2", ".toml"})
+
+# Stages run in threads beside each other, and where two make trees at a time, Python 3.11 fails
+# with "AST constructor recursion depth mismatch" (CPython issue 106905).
+_parsing = Lock()
 
 # What looks a module up by a name that only running it tells.
 _BY_NAME = re.compile(r"\b(import_module|__import__)\(")
@@ -150,7 +155,9 @@ class Sources:
         if path not in self._imports:
             here = module.split(".")
             package = here if path.name == "__init__.py" else here[:-1]
-            self._imports[path] = tuple(_taken(ast.parse(self._text(path)).body, package))
+            with _parsing:
+                body = ast.parse(self._text(path)).body
+            self._imports[path] = tuple(_taken(body, package))
         return self._imports[path]
 
 
