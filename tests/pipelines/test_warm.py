@@ -225,7 +225,7 @@ def test_who_attends_to_a_worker_takes_it_along(
 
 def test_a_worker_s_exit_runs_what_was_registered_for_it(tmp_path: Path) -> None:
     code = (
-        "import atexit; from pipelines import warm; "
+        "import atexit; from pipelines.local import warm; "
         "warm.preload = lambda: atexit.register(print, 'at exit'); warm.main()"
     )
     with served(tmp_path / "w", "-c", code) as (path, _):
@@ -255,7 +255,7 @@ def test_a_task_s_command_is_forked(
 def services(tmp_path: Path) -> Iterator[tuple[Processes, Path]]:
     """A service that is needed, a warm parent that is not, and the parent's socket."""
     made, path = Processes(tmp_path / "processes.json"), tmp_path / "w" / "s"
-    code = "from pipelines import warm; warm.preload = lambda: None; warm.main()"
+    code = "from pipelines.local import warm; warm.preload = lambda: None; warm.main()"
     needed = [sys.executable, "-c", "import time; time.sleep(600)"]
     try:
         made.start(needed, BASE, tmp_path / "needed.log")
