@@ -10,7 +10,7 @@ READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
 .PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock \
-	help docs docs-lock known-copies check-wheels
+	help docs docs-lock known-copies check-wheels types style imports copies
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,11 +32,21 @@ coverage: $(READY) ## the tests, with what they run of the packages
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder \
 		--cov --cov-report=term --cov-report=html
 
+# The checkers use one core each, and none writes what another reads.
 lint: $(READY) ## formatting, rules, types, import contracts, copies
+	@$(MAKE) --no-print-directory --jobs 2 types style imports copies
+
+types:
+	.venv/bin/mypy
+
+style:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+
+imports:
 	.venv/bin/lint-imports
+
+copies:
 	.venv/bin/jscpd --baseline infra/known-copies.json --fail-on-new-clones
 
 # Only for whoever lets a copy stay: see CONTRIBUTING.md.

@@ -77,6 +77,9 @@ def _outputs(
     for one in left:
         say(f"{one.folder.relative_to(workspace.root)}: left; {one.reason}")
     if found:
-        say(f"outputs of earlier code: {len(found) - len(left)} kept, {len(left)} left")
+        say(
+            f"outputs of earlier code: {len(found) - len(left)} kept, {len(left)} left; what is "
+            "left and whole is read as it is, and made anew when its night is run again"
+        )
     damaged = sum(one.damaged for one in left)
     return [f"{damaged} outputs are damaged, each named above with what to do"] if damaged else []

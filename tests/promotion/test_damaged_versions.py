@@ -210,14 +210,14 @@ def test_a_version_kept_elsewhere_is_hashed_and_checked_there(
     uri = named.client().get_model_version_download_uri(named.model, "1")
     kept = tmp_path / uri.removeprefix("file://")
     assert champion(named) is not None
-    _append(kept / "code" / "mrlm" / "promotion" / "bundle.py", "\n1\n")
+    _append(kept / "code" / "mrlm" / "promotion" / "serving" / "bundle.py", "\n1\n")
     assert any("bundle.py was changed" in problem for problem in verify(named))
 
 
 def _spy(folder: Path, told: Path) -> None:
     """Code that writes its environment down whenever a version is loaded."""
     _append(
-        folder / "code" / "mrlm" / "promotion" / "bundle.py",
+        folder / "code" / "mrlm" / "promotion" / "serving" / "bundle.py",
         "\nimport json, os\n"
         f"open({str(told)!r}, 'a').write(json.dumps(dict(os.environ)) + chr(10))\n",
     )

@@ -9,7 +9,7 @@ import pytest
 
 from mrlm.bandit_log import Ragged
 from mrlm.worlds.memory import to_log
-from mrlm.worlds.replayed import Replay
+from mrlm.worlds.replayed import ReplayedWorld
 from mrlm.worlds.truth import read_truth
 
 Written = tuple[Path, dict[str, Any]]
@@ -20,14 +20,16 @@ def _paths(written: Written) -> list[Path]:
     return [written[0] / "truth" / f"dt={night}.parquet" for night in NIGHTS]
 
 
-def test_the_files_hold_the_truth_of_the_log_in_memory(world: Replay, written: Written) -> None:
+def test_the_files_hold_the_truth_of_the_log_in_memory(
+    world: ReplayedWorld, written: Written
+) -> None:
     log, truth = to_log(world)
     mask = np.isin(log.night, np.array(NIGHTS, "datetime64[D]"))
     found = read_truth(_paths(written)).rewards(log.where(mask))
     np.testing.assert_array_equal(found, truth[mask[log.decisions.candidates.row]])
 
 
-def test_order_of_candidates_does_not_matter(world: Replay, written: Written) -> None:
+def test_order_of_candidates_does_not_matter(world: ReplayedWorld, written: Written) -> None:
     log, _ = to_log(world)
     log = log.on_nights(NIGHTS[:1]).take(np.array([5, 2, 7], np.int64))
     truth = read_truth(_paths(written)[:1])
@@ -44,7 +46,7 @@ def test_order_of_candidates_does_not_matter(world: Replay, written: Written) ->
     np.testing.assert_array_equal(truth.rewards(turned), straight[flip])
 
 
-def test_what_is_not_in_the_truth_is_named(world: Replay, written: Written) -> None:
+def test_what_is_not_in_the_truth_is_named(world: ReplayedWorld, written: Written) -> None:
     log, _ = to_log(world)
     other_night = log.on_nights(["2026-11-13"])
     truth = read_truth(_paths(written))
