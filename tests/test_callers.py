@@ -21,7 +21,6 @@ STARTED = {
     "mrlm.promotion.reproduce": "a fresh process, by the code of a stored version",
     "mrlm.promotion.serving.served_model": "MLflow, as the code of a model",
     "pipelines.local.warm": "python -m, for the demonstration's tasks",
-    "spark_jobs.first_session": "python -m, by make setup",
     **{f"pipelines.stages.{name}": "pipelines.stages.stage_named" for name in ORDER},
     **{type(e).__module__: "mrlm.ope.registry" for e in FAMILY.values()},
 }
