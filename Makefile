@@ -36,17 +36,17 @@ coverage: $(READY) ## the tests, with what they run of the packages
 lint: $(READY) ## formatting, rules, types, import contracts, copies
 	@$(MAKE) --no-print-directory --jobs 2 types style imports copies
 
-types:
+types: ## mypy; a part of lint, as are the three below
 	.venv/bin/mypy
 
-style:
+style: ## ruff
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-imports:
+imports: ## the import contracts
 	.venv/bin/lint-imports
 
-copies:
+copies: ## copies of ten lines or more
 	.venv/bin/jscpd --baseline infra/known-copies.json --fail-on-new-clones
 
 # Only for whoever lets a copy stay: see CONTRIBUTING.md.

@@ -81,6 +81,9 @@ class WeightedImitation:
                 if progress is not None:
                     progress(epoch + 1, settings.epochs)
         network.eval()
+        # Scores are the logits of a softmax. Imitation shows each item in proportion to its reward;
+        # six times the logits prefer clearly what is better.
+        network.rescale(6.0)
         return LearnedScorer(self.name, network, sample.reward_model, sample.scalarisation)
 
 
@@ -104,7 +107,7 @@ def main() -> None:
     for learner in (WeightedImitation(), LEARNERS["policy_gradient"]):
         assert isinstance(learner, Learner)
         scorer = learner.learn(sample, settings, seed=1)
-        policy = LearnedPolicy(scorer, temperature=0.3, floor=0.1, name=learner.name)
+        policy = LearnedPolicy(scorer, temperature=1.0, floor=0.1, name=learner.name)
         # Nights that nothing was learned from: the paired difference, policy minus logger.
         chance = np.exp(policy.log_probabilities(later.decisions))
         gain = difference(

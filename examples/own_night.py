@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def write_log(folder: Path) -> None:
         _write(folder / "feedback" / night, events)
 
 
-def _write(folder: Path, rows: list[dict[str, object]]) -> None:
+def _write(folder: Path, rows: Sequence[Mapping[str, object]]) -> None:
     folder.mkdir(parents=True)
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "part-0.jsonl").write_text(text)

@@ -6,8 +6,10 @@ import ast
 import doctest
 import inspect
 import itertools
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -109,15 +111,25 @@ def blocks(page: Path, language: str) -> list[str]:
     return out
 
 
-def test_what_pages_import_of_the_library_is_exported() -> None:
-    """By the front door, or by a package's ``__all__``: never by a module's chance."""
-    told = 0
+def shown_code() -> Iterator[tuple[str, str]]:
+    """(where, code) of all Python that pages and examples show."""
     for page in pages():
-        for block in blocks(page, "python"):
-            for module, name in imports_of(ast.parse(block)):
-                told += 1
-                found = __import__(module, fromlist=["*"])
-                assert name is None or hasattr(found, name), f"{page.name}: {module} has no {name}"
-                if name is not None and module.partition(".")[0] == "mrlm":
-                    assert name in getattr(found, "__all__", ()), f"{page.name}: {module}.{name}"
-    assert told
+        yield from ((page.name, block) for block in blocks(page, "python"))
+    for script in sorted((ROOT / "examples").glob("*.py")):
+        yield script.name, script.read_text()
+    for book in sorted((ROOT / "examples").glob("*.ipynb")):
+        cells = json.loads(book.read_text())["cells"]
+        yield from ((book.name, "".join(c["source"])) for c in cells if c["cell_type"] == "code")
+
+
+def test_what_pages_and_examples_import_of_the_library_is_exported() -> None:
+    """By the front door, or by a package's ``__all__``: never by a module's chance."""
+    told = set()
+    for where, code in shown_code():
+        for module, name in imports_of(ast.parse(code)):
+            told.add(where)
+            found = __import__(module, fromlist=["*"])
+            assert name is None or hasattr(found, name), f"{where}: {module} has no {name}"
+            if name is not None and module.partition(".")[0] == "mrlm":
+                assert name in getattr(found, "__all__", ()), f"{where}: {module}.{name}"
+    assert told >= {"tour.md", "tour.ipynb", "add_estimator.py", "add_learner.py"}

@@ -1,4 +1,4 @@
-"""How far the log supports the challenger: by scene, segment and item, and over nights."""
+"""How far the log supports the challenger: by scene, position, history, item and night."""
 
 from __future__ import annotations
 

@@ -13,6 +13,6 @@ LEARNERS: dict[str, Learner] = {
 
 Examples:
     >>> from mrlm import LEARNERS
-    >>> sorted(LEARNERS)
-    ['policy_gradient', 'q_learning']
+    >>> LEARNERS["policy_gradient"].name
+    'policy_gradient'
 """

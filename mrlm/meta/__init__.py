@@ -1,1 +1,1 @@
-"""The meta-update: objective weights and hyper-parameters of the tuned policy."""
+"""The meta-update: weights of the tuned policy, and so its temperature and its pessimism."""
