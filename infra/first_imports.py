@@ -16,7 +16,10 @@ _AIRFLOW = (
     *("airflow.__main__", "airflow.cli.cli_parser", "airflow.cli.commands.db_command"),
     *("airflow.jobs.scheduler_job_runner", "airflow.executors.local_executor"),
     *("airflow.dag_processing.manager", "airflow.dag_processing.processor"),
-    *("airflow.api_fastapi.main", "airflow.sdk.execution_time.task_runner"),
+    *("airflow.api_fastapi.app", "airflow.api_fastapi.core_api.app"),
+    *("airflow.api_fastapi.core_api.routes.public", "airflow.api_fastapi.core_api.routes.ui"),
+    *("airflow.api_fastapi.execution_api.app", "airflow.api_fastapi.execution_api.routes"),
+    "airflow.sdk.execution_time.task_runner",
 )
 
 
