@@ -342,4 +342,4 @@ def test_the_client_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], env=BASE, capture_output=True, text=True, check=True
     )
     ours = [m for m in json.loads(done.stdout) if m.split(".")[0] in {"mrlm", "pipelines"}]
-    assert ours == ["pipelines", "pipelines.local.warm_client"]
+    assert ours == ["pipelines", "pipelines.local", "pipelines.local.warm_client"]
