@@ -50,7 +50,7 @@ def main() -> None:
         signal.signal(signum, _interrupted)
     try:
         # Typer hands back the code of an exit, and makes one of an interrupt.
-        code = app(standalone_mode=False)
+        code = app(prog_name="mrlm", standalone_mode=False)
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
         sys.stdout.flush()
