@@ -25,16 +25,12 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from threading import Lock
 
 from pipelines.contract.imports import PACKAGES, SUFFIXES, Sources
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Stages share most of what they import, and a night asks for all of them.
 _sources = Sources(_ROOT)
-# A history embeds in a thread beside its Spark stages, and Python 3.11 fails where two threads
-# parse sources at a time (SystemError: AST constructor recursion depth mismatch).
-_reading = Lock()
 
 
 @cache
@@ -48,8 +44,7 @@ def code_version(module: str) -> str:
     Raises:
         ModuleNotFoundError: it has no source file.
     """
-    with _reading:
-        return _hash(_sources.of(module))
+    return _hash(_sources.of(module))
 
 
 def sources_version() -> str:

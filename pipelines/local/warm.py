@@ -125,8 +125,6 @@ def run(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     sys.argv = [str(module.__file__), *request.command[3:]]
-    # Help reads the program's name off these two.
-    sys.modules["__main__"].__package__ = module.__package__
     # A pipe's lines would otherwise wait for more of them.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
