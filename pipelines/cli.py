@@ -87,11 +87,12 @@ def _failed(error: Exception) -> int:
 
 def _give_up_output() -> None:
     """Python would fail at its end on output that cannot be written, with a code of its own."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:
