@@ -20,8 +20,8 @@ from mrlm.bandit_log import Objective
 from mrlm.bandit_log.schema import bandit_log_schema
 from spark_jobs import output
 from spark_jobs.errors import InputError
-from spark_jobs.rewards import events_by_slot, reward_columns
-from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, spark_schema
+from spark_jobs.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot
+from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, UNREAD, spark_schema
 from spark_jobs.sessions import with_sessions
 from spark_jobs.user_history import histories
 
@@ -36,11 +36,12 @@ class BuildLogJob:
         impressions: arrival night to folder of clean impressions; those of ``nights``, of the
             nights after them up to the ingestion's ``late_nights``, and of the history.
         feedback: arrival night to folder of clean feedback, likewise.
+        unread: arrival night to folder of the slots whose event could not be read, likewise.
         objectives: the reward vector.
         history_objective: name of the feedback objective whose value goes with the history.
         out: folder to write; ``night=<date>`` of each night in it is replaced.
         excluded: event nights whose impressions are not trusted: neither built nor in a history.
-        final: night to objective to whether its window has closed; see ``rewards``.
+        delivered: objective to what is known of its deliveries.
         history_length: most recent shown items that are kept.
         history_nights: how far back the history reaches.
         session_gap_minutes: a longer pause starts a new session, where the log names none.
@@ -54,14 +55,15 @@ class BuildLogJob:
     history_objective: str
     out: str
     excluded: tuple[str, ...] = ()
-    final: dict[str, dict[str, bool]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    delivered: dict[str, Delivered] = field(default_factory=dict)
     history_length: int = 50
     history_nights: int = 30
     session_gap_minutes: int = 30
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
+        return json.dumps(asdict(self), sort_keys=True, indent=1, default=sorted)
 
     @classmethod
     def from_json(cls, text: str) -> BuildLogJob:
@@ -70,6 +72,10 @@ class BuildLogJob:
         data["objectives"] = tuple(Objective(**o) for o in data["objectives"])
         for name in ("nights", "excluded"):
             data[name] = tuple(data.get(name, ()))
+        data["delivered"] = {
+            name: Delivered(frozenset(d["final"]), frozenset(d["doubtful"]), d["lost"])
+            for name, d in data.get("delivered", {}).items()
+        }
         return cls(**data)
 
 
@@ -77,7 +83,8 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
     """Build the nights; returns what ``counts.json`` holds.
 
     Writes ``night=<date>/*.parquet`` of ``bandit_log_schema(job.objectives)`` and ``counts.json``:
-    night to ``{decisions, candidates, rewarded: {objective: decisions with a value}, final}``.
+    night to ``{decisions, candidates, rewarded: {objective: decisions with a value}, unknown:
+    {objective: decisions whose reward stays unknown}, lost, final}``.
 
     Raises:
         InputError: no impressions are given, a night is excluded, or the history's objective is
@@ -108,6 +115,8 @@ def build(spark: SparkSession, job: BuildLogJob) -> DataFrame:
     known = slots.join(users, "user", "left_semi").join(
         events_by_slot(_events(spark, job)), ["request_id", "item_id"], "left"
     )
+    unread = unread_by_slot(_unread(spark, job))
+    known = known.join(unread, ["request_id", "item_id"], "left")
     # Everything after this is by user: one shuffle serves the history, the list and the session.
     known = known.repartition("user")
     decisions = known.filter(target)
@@ -120,7 +129,7 @@ def build(spark: SparkSession, job: BuildLogJob) -> DataFrame:
         {
             "decision_id": F.concat_ws("#", "request_id", F.col("position").cast("string")),
             "action": (F.array_position("candidates", F.col("item_id")) - 1).cast("int"),
-            **reward_columns(job.objectives, job.final),
+            **reward_columns(job.objectives, job.delivered),
         }
     )
 
@@ -166,23 +175,37 @@ def _events(spark: SparkSession, job: BuildLogJob) -> DataFrame:
     return rows.filter(read & (built | (F.col("event") == history)))
 
 
+def _unread(spark: SparkSession, job: BuildLogJob) -> DataFrame:
+    folders = [f for n, f in sorted(job.unread.items()) if n <= job.as_of]
+    return (
+        spark.read.schema(UNREAD).parquet(*folders)
+        if folders
+        else spark.createDataFrame([], UNREAD)
+    )
+
+
 def _counts(log: DataFrame, job: BuildLogJob) -> dict[str, Any]:
     names = [o.name for o in job.objectives if o.source == "feedback"]
-    empty = {"decisions": 0, "candidates": 0, "rewarded": dict.fromkeys(names, 0)}
+    none = dict.fromkeys(names, 0)
+    empty = {"decisions": 0, "candidates": 0, "rewarded": none, "unknown": none}
     counts: dict[str, Any] = {n: {**empty} for n in job.nights}
     grouped = log.groupBy(F.col("night").cast("string").alias("night")).agg(
         F.count("*").alias("decisions"),
         F.sum(F.size("candidates")).alias("candidates"),
         *[F.count(f"reward_{n}").alias(f"_{n}") for n in names],
+        *[F.count_if(f"unknown_{n}").alias(f"_unknown_{n}") for n in names],
     )
     for row in grouped.collect():
         counts[row["night"]] = {
             "decisions": row["decisions"],
             "candidates": row["candidates"],
             "rewarded": {n: row[f"_{n}"] for n in names},
+            "unknown": {n: row[f"_unknown_{n}"] for n in names},
         }
     for night, found in counts.items():
-        found["final"] = {n: job.final.get(night, {}).get(n, False) for n in names}
+        delivered = {n: job.delivered.get(n, Delivered()) for n in names}
+        found["final"] = {n: night in d.final for n, d in delivered.items()}
+        found["lost"] = {n: d.lost.get(night, 0) for n, d in delivered.items()}
     return counts
 
 

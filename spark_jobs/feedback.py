@@ -1,14 +1,15 @@
-"""Feedback: typed, attributed to its impression, categorised."""
+"""Feedback: typed, attributed to its impression, categorised; and what could not be read of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import CARRIED, categorise, quarantined_text
+from spark_jobs.categories import CARRIED, LATE, QUARANTINED, categorise, quarantined_text
 from spark_jobs.raw import RawTable
 
 KEYS = ("event_id",)
@@ -50,19 +51,84 @@ def typed(raw: RawTable) -> DataFrame:
 def classify(
     rows: DataFrame, shown: DataFrame, earlier: DataFrame | None, windows: Mapping[str, int]
 ) -> DataFrame:
-    """``typed`` rows with ``impression_night`` and ``_category``.
+    """``typed`` rows with ``impression_night``, ``_attribution`` and ``_category``.
+
+    ``_attribution`` is ``attributed``, ``ambiguous`` (the item was shown more than once in the
+    request), ``left_out`` (it belongs to an impression that was not taken) or ``unattributed``.
 
     Args:
         rows: from ``typed``.
-        shown: request_id, item_id, night of the impressions that are known.
+        shown: request_id, item_id, night and ``taken`` of the impressions that are known.
         earlier: event_id of earlier arrivals.
         windows: event to the nights for which some objective waits for it; an event that no
             objective reads is never late.
     """
-    nights = shown.groupBy("request_id", "item_id").agg(F.min("night").alias("impression_night"))
-    joined = rows.join(nights, ["request_id", "item_id"], "left")
+    slots = shown.groupBy("request_id", "item_id").agg(
+        F.min(F.when(F.col("taken"), F.col("night"))).alias("impression_night"),
+        F.when(F.count_if("taken") > 1, "ambiguous")
+        .when(F.bool_or("taken"), "attributed")
+        .otherwise("left_out")
+        .alias("_attribution"),
+    )
+    joined = rows.join(slots, ["request_id", "item_id"], "left").withColumn(
+        "_attribution", F.coalesce("_attribution", F.lit("unattributed"))
+    )
     window = F.lit(None).cast("int")
     for event, length in sorted(windows.items()):
         window = F.when(F.col("event") == event, length).otherwise(window)
     late = F.date_diff("arrival", "impression_night") > window
     return categorise(joined, KEYS, late, earlier)
+
+
+def by_event(rows: DataFrame, windows: Mapping[str, int]) -> dict[str, Any]:
+    """What became of the events that objectives read, counted by event.
+
+    Args:
+        rows: from ``classify``.
+        windows: its keys are the events that objectives read.
+
+    Returns:
+        ``events``: event to ``{clean, duplicate, late, attributed, ambiguous, left_out,
+        unattributed, placed, unplaced}``, the attributions of clean events, and of the quarantined
+        ones whether they name a slot; event "" holds the quarantined ones whose event cannot be
+        read. ``late_events``: event to impression night to events that came after its window.
+    """
+    kinds = ("clean", "duplicate", LATE, "attributed", "ambiguous", "left_out", "unattributed")
+    events = {e: dict.fromkeys((*kinds, "placed", "unplaced"), 0) for e in ("", *sorted(windows))}
+    late: dict[str, dict[str, int]] = {e: {} for e in sorted(windows)}
+    read = F.when(F.col("event").isin(*windows), F.col("event")) if windows else F.lit(None)
+    named = rows.filter(F.col("_category").isNotNull()).withColumn(
+        # A known event that no objective reads is of no concern here.
+        "_event",
+        F.when(F.col("event").isNull(), "").otherwise(read),
+    )
+    night = F.when(F.col("_category") == LATE, F.col("impression_night").cast("string"))
+    groups = named.filter(F.col("_event").isNotNull()).groupBy(
+        "_event", "_category", "_attribution", _slot_named().alias("placed"), night.alias("night")
+    )
+    for row in groups.count().collect():
+        found, number = events[row["_event"]], row["count"]
+        if row["_category"] == QUARANTINED:
+            found["placed" if row["placed"] else "unplaced"] += number
+            continue
+        found[row["_category"]] += number
+        if row["_category"] == LATE:
+            late[row["_event"]][row["night"]] = number
+        if row["_category"] == "clean":
+            found[row["_attribution"]] += number
+    return {"events": events, "late_events": {e: dict(sorted(n.items())) for e, n in late.items()}}
+
+
+def unread(rows: DataFrame, windows: Mapping[str, int]) -> DataFrame:
+    """Slots of which an event came that could not be read: columns of ``UNREAD``.
+
+    ``event`` is null where it could not be read either: it may be any.
+    """
+    event = F.col("event")
+    concerns = event.isNull() | (event.isin(*windows) if windows else F.lit(False))
+    quarantined = rows.filter((F.col("_category") == QUARANTINED) & _slot_named() & concerns)
+    return quarantined.select("request_id", "item_id", "event", "arrival").distinct()
+
+
+def _slot_named() -> Column:
+    return F.col("request_id").isNotNull() & F.col("item_id").isNotNull()

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import categorise, quarantined_text
+from spark_jobs.categories import CLEAN, categorise, quarantined_text
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import META, PLACE, RawTable
 from spark_jobs.schemas import IMPRESSIONS
@@ -63,6 +63,14 @@ def typed(raw: RawTable, key: bytes, estimated: bool = False) -> DataFrame:
         F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
         _reason(estimated).alias("_reason"),
+    )
+
+
+def left_out(rows: DataFrame) -> DataFrame:
+    """Slots of ``classify``'s rows that were not taken, as far as they can be named."""
+    named = F.col("request_id").isNotNull() & F.col("item_id").isNotNull()
+    return rows.filter((F.col("_category") != CLEAN) & named).select(
+        "request_id", "item_id", "night"
     )
 
 

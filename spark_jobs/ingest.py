@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,16 @@ from spark_jobs.raw import (
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import CANDIDATE_SET, CATALOG, QUARANTINE, RAW, TABLES, RawField
+from spark_jobs.schemas import (
+    CANDIDATE_SET,
+    CATALOG,
+    LEFT_OUT,
+    QUARANTINE,
+    RAW,
+    TABLES,
+    UNREAD,
+    RawField,
+)
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.work import Work
 
@@ -123,12 +132,15 @@ class Counted:
 def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     """Ingest one night; returns what ``counts.json`` holds.
 
-    Under ``job.out``: ``impressions``, ``feedback``, ``items``, ``catalog`` (Parquet),
+    Under ``job.out``: ``impressions``, ``feedback``, ``items``, ``catalog``, ``left_out`` (slots
+    whose impression was not taken) and ``unread`` (slots of which an event came that could not be
+    read; Parquet),
     ``late/<table>`` where there are late rows, ``quarantine`` (mode 0700, files 0600; the only
     place with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
-    impression), ``users``, ``catalog`` (items), ``key_id``, and of the job ``night``,
+    impression), ``users``, ``events`` and ``late_events`` (see ``feedback.by_event``), ``catalog``
+    (items), ``key_id``, and of the job ``night``,
     ``late_nights`` and ``windows``.
 
     Raises:
@@ -187,20 +199,46 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     impression_rows = _counted(raw_impressions, rows, number, job, False, nights, users)
     _write(impression_rows, "impressions", job, work)
 
-    shown = _only(rows, CLEAN).select("request_id", "item_id", "night")
-    shown_before = output.read(spark, job.folders("impressions"), SCHEMAS["impressions"])
-    if shown_before is not None:
-        shown = shown.unionByName(shown_before.select(*shown.columns))
+    left_out = impressions.left_out(rows)
+    work.start(output.write, left_out, f"{job.out}/left_out", LEFT_OUT)
+    shown = _shown(spark, job, _only(rows, CLEAN), left_out)
     earlier = _arrived(spark, job, "feedback")
     rows = work.keep(feedback.classify(feedback.typed(raw_feedback), shown, earlier, job.windows))
+    work.start(output.write, feedback.unread(rows, job.windows), f"{job.out}/unread", UNREAD)
     night = F.col("impression_night")
     read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
     nights = F.collect_set(F.when(read, night.cast("string"))).alias("nights")
     unattributed = F.count_if(night.isNull()).alias("unattributed")
     number = raw_rows["feedback"].result()
     feedback_rows = _counted(raw_feedback, rows, number, job, True, nights, unattributed)
+    feedback_rows = replace(
+        feedback_rows, facts=feedback_rows.facts | feedback.by_event(rows, job.windows)
+    )
     _write(feedback_rows, "feedback", job, work)
     return {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
+
+
+def _shown(spark: SparkSession, job: IngestJob, taken: DataFrame, left_out: DataFrame) -> DataFrame:
+    """request_id, item_id, night and ``taken`` of tonight's impressions and of earlier ones.
+
+    Impressions that validation stopped were shown all the same: their events are not lost ones.
+    """
+    stopped = [f"{p.folder}/impressions" for p in job.previous if "impressions" not in p.tables]
+    apart = [f"{p.folder}/left_out" for p in job.previous]
+    keys = ("request_id", "item_id", "night")
+    parts = [
+        (True, taken),
+        (True, output.read(spark, job.folders("impressions"), SCHEMAS["impressions"])),
+        (False, left_out),
+        (False, output.read(spark, stopped, SCHEMAS["impressions"])),
+        (False, output.read(spark, [f for f in apart if Path(f).exists()], LEFT_OUT)),
+    ]
+    marked = [
+        part.select(*keys, F.lit(is_taken).alias("taken"))
+        for is_taken, part in parts
+        if part is not None
+    ]
+    return reduce(DataFrame.unionByName, marked)
 
 
 def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()) -> RawTable:
@@ -304,6 +342,8 @@ def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:
         "reopened": sorted(n for n in nights if n < job.night),
         "unattributed": events.get("unattributed", 0),
         "users": shown.get("users", 0),
+        "events": events.get("events", {}),
+        "late_events": events.get("late_events", {}),
     }
 
 

@@ -120,6 +120,12 @@ ITEMS = t.StructType(
     ]
 )
 
+# Slots of which an event came that could not be read.
+UNREAD = t.StructType([FEEDBACK[name] for name in ("request_id", "item_id", "event", "arrival")])
+
+# Slots whose impressions were not taken: events of theirs are not lost ones.
+LEFT_OUT = t.StructType([IMPRESSIONS[name] for name in ("request_id", "item_id", "night")])
+
 # Written as mrlm.bandit_log.catalog.ITEMS_SCHEMA: what is known of every item, latest row.
 CATALOG = t.StructType([f for f in ITEMS.fields if f.name != "updated_at"])
 

@@ -209,6 +209,8 @@ def _assemble(
         objectives=(CLICK,),
         rewards=np.concatenate([s["value"] for s in steps]).astype(np.float64)[:, None],
         final=np.ones((n, 1), np.bool_),
+        unknown=np.zeros((n, 1), np.bool_),
+        lost=np.zeros((n, 1), np.int64),
     )
     mixture, reward = (
         np.concatenate([s[k] for s in steps]).astype(np.float64) for k in ("mixture", "reward")

@@ -32,6 +32,11 @@ class BanditLog:
         objectives: m objectives, the columns of ``rewards``.
         rewards: float64, shape (n, m); NaN where unknown.
         final: bool, shape (n, m); True when no later event can change the reward.
+        unknown: bool, shape (n, m); True when the reward will stay unknown although its time is
+            over: an event of this decision could not be read, or its delivery was not whole. Such a
+            reward is never final.
+        lost: int64, shape (n, m); events of the decision's night that are known to be lost and
+            belong to nobody knows which of its decisions; the same on all rows of a night.
 
     Examples:
         >>> from mrlm import latent_log
@@ -56,6 +61,8 @@ class BanditLog:
     objectives: tuple[Objective, ...]
     rewards: NDArray[np.float64]
     final: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
+    lost: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.decision_id)
@@ -92,6 +99,8 @@ class BanditLog:
             policy_id=self.policy_id[index],
             rewards=self.rewards[index],
             final=self.final[index],
+            unknown=self.unknown[index],
+            lost=self.lost[index],
         )
 
     def where(self, mask: NDArray[np.bool_]) -> BanditLog:
@@ -118,4 +127,6 @@ class BanditLog:
             objectives=parts[0].objectives,
             rewards=np.concatenate([p.rewards for p in parts]),
             final=np.concatenate([p.final for p in parts]),
+            unknown=np.concatenate([p.unknown for p in parts]),
+            lost=np.concatenate([p.lost for p in parts]),
         )

@@ -18,7 +18,7 @@ from mrlm.bandit_log.decisions import Decisions
 from mrlm.bandit_log.known_rewards import known_rewards
 from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
-from mrlm.bandit_log.schema import bandit_log_schema
+from mrlm.bandit_log.schema import bandit_log_schema, doubt_columns
 
 
 def read_bandit_log(
@@ -57,13 +57,18 @@ def read_bandit_log(
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
     schema = bandit_log_schema(objectives)
-    table = pa.concat_tables([_read(p, schema) for p in paths])
+    table = pa.concat_tables([_read(p, schema, objectives) for p in paths])
     order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])
     return from_table(table.take(order).combine_chunks(), catalog, objectives)
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
+def _read(path: Path, schema: pa.Schema, objectives: tuple[Objective, ...]) -> pa.Table:
     table = pq.read_table(path, partitioning=None)
+    for objective in objectives:
+        if objective.source == "feedback":
+            for name, kind in doubt_columns(objective):
+                if name not in table.column_names:
+                    table = table.append_column(name, pa.nulls(len(table), kind))
     missing = [n for n in schema.names if n not in table.column_names]
     if missing:
         raise ValueError(
@@ -94,12 +99,14 @@ def from_table(table: pa.Table, catalog: Catalog, objectives: tuple[Objective, .
     action = _numbers(table, "action", np.int64)
     rewards = np.full((len(table), len(objectives)), np.nan)
     final = np.ones((len(table), len(objectives)), np.bool_)
+    unknown = np.zeros_like(final)
+    lost = np.zeros(final.shape, np.int64)
     for j, objective in enumerate(objectives):
         if objective.source == "feedback":
             rewards[:, j] = _numbers(table, f"reward_{objective.name}", np.float64)
-            final[:, j] = pc.fill_null(_array(table, f"final_{objective.name}"), False).to_numpy(
-                zero_copy_only=False
-            )
+            final[:, j] = _filled(table, f"final_{objective.name}", False)
+            unknown[:, j] = _filled(table, f"unknown_{objective.name}", False)
+            lost[:, j] = _filled(table, f"lost_{objective.name}", 0)
         else:
             rewards[:, j] = known_rewards(decisions, objective)[decisions.offsets[:-1] + action]
     logged = _flat(table, "candidate_propensities", np.float64)
@@ -118,12 +125,19 @@ def from_table(table: pa.Table, catalog: Catalog, objectives: tuple[Objective, .
         objectives=objectives,
         rewards=rewards,
         final=final,
+        unknown=unknown,
+        lost=lost,
     )
 
 
 def _array(table: pa.Table, name: str) -> pa.Array:
     column = table[name]
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _filled(table: pa.Table, name: str, value: bool | int) -> NDArray[Any]:
+    filled: NDArray[Any] = pc.fill_null(_array(table, name), value).to_numpy(zero_copy_only=False)
+    return filled
 
 
 def _objects(table: pa.Table, name: str) -> NDArray[np.object_]:

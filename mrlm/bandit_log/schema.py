@@ -34,8 +34,9 @@ _BASE = [
 def bandit_log_schema(objectives: Iterable[Objective]) -> pa.Schema:
     """Columns and types of the Parquet form.
 
-    Each ``feedback`` objective adds ``reward_<name>`` (double, null when unknown) and
-    ``final_<name>`` (bool). Objectives known from the item or the list are not stored: they are
+    Each ``feedback`` objective adds ``reward_<name>`` (double, null when unknown),
+    ``final_<name>``, ``unknown_<name>`` (bool) and ``lost_<name>`` (int); see the fields of the
+    same names of ``BanditLog``. Objectives known from the item or the list are not stored: they are
     computed on reading, for every candidate, by one function.
     """
     fields = [pa.field(n, t) for n, t in _BASE]
@@ -43,4 +44,13 @@ def bandit_log_schema(objectives: Iterable[Objective]) -> pa.Schema:
         if objective.source == "feedback":
             fields.append(pa.field(f"reward_{objective.name}", pa.float64()))
             fields.append(pa.field(f"final_{objective.name}", pa.bool_()))
+            fields += [pa.field(n, t) for n, t in doubt_columns(objective)]
     return pa.schema(fields)
+
+
+def doubt_columns(objective: Objective) -> list[tuple[str, pa.DataType]]:
+    """Columns that say what may be wrong with a feedback objective's rewards.
+
+    A log without them was written before deliveries were checked: nothing is known against it.
+    """
+    return [(f"unknown_{objective.name}", pa.bool_()), (f"lost_{objective.name}", pa.int32())]

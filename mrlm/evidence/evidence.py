@@ -14,8 +14,15 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.
-_OPTIONAL = ("hindcast", "outlook", "support", "propensities", "logger_differences")
-
+_OPTIONAL = (
+    "hindcast",
+    "outlook",
+    "support",
+    "propensities",
+    "logger_differences",
+    "reward_states",
+)
+_OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
 Estimates = dict[str, dict[str, PolicyEstimate]]
 """Estimator name to objective name to estimate."""
@@ -51,6 +58,9 @@ class Evidence:
             ``drift`` over nights; where propensities are estimated ``estimated_propensities`` with
             the bounds under hidden confounding; plain JSON.
         propensities: of the gate nights; ``estimated`` where any row had none.
+        reward_states: objective to its decisions whose reward is ``known`` and ``unknown`` and to
+            the events that are ``lost``, where any is; estimates have in them what that could
+            change.
 
     Raises:
         ValueError: a night has two roles.
@@ -80,6 +90,7 @@ class Evidence:
     support: dict[str, Any] = field(default_factory=dict)
     propensities: Literal["logged", "estimated"] = "logged"
     logger_differences: Estimates = field(default_factory=dict)
+    reward_states: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -107,6 +118,13 @@ class Evidence:
         for name in _OPTIONAL:
             if plain[name] in (None, {}, "logged"):
                 del plain[name]
+        of_policies = list(plain["policies"].values())
+        for estimates in [*of_policies, plain["differences"], plain.get("logger_differences", {})]:
+            for by_objective in estimates.values():
+                for estimate in by_objective.values():
+                    for name in _OPTIONAL_OF_ESTIMATES:
+                        if not estimate[name]:
+                            del estimate[name]
         data: dict[str, Any] = json.loads(canonical_json(plain))
         return data
 

@@ -15,6 +15,7 @@ from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.propensities import estimated_report
 from mrlm.evidence.support import support
+from mrlm.evidence.unknown_rewards import UnknownRewards
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import estimates
@@ -59,8 +60,9 @@ def policy_estimates(
         criteria: of the estimates.
 
     Returns:
-        ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``, and
-        ``propensities`` where any is an estimate.
+        ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``,
+        ``propensities`` where any is an estimate, and ``reward_states`` where a reward is unknown:
+        every estimate then says what that could change.
 
     Raises:
         KeyError: there is no challenger or champion.
@@ -74,9 +76,9 @@ def policy_estimates(
     if estimated is not None:
         found["propensities"] = "estimated"
         found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
+    batches = {p: batch.with_target(target, p) for p, target in policies.items()}
     made: dict[str, Callable[[Estimator], Scores]] = {
-        policy: partial(_scores, batch.with_target(target, policy))
-        for policy, target in policies.items()
+        policy: partial(_scores, own) for policy, own in batches.items()
     }
     made["logger"] = partial(logger_scores, logged)
     scores = {
@@ -84,9 +86,42 @@ def policy_estimates(
         for policy, scored in made.items()
         for name, estimator in ESTIMATORS.items()
     }
+    unknown = UnknownRewards.of(log)
+    weights = {p: own.weight for p, own in batches.items()} | {"logger": np.ones(len(log))}
+
+    def estimated_from(
+        name: str, policy: str, rival: str = "", then: Callable[[Scores], Scores] = _as_it_is
+    ) -> dict[str, PolicyEstimate]:
+        """Estimates of a policy, or of its difference to a rival, with what is unknown."""
+        pair = [policy, *([rival] if rival else [])]
+
+        def combined(of: Mapping[str, Scores]) -> Scores:
+            return then(difference(of[policy], of[rival]) if rival else of[policy])
+
+        plain = _estimates(combined({p: scores[p, name] for p in pair}), criteria)
+        if unknown is None:
+            return plain
+        coefficient = weights[policy] - (weights[rival] if rival else 0.0)
+        ends = []
+        for side in (-1, 1):
+            rewards = unknown.at_worst(coefficient, side)
+            worst = {
+                p: _marked(
+                    logger_scores(replace(logged, rewards=rewards), ESTIMATORS[name])
+                    if p == "logger"
+                    else ESTIMATORS[name](replace(batches[p], rewards=rewards)),
+                    estimated,
+                    criteria,
+                )
+                for p in pair
+            }
+            ends.append(_estimates(combined(worst), criteria))
+        return {o: plain[o].widened(ends[0][o], ends[1][o]) for o in plain}
+
+    if unknown is not None:
+        found["reward_states"] = unknown.counts(log.objectives)
     found["policies"] = {
-        policy: {name: _estimates(scores[policy, name], criteria) for name in ESTIMATORS}
-        for policy in made
+        policy: {name: estimated_from(name, policy) for name in ESTIMATORS} for policy in made
     }
     found["diagnostics"] = {
         policy: _diagnostics(scored(ESTIMATORS["ips"]), criteria.north_star)
@@ -94,13 +129,14 @@ def policy_estimates(
     }
     found["differences"], found["logger_differences"] = {}, {}
     for name in ESTIMATORS:
-        to_logger = difference(scores["challenger", name], scores["logger", name])
-        found["logger_differences"][name] = _estimates(to_logger, criteria)
-        paired = difference(scores["challenger", name], scores["champion", name])
-        found["differences"][name] = _estimates(paired, criteria)
+        found["logger_differences"][name] = estimated_from(name, "challenger", "logger")
+        found["differences"][name] = estimated_from(name, "challenger", "champion")
         if "loggers" in found["support"] and name == criteria.estimator:
-            weighed = variance_weighted(paired, log.policy_id, criteria.north_star)
-            found["differences"][weighed.estimator] = _estimates(weighed, criteria)
+            weigh = partial(variance_weighted, logger=log.policy_id, objective=criteria.north_star)
+            weighed = weigh(difference(scores["challenger", name], scores["champion", name]))
+            found["differences"][weighed.estimator] = estimated_from(
+                name, "challenger", "champion", weigh
+            )
     return found
 
 
@@ -122,6 +158,10 @@ def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:
         columns[name] = pa.ListArray.from_arrays(offsets, pa.array(probability))
     table = pa.table(columns)
     return table if policies else table.slice(0, 0)
+
+
+def _as_it_is(scores: Scores) -> Scores:
+    return scores
 
 
 def _scores(batch: EvaluationBatch, estimator: Estimator) -> Scores:

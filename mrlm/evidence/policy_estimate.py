@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mrlm.ope.intervals import Estimate
@@ -25,6 +25,9 @@ class PolicyEstimate:
         reasons: why not, in words.
         rows_needed: decisions that would be needed, where that can be said.
         skewness: of the studentised value; moves the bound towards the longer tail.
+        unknown_low: 0 or less: what rewards that are unknown or lost could move a lower bound by;
+            ``lower`` has it in it.
+        unknown_high: 0 or more: what they could move an upper bound by; ``upper`` has it in it.
     """
 
     value: float | None
@@ -37,6 +40,25 @@ class PolicyEstimate:
     reasons: tuple[str, ...] = ()
     rows_needed: int | None = None
     skewness: float = 0.0
+    unknown_low: float = 0.0
+    unknown_high: float = 0.0
+
+    def widened(self, worst: PolicyEstimate, best: PolicyEstimate) -> PolicyEstimate:
+        """With what unknown rewards could change.
+
+        Args:
+            worst: the estimate where they are such that it is smallest.
+            best: the estimate where they are such that it is largest.
+        """
+        low = min(0.0, _gap(worst.value, self.value), _gap(worst.lower, self.lower))
+        high = max(0.0, _gap(best.value, self.value), _gap(best.upper, self.upper))
+        return replace(
+            self,
+            unknown_low=low,
+            unknown_high=high,
+            lower=None if self.lower is None else self.lower + low,
+            upper=None if self.upper is None else self.upper + high,
+        )
 
     @classmethod
     def of(cls, estimate: Estimate) -> PolicyEstimate:
@@ -58,3 +80,7 @@ class PolicyEstimate:
     def from_json(cls, data: Mapping[str, Any]) -> PolicyEstimate:
         """Read what ``dataclasses.asdict`` wrote."""
         return cls(**{**data, "reasons": tuple(data.get("reasons", ()))})
+
+
+def _gap(moved: float | None, plain: float | None) -> float:
+    return 0.0 if moved is None or plain is None else moved - plain

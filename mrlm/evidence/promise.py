@@ -98,6 +98,8 @@ def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
         objectives=log.objectives[only],
         rewards=log.rewards[:, only],
         final=log.final[:, only],
+        unknown=log.unknown[:, only],
+        lost=log.lost[:, only],
     )
 
 

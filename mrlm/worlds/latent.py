@@ -286,6 +286,8 @@ def latent_log(
         objectives=LATENT_OBJECTIVES,
         rewards=np.stack([(rating >= LIKE).astype(np.float64), rating], axis=1),
         final=np.ones((n, 2), np.bool_),
+        unknown=np.zeros((n, 2), np.bool_),
+        lost=np.zeros((n, 2), np.int64),
     )
     return log, truth
 

@@ -114,6 +114,8 @@ def to_log(
         objectives=objectives,
         rewards=truth[shown],
         final=np.ones((n, len(objectives)), np.bool_),
+        unknown=np.zeros((n, len(objectives)), np.bool_),
+        lost=np.zeros((n, len(objectives)), np.int64),
     )
     order = np.lexsort((world.position, world.request, world.ts))
     flat, _ = gather(decisions.offsets, order)

@@ -9,15 +9,19 @@ from typing import Annotated
 
 import typer
 
+from mrlm.report.visible import visible
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
+from pipelines.care.reward_standing import reward_lines
 from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
-from pipelines.commands.options import SettingsOption, check_night
+from pipelines.commands.options import ActorOption, ReasonOption, SettingsOption, check_night
 from pipelines.commands.terminal import say
 from pipelines.contract.context import NightContext, contexts_of
+from pipelines.contract.deployment import now
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DataError
+from pipelines.nights.deliveries import doubtful_events
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Settings
@@ -34,6 +38,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("quarantine")(quarantine)
     app.command("clean")(clean)
     app.command("doctor")(doctor)
+    app.command("accept")(accept)
 
 
 def status(
@@ -59,9 +64,37 @@ def status(
             where = f"{closing.verdict}: {closing.reason}"
         say(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
         _tell_broken(context, standing)
+    if contexts:
+        for line in reward_lines(contexts[-1], [c.night for c in contexts]):
+            say(line)
     _tell_history(loaded)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
+
+
+def accept(
+    night: Annotated[str, typer.Argument(help="The arrival night, as YYYY-MM-DD.")],
+    actor: ActorOption,
+    reason: ReasonOption,
+    settings: SettingsOption = None,
+) -> None:
+    """Take a night's deliveries as whole although something speaks against it."""
+    from mrlm.promotion.moves.accept import accept_night
+
+    loaded = load_settings(settings)
+    context = NightContext(check_night(night), loaded, Workspace(loaded.workspace))
+    events = doubtful_events(context, context.night)
+    if not events:
+        raise DataError(
+            f"night {context.night}: nothing speaks against its deliveries, so there is nothing to "
+            "accept; 'mrlm status' shows which nights have unknown rewards"
+        )
+    seconds = loaded.gate.lock_seconds
+    accept_night(
+        context.registry, context.night, actor=actor, at=now(), reason=reason, seconds=seconds
+    )
+    named = ", ".join(visible(e, 80) for e in events)
+    say(f"night {context.night}: {named} accepted as delivered; the next night reads it so")
 
 
 def _tell_broken(context: NightContext, standing: NightStanding) -> None:

@@ -108,6 +108,14 @@ def _one_line(option: str, text: str, longest: int) -> str:
     return text
 
 
+ActorOption = Annotated[
+    str, typer.Option(help="Who decides; goes into the ledger.", callback=check_actor)
+]
+ReasonOption = Annotated[
+    str, typer.Option(help="Why; goes into the ledger.", callback=check_reason)
+]
+
+
 def context_for(
     night: str,
     settings: Path | None,

@@ -12,10 +12,10 @@ import typer
 from mrlm.promotion.record.ledger import champion_stack
 from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.commands.options import (
+    ActorOption,
     NightOption,
+    ReasonOption,
     SettingsOption,
-    check_actor,
-    check_reason,
     check_run_key,
     context_for,
 )
@@ -31,12 +31,6 @@ from pipelines.settings.model import Settings
 if TYPE_CHECKING:
     from mrlm.promotion.registry.versions import RegisteredVersion
 
-ActorOption = Annotated[
-    str, typer.Option(help="Who decides; goes into the ledger.", callback=check_actor)
-]
-ReasonOption = Annotated[
-    str, typer.Option(help="Why; goes into the ledger.", callback=check_reason)
-]
 RunKeyArgument = Annotated[
     str, typer.Argument(help="Run key of the version, see 'mrlm status'.", callback=check_run_key)
 ]

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.expectations import feedback, impressions, items
+import pyarrow.parquet as pq
+
+from pipelines.expectations import event_delivery, feedback, impressions, items
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
@@ -28,7 +30,8 @@ def validate_night(
     night: str,
     settings: Settings,
     trailing: Sequence[Mapping[str, Any]],
-    docs_folder: Path,
+    trailing_events: Sequence[event_delivery.EventCounts],
+    out: Path,
 ) -> dict[str, Any]:
     """Run the expectation suites on the output of the ingest stage.
 
@@ -38,12 +41,15 @@ def validate_night(
         night: arrival night.
         settings: thresholds, and the events that objectives read.
         trailing: ``statistics`` of earlier verdicts whose impressions passed.
-        docs_folder: gets the data docs of this run, ``index.html``.
+        trailing_events: events of earlier nights whose deliveries can be trusted.
+        out: gets the data docs of this run, ``data_docs/index.html``, and the night's events by
+            item, ``events_by_item.parquet``.
 
     Returns:
         ``tables`` {table: passed or stopped}, ``verdict`` (stopped when a table is), ``failed``
         and ``warnings`` (each ``{table, expectation, severity, observed, expected, why, rows}``;
-        rows hold pseudonyms only) and ``statistics``.
+        rows hold pseudonyms only), ``statistics``, ``events_by_hour`` and ``deliveries`` (event to
+        what its delivery is worth).
     """
     counts = json.loads((ingest_folder / "counts.json").read_text())
     written = {t: spark.read.parquet(str(ingest_folder / t)) for t in TABLES}
@@ -73,6 +79,12 @@ def validate_night(
             kept.append(rows)
             suites.append(Suite("items", "items", rows, items.row_rules(), items.SHOWN))
         recent = list(trailing)[-thresholds.trailing_nights :]
+        judged, counted = None, None
+        if not broken & {"impressions", "feedback"}:
+            counted = event_delivery.counted(written["impressions"], written["feedback"], events)
+            pq.write_table(counted.by_item, out / "events_by_item.parquet")
+            judged = event_delivery.judge_night(counts, counted, trailing_events, settings)
+            found |= event_delivery.statistics(counts, judged)
         found["impressions_ratio"] = against_trailing(found, recent, "impressions")
         found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
         table = _one_row(found)
@@ -81,12 +93,18 @@ def validate_night(
             "feedback": feedback.statistic_rules(thresholds, found, recent),
             "items": items.statistic_rules(thresholds),
         }
+        if judged is not None:
+            by_table["feedback"] += event_delivery.rules(settings, judged)
         suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
-        failures = run_suites(suites, night, docs_folder)
+        failures = run_suites(suites, night, out / "data_docs")
     finally:
         for rows in kept:
             rows.unpersist()
-    return _verdict(failures, found)
+    verdict = _verdict(failures, found)
+    if judged is not None and counted is not None:
+        verdict["deliveries"] = judged.to_json()
+        verdict["events_by_hour"] = dict(counted.by_hour)
+    return verdict
 
 
 def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,12 @@ class Inputs(_Section):
         description="Path with {night} of a table (candidate_set_id, candidates[]), for logs that "
         "name their candidate sets instead of repeating them.",
     )
+    sent_path: str | None = Field(
+        default=None,
+        description="Path with {night} of a JSON object that says how many events of each name the "
+        "logger sent for a night. Where it is set, a night without it is refused, and a loss is "
+        "known to the event.",
+    )
 
 
 class Ingestion(_Section):
@@ -79,6 +85,12 @@ class Ingestion(_Section):
         "MRLM_USER_KEY", description="Environment variable that holds the pseudonymisation key."
     )
     quarantine_days: int = Field(30, ge=1, description="Retention of quarantined rows, in days.")
+    unattributed: Literal["lost", "foreign"] = Field(
+        "lost",
+        description="lost: an event of no known impression may belong to any decision, and the "
+        "evidence is widened by what it could change; foreign: such events come from pages that "
+        "the log does not hold, and only their share is watched.",
+    )
     session_gap_minutes: int = Field(
         30, ge=1, description="A longer pause starts a new session, where the log names none."
     )
@@ -120,6 +132,29 @@ class Validation(_Section):
     )
     feedback_rate_ratio: tuple[float, float] = Field(
         (0.5, 2.0), description="Feedback per impression against the same median: warning."
+    )
+    unattributed_share: float = Field(
+        0.2,
+        ge=0,
+        description="Larger share of an objective's events that belong to no known impression "
+        "stops the night's feedback.",
+    )
+    doubtful_share: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Larger share of an event that is lost or unreadable makes the rewards of the "
+        "night unknown; up to it, the evidence is widened by what it could change.",
+    )
+    loss_error: float = Field(
+        0.03,
+        gt=0,
+        lt=1,
+        description="Chance that rates call a whole night's feedback incomplete.",
+    )
+    least_events: dict[str, int] = Field(
+        default={},
+        description="Event to the fewest that a whole night brings, for those that may be rare.",
     )
     trailing_nights: int = Field(
         7, ge=1, description="Passed nights, the newest, whose median the two ratios compare with."
@@ -269,6 +304,7 @@ class Settings(BaseSettings):
         data["registry"].pop("tracking_uri")
         # Where files lie changes nothing; what is in them is fingerprinted by content.
         data["inputs"].pop("candidate_set_path")
+        data["inputs"].pop("sent_path")
         for table in ("impressions", "feedback", "items"):
             data["inputs"][table].pop("path")
         if sections:

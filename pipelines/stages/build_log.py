@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
+from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.failures.errors import DataError
+from pipelines.nights.deliveries import delivered
 from pipelines.nights.lake import built_logs, ingested, shift, table_passed
+
+if TYPE_CHECKING:
+    from spark_jobs.rewards import Delivered
 
 
 class BuildLog:
@@ -33,9 +39,8 @@ class BuildLog:
         }
         for night in _arrivals(context, plan):
             manifest = context.lake("ingest", night).require()
-            for table in ("impressions", "feedback"):
-                if table_passed(context, night, table):
-                    found[f"{table}/{night}"] = manifest.outputs[table].fingerprint
+            found |= _read_of(context, night, manifest)
+        found["delivered"] = of_json(_plain(delivered(context, plan, _passed(context, plan))))
         return found
 
     def run(self, context: NightContext, plan: list[str], out: Path) -> Product:
@@ -48,7 +53,7 @@ class BuildLog:
             table: [n for n in arrivals if table_passed(context, n, table)]
             for table in ("impressions", "feedback")
         }
-        final = {n: _final(context, n, passed["feedback"]) for n in plan}
+        known = delivered(context, plan, passed["feedback"])
         state = context.settings.state
         job = build_log.BuildLogJob(
             as_of=context.night,
@@ -58,8 +63,9 @@ class BuildLog:
             objectives=context.objectives,
             history_objective=state.history_objective,
             out=str(out),
+            unread=_folders(context, passed["feedback"], "unread"),
             excluded=tuple(n for n in arrivals if n not in passed["impressions"]),
-            final=final,
+            delivered=known,
             history_length=state.history_length,
             history_nights=state.history_nights,
             session_gap_minutes=context.settings.ingestion.session_gap_minutes,
@@ -72,7 +78,7 @@ class BuildLog:
         built = [n for n in plan if (out / f"night={n}").is_dir()]
         return Product(
             outputs={f"night={n}": f"night={n}" for n in built},
-            counts={"nights": counts, "final": final},
+            counts={"nights": counts, "final": {n: counts[n]["final"] for n in plan}},
         )
 
 
@@ -97,7 +103,36 @@ def _nights_to_build(context: NightContext) -> list[str]:
         reopened = any(night in _reopened(context, a) for a in _between(context, builder))
         if closed or reopened:
             nights.add(night)
-    return sorted(nights)
+    return sorted(nights | _redelivered(context, {n: b for n, (b, _) in built.items()}))
+
+
+def _redelivered(context: NightContext, builders: dict[str, str]) -> set[str]:
+    """Nights whose log was built from other rows, or another trust in them, than are there now.
+
+    A night's files may be delivered again, and a person may accept a delivery, after its log was
+    built.
+    """
+    changed = set()
+    for night, builder in builders.items():
+        manifest = context.lake("build_log", builder).require()
+        then = replace(context, night=builder)
+        arrivals, now = [], dict[str, str]()
+        for arrival in (shift(night, d) for d in range(context.settings.final_after + 1)):
+            ingest = context.lake("ingest", arrival).manifest() if arrival <= builder else None
+            if ingest is not None:
+                arrivals.append(arrival)
+                now |= _read_of(context, arrival, ingest)
+        before = {
+            name: fingerprint
+            for name, fingerprint in manifest.inputs.items()
+            if name.partition("/")[2] in arrivals and not name.startswith("verdict/")
+        }
+        passed = [n for n in arrivals if table_passed(context, n, "feedback")]
+        known = delivered(then, [night], passed)
+        final = {name: night in d.final for name, d in known.items()}
+        if now != before or final != manifest.counts["final"][night]:
+            changed.add(night)
+    return changed
 
 
 def _between(context: NightContext, builder: str) -> list[str]:
@@ -109,17 +144,37 @@ def _reopened(context: NightContext, arrival: str) -> list[str]:
     return list(manifest.counts["reopened"]) if manifest else []
 
 
-def _final(context: NightContext, night: str, feedback: list[str]) -> dict[str, bool]:
-    """For each objective, whether every night on which its feedback may arrive has passed."""
+def _passed(context: NightContext, nights: list[str]) -> list[str]:
+    return [n for n in _arrivals(context, nights) if table_passed(context, n, "feedback")]
+
+
+def _plain(known: dict[str, Delivered]) -> dict[str, Any]:
     return {
-        o.name: all(shift(night, d) in feedback for d in range(o.window_nights + 1))
-        for o in context.objectives
-        if o.source == "feedback"
+        name: {"final": sorted(d.final), "doubtful": sorted(d.doubtful), "lost": dict(d.lost)}
+        for name, d in known.items()
+    }
+
+
+def _read_of(context: NightContext, night: str, manifest: Manifest) -> dict[str, str]:
+    """Fingerprints of what is read of one arrival night."""
+    tables = {"impressions": ("impressions",), "feedback": ("feedback", "unread")}
+    return {
+        f"{output}/{night}": manifest.outputs[output].fingerprint
+        for table, outputs in tables.items()
+        if table_passed(context, night, table)
+        for output in outputs
+        if output in manifest.outputs
     }
 
 
 def _folders(context: NightContext, nights: list[str], table: str) -> dict[str, str]:
-    return {n: str(context.lake("ingest", n).path(table)) for n in nights}
+    """Night to folder; a night whose ingestion does not write it is left out."""
+    found = {}
+    for night in nights:
+        ingest = context.lake("ingest", night)
+        if table in ingest.require().outputs:
+            found[night] = str(ingest.path(table))
+    return found
 
 
 STAGE = BuildLog()

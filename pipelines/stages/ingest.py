@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.contract.context import NightContext
-from pipelines.contract.fingerprints import of_raw
+from pipelines.contract.fingerprints import of_json, of_raw
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.failures.errors import DamagedError, DataError
+from pipelines.nights.deliveries import sent_events
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 from pipelines.settings.model import InputTable
 
@@ -39,6 +40,9 @@ class Ingest:
         sets = _formatted(context.settings.inputs.candidate_set_path, context.night)
         if sets is not None:
             found["raw/candidate_sets"] = _raw_fingerprint(context, "candidate sets", sets)
+        sent = sent_events(context)
+        if sent is not None:
+            found["raw/sent"] = of_json(sent)
         for night, manifest in plan.items():
             passed = ",".join(_passed(context, night))
             found[f"ingest/{night}"] = f"{manifest.output_fingerprint()} {passed}"
@@ -73,9 +77,14 @@ class Ingest:
         for table in TABLES:
             context.log(self.name).info("%s: %s", table, counts[table])
         # Not the quarantine: it is private, expires, and names files; nothing is built from it.
-        made = (*TABLES, "catalog", "late")
+        made = (*TABLES, "catalog", "late", "left_out", "unread")
         outputs = {name: name for name in made if (out / name).exists()}
-        return Product(outputs=outputs, counts=counts, expiring=("quarantine",))
+        sent = sent_events(context)
+        return Product(
+            outputs=outputs,
+            counts=counts if sent is None else counts | {"sent": sent},
+            expiring=("quarantine",),
+        )
 
 
 def _key_id(context: NightContext, earlier: dict[str, Manifest]) -> str:
@@ -135,8 +144,9 @@ def _checked(context: NightContext, night: str) -> Path:
     passed = _passed(context, night)
     for name in (*passed, *(["catalog"] if "items" in passed else [])):
         ingest.path(name)
-    if "late" in manifest.outputs and passed:
-        ingest.path("late")
+    for name in ("late", "left_out"):
+        if name in manifest.outputs and passed:
+            ingest.path(name)
     return ingest.folder
 
 

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow.parquet as pq
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
+from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.expectations.words import describe
+from pipelines.nights.deliveries import in_doubt
 from pipelines.nights.lake import TABLES, ingested, table_passed
+
+if TYPE_CHECKING:
+    from pipelines.expectations.event_delivery import EventCounts
+
+
+_EVENTS = "events_by_item"
+
+
+@dataclass(frozen=True)
+class Trailing:
+    """Passed nights before tonight, oldest first.
+
+    Attributes:
+        statistics: of each.
+        trusted: manifests of those whose deliveries can be trusted, by night.
+    """
+
+    statistics: list[dict[str, Any]]
+    trusted: dict[str, Manifest]
 
 
 class Validate:
@@ -21,18 +45,21 @@ class Validate:
     sections = ("validation", "ingestion", "objectives")
     form = 1
 
-    def plan(self, context: NightContext) -> list[dict[str, Any]]:
-        """Statistics of the passed nights before tonight, oldest first."""
-        return _trailing_statistics(context)
+    def plan(self, context: NightContext) -> Trailing:
+        """Passed nights before tonight, oldest first."""
+        return _trailing(context)
 
-    def inputs(self, context: NightContext, plan: list[dict[str, Any]]) -> dict[str, str]:
-        """Tonight's clean tables and the statistics of the passed nights before."""
+    def inputs(self, context: NightContext, plan: Trailing) -> dict[str, str]:
+        """Tonight's clean tables, and the statistics and events of the passed nights before."""
         return {
             "ingest": context.lake("ingest").require().output_fingerprint(),
-            "trailing": of_json(plan),
+            "trailing": of_json(plan.statistics),
+            "trailing_events": of_json(
+                {n: m.outputs[_EVENTS].fingerprint for n, m in plan.trusted.items()}
+            ),
         }
 
-    def run(self, context: NightContext, plan: list[dict[str, Any]], out: Path) -> Product:
+    def run(self, context: NightContext, plan: Trailing, out: Path) -> Product:
         """Run the suites, write the verdict and the data docs."""
         from pipelines.expectations.run import validate_night
 
@@ -44,8 +71,9 @@ class Validate:
             clean.folder,
             context.night,
             context.settings,
-            plan,
-            out / "data_docs",
+            plan.statistics,
+            [_counted(context, night, m) for night, m in plan.trusted.items()],
+            out,
         )
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))
         log = context.log(self.name)
@@ -56,7 +84,10 @@ class Validate:
         for warning in verdict["warnings"]:
             log.warning("%s: %s", warning["table"], describe(warning))
         stopped = _reason(context, verdict) if verdict["verdict"] == "stopped" else ""
-        return Product(outputs={"verdict": "verdict.json"}, counts=verdict, stopped=stopped)
+        outputs = {"verdict": "verdict.json"}
+        if (out / f"{_EVENTS}.parquet").exists():
+            outputs[_EVENTS] = f"{_EVENTS}.parquet"
+        return Product(outputs=outputs, counts=verdict, stopped=stopped)
 
 
 def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
@@ -69,14 +100,26 @@ def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
     )
 
 
-def _trailing_statistics(context: NightContext) -> list[dict[str, Any]]:
-    """Statistics of the passed nights before tonight, oldest first."""
-    found = []
-    for night in list(ingested(context))[-context.settings.validation.trailing_nights :]:
+def _trailing(context: NightContext) -> Trailing:
+    most = context.settings.validation.trailing_nights
+    passed = {}
+    for night in reversed(ingested(context)):
         manifest = context.lake("validate", night).manifest()
         if manifest and table_passed(context, night, "impressions"):
-            found.append(manifest.counts["statistics"])
-    return found
+            passed[night] = manifest
+    # Nights in doubt are passed over, however many: a lasting loss does not become the measure.
+    trusted = [n for n, m in passed.items() if _EVENTS in m.outputs and not in_doubt(context, n)]
+    return Trailing(
+        [passed[n].counts["statistics"] for n in sorted(list(passed)[:most])],
+        {n: passed[n] for n in sorted(trusted[:most])},
+    )
+
+
+def _counted(context: NightContext, night: str, manifest: Manifest) -> EventCounts:
+    from pipelines.expectations.event_delivery import EventCounts
+
+    path = context.lake("validate", night).path(f"{_EVENTS}.parquet")
+    return EventCounts(pq.read_table(path), manifest.counts["events_by_hour"])
 
 
 STAGE = Validate()

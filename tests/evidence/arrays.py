@@ -79,6 +79,8 @@ def make_log(
         objectives=OBJECTIVES,
         rewards=np.stack([delight, (shown % 2 == 0).astype(np.float64), np.ones(n)], axis=1),
         final=np.ones((n, len(OBJECTIVES)), np.bool_),
+        unknown=np.zeros((n, len(OBJECTIVES)), np.bool_),
+        lost=np.zeros((n, len(OBJECTIVES)), np.int64),
     )
 
 

@@ -17,7 +17,8 @@ from mrlm.bandit_log.reader import read_bandit_log
 from spark_jobs import build_log, output
 from spark_jobs.build_log import BuildLogJob
 from spark_jobs.errors import InputError
-from spark_jobs.schemas import FEEDBACK, IMPRESSIONS
+from spark_jobs.rewards import Delivered
+from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, UNREAD
 from spark_jobs.user_history import histories
 
 pytestmark = pytest.mark.spark
@@ -86,6 +87,11 @@ class Lake:
             for e, r, i, name, value, ts in events
         ]
         self._write("feedback", arrival, rows, FEEDBACK)
+
+    def came_unread(self, arrival: str, *slots: tuple[str, str, str | None]) -> None:
+        """Slots (request_id, item_id, event) of which an event could not be read."""
+        rows = [(r, i, event, at(f"{arrival} 00:00").date()) for r, i, event in slots]
+        self._write("unread", arrival, rows, UNREAD)
 
     def _write(self, table: str, arrival: str, rows: list[tuple], schema: Any) -> None:
         folder = str(self.folder / table / arrival)
@@ -254,8 +260,10 @@ def test_rewards_windows_and_finality(lake: Lake):
         ("b1", "r2", "a", "buy", 1, "11 09:00"),
     )
     lake.happened("12", ("b2", "r1", "a", "buy", 1, "12 09:00"))
-    closed = {night("10"): {"buy": True, "like": True, "rating": True}}
-    log = lake.build("10", as_of=night("12"), final=closed)
+    closed = Delivered(frozenset({night("10")}))
+    log = lake.build(
+        "10", as_of=night("12"), delivered=dict.fromkeys(("buy", "like", "rating"), closed)
+    )
     # The rating of night 11 is inside the window of rating (1) and outside that of like (0).
     assert log.rewards[row(log, "r1#1"), value["rating"]] == 5
     assert log.rewards[row(log, "r1#1"), value["like"]] == 0
@@ -264,6 +272,49 @@ def test_rewards_windows_and_finality(lake: Lake):
     assert log.rewards[row(log, "r2#1"), value["buy"]] == 1
     assert np.isnan(log.rewards[row(log, "r2#1"), value["rating"]])
     assert log.final[:, [value["buy"], value["like"], value["rating"]]].all()
+
+
+def test_an_event_that_could_not_be_read_is_unknown_and_never_0(lake: Lake):
+    slots = [{"request_id": f"r{i}", "ts": f"10 1{i}:00", "item_id": "a"} for i in range(6)]
+    lake.shown("10", *slots)
+    lake.happened("10", ("b0", "r0", "a", "buy", 1, "10 11:00"))
+    lake.came_unread(
+        "10", ("r0", "a", "buy"), ("r1", "a", "buy"), ("r2", "a", "rating"), ("r3", "a", None)
+    )
+    # Outside of the window: nobody would have counted it.
+    lake.came_unread("12", ("r4", "a", "buy"))
+    closed = Delivered(frozenset({night("10")}))
+    objectives = ("buy", "like", "rating")
+    log = lake.build("10", as_of=night("12"), delivered=dict.fromkeys(objectives, closed))
+    buy, rating = log.column("buy"), log.column("rating")
+    # A second buy would change nothing on r0; on r3 it may have been any event.
+    assert log.unknown[:, buy].tolist() == [False, True, False, True, False, False]
+    assert log.unknown[:, rating].tolist() == [False, False, True, True, False, False]
+    assert (log.final == ~log.unknown)[:, [buy, rating]].all()
+    known = log.rewards[log.final[:, buy], buy]
+    assert known.tolist() == [1, 0, 0, 0]
+    assert np.isnan(log.rewards[log.unknown[:, buy], buy]).all()
+    assert lake.counts[night("10")]["unknown"] == {"buy": 2, "like": 2, "rating": 2}
+    assert not log.lost.any()
+
+
+def test_a_doubtful_delivery_leaves_no_reward_final(lake: Lake):
+    for day in ("10", "11"):
+        lake.shown(day, {"request_id": f"r{day}", "ts": f"{day} 10:00", "item_id": "a"})
+    lake.happened("10", ("b0", "r10", "a", "buy", 1, "10 11:00"))
+    doubt = Delivered(frozenset({night("11")}), frozenset({night("10")}), {night("11"): 7})
+    log = lake.build("10", "11", as_of=night("12"), delivered={"buy": doubt})
+    buy = log.column("buy")
+    assert log.final[:, buy].tolist() == [False, True]
+    assert log.unknown[:, buy].tolist() == [True, False]
+    assert log.lost[:, buy].tolist() == [0, 7]
+    # What was seen stays to be read; what was not seen is no 0.
+    assert log.rewards[:, buy].tolist() == [1, 0]
+    assert lake.counts[night("11")]["lost"]["buy"] == 7
+    # Not said to be closed: open, which is not unknown.
+    like = log.column("like")
+    assert not log.final[:, like].any()
+    assert not log.unknown[:, like].any()
 
 
 def test_late_impressions_join_their_own_night(lake: Lake):
@@ -314,5 +365,6 @@ def test_wrong_jobs_are_refused(lake: Lake):
 
 
 def test_job_survives_json(lake: Lake):
-    job = replace(lake.job, nights=("2026-11-10",), final={"2026-11-10": {"buy": True}})
+    some = Delivered(frozenset({"2026-11-10"}), frozenset({"2026-11-11"}), {"2026-11-10": 3})
+    job = replace(lake.job, nights=("2026-11-10",), delivered={"buy": some})
     assert BuildLogJob.from_json(job.to_json()) == job

@@ -257,6 +257,14 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
         "quarantined": {},
     }
     assert counts["unattributed"] == 1
+    assert counts["events"]["buy"] == {
+        **dict.fromkeys(counts["events"]["buy"], 0),
+        "clean": 2,
+        "late": 1,
+        "attributed": 1,
+        "unattributed": 1,
+    }
+    assert counts["late_events"] == {"buy": {"2026-11-08": 1}, "click": {"2026-11-09": 1}}
     # r2 is in time for the 8th, e3 for the 9th; nothing reads scrolls.
     assert counts["reopened"] == ["2026-11-08", "2026-11-09"]
     assert counts["catalog"] == 2
@@ -271,6 +279,66 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
     assert counts["feedback"]["duplicate"] == 1
     assert counts["unattributed"] == 1
     assert counts["reopened"] == ["2026-11-08", "2026-11-09"]
+
+
+def test_every_event_is_counted_by_where_it_belongs(
+    spark, logs, impression, event, items, tmp_path: Path
+):
+    logs.write(
+        NIGHT,
+        impressions=[
+            impression("r1"),
+            impression("twice"),
+            impression("twice", position=2),
+            impression("bad", propensity=7),
+        ],
+        feedback=[
+            event("e1", "r1"),
+            event("e1", "r1"),
+            event("e2", "twice"),
+            event("e3", "bad"),
+            event("e4", "nobody"),
+            event("e5", "r1", value="much"),
+            event("e6", "r1", value="much", event=None),
+            event("e7", None),
+            event("e8", "r1", value="much", event="scroll"),
+            "{broken",
+        ],
+        items=items("a", "b"),
+    )
+    counts = ingest.run(spark, logs.job(NIGHT))
+    nothing = dict.fromkeys(counts["events"][""], 0)
+    assert counts["events"] == {
+        "": {**nothing, "placed": 1, "unplaced": 1},
+        "buy": nothing,
+        "click": {
+            "clean": 4,
+            "duplicate": 1,
+            "late": 0,
+            "attributed": 1,
+            "ambiguous": 1,
+            "left_out": 1,
+            "unattributed": 1,
+            "placed": 1,
+            "unplaced": 1,
+        },
+    }
+    unread = rows_of(tmp_path / "out" / NIGHT / "unread")
+    assert sorted((r["request_id"], r["item_id"], r["event"] or "") for r in unread) == [
+        ("r1", "a", ""),
+        ("r1", "a", "click"),
+    ]
+    # The next night's events of an impression that was not taken are not lost ones either.
+    logs.write(
+        "2026-11-11",
+        impressions=[impression("r2", ts="2026-11-11T10:00:00Z")],
+        feedback=[event("f1", "bad", event="buy"), event("f2", "r1", event="buy")],
+    )
+    later = ingest.run(spark, logs.job("2026-11-11", [NIGHT]))
+    assert later["events"]["buy"]["left_out"] == 1
+    stopped = (Previous(NIGHT, str(tmp_path / "out" / NIGHT), ("items", "feedback")),)
+    again = ingest.run(spark, replace(logs.job("2026-11-11"), previous=stopped))
+    assert again["events"]["buy"]["left_out"] == 2
 
 
 def test_job_survives_json(logs):

@@ -18,6 +18,7 @@ from pipelines.expectations.run import validate_night
 from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
 from spark_jobs import build_log, ingest
 from spark_jobs.build_log import BuildLogJob
+from spark_jobs.rewards import Delivered
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"
@@ -59,7 +60,7 @@ def read(spark, logs, folder: Path):
         objectives=OBJECTIVES,
         history_objective="click",
         out=str(folder),
-        final={NIGHT: {"click": True}},
+        delivered={"click": Delivered(frozenset({NIGHT}))},
     )
     build_log.run(spark, job)
     return read_bandit_log([folder / f"night={NIGHT}"], Catalog.read(out / "catalog"), OBJECTIVES)
@@ -84,7 +85,7 @@ def test_rows_without_a_propensity_are_kept_estimated_and_flagged(
         objectives=list(OBJECTIVES),
     )
     out = logs.folder / "out" / NIGHT
-    verdict = validate_night(spark, out, NIGHT, settings, [], tmp_path / "docs")
+    verdict = validate_night(spark, out, NIGHT, settings, [], [], tmp_path)
     assert verdict["verdict"] == "passed", verdict["failed"]
 
     log = read(spark, logs, tmp_path / "log")

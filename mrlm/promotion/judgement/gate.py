@@ -265,11 +265,14 @@ def _has_bound(estimate: PolicyEstimate) -> bool:
 
 
 def _lower(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
-    """One-sided lower bound at level alpha, and how many standard errors it is below the value."""
+    """One-sided lower bound at level alpha, and how many standard errors it is below the value.
+
+    Rewards that are unknown count at their worst.
+    """
     df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
     if df is None or error is None or value is None:
         raise ValueError("an estimate without value, standard error or degrees of freedom")
-    bound = ends(value, error, df, estimate.skewness, 1.0 - alpha)[0]
+    bound = ends(value, error, df, estimate.skewness, 1.0 - alpha)[0] + estimate.unknown_low
     return bound, (value - bound) / error if error > 0 else 0.0
 
 

@@ -28,6 +28,7 @@ Kind = Literal[
     "adopted",
     "hashed",
     "kept",
+    "accepted",
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
@@ -79,7 +80,7 @@ class Entry:
 
     Attributes:
         kind: what happened.
-        run_key: of the version concerned.
+        run_key: of the version concerned; ``accepted``: the night whose deliveries are accepted.
         version: registry version concerned; for ``rolled_back`` the one that is champion again.
         actor: person or policy that did it.
         at: ISO time, from the caller.

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mrlm.bandit_log import Objective
+from pipelines.expectations.event_delivery import EventCounts
 from pipelines.expectations.run import validate_night
 from pipelines.settings.model import Inputs, InputTable, Settings, State
 
@@ -89,6 +91,7 @@ def judge(
     tables: Tables,
     counts: Callable[[dict], None] = lambda c: None,
     trailing: list[dict] | None = None,
+    trailing_events: list[EventCounts] | None = None,
 ) -> dict[str, Any]:
     from spark_jobs.schemas import CLEAN
 
@@ -100,7 +103,9 @@ def judge(
         found[table] = {"raw": len(rows), "clean": len(rows), "quarantined": {}}
     counts(found)
     (folder / "counts.json").write_text(json.dumps(found))
-    return validate_night(spark, folder, NIGHT, SETTINGS, trailing or [], folder / "docs")
+    return validate_night(
+        spark, folder, NIGHT, SETTINGS, trailing or [], trailing_events or [], folder
+    )
 
 
 def failures(verdict: dict[str, Any]) -> set[tuple[str, str, str]]:
@@ -115,7 +120,7 @@ def test_true_night_passes_and_leaves_docs(spark, tmp_path: Path):
     assert set(verdict["tables"].values()) == {"passed"}
     assert verdict["statistics"]["impressions_ratio"] == 1
     assert abs(verdict["statistics"]["inverse_propensity_gap"]) < 0.25
-    assert (tmp_path / "docs" / "index.html").is_file()
+    assert (tmp_path / "data_docs" / "index.html").is_file()
     json.dumps(verdict)
 
 
@@ -258,7 +263,7 @@ def test_missing_column_stops_its_table(spark, tmp_path: Path):
         rows.write.parquet(str(tmp_path / table))
         counts[table] = {"raw": 1, "clean": 0, "quarantined": {}}
     (tmp_path / "counts.json").write_text(json.dumps(counts))
-    verdict = validate_night(spark, tmp_path, NIGHT, SETTINGS, [], tmp_path / "docs")
+    verdict = validate_night(spark, tmp_path, NIGHT, SETTINGS, [], [], tmp_path)
     assert [(f["table"], f["expectation"]) for f in verdict["failed"]] == [
         ("feedback", "columns of the contract"),
         ("impressions", "enough impressions"),
@@ -294,3 +299,80 @@ def test_true_propensities_with_heavy_tails_are_not_stopped():
         sample_stopped += abs(gap) > max(0.25, 5 * inverse.std() / np.sqrt(n) / k)
     assert stopped == 0
     assert sample_stopped > 0
+
+
+def usual_events(clicks: int = 50) -> list[EventCounts]:
+    """Seven nights of 600 slots over six items, half of them clicked."""
+    hours = [0] * 12 + [6 * clicks] + [0] * 11
+    by_item = pa.table(
+        {
+            "item_id": [f"m{i}" for i in range(6)],
+            "shows": pa.array([100] * 6, pa.int64()),
+            "hits_0": pa.array([clicks] * 6, pa.int64()),
+        }
+    )
+    return [EventCounts(by_item, {"click": hours})] * 7
+
+
+def _by_event(counts: dict, **found: int) -> None:
+    rows = {"clean": counts["feedback"]["clean"], "attributed": counts["feedback"]["clean"]}
+    counts["events"] = {"click": rows | found}
+
+
+def test_a_night_whose_events_came_is_whole(spark, tmp_path: Path):
+    verdict = judge(spark, tmp_path, true_night(), counts=_by_event, trailing_events=usual_events())
+    assert failures(verdict) == set()
+    found = verdict["deliveries"]["click"]
+    assert (found["state"], found["lost"], found["missing"]) == ("whole", 0, [])
+    # 300 clicks a night: a loss of so many percent is the smallest that shows.
+    assert 0.1 < found["smallest_loss"] < 0.4
+    assert verdict["events_by_hour"]["click"][12] == 300
+    json.dumps(verdict)
+
+
+def test_events_that_did_not_come_are_named_and_unknown(spark, tmp_path: Path):
+    night = true_night()
+    night["feedback"] = [{**row, "event": "scroll"} for row in night["feedback"]]
+    verdict = judge(
+        spark,
+        tmp_path,
+        night,
+        counts=lambda c: c.update(events={"click": {}}),
+        trailing=[USUAL],
+        trailing_events=usual_events(),
+    )
+    assert ("feedback", "all click events arrived", "warning") in failures(verdict)
+    named = next(w for w in verdict["warnings"] if w["expectation"] == "all click events arrived")
+    assert named["expected"].startswith("about 3")
+    assert "instead of 0" in named["expected"]
+    found = verdict["deliveries"]["click"]
+    assert found["state"] == "unknown"
+    assert "rate" in found["missing"]
+
+
+def test_feedback_that_joins_nothing_stops_the_feedback(spark, tmp_path: Path):
+    night = true_night()
+    for row in night["feedback"]:
+        row["impression_night"] = None
+    verdict = judge(
+        spark,
+        tmp_path,
+        night,
+        counts=lambda c: _by_event(c, attributed=0, unattributed=len(night["feedback"])),
+    )
+    assert ("feedback", "feedback of known impressions", "critical") in failures(verdict)
+    assert verdict["tables"]["feedback"] == "stopped"
+    assert verdict["tables"]["impressions"] == "passed"
+
+
+def test_events_that_cannot_be_read_are_unknown_beyond_a_share(spark, tmp_path: Path):
+    verdict = judge(
+        spark,
+        tmp_path,
+        true_night(),
+        counts=lambda c: _by_event(c, placed=120),
+        trailing_events=usual_events(),
+    )
+    assert ("feedback", "readable click events", "warning") in failures(verdict)
+    assert verdict["deliveries"]["click"]["state"] == "unknown"
+    assert verdict["deliveries"]["click"]["unread"] == 120

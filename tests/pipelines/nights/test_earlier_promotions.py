@@ -53,6 +53,8 @@ class Log:
     objectives: tuple[Objective, ...]
     rewards: Any
     final: Any
+    unknown: Any
+    lost: Any
 
     def column(self, name: str) -> int:
         return [o.name for o in self.objectives].index(name)
@@ -111,7 +113,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
             if nights[0] in broken:
                 raise DataError("propensities are missing and cannot be estimated")
             both = np.zeros((3, 2))
-            log = Log(nights[0], CONTEXT.objectives, both, both > 0)
+            log = Log(nights[0], CONTEXT.objectives, both, both > 0, both < 0, both)
             return log, "estimates" if nights[0] in estimated else None
 
         def predict(log: Log, objectives: tuple[Objective, ...], model: Any) -> Any:

@@ -77,12 +77,15 @@ class Made:
         made.write(folder)
         return made
 
-    def passed(self, night: str, impressions: str = "passed") -> None:
-        """A night that was ingested and validated."""
+    def passed(
+        self, night: str, impressions: str = "passed", deliveries: dict[str, Any] | None = None
+    ) -> None:
+        """A night that was ingested and validated, with what its deliveries are worth."""
         lake = self.workspace.lake_stage
         self.complete(lake(night, "ingest"), "ingest", night)
         tables = {"impressions": impressions, "feedback": "passed", "items": "passed"}
-        self.complete(lake(night, "validate"), "validate", night, counts={"tables": tables})
+        counts = {"tables": tables, "deliveries": deliveries or {}}
+        self.complete(lake(night, "validate"), "validate", night, counts=counts)
 
     def built(
         self, builder: str, logs: dict[str, BanditLog], final: tuple[str, ...] | None = None
@@ -167,5 +170,7 @@ def log_table(log: BanditLog) -> pa.Table:
         if objective.source == "feedback":
             columns[f"reward_{objective.name}"] = pa.array(log.rewards[:, j], from_pandas=True)
             columns[f"final_{objective.name}"] = log.final[:, j]
+            columns[f"unknown_{objective.name}"] = log.unknown[:, j]
+            columns[f"lost_{objective.name}"] = log.lost[:, j].astype(np.int32)
     schema = bandit_log_schema(log.objectives)
     return pa.table({n: pa.array(c, schema.field(n).type) for n, c in columns.items()})

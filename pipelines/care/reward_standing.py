@@ -1,0 +1,90 @@
+"""Which rewards are open or unknown, and why, in lines that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mrlm.bandit_log import Objective
+from mrlm.report.visible import visible
+from pipelines.contract.context import NightContext
+from pipelines.nights.deliveries import accepted_nights, deliveries
+from pipelines.nights.lake import built_logs, shift, table_passed
+
+
+def reward_lines(newest: NightContext, nights: list[str]) -> Iterator[str]:
+    """One line for each night and feedback objective with rewards that are not all known.
+
+    Args:
+        newest: the newest night that was run.
+        nights: to tell of, ISO dates.
+    """
+    built = built_logs(newest)
+    accepted = None
+    for night in nights:
+        if night not in built:
+            continue
+        manifest = newest.lake("build_log", built[night][0]).require()
+        counts = manifest.counts["nights"][night]
+        for objective in newest.objectives:
+            if objective.source != "feedback":
+                continue
+            line = _line(newest, objective, night, counts)
+            if line is None:
+                continue
+            accepted = accepted_nights(newest) if accepted is None else accepted
+            yield f"{night}  {line}" + _accepted(objective, night, accepted)
+
+
+def _line(
+    context: NightContext, objective: Objective, night: str, counts: dict[str, Any]
+) -> str | None:
+    name = objective.name
+    unknown, lost = counts.get("unknown", {}).get(name, 0), counts.get("lost", {}).get(name, 0)
+    final = counts["final"].get(name, False)
+    if not final and not unknown:
+        until = shift(night, objective.window_nights)
+        return f"{name}: open until {until} has been read"
+    parts = []
+    if unknown:
+        of = counts["decisions"]
+        parts.append(f"{unknown:,} of {of:,} rewards unknown" + ("" if final else ", not final"))
+    if lost:
+        parts.append(f"up to {lost:,} more events are lost")
+    if not parts:
+        return None
+    reasons = [
+        f"{arrival}: {reason}"
+        for arrival in (shift(night, d) for d in range(objective.window_nights + 1))
+        for reason in _reasons(context, objective.event, arrival)
+    ]
+    return f"{name}: {'; '.join(parts)} ({'; '.join(reasons) or 'see the data docs'})"
+
+
+def _reasons(context: NightContext, event: str, arrival: str) -> Iterator[str]:
+    """Why the delivery of an event on a night is not whole."""
+    if context.lake("validate", arrival).manifest() is None:
+        yield "not read"
+        return
+    if not table_passed(context, arrival, "feedback"):
+        yield "its feedback was stopped by validation"
+    found = deliveries(context, arrival).get(event)
+    if found is None:
+        return
+    shown = visible(event, 80)
+    for sign in found["missing"]:
+        yield f"{shown} events are missing by their {sign}"
+    for count, words in (
+        ("undelivered", "were sent and did not arrive"),
+        ("unattributed", "belong to no known impression"),
+        ("unread", "name their slot and could not be read"),
+        ("unplaced", "could not be read at all"),
+    ):
+        if found[count]:
+            yield f"{found[count]:,} {shown} events {words}"
+
+
+def _accepted(objective: Objective, night: str, accepted: dict[str, str]) -> str:
+    own = [shift(night, d) for d in range(objective.window_nights + 1)]
+    told = [f"{n} accepted: {visible(accepted[n], 200)}" for n in own if n in accepted]
+    return f"; {'; '.join(told)}" if told else ""

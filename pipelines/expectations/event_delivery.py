@@ -1,0 +1,253 @@
+"""Whether a night's events were delivered whole: counted by Spark, judged by pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mrlm.log_checks.delivery import Delivery, event_rows, judge_delivery
+from mrlm.log_checks.losses import EventLoss, LossSign, NightEvents, losses
+from pipelines.expectations.suite import Rule
+from pipelines.settings.model import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_BETWEEN = "ExpectColumnValuesToBeBetween"
+_NAMED_ITEMS = 5
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """Events of a night.
+
+    Attributes:
+        by_item: from ``count_events``.
+        by_hour: from ``count_hours``, with the same events.
+    """
+
+    by_item: pa.Table
+    by_hour: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The deliveries of a night's events.
+
+    Attributes:
+        deliveries: one an event.
+        losses: what the rates show of each.
+        items: string array that signs about items count into.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    losses: tuple[EventLoss, ...]
+    items: pa.Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Event to its delivery and the smallest loss that its rate would show; plain data."""
+        found = {}
+        for delivery, loss in zip(self.deliveries, self.losses, strict=True):
+            smallest = loss.smallest_loss
+            found[delivery.event] = delivery.to_json() | {
+                "smallest_loss": None if np.isnan(smallest) else round(smallest, 4)
+            }
+        return found
+
+
+def counted(impressions: DataFrame, feedback: DataFrame, events: Sequence[str]) -> EventCounts:
+    """The events of a night's clean tables."""
+    return EventCounts(count_events(impressions, feedback, events), count_hours(feedback, events))
+
+
+def count_events(impressions: DataFrame, feedback: DataFrame, events: Sequence[str]) -> pa.Table:
+    """Slots of a night that arrived on it, and those of them with each event, by item.
+
+    Columns ``item_id``, ``shows`` and ``hits_<i>`` of each event, by its place in ``events``. An
+    event counts that arrived on the slot's own night: later ones are another night's delivery.
+    """
+    from pyspark.sql import functions as F
+
+    slots = impressions.filter("night = arrival").select("request_id", "item_id")
+    own = feedback.filter(F.col("impression_night") == F.col("arrival"))
+    hits = own.groupBy("request_id", "item_id").agg(
+        *[F.bool_or(F.col("event") == e).alias(f"hit_{i}") for i, e in enumerate(events)]
+    )
+    joined = slots.join(hits, ["request_id", "item_id"], "left")
+    counted = joined.groupBy("item_id").agg(
+        F.count("*").alias("shows"),
+        *[F.count_if(f"hit_{i}").alias(f"hits_{i}") for i in range(len(events))],
+    )
+    table: pa.Table = counted.toArrow().combine_chunks()
+    return table.sort_by("item_id")
+
+
+def count_hours(feedback: DataFrame, events: Sequence[str]) -> dict[str, list[int]]:
+    """Event to its attributed rows by the hour of their time in UTC, 24 numbers."""
+    from pyspark.sql import functions as F
+
+    found = {e: [0] * 24 for e in events}
+    own = feedback.filter(F.col("impression_night") == F.col("arrival"))
+    for row in own.groupBy("event", F.hour("ts").alias("hour")).count().collect():
+        if row["event"] in found:
+            found[row["event"]][row["hour"]] = row["count"]
+    return found
+
+
+def night_events(counted: EventCounts, items: pa.Array) -> list[NightEvents]:
+    """The arrays that the rates are judged by, one entry an event.
+
+    ``items``, of strings, are all that any compared night knows.
+    """
+    place = pc.index_in(counted.by_item["item_id"], items).to_numpy()
+
+    def spread(name: str) -> NDArray[np.int64]:
+        out = np.zeros(len(items), np.int64)
+        out[place] = counted.by_item[name].to_numpy()
+        return out
+
+    shows = spread("shows")
+    found = []
+    for i, hours in enumerate(counted.by_hour.values()):
+        hits = spread(f"hits_{i}")
+        found.append(
+            NightEvents(int(shows.sum()), int(hits.sum()), np.array(hours, float), shows, hits)
+        )
+    return found
+
+
+def judge_night(
+    counts: Mapping[str, Any], now: EventCounts, trailing: Sequence[EventCounts], settings: Settings
+) -> Judged:
+    """What a night's deliveries are worth.
+
+    Args:
+        counts: of the ingestion.
+        now: the night.
+        trailing: nights before it whose deliveries were whole, or were accepted.
+        settings: shares and errors.
+    """
+    events = list(now.by_hour)
+    known = [t for t in trailing if list(t.by_hour) == events]
+    parts = [t.by_item["item_id"] for t in (now, *known)]
+    items = pc.unique(pa.chunked_array([c for p in parts for c in p.chunks], pa.string()))
+    found = losses(
+        night_events(now, items),
+        [night_events(t, items) for t in known],
+        settings.validation.loss_error,
+    )
+    of_event, sent = counts.get("events", {}), counts.get("sent")
+    judged = tuple(
+        judge_delivery(
+            event,
+            event_rows(of_event, event),
+            event_rows(of_event, ""),
+            None if sent is None else int(sent.get(event, 0)),
+            tuple(f.sign for f in loss.signs) + _too_few(of_event, event, settings),
+            settings.validation.doubtful_share,
+            unattributed_are_lost=settings.ingestion.unattributed == "lost",
+        )
+        for event, loss in zip(events, found, strict=True)
+    )
+    return Judged(judged, found, items)
+
+
+def _too_few(of_event: Mapping[str, Any], event: str, settings: Settings) -> tuple[str, ...]:
+    least = settings.validation.least_events.get(event, 0)
+    return ("fewer than ever",) if event_rows(of_event, event).clean < least else ()
+
+
+def statistics(counts: Mapping[str, Any], judged: Judged) -> dict[str, float]:
+    """The columns that the rules speak of."""
+    of_event = counts.get("events", {})
+    found: dict[str, float] = {}
+    known = [event_rows(of_event, d.event) for d in judged.deliveries]
+    clean = sum(a.clean for a in known)
+    found["unattributed_share"] = sum(a.unattributed for a in known) / max(clean, 1)
+    for i, (delivery, loss) in enumerate(zip(judged.deliveries, judged.losses, strict=True)):
+        arrived = event_rows(of_event, delivery.event)
+        came = arrived.clean - delivery.unattributed
+        doubtful = arrived.placed + arrived.unplaced + delivery.unattributed + delivery.undelivered
+        found[f"doubtful_share_{i}"] = doubtful / max(came + doubtful, 1)
+        worst = _worst(loss) if delivery.missing else None
+        found[f"came_{i}"] = 1.0
+        if worst is not None:
+            found[f"came_{i}"] = min(worst.observed / max(worst.expected, 1e-9), 0.999)
+        elif delivery.missing:
+            found[f"came_{i}"] = 0.0
+    return found
+
+
+def rules(settings: Settings, judged: Judged) -> list[Rule]:
+    """What the deliveries must satisfy; columns of ``statistics``."""
+    validation = settings.validation
+    found = [
+        Rule(
+            "feedback of known impressions",
+            _BETWEEN,
+            {"column": "unattributed_share", "max_value": validation.unattributed_share},
+            f"a share of at most {validation.unattributed_share:g} joins no impression",
+            "Their request or item ids are those of no impression, so that clicks would be missing "
+            "where they belong: see whether the two logs write the same ids.",
+            "critical" if settings.ingestion.unattributed == "lost" else "warning",
+        )
+    ]
+    for i, (delivery, loss) in enumerate(zip(judged.deliveries, judged.losses, strict=True)):
+        event = delivery.event
+        found.append(
+            Rule(
+                f"all {event} events arrived",
+                _BETWEEN,
+                {"column": f"came_{i}", "min_value": 1.0},
+                _expected(delivery, loss, judged.items),
+                f"Rewards from {event} of the nights that they belong to are unknown, neither 0 "
+                "nor final, until the night is delivered again or accepted with 'mrlm accept'.",
+                "warning",
+            )
+        )
+        found.append(
+            Rule(
+                f"readable {event} events",
+                _BETWEEN,
+                {"column": f"doubtful_share_{i}", "max_value": validation.doubtful_share},
+                f"a share of at most {validation.doubtful_share:g} was quarantined, joined nothing "
+                "or is missing from the logger's own count",
+                f"Beyond it the rewards from {event} are unknown, neither 0 nor final.",
+                "warning",
+            )
+        )
+    return found
+
+
+def _worst(loss: EventLoss) -> LossSign | None:
+    return min(loss.signs, key=lambda f: f.p_value, default=None)
+
+
+def _expected(delivery: Delivery, loss: EventLoss, items: pa.Array) -> str:
+    """What was to be expected, in words; the sign that is clearest where there is one."""
+    worst = _worst(loss)
+    if worst is None:
+        if delivery.missing:
+            return "at least as many as validation.least_events says"
+        smallest = loss.smallest_loss
+        if np.isnan(smallest):
+            return "nothing to compare with yet"
+        return f"as on the trailing nights; a loss of {smallest:.0%} or more would show"
+    about = f"about {worst.expected:,.0f} instead of {worst.observed:,.0f}"
+    if worst.sign == "hours":
+        hours = ", ".join(f"{h:02d}" for h in worst.where)
+        return f"{about} in the hours {hours} UTC, by the other hours"
+    if worst.sign == "items":
+        named = ", ".join(items[i].as_py() for i in worst.where[:_NAMED_ITEMS])
+        more = len(worst.where) - _NAMED_ITEMS
+        rest = f" and {more} more" if more > 0 else ""
+        return f"{about} of the items {named}{rest}, by their earlier rates"
+    if worst.sign == "rate":
+        return f"{about}, by the trailing nights"
+    return f"{about}, by the other events and the trailing nights"

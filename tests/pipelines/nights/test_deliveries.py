@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mrlm.promotion.record.ledger import Ledger
+from pipelines.contract.context import NightContext
+from pipelines.failures.errors import DataError
+from pipelines.nights.deliveries import (
+    accepted_nights,
+    delivered,
+    deliveries,
+    doubtful_events,
+    in_doubt,
+    sent_events,
+)
+from tests.evidence.arrays import OBJECTIVES
+from tests.pipelines.nights.workspaces import Made, entry
+
+NIGHTS = [f"2026-11-{day}" for day in range(10, 18)]
+WINDOW = 1
+
+
+def at(made: Made, night: str) -> NightContext:
+    """A night under a north star whose events may arrive one night later."""
+    objectives = [asdict(o) for o in OBJECTIVES]
+    objectives[0]["window_nights"] = WINDOW
+    return made.context(night, objectives=objectives)
+
+
+def delivery(state: str = "whole", lost: int = 0) -> dict[str, Any]:
+    return {"delight": {"state": state, "lost": lost}}
+
+
+def test_a_night_is_final_once_its_window_was_read_and_nothing_speaks_against_it(
+    made: Made,
+) -> None:
+    for night in NIGHTS[:4]:
+        made.passed(night, deliveries=delivery())
+    context = at(made, NIGHTS[3])
+    found = delivered(context, NIGHTS[:4], NIGHTS[:4])["delight"]
+    assert found.final == frozenset(NIGHTS[: 4 - WINDOW])
+    assert found.doubtful == frozenset()
+    assert set(found.lost.values()) == {0}
+
+
+def test_a_doubt_makes_the_nights_doubtful_that_its_events_belong_to(made: Made) -> None:
+    states = ["whole", "unknown", "whole", "whole"]
+    for night, state in zip(NIGHTS[:4], states, strict=True):
+        made.passed(night, deliveries=delivery(state))
+    context = at(made, NIGHTS[3])
+    found = delivered(context, NIGHTS[:4], NIGHTS[:4])["delight"]
+    doubtful = {NIGHTS[i] for i in range(4 - WINDOW) if i <= 1 <= i + WINDOW}
+    assert found.doubtful == doubtful
+    assert found.final == frozenset(NIGHTS[: 4 - WINDOW]) - doubtful
+    assert doubtful_events(context, NIGHTS[1]) == ["delight"]
+    assert in_doubt(context, NIGHTS[1])
+    assert not in_doubt(context, NIGHTS[0])
+
+
+def test_a_night_whose_feedback_did_not_pass_is_doubtful_too(made: Made) -> None:
+    for night in NIGHTS[:3]:
+        made.passed(night, deliveries=delivery())
+    context = at(made, NIGHTS[2])
+    found = delivered(context, [NIGHTS[0]], [NIGHTS[1], NIGHTS[2]])["delight"]
+    assert found.doubtful == {NIGHTS[0]}
+
+
+def test_lost_events_may_belong_to_every_night_of_their_window(made: Made) -> None:
+    for night, lost in zip(NIGHTS[:3], (1, 10, 100), strict=True):
+        made.passed(night, deliveries=delivery("bounded", lost))
+    context = at(made, NIGHTS[2])
+    found = delivered(context, NIGHTS[:2], NIGHTS[:3])["delight"]
+    numbers = (1, 10, 100)
+    assert found.lost == {NIGHTS[i]: sum(numbers[i : i + WINDOW + 1]) for i in range(2)}
+
+
+def test_what_a_person_accepted_is_taken_as_whole(made: Made) -> None:
+    for night in NIGHTS[:3]:
+        made.passed(night, deliveries=delivery("unknown"))
+    Ledger(made.workspace.registry / "ledger.jsonl").append(
+        replace(entry("accepted", NIGHTS[0], None), reason="a holiday")
+    )
+    context = at(made, NIGHTS[2])
+    assert accepted_nights(context) == {NIGHTS[0]: "a holiday"}
+    assert not in_doubt(context, NIGHTS[0])
+    assert in_doubt(context, NIGHTS[1])
+    found = delivered(context, [NIGHTS[0]], NIGHTS[:3])["delight"]
+    # Its events may arrive on the next night too, which nobody accepted.
+    assert found.doubtful == {NIGHTS[0]}
+    ledger = Ledger(made.workspace.registry / "ledger.jsonl")
+    ledger.append(entry("accepted", NIGHTS[1], None))
+    assert delivered(context, [NIGHTS[0]], NIGHTS[:3])["delight"].final == {NIGHTS[0]}
+
+
+def test_a_verdict_of_before_deliveries_were_judged_has_nothing_against_them(made: Made) -> None:
+    made.passed(NIGHTS[0])
+    assert deliveries(at(made, NIGHTS[0]), NIGHTS[0]) == {}
+    assert deliveries(at(made, NIGHTS[0]), NIGHTS[1]) == {}
+
+
+def sent(context: NightContext, path: Path) -> NightContext:
+    inputs = context.settings.inputs.model_copy(update={"sent_path": str(path / "{night}.json")})
+    settings = context.settings.model_copy(update={"inputs": inputs})
+    return replace(context, settings=settings)
+
+
+def test_counts_of_sent_events(made: Made, tmp_path: Path) -> None:
+    context = at(made, NIGHTS[0])
+    assert sent_events(context) is None
+    counting = sent(context, tmp_path)
+    with pytest.raises(DataError, match=r"are not there.*inputs\.sent_path"):
+        sent_events(counting)
+    path = tmp_path / f"{NIGHTS[0]}.json"
+    path.write_text(json.dumps({"delight": 12}))
+    assert sent_events(counting) == {"delight": 12}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "are no JSON"),
+        ("[1]", "not one JSON object"),
+        ('{"delight": 1.5}', "'delight' is 1.5"),
+        ('{"delight": -1}', "'delight' is -1"),
+        ('{"delight": true}', "'delight' is True"),
+    ],
+)
+def test_counts_that_are_none_are_refused(made: Made, tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / f"{NIGHTS[0]}.json").write_text(text)
+    with pytest.raises(DataError, match=says):
+        sent_events(sent(at(made, NIGHTS[0]), tmp_path))
