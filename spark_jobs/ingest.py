@@ -19,17 +19,17 @@ from pyspark.sql import functions as F
 from spark_jobs import feedback, impressions, items, output
 from spark_jobs.categories import CLEAN, LATE, QUARANTINED, check_conservation, tally
 from spark_jobs.errors import InputError
+from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import (
     RawTable,
     TableInput,
-    columns_found,
     count_rows,
     read_raw,
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import CANDIDATE_SET, CATALOG, QUARANTINE, RAW, TABLES, RawField
+from spark_jobs.schemas import CATALOG, QUARANTINE
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.work import Work
 
@@ -61,6 +61,7 @@ class IngestJob:
         attribute_fields: numeric item columns that are taken as attributes.
         candidate_set_path: table (candidate_set_id, candidates), in the format of the
             impressions, for logs that name their candidate sets.
+        known_item_fields: those of the two that a row of an earlier night had.
         previous: earlier nights, for the catalogue, duplicates and attribution.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests_per_night: a user with more requests is a bot.
@@ -76,6 +77,7 @@ class IngestJob:
     text_fields: tuple[str, ...] = ("text",)
     attribute_fields: tuple[str, ...] = ()
     candidate_set_path: str | None = None
+    known_item_fields: tuple[str, ...] = ()
     previous: tuple[Previous, ...] = ()
     late_nights: int = 2
     bot_requests_per_night: int = 500
@@ -95,7 +97,7 @@ class IngestJob:
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
-        for name in ("text_fields", "attribute_fields"):
+        for name in ("text_fields", "attribute_fields", "known_item_fields"):
             if name in data:
                 data[name] = tuple(data[name])
         return cls(**data)
@@ -111,13 +113,14 @@ class IngestJob:
 class Counted:
     """The categorised rows of one table, their counts, and the line of each in its file.
 
-    ``facts`` are aggregates over the clean rows.
+    ``facts`` are aggregates over the clean rows, ``seen`` the columns with at least one value.
     """
 
     rows: DataFrame
     counts: dict[str, Any]
     line: Column
     facts: dict[str, Any]
+    seen: frozenset[str]
 
 
 def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
@@ -128,8 +131,8 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     place with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
-    impression), ``users``, ``catalog`` (items), ``key_id``, and of the job ``night``,
-    ``late_nights`` and ``windows``.
+    impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
+    ``catalog`` (items), ``key_id``, and of the job ``night``, ``late_nights`` and ``windows``.
 
     Raises:
         InputError: a file, a column, the key or all rows are missing.
@@ -213,7 +216,7 @@ def _read_impressions(spark: SparkSession, job: IngestJob) -> RawTable:
         return _read(spark, job, "impressions")
     source = TableInput((job.candidate_set_path,), job.tables["impressions"].format)
     sets = read_raw(spark, "candidate_sets", source, CANDIDATE_SET, job.night)
-    raw = _read(spark, job, "impressions", ("candidate_set_id",))
+    raw = _read(spark, job, "impressions", (CANDIDATE_SET_ID,))
     return impressions.with_candidate_sets(raw, sets)
 
 
@@ -245,10 +248,11 @@ def _counted(
         )
     found = tally(rows, *facts)
     counts = found.counts | {"raw": number}
+    seen = seen_columns(raw, found.mask)
     if number > counts[QUARANTINED].get("unparsable", 0):
-        _check_columns(raw, seen_columns(raw, found.mask), job)
+        _check_columns(raw, seen, job)
     check_conservation(raw.where, counts)
-    return Counted(rows, counts, line, found.facts)
+    return Counted(rows, counts, line, found.facts, frozenset(seen))
 
 
 def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
@@ -256,17 +260,11 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
     if raw.table == "impressions" and job.propensity == "estimated":
         wanted.remove("propensity")
     if raw.table == "impressions" and job.candidate_set_path is not None:
-        wanted = [*(n for n in wanted if n != "candidates"), "candidate_set_id"]
+        wanted = [*(n for n in wanted if n != "candidates"), CANDIDATE_SET_ID]
     require_columns(raw, wanted, seen)
-    if raw.table == "items" and not seen & set(job.text_fields):
-        found = columns_found(raw)
-        if not found & {raw.source.name(n) for n in job.text_fields}:
-            raise InputError(
-                f"{raw.where}: no row has a text column; looked for "
-                f"{', '.join(raw.source.name(n) for n in job.text_fields)}, found "
-                f"{', '.join(sorted(found))}. Items are embedded by their text: name the columns "
-                "that hold it in the setting inputs.text_fields"
-            )
+    if raw.table == "items":
+        known = seen | set(job.known_item_fields)
+        items.require_fields(raw, job.text_fields, job.attribute_fields, known)
 
 
 def _write(table: Counted, name: str, job: IngestJob, work: Work) -> None:
@@ -300,10 +298,12 @@ def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:
     """What the clean rows say of the night."""
     shown, events = tables["impressions"].facts, tables["feedback"].facts
     nights = {*shown.get("nights", []), *events.get("nights", [])}
+    item_fields = {*job.text_fields, *job.attribute_fields} & tables["items"].seen
     return {
         "reopened": sorted(n for n in nights if n < job.night),
         "unattributed": events.get("unattributed", 0),
         "users": shown.get("users", 0),
+        "item_fields": sorted({*job.known_item_fields, *item_fields}),
     }
 
 

@@ -18,7 +18,8 @@ from pyspark.sql import types as t
 
 from spark_jobs import fields
 from spark_jobs.errors import InputError
-from spark_jobs.schemas import RAW_TYPES, RawField
+from spark_jobs.log_contract import RawField
+from spark_jobs.schemas import RAW_TYPES
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")

@@ -20,6 +20,8 @@ from mrlm.embeddings.settings import EmbeddingSettings
 from mrlm.learners.settings import LearningSettings
 from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
+from pipelines.settings.errors import unknown_column
+from spark_jobs.log_contract import CANDIDATE_SET_ID, RAW, TABLES
 
 SETTINGS_VARIABLE = "MRLM_SETTINGS"
 
@@ -58,6 +60,20 @@ class Inputs(_Section):
         description="Path with {night} of a table (candidate_set_id, candidates[]), for logs that "
         "name their candidate sets instead of repeating them.",
     )
+
+    def table(self, name: str) -> InputTable:
+        """The input of one table of the contract."""
+        found: InputTable = getattr(self, name)
+        return found
+
+    def contract_columns(self, name: str) -> set[str]:
+        """Columns of a table that are read, by their names in the contract."""
+        known = {field.name for field in RAW[name]}
+        if name == "items":
+            known.update(self.text_fields, self.attribute_fields)
+        if name == "impressions" and self.candidate_set_path is not None:
+            known.add(CANDIDATE_SET_ID)
+        return known
 
 
 class Ingestion(_Section):
@@ -239,6 +255,15 @@ class Settings(BaseSettings):
                 f"state.history_objective: {self.state.history_objective!r} is none of the "
                 f"feedback objectives {feedback}"
             )
+        wrong = [
+            unknown_column(("inputs", table, "columns"), name, table, known)
+            for table in TABLES
+            for known in [self.inputs.contract_columns(table)]
+            for name in self.inputs.table(table).columns
+            if name not in known
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
     @property

@@ -275,6 +275,7 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
 
 def test_job_survives_json(logs):
     job = logs.job(NIGHT, ["2026-11-09"], attribute_fields=("year",), candidate_set_path="x")
+    job = replace(job, known_item_fields=("text", "year"))
     assert IngestJob.from_json(job.to_json()) == job
 
 
@@ -437,6 +438,52 @@ def test_catalogue_without_text_names_the_setting(spark, logs, impression, items
     logs.write(NIGHT, impressions=[impression("r1")], items=rows)
     with pytest.raises(InputError, match=r"no row has a text column.*title.*inputs\.text_fields"):
         ingest.run(spark, logs.job(NIGHT))
+
+
+def test_fields_that_no_row_has_are_refused_with_the_nearest_name(spark, logs, impression, items):
+    rows = items("a", "b", words=120)
+    logs.write(NIGHT, impressions=[impression("r1")], items=rows)
+    job = logs.job(NIGHT)
+    wordz = replace(job, attribute_fields=("wordz",))
+    with pytest.raises(InputError, match=r"attribute_fields names 'wordz'.*did you mean words\?"):
+        ingest.run(spark, wordz)
+    txt = replace(job, text_fields=("text", "provder"))
+    with pytest.raises(InputError, match=r"text_fields names 'provder'.*found are attributes, "):
+        ingest.run(spark, txt)
+
+
+def test_fields_of_some_rows_and_of_some_nights_are_taken(
+    spark, logs, impression, items, tmp_path: Path
+):
+    """A field that an item had once may be missing in the few rows, or the file, of a night."""
+    fields = {"text_fields": ("text", "plot"), "attribute_fields": ("words",)}
+    full = items("a", plot="Plot", words=120)
+    logs.write("2026-11-08", impressions=[impression("r0", ts="2026-11-08")], items=full)
+    first = json.loads(json.dumps(ingest.run(spark, logs.job("2026-11-08", **fields))))
+    assert first["item_fields"] == ["plot", "text", "words"]
+
+    bare = items("b")
+    logs.write("2026-11-09", impressions=[impression("r1", ts="2026-11-09")], items=bare)
+    job = logs.job("2026-11-09", ["2026-11-08"], **fields)
+    lost = replace(job, out=str(tmp_path / "refused"))
+    with pytest.raises(InputError, match="names 'plot'"):
+        ingest.run(spark, lost)
+    known = {"known_item_fields": tuple(first["item_fields"])}
+    second = ingest.run(spark, replace(job, **known))
+    assert (second["items"]["clean"], second["catalog"]) == (1, 2)
+    assert second["item_fields"] == first["item_fields"]
+    # A new field of the settings has still to be found.
+    with pytest.raises(InputError, match=r"names 'worts'.*found are"):
+        ingest.run(spark, replace(lost, **known | {"attribute_fields": ("words", "worts")}))
+
+    logs.write(NIGHT, impressions=[impression("r2", candidates=["a", "b"])])
+    nights = ["2026-11-08", "2026-11-09"]
+    job = logs.job(NIGHT, nights, **fields, **known)
+    empty = replace(job, tables=job.tables | {"items": TableInput(())})
+    third = ingest.run(spark, empty)
+    assert third["item_fields"] == first["item_fields"]
+    attributes = Catalog.read(tmp_path / "out" / NIGHT / "catalog").attributes
+    assert attributes["words"].tolist()[0] == 120
 
 
 def test_missing_key_is_refused_before_anything_is_written(
