@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import feedback, impressions, items, output
 from spark_jobs.categories import CLEAN, LATE, QUARANTINED, check_conservation, tally
+from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import key_id, user_key
@@ -32,6 +33,9 @@ from spark_jobs.raw import (
 from spark_jobs.schemas import CATALOG, QUARANTINE
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.work import Work
+
+# Tables whose rows happen at a time.
+_TIMED = ("impressions", "feedback")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class IngestJob:
         candidate_set_path: table (candidate_set_id, candidates), in the format of the
             impressions, for logs that name their candidate sets.
         known_item_fields: those of the two that a row of an earlier night had.
+        clock: what a night is, and how times are read.
         previous: earlier nights, for the catalogue, duplicates and attribution.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests_per_night: a user with more requests is a bot.
@@ -78,6 +83,7 @@ class IngestJob:
     attribute_fields: tuple[str, ...] = ()
     candidate_set_path: str | None = None
     known_item_fields: tuple[str, ...] = ()
+    clock: NightClock = field(default_factory=NightClock)
     previous: tuple[Previous, ...] = ()
     late_nights: int = 2
     bot_requests_per_night: int = 500
@@ -94,6 +100,7 @@ class IngestJob:
         """The inverse of ``to_json``."""
         data = json.loads(text)
         data["tables"] = {k: TableInput.from_dict(v) for k, v in data["tables"].items()}
+        data["clock"] = NightClock(**data.get("clock", {}))
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
@@ -132,19 +139,23 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
-    ``catalog`` (items), ``key_id``, and of the job ``night``, ``late_nights`` and ``windows``.
+    ``arrival_hours`` (table to ``arrival_hours``), ``catalog`` (items), ``key_id``, and of the job
+    ``night``, ``late_nights`` and ``windows``.
 
     Raises:
-        InputError: a file, a column, the key or all rows are missing.
+        InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
         RuntimeError: the categories do not add up to the raw rows.
     """
     key = user_key(job.key_variable)
+    job.clock.require_zone(spark)
     output.replace_folder(job.out)
     with Work() as work:
         tables = _classify(spark, job, key, work)
+        hours = {t: work.start(arrival_hours, tables[t].rows, job) for t in _TIMED}
         _write_quarantine(tables, job)
     counts: dict[str, Any] = {name: table.counts for name, table in tables.items()}
     counts |= _summary(tables, job)
+    counts["arrival_hours"] = {name: found.result() for name, found in hours.items()}
     counts |= {
         "catalog": spark.read.schema(CATALOG).parquet(f"{job.out}/catalog").count(),
         "key_id": key_id(key),
@@ -167,19 +178,20 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     }
 
     before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
-    rows = work.keep(items.classify(items.typed(raw_items, job.text_fields, job.attribute_fields)))
+    typed_items = items.typed(raw_items, job.clock, job.text_fields, job.attribute_fields)
+    rows = work.keep(items.classify(typed_items))
     may_be_empty = before is not None
     item_rows = _counted(raw_items, rows, raw_rows["items"].result(), job, may_be_empty)
     _write(item_rows, "items", job, work)
     catalog = work.keep(items.catalog(_only(rows, CLEAN), before))
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
+    estimated = job.propensity == "estimated"
     rows = work.keep(
         impressions.classify(
-            work.keep(impressions.typed(raw_impressions, key, job.propensity == "estimated")),
+            work.keep(impressions.typed(raw_impressions, job.clock, key, estimated)),
             catalog,
             _arrived(spark, job, "impressions"),
-            job.night,
             job.late_nights,
             job.bot_requests_per_night,
         )
@@ -195,7 +207,8 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     if shown_before is not None:
         shown = shown.unionByName(shown_before.select(*shown.columns))
     earlier = _arrived(spark, job, "feedback")
-    rows = work.keep(feedback.classify(feedback.typed(raw_feedback), shown, earlier, job.windows))
+    typed_feedback = feedback.typed(raw_feedback, job.clock)
+    rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     night = F.col("impression_night")
     read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
     nights = F.collect_set(F.when(read, night.cast("string"))).alias("nights")
@@ -204,6 +217,18 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     feedback_rows = _counted(raw_feedback, rows, number, job, True, nights, unattributed)
     _write(feedback_rows, "feedback", job, work)
     return {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
+
+
+def arrival_hours(rows: DataFrame, job: IngestJob) -> dict[str, int]:
+    """Rows by the whole hours from the start of the arrival night to their ``ts``.
+
+    Rows in quarantine count, rows whose time could not be read do not; hours more than two nights
+    away count as the last of them.
+    """
+    start = F.lit(job.night).cast("date")
+    hour = F.greatest(F.least(job.clock.hours_into(F.col("ts"), start), F.lit(71)), F.lit(-48))
+    found = rows.filter("_row_like and ts is not null").groupBy(hour.alias("hour")).count()
+    return {str(row["hour"]): row["count"] for row in sorted(found.collect())}
 
 
 def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()) -> RawTable:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import fields
 from spark_jobs.categories import CARRIED, categorise, quarantined_text
+from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.nearest import meant
 from spark_jobs.raw import RawTable, columns_found
@@ -53,14 +54,16 @@ def require_fields(
             )
 
 
-def typed(raw: RawTable, text_fields: Sequence[str], attribute_fields: Sequence[str]) -> DataFrame:
+def typed(
+    raw: RawTable, clock: NightClock, text_fields: Sequence[str], attribute_fields: Sequence[str]
+) -> DataFrame:
     """Columns of ``ITEMS``, ``META``, and ``_reason``.
 
     ``text_fields`` are joined by ``. `` into ``text``; ``attribute_fields`` join the numbers of
     ``attributes`` and win over them.
     """
     c = F.col
-    updated = fields.timestamp(c("updated_at"))
+    updated = clock.instant(c("updated_at"))
     wrong = c("_malformed") | fields.bad(c("updated_at"), updated)
     attributes = F.coalesce("attributes", F.create_map().cast("map<string,double>"))
     for name in attribute_fields:

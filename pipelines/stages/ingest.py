@@ -55,6 +55,7 @@ class Ingest:
             text_fields=tuple(settings.inputs.text_fields),
             attribute_fields=tuple(settings.inputs.attribute_fields),
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
+            clock=settings.ingestion.clock(),
             known_item_fields=_known_item_fields(plan),
             out=str(out),
             previous=tuple(

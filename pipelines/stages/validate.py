@@ -19,7 +19,7 @@ class Validate:
     name = "validate"
     place: Literal["lake"] = "lake"
     sections = ("validation", "ingestion", "objectives")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> list[dict[str, Any]]:
         """Statistics of the passed nights before tonight, oldest first."""

@@ -144,6 +144,21 @@ def test_numbers_that_are_none_are_refused_in_settings(
             'columns = {titel = "t", item_id = "sku"',
             ["inputs.items.columns.titel: there is no such column", "the table items has"],
         ),
+        (
+            "[validation]",
+            '[ingestion]\ntime_zone = "Asia/Shangai"\n[validation]',
+            ["ingestion.time_zone: there is no time zone 'Asia/Shangai'; did you mean", "Shanghai"],
+        ),
+        (
+            "[validation]",
+            '[ingestion]\nnight_starts = "24:00"\n[validation]',
+            ["ingestion.night_starts: ", "and is '24:00'"],
+        ),
+        (
+            "[validation]",
+            '[spark.config]\n"spark.sql.session.timeZone" = "Asia/Shanghai"\n[validation]',
+            ["spark.config: the session's time zone is always UTC", "ingestion.time_zone"],
+        ),
         ('workspace = "workspace"', 'workspaces = "w"', ["did you mean workspace?", "inputs, "]),
     ],
 )
