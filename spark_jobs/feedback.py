@@ -10,27 +10,28 @@ from pyspark.sql import functions as F
 
 from spark_jobs import fields
 from spark_jobs.categories import CARRIED, LATE, QUARANTINED, categorise, quarantined_text
+from spark_jobs.clock import NightClock
 from spark_jobs.raw import RawTable
 
 KEYS = ("event_id",)
 REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")
 
 
-def typed(raw: RawTable) -> DataFrame:
+def typed(raw: RawTable, clock: NightClock) -> DataFrame:
     """Columns of ``FEEDBACK`` but ``impression_night``, ``META``, and ``_reason``."""
     c = F.col
-    ts, value = fields.timestamp(c("ts")), fields.number(c("value"))
+    ts, value = clock.instant(c("ts")), fields.number(c("value"))
     finite = F.abs(value) < float("inf")
     missing = F.lit(False)
     for name in REQUIRED:
         missing = missing | c(name).isNull()
-    end = F.date_add(F.lit(raw.night).cast("date"), 1).cast("timestamp")
+    arrival = F.lit(raw.night).cast("date")
     reason = fields.first_reason(
         [
             ("unparsable", c("_corrupt")),
             ("wrong_type", fields.bad(c("ts"), ts) | fields.bad(c("value"), value) | ~finite),
             ("missing_field", missing),
-            ("future_ts", ts >= end),
+            ("future_ts", clock.night(ts) > arrival),
         ]
     )
     rows = raw.rows.withColumn("_reason", reason)
@@ -41,7 +42,7 @@ def typed(raw: RawTable) -> DataFrame:
         "request_id",
         "item_id",
         ts.alias("ts"),
-        F.lit(raw.night).cast("date").alias("arrival"),
+        arrival.alias("arrival"),
         "event",
         value.alias("value"),
         "_reason",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 from spark_jobs.schemas import RAW_TYPES
 
@@ -12,6 +13,16 @@ def text(column: Column) -> Column:
     """The trimmed text; null when nothing is left."""
     trimmed = F.trim(column)
     return F.when(trimmed != "", trimmed)
+
+
+def plain(column: Column, kind: t.DataType) -> Column:
+    """A value of a typed file as the text that means the same; a list or map as JSON."""
+    if isinstance(kind, t.ArrayType | t.MapType | t.StructType):
+        return F.to_json(column)
+    if isinstance(kind, t.TimestampType):
+        # An instant, which its text alone would not tell.
+        return F.concat(column.cast("string"), F.lit("Z"))
+    return text(column.cast("string"))
 
 
 def number(column: Column) -> Column:
@@ -24,12 +35,6 @@ def whole(column: Column) -> Column:
     value = number(column)
     fits = (value >= 1) & (value <= 2**31 - 1) & (value == F.floor(value))
     return F.when(fits, value.try_cast("int"))
-
-
-def timestamp(column: Column) -> Column:
-    """An ISO 8601 date or date and time; UTC unless it names an offset."""
-    # Spark also reads a time without a date, as of today, and a bare year.
-    return F.when(column.rlike(r"^\d{4}-\d{2}-\d{2}"), column.try_cast("timestamp"))
 
 
 def strings(column: Column) -> Column:

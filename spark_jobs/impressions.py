@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from spark_jobs import fields
 from spark_jobs.categories import CLEAN, categorise, quarantined_text
+from spark_jobs.clock import NightClock
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import META, PLACE, RawTable
 from spark_jobs.schemas import IMPRESSIONS
@@ -27,14 +28,14 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
-def typed(raw: RawTable, key: bytes, estimated: bool = False) -> DataFrame:
+def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False) -> DataFrame:
     """Columns of ``IMPRESSIONS``, ``META``, and ``_reason`` as far as one row tells it.
 
     Where propensities are ``estimated`` later, a row without one is kept with a null.
     """
     c = F.col
     values = {
-        "ts": fields.timestamp(c("ts")),
+        "ts": clock.instant(c("ts")),
         "position": fields.whole(c("position")),
         "propensity": fields.number(c("propensity")),
     }
@@ -59,7 +60,7 @@ def typed(raw: RawTable, key: bytes, estimated: bool = False) -> DataFrame:
     return rows.select(
         *META,
         *[c(f.name) for f in IMPRESSIONS if f.name not in ("night", "arrival", "user")],
-        F.to_date("ts").alias("night"),
+        clock.night(c("ts")).alias("night"),
         F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
         _reason(estimated).alias("_reason"),
@@ -103,7 +104,6 @@ def classify(
     rows: DataFrame,
     catalog: DataFrame,
     earlier: DataFrame | None,
-    night: str,
     late_nights: int,
     bot_requests: int,
 ) -> DataFrame:
@@ -128,11 +128,11 @@ def classify(
         .select("user", F.lit(True).alias("_bot"))
     )
     joined = rows.join(unknown, ["_row", "_file"], "left").join(bots, "user", "left")
-    end = F.date_add(F.lit(night).cast("date"), 1).cast("timestamp")
+    future = c("night") > c("arrival")
     reason = F.coalesce(
         "_reason",
         fields.first_reason(
-            [("unknown_item", c("_unknown")), ("future_ts", c("ts") >= end), ("bot", c("_bot"))]
+            [("unknown_item", c("_unknown")), ("future_ts", future), ("bot", c("_bot"))]
         ),
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights

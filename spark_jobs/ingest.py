@@ -18,29 +18,24 @@ from pyspark.sql import functions as F
 
 from spark_jobs import feedback, impressions, items, output
 from spark_jobs.categories import CLEAN, LATE, QUARANTINED, check_conservation, tally
+from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
+from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import (
     RawTable,
     TableInput,
-    columns_found,
     count_rows,
     read_raw,
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import (
-    CANDIDATE_SET,
-    CATALOG,
-    LEFT_OUT,
-    QUARANTINE,
-    RAW,
-    TABLES,
-    UNREAD,
-    RawField,
-)
+from spark_jobs.schemas import CATALOG, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.work import Work
+
+# Tables whose rows happen at a time.
+_TIMED = ("impressions", "feedback")
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,8 @@ class IngestJob:
         attribute_fields: numeric item columns that are taken as attributes.
         candidate_set_path: table (candidate_set_id, candidates), in the format of the
             impressions, for logs that name their candidate sets.
+        known_item_fields: those of the two that a row of an earlier night had.
+        clock: what a night is, and how times are read.
         previous: earlier nights, for the catalogue, duplicates and attribution.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests_per_night: a user with more requests is a bot.
@@ -85,6 +82,8 @@ class IngestJob:
     text_fields: tuple[str, ...] = ("text",)
     attribute_fields: tuple[str, ...] = ()
     candidate_set_path: str | None = None
+    known_item_fields: tuple[str, ...] = ()
+    clock: NightClock = field(default_factory=NightClock)
     previous: tuple[Previous, ...] = ()
     late_nights: int = 2
     bot_requests_per_night: int = 500
@@ -101,10 +100,11 @@ class IngestJob:
         """The inverse of ``to_json``."""
         data = json.loads(text)
         data["tables"] = {k: TableInput.from_dict(v) for k, v in data["tables"].items()}
+        data["clock"] = NightClock(**data.get("clock", {}))
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
-        for name in ("text_fields", "attribute_fields"):
+        for name in ("text_fields", "attribute_fields", "known_item_fields"):
             if name in data:
                 data[name] = tuple(data[name])
         return cls(**data)
@@ -120,13 +120,14 @@ class IngestJob:
 class Counted:
     """The categorised rows of one table, their counts, and the line of each in its file.
 
-    ``facts`` are aggregates over the clean rows.
+    ``facts`` are aggregates over the clean rows, ``seen`` the columns with at least one value.
     """
 
     rows: DataFrame
     counts: dict[str, Any]
     line: Column
     facts: dict[str, Any]
+    seen: frozenset[str]
 
 
 def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
@@ -139,21 +140,25 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     place with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
-    impression), ``users``, ``events`` and ``late_events`` (see ``feedback.by_event``), ``catalog``
-    (items), ``key_id``, and of the job ``night``,
+    impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
+    ``arrival_hours`` (table to ``arrival_hours``), ``events`` and ``late_events`` (see
+    ``feedback.by_event``), ``catalog`` (items), ``key_id``, and of the job ``night``,
     ``late_nights`` and ``windows``.
 
     Raises:
-        InputError: a file, a column, the key or all rows are missing.
+        InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
         RuntimeError: the categories do not add up to the raw rows.
     """
     key = user_key(job.key_variable)
+    job.clock.require_zone(spark)
     output.replace_folder(job.out)
     with Work() as work:
         tables = _classify(spark, job, key, work)
+        hours = {t: work.start(arrival_hours, tables[t].rows, job) for t in _TIMED}
         _write_quarantine(tables, job)
     counts: dict[str, Any] = {name: table.counts for name, table in tables.items()}
     counts |= _summary(tables, job)
+    counts["arrival_hours"] = {name: found.result() for name, found in hours.items()}
     counts |= {
         "catalog": spark.read.schema(CATALOG).parquet(f"{job.out}/catalog").count(),
         "key_id": key_id(key),
@@ -176,19 +181,20 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     }
 
     before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
-    rows = work.keep(items.classify(items.typed(raw_items, job.text_fields, job.attribute_fields)))
+    typed_items = items.typed(raw_items, job.clock, job.text_fields, job.attribute_fields)
+    rows = work.keep(items.classify(typed_items))
     may_be_empty = before is not None
     item_rows = _counted(raw_items, rows, raw_rows["items"].result(), job, may_be_empty)
     _write(item_rows, "items", job, work)
     catalog = work.keep(items.catalog(_only(rows, CLEAN), before))
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
+    estimated = job.propensity == "estimated"
     rows = work.keep(
         impressions.classify(
-            work.keep(impressions.typed(raw_impressions, key, job.propensity == "estimated")),
+            work.keep(impressions.typed(raw_impressions, job.clock, key, estimated)),
             catalog,
             _arrived(spark, job, "impressions"),
-            job.night,
             job.late_nights,
             job.bot_requests_per_night,
         )
@@ -203,7 +209,8 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     work.start(output.write, left_out, f"{job.out}/left_out", LEFT_OUT)
     shown = _shown(spark, job, _only(rows, CLEAN), left_out)
     earlier = _arrived(spark, job, "feedback")
-    rows = work.keep(feedback.classify(feedback.typed(raw_feedback), shown, earlier, job.windows))
+    typed_feedback = feedback.typed(raw_feedback, job.clock)
+    rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     work.start(output.write, feedback.unread(rows, job.windows), f"{job.out}/unread", UNREAD)
     night = F.col("impression_night")
     read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
@@ -241,6 +248,18 @@ def _shown(spark: SparkSession, job: IngestJob, taken: DataFrame, left_out: Data
     return reduce(DataFrame.unionByName, marked)
 
 
+def arrival_hours(rows: DataFrame, job: IngestJob) -> dict[str, int]:
+    """Rows by the whole hours from the start of the arrival night to their ``ts``.
+
+    Rows in quarantine count, rows whose time could not be read do not; hours more than two nights
+    away count as the last of them.
+    """
+    start = F.lit(job.night).cast("date")
+    hour = F.greatest(F.least(job.clock.hours_into(F.col("ts"), start), F.lit(71)), F.lit(-48))
+    found = rows.filter("_row_like and ts is not null").groupBy(hour.alias("hour")).count()
+    return {str(row["hour"]): row["count"] for row in sorted(found.collect())}
+
+
 def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()) -> RawTable:
     wanted = [*RAW[table], *(RawField(n) for n in more if n not in {f.name for f in RAW[table]})]
     return read_raw(spark, table, job.tables[table], wanted, job.night)
@@ -251,7 +270,7 @@ def _read_impressions(spark: SparkSession, job: IngestJob) -> RawTable:
         return _read(spark, job, "impressions")
     source = TableInput((job.candidate_set_path,), job.tables["impressions"].format)
     sets = read_raw(spark, "candidate_sets", source, CANDIDATE_SET, job.night)
-    raw = _read(spark, job, "impressions", ("candidate_set_id",))
+    raw = _read(spark, job, "impressions", (CANDIDATE_SET_ID,))
     return impressions.with_candidate_sets(raw, sets)
 
 
@@ -283,10 +302,11 @@ def _counted(
         )
     found = tally(rows, *facts)
     counts = found.counts | {"raw": number}
+    seen = seen_columns(raw, found.mask)
     if number > counts[QUARANTINED].get("unparsable", 0):
-        _check_columns(raw, seen_columns(raw, found.mask), job)
+        _check_columns(raw, seen, job)
     check_conservation(raw.where, counts)
-    return Counted(rows, counts, line, found.facts)
+    return Counted(rows, counts, line, found.facts, frozenset(seen))
 
 
 def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
@@ -294,17 +314,11 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
     if raw.table == "impressions" and job.propensity == "estimated":
         wanted.remove("propensity")
     if raw.table == "impressions" and job.candidate_set_path is not None:
-        wanted = [*(n for n in wanted if n != "candidates"), "candidate_set_id"]
+        wanted = [*(n for n in wanted if n != "candidates"), CANDIDATE_SET_ID]
     require_columns(raw, wanted, seen)
-    if raw.table == "items" and not seen & set(job.text_fields):
-        found = columns_found(raw)
-        if not found & {raw.source.name(n) for n in job.text_fields}:
-            raise InputError(
-                f"{raw.where}: no row has a text column; looked for "
-                f"{', '.join(raw.source.name(n) for n in job.text_fields)}, found "
-                f"{', '.join(sorted(found))}. Items are embedded by their text: name the columns "
-                "that hold it in the setting inputs.text_fields"
-            )
+    if raw.table == "items":
+        known = seen | set(job.known_item_fields)
+        items.require_fields(raw, job.text_fields, job.attribute_fields, known)
 
 
 def _write(table: Counted, name: str, job: IngestJob, work: Work) -> None:
@@ -338,12 +352,14 @@ def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:
     """What the clean rows say of the night."""
     shown, events = tables["impressions"].facts, tables["feedback"].facts
     nights = {*shown.get("nights", []), *events.get("nights", [])}
+    item_fields = {*job.text_fields, *job.attribute_fields} & tables["items"].seen
     return {
         "reopened": sorted(n for n in nights if n < job.night),
         "unattributed": events.get("unattributed", 0),
         "users": shown.get("users", 0),
         "events": events.get("events", {}),
         "late_events": events.get("late_events", {}),
+        "item_fields": sorted({*job.known_item_fields, *item_fields}),
     }
 
 

@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
 from spark_jobs.categories import CARRIED, categorise, quarantined_text
-from spark_jobs.raw import RawTable
+from spark_jobs.clock import NightClock
+from spark_jobs.errors import InputError
+from spark_jobs.nearest import meant
+from spark_jobs.raw import RawTable, columns_found
 from spark_jobs.schemas import CATALOG
 
 KEYS = ("item_id",)
 
 
-def typed(raw: RawTable, text_fields: Sequence[str], attribute_fields: Sequence[str]) -> DataFrame:
+def require_fields(
+    raw: RawTable,
+    text_fields: Sequence[str],
+    attribute_fields: Sequence[str],
+    known: AbstractSet[str],
+) -> None:
+    """Refuse fields of the settings that no row has, here or, by ``known``, earlier.
+
+    A night may bring few items, of which none has what others had.
+
+    Raises:
+        InputError: naming the field, the columns found, and the setting to change.
+    """
+    if known >= {*text_fields, *attribute_fields}:
+        return
+    found = columns_found(raw)
+
+    def lacks(name: str) -> bool:
+        return name not in known and raw.source.name(name) not in found
+
+    if all(lacks(name) for name in text_fields):
+        raise InputError(
+            f"{raw.where}: no row has a text column; looked for "
+            f"{', '.join(raw.source.name(n) for n in text_fields)}, found "
+            f"{', '.join(sorted(found))}. Items are embedded by their text: name the columns "
+            "that hold it in the setting inputs.text_fields"
+        )
+    for setting, names in (("text_fields", text_fields), ("attribute_fields", attribute_fields)):
+        for name in filter(lacks, names):
+            raise InputError(
+                f"{raw.where}: inputs.{setting} names {name!r}, and no row has such a column"
+                f"{meant(name, found)} The columns found are {', '.join(sorted(found))}"
+            )
+
+
+def typed(
+    raw: RawTable, clock: NightClock, text_fields: Sequence[str], attribute_fields: Sequence[str]
+) -> DataFrame:
     """Columns of ``ITEMS``, ``META``, and ``_reason``.
 
     ``text_fields`` are joined by ``. `` into ``text``; ``attribute_fields`` join the numbers of
     ``attributes`` and win over them.
     """
     c = F.col
-    updated = fields.timestamp(c("updated_at"))
+    updated = clock.instant(c("updated_at"))
     wrong = c("_malformed") | fields.bad(c("updated_at"), updated)
     attributes = F.coalesce("attributes", F.create_map().cast("map<string,double>"))
     for name in attribute_fields:

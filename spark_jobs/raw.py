@@ -18,7 +18,8 @@ from pyspark.sql import types as t
 
 from spark_jobs import fields
 from spark_jobs.errors import InputError
-from spark_jobs.schemas import RAW_TYPES, RawField
+from spark_jobs.log_contract import RawField
+from spark_jobs.schemas import RAW_TYPES
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
@@ -288,10 +289,10 @@ def _parquet(
     ).withColumn("_raw", F.to_json("_record"))
     texts = {}
     for f in wanted:
-        kind = kinds.get(source.name(f.name))
-        value = F.col("_record")[source.name(f.name)] if kind else F.lit(None)
-        nested = isinstance(kind, t.ArrayType | t.MapType | t.StructType)
-        texts[f.name] = F.to_json(value) if nested else fields.text(value.cast("string"))
+        name = source.name(f.name)
+        known = name in kinds
+        value = F.col("_record")[name] if known else F.lit(None)
+        texts[f.name] = fields.plain(value, kinds[name] if known else t.NullType())
     typed, malformed = _typed_texts(texts, wanted)
     rows = _with_fields(rows, F.lit(True), F.lit(False), typed, malformed)
     return rows, frozenset(table.columns)

@@ -51,7 +51,7 @@ def shown_rows(folder: Path, settings: Settings, limit: int) -> Iterator[str]:
         )
     table = _read(folder).slice(0, limit)
     for row in table.to_pylist():
-        columns = getattr(settings.inputs, row["table"]).columns
+        columns = settings.inputs.table(row["table"]).columns
         raw = _shown(row["raw"] or "", _SHOWN[row["table"]], columns, key)[:_WIDTH]
         yield f"    {row['reason']}  {row['file']}:{row['line']}  {raw}"
 

@@ -11,13 +11,15 @@ from pipelines.settings.model import Validation
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from spark_jobs.clock import NightClock
+
 SHOWN = ("event_id", "request_id", "item_id", "event", "value", "nights_late")
 
 
-def prepared(rows: DataFrame, events: Sequence[str]) -> DataFrame:
+def prepared(rows: DataFrame, events: Sequence[str], clock: NightClock) -> DataFrame:
     """Clean feedback with the derived columns that the rules speak of.
 
-    ``events`` are those that the objectives read.
+    ``events`` are those that the objectives read, ``clock`` says which night a time is in.
     """
     from pyspark.sql import functions as F
 
@@ -25,7 +27,7 @@ def prepared(rows: DataFrame, events: Sequence[str]) -> DataFrame:
     return rows.withColumns(
         {
             "finite": F.coalesce(finite, F.lit(False)).cast("int"),
-            "nights_late": F.date_diff("arrival", F.to_date("ts")),
+            "nights_late": F.date_diff("arrival", clock.night(F.col("ts"))),
             "declared": F.col("event").isin(*events).cast("int"),
         }
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from pipelines.expectations import event_delivery, feedback, impressions, items
+from pipelines.expectations import arrival, event_delivery, feedback, impressions, items
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
@@ -54,6 +54,7 @@ def validate_night(
     counts = json.loads((ingest_folder / "counts.json").read_text())
     written = {t: spark.read.parquet(str(ingest_folder / t)) for t in TABLES}
     found: dict[str, Any] = volumes(counts) | shares(counts) | {"catalog": counts["catalog"]}
+    found |= arrival.statistics(counts)
     late_nights = settings.ingestion.late_nights
     events = sorted({o.event for o in settings.objectives if o.source == "feedback"})
     thresholds = settings.validation
@@ -69,7 +70,8 @@ def validate_night(
             rules = impressions.row_rules(thresholds, late_nights)
             suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
         if "feedback" not in broken:
-            rows = feedback.prepared(written["feedback"], events).persist()
+            clock = settings.ingestion.clock()
+            rows = feedback.prepared(written["feedback"], events, clock).persist()
             kept.append(rows)
             suites.append(
                 Suite("feedback", "feedback", rows, feedback.row_rules(events), feedback.SHOWN)
@@ -93,6 +95,8 @@ def validate_night(
             "feedback": feedback.statistic_rules(thresholds, found, recent),
             "items": items.statistic_rules(thresholds),
         }
+        for t in arrival.TABLES:
+            by_table[t] += arrival.statistic_rules(thresholds, settings.ingestion, t, found)
         if judged is not None:
             by_table["feedback"] += event_delivery.rules(settings, judged)
         suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from mrlm.report.visible import visible
+from spark_jobs.nearest import meant
 
 _LONGEST = 200
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -33,12 +33,27 @@ def sentences(error: ValidationError, model: type[Any], sources: Mapping[Place, 
 
 def unknown_field(place: Place, name: str, valid: Iterable[str]) -> str:
     """That there is no such field, with those like it and all that there are."""
-    names = sorted(valid)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    meant = f"; did you mean {' or '.join(near)}?" if near else "."
     where = _path(place) if place else "the top level"
+    return _unknown(_path((*place, name)), name, "setting", where, valid)
+
+
+def unknown_column(place: Place, name: str, table: str, valid: Iterable[str]) -> str:
+    """That a raw table has no such column, with those like it and all that there are."""
+    return _unknown(_path((*place, name)), name, "column", f"the table {table}", valid)
+
+
+def unknown_variable(name: str, valid: Iterable[str]) -> str:
+    """That a variable of the environment names no setting, with those like it."""
     return (
-        f"{visible(_path((*place, name)), _LONGEST)}: there is no such setting{meant} "
+        f"there is no such setting{meant(name.upper(), valid)} Unset it: names that begin with "
+        "MRLM_ are the program's own"
+    )
+
+
+def _unknown(shown: str, name: str, what: str, where: str, valid: Iterable[str]) -> str:
+    names = sorted(valid)
+    return (
+        f"{visible(shown, _LONGEST)}: there is no such {what}{meant(name, names)} "
         f"{where} has {', '.join(names)}"
     )
 

@@ -12,8 +12,28 @@ from pydantic import ValidationError
 
 from mrlm.report.visible import visible
 from pipelines.failures.errors import SettingsError
-from pipelines.settings.errors import Place, sentences, unknown_field
-from pipelines.settings.model import SETTINGS_VARIABLE, Settings
+from pipelines.settings.errors import (
+    Place,
+    fields_at,
+    sentences,
+    unknown_field,
+    unknown_variable,
+)
+from pipelines.settings.model import SETTINGS_VARIABLE, Ingestion, Settings
+
+_PREFIX, _DELIMITER = "MRLM_", "__"
+# What else of this prefix the program reads: where its settings lie, the secret, the timetable of
+# dags/, the warm parent of pipelines/local, and where two benchmarks keep their lines.
+OWN_VARIABLES = frozenset(
+    {
+        SETTINGS_VARIABLE,
+        Ingestion().user_key_variable,
+        "MRLM_SCHEDULE",
+        "MRLM_WARM_SOCKET",
+        "MRLM_GRID",
+        "MRLM_UCI",
+    }
+)
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -69,11 +89,16 @@ def _require_known(path: Path, data: Mapping[str, Any]) -> None:
     """Refuse names at the top level that are no settings, of the file and of the environment."""
     known = Settings.model_fields
     wrong = [f"{path}: {unknown_field((), n, known)}" for n in data if n not in known]
-    wrong += [
-        f"the environment variable {visible(name, 200)}: {unknown_field((), steps[0], known)}"
-        for name, steps in _variables().items()
-        if len(steps) > 1 and steps[0] not in known
-    ]
+    own = {*OWN_VARIABLES, *_key_variables(data)}
+    for name, steps in _variables().items():
+        if steps[0] in known or name in own:
+            continue
+        told = (
+            unknown_field((), steps[0], known)
+            if len(steps) > 1
+            else unknown_variable(name, {*own, *_setting_variables()})
+        )
+        wrong.append(f"the environment variable {visible(name, 200)}: {told}")
     if wrong:
         raise SettingsError("\n".join(wrong))
 
@@ -88,12 +113,26 @@ def _from_environment() -> dict[Place, str]:
 
 def _variables() -> dict[str, tuple[str, ...]]:
     """Variables that name settings to the steps of the setting's path."""
-    prefix, delimiter = "MRLM_", "__"
     return {
-        name: tuple(name[len(prefix) :].lower().split(delimiter))
+        name: tuple(name[len(_PREFIX) :].lower().split(_DELIMITER))
         for name in os.environ
-        if name.upper().startswith(prefix)
+        if name.upper().startswith(_PREFIX)
     }
+
+
+def _setting_variables() -> set[str]:
+    """Names of the variables of all settings and of their sections' fields."""
+    paths = [(name,) for name in Settings.model_fields]
+    inner = [(name, field) for (name,) in paths for field in fields_at(Settings, (name,))]
+    return {_PREFIX + _DELIMITER.join(path).upper() for path in [*paths, *inner]}
+
+
+def _key_variables(data: Mapping[str, Any]) -> set[str]:
+    """Where the settings say that the key of the pseudonyms lies; what is no text is refused."""
+    ingestion = data.get("ingestion")
+    named = ingestion.get("user_key_variable") if isinstance(ingestion, dict) else None
+    over = os.environ.get("MRLM_INGESTION__USER_KEY_VARIABLE")
+    return {name for name in (named, over) if isinstance(name, str)}
 
 
 def _place(data: dict[str, Any], folder: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mrlm.bandit_log import Objective
@@ -20,8 +21,21 @@ from mrlm.embeddings.settings import EmbeddingSettings
 from mrlm.learners.settings import LearningSettings
 from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
+from pipelines.settings.errors import unknown_column
+from spark_jobs.log_contract import CANDIDATE_SET_ID, RAW, TABLES
+from spark_jobs.nearest import meant
+
+if TYPE_CHECKING:
+    from spark_jobs.clock import NightClock
 
 SETTINGS_VARIABLE = "MRLM_SETTINGS"
+_SESSION_ZONE = "spark.sql.session.timezone"
+
+
+def time_zones() -> set[str]:
+    """IANA names of time zones, as settings take them."""
+    # Names of the database's own files, which are no place's.
+    return available_timezones() - {"Factory", "localtime"}
 
 
 class _Section(BaseModel):
@@ -65,10 +79,39 @@ class Inputs(_Section):
         "known to the event.",
     )
 
+    def table(self, name: str) -> InputTable:
+        """The input of one table of the contract."""
+        found: InputTable = getattr(self, name)
+        return found
+
+    def contract_columns(self, name: str) -> set[str]:
+        """Columns of a table that are read, by their names in the contract."""
+        known = {field.name for field in RAW[name]}
+        if name == "items":
+            known.update(self.text_fields, self.attribute_fields)
+        if name == "impressions" and self.candidate_set_path is not None:
+            known.add(CANDIDATE_SET_ID)
+        return known
+
 
 class Ingestion(_Section):
     """Rules of the ingest stage."""
 
+    time_zone: str = Field(
+        "UTC",
+        description="IANA name, such as Asia/Shanghai, of the time zone of nights, and of times "
+        "that name no offset.",
+    )
+    night_starts: str = Field(
+        "00:00",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="Local time, HH:MM, at which the night of a date begins.",
+    )
+    epochs: Literal["auto", "seconds", "milliseconds", "microseconds"] = Field(
+        "auto",
+        description="Unit of times that are numbers; auto: the one by which a time lies between "
+        "2000 and 2100.",
+    )
     late_nights: int = Field(
         2, ge=0, description="Impressions that arrive more nights after their own are late."
     )
@@ -94,6 +137,20 @@ class Ingestion(_Section):
     session_gap_minutes: int = Field(
         30, ge=1, description="A longer pause starts a new session, where the log names none."
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        # To list all names reads every file of the time zone database.
+        if name != "UTC" and name not in (known := time_zones()):
+            raise ValueError(f"there is no time zone {name!r}{meant(name, known)}")
+        return name
+
+    def clock(self) -> NightClock:
+        """What a night is, and how times are read."""
+        from spark_jobs.clock import NightClock
+
+        return NightClock(self.time_zone, self.night_starts, self.epochs)
 
 
 class State(_Section):
@@ -123,6 +180,19 @@ class Validation(_Section):
     )
     unknown_item_share: float = Field(
         0.001, ge=0, description="Larger share of impressions with an unknown item stops the night."
+    )
+    shifted_share: tuple[float, float] = Field(
+        (0.01, 0.05),
+        description="Share of a table's rows outside the arrival night that would lie in it by "
+        "another clock: above the first a warning, above the second the table is stopped.",
+    )
+    late_share: float = Field(
+        0.05, ge=0, description="Larger share of any table's rows that are late is a warning."
+    )
+    future_share: float = Field(
+        0.02,
+        ge=0,
+        description="Larger share of any table's rows later than the arrival night is a warning.",
     )
     quarantined_share: float = Field(
         0.1, ge=0, description="Larger share of any table in quarantine is a warning."
@@ -207,6 +277,15 @@ class Spark(_Section):
         default_factory=dict, description="More of Spark's own settings, by their names there."
     )
 
+    @field_validator("config")
+    @classmethod
+    def _utc_inside(cls, config: dict[str, str]) -> dict[str, str]:
+        if _SESSION_ZONE in {name.lower() for name in config}:
+            raise ValueError(
+                "the session's time zone is always UTC; that of nights is ingestion.time_zone"
+            )
+        return config
+
 
 class Notify(_Section):
     """Who hears of a failed, stopped, stale, refused or promoted night."""
@@ -274,6 +353,15 @@ class Settings(BaseSettings):
                 f"state.history_objective: {self.state.history_objective!r} is none of the "
                 f"feedback objectives {feedback}"
             )
+        wrong = [
+            unknown_column(("inputs", table, "columns"), name, table, known)
+            for table in TABLES
+            for known in [self.inputs.contract_columns(table)]
+            for name in self.inputs.table(table).columns
+            if name not in known
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
     @property

@@ -12,7 +12,6 @@ from pipelines.contract.stage import Product
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.deliveries import sent_events
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
-from pipelines.settings.model import InputTable
 
 if TYPE_CHECKING:
     from spark_jobs.raw import TableInput
@@ -24,7 +23,7 @@ class Ingest:
     name = "ingest"
     place: Literal["lake"] = "lake"
     sections = ("inputs", "ingestion", "objectives")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> dict[str, Manifest]:
         """The earlier nights that tonight's rows may repeat or belong to, by their manifests."""
@@ -60,6 +59,8 @@ class Ingest:
             text_fields=tuple(settings.inputs.text_fields),
             attribute_fields=tuple(settings.inputs.attribute_fields),
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
+            clock=settings.ingestion.clock(),
+            known_item_fields=_known_item_fields(plan),
             out=str(out),
             previous=tuple(
                 ingest.Previous(n, str(_checked(context, n)), _passed(context, n)) for n in plan
@@ -150,14 +151,15 @@ def _checked(context: NightContext, night: str) -> Path:
     return ingest.folder
 
 
-def _input(context: NightContext, table: str) -> InputTable:
-    place: InputTable = getattr(context.settings.inputs, table)
-    return place
+def _known_item_fields(earlier: dict[str, Manifest]) -> tuple[str, ...]:
+    """Fields of the settings that items had until the night before; each night counts them on."""
+    newest = earlier.get(max(earlier, default=""))
+    return tuple(newest.counts.get("item_fields", ())) if newest else ()
 
 
 def _path(context: NightContext, table: str) -> str | None:
     """Tonight's path of a table; None for items on a night that brings no new ones."""
-    path = _input(context, table).path.replace("{night}", context.night)
+    path = context.settings.inputs.table(table).path.replace("{night}", context.night)
     local = "://" not in path
     if table == "items" and local and not Path(path).exists() and ingested(context):
         return None
@@ -179,7 +181,7 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
 def _source(context: NightContext, table: str) -> TableInput:
     from spark_jobs.raw import TableInput
 
-    path, place = _path(context, table), _input(context, table)
+    path, place = _path(context, table), context.settings.inputs.table(table)
     return TableInput((path,) if path else (), place.format, place.columns)
 
 

@@ -43,7 +43,7 @@ class Validate:
     name = "validate"
     place: Literal["lake"] = "lake"
     sections = ("validation", "ingestion", "objectives")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> Trailing:
         """Passed nights before tonight, oldest first."""

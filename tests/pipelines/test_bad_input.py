@@ -43,6 +43,8 @@ missing = 0.0
 PLACE = 'path = "impressions/{night}"'
 RENAMED = SETTINGS.replace(PLACE, f'{PLACE}\ncolumns = {{propensity = "prob"}}')
 
+WORDZ = SETTINGS.replace("[inputs.imp", '[inputs]\nattribute_fields = ["wordz"]\n[inputs.imp', 1)
+
 
 def impression(n: int, **changes: Any) -> dict[str, Any]:
     base = {
@@ -149,8 +151,9 @@ def test_bad_rows_are_quarantined_with_their_reason_and_counted(tmp_path: Path) 
             "inputs.impressions.columns",
         ),
         ({"items": [{"item_id": "a", "category": "x"}]}, SETTINGS, "text"),
+        ({"items": [item("a", words=3), item("b")]}, WORDZ, "did you mean words"),
     ],
-    ids=["missing file", "empty night", "renamed column", "catalogue without text"],
+    ids=["missing file", "empty night", "renamed column", "catalogue without text", "wordz"],
 )
 def test_a_bad_table_is_an_error_that_says_what_to_change(
     tmp_path: Path, tables: dict[str, Any], settings: str, says: str

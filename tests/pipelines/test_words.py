@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main
-from tests.deployment import SETTINGS
+from pipelines.settings.load import OWN_VARIABLES
+from tests.deployment import ROOT, SETTINGS
 
 NIGHT = "2026-11-20"
 Command = Callable[..., tuple[int, str, str]]
@@ -128,6 +130,36 @@ def test_numbers_that_are_none_are_refused_in_settings(
         ('truth_path = "raw/truth/dt={night}.parquet"', "truth_path = 3", ["truth_path: "]),
         ('workspace = "workspace"', "workspace = 3", ["workspace: "]),
         ('role = "north_star"', "", ["exactly one must have role"]),
+        (
+            'candidate_propensities = "pool_p"',
+            'candidate_propensity = "pool_p"',
+            [
+                "inputs.impressions.columns.candidate_propensity: there is no such column",
+                "did you mean candidate_propensities or propensity",
+                "the table impressions has candidate_propensities, candidates, context",
+            ],
+        ),
+        (
+            'columns = {item_id = "sku"',
+            'columns = {titel = "t", item_id = "sku"',
+            ["inputs.items.columns.titel: there is no such column", "the table items has"],
+        ),
+        (
+            "[validation]",
+            '[ingestion]\ntime_zone = "Asia/Shangai"\n[validation]',
+            ["ingestion.time_zone: there is no time zone 'Asia/Shangai'; did you mean", "Shanghai"],
+        ),
+        (
+            "[validation]",
+            '[ingestion]\nnight_starts = "24:00"\n[validation]',
+            ["ingestion.night_starts: ", "and is '24:00'"],
+        ),
+        (
+            "[validation]",
+            '[spark.config]\n"spark.sql.session.timeZone" = "Asia/Shanghai"\n[validation]',
+            ["spark.config: the session's time zone is always UTC", "ingestion.time_zone"],
+        ),
+        ('workspace = "workspace"', 'workspaces = "w"', ["did you mean workspace?", "inputs, "]),
     ],
 )
 def test_a_wrong_setting_is_a_sentence_with_what_is_valid(
@@ -155,6 +187,54 @@ def test_every_wrong_setting_has_its_own_line_and_names_where_it_stands(
     assert "the environment variable MRLM_SPLIT__GATE_NIGHTS: split.gate_nights" in error
     monkeypatch.setenv("MRLM_SPLITT__GATE_NIGHTS", "1")
     assert "did you mean split?" in mrlm("status")[2]
+
+
+def test_columns_of_the_settings_may_be_those_of_their_fields(mrlm: Command) -> None:
+    fields = 'text_fields = ["title", "plot"]\nattribute_fields = ["year"]\n'
+    columns = 'columns = {title = "t", year = "y", item_id = "sku"'
+    settings = SETTINGS.replace('text_fields = ["text"]\n', fields)
+    Path("mrlm.toml").write_text(settings.replace('columns = {item_id = "sku"', columns))
+    assert mrlm("status")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("MRLM_WORKSPCE", "did you mean MRLM_WORKSPACE"),
+        ("MRLM_SPLIT_GATE_NIGHTS", "did you mean MRLM_SPLIT__GATE_NIGHTS"),
+        ("MRLM_USER_KEYS", "did you mean MRLM_USER_KEY"),
+        ("mrlm_seeed", "did you mean MRLM_SEED"),
+        ("MRLM_SPLIT__GATE_NIGHT", "did you mean gate_nights"),
+    ],
+)
+def test_a_variable_that_names_no_setting_is_refused(
+    mrlm: Command, monkeypatch: pytest.MonkeyPatch, name: str, says: str
+) -> None:
+    monkeypatch.setenv(name, "3")
+    code, _, error = mrlm("status")
+    assert code == 10
+    assert f"the environment variable {name}: " in one_sentence(error)
+    assert "there is no such setting" in error
+    assert says in error
+
+
+def test_variables_that_the_program_reads_itself_are_none_of_the_settings(
+    mrlm: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the code reads are in the list, and the key may lie where the settings say."""
+    read = set()
+    for folder in ("mrlm", "pipelines", "spark_jobs", "dags", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if ".peers" not in path.parts:
+                read |= set(re.findall(r"[\"'](MRLM_[A-Z]+(?:_[A-Z]+)*)[\"']", path.read_text()))
+    assert read == OWN_VARIABLES
+    for name in read - {"MRLM_SETTINGS"}:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("MRLM_KEY_OF_2026", "secret")
+    assert mrlm("status")[0] == 10
+    own_key = '[ingestion]\nuser_key_variable = "MRLM_KEY_OF_2026"\n\n[validation]'
+    Path("mrlm.toml").write_text(SETTINGS.replace("[validation]", own_key))
+    assert mrlm("status")[0] == 0
 
 
 @pytest.mark.parametrize(

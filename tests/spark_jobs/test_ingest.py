@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -14,6 +15,7 @@ import pytest
 
 from mrlm.bandit_log import Catalog
 from spark_jobs import ingest
+from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
 from spark_jobs.raw import TableInput
@@ -343,6 +345,8 @@ def test_every_event_is_counted_by_where_it_belongs(
 
 def test_job_survives_json(logs):
     job = logs.job(NIGHT, ["2026-11-09"], attribute_fields=("year",), candidate_set_path="x")
+    job = replace(job, known_item_fields=("text", "year"))
+    job = replace(job, clock=NightClock("Asia/Shanghai", "04:00", "seconds"))
     assert IngestJob.from_json(job.to_json()) == job
 
 
@@ -507,6 +511,52 @@ def test_catalogue_without_text_names_the_setting(spark, logs, impression, items
         ingest.run(spark, logs.job(NIGHT))
 
 
+def test_fields_that_no_row_has_are_refused_with_the_nearest_name(spark, logs, impression, items):
+    rows = items("a", "b", words=120)
+    logs.write(NIGHT, impressions=[impression("r1")], items=rows)
+    job = logs.job(NIGHT)
+    wordz = replace(job, attribute_fields=("wordz",))
+    with pytest.raises(InputError, match=r"attribute_fields names 'wordz'.*did you mean words\?"):
+        ingest.run(spark, wordz)
+    txt = replace(job, text_fields=("text", "provder"))
+    with pytest.raises(InputError, match=r"text_fields names 'provder'.*found are attributes, "):
+        ingest.run(spark, txt)
+
+
+def test_fields_of_some_rows_and_of_some_nights_are_taken(
+    spark, logs, impression, items, tmp_path: Path
+):
+    """A field that an item had once may be missing in the few rows, or the file, of a night."""
+    fields = {"text_fields": ("text", "plot"), "attribute_fields": ("words",)}
+    full = items("a", plot="Plot", words=120)
+    logs.write("2026-11-08", impressions=[impression("r0", ts="2026-11-08")], items=full)
+    first = json.loads(json.dumps(ingest.run(spark, logs.job("2026-11-08", **fields))))
+    assert first["item_fields"] == ["plot", "text", "words"]
+
+    bare = items("b")
+    logs.write("2026-11-09", impressions=[impression("r1", ts="2026-11-09")], items=bare)
+    job = logs.job("2026-11-09", ["2026-11-08"], **fields)
+    lost = replace(job, out=str(tmp_path / "refused"))
+    with pytest.raises(InputError, match="names 'plot'"):
+        ingest.run(spark, lost)
+    known = {"known_item_fields": tuple(first["item_fields"])}
+    second = ingest.run(spark, replace(job, **known))
+    assert (second["items"]["clean"], second["catalog"]) == (1, 2)
+    assert second["item_fields"] == first["item_fields"]
+    # A new field of the settings has still to be found.
+    with pytest.raises(InputError, match=r"names 'worts'.*found are"):
+        ingest.run(spark, replace(lost, **known | {"attribute_fields": ("words", "worts")}))
+
+    logs.write(NIGHT, impressions=[impression("r2", candidates=["a", "b"])])
+    nights = ["2026-11-08", "2026-11-09"]
+    job = logs.job(NIGHT, nights, **fields, **known)
+    empty = replace(job, tables=job.tables | {"items": TableInput(())})
+    third = ingest.run(spark, empty)
+    assert third["item_fields"] == first["item_fields"]
+    attributes = Catalog.read(tmp_path / "out" / NIGHT / "catalog").attributes
+    assert attributes["words"].tolist()[0] == 120
+
+
 def test_missing_key_is_refused_before_anything_is_written(
     spark, logs, impression, items, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -539,3 +589,80 @@ def test_line_numbers_across_file_splits(spark, logs, impression, items, tmp_pat
         "bad 399": ("part.jsonl", 400),
         "bad 1": ("part-2.jsonl", 1),
     }
+
+
+def test_nights_of_a_platform_that_cuts_its_log_by_local_days(
+    spark, logs, impression, event, items, tmp_path: Path
+):
+    """Days of +08:00: read as UTC a third moves a night; with the time zone nothing does.
+
+    The numbers that ingestion counts name the shift.
+    """
+    from pipelines.expectations import arrival
+    from pipelines.settings.model import Ingestion, Validation
+
+    days, shown = ["2026-11-09", NIGHT], {}
+    for day in days:
+        local = [f"{day}T{hour:02d}:{minute}:00+08:00" for hour in range(24) for minute in (10, 40)]
+        shown[day] = [
+            impression(f"{day}-{i}", user_id=f"u{i}", ts=ts) for i, ts in enumerate(local)
+        ]
+        clicks = [event(f"{day}-{i}", f"{day}-{i}", ts=ts) for i, ts in enumerate(local)]
+        new = items("a", "b") if day == days[0] else []
+        logs.write(day, impressions=shown[day], feedback=clicks, items=new)
+
+    def ingested(out: str, clock: NightClock) -> list[dict]:
+        first = logs.job(days[0], out=str(tmp_path / out / days[0]), clock=clock)
+        before = (Previous(days[0], first.out),)
+        second = logs.job(NIGHT, out=str(tmp_path / out / NIGHT), clock=clock)
+        second = replace(second, previous=before)
+        return [ingest.run(spark, first), ingest.run(spark, second)]
+
+    as_utc = ingested("utc", NightClock())
+    rows = rows_of(tmp_path / "utc" / NIGHT / "impressions")
+    assert sum(str(r["night"]) != NIGHT for r in rows) == len(rows) // 3
+    assert as_utc[1]["feedback"]["late"] == len(rows) // 3
+    assert as_utc[1]["reopened"] == [days[0]]
+    numbers = arrival.statistics(as_utc[1])
+    for table in arrival.TABLES:
+        first, late, _ = arrival.statistic_rules(Validation(), Ingestion(), table, numbers)
+        assert numbers[first.arguments["column"]] == 1 / 3 > first.arguments["max_value"]
+        assert first.severity == "critical"
+        assert "shifted by about +8 h" in first.expected
+        assert "ingestion.time_zone" in first.expected
+        is_late = numbers[late.arguments["column"]] > late.arguments["max_value"]
+        assert is_late == (table == "feedback")
+
+    local_days = ingested("local", NightClock("Asia/Shanghai"))
+    for day, counts in zip(days, local_days, strict=True):
+        rows = rows_of(tmp_path / "local" / day / "impressions")
+        assert {str(r["night"]) for r in rows} == {day}
+        fed = rows_of(tmp_path / "local" / day / "feedback")
+        assert {str(r["impression_night"]) for r in fed} == {day}
+        assert counts["feedback"]["clean"] == counts["impressions"]["clean"] == len(shown[day])
+        assert counts["reopened"] == []
+        assert arrival.statistics(counts)["impressions_shifted_share"] == 0
+
+
+def test_times_of_parquet_are_instants_or_local(spark, tmp_path: Path, logs, impression, items):
+    """A column with a time zone holds instants; one without holds what a local clock showed."""
+    logs.write(NIGHT, items=items("a", "b"))
+    rows = [impression("r1"), impression("r2")]
+    rows = [{**r, "context": None} for r in rows]
+    at = dt.datetime(2026, 11, 10, 1, tzinfo=dt.UTC)
+    shown = [dt.datetime(2026, 11, 10, hour) for hour in (9, 23)]
+    job = logs.job(NIGHT, clock=NightClock("Asia/Shanghai"))
+    for name, kind, values in (
+        ("instants", pa.timestamp("us", "UTC"), [at, at + dt.timedelta(hours=14)]),
+        ("local", pa.timestamp("us"), shown),
+        ("epochs", pa.int64(), [int(at.timestamp() * 1000) + h * 3_600_000 for h in (0, 14)]),
+    ):
+        table = pa.Table.from_pylist(rows).drop(["ts", "context"])
+        path = tmp_path / f"{name}.parquet"
+        pq.write_table(table.append_column("ts", pa.array(values, kind)), path)
+        source = TableInput((str(path),), "parquet")
+        out = tmp_path / name
+        ingest.run(spark, replace(job, out=str(out), tables=job.tables | {"impressions": source}))
+        found = sorted(rows_of(out / "impressions"), key=lambda r: r["request_id"])
+        assert [r["ts"] for r in found] == [at, at + dt.timedelta(hours=14)], name
+        assert {str(r["night"]) for r in found} == {NIGHT}

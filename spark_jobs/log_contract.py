@@ -1,0 +1,63 @@
+"""The raw log contract: which tables there are, and the columns of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TABLES = ("items", "impressions", "feedback")
+
+
+@dataclass(frozen=True)
+class RawField:
+    """A column of a raw table.
+
+    Attributes:
+        name: in the contract.
+        required: whether an input without it is refused.
+        kind: ``text`` is given its type later; lists and maps are read as such.
+    """
+
+    name: str
+    required: bool = False
+    kind: Literal["text", "strings", "numbers", "text_map", "number_map"] = "text"
+
+
+RAW: dict[str, tuple[RawField, ...]] = {
+    "impressions": (
+        RawField("request_id", True),
+        RawField("ts", True),
+        RawField("user_id", True),
+        RawField("session_id"),
+        RawField("scene"),
+        RawField("position", True),
+        RawField("item_id", True),
+        RawField("propensity", True),
+        RawField("candidates", True, "strings"),
+        RawField("candidate_propensities", kind="numbers"),
+        RawField("propensity_kind"),
+        RawField("policy_id"),
+        RawField("context", kind="text_map"),
+    ),
+    "feedback": (
+        RawField("event_id", True),
+        RawField("request_id", True),
+        RawField("item_id", True),
+        RawField("ts", True),
+        RawField("event", True),
+        RawField("value", True),
+    ),
+    "items": (
+        RawField("item_id", True),
+        RawField("category"),
+        RawField("provider"),
+        RawField("attributes", kind="number_map"),
+        RawField("updated_at"),
+    ),
+}
+
+CANDIDATE_SET_ID = "candidate_set_id"
+CANDIDATE_SET = (
+    RawField(CANDIDATE_SET_ID, True),
+    RawField("candidates", True, "strings"),
+)
