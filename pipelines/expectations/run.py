@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
+from mrlm.log_checks.show_faults import show_faults
+from mrlm.log_checks.shows import ShowLimits
 from pipelines.expectations import arrival, event_delivery, feedback, impressions, items
 from pipelines.expectations.night_statistics import (
     TABLES,
@@ -17,6 +19,8 @@ from pipelines.expectations.night_statistics import (
     shares,
     volumes,
 )
+from pipelines.expectations.show_aggregation import show_counts
+from pipelines.expectations.show_rules import show_rules, show_statistics
 from pipelines.expectations.suite import Rule, Suite, run_suites
 from pipelines.settings.model import Settings
 
@@ -59,6 +63,7 @@ def validate_night(
     events = sorted({o.event for o in settings.objectives if o.source == "feedback"})
     thresholds = settings.validation
 
+    shown: list[Rule] = []
     suites = [_schema_suite(table, rows) for table, rows in written.items()]
     broken = {s.table for s in suites if _lacks_columns(s)}
     kept: list[DataFrame] = []
@@ -67,6 +72,16 @@ def validate_night(
             rows = impressions.prepared(written["impressions"]).persist()
             kept.append(rows)
             found |= propensity_moments(rows)
+            limits = ShowLimits(thresholds.shows_error, thresholds.shows_tolerance)
+            shows = show_counts(
+                written["impressions"],
+                counts["impressions"]["clean"],
+                sum_tolerance=thresholds.propensity_sum_tolerance,
+                tolerance=limits.tolerance,
+            )
+            faults = show_faults(shows, limits)
+            found |= show_statistics(faults)
+            shown = show_rules(faults, limits)
             rules = impressions.row_rules(thresholds, late_nights)
             suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
         if "feedback" not in broken:
@@ -91,7 +106,7 @@ def validate_night(
         found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
         table = _one_row(found)
         by_table = {
-            "impressions": impressions.statistic_rules(thresholds, found, recent),
+            "impressions": [*shown, *impressions.statistic_rules(thresholds, found, recent)],
             "feedback": feedback.statistic_rules(thresholds, found, recent),
             "items": items.statistic_rules(thresholds),
         }

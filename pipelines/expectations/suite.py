@@ -31,6 +31,8 @@ class Rule:
         severity: ``critical`` stops the table.
         failing: SQL predicate of failing rows; None where no rows can be shown.
         keys: instead, columns that must be unique together.
+        told: what was seen in plain words, where a number alone would not name the fault.
+        examples: what is shown in place of failing rows; JSON values.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Rule:
     severity: Severity = "critical"
     failing: str | None = None
     keys: tuple[str, ...] = ()
+    told: str = ""
+    examples: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
                     "table": suite.table,
                     "expectation": rule.name,
                     "severity": rule.severity,
-                    "observed": _observed(rule, outcome.result),
+                    "observed": rule.told or _observed(rule, outcome.result),
                     "expected": rule.expected,
                     "why": rule.why,
                     "rows": failing_rows(suite, rule),
@@ -106,6 +110,8 @@ def quiet_great_expectations() -> None:
 
 def failing_rows(suite: Suite, rule: Rule) -> list[dict[str, Any]]:
     """A few of the rows that break the rule, as JSON values, in a fixed order."""
+    if rule.examples:
+        return [_plain(row) for row in rule.examples]
     if not rule.failing and not rule.keys:
         return []
     from pyspark.sql import functions as F
@@ -130,7 +136,9 @@ def _validate(context: Any, suite: Suite, run_name: str) -> Any:
             **rule.arguments,
             severity=rule.severity,
             meta={"rule": rule.name},
-            notes=f"{rule.name}: {rule.expected}. {rule.why}",
+            notes=" ".join(
+                part for part in (rule.told, f"{rule.name}: {rule.expected}. {rule.why}") if part
+            ),
         )
         for rule in suite.rules
     ]

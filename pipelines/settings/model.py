@@ -178,6 +178,20 @@ class Validation(_Section):
         description="Largest relative gap between the mean of 1/propensity and the mean number of "
         "candidates; their expectations agree when the logged propensities are true.",
     )
+    shows_error: float = Field(
+        1e-4,
+        gt=0,
+        lt=1,
+        description="Chance that a night whose propensities are true is stopped because items, "
+        "positions, scenes, policies or hours were not shown as often as the propensities say.",
+    )
+    shows_tolerance: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="Relative distance of shows from what the propensities say that is never "
+        "called a fault, however many slots show it.",
+    )
     unknown_item_share: float = Field(
         0.001, ge=0, description="Larger share of impressions with an unknown item stops the night."
     )

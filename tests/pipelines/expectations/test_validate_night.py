@@ -201,14 +201,19 @@ def test_every_row_rule_finds_its_row(spark, tmp_path: Path):
             _halve,
             {
                 "candidate propensities sum to 1",
+                "shows follow the propensities",
                 "mean 1/propensity is the candidate count",
                 "mean log propensity is minus the entropy",
             },
         ),
-        (_halve_unlogged, {"mean 1/propensity is the candidate count or less"}),
+        (
+            _halve_unlogged,
+            {"shows follow the propensities", "mean 1/propensity is the candidate count or less"},
+        ),
         (
             _other_policy,
             {
+                "shows follow the propensities",
                 "mean 1/propensity is the candidate count",
                 "mean log propensity is minus the entropy",
             },
