@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +18,18 @@ from spark_jobs.java import java_home
 # The binary literals are the padded key of the pseudonyms: plans never show them.
 _KEY_LITERALS = "0x[0-9A-Fa-f]{64,}|X'[0-9A-Fa-f]{64,}'"
 
-# A night takes seconds: on few cores, optimising compilers and parallel collectors cost more than
-# they bring (measured: half the processor time of an ingestion). The code cache that goes with the
-# simple compiler fills up after a few nights, and Java would go on without compiling.
+# A small night takes seconds: on few cores, optimising compilers and parallel collectors cost more
+# than they bring (measured: half the processor time of an ingestion). The code cache that goes with
+# the simple compiler fills up after a few nights, and Java would go on without compiling.
 _SHORT_LIVED = " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+_LONG_LIVED = " -XX:+UseParallelGC"
+
+# Smaller inputs get the small session; a partition of a shuffle is to hold about so much.
+LARGE_BYTES = 100 << 20
+_PARTITION_BYTES = 64 << 20
+
+# Whether the session that runs is an optimised one; empty while none was started here.
+_started: list[bool] = []
 
 # What Spark itself takes for secrets (spark.redaction.regex).
 _SECRET = re.compile("(?i)secret|password|token|access[.]?key")
@@ -38,17 +47,58 @@ appender.stderr.layout.pattern = %d{HH:mm:ss} spark %p %c{1}: %m%n%ex{short}
 """
 
 
+@dataclass(frozen=True)
+class Fit:
+    """What a session of one machine is started with, unless its caller says otherwise.
+
+    Attributes:
+        master: Spark's, with the number of cores.
+        driver_memory: Java's heap, as Spark writes it.
+        shuffle_partitions: of a shuffle, before Spark joins small ones.
+        optimised: whether code is generated for stages, and optimised as it runs.
+    """
+
+    master: str
+    driver_memory: str
+    shuffle_partitions: int
+    optimised: bool
+
+
+def fit(size: int) -> Fit:
+    """What suits an input of so many bytes of text.
+
+    Compiling a stage's code costs more than it brings where a night takes seconds, and saves half
+    of a night that takes minutes.
+    """
+    if size < LARGE_BYTES:
+        return Fit("local[2]", "2g", 4, optimised=False)
+    partitions = min(max(size // _PARTITION_BYTES, 8), 200)
+    return Fit("local[*]", "4g", int(partitions), optimised=True)
+
+
 def spark_session(
-    master: str = "local[2]",
-    driver_memory: str = "2g",
-    shuffle_partitions: int = 4,
+    master: str | None = None,
+    driver_memory: str | None = None,
+    shuffle_partitions: int | None = None,
     config: Mapping[str, str] | None = None,
     java: Literal["auto", "packaged"] = "auto",
+    size: int = 0,
 ) -> Any:
     """Start, or return, this process's SparkSession.
 
     UTC, no user interface, no progress bar, errors only on standard error; scratch and warehouse
     folders lie in a temporary folder that is removed at exit. ``config`` wins over all of it.
+
+    A session that was started here for small inputs is ended, and another one started, when a large
+    one comes: its compiler cannot be changed. Tables of the old session are gone with it.
+
+    Args:
+        master: None, as the following two: what ``fit(size)`` says.
+        driver_memory: Java's heap.
+        shuffle_partitions: of a shuffle.
+        config: more of Spark's settings.
+        java: see ``java_home``.
+        size: bytes of text that will be read.
 
     Raises:
         RuntimeError: no Java was found.
@@ -56,9 +106,15 @@ def spark_session(
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
+    wanted = fit(size)
     # The active session is one thread's; the context is the process's.
     if SparkContext._active_spark_context is not None:
-        return SparkSession.builder.getOrCreate()
+        if _started[-1:] != [False] or not wanted.optimised:
+            return SparkSession.builder.getOrCreate()
+        _end()
+    master = master or wanted.master
+    driver_memory = driver_memory or wanted.driver_memory
+    shuffle_partitions = shuffle_partitions or wanted.shuffle_partitions
     scratch = Path(tempfile.mkdtemp(prefix="mrlm-spark-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     logging = scratch / "log4j2.properties"
@@ -70,7 +126,7 @@ def spark_session(
     local = master.startswith("local")
     options = f"-Dlog4j2.configurationFile=file:{logging}"
     if local:
-        options += _SHORT_LIVED
+        options += _LONG_LIVED if wanted.optimised else _SHORT_LIVED
     settings = {
         "spark.driver.memory": driver_memory,
         "spark.driver.extraJavaOptions": options,
@@ -96,8 +152,7 @@ def spark_session(
             settings[f"spark.{kind}"] = "false"
         settings["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
         settings["spark.sql.files.openCostInBytes"] = "65536"
-        # Compiling a stage's code costs more than it brings on what one machine reads a night.
-        settings["spark.sql.codegen.wholeStage"] = "false"
+        settings["spark.sql.codegen.wholeStage"] = str(wanted.optimised).lower()
         settings["spark.driver.host"] = "127.0.0.1"
         settings["spark.driver.bindAddress"] = "127.0.0.1"
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -106,7 +161,23 @@ def spark_session(
     builder = SparkSession.builder.master(master).appName("mrlm")
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    _started.append(wanted.optimised)
+    return session
+
+
+def _end() -> None:
+    """End the session and its Java."""
+    from pyspark import SparkContext
+
+    SparkContext._active_spark_context.stop()
+    gateway = SparkContext._gateway
+    gateway.shutdown()
+    # Java ends when nobody writes to it any more.
+    gateway.proc.stdin.close()
+    gateway.proc.wait(timeout=60)
+    SparkContext._gateway = SparkContext._jvm = None
+    _started.clear()
 
 
 def _start_java(settings: Mapping[str, str]) -> None:

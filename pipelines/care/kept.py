@@ -21,9 +21,11 @@ from filelock import Timeout
 
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.registry.place import RegistryPlace
-from pipelines.contract import checksums, fingerprints
+from pipelines.contract import checksums, earlier_fingerprints, fingerprints
 from pipelines.contract.code_version import code_version
+from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import FILE_NAME, Manifest
+from pipelines.contract.outputs import damage
 from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.contract.stage import Stage
 from pipelines.contract.workspace import Workspace, is_night
@@ -31,6 +33,7 @@ from pipelines.failures.errors import DamagedError
 from pipelines.running.run_stage import fingerprint_of, output_lock
 from pipelines.settings.model import Settings
 from pipelines.stages import DATA, ORDER, stage_named
+from pipelines.stages.ingest import raw_inputs
 
 # Its files may be removed in time, and no stage reads them.
 _EXPIRING = ("quarantine",)
@@ -96,7 +99,7 @@ def examine(workspace: Workspace, settings: Settings) -> Iterator[Kept | Left]:
             continue
         if found is None or found.code_version == code_version(type(stage).__module__):
             continue
-        judged = _judge(stage, folder, found, settings, left)
+        judged = _judge(stage, folder, found, NightContext(found.night, settings, workspace), left)
         if isinstance(judged, Left):
             made = (found.output_fingerprint(), *(o.fingerprint for o in found.outputs.values()))
             left.update(dict.fromkeys(made, folder))
@@ -151,7 +154,11 @@ def _folders(workspace: Workspace) -> Iterator[Path]:
 
 
 def _judge(
-    stage: Stage[Any], folder: Path, found: Manifest, settings: Settings, left: dict[str, Path]
+    stage: Stage[Any],
+    folder: Path,
+    found: Manifest,
+    context: NightContext,
+    left: dict[str, Path],
 ) -> Kept | Left:
     again = f"'mrlm stage {found.stage} --night {found.night}'"
     if found.run_key:
@@ -160,7 +167,7 @@ def _judge(
     if wrong:
         why = f"{wrong}: run {again}, which makes it anew, then repeat this command"
         return Left(folder, why, damaged=True)
-    lacking = _lacking(stage, found, settings)
+    lacking = _lacking(stage, found, context.settings)
     if lacking:
         return Left(folder, f"{lacking}: {again} makes it anew, if that night is run again")
     read = {f for value in found.inputs.values() for f in _FINGERPRINT.findall(value)}
@@ -170,9 +177,11 @@ def _judge(
         return Left(folder, f"it was made from {place}, which is not kept; {again} makes it anew")
     stated = found.files
     files = checksums.of_files(folder, _EXPIRING) if stated is None else stated
+    inputs = found.inputs | _raw_of_now(stage, found, context)
     after = replace(
         found,
-        fingerprint=fingerprint_of(stage, found.inputs, found.settings_fingerprint),
+        fingerprint=fingerprint_of(stage, inputs, found.settings_fingerprint),
+        inputs=inputs,
         code_version=code_version(type(stage).__module__),
         files={n: s for n, s in files.items() if not n.startswith((FILE_NAME, f".{FILE_NAME}"))},
         form=stage.form,
@@ -187,12 +196,7 @@ def _damage(folder: Path, found: Manifest) -> str:
         stage, found.inputs, found.settings_fingerprint, found.code_version
     ):
         return f"{folder / FILE_NAME} is damaged: its fingerprint is of other inputs"
-    if found.files is not None:
-        wrong = checksums.damage(folder, found.files)
-        if wrong:
-            return wrong
-    outputs = {o.path: o.fingerprint for o in found.outputs.values()}
-    wrong = fingerprints.damage(folder, outputs, "")
+    wrong = damage(folder, found)
     counts = folder / "counts.json"
     if not wrong and counts.exists():
         try:
@@ -202,6 +206,23 @@ def _damage(folder: Path, found: Manifest) -> str:
         if said not in (found.counts, found.counts.get("nights")):
             return f"{counts} is damaged: its counts are not those of the manifest"
     return wrong
+
+
+def _raw_of_now(stage: Stage[Any], found: Manifest, context: NightContext) -> dict[str, str]:
+    """Raw logs that are what the night read, by the fingerprints that its stage asks for now."""
+    places = raw_inputs(context) if stage.name == "ingest" else {}
+    return {
+        name: fingerprints.of_raw(place)
+        for name, place in places.items()
+        if name in found.inputs and _is_as_read(place, found.inputs[name])
+    }
+
+
+def _is_as_read(place: str, fingerprint: str) -> bool:
+    try:
+        return earlier_fingerprints.of_raw(place) == fingerprint
+    except (FileNotFoundError, DamagedError):
+        return False
 
 
 def _lacking(stage: Stage[Any], found: Manifest, settings: Settings) -> str:

@@ -85,16 +85,19 @@ class NightContext:
         return bound(self.run_key, stage)
 
     def spark(self) -> SparkSession:
-        """The process's Spark session, started on first use."""
+        """The process's Spark session, started on first use, as large as tonight's raw logs ask."""
+        from pipelines.contract.raw_files import raw_bytes
         from spark_jobs.session import spark_session
 
-        spark = self.settings.spark
+        spark, inputs = self.settings.spark, self.settings.inputs
+        places = (table.path for table in (inputs.impressions, inputs.feedback, inputs.items))
         return spark_session(
             master=spark.master,
             driver_memory=spark.driver_memory,
             shuffle_partitions=spark.shuffle_partitions,
             config=spark.config,
             java=spark.java,
+            size=sum(raw_bytes(place.replace("{night}", self.night)) for place in places),
         )
 
 

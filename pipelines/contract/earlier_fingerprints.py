@@ -1,61 +1,37 @@
-"""Fingerprints of content: the same rows give the same hash, however they lie in files.
+"""Fingerprints of tables and raw lines as manifests of earlier code state them.
 
-Rows are sorted first, so neither file names, nor the number of files, nor compression, nor the
-clock enters. JSON is hashed in canonical form, safetensors by name and array.
+Only to verify what that code stored; nothing of now is given one. Whole tables were sorted first,
+and hashed column by column.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from pipelines.contract import fingerprints
 from pipelines.contract.checksums import state_of
+from pipelines.contract.raw_files import raw_files
 from pipelines.failures.errors import DamagedError
-
-# Names of files that say how something was made rather than what it is.
-_IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
 
 # States of outputs that this process found to have the content that their manifests state.
 _sound: set[tuple[tuple[int, ...], ...]] = set()
 
 
-def combine(parts: dict[str, str]) -> str:
-    """One fingerprint of named fingerprints, whatever their order."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def of_json(data: Any) -> str:
-    """Fingerprint of plain data."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
 def of_path(path: Path) -> str:
-    """Fingerprint of a file, of a folder of Parquet files, or of a tree of those.
-
-    Raises:
-        FileNotFoundError: there is nothing at the path.
-        ValueError: a file is of a kind that has no content fingerprint.
-    """
+    """What ``fingerprints.of_path`` was; raises what it raises."""
     if path.is_dir():
         return _of_folder(path)
     if path.suffix == ".parquet":
         return of_table(pq.read_table(path, partitioning=None))
-    if path.suffix in {".json", ".jsonl"}:
-        return of_json([json.loads(line) for line in _documents(path)])
-    if path.suffix == ".safetensors":
-        return _of_safetensors(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there")
-    raise ValueError(f"{path}: files of this kind have no content fingerprint")
+    # What is no table has the fingerprint that it had.
+    return fingerprints.of_path(path)
 
 
 def damage(folder: Path, stated: dict[str, str], place: str) -> str:
@@ -106,20 +82,9 @@ def of_raw(path: str) -> str:
         FileNotFoundError: there is nothing at the path.
         DamagedError: a file is no whole Parquet file; names it.
     """
-    filesystem, place = pafs.FileSystem.from_uri(path) if "://" in path else _local(path)
-    info = filesystem.get_file_info(place)
-    if info.type == pafs.FileType.NotFound:
-        raise FileNotFoundError(f"{path} is not there")
-    if info.type == pafs.FileType.Directory:
-        found = filesystem.get_file_info(pafs.FileSelector(place, recursive=True))
-        files = [f.path for f in found if f.type == pafs.FileType.File]
-    else:
-        files = [place]
+    filesystem, files = raw_files(path)
     lines: list[bytes] = []
-    for file in files:
-        name = Path(file).name
-        if name.startswith(("_", ".")):
-            continue
+    for file in (found.path for found in files):
         with filesystem.open_input_file(file) as stream:
             if file.endswith(".parquet"):
                 lines.append(of_table(_raw_table(stream, file)).encode())
@@ -139,15 +104,11 @@ def _raw_table(stream: Any, file: str) -> pa.Table:
         ) from error
 
 
-def _local(path: str) -> tuple[pafs.FileSystem, str]:
-    return pafs.LocalFileSystem(), str(Path(path).resolve())
-
-
 def _of_folder(folder: Path) -> str:
     parts: dict[str, str] = {}
     tables: list[Path] = []
     for child in sorted(folder.iterdir()):
-        if child.name.startswith(("_", ".")) or child.suffix in _IGNORED_SUFFIXES:
+        if child.name.startswith(("_", ".")) or child.suffix in fingerprints.IGNORED_SUFFIXES:
             continue
         if child.suffix == ".parquet" and child.name.startswith("part-"):
             tables.append(child)
@@ -156,22 +117,7 @@ def _of_folder(folder: Path) -> str:
     if tables:
         read = [pq.read_table(t, partitioning=None) for t in tables]
         parts["rows"] = of_table(pa.concat_tables(read, promote_options="permissive"))
-    return combine(parts)
-
-
-def _documents(path: Path) -> Iterable[str]:
-    text = path.read_text()
-    return [x for x in text.splitlines() if x.strip()] if path.suffix == ".jsonl" else [text]
-
-
-def _of_safetensors(path: Path) -> str:
-    from safetensors.numpy import load_file
-
-    digest = hashlib.sha256()
-    for name, array in sorted(load_file(path).items()):
-        digest.update(f"{name}:{array.dtype}:{array.shape}\0".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    return fingerprints.combine(parts)
 
 
 def _update(digest: Any, array: pa.Array) -> None:

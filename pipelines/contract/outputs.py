@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.contract import checksums, fingerprints
+from pipelines.contract import checksums, earlier_fingerprints
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import (
     BusyError,
@@ -116,4 +116,4 @@ def damage(folder: Path, manifest: Manifest, place: str = "") -> str:
     if manifest.files is not None:
         return checksums.damage(folder, manifest.files, place)
     outputs = {o.path: o.fingerprint for o in manifest.outputs.values()}
-    return fingerprints.damage(folder, outputs, place)
+    return earlier_fingerprints.damage(folder, outputs, place)

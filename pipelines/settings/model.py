@@ -279,11 +279,15 @@ class Publishing(_Section):
 
 
 class Spark(_Section):
-    """The Spark session."""
+    """The Spark session; what is not set follows from the size of the night's raw logs."""
 
-    master: str = Field("local[2]", description="Spark's master: this machine, or a cluster's URL.")
-    driver_memory: str = Field("2g", description="Memory of the driver, as Spark writes it.")
-    shuffle_partitions: int = Field(4, ge=1, description="Partitions of a shuffle.")
+    master: str | None = Field(
+        None, description="Spark's master: this machine (local[2]), or a cluster's URL."
+    )
+    driver_memory: str | None = Field(
+        None, description="Memory of the driver, as Spark writes it (2g)."
+    )
+    shuffle_partitions: int | None = Field(None, ge=1, description="Partitions of a shuffle.")
     java: Literal["auto", "packaged"] = Field(
         "auto", description="auto: the system's Java when it fits, else the packaged one."
     )

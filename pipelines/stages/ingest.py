@@ -32,13 +32,9 @@ class Ingest:
     def inputs(self, context: NightContext, plan: dict[str, Manifest]) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""
         found = {"key": _key_id(context, plan)}
-        for table in TABLES:
-            place = _path(context, table)
-            if place is not None:
-                found[f"raw/{table}"] = _raw_fingerprint(context, table, place)
-        sets = _formatted(context.settings.inputs.candidate_set_path, context.night)
-        if sets is not None:
-            found["raw/candidate_sets"] = _raw_fingerprint(context, "candidate sets", sets)
+        for name, place in raw_inputs(context).items():
+            table = name.removeprefix("raw/").replace("_", " ")
+            found[name] = _raw_fingerprint(context, table, place)
         sent = sent_events(context)
         if sent is not None:
             found["raw/sent"] = of_json(sent)
@@ -86,6 +82,14 @@ class Ingest:
             counts=counts if sent is None else counts | {"sent": sent},
             expiring=("quarantine",),
         )
+
+
+def raw_inputs(context: NightContext) -> dict[str, str]:
+    """Names of the inputs that are raw logs, and where tonight's lie."""
+    places = {f"raw/{table}": _path(context, table) for table in TABLES}
+    sets = context.settings.inputs.candidate_set_path
+    places["raw/candidate_sets"] = _formatted(sets, context.night)
+    return {name: place for name, place in places.items() if place is not None}
 
 
 def _key_id(context: NightContext, earlier: dict[str, Manifest]) -> str:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
 from pipelines.contract import fingerprints
+from pipelines.failures.errors import DamagedError
 
 MAP = pa.map_(pa.string(), pa.float64())
 
@@ -21,6 +24,8 @@ def table(order: list[int]) -> pa.Table:
             "x": [1.0, None, 3.0, 4.0],
             "items": [["p", "q"], [], None, ["r"]],
             "m": pa.array([[("k", 1.0)], [], None, [("k", 2.0)]], MAP),
+            "flag": [True, None, False, True],
+            "ts": pa.array([1, 2, 3, 4], pa.timestamp("us", "UTC")),
         }
     )
     return full.take(order)
@@ -43,6 +48,11 @@ def test_rows_in_any_order_and_any_files_are_the_same_content(tmp_path: Path) ->
         ("x", [1.0, 0.0, 3.0, 4.0]),
         ("items", [["p", "q"], [], [], ["r"]]),
         ("items", [["p"], ["q"], None, ["r"]]),
+        ("items", [["pq"], [], None, ["r"]]),
+        ("items", [["p", None], [], None, ["r"]]),
+        ("m", [[("k", 1.0)], [("k", None)], None, [("k", 2.0)]]),
+        ("flag", [True, None, False, False]),
+        ("ts", [1, 2, 3, None]),
     ],
 )
 def test_any_changed_value_is_another_content(column: str, values: list[object]) -> None:
@@ -50,6 +60,67 @@ def test_any_changed_value_is_another_content(column: str, values: list[object])
     at = base.schema.get_field_index(column)
     changed = base.set_column(at, column, pa.array(values, base.schema.field(column).type))
     assert fingerprints.of_table(base) != fingerprints.of_table(changed)
+
+
+def test_what_lies_under_a_null_and_how_rows_are_cut_is_no_content() -> None:
+    plain = pa.table({"s": pa.array(["a", None, "c"]), "l": pa.array([["x"], None, []])})
+    offsets = pa.array([0, 1, 2, 2], pa.int32())
+    hidden = pa.ListArray.from_arrays(
+        offsets, pa.array(["x", "y"]), mask=pa.array([False, True, False])
+    )
+    covered = pc.if_else(pa.array([True, False, True]), pa.array(["a", "b", "c"]), None)
+    other = pa.table({"l": hidden, "s": covered})
+    assert fingerprints.of_table(plain) == fingerprints.of_table(other)
+    cut = pa.concat_tables([plain.slice(2, 1), plain.slice(0, 2)])
+    assert fingerprints.of_table(plain) == fingerprints.of_table(cut)
+
+
+def test_a_row_that_is_there_twice_counts_twice() -> None:
+    rows = [fingerprints.of_table(table(order)) for order in ([0], [0, 0], [0, 0, 0], [1, 1, 0])]
+    assert len(set(rows)) == 4
+
+
+def test_values_do_not_flow_into_each_other() -> None:
+    """Random small tables of texts and lists: equal fingerprints only for equal rows."""
+    rng = np.random.default_rng(5)
+    found: dict[str, str] = {}
+    for _ in range(400):
+        texts = ["".join(rng.choice(["a", "b"], size=rng.integers(3))) for _ in range(3)]
+        lists = [texts[: rng.integers(3)], texts[rng.integers(3) :]]
+        made = {"x": [texts[0]], "y": [texts[1] or None], "l": [lists[0]], "m": [lists[1]]}
+        rows = pa.table(
+            made,
+            pa.schema({"x": "string", "y": "string"} | dict.fromkeys("lm", pa.list_(pa.string()))),
+        )
+        said = found.setdefault(fingerprints.of_table(rows), json.dumps(made))
+        assert said == json.dumps(made)
+    assert len(found) > 100
+
+
+def test_raw_tables_are_the_same_however_they_are_split(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    pq.write_table(table([0, 1, 2, 3]), one / "a.parquet")
+    pq.write_table(table([2]), two / "b.parquet", compression="zstd")
+    pq.write_table(table([3, 1, 0]), two / "c.parquet", row_group_size=2)
+    assert fingerprints.of_raw(str(one)) == fingerprints.of_raw(str(two))
+
+
+def test_lines_are_the_same_in_any_compression_and_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = b"".join(b"line %d\r\n" % i for i in range(50)) + b"\nlast"
+    (tmp_path / "plain.jsonl").write_bytes(text)
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(text.replace(b"\r\n", b"\n")))
+    whole = fingerprints.of_raw(str(tmp_path / "plain.jsonl"))
+    assert fingerprints.of_raw(str(tmp_path / "packed.jsonl.gz")) == whole
+    monkeypatch.setattr(fingerprints, "_CHUNK_BYTES", 7)
+    assert fingerprints.of_raw(str(tmp_path / "plain.jsonl")) == whole
+    cut = gzip.compress(text)[:-20]
+    (tmp_path / "packed.jsonl.gz").write_bytes(cut)
+    with pytest.raises(DamagedError, match=r"packed\.jsonl\.gz cannot be read to its end"):
+        fingerprints.of_raw(str(tmp_path / "packed.jsonl.gz"))
 
 
 def test_json_is_canonical_and_safetensors_are_arrays(tmp_path: Path) -> None:

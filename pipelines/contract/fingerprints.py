@@ -1,0 +1,159 @@
+"""Fingerprints of content: the same rows give the same hash, however they lie in files.
+
+Tables and raw lines are sums over their rows (``row_sums``), read in pieces, so neither file names,
+nor the number of files, nor the order of rows, nor compression, nor the clock enters, and memory
+does not grow with them. JSON is hashed in canonical form, safetensors by name and array.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.contract.raw_files import raw_files
+from pipelines.contract.row_sums import RowSum
+from pipelines.failures.errors import DamagedError
+
+# Names of files that say how something was made rather than what it is.
+IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
+_BATCH_ROWS = 16_384
+_CHUNK_BYTES = 1 << 22
+
+
+def combine(parts: dict[str, str]) -> str:
+    """One fingerprint of named fingerprints, whatever their order."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def of_json(data: Any) -> str:
+    """Fingerprint of plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def of_path(path: Path) -> str:
+    """Fingerprint of a file, of a folder of Parquet files, or of a tree of those.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        ValueError: a file is of a kind that has no content fingerprint.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    if path.suffix == ".parquet":
+        return _of_tables([path])
+    if path.suffix in {".json", ".jsonl"}:
+        return of_json([json.loads(line) for line in _documents(path)])
+    if path.suffix == ".safetensors":
+        return _of_safetensors(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there")
+    raise ValueError(f"{path}: files of this kind have no content fingerprint")
+
+
+def of_table(table: pa.Table) -> str:
+    """Fingerprint of the rows of a table, in any order, cut anyhow."""
+    return _of_batches(table.to_batches(), table.schema)
+
+
+def of_raw(path: str) -> str:
+    """Fingerprint of raw input: a file or a folder, of lines or of Parquet, local or remote.
+
+    Compressed lines are read as lines.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        DamagedError: a file is no whole Parquet file, or is compressed and damaged; names it.
+    """
+    filesystem, files = raw_files(path)
+    rows = RowSum()
+    for file in (found.path for found in files):
+        try:
+            if file.endswith(".parquet"):
+                with filesystem.open_input_file(file) as source:
+                    _add_tables(rows, source)
+            else:
+                with filesystem.open_input_stream(file) as stream:
+                    for lines in _lines(stream):
+                        rows.add_lines(lines)
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            kind = "as Parquet" if file.endswith(".parquet") else "to its end"
+            raise DamagedError(
+                f"{file} cannot be read {kind} ({error}): have it delivered again"
+            ) from error
+    return rows.fingerprint()
+
+
+def _of_folder(folder: Path) -> str:
+    parts: dict[str, str] = {}
+    tables: list[Path] = []
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(("_", ".")) or child.suffix in IGNORED_SUFFIXES:
+            continue
+        if child.suffix == ".parquet" and child.name.startswith("part-"):
+            tables.append(child)
+        else:
+            parts[child.name] = of_path(child)
+    if tables:
+        parts["rows"] = _of_tables(tables)
+    return combine(parts)
+
+
+def _of_tables(paths: list[Path]) -> str:
+    rows = RowSum()
+    for path in paths:
+        with path.open("rb") as source:
+            _add_tables(rows, source)
+    return rows.fingerprint()
+
+
+def _add_tables(rows: RowSum, source: Any) -> None:
+    file = pq.ParquetFile(source)
+    rows.add_rows(pa.RecordBatch.from_pylist([], file.schema_arrow))
+    for batch in file.iter_batches(_BATCH_ROWS):
+        rows.add_rows(batch)
+
+
+def _of_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> str:
+    rows = RowSum()
+    rows.add_rows(pa.RecordBatch.from_pylist([], schema))
+    for batch in batches:
+        rows.add_rows(batch)
+    return rows.fingerprint()
+
+
+def _lines(stream: Any) -> Iterator[list[bytes]]:
+    """The lines of a stream that are not empty, in pieces."""
+    rest = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        lines = (rest + chunk).splitlines(keepends=True)
+        # Its end may be still to come, of a line as of a CR LF.
+        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        yield _without_ends(lines)
+    yield _without_ends([rest])
+
+
+def _without_ends(lines: list[bytes]) -> list[bytes]:
+    return [bare for line in lines if (bare := line.rstrip(b"\r\n"))]
+
+
+def _documents(path: Path) -> Iterable[str]:
+    text = path.read_text()
+    return [x for x in text.splitlines() if x.strip()] if path.suffix == ".jsonl" else [text]
+
+
+def _of_safetensors(path: Path) -> str:
+    from safetensors.numpy import load_file
+
+    digest = hashlib.sha256()
+    for name, array in sorted(load_file(path).items()):
+        digest.update(f"{name}:{array.dtype}:{array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
