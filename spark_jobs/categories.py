@@ -9,11 +9,11 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.raw import META, PLACE
+from spark_jobs.raw import AT
 
 QUARANTINED, DUPLICATE, LATE, CLEAN = "quarantined", "duplicate", "late", "clean"
-# All but ``_raw``, which only quarantined rows keep.
-CARRIED = tuple(name for name in META if name != "_raw")
+# A broadcast of so many rows' places takes some hundred megabytes.
+_BROADCAST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,25 @@ class Tally:
 def categorise(
     rows: DataFrame,
     keys: Sequence[str],
+    first: Column,
     late: Column | None = None,
     earlier: DataFrame | None = None,
 ) -> DataFrame:
     """``rows`` with ``_category``, null where ``_row_like`` is false.
 
-    A row with a ``_reason`` is quarantined. Of the others with equal ``keys`` the first in the
-    order of the files stays, unless the key is in ``earlier``: it came on an earlier night.
+    A row with a ``_reason`` is quarantined. Of the others with equal ``keys`` the ``first`` stays,
+    and of those the one with the lowest ``_content``, unless the key is in ``earlier``: it came on
+    an earlier night. In which file a row lies, and where in it, makes no difference.
     """
     # Quarantined rows form their own groups, so that they never displace a good row.
     group = [*keys, F.col("_reason").isNull()]
-    place = [F.col(c) for c in PLACE]
+    order = [first, F.col("_content")]
     if earlier is not None:
         # Earlier rows go first in their group and leave again: one shuffle does for both.
         marked = earlier.select(*keys, F.lit(True).alias("_earlier"))
         rows = rows.unionByName(marked, allowMissingColumns=True)
-        place = [F.col("_earlier").asc_nulls_last(), *place]
-    number = F.row_number().over(Window.partitionBy(*group).orderBy(*place))
+        order = [F.col("_earlier").asc_nulls_last(), *order]
+    number = F.row_number().over(Window.partitionBy(*group).orderBy(*order))
     ranked = rows.withColumn("_number", number)
     if earlier is not None:
         ranked = ranked.filter(F.col("_earlier").isNull())
@@ -60,9 +62,29 @@ def categorise(
     return ranked.withColumn("_category", F.when(F.col("_row_like"), kind.otherwise(CLEAN)))
 
 
-def quarantined_text() -> Column:
-    """The raw text where there is a reason to keep it, so that nothing else carries it along."""
-    return F.when(F.col("_reason").isNotNull(), F.col("_raw")).alias("_raw")
+def content(*columns: Column) -> Column:
+    """``_content``: a hash of a row's values, to tell rows with the same key apart.
+
+    Nulls add nothing to the hash, so ``_present`` goes with them.
+    """
+    return F.xxhash64("_present", *columns).alias("_content")
+
+
+def of_category(rows: DataFrame, judged: DataFrame, category: str, others: int) -> DataFrame:
+    """The rows of ``rows`` that are of a category in ``judged``, found by their places.
+
+    Args:
+        rows: with ``AT`` and ``_row_like``.
+        judged: the same rows, with ``_category`` and ``AT``.
+        category: of the rows wanted; ``CLEAN`` are those that are of no other.
+        others: number of rows that are not clean, which are few as a rule.
+    """
+    clean = category == CLEAN
+    wanted = F.col("_category") != CLEAN if clean else F.col("_category") == category
+    places = judged.filter(wanted).select(*AT)
+    if others <= _BROADCAST_ROWS:
+        places = F.broadcast(places)
+    return rows.filter("_row_like").join(places, [*AT], "left_anti" if clean else "left_semi")
 
 
 def tally(rows: DataFrame, *facts: Column) -> Tally:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pyspark.errors import DateTimeException
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 from spark_jobs.errors import InputError
 
@@ -55,6 +56,11 @@ class NightClock:
                 f"Spark's Java knows no time zone {self.time_zone!r}: set ingestion.time_zone to "
                 "one with the same clock, or set spark.java to a newer Java"
             ) from error
+
+    def time_of(self, rows: DataFrame, name: str) -> Column:
+        """A column of times: as it is where the file gives it that type, else read as text."""
+        known = isinstance(rows.schema[name].dataType, t.TimestampType)
+        return F.col(name) if known else self.instant(F.col(name))
 
     def instant(self, text: Column) -> Column:
         """The timestamp that a text is: ISO 8601, or a number since 1970; null where it is none.

@@ -9,18 +9,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import CARRIED, LATE, QUARANTINED, categorise, quarantined_text
+from spark_jobs.categories import LATE, QUARANTINED, categorise, content
 from spark_jobs.clock import NightClock
-from spark_jobs.raw import RawTable
+from spark_jobs.raw import CARRIED, RawTable
 
 KEYS = ("event_id",)
 REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")
 
 
 def typed(raw: RawTable, clock: NightClock) -> DataFrame:
-    """Columns of ``FEEDBACK`` but ``impression_night``, ``META``, and ``_reason``."""
+    """Columns of ``FEEDBACK`` that one row tells, ``CARRIED``, ``_content`` and ``_reason``."""
     c = F.col
-    ts, value = clock.instant(c("ts")), fields.number(c("value"))
+    ts, value = clock.time_of(raw.rows, "ts"), fields.number(c("value"))
     finite = F.abs(value) < float("inf")
     missing = F.lit(False)
     for name in REQUIRED:
@@ -37,7 +37,7 @@ def typed(raw: RawTable, clock: NightClock) -> DataFrame:
     rows = raw.rows.withColumn("_reason", reason)
     return rows.select(
         *CARRIED,
-        quarantined_text(),
+        content(c("request_id"), c("item_id"), c("event"), value),
         "event_id",
         "request_id",
         "item_id",
@@ -78,7 +78,7 @@ def classify(
     for event, length in sorted(windows.items()):
         window = F.when(F.col("event") == event, length).otherwise(window)
     late = F.date_diff("arrival", "impression_night") > window
-    return categorise(joined, KEYS, late, earlier)
+    return categorise(joined, KEYS, F.col("ts").asc(), late, earlier)
 
 
 def by_event(rows: DataFrame, windows: Mapping[str, int]) -> dict[str, Any]:

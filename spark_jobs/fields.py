@@ -8,6 +8,12 @@ from pyspark.sql import types as t
 
 from spark_jobs.schemas import RAW_TYPES
 
+# Types of files that a raw field keeps. Not of Boolean: that is no number.
+_NATIVE: dict[str, type[t.DataType] | tuple[type[t.DataType], ...]] = {
+    "number": (t.IntegralType, t.FractionalType),
+    "time": t.TimestampType,
+}
+
 
 def text(column: Column) -> Column:
     """The trimmed text; null when nothing is left."""
@@ -53,6 +59,27 @@ def from_text(column: Column, kind: str) -> Column:
     if kind == "numbers":
         return F.transform(strings(column), lambda v: v.try_cast("double"))
     return F.when(column.startswith("{"), F.from_json(column, RAW_TYPES[kind]))
+
+
+def of_type(column: Column, kind: t.DataType, wanted: str) -> tuple[Column, Column | None]:
+    """A column of a typed file as a raw field; and the text it was read from, if it was.
+
+    Numbers and times stay what they are where a number or a time is wanted, as do lists and maps
+    of the wanted form. All else goes by way of its text.
+    """
+    if wanted in _NATIVE and isinstance(kind, _NATIVE[wanted]):
+        return column, None
+    target = RAW_TYPES[wanted]
+    if isinstance(target, t.ArrayType) and isinstance(kind, t.ArrayType):
+        numbers = wanted == "numbers" and isinstance(kind.elementType, t.NumericType)
+        if numbers or kind.elementType == target.elementType:
+            return column.cast(target), None
+    if isinstance(target, t.MapType) and kind == target:
+        return column, None
+    told = plain(column, kind)
+    if isinstance(target, t.StringType):
+        return told, None
+    return from_text(told, wanted), told
 
 
 def bad(column: Column, value: Column) -> Column:

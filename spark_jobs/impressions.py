@@ -8,34 +8,37 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import CLEAN, categorise, quarantined_text
+from spark_jobs.categories import CLEAN, categorise, content
 from spark_jobs.clock import NightClock
 from spark_jobs.pseudonyms import pseudonym
-from spark_jobs.raw import META, PLACE, RawTable
+from spark_jobs.raw import AT, CARRIED, RawTable
 from spark_jobs.schemas import IMPRESSIONS
+from spark_jobs.work import Work
 
 KINDS = ("conditional", "marginal", "slate")
 KEYS = ("request_id", "position")
+# What is looked at once a row's own fields have been checked.
+NARROW = ("request_id", "position", "item_id", "user", "ts", "night", "arrival")
 
 
 def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     """``raw`` with the candidates that ``candidate_set_id`` names, where a row has none itself."""
-    place = F.struct(*PLACE)
     lists = sets.rows.filter("candidate_set_id is not null").groupBy("candidate_set_id")
-    first = lists.agg(F.min_by("candidates", place).alias("_set"))
+    # Of several lists of one name always the same, whichever file is read first.
+    first = lists.agg(F.min("candidates").alias("_set"))
     rows = raw.rows.join(first, "candidate_set_id", "left")
     chosen = F.coalesce("candidates", "_set")
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
 def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False) -> DataFrame:
-    """Columns of ``IMPRESSIONS``, ``META``, and ``_reason`` as far as one row tells it.
+    """Columns of ``IMPRESSIONS``, ``CARRIED``, ``_content``, and ``_reason`` as one row tells it.
 
     Where propensities are ``estimated`` later, a row without one is kept with a null.
     """
     c = F.col
     values = {
-        "ts": clock.instant(c("ts")),
+        "ts": clock.time_of(raw.rows, "ts"),
         "position": fields.whole(c("position")),
         "propensity": fields.number(c("propensity")),
     }
@@ -43,7 +46,8 @@ def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False)
     for name, value in values.items():
         wrong = wrong | fields.bad(c(name), value)
     rows = raw.rows.select(
-        *META,
+        *CARRIED,
+        "_corrupt",
         "request_id",
         "user_id",
         "session_id",
@@ -57,9 +61,13 @@ def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False)
         wrong.alias("_wrong"),
         *[value.alias(name) for name, value in values.items()],
     )
+    logged = [c(f.name) for f in IMPRESSIONS if f.name not in ("night", "arrival", "user")]
+    apart = ("request_id", "ts", "position", "context")
+    told = [c(f.name) for f in IMPRESSIONS if f.name in rows.columns and f.name not in apart]
     return rows.select(
-        *META,
-        *[c(f.name) for f in IMPRESSIONS if f.name not in ("night", "arrival", "user")],
+        *CARRIED,
+        content(c("user_id"), *told, F.array_sort(F.map_entries("context"))),
+        *logged,
         clock.night(c("ts")).alias("night"),
         F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
@@ -106,28 +114,35 @@ def classify(
     earlier: DataFrame | None,
     late_nights: int,
     bot_requests: int,
+    work: Work,
 ) -> DataFrame:
-    """``typed`` rows with their final ``_reason`` and ``_category``.
+    """``typed`` rows less their lists, with their final ``_reason`` and ``_category``.
 
-    ``catalog`` has ``item_id``; ``earlier`` has ``KEYS`` of impressions of earlier arrivals.
-    ``rows`` is read several times: persist it.
+    Only narrow rows are shuffled: lists are looked through where they are read, and what is wrong
+    comes back as the place of a row.
+
+    Args:
+        rows: from ``typed``; read twice.
+        catalog: ``item_id`` of what may be shown.
+        earlier: ``KEYS`` of impressions of earlier arrivals.
+        late_nights: impressions that arrive more nights after their own are late.
+        bot_requests: a user with more requests is a bot.
+        work: keeps the narrow rows.
     """
     c = F.col
-    # A row's place is its identity: the two sides of each join are the same persisted rows.
-    items = rows.select("_row", "_file", F.explode(F.array_append("candidates", c("item_id"))))
-    unknown = (
-        items.join(catalog.select(c("item_id").alias("col")), "col", "left_anti")
-        .select("_row", "_file")
-        .distinct()
-        .withColumn("_unknown", F.lit(True))
-    )
+    # An item that is no candidate has another reason already.
+    listed = rows.select(*AT, F.explode("candidates").alias("item_id"))
+    known = F.broadcast(catalog.select("item_id"))
+    unknown = listed.join(known, "item_id", "left_anti").select(*AT).distinct()
+    narrow = work.keep(rows.select(*CARRIED, *NARROW, "_content", "_reason"))
     bots = (
-        rows.groupBy("user")
+        narrow.groupBy("user")
         .agg(F.count_distinct("request_id").alias("_requests"))
         .filter((c("_requests") > bot_requests) & c("user").isNotNull())
-        .select("user", F.lit(True).alias("_bot"))
     )
-    joined = rows.join(unknown, ["_row", "_file"], "left").join(bots, "user", "left")
+    joined = narrow.join(
+        F.broadcast(unknown.withColumn("_unknown", F.lit(True))), [*AT], "left"
+    ).join(F.broadcast(bots.select("user", F.lit(True).alias("_bot"))), "user", "left")
     future = c("night") > c("arrival")
     reason = F.coalesce(
         "_reason",
@@ -136,5 +151,5 @@ def classify(
         ),
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights
-    judged = joined.withColumn("_reason", reason).withColumn("_raw", quarantined_text())
-    return categorise(judged, KEYS, late, earlier)
+    judged = joined.withColumn("_reason", reason).drop("_unknown", "_bot")
+    return categorise(judged, KEYS, c("ts").asc(), late, earlier)

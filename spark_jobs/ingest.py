@@ -17,12 +17,20 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import feedback, impressions, items, output
-from spark_jobs.categories import CLEAN, LATE, QUARANTINED, check_conservation, tally
+from spark_jobs.categories import (
+    CLEAN,
+    LATE,
+    QUARANTINED,
+    check_conservation,
+    of_category,
+    tally,
+)
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import (
+    AT,
     RawTable,
     TableInput,
     count_rows,
@@ -36,6 +44,10 @@ from spark_jobs.work import Work
 
 # Tables whose rows happen at a time.
 _TIMED = ("impressions", "feedback")
+# Fewer rows are written as one file each; of more, every task writes its own.
+_MANY_ROWS = 200_000
+# Places of rows in quarantine that are broadcast at once: the text of rows passes no shuffle.
+_PLACES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -118,16 +130,33 @@ class IngestJob:
 
 @dataclass(frozen=True)
 class Counted:
-    """The categorised rows of one table, their counts, and the line of each in its file.
+    """What was found of one table.
 
-    ``facts`` are aggregates over the clean rows, ``seen`` the columns with at least one value.
+    Attributes:
+        raw: what was read.
+        rows: its rows with their category, of impressions less their lists.
+        counts: by category and reason, and ``raw``.
+        line: of each row in its file, from the columns of ``raw.texts``.
+        facts: aggregates over the clean rows.
+        seen: the columns with at least one value.
     """
 
+    raw: RawTable
     rows: DataFrame
     counts: dict[str, Any]
     line: Column
     facts: dict[str, Any]
     seen: frozenset[str]
+
+    @property
+    def others(self) -> int:
+        """Number of rows that are not clean."""
+        return int(self.counts["raw"] - self.counts[CLEAN])
+
+    @property
+    def files(self) -> int | None:
+        """Into how many files rows are written; None: as many as tasks write them."""
+        return 1 if self.counts["raw"] < _MANY_ROWS else None
 
 
 def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
@@ -190,20 +219,25 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
     estimated = job.propensity == "estimated"
+    typed = impressions.typed(raw_impressions, job.clock, key, estimated)
+    if raw_impressions.source.format != "parquet":
+        # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
+        typed = work.keep(typed)
     rows = work.keep(
         impressions.classify(
-            work.keep(impressions.typed(raw_impressions, job.clock, key, estimated)),
+            typed,
             catalog,
             _arrived(spark, job, "impressions"),
             job.late_nights,
             job.bot_requests_per_night,
+            work,
         )
     )
     nights = F.collect_set(F.col("night").cast("string")).alias("nights")
     users = F.count_distinct("user").alias("users")
     number = raw_rows["impressions"].result()
     impression_rows = _counted(raw_impressions, rows, number, job, False, nights, users)
-    _write(impression_rows, "impressions", job, work)
+    _write(impression_rows, "impressions", job, work, typed)
 
     left_out = impressions.left_out(rows)
     work.start(output.write, left_out, f"{job.out}/left_out", LEFT_OUT)
@@ -306,7 +340,7 @@ def _counted(
     if number > counts[QUARANTINED].get("unparsable", 0):
         _check_columns(raw, seen, job)
     check_conservation(raw.where, counts)
-    return Counted(rows, counts, line, found.facts, frozenset(seen))
+    return Counted(raw, rows, counts, line, found.facts, frozenset(seen))
 
 
 def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
@@ -321,11 +355,18 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
         items.require_fields(raw, job.text_fields, job.attribute_fields, known)
 
 
-def _write(table: Counted, name: str, job: IngestJob, work: Work) -> None:
-    clean, late = _only(table.rows, CLEAN), _only(table.rows, LATE)
-    work.start(output.write, clean, f"{job.out}/{name}", SCHEMAS[name])
-    if table.counts[LATE]:
-        work.start(output.write, late, f"{job.out}/late/{name}", SCHEMAS[name])
+def _write(
+    table: Counted, name: str, job: IngestJob, work: Work, typed: DataFrame | None = None
+) -> None:
+    """Write the clean and the late rows; those of ``typed``, where their category lies apart."""
+    kinds = (CLEAN, LATE) if table.counts[LATE] else (CLEAN,)
+    for kind in kinds:
+        if typed is None:
+            rows = _only(table.rows, kind)
+        else:
+            rows = of_category(typed, table.rows, kind, table.others)
+        folder = f"{job.out}/{name}" if kind == CLEAN else f"{job.out}/{LATE}/{name}"
+        work.start(output.write, rows, folder, SCHEMAS[name], table.files)
 
 
 def _write_quarantine(tables: dict[str, Counted], job: IngestJob) -> None:
@@ -333,19 +374,35 @@ def _write_quarantine(tables: dict[str, Counted], job: IngestJob) -> None:
     # Closed before a raw user identifier is in it.
     folder.mkdir(mode=0o700)
     parts = [
-        _only(table.rows, QUARANTINED).select(
-            F.lit(job.night).cast("date").alias("night"),
-            F.lit(name).alias("table"),
-            F.col("_reason").alias("reason"),
-            F.col("_file").alias("file"),
-            table.line.alias("line"),
-            F.col("_raw").alias("raw"),
-        )
+        part
         for name, table in tables.items()
         if table.counts[QUARANTINED] or name == "items"
+        for part in _quarantined(table, name, job)
     ]
-    output.write(reduce(DataFrame.unionByName, parts), str(folder / "rows"), QUARANTINE)
+    files = None if any(table.files is None for table in tables.values()) else 1
+    output.write(reduce(DataFrame.unionByName, parts), str(folder / "rows"), QUARANTINE, files)
     output.make_private(folder)
+
+
+def _quarantined(table: Counted, name: str, job: IngestJob) -> list[DataFrame]:
+    """The quarantined rows, their text read from the files again, in parts."""
+    number = sum(table.counts[QUARANTINED].values())
+    parts = 1 + number // _PLACES
+    reasons = _only(table.rows, QUARANTINED).select(*AT, "_reason")
+    found = []
+    for i in range(parts):
+        places = reasons.filter(F.pmod("_row", F.lit(parts)) == i)
+        found.append(
+            table.raw.texts.join(F.broadcast(places), [*AT]).select(
+                F.lit(job.night).cast("date").alias("night"),
+                F.lit(name).alias("table"),
+                F.col("_reason").alias("reason"),
+                F.col("_file").alias("file"),
+                table.line.alias("line"),
+                F.col("_raw").alias("raw"),
+            )
+        )
+    return found
 
 
 def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:

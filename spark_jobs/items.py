@@ -9,11 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import CARRIED, categorise, quarantined_text
+from spark_jobs.categories import categorise, content
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.nearest import meant
-from spark_jobs.raw import RawTable, columns_found
+from spark_jobs.raw import CARRIED, RawTable, columns_found
 from spark_jobs.schemas import CATALOG
 
 KEYS = ("item_id",)
@@ -57,13 +57,13 @@ def require_fields(
 def typed(
     raw: RawTable, clock: NightClock, text_fields: Sequence[str], attribute_fields: Sequence[str]
 ) -> DataFrame:
-    """Columns of ``ITEMS``, ``META``, and ``_reason``.
+    """Columns of ``ITEMS``, ``CARRIED``, ``_content`` and ``_reason``.
 
     ``text_fields`` are joined by ``. `` into ``text``; ``attribute_fields`` join the numbers of
     ``attributes`` and win over them.
     """
     c = F.col
-    updated = clock.instant(c("updated_at"))
+    updated = clock.time_of(raw.rows, "updated_at")
     wrong = c("_malformed") | fields.bad(c("updated_at"), updated)
     attributes = F.coalesce("attributes", F.create_map().cast("map<string,double>"))
     for name in attribute_fields:
@@ -85,7 +85,7 @@ def typed(
     rows = raw.rows.withColumn("_reason", reason)
     return rows.select(
         *CARRIED,
-        quarantined_text(),
+        content(text, categories, c("provider"), F.array_sort(F.map_entries(known))),
         "item_id",
         text.alias("text"),
         F.coalesce(listed, F.array().cast("array<string>")).alias("categories"),
@@ -97,8 +97,11 @@ def typed(
 
 
 def classify(rows: DataFrame) -> DataFrame:
-    """``typed`` rows with ``_category``; an item seen on an earlier night is an update."""
-    return categorise(rows, KEYS)
+    """``typed`` rows with ``_category``; an item seen on an earlier night is an update.
+
+    Of several rows of one night the one updated last stays.
+    """
+    return categorise(rows, KEYS, F.col("updated_at").desc_nulls_last())
 
 
 def catalog(tonight: DataFrame, before: DataFrame | None) -> DataFrame:

@@ -15,24 +15,30 @@ class RawField:
     Attributes:
         name: in the contract.
         required: whether an input without it is refused.
-        kind: ``text`` is given its type later; lists and maps are read as such.
+        kind: ``text``, ``number`` and ``time`` are given their type later, where the file does not
+            give it; lists and maps are read as such.
     """
 
     name: str
     required: bool = False
-    kind: Literal["text", "strings", "numbers", "text_map", "number_map"] = "text"
+    kind: Literal["text", "number", "time", "strings", "numbers", "text_map", "number_map"] = "text"
+
+    @property
+    def scalar(self) -> bool:
+        """Whether a row has one value of it."""
+        return self.kind in ("text", "number", "time")
 
 
 RAW: dict[str, tuple[RawField, ...]] = {
     "impressions": (
         RawField("request_id", True),
-        RawField("ts", True),
+        RawField("ts", True, "time"),
         RawField("user_id", True),
         RawField("session_id"),
         RawField("scene"),
-        RawField("position", True),
+        RawField("position", True, "number"),
         RawField("item_id", True),
-        RawField("propensity", True),
+        RawField("propensity", True, "number"),
         RawField("candidates", True, "strings"),
         RawField("candidate_propensities", kind="numbers"),
         RawField("propensity_kind"),
@@ -43,16 +49,16 @@ RAW: dict[str, tuple[RawField, ...]] = {
         RawField("event_id", True),
         RawField("request_id", True),
         RawField("item_id", True),
-        RawField("ts", True),
+        RawField("ts", True, "time"),
         RawField("event", True),
-        RawField("value", True),
+        RawField("value", True, "number"),
     ),
     "items": (
         RawField("item_id", True),
         RawField("category"),
         RawField("provider"),
         RawField("attributes", kind="number_map"),
-        RawField("updated_at"),
+        RawField("updated_at", kind="time"),
     ),
 }
 

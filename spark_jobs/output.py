@@ -19,10 +19,19 @@ def replace_folder(path: str) -> Path:
     return folder
 
 
-def write(rows: DataFrame, folder: str, schema: t.StructType, files: int = 1) -> None:
-    """Write the columns of ``schema``, and no other, as ``files`` Parquet files."""
+def write(rows: DataFrame, folder: str, schema: t.StructType, files: int | None = 1) -> None:
+    """Write the columns of ``schema``, and no other, as Parquet files.
+
+    Args:
+        rows: to write.
+        folder: replaced.
+        schema: of the files.
+        files: so many, by so many tasks; None: one a task, however many tasks there are.
+    """
     chosen = rows.select(*schema.names).to(schema)
-    chosen.coalesce(files).write.mode("overwrite").parquet(folder)
+    if files is not None:
+        chosen = chosen.coalesce(files)
+    chosen.write.mode("overwrite").parquet(folder)
 
 
 def read(spark: SparkSession, folders: Sequence[str], schema: t.StructType) -> DataFrame | None:

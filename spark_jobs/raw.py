@@ -1,7 +1,8 @@
-"""Raw files as rows of text fields, each with its raw text, file and place.
+"""Raw files as rows of fields, each with its place; the text of a row is read again where needed.
 
-JSON lines and CSV are read as lines, so that a broken row keeps its text and its line number.
-Lists and maps have their type here; every other field is text, and ``fields`` gives it a type.
+JSON lines and CSV are read as lines, so that a broken row has a text and a line number. Lists and
+maps have their type here. Times and numbers of Parquet have the type that they have there; every
+other field is text, and ``fields`` gives it a type.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from spark_jobs.schemas import RAW_TYPES
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
-META = ("_raw", "_row_like", "_corrupt", "_malformed", "_present", *PLACE)
+# The same in two numbers, by which a row is found again.
+AT = ("_file_id", "_row")
+# What stays with a row once its fields have their types.
+CARRIED = ("_row_like", "_present", *AT)
 _CORRUPT = "_corrupt"
 
 
@@ -60,9 +64,13 @@ class RawTable:
         source: where it came from.
         night: arrival night, ISO date.
         fields: the contract columns that were read, each a column of ``rows``.
-        rows: the fields and ``META``. ``_row_like`` is false for a blank line or a CSV header,
-            ``_corrupt`` is true where the text could not be parsed, ``_malformed`` where a list or
-            map is something else, bit i of ``_present`` is set where field i is not null.
+        rows: the fields, ``PLACE``, ``_file_id`` and four marks. ``_row_like`` is false for a blank
+            line or a CSV header, ``_corrupt`` is true where the text could not be parsed,
+            ``_malformed`` where a list or map is something else, bit i of ``_present`` is set where
+            field i is not null.
+        texts: ``_raw``, the text of each row, and its ``PLACE`` and ``_file_id``; of Parquet, its
+            columns as JSON. It goes straight into the quarantine: raw text and raw user ids pass no
+            shuffle and no cache.
         columns: all columns of the input, None where only its rows tell (JSON).
     """
 
@@ -71,6 +79,7 @@ class RawTable:
     night: str
     fields: tuple[RawField, ...]
     rows: DataFrame
+    texts: DataFrame
     columns: frozenset[str] | None
 
     @property
@@ -91,21 +100,23 @@ def read_raw(
     columns: frozenset[str] | None = None
     try:
         if not source.paths:
-            rows, columns = _json(_no_lines(spark), source, wanted), frozenset()
+            texts = _no_lines(spark)
+            rows, columns = _json(texts, source, wanted), frozenset()
         elif source.format == "parquet":
-            rows, columns = _parquet(spark, source, wanted)
+            rows, texts, columns = _parquet(spark, source, wanted)
         elif source.format == "csv":
-            lines = _lines(spark, source)
-            rows, columns = _csv(lines, source, wanted, f"{table} of night {night}")
+            texts = _lines(spark, source)
+            rows, columns = _csv(texts, source, wanted, f"{table} of night {night}")
         else:
-            rows = _json(_lines(spark, source), source, wanted)
+            texts = _lines(spark, source)
+            rows = _json(texts, source, wanted)
     except AnalysisException as error:
         raise InputError(
             f"{table} of night {night}: cannot read {', '.join(source.paths)} as {source.format} "
             f"({error.getCondition()}). Check that the files have arrived, and the setting "
             f"inputs.{table}.path"
         ) from error
-    return RawTable(table, source, night, wanted, rows, columns)
+    return RawTable(table, source, night, wanted, rows, texts, columns)
 
 
 def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> None:
@@ -135,7 +146,7 @@ def columns_found(raw: RawTable) -> frozenset[str]:
     """All columns of the input."""
     if raw.columns is not None:
         return raw.columns
-    keys = raw.rows.select(F.explode(F.json_object_keys("_raw")).alias("key")).distinct()
+    keys = raw.texts.select(F.explode(F.json_object_keys("_raw")).alias("key")).distinct()
     return frozenset(r.key for r in keys.collect())
 
 
@@ -167,19 +178,24 @@ def count_rows(raw: RawTable) -> tuple[int, Column]:
 
 def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
     marked = F.col("value").startswith("\ufeff")
-    return spark.read.text(list(source.paths)).select(
+    lines = spark.read.text(list(source.paths)).select(
         F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("_raw"),
         F.col("_metadata.file_path").alias("_file"),
         F.col("_metadata.file_block_start").alias("_block"),
         # Increases within a block in the order of its lines, as the reader gives them.
         F.monotonically_increasing_id().alias("_row"),
     )
+    return _identified(lines)
 
 
 def _no_lines(spark: SparkSession) -> DataFrame:
     row = F.col("id").alias("_row")
     text = [F.lit("").alias("_raw"), F.lit("").alias("_file")]
-    return spark.range(0).select(*text, F.lit(0).cast("long").alias("_block"), row)
+    return _identified(spark.range(0).select(*text, F.lit(0).cast("long").alias("_block"), row))
+
+
+def _identified(rows: DataFrame) -> DataFrame:
+    return rows.withColumn("_file_id", F.xxhash64("_file"))
 
 
 def _with_fields(
@@ -189,13 +205,13 @@ def _with_fields(
     values: dict[str, Column],
     malformed: Column | None = None,
 ) -> DataFrame:
-    """``_raw``, ``PLACE`` and the values; without ``malformed``, corrupt rows tell by themselves.
+    """``PLACE``, marks and the values; without ``malformed``, corrupt rows tell by themselves.
 
     A broken JSON line leaves no field at all; a list or map of another type leaves the others.
     """
     named = rows.select(
-        "_raw",
         *PLACE,
+        "_file_id",
         row_like.alias("_row_like"),
         corrupt.alias("_unread"),
         (F.lit(False) if malformed is None else malformed).alias("_misread"),
@@ -228,7 +244,7 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
         lines.withColumn("_record", F.when(alone, parsed)),
         F.trim("_raw") != "",
         record.isNull() | record[_CORRUPT].isNotNull(),
-        {f.name: fields.text(read[f.name]) if f.kind == "text" else read[f.name] for f in wanted},
+        {f.name: fields.text(read[f.name]) if f.scalar else read[f.name] for f in wanted},
     )
 
 
@@ -270,7 +286,7 @@ def _typed_texts(
 ) -> tuple[dict[str, Column], Column]:
     values, malformed = dict(texts), F.lit(False)
     for f in wanted:
-        if f.kind != "text":
+        if not f.scalar:
             values[f.name] = fields.from_text(texts[f.name], f.kind)
             malformed = malformed | fields.bad(texts[f.name], values[f.name])
     return values, malformed
@@ -278,21 +294,27 @@ def _typed_texts(
 
 def _parquet(
     spark: SparkSession, source: TableInput, wanted: Sequence[RawField]
-) -> tuple[DataFrame, frozenset[str]]:
+) -> tuple[DataFrame, DataFrame, frozenset[str]]:
     table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
+    record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
+    records = _identified(
+        table.select(
+            record.alias("_record"),
+            F.col("_metadata.file_path").alias("_file"),
+            F.lit(0).cast("long").alias("_block"),
+            F.col("_metadata.row_index").alias("_row"),
+        )
+    )
     kinds = {f.name: f.dataType for f in table.schema.fields}
-    rows = table.select(
-        F.struct(*[F.col(f"`{c}`") for c in table.columns]).alias("_record"),
-        F.col("_metadata.file_path").alias("_file"),
-        F.lit(0).cast("long").alias("_block"),
-        F.col("_metadata.row_index").alias("_row"),
-    ).withColumn("_raw", F.to_json("_record"))
-    texts = {}
+    values, malformed = {}, F.lit(False)
     for f in wanted:
         name = source.name(f.name)
-        known = name in kinds
-        value = F.col("_record")[name] if known else F.lit(None)
-        texts[f.name] = fields.plain(value, kinds[name] if known else t.NullType())
-    typed, malformed = _typed_texts(texts, wanted)
-    rows = _with_fields(rows, F.lit(True), F.lit(False), typed, malformed)
-    return rows, frozenset(table.columns)
+        if name not in kinds:
+            values[f.name] = F.lit(None).cast(RAW_TYPES[f.kind])
+            continue
+        values[f.name], text = fields.of_type(F.col("_record")[name], kinds[name], f.kind)
+        if text is not None:
+            malformed = malformed | fields.bad(text, values[f.name])
+    rows = _with_fields(records, F.lit(True), F.lit(False), values, malformed)
+    texts = records.withColumn("_raw", F.to_json("_record")).drop("_record")
+    return rows, texts, frozenset(table.columns)

@@ -8,6 +8,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 RAW_TYPES: dict[str, t.DataType] = {
     "text": t.StringType(),
+    "number": t.StringType(),
+    "time": t.StringType(),
     "strings": t.ArrayType(t.StringType()),
     "numbers": t.ArrayType(t.DoubleType()),
     "text_map": t.MapType(t.StringType(), t.StringType()),

@@ -142,6 +142,8 @@ def spark_session(
         "spark.sql.codegen.cache.maxEntries": "2000",
         # Nobody looks at the plans, and printing them takes a twentieth of a small job.
         "spark.sql.maxPlanStringLength": "1000",
+        # Whoever waits for a broadcast may wait for a whole night's rows to be looked through.
+        "spark.sql.broadcastTimeout": "36000",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.redaction.string.regex": _KEY_LITERALS,
         "spark.sql.redaction.string.regex": _KEY_LITERALS,

@@ -198,13 +198,17 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
     logs.write(
         "2026-11-09",
         impressions=[
+            impression("r1", ts="2026-11-09T10:00:01Z", policy_id="second"),
             impression("r1", ts="2026-11-09T10:00:00Z", policy_id="first"),
-            impression("r1", ts="2026-11-09T10:00:00Z", policy_id="second"),
             impression("r1", ts="2026-11-09T10:00:00Z", propensity=7),
             impression("r9", ts="2026-11-01T10:00:00Z"),
         ],
         feedback=[event("e1", "r1", ts="2026-11-09T10:00:00Z")],
-        items=[*items("a", text="New text"), *items("a", text="Too late")],
+        items=[
+            *items("a", text="Too old", updated_at="2026-11-09T08:00:00Z"),
+            *items("a", text="New text", updated_at="2026-11-09T09:00:00Z"),
+            *items("a", text="Of no known time"),
+        ],
     )
     counts = ingest.run(spark, logs.job("2026-11-09", ["2026-11-08"]))
     check_sums(counts)
@@ -216,7 +220,7 @@ def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, ite
         "quarantined": {"propensity_out_of_range": 1},
     }
     assert rows_of(tmp_path / "out/2026-11-09/impressions")[0]["policy_id"] == "first"
-    assert counts["items"]["duplicate"] == 1
+    assert counts["items"]["duplicate"] == 2
     assert counts["catalog"] == 2
     catalog = Catalog.read(tmp_path / "out/2026-11-09/catalog")
     assert catalog.text.tolist() == ["New text", "Item b"]
