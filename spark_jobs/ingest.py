@@ -171,8 +171,8 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
     ``arrival_hours`` (table to ``arrival_hours``), ``events`` and ``late_events`` (see
-    ``feedback.by_event``), ``catalog`` (items), ``key_id``, and of the job ``night``,
-    ``late_nights`` and ``windows``.
+    ``feedback.by_event``), ``catalog`` (items), ``items_without_text`` (of these), ``key_id``, and
+    of the job ``night``, ``late_nights`` and ``windows``.
 
     Raises:
         InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
@@ -189,7 +189,7 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     counts |= _summary(tables, job)
     counts["arrival_hours"] = {name: found.result() for name, found in hours.items()}
     counts |= {
-        "catalog": spark.read.schema(CATALOG).parquet(f"{job.out}/catalog").count(),
+        **items.catalog_counts(spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")),
         "key_id": key_id(key),
         "night": job.night,
         "late_nights": job.late_nights,

@@ -208,6 +208,12 @@ class Validation(_Section):
         ge=0,
         description="Larger share of any table's rows later than the arrival night is a warning.",
     )
+    items_without_text_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Larger share of a night's items without text is a warning.",
+    )
     quarantined_share: float = Field(
         0.1, ge=0, description="Larger share of any table in quarantine is a warning."
     )
