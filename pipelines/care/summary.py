@@ -158,5 +158,5 @@ def _report(
     if "gate" in done:
         return str(context.run("gate").folder / done["gate"].counts["report"])
     if closing and closing.verdict == "stopped":
-        return str(context.lake("validate").folder / "data_docs")
+        return str(context.lake("validate").folder / "summary.html")
     return None

@@ -19,7 +19,7 @@ class Validate:
     name = "validate"
     place: Literal["lake"] = "lake"
     sections = ("validation", "ingestion", "objectives")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> list[dict[str, Any]]:
         """Statistics of the passed nights before tonight, oldest first."""
@@ -33,11 +33,12 @@ class Validate:
         }
 
     def run(self, context: NightContext, plan: list[dict[str, Any]], out: Path) -> Product:
-        """Run the suites, write the verdict and the data docs."""
+        """Run the suites, write the verdict, the summary and the data docs."""
+        from pipelines.expectations.first_page import write_summary
         from pipelines.expectations.run import validate_night
 
         clean = context.lake("ingest")
-        for place in ("counts.json", *TABLES):
+        for place in ("counts.json", "catalog", *TABLES):
             clean.path(place)
         verdict = validate_night(
             context.spark(),
@@ -47,6 +48,7 @@ class Validate:
             plan,
             out / "data_docs",
         )
+        write_summary(out, context.night, verdict, plan)
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))
         log = context.log(self.name)
         for failure in verdict["failed"]:
@@ -62,9 +64,11 @@ class Validate:
 def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
     critical = [f for f in verdict["failed"] if f["severity"] == "critical"]
     failures = "; ".join(f"{f['table']}: {describe(f)}" for f in critical)
-    docs = context.lake("validate").folder / "data_docs"
+    from pipelines.expectations.first_page import PAGE
+
+    page = context.lake("validate").folder / PAGE
     return (
-        f"night {context.night} is stopped by validation: {failures}. The report is {docs}. "
+        f"night {context.night} is stopped by validation: {failures}. The report is {page}. "
         "Deliver corrected files and run the night again; later nights go on without it"
     )
 
