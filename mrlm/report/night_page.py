@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mrlm.report.figures_as_text import number
 from mrlm.report.page import templates
 from mrlm.report.visible import shortened, visible
 
@@ -55,8 +56,9 @@ def first_line(night: str, failures: Sequence[Failure]) -> str:
 
 def plain_words(failure: Failure) -> str:
     """What was seen: a sentence where the check found one, else what was expected beside it."""
-    seen = visible(failure["observed"], _LONGEST)
-    if isinstance(failure["observed"], str) and not failure["observed"].endswith(" rows"):
+    observed = failure["observed"]
+    seen = visible(number(observed), _LONGEST)
+    if isinstance(observed, str) and not observed.endswith(" rows"):
         return seen
     expected = visible(failure["expected"], _LONGEST)
     return f"{visible(failure['expectation'], _LONGEST)}: saw {seen}, expected {expected}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,41 +21,39 @@ DRIFTED = "drifted"
 _CANDIDATES = "number of candidates"
 
 
+def event_rates(feedback: DataFrame, events: Sequence[str], impressions: int) -> dict[str, float]:
+    """Clean events an impression, by their names."""
+    rows = feedback.groupBy("event").count().collect()
+    number = {row["event"]: row["count"] for row in rows}
+    return {e: number.get(e, 0) / max(impressions, 1) for e in events}
+
+
 def night_shape(
     counts: ShowCounts,
-    impressions: int,
-    feedback: DataFrame | None,
-    events: Sequence[str],
-    catalog: Path,
+    rates: Mapping[str, float],
+    catalog: Catalog | None,
     trailing: Sequence[NightShape],
 ) -> NightShape:
     """The night's histograms and rates.
 
     Args:
         counts: of its impressions.
-        impressions: how many they are.
-        feedback: its clean events; None where they cannot be read.
-        events: that the objectives read.
-        catalog: folder of the catalogue; without one no item is described.
+        rates: of its events.
+        catalog: the items; without them none is described.
         trailing: earlier nights, whose bins are used again.
     """
     histograms: dict[str, dict[str, float]] = {
         _CANDIDATES: {str(k): n for k, n in counts.sizes.items()}
     }
     edges: dict[str, list[float]] = {}
-    if catalog.exists():
-        items, usual = Catalog.read(catalog), trailing[-1].edges if trailing else {}
+    if catalog is not None:
+        usual = trailing[-1].edges if trailing else {}
         names, shown = shows_of_items(counts)
-        code = items.codes(names).astype(np.int64)
+        code = catalog.codes(names).astype(np.int64)
         known = code >= 0
-        weight = summed(code[known], shown[known], len(items))
-        of_items, edges = item_histograms(items, weight, usual)
+        weight = summed(code[known], shown[known], len(catalog))
+        of_items, edges = item_histograms(catalog, weight, usual)
         histograms |= of_items
-    rates: dict[str, float] = {}
-    if feedback is not None and impressions:
-        rows = feedback.groupBy("event").count().collect()
-        number = {row["event"]: row["count"] for row in rows}
-        rates = {e: number.get(e, 0) / impressions for e in events}
     return NightShape(histograms, edges, rates)
 
 
@@ -130,7 +127,7 @@ def _label(name: str, label: str, shape: NightShape) -> str:
     """A bin or a name, as people read it."""
     edges = _edges(name, shape)
     if edges is None:
-        return label
+        return label or "none"
     k = int(label)
     if k > len(edges):
         return "unknown"

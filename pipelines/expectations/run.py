@@ -7,18 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mrlm.log_checks.shapes import drifts
-from mrlm.log_checks.show_faults import show_faults
-from mrlm.log_checks.shows import ShowLimits
+from mrlm.bandit_log.catalog import Catalog
 from mrlm.report.night_page import most_severe_first
 from pipelines.expectations import feedback, impressions, items
-from pipelines.expectations.arms import arm_rules, sample_ratios, users_by_arm
-from pipelines.expectations.night_shape import (
-    drift_rules,
-    drift_statistics,
-    night_shape,
-    shapes_of,
-)
+from pipelines.expectations.arms import users_by_arm
+from pipelines.expectations.night_shape import event_rates, night_shape, shapes_of
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
@@ -27,8 +20,9 @@ from pipelines.expectations.night_statistics import (
     volumes,
 )
 from pipelines.expectations.show_aggregation import show_counts
-from pipelines.expectations.show_rules import show_limits, show_rules, show_statistics
+from pipelines.expectations.show_rules import show_limits
 from pipelines.expectations.suite import Rule, Suite, run_suites
+from pipelines.expectations.whole_night import whole_night
 from pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -129,30 +123,20 @@ def _as_a_whole(
 ) -> tuple[dict[str, Any], list[Rule]]:
     """Statistics and rules of the night's shows, arms and shape."""
     thresholds = settings.validation
-    limits = ShowLimits(thresholds.shows_error, thresholds.shows_tolerance)
     many = json.loads((ingest_folder / "counts.json").read_text())["impressions"]["clean"]
     shows = show_counts(
         impressions,
         many,
         sum_tolerance=thresholds.propensity_sum_tolerance,
-        tolerance=limits.tolerance,
+        tolerance=thresholds.shows_tolerance,
     )
-    faults = show_faults(shows, limits)
-    found: dict[str, Any] = show_statistics(faults, shows, limits)
-    rules = show_rules(faults, limits)
-
     several = any(sums.kind == "policy" for sums in shows.sums)
-    if several or thresholds.arm_shares:
-        found["arms"] = users_by_arm(impressions)
-        ratios = sample_ratios(found["arms"], recent, thresholds)
-        found |= {name: ratio.chance for name, ratio in ratios.items()}
-        rules += arm_rules(ratios, thresholds)
-
-    shapes = shapes_of(recent)
-    shape = night_shape(shows, many, feedback, events, ingest_folder / "catalog", shapes)
-    moved = drifts(shape, shapes)
-    found |= drift_statistics(moved) | {"shape": shape.to_json()}
-    return found, rules + drift_rules(shape, shapes, moved)
+    arms = users_by_arm(impressions) if several or thresholds.arm_shares else {}
+    rates = {} if feedback is None else event_rates(feedback, events, many)
+    place = ingest_folder / "catalog"
+    catalog = Catalog.read(place) if place.exists() else None
+    shape = night_shape(shows, rates, catalog, shapes_of(recent))
+    return whole_night(shows, arms, shape, recent, thresholds)
 
 
 def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str, Any]:
