@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ NIGHT = "night"
 KINDS = ("position", "scene", "policy", "hour")
 # Two halves of the requests at random: each is a test of what the other one suggests.
 HALF = "half"
+# Upper edges of the bins of numbers of candidates.
+SIZES = (1, 2, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 75, 100, 150, 200, 500, 1_000, 10_000)
 # Cells of groups that expect fewer shows, per slot of the night, are left out. Which they are
 # depends on propensities alone, never on shows, so that no test is biased by it.
 FEWEST_EXPECTED = 1 / 400_000
@@ -136,12 +138,28 @@ class ShowCounts:
         sums: the same.
         bins: calibration.
         inverse: of the slots without the propensities of all candidates; may be empty.
+        sizes: slots by the place of their number of candidates in ``SIZES``.
     """
 
     cells: tuple[ItemCells, ...]
     sums: tuple[SlotSums, ...]
     bins: Bins
     inverse: tuple[InverseShows, ...] = ()
+    sizes: Mapping[int, float] = field(default_factory=dict)
+
+
+def shows_of_items(counts: ShowCounts) -> tuple[NDArray[np.object_], Floats]:
+    """Items and their shows over the night, whether or not all propensities are logged."""
+    found: dict[str, float] = {}
+    for cells in counts.cells:
+        if cells.kind == NIGHT:
+            names = cells.items[cells.item]
+            found = dict(zip(names.tolist(), cells.shown.tolist(), strict=True))
+    for inverse in counts.inverse:
+        if inverse.kind == "item":
+            for name, shown in zip(inverse.labels.tolist(), inverse.shown.tolist(), strict=True):
+                found[name] = found.get(name, 0.0) + shown
+    return np.array(list(found), object), np.array(list(found.values()), np.float64)
 
 
 def count_shows(
@@ -215,7 +233,9 @@ def count_shows(
         cells.append(
             ItemCells(kind, names, items, group, of, **{k: v[kept] for k, v in counted.items()})
         )
-    return ShowCounts(tuple(cells), tuple(sums), _bins(q, shown))
+    places, slots = np.unique(np.searchsorted(SIZES, candidates.lengths), return_counts=True)
+    sizes = {int(p): float(k) for p, k in zip(places, slots, strict=True)}
+    return ShowCounts(tuple(cells), tuple(sums), _bins(q, shown), sizes=sizes)
 
 
 def summed(code: Codes, values: Floats, size: int) -> Floats:

@@ -20,10 +20,17 @@ from mrlm.log_checks.shows import (
     surprises,
     without,
 )
+from mrlm.log_checks.tails import Floats
 
 _SHOWN = 5
 # Standard errors at which the rest of a night is taken to share a group's fault.
 _SHARED = 2.5
+# A fault of more items than these is not theirs.
+_FEW_ITEMS = 2
+_ANOTHER = (
+    "The lists may be those of another position, hour or policy, or in another order than the "
+    "candidates: compare them with what drew the items."
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ def _shows(counts: ShowCounts, found: list[Contradiction], limits: ShowLimits) -
             "The logger chose by something else than the propensities 1/K that it wrote: log the "
             "probabilities with which items were drawn."
         )
-    elif swapped := _swapped(inside, mine, limits):
+    elif (swapped := _swapped(inside, mine, limits)) is not None:
         told = f"{start}propensities of items {swapped[0]} and {swapped[1]} exchanged: {named}"
         advice = "Each was shown as often as the other's propensity says: look at their order."
     elif _uniform_matters(inside) and shown_as_if_uniform(inside, rest, limits):
@@ -129,6 +136,9 @@ def _shows(counts: ShowCounts, found: list[Contradiction], limits: ShowLimits) -
             "Items were drawn uniformly, or nearly: find out whether a fallback or an exploration "
             "arm answered, and log its propensities."
         )
+    elif any(c.measure == "surprise" for c in mine) and (place or _several_items(mine)):
+        told = f"{start}logged with the propensities of another choice: {named}"
+        advice = _ANOTHER
     elif any(c.measure == "shows" for c in mine):
         told = f"{start}shows do not follow the propensities: {named}"
         advice = "Compare the logger's propensities of these items with the code that draws them."
@@ -141,11 +151,12 @@ def _shows(counts: ShowCounts, found: list[Contradiction], limits: ShowLimits) -
         advice = "Propensities may be rounded, sharpened or smoothed after the draw: log them raw."
     else:
         told = f"{start}logged with the propensities of another choice: {named}"
-        advice = (
-            "The lists may be those of another position, hour or policy, or in another order than "
-            "the candidates: compare them with what drew the items."
-        )
+        advice = _ANOTHER
     return ShowFault(told, advice, True, tuple(ordered))
+
+
+def _several_items(found: Sequence[Contradiction]) -> bool:
+    return len({c.item for c in found if c.measure == "shows"}) > _FEW_ITEMS
 
 
 def _guilty_group(
@@ -174,11 +185,22 @@ def _guilty_group(
 
 
 def _shares(rest: ItemCells, inside: ItemCells) -> bool:
-    """Whether the rest's shows deviate as those of the group do."""
+    """Whether the rest's shows deviate as those of the group do, all items or the worst one."""
     many = len(rest.items)
     shown = summed(inside.item, inside.shown, many)[rest.item]
     expected = summed(inside.item, inside.expected, many)[rest.item]
-    return scored_gap(np.log((shown + 1) / (expected + 1)), rest.shown, rest.expected) > _SHARED
+    if scored_gap(np.log((shown + 1) / (expected + 1)), rest.shown, rest.expected) > _SHARED:
+        return True
+    z = _standard_errors(inside)
+    if not len(z):
+        return False
+    k = int(np.argmax(np.abs(z)))
+    same = rest.item == inside.item[k]
+    return bool((np.sign(z[k]) * _standard_errors(rest)[same] > _SHARED).any())
+
+
+def _standard_errors(cells: ItemCells) -> Floats:
+    return (cells.shown - cells.expected) / np.sqrt(np.maximum(cells.variance, 1e-12))
 
 
 def _minus(whole: SlotSums, sums: SlotSums, k: int) -> SlotSums:
@@ -220,8 +242,7 @@ def _named(cells: ItemCells, found: Sequence[Contradiction]) -> str:
         return _item(more[0].item, more[0].observed, more[0].expected)
     if not len(cells.item):
         return "no item was expected often enough to be named"
-    z = (cells.shown - cells.expected) / np.sqrt(np.maximum(cells.variance, 1e-12))
-    k = int(np.argmax(z))
+    k = int(np.argmax(_standard_errors(cells)))
     return _item(str(cells.items[cells.item[k]]), cells.shown[k], cells.expected[k])
 
 
@@ -235,17 +256,23 @@ def _swapped(
 ) -> tuple[str, str] | None:
     """Two items that were shown as often as the other's propensities say, and no third."""
     names = list(dict.fromkeys(c.item for c in found if c.measure == "shows"))
-    if len(names) != 2:
+    if not 1 <= len(names) <= _FEW_ITEMS:
         return None
-    place = [int(np.flatnonzero(cells.items[cells.item] == n)[0]) for n in names]
+    labels = cells.items[cells.item]
+    first = int(np.flatnonzero(labels == names[0])[0])
+    z = _standard_errors(cells)
+    # The other one may not be expected often enough to be found by itself.
+    other = int(np.argmax(-np.sign(z[first]) * z))
+    if {names[0], str(labels[other])} < set(names) or z[first] * z[other] > -(_SHARED**2):
+        return None
+    place = [first, other]
     crossed = cells.expected.copy()
     crossed[place] = (cells.expected / cells.slots)[place[::-1]] * cells.slots[place]
     # Among other candidates the other's propensity is another one, if not by much.
     loose = replace(limits, tolerance=max(limits.tolerance, 0.5))
     if item_shows(replace(cells, expected=crossed), loose, limits.log_level(len(cells.item))):
         return None
-    signs = {np.sign(c.observed - c.expected) for c in found if c.measure == "shows"}
-    return (names[0], names[1]) if signs == {-1.0, 1.0} else None
+    return names[0], str(labels[other])
 
 
 def _uniform_matters(cells: ItemCells) -> bool:

@@ -158,5 +158,8 @@ def _report(
     if "gate" in done:
         return str(context.run("gate").folder / done["gate"].counts["report"])
     if closing and closing.verdict == "stopped":
-        return str(context.lake("validate").folder / "data_docs")
+        folder = context.lake("validate").folder
+        page = folder / "summary.html"
+        # Earlier code wrote the data docs alone.
+        return str(page if page.exists() else folder / "data_docs")
     return None

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from mrlm.log_checks.show_faults import show_faults
-from mrlm.log_checks.shows import ShowLimits
+from mrlm.bandit_log.catalog import Catalog
+from mrlm.report.night_page import most_severe_first
 from pipelines.expectations import arrival, event_delivery, feedback, impressions, items
+from pipelines.expectations.arms import users_by_arm
+from pipelines.expectations.night_shape import event_rates, night_shape, shapes_of
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
@@ -20,12 +22,21 @@ from pipelines.expectations.night_statistics import (
     volumes,
 )
 from pipelines.expectations.show_aggregation import show_counts
-from pipelines.expectations.show_rules import show_rules, show_statistics
+from pipelines.expectations.show_rules import show_limits
 from pipelines.expectations.suite import Rule, Suite, run_suites
+from pipelines.expectations.whole_night import whole_night
 from pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+# Who answers for a table, where the settings name nobody.
+OWNERS = {
+    "impressions": "whoever writes the logger of impressions",
+    "feedback": "whoever delivers feedback",
+    "items": "whoever delivers the catalogue",
+}
 
 
 def validate_night(
@@ -51,9 +62,10 @@ def validate_night(
 
     Returns:
         ``tables`` {table: passed or stopped}, ``verdict`` (stopped when a table is), ``failed``
-        and ``warnings`` (each ``{table, expectation, severity, observed, expected, why, rows}``;
-        rows hold pseudonyms only), ``statistics``, ``events_by_hour`` and ``deliveries`` (event to
-        what its delivery is worth).
+        and ``warnings``, the worst first (each ``{table, expectation, severity, observed, expected,
+        why, rows, owner}``; rows hold pseudonyms only), ``statistics``, ``limits``: sentences
+        that say what would have been found, ``events_by_hour`` and ``deliveries`` (event to what
+        its delivery is worth).
     """
     counts = json.loads((ingest_folder / "counts.json").read_text())
     written = {t: spark.read.parquet(str(ingest_folder / t)) for t in TABLES}
@@ -63,27 +75,23 @@ def validate_night(
     events = sorted({o.event for o in settings.objectives if o.source == "feedback"})
     thresholds = settings.validation
 
-    shown: list[Rule] = []
+    recent = list(trailing)[-thresholds.trailing_nights :]
     suites = [_schema_suite(table, rows) for table, rows in written.items()]
     broken = {s.table for s in suites if _lacks_columns(s)}
+    whole: list[Rule] = []
     kept: list[DataFrame] = []
     try:
         if "impressions" not in broken:
             rows = impressions.prepared(written["impressions"]).persist()
             kept.append(rows)
             found |= propensity_moments(rows)
-            limits = ShowLimits(thresholds.shows_error, thresholds.shows_tolerance)
-            shows = show_counts(
-                written["impressions"],
-                counts["impressions"]["clean"],
-                sum_tolerance=thresholds.propensity_sum_tolerance,
-                tolerance=limits.tolerance,
-            )
-            faults = show_faults(shows, limits)
-            found |= show_statistics(faults)
-            shown = show_rules(faults, limits)
             rules = impressions.row_rules(thresholds, late_nights)
             suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
+            feedback_rows = None if "feedback" in broken else written["feedback"]
+            compared, whole = _as_a_whole(
+                written["impressions"], feedback_rows, ingest_folder, events, settings, recent
+            )
+            found |= compared
         if "feedback" not in broken:
             clock = settings.ingestion.clock()
             rows = feedback.prepared(written["feedback"], events, clock).persist()
@@ -95,7 +103,6 @@ def validate_night(
             rows = items.prepared(written["items"]).persist()
             kept.append(rows)
             suites.append(Suite("items", "items", rows, items.row_rules(thresholds), items.SHOWN))
-        recent = list(trailing)[-thresholds.trailing_nights :]
         judged, counted = None, None
         if not broken & {"impressions", "feedback"}:
             counted = event_delivery.counted(written["impressions"], written["feedback"], events)
@@ -106,7 +113,7 @@ def validate_night(
         found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
         table = _one_row(found)
         by_table = {
-            "impressions": [*shown, *impressions.statistic_rules(thresholds, found, recent)],
+            "impressions": [*whole, *impressions.statistic_rules(thresholds, found, recent)],
             "feedback": feedback.statistic_rules(thresholds, found, recent),
             "items": items.statistic_rules(thresholds),
         }
@@ -116,6 +123,8 @@ def validate_night(
             by_table["feedback"] += event_delivery.rules(settings, judged)
         suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
         failures = run_suites(suites, night, out / "data_docs")
+        for failure in failures:
+            failure["owner"] = thresholds.owners.get(failure["table"], OWNERS[failure["table"]])
     finally:
         for rows in kept:
             rows.unpersist()
@@ -126,7 +135,34 @@ def validate_night(
     return verdict
 
 
+def _as_a_whole(
+    impressions: DataFrame,
+    feedback: DataFrame | None,
+    ingest_folder: Path,
+    events: Sequence[str],
+    settings: Settings,
+    recent: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, Any], list[Rule]]:
+    """Statistics and rules of the night's shows, arms and shape."""
+    thresholds = settings.validation
+    many = json.loads((ingest_folder / "counts.json").read_text())["impressions"]["clean"]
+    shows = show_counts(
+        impressions,
+        many,
+        sum_tolerance=thresholds.propensity_sum_tolerance,
+        tolerance=thresholds.shows_tolerance,
+    )
+    several = any(sums.kind == "policy" for sums in shows.sums)
+    arms = users_by_arm(impressions) if several or thresholds.arm_shares else {}
+    rates = {} if feedback is None else event_rates(feedback, events, many)
+    place = ingest_folder / "catalog"
+    catalog = Catalog.read(place) if place.exists() else None
+    shape = night_shape(shows, rates, catalog, shapes_of(recent))
+    return whole_night(shows, arms, shape, recent, thresholds)
+
+
 def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str, Any]:
+    failures = [dict(f) for f in most_severe_first(failures)]
     critical = [f for f in failures if f["severity"] == "critical"]
     stopped = {f["table"] for f in critical}
     return {
@@ -135,6 +171,7 @@ def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str,
         "failed": critical,
         "warnings": [f for f in failures if f["severity"] != "critical"],
         "statistics": found,
+        "limits": show_limits(found),
     }
 
 
@@ -159,4 +196,5 @@ def _lacks_columns(suite: Suite) -> bool:
 def _one_row(found: Mapping[str, Any]) -> Any:
     import pandas as pd
 
-    return pd.DataFrame({k: pd.Series([v], dtype="float64") for k, v in found.items()})
+    numbers = {k: v for k, v in found.items() if v is None or isinstance(v, int | float)}
+    return pd.DataFrame({k: pd.Series([v], dtype="float64") for k, v in numbers.items()})

@@ -7,6 +7,7 @@ more of each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from mrlm.log_checks.show_counts import (
     HALF,
     KINDS,
     NIGHT,
+    SIZES,
     STAKES,
     Bins,
     InverseShows,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 # More slots find nothing that is worth their time; they are a sample by the hash of the request.
 MOST_SLOTS = 400_000
-_BIN, _ITEM = "bin", "item"
+_BIN, _ITEM, _SIZE = "bin", "item", "size"
 _CANDIDATE = ("slots", "expected", "variance", "uniform", "shown")
 _SLOT = (
     "slots",
@@ -68,7 +70,9 @@ def show_counts(
     groups = {k: _labels(by_slot, "group")[names == k] for k in (NIGHT, HALF, *KINDS)}
     kinds = tuple(k for k, labels in groups.items() if k == NIGHT or len(labels) > 1)
     least = FEWEST_EXPECTED * _numbers(by_slot, "slots")[names == NIGHT].sum()
-    alone = _numbers(by_slot, "alone")[names == NIGHT].sum()
+    alone = _numbers(by_slot, "alone")
+    both = _numbers(by_slot, "slots") + alone
+    sized = names == _SIZE
     cells, bins = _cells(_by_candidate(slots.filter("logged"), least).toArrow(), groups, kinds)
     return ShowCounts(
         cells=cells,
@@ -78,7 +82,16 @@ def show_counts(
             if k != HALF
         ),
         bins=bins,
-        inverse=_inverse(slots.filter(~F.col("logged")), kinds, tolerance) if alone else (),
+        inverse=_inverse(slots.filter(~F.col("logged")), kinds, tolerance)
+        if alone[names == NIGHT].sum()
+        else (),
+        sizes=dict(
+            zip(
+                _labels(by_slot, "group")[sized].astype(int).tolist(),
+                both[sized].tolist(),
+                strict=True,
+            )
+        ),
     )
 
 
@@ -109,6 +122,7 @@ def _slots(impressions: DataFrame, share: float) -> DataFrame:
             _group("hour", F.date_format("ts", "HH")),
             _group(HALF, F.pmod(F.xxhash64("request_id"), F.lit(2)).cast("string")),
         ).alias("groups"),
+        _group(_SIZE, _place_in(SIZES, many).cast("string")).alias("size"),
         "candidates",
         "item_id",
         "propensity",
@@ -118,6 +132,11 @@ def _slots(impressions: DataFrame, share: float) -> DataFrame:
         F.aggregate(q, F.lit(0.0), lambda a, b: a + b).alias("total"),
         F.coalesce(complete & (F.get(q, place - 1) > 0), F.lit(False)).alias("logged"),
     )
+
+
+def _place_in(edges: Sequence[float], value: Column) -> Column:
+    """Number of edges below the value, as ``numpy.searchsorted`` counts them."""
+    return reduce(add, ((value > edge).cast("int") for edge in edges))
 
 
 def _group(kind: str, label: Column) -> Column:
@@ -144,7 +163,7 @@ def _by_slot(slots: DataFrame, sum_tolerance: float) -> DataFrame:
     smallest = F.array_min(F.filter("q", lambda x: x > 0)) / c("total")
     logged = c("logged")
     full = slots.select(
-        "groups",
+        F.array_append("groups", c("size")).alias("groups"),
         logged,
         F.when(logged, F.log(F.get("q", c("place")) / c("total"))).alias("log_shown"),
         F.when(logged, entropy).alias("entropy"),
@@ -190,7 +209,7 @@ def _by_candidate(full: DataFrame, least: float) -> DataFrame:
         (1 / c("many")).alias("uniform"),
         (c("at") == c("place")).cast("double").alias("shown"),
     )
-    bin_ = reduce(add, ((c("expected") > edge).cast("int") for edge in BINS))
+    bin_ = _place_in(BINS, c("expected"))
     grouped = F.transform(
         "groups", lambda g: F.struct(g["kind"], g["group"], c(_ITEM).alias(_ITEM))
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mrlm.report.night_page import plain_words
 from mrlm.report.visible import visible
-
-# Of what was seen or expected: the verdict has it whole.
-_LONGEST = 500
 
 
 def describe(failure: dict[str, Any]) -> str:
-    """One line that says which expectation failed and with what."""
-    saw, expected = (visible(failure[k], _LONGEST) for k in ("observed", "expected"))
-    return f"{failure['expectation']}: saw {saw}, expected {expected}"
+    """One line that says what was seen, in plain words where there are, and what failed by it."""
+    seen = plain_words(failure)
+    name = visible(failure["expectation"])
+    return seen if seen.startswith(name) else f"{seen} ({name})"

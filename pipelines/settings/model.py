@@ -192,6 +192,22 @@ class Validation(_Section):
         description="Relative distance of shows from what the propensities say that is never "
         "called a fault, however many slots show it.",
     )
+    arm_shares: dict[str, float] = Field(
+        default_factory=dict,
+        description="Share of the users that each randomised arm should have, by policy_id; left "
+        "out, the arms are compared with the trailing nights, as a warning.",
+    )
+    arm_error: float = Field(
+        1e-4,
+        gt=0,
+        lt=1,
+        description="Chance that arms with the right shares are called wrong on one night.",
+    )
+    owners: dict[str, str] = Field(
+        default_factory=dict,
+        description="Who answers for a table (impressions, feedback, items): the night's summary "
+        "names them beside each failure.",
+    )
     unknown_item_share: float = Field(
         0.001, ge=0, description="Larger share of impressions with an unknown item stops the night."
     )
@@ -249,6 +265,17 @@ class Validation(_Section):
     trailing_nights: int = Field(
         7, ge=1, description="Passed nights, the newest, whose median the two ratios compare with."
     )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Validation:
+        if any(share <= 0 for share in self.arm_shares.values()):
+            raise ValueError("validation.arm_shares: every share must be above 0")
+        unknown = sorted(set(self.owners) - {"impressions", "feedback", "items"})
+        if unknown:
+            raise ValueError(
+                f"validation.owners: {unknown[0]!r} is none of impressions, feedback and items"
+            )
+        return self
 
 
 class Split(_Section):

@@ -60,11 +60,12 @@ class Validate:
         }
 
     def run(self, context: NightContext, plan: Trailing, out: Path) -> Product:
-        """Run the suites, write the verdict and the data docs."""
+        """Run the suites, write the verdict, the summary and the data docs."""
+        from pipelines.expectations.first_page import write_summary
         from pipelines.expectations.run import validate_night
 
         clean = context.lake("ingest")
-        for place in ("counts.json", *TABLES):
+        for place in ("counts.json", "catalog", *TABLES):
             clean.path(place)
         verdict = validate_night(
             context.spark(),
@@ -75,6 +76,7 @@ class Validate:
             [_counted(context, night, m) for night, m in plan.trusted.items()],
             out,
         )
+        write_summary(out, context.night, verdict, plan.statistics)
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))
         log = context.log(self.name)
         for failure in verdict["failed"]:
@@ -93,9 +95,11 @@ class Validate:
 def _reason(context: NightContext, verdict: dict[str, Any]) -> str:
     critical = [f for f in verdict["failed"] if f["severity"] == "critical"]
     failures = "; ".join(f"{f['table']}: {describe(f)}" for f in critical)
-    docs = context.lake("validate").folder / "data_docs"
+    from pipelines.expectations.first_page import PAGE
+
+    page = context.lake("validate").folder / PAGE
     return (
-        f"night {context.night} is stopped by validation: {failures}. The report is {docs}. "
+        f"night {context.night} is stopped by validation: {failures}. The report is {page}. "
         "Deliver corrected files and run the night again; later nights go on without it"
     )
 

@@ -36,6 +36,8 @@ class ShowWorld:
         taste: standard deviation of what a user's own taste adds to a logit.
         positions: of a request.
         scenes: names.
+        nightly: standard deviation of what a night adds to the logits of a category's items, and
+            of the logs of its sizes and rates.
     """
 
     slots: int
@@ -46,12 +48,16 @@ class ShowWorld:
     taste: float
     positions: int
     scenes: tuple[str, ...]
+    nightly: float = 0.1
 
 
-# As the demonstration's: few slots, many films, one policy.
-SMALL = ShowWorld(1_800, 400, (16, 24), {"softmax": 0.5}, 0.2, 0.0, 4, ("home",))
+CATEGORIES = 8
+
+
+# As the demonstration's: few slots, one policy, one scene.
+SMALL = ShowWorld(1_800, 120, (16, 24), {"softmax": 0.9}, 0.1, 0.0, 4, ("home",))
 LARGE = ShowWorld(
-    12_000, 900, (5, 40), {"champion": 0.9, "explore": 0.3}, 0.1, 0.6, 6, ("home", "search", "cart")
+    9_000, 700, (5, 40), {"champion": 0.9, "explore": 0.3}, 0.1, 0.6, 6, ("home", "search", "cart")
 )
 
 
@@ -95,7 +101,8 @@ def show_night(
 ) -> ShowNight:
     """A night whose log is true; ``behave`` gives other probabilities, by which it chooses then."""
     rng = np.random.default_rng(seed)
-    n = int(world.slots * np.exp(0.25 * rng.normal()))
+    n = int(world.slots * np.exp(2 * world.nightly * rng.normal()))
+    mood = world.nightly * rng.normal(size=CATEGORIES)
     requests = -(-n // world.positions)
     request = np.repeat(np.arange(requests), world.positions)[:n]
     position = np.tile(np.arange(1, world.positions + 1), requests)[:n]
@@ -108,11 +115,13 @@ def show_night(
     item = order[(np.repeat(start, many) + step) % world.items]
     policies = np.array(list(world.coefficient), object)
     policy = rng.integers(0, len(policies), requests)[request]
-    hour = np.clip(rng.normal(15, 5, requests), 0, 23).astype(int)[request]
+    late = 15 + 10 * world.nightly * rng.normal()
+    hour = np.clip(rng.normal(late, 5, requests), 0, 23).astype(int)[request]
     scene = np.array(world.scenes, object)[rng.integers(0, len(world.scenes), requests)[request]]
     row = rows(offsets)
     strength = np.array([world.coefficient[p] for p in policies])[policy]
-    logit = strength[row] * weights(world)[item] + world.taste * rng.normal(size=len(item))
+    logit = strength[row] * weights(world)[item] + mood[item % CATEGORIES]
+    logit += world.taste * rng.normal(size=len(item))
     weight = np.exp(logit)
     softmax = weight / segment_sum(weight, offsets)[row]
     truth = (1 - world.floor) * softmax + world.floor / many[row]

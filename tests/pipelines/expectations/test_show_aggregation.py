@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 
 from mrlm.log_checks.show_counts import HALF, InverseShows, count_inverse_shows
 from mrlm.log_checks.shows import ShowLimits
+from pipelines.expectations.first_page import write_summary
 from pipelines.expectations.run import validate_night
 from pipelines.expectations.show_aggregation import show_counts
+from pipelines.settings.model import Settings
 from tests.log_checks.show_nights import SMALL, ShowNight, likeliest, show_night, uniform
 from tests.pipelines.expectations.test_validate_night import NIGHT, SETTINGS
 
@@ -132,8 +135,18 @@ def test_spark_counts_the_slots_that_log_one_propensity(spark: Any) -> None:
         same(mine, InverseShows(kind=theirs.kind, **arrays))
 
 
-def judged(spark: Any, folder: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    from spark_jobs.schemas import CLEAN
+def judged(
+    spark: Any,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    settings: Settings = SETTINGS,
+    trailing: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    from spark_jobs.schemas import CATALOG, CLEAN
+
+    items = [(f"m{i}", "", ["ab"[i % 2]], None, {"year": 1.0 * i}) for i in range(60)]
+    catalog = spark.createDataFrame(items, CATALOG).coalesce(1)
+    catalog.write.parquet(str(folder / "catalog"))
 
     counts: dict[str, Any] = {"catalog": 60}
     for table, schema in CLEAN.items():
@@ -143,7 +156,7 @@ def judged(spark: Any, folder: Path, rows: list[dict[str, Any]]) -> dict[str, An
         many = len(rows) if table == "impressions" else 0
         counts[table] = {"raw": many, "clean": many, "quarantined": {}}
     (folder / "counts.json").write_text(json.dumps(counts))
-    return validate_night(spark, folder, NIGHT, SETTINGS, [], folder / "docs")
+    return validate_night(spark, folder, NIGHT, settings, trailing, folder / "docs")
 
 
 def test_a_softmax_that_is_logged_as_uniform_stops_the_night(spark: Any, tmp_path: Path) -> None:
@@ -164,6 +177,44 @@ def test_a_softmax_that_is_logged_as_uniform_stops_the_night(spark: Any, tmp_pat
     assert abs(verdict["statistics"]["inverse_propensity_gap"]) < 1e-9
     pages = "".join(p.read_text() for p in (tmp_path / "lied" / "docs").rglob("*.html"))
     assert "logged as if uniform" in pages
+    assert failure["owner"] == "whoever writes the logger of impressions"
+    write_summary(tmp_path, NIGHT, verdict, [])
+    line = (tmp_path / "summary.txt").read_text().splitlines()[0]
+    assert line.startswith(f"night {NIGHT} is stopped (1 critical): impressions: {told[:18]}")
+    assert "when it is shown" in (tmp_path / "summary.html").read_text()
+
+
+def test_arms_and_shape_of_a_night_are_compared(spark: Any, tmp_path: Path) -> None:
+    """Users by arm against stated shares; the shown items' year against trailing nights."""
+    true = show_night(replace(WORLD, coefficient={"softmax": 0.9, "explore": 0.9}), 6)
+    rows = rows_of(true)
+    for row in rows:
+        # Users are randomised: each belongs to one arm.
+        row["user"] = f"{row['policy_id']}-{row['user']}"
+    shares = SETTINGS.validation.model_copy(update={"arm_shares": {"softmax": 0.9, "explore": 0.1}})
+    settings = SETTINGS.model_copy(update={"validation": shares})
+    first = judged(spark, tmp_path / "first", rows, settings)
+    assert [f["expectation"] for f in first["failed"]] == ["sample ratio of the arms"]
+    users = first["statistics"]["arms"]
+    assert set(users) == {"softmax", "explore"}
+    assert re.fullmatch(
+        rf"arm (softmax|explore) has \d+ users, \d+ expected of {sum(users.values())}",
+        first["failed"][0]["observed"],
+    )
+    shape = first["statistics"]["shape"]
+    assert sum(shape["histograms"]["category of shown items"].values()) == len(rows)
+    assert sum(shape["histograms"]["number of candidates"].values()) == len(rows)
+    # On the trailing nights the films were a hundred years older.
+    usual = json.loads(json.dumps(first["statistics"]))
+    years = usual["shape"]["histograms"]["year of shown items"]
+    years["0"] = 3.0 * len(rows)
+    verdict = judged(spark, tmp_path / "second", rows, SETTINGS, [usual] * 5)
+    assert verdict["failed"] == []
+    (warning,) = verdict["warnings"]
+    assert warning["expectation"] == "year of shown items as usual"
+    assert re.match(r"year of shown items moved by [\d.]+ \(population", warning["observed"])
+    write_summary(tmp_path, NIGHT, verdict, [usual] * 5)
+    assert (tmp_path / "summary.html").read_text().count("<img") == 1
 
 
 def test_a_sample_of_a_large_night_is_counted_by_request(

@@ -1,0 +1,127 @@
+"""What is wrong with a night's data: one page, whose first line names the fault in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mrlm.report.figures_as_text import number
+from mrlm.report.page import templates
+from mrlm.report.visible import shortened, visible
+
+Failure = Mapping[str, Any]
+# Of what was seen or expected; the verdict has it whole.
+_LONGEST = 500
+# They follow from other failures, which are told before them.
+_CONSEQUENCES = (
+    "mean 1/propensity",
+    "mean log propensity",
+    "candidate propensities sum to 1",
+    "propensity is the shown candidate's",
+    "as many impressions as usual",
+    "as much feedback as usual",
+)
+_TABLES = ("impressions", "feedback", "items")
+
+
+def most_severe_first(failures: Sequence[Failure]) -> list[Failure]:
+    """Critical failures before warnings, causes before what follows from them.
+
+    Args:
+        failures: each ``{table, expectation, severity, observed, expected, why, rows}`` and, where
+            somebody owns it, ``owner``.
+    """
+
+    def place(failure: Failure) -> tuple[bool, bool, int]:
+        table = failure["table"]
+        return (
+            failure["severity"] != "critical",
+            failure["expectation"].startswith(_CONSEQUENCES),
+            _TABLES.index(table) if table in _TABLES else len(_TABLES),
+        )
+
+    return sorted(failures, key=place)
+
+
+def first_line(night: str, failures: Sequence[Failure]) -> str:
+    """How the night stands, and its worst fault in plain words."""
+    ordered = most_severe_first(failures)
+    critical = sum(f["severity"] == "critical" for f in ordered)
+    stands = "is stopped" if critical else "passed"
+    if not ordered:
+        return f"night {night} {stands}: nothing looks wrong"
+    more = _counted(critical, len(ordered) - critical)
+    return f"night {night} {stands} ({more}): {ordered[0]['table']}: {plain_words(ordered[0])}"
+
+
+def plain_words(failure: Failure) -> str:
+    """What was seen: a sentence where the check found one, else what was expected beside it."""
+    observed = failure["observed"]
+    seen = visible(number(observed), _LONGEST)
+    if isinstance(observed, str) and not observed.endswith(" rows"):
+        return seen
+    expected = visible(failure["expected"], _LONGEST)
+    return f"{visible(failure['expectation'], _LONGEST)}: saw {seen}, expected {expected}"
+
+
+def summary_text(night: str, failures: Sequence[Failure], limits: Sequence[str]) -> str:
+    """The page as text.
+
+    Args:
+        night: its date.
+        failures: see ``most_severe_first``.
+        limits: sentences that say what would not have been found.
+    """
+    lines = [first_line(night, failures), ""]
+    for failure in most_severe_first(failures):
+        lines += [
+            f"{failure['severity'].upper()}  {failure['table']}: "
+            f"{visible(failure['expectation'], _LONGEST)}",
+            f"  saw       {visible(failure['observed'], _LONGEST)}",
+            f"  expected  {visible(failure['expected'], _LONGEST)}",
+            f"  why       {visible(failure['why'], _LONGEST)}",
+        ]
+        if failure.get("owner"):
+            lines.append(f"  owner     {visible(failure['owner'], _LONGEST)}")
+        lines += [f"  such as   {visible(row, _LONGEST)}" for row in failure["rows"]]
+        lines.append("")
+    lines += [
+        "What these checks would have found:",
+        *(f"  {visible(line, _LONGEST)}" for line in limits),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def summary_page(
+    night: str,
+    failures: Sequence[Failure],
+    limits: Sequence[str],
+    plots: Sequence[tuple[str, bytes]],
+) -> str:
+    """The page as HTML, every value as text.
+
+    Args:
+        night: its date.
+        failures: see ``most_severe_first``.
+        limits: sentences that say what would not have been found.
+        plots: captions and PNG bytes.
+    """
+    environment = templates()
+    environment.filters["shortened"] = shortened
+    return environment.get_template("night_page.html.j2").render(
+        night=night,
+        first=first_line(night, failures),
+        stopped=any(f["severity"] == "critical" for f in failures),
+        failures=most_severe_first(failures),
+        limits=limits,
+        plots=plots,
+    )
+
+
+def _counted(critical: int, warnings: int) -> str:
+    parts = []
+    if critical:
+        parts.append(f"{critical} critical")
+    if warnings:
+        parts.append(f"{warnings} warning{'s' if warnings > 1 else ''}")
+    return ", ".join(parts)

@@ -1,0 +1,72 @@
+"""Do the arms of an experiment hold the users that they should?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mrlm.log_checks.sample_ratio import SampleRatio, against_nights, against_shares
+from pipelines.expectations.suite import Rule, Severity
+from pipelines.settings.model import Validation
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Of the statistics table.
+STATED, USUAL = "arm_shares_chance", "arms_like_trailing_chance"
+
+
+def users_by_arm(impressions: DataFrame) -> dict[str, int]:
+    """Different users that each policy answered, by policy id."""
+    from pyspark.sql import functions as F
+
+    arm = F.coalesce("policy_id", F.lit("")).alias("arm")
+    rows = impressions.groupBy(arm).agg(F.count_distinct("user").alias("users")).collect()
+    return {row["arm"]: row["users"] for row in rows}
+
+
+def sample_ratios(
+    users: Mapping[str, float], trailing: Sequence[Mapping[str, Any]], settings: Validation
+) -> dict[str, SampleRatio]:
+    """The night's arms against the stated shares, or else against the trailing nights.
+
+    Args:
+        users: arm to its users.
+        trailing: statistics of earlier nights.
+        settings: the stated shares.
+    """
+    if settings.arm_shares:
+        return {STATED: against_shares(users, settings.arm_shares)}
+    usual = against_nights(users, [t["arms"] for t in trailing if t.get("arms")])
+    return {} if usual is None else {USUAL: usual}
+
+
+def arm_rules(ratios: Mapping[str, SampleRatio], settings: Validation) -> list[Rule]:
+    """One rule for each comparison."""
+    severity: dict[str, Severity] = {STATED: "critical", USUAL: "warning"}
+    shares = ", ".join(f"{a} {s:g}" for a, s in sorted(settings.arm_shares.items()))
+    expected = {
+        STATED: f"users of the arms in the stated shares ({shares})",
+        USUAL: "users of the arms in the shares of the trailing nights",
+    }
+    return [
+        Rule(
+            "sample ratio of the arms",
+            "ExpectColumnValuesToBeBetween",
+            {"column": name, "min_value": settings.arm_error},
+            f"{expected[name]}; true shares break this once in {1 / settings.arm_error:,.0f}",
+            "Users of one arm may be missing, doubled or moved: look at assignment and logging "
+            "before you compare the arms.",
+            severity[name],
+            told=_told(ratio) if ratio.chance < settings.arm_error else "",
+        )
+        for name, ratio in ratios.items()
+    ]
+
+
+def _told(ratio: SampleRatio) -> str:
+    worst = ratio.worst
+    return (
+        f"arm {worst} has {ratio.observed[worst]:.0f} users, {ratio.expected[worst]:.0f} expected "
+        f"of {sum(ratio.observed.values()):.0f}"
+    )
