@@ -225,6 +225,16 @@ def rules(settings: Settings, judged: Judged) -> list[Rule]:
     return found
 
 
+def loss_limits(judged: Judged) -> list[str]:
+    """One sentence an event: which loss would have been found."""
+    return [
+        f"{delivery.event} events lost at random show from {loss.smallest_loss:.0%} on, with a "
+        "chance of 80 %; of fewer only a count of what was sent would tell"
+        for delivery, loss in zip(judged.deliveries, judged.losses, strict=True)
+        if not np.isnan(loss.smallest_loss)
+    ]
+
+
 def _worst(loss: EventLoss) -> LossSign | None:
     return min(loss.signs, key=lambda f: f.p_value, default=None)
 

@@ -132,6 +132,7 @@ def validate_night(
     if judged is not None and counted is not None:
         verdict["deliveries"] = judged.to_json()
         verdict["events_by_hour"] = dict(counted.by_hour)
+        verdict["limits"] += event_delivery.loss_limits(judged)
     return verdict
 
 

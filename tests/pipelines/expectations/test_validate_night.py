@@ -333,6 +333,7 @@ def test_a_night_whose_events_came_is_whole(spark, tmp_path: Path):
     # 300 clicks a night: a loss of so many percent is the smallest that shows.
     assert 0.1 < found["smallest_loss"] < 0.4
     assert verdict["events_by_hour"]["click"][12] == 300
+    assert any("click events lost at random show from" in line for line in verdict["limits"])
     json.dumps(verdict)
 
 
