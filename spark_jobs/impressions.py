@@ -13,6 +13,7 @@ from spark_jobs.clock import NightClock
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import META, PLACE, RawTable
 from spark_jobs.schemas import IMPRESSIONS
+from spark_jobs.screening import ScreeningRules
 
 KINDS = ("conditional", "marginal", "slate")
 KEYS = ("request_id", "position")
@@ -28,7 +29,9 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
-def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False) -> DataFrame:
+def typed(
+    raw: RawTable, clock: NightClock, rules: ScreeningRules, key: bytes, estimated: bool = False
+) -> DataFrame:
     """Columns of ``IMPRESSIONS``, ``META``, and ``_reason`` as far as one row tells it.
 
     Where propensities are ``estimated`` later, a row without one is kept with a null.
@@ -63,11 +66,11 @@ def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False)
         clock.night(c("ts")).alias("night"),
         F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
-        _reason(estimated).alias("_reason"),
+        _reason(rules, estimated).alias("_reason"),
     )
 
 
-def _reason(estimated: bool) -> Column:
+def _reason(rules: ScreeningRules, estimated: bool) -> Column:
     c = F.col
     candidates, logged = c("candidates"), c("candidate_propensities")
     missing = F.lit(False)
@@ -84,6 +87,7 @@ def _reason(estimated: bool) -> Column:
             ("wrong_type", F.size(logged) != F.size(candidates)),
             ("missing_field", missing),
             ("null_user", c("user_id").isNull()),
+            ("test_traffic", rules.test_traffic(c("user_id"), c("policy_id"))),
             ("missing_propensity", c("propensity").isNull() & F.lit(not estimated)),
             ("propensity_out_of_range", ~c("propensity").between(5e-324, 1.0)),
             ("no_candidates", candidates.isNull() | (F.size(candidates) == 0)),
@@ -98,6 +102,7 @@ def classify(
     earlier: DataFrame | None,
     late_nights: int,
     bot_requests: int,
+    rules: ScreeningRules,
 ) -> DataFrame:
     """``typed`` rows with their final ``_reason`` and ``_category``.
 
@@ -120,11 +125,21 @@ def classify(
         .select("user", F.lit(True).alias("_bot"))
     )
     joined = rows.join(unknown, ["_row", "_file"], "left").join(bots, "user", "left")
+    too_fast = F.lit(False)
+    fast = rules.impossible_speed(rows)
+    if fast is not None:
+        joined = joined.join(fast.withColumn("_fast", F.lit(True)), "user", "left")
+        too_fast = c("_fast")
     future = c("night") > c("arrival")
     reason = F.coalesce(
         "_reason",
         fields.first_reason(
-            [("unknown_item", c("_unknown")), ("future_ts", future), ("bot", c("_bot"))]
+            [
+                ("unknown_item", c("_unknown")),
+                ("future_ts", future),
+                ("bot", c("_bot")),
+                ("impossible_speed", too_fast),
+            ]
         ),
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights

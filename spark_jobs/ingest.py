@@ -32,6 +32,7 @@ from spark_jobs.raw import (
 )
 from spark_jobs.schemas import CATALOG, QUARANTINE
 from spark_jobs.schemas import CLEAN as SCHEMAS
+from spark_jobs.screening import ScreeningRules
 from spark_jobs.work import Work
 
 # Tables whose rows happen at a time.
@@ -70,6 +71,7 @@ class IngestJob:
         previous: earlier nights, for the catalogue, duplicates and attribution.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests_per_night: a user with more requests is a bot.
+        screening: what more is quarantined.
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
@@ -87,6 +89,7 @@ class IngestJob:
     previous: tuple[Previous, ...] = ()
     late_nights: int = 2
     bot_requests_per_night: int = 500
+    screening: ScreeningRules = field(default_factory=ScreeningRules)
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
     propensity: Literal["logged", "estimated"] = "logged"
@@ -101,6 +104,8 @@ class IngestJob:
         data = json.loads(text)
         data["tables"] = {k: TableInput.from_dict(v) for k, v in data["tables"].items()}
         data["clock"] = NightClock(**data.get("clock", {}))
+        if "screening" in data:
+            data["screening"] = ScreeningRules.from_dict(data["screening"])
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
@@ -189,11 +194,12 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     estimated = job.propensity == "estimated"
     rows = work.keep(
         impressions.classify(
-            work.keep(impressions.typed(raw_impressions, job.clock, key, estimated)),
+            work.keep(impressions.typed(raw_impressions, job.clock, job.screening, key, estimated)),
             catalog,
             _arrived(spark, job, "impressions"),
             job.late_nights,
             job.bot_requests_per_night,
+            job.screening,
         )
     )
     nights = F.collect_set(F.col("night").cast("string")).alias("nights")
@@ -207,7 +213,7 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     if shown_before is not None:
         shown = shown.unionByName(shown_before.select(*shown.columns))
     earlier = _arrived(spark, job, "feedback")
-    typed_feedback = feedback.typed(raw_feedback, job.clock)
+    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening)
     rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     night = F.col("impression_night")
     read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
