@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from spark_jobs.screening import ScreeningRules
 
 SETTINGS_VARIABLE = "MRLM_SETTINGS"
+# Settings that stored workspaces did not have. At its default one changes nothing, and is left out
+# of fingerprints: what was made before it is still what these settings make.
+_ADDED = {
+    "ingestion": ("time_zone", "night_starts", "epochs", "screening"),
+    "validation": ("shifted_share", "late_share", "future_share", "items_without_text_share"),
+}
 _SESSION_ZONE = "spark.sql.session.timezone"
 
 
@@ -409,6 +415,12 @@ class Settings(BaseSettings):
         data["inputs"].pop("candidate_set_path")
         for table in ("impressions", "feedback", "items"):
             data["inputs"][table].pop("path")
+        for section, names in _ADDED.items():
+            found = getattr(self, section)
+            for name in names:
+                field = type(found).model_fields[name]
+                if getattr(found, name) == field.get_default(call_default_factory=True):
+                    data[section].pop(name)
         if sections:
             data = {s: data[s] for s in sections}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
