@@ -20,6 +20,8 @@ _CONSEQUENCES = (
     "propensity is the shown candidate's",
     "as many impressions as usual",
     "as much feedback as usual",
+    # Of an event: what its delivery lost is told first.
+    "rate of ",
 )
 # Nothing else can be said of a table without them.
 _FIRST = "columns of the contract"
