@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.log_checks.drift import Drift, binned, deciles, histogram_drift, rate_drift
-from mrlm.log_checks.show_counts import summed
+from mrlm.log_checks.show_counts import ItemGroups, summed
 
 Floats = NDArray[np.float64]
 # Of names; the others are one.
@@ -77,6 +77,48 @@ def item_histograms(
         edges[name] = cuts
         found[name] = {str(k): float(c) for k, c in enumerate(binned(value, shown, cuts))}
     return found, edges
+
+
+def item_groups(catalog: Catalog, offered: Floats) -> ItemGroups:
+    """Items by category, provider and tenths of each attribute, for the check of their shows.
+
+    Args:
+        catalog: the items.
+        offered: slots that could show each, float64, shape (items,); never what was shown.
+    """
+    labels: list[str] = []
+    items: list[NDArray[np.int64]] = []
+    groups: list[NDArray[np.int64]] = []
+
+    def add(names: Sequence[str], item: NDArray[np.int64], group: NDArray[np.int64]) -> None:
+        items.append(item)
+        groups.append(group + len(labels))
+        labels.extend(names)
+
+    every = np.arange(len(catalog))
+    categories = catalog.categories
+    add(
+        [f"category {n}" for n in catalog.category_names],
+        categories.row,
+        categories.values.astype(np.int64),
+    )
+    providers, code = np.unique(catalog.provider, return_inverse=True)
+    if len(providers) > 1:
+        add([f"provider {p or 'none'}" for p in providers], every, code)
+    for name, value in catalog.attributes.items():
+        known = np.flatnonzero(np.isfinite(value) & (offered > 0))
+        cuts = deciles(value[known], offered[known])
+        place = np.searchsorted(np.array(cuts, np.float64), value[known], side="left")
+        add([f"{name} {bin_name(k, cuts)}" for k in range(len(cuts) + 1)], known, place)
+    flat = np.concatenate(items)
+    return ItemGroups(np.array(labels, object), catalog.item_id[flat], np.concatenate(groups))
+
+
+def bin_name(k: int, edges: Sequence[float]) -> str:
+    """The bin ``edges[k - 1] < x <= edges[k]`` in words."""
+    low = f"above {edges[k - 1]:g}" if k else ""
+    high = f"up to {edges[k]:g}" if k < len(edges) else ""
+    return " ".join(part for part in (low, high) if part) or "any"
 
 
 def drifts(tonight: NightShape, trailing: Sequence[NightShape]) -> dict[str, Drift]:

@@ -130,6 +130,21 @@ class InverseShows:
 
 
 @dataclass(frozen=True)
+class ItemGroups:
+    """Kinds of items, such as those of a category; an item may be in several.
+
+    Attributes:
+        labels: as people read them, object, shape (g,).
+        item: labels of items, object, shape (m,), one entry for each item of each group.
+        group: of that entry, int64, shape (m,).
+    """
+
+    labels: NDArray[np.object_]
+    item: NDArray[np.object_]
+    group: Codes
+
+
+@dataclass(frozen=True)
 class ShowCounts:
     """All that the checks of propensities against shows read of a night.
 
@@ -139,6 +154,7 @@ class ShowCounts:
         bins: calibration.
         inverse: of the slots without the propensities of all candidates; may be empty.
         sizes: slots by the place of their number of candidates in ``SIZES``.
+        item_groups: kinds of items that are counted together, formed without looking at shows.
     """
 
     cells: tuple[ItemCells, ...]
@@ -146,6 +162,7 @@ class ShowCounts:
     bins: Bins
     inverse: tuple[InverseShows, ...] = ()
     sizes: Mapping[int, float] = field(default_factory=dict)
+    item_groups: ItemGroups | None = None
 
 
 def shows_of_items(counts: ShowCounts) -> tuple[NDArray[np.object_], Floats]:

@@ -72,7 +72,7 @@ def show_faults(counts: ShowCounts, limits: ShowLimits) -> list[ShowFault]:
     sums = [c for c in found if c.measure == "sum"]
     if sums:
         faults.append(_improper(counts, sums))
-    shows = [c for c in found if c.measure in {"shows", "surprise", "others", "bin"}]
+    shows = [c for c in found if c.measure in {"shows", "kind", "surprise", "others", "bin"}]
     if shows:
         faults.append(_shows(counts, shows, limits))
     for certain in (True, False):
@@ -139,7 +139,7 @@ def _shows(counts: ShowCounts, found: list[Contradiction], limits: ShowLimits) -
     elif any(c.measure == "surprise" for c in mine) and (place or _several_items(mine)):
         told = f"{start}logged with the propensities of another choice: {named}"
         advice = _ANOTHER
-    elif any(c.measure == "shows" for c in mine):
+    elif any(c.measure in {"shows", "kind"} for c in mine):
         told = f"{start}shows do not follow the propensities: {named}"
         advice = "Compare the logger's propensities of these items with the code that draws them."
     elif mine and mine[0].measure == "bin":
@@ -240,15 +240,25 @@ def _named(cells: ItemCells, found: Sequence[Contradiction]) -> str:
     more = [c for c in shows if c.observed > c.expected] or shows
     if more:
         return _item(more[0].item, more[0].observed, more[0].expected)
+    kinds = [c for c in found if c.measure == "kind"]
+    if kinds:
+        more = [c for c in kinds if c.observed > c.expected] or kinds
+        return _shown(f"items of {more[0].item}", more[0].observed, more[0].expected)
     if not len(cells.item):
         return "no item was expected often enough to be named"
-    k = int(np.argmax(_standard_errors(cells)))
+    # Of items that are hardly expected, one show is many standard errors.
+    often = cells.expected >= min(1.0, float(cells.expected.max()))
+    k = int(np.argmax(np.where(often, _standard_errors(cells), -np.inf)))
     return _item(str(cells.items[cells.item[k]]), cells.shown[k], cells.expected[k])
 
 
 def _item(name: str, shown: float, expected: float) -> str:
+    return _shown(f"item {name}", shown, expected)
+
+
+def _shown(what: str, shown: float, expected: float) -> str:
     told = f"{expected:.0f}" if expected >= 9.5 else f"{expected:.2g}"
-    return f"item {name} shown {shown:.0f} times, {told} expected"
+    return f"{what} shown {shown:.0f} times, {told} expected"
 
 
 def _swapped(

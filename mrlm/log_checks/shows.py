@@ -5,7 +5,8 @@ was really shown. Counts of shows do not: of item i they have the expectation su
 that could show it. What is tested, each family of tests with a fifth of the night's error, divided
 among its tests by Bonferroni:
 
-1. every item's shows over the night;
+1. every item's shows over the night, and those of items of a kind (a category, a provider, a tenth
+   of an attribute) together;
 2. every item's shows in every group (a position, scene, policy or hour) that expects enough;
 3. every group as a whole, twice. Sum of log p + H, whose expectation is 0 (H is the entropy of the
    slot's propensities), and sum of f(shown) - E f(shown), where f(i) is the log of how often the
@@ -45,6 +46,7 @@ from mrlm.log_checks.show_counts import (
     STAKES,
     InverseShows,
     ItemCells,
+    ItemGroups,
     ShowCounts,
     SlotSums,
     summed,
@@ -65,7 +67,7 @@ _UNIFORM = 0.999
 # Standard errors at which one of two explanations is given up for the other.
 _CLEAR = 3.0
 
-Measure = Literal["shows", "surprise", "others", "bin", "inverse", "sum"]
+Measure = Literal["shows", "kind", "surprise", "others", "bin", "inverse", "sum"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,11 @@ class Contradiction:
     """Shows that the logged propensities do not explain.
 
     Attributes:
-        measure: ``shows`` of an item, ``surprise`` or ``others`` (a group as a whole), ``bin``,
-            ``inverse`` (sum of 1/p) or ``sum`` (propensities that do not sum to 1).
+        measure: ``shows`` of an item, ``kind`` of items, ``surprise`` or ``others`` (a group as a
+            whole), ``bin``, ``inverse`` (sum of 1/p) or ``sum`` (propensities do not sum to 1).
         kind: ``night``, or the kind of group it was found in.
         group: label of the group; empty for the night.
-        item: label of the item, or of the bin; empty for a group as a whole.
+        item: label of the item, the kind of items or the bin; empty for a group as a whole.
         observed: shows, or the sum.
         expected: of them.
         standard_errors: observed - expected in them.
@@ -129,7 +131,10 @@ def contradictions(counts: ShowCounts, limits: ShowLimits) -> list[Contradiction
         found += surprises(sums, limits, limits.log_level(groups))
     for cells in counts.cells:
         if cells.kind == NIGHT:
-            found += item_shows(cells, limits, limits.log_level(len(cells.item)))
+            kinds = _of_kinds(cells, counts.item_groups)
+            level = limits.log_level(len(cells.item) + len(kinds.item))
+            found += item_shows(cells, limits, level)
+            found += [replace(c, measure="kind") for c in item_shows(kinds, limits, level)]
             continue
         halves = against_others(cells, limits, limits.log_level(groups))
         if cells.kind == HALF:
@@ -162,6 +167,34 @@ def item_shows(cells: ItemCells, limits: ShowLimits, log_level: float) -> list[C
         )
         for k in np.flatnonzero(chance <= log_level)
     ]
+
+
+def _of_kinds(cells: ItemCells, groups: ItemGroups | None) -> ItemCells:
+    """Cells of kinds of items in place of items.
+
+    A slot shows one item, so the variance of the sum is at most the sum of the variances.
+    """
+    if groups is None:
+        groups = ItemGroups(np.zeros(0, object), np.zeros(0, object), np.zeros(0, np.int64))
+    place = {str(cells.items[i]): k for k, i in enumerate(cells.item.tolist())}
+    at = np.array([place.get(str(name), -1) for name in groups.item], np.int64)
+    known, many = at >= 0, len(groups.labels)
+
+    def total(values: Floats) -> Floats:
+        return summed(groups.group[known], values[at[known]], many)
+
+    return ItemCells(
+        NIGHT,
+        cells.groups,
+        groups.labels,
+        np.zeros(many, np.int64),
+        np.arange(many),
+        total(cells.slots),
+        total(cells.expected),
+        total(cells.variance),
+        total(cells.uniform),
+        total(cells.shown),
+    )
 
 
 def _tails(cells: ItemCells, tolerance: float) -> tuple[Floats, Floats]:

@@ -20,7 +20,11 @@ _CONSEQUENCES = (
     "propensity is the shown candidate's",
     "as many impressions as usual",
     "as much feedback as usual",
+    # Of an event: what its delivery lost is told first.
+    "rate of ",
 )
+# Nothing else can be said of a table without them.
+_FIRST = "columns of the contract"
 _TABLES = ("impressions", "feedback", "items")
 
 
@@ -32,10 +36,11 @@ def most_severe_first(failures: Sequence[Failure]) -> list[Failure]:
             somebody owns it, ``owner``.
     """
 
-    def place(failure: Failure) -> tuple[bool, bool, int]:
+    def place(failure: Failure) -> tuple[bool, bool, bool, int]:
         table = failure["table"]
         return (
             failure["severity"] != "critical",
+            failure["expectation"] != _FIRST,
             failure["expectation"].startswith(_CONSEQUENCES),
             _TABLES.index(table) if table in _TABLES else len(_TABLES),
         )

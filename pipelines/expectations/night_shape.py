@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.log_checks.drift import FEWEST_NIGHTS, Drift
-from mrlm.log_checks.shapes import NightShape, item_histograms, moved_most, rate_name
-from mrlm.log_checks.show_counts import SIZES, ShowCounts, shows_of_items, summed
+from mrlm.log_checks.shapes import (
+    NightShape,
+    bin_name,
+    item_groups,
+    item_histograms,
+    moved_most,
+    rate_name,
+)
+from mrlm.log_checks.show_counts import NIGHT, SIZES, ShowCounts, shows_of_items, summed
 from pipelines.expectations.suite import Rule
 
 if TYPE_CHECKING:
@@ -55,6 +63,17 @@ def night_shape(
         of_items, edges = item_histograms(catalog, weight, usual)
         histograms |= of_items
     return NightShape(histograms, edges, rates)
+
+
+def with_item_groups(counts: ShowCounts, catalog: Catalog | None) -> ShowCounts:
+    """The counts, with the kinds of items that are looked at together."""
+    night = [c for c in counts.cells if c.kind == NIGHT]
+    if catalog is None or not night:
+        return counts
+    code = catalog.codes(night[0].items[night[0].item]).astype(np.int64)
+    known = code >= 0
+    offered = summed(code[known], night[0].slots[known], len(catalog))
+    return replace(counts, item_groups=item_groups(catalog, offered))
 
 
 def shapes_of(statistics: Sequence[Mapping[str, Any]]) -> list[NightShape]:
@@ -131,9 +150,7 @@ def _label(name: str, label: str, shape: NightShape) -> str:
     k = int(label)
     if k > len(edges):
         return "unknown"
-    low = f"above {edges[k - 1]:g}" if k else ""
-    high = f"up to {edges[k]:g}" if k < len(edges) else ""
-    return " ".join(part for part in (low, high) if part) or "any"
+    return bin_name(k, edges)
 
 
 def _edges(name: str, shape: NightShape) -> Sequence[float] | None:

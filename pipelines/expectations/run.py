@@ -13,7 +13,7 @@ from mrlm.bandit_log.catalog import Catalog
 from mrlm.report.night_page import most_severe_first
 from pipelines.expectations import arrival, event_delivery, feedback, impressions, items
 from pipelines.expectations.arms import users_by_arm
-from pipelines.expectations.night_shape import event_rates, night_shape, shapes_of
+from pipelines.expectations.night_shape import event_rates, night_shape, shapes_of, with_item_groups
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
@@ -159,6 +159,7 @@ def _as_a_whole(
     place = ingest_folder / "catalog"
     catalog = Catalog.read(place) if place.exists() else None
     shape = night_shape(shows, rates, catalog, shapes_of(recent))
+    shows = with_item_groups(shows, catalog)
     return whole_night(shows, arms, shape, recent, thresholds)
 
 

@@ -20,7 +20,7 @@ from mrlm.log_checks.show_counts import NIGHT, ShowCounts
 from mrlm.log_checks.shows import ShowLimits, detectable, detectable_surprise
 from mrlm.report.night_page import first_line
 from pipelines.expectations import impressions, items
-from pipelines.expectations.night_shape import night_shape, shapes_of
+from pipelines.expectations.night_shape import night_shape, shapes_of, with_item_groups
 from pipelines.expectations.night_statistics import shares
 from pipelines.expectations.suite import Rule
 from pipelines.expectations.whole_night import whole_night
@@ -128,6 +128,7 @@ def judged(
     if night.one_propensity:
         counts = replace(counts, sizes=night.shown.counts().sizes)
     shape = night_shape(counts, night.rates, night.catalog, shapes_of(trailing))
+    counts = with_item_groups(counts, night.catalog)
     found, rules = whole_night(counts, arms_of(counts), shape, trailing, SETTINGS)
     table_counts = {t: night.raw[t] for t in ("impressions", "feedback", "items")}
     found |= shares(table_counts) | {"catalog": night.raw["catalog"]["items"]}

@@ -33,8 +33,10 @@ FAILURES = [
 
 
 def test_a_cause_is_told_before_what_follows_from_it() -> None:
-    ordered = [f["expectation"] for f in most_severe_first(FAILURES)]
+    broken = failure("columns of the contract", "no value", table="items")
+    ordered = [f["expectation"] for f in most_severe_first([*FAILURES, broken])]
     assert ordered == [
+        "columns of the contract",
         "shows follow the propensities",
         "one row an event",
         "mean 1/propensity is the candidate count",

@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.log_checks.show_counts import HALF, InverseShows, count_inverse_shows
 from mrlm.log_checks.shows import ShowLimits
+from mrlm.worlds.memory import replay_log
+from mrlm.worlds.ratings import load_movielens
+from mrlm.worlds.replayed import ReplaySettings
 from pipelines.expectations.first_page import write_summary
 from pipelines.expectations.run import validate_night
 from pipelines.expectations.show_aggregation import show_counts
@@ -30,6 +36,19 @@ WORLD = replace(
     candidates=(4, 9),
     scenes=("home", "search"),
     coefficient={"softmax": 0.9},
+)
+CATALOG = pa.Table.from_pylist(
+    [
+        {
+            "item_id": f"m{i}",
+            "text": "",
+            "categories": ["ab"[i % 2]],
+            "provider": None,
+            "attributes": [("year", 1.0 * i)],
+        }
+        for i in range(WORLD.items)
+    ],
+    schema=ITEMS_SCHEMA,
 )
 
 
@@ -141,14 +160,13 @@ def judged(
     rows: list[dict[str, Any]],
     settings: Settings = SETTINGS,
     trailing: Sequence[dict[str, Any]] = (),
+    catalog: pa.Table = CATALOG,
 ) -> dict[str, Any]:
-    from spark_jobs.schemas import CATALOG, CLEAN
+    from spark_jobs.schemas import CLEAN
 
-    items = [(f"m{i}", "", ["ab"[i % 2]], None, {"year": 1.0 * i}) for i in range(60)]
-    catalog = spark.createDataFrame(items, CATALOG).coalesce(1)
-    catalog.write.parquet(str(folder / "catalog"))
-
-    counts: dict[str, Any] = {"catalog": 60}
+    (folder / "catalog").mkdir(parents=True)
+    pq.write_table(catalog, folder / "catalog" / "part-0.parquet")
+    counts: dict[str, Any] = {"catalog": len(catalog)}
     for table, schema in CLEAN.items():
         found = impressions(spark, rows) if table == "impressions" else None
         found = spark.createDataFrame([], schema) if found is None else found
@@ -161,8 +179,6 @@ def judged(
 
 def test_a_softmax_that_is_logged_as_uniform_stops_the_night(spark: Any, tmp_path: Path) -> None:
     true = show_night(replace(WORLD, slots=900), 1)
-    verdict = judged(spark, tmp_path / "true", rows_of(true))
-    assert [f["expectation"] for f in verdict["failed"]] == []
     lied = replace(true, logged=uniform(true))
     verdict = judged(spark, tmp_path / "lied", rows_of(lied))
     (failure,) = verdict["failed"]
@@ -182,6 +198,49 @@ def test_a_softmax_that_is_logged_as_uniform_stops_the_night(spark: Any, tmp_pat
     line = (tmp_path / "summary.txt").read_text().splitlines()[0]
     assert line.startswith(f"night {NIGHT} is stopped (1 critical): impressions: {told[:18]}")
     assert "when it is shown" in (tmp_path / "summary.html").read_text()
+
+
+def test_the_demonstrations_softmax_logged_as_uniform_is_named(spark: Any, tmp_path: Path) -> None:
+    """Thousands of films, none shown often: those of a kind together say what was lied about."""
+    log, _ = replay_log(load_movielens(), seed=3, users=300, settings=ReplaySettings(nights=3))
+    log = log.take(np.flatnonzero(log.night == log.night[0]))
+    decisions = log.decisions
+    day, names = dt.date.fromisoformat(NIGHT), decisions.catalog.item_id
+    rows = []
+    for k in range(len(log)):
+        at = slice(decisions.offsets[k], decisions.offsets[k + 1])
+        request, _, position = log.decision_id[k].partition("#")
+        rows.append(
+            {
+                "request_id": request,
+                "ts": decisions.ts[k].item().replace(tzinfo=dt.UTC),
+                "night": day,
+                "arrival": day,
+                "user": decisions.user[k],
+                "session_id": None,
+                "scene": decisions.scene[k],
+                "position": int(position),
+                "item_id": names[decisions.candidates[k][log.action[k]]],
+                "propensity": float(log.propensity[k]),
+                "candidates": [names[i] for i in decisions.candidates[k]],
+                "candidate_propensities": log.candidate_propensity[at].tolist(),
+                "propensity_kind": "conditional",
+                "policy_id": log.policy_id[k],
+                "context": {},
+            }
+        )
+    catalog = decisions.catalog.to_table()
+    verdict = judged(spark, tmp_path / "true", rows, catalog=catalog)
+    assert (verdict["failed"], verdict["warnings"]) == ([], [])
+    for row in rows:
+        many = len(row["candidates"])
+        row |= {"propensity": 1 / many, "candidate_propensities": [1 / many] * many}
+    verdict = judged(spark, tmp_path / "lied", rows, catalog=catalog)
+    (failure,) = verdict["failed"]
+    told = r"logged as if uniform: items of popularity above \d+ shown (\d+) times, (\d+) expected"
+    named = re.fullmatch(told, failure["observed"])
+    assert named
+    assert int(named[1]) > 1.3 * int(named[2])
 
 
 def test_arms_and_shape_of_a_night_are_compared(spark: Any, tmp_path: Path) -> None:
