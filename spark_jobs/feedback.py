@@ -12,12 +12,13 @@ from spark_jobs import fields
 from spark_jobs.categories import LATE, QUARANTINED, categorise, content
 from spark_jobs.clock import NightClock
 from spark_jobs.raw import CARRIED, RawTable
+from spark_jobs.screening import ScreeningRules
 
 KEYS = ("event_id",)
 REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")
 
 
-def typed(raw: RawTable, clock: NightClock) -> DataFrame:
+def typed(raw: RawTable, clock: NightClock, rules: ScreeningRules) -> DataFrame:
     """Columns of ``FEEDBACK`` that one row tells, ``CARRIED``, ``_content`` and ``_reason``."""
     c = F.col
     ts, value = clock.time_of(raw.rows, "ts"), fields.number(c("value"))
@@ -31,6 +32,7 @@ def typed(raw: RawTable, clock: NightClock) -> DataFrame:
             ("unparsable", c("_corrupt")),
             ("wrong_type", fields.bad(c("ts"), ts) | fields.bad(c("value"), value) | ~finite),
             ("missing_field", missing),
+            ("impossible_value", rules.impossible_value(c("event"), value)),
             ("future_ts", clock.night(ts) > arrival),
         ]
     )

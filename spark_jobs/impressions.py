@@ -13,6 +13,7 @@ from spark_jobs.clock import NightClock
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import AT, CARRIED, RawTable
 from spark_jobs.schemas import IMPRESSIONS
+from spark_jobs.screening import ScreeningRules
 from spark_jobs.work import Work
 
 KINDS = ("conditional", "marginal", "slate")
@@ -31,7 +32,9 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
-def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False) -> DataFrame:
+def typed(
+    raw: RawTable, clock: NightClock, rules: ScreeningRules, key: bytes, estimated: bool = False
+) -> DataFrame:
     """Columns of ``IMPRESSIONS``, ``CARRIED``, ``_content``, and ``_reason`` as one row tells it.
 
     Where propensities are ``estimated`` later, a row without one is kept with a null.
@@ -71,7 +74,7 @@ def typed(raw: RawTable, clock: NightClock, key: bytes, estimated: bool = False)
         clock.night(c("ts")).alias("night"),
         F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
-        _reason(estimated).alias("_reason"),
+        _reason(rules, estimated).alias("_reason"),
     )
 
 
@@ -83,7 +86,7 @@ def left_out(rows: DataFrame) -> DataFrame:
     )
 
 
-def _reason(estimated: bool) -> Column:
+def _reason(rules: ScreeningRules, estimated: bool) -> Column:
     c = F.col
     candidates, logged = c("candidates"), c("candidate_propensities")
     missing = F.lit(False)
@@ -100,6 +103,7 @@ def _reason(estimated: bool) -> Column:
             ("wrong_type", F.size(logged) != F.size(candidates)),
             ("missing_field", missing),
             ("null_user", c("user_id").isNull()),
+            ("test_traffic", rules.test_traffic(c("user_id"), c("policy_id"))),
             ("missing_propensity", c("propensity").isNull() & F.lit(not estimated)),
             ("propensity_out_of_range", ~c("propensity").between(5e-324, 1.0)),
             ("no_candidates", candidates.isNull() | (F.size(candidates) == 0)),
@@ -114,6 +118,7 @@ def classify(
     earlier: DataFrame | None,
     late_nights: int,
     bot_requests: int,
+    rules: ScreeningRules,
     work: Work,
 ) -> DataFrame:
     """``typed`` rows less their lists, with their final ``_reason`` and ``_category``.
@@ -127,6 +132,7 @@ def classify(
         earlier: ``KEYS`` of impressions of earlier arrivals.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests: a user with more requests is a bot.
+        rules: of the deployment.
         work: keeps the narrow rows.
     """
     c = F.col
@@ -143,13 +149,23 @@ def classify(
     joined = narrow.join(
         F.broadcast(unknown.withColumn("_unknown", F.lit(True))), [*AT], "left"
     ).join(F.broadcast(bots.select("user", F.lit(True).alias("_bot"))), "user", "left")
+    too_fast = F.lit(False)
+    fast = rules.impossible_speed(narrow)
+    if fast is not None:
+        joined = joined.join(F.broadcast(fast.withColumn("_fast", F.lit(True))), "user", "left")
+        too_fast = c("_fast")
     future = c("night") > c("arrival")
     reason = F.coalesce(
         "_reason",
         fields.first_reason(
-            [("unknown_item", c("_unknown")), ("future_ts", future), ("bot", c("_bot"))]
+            [
+                ("unknown_item", c("_unknown")),
+                ("future_ts", future),
+                ("bot", c("_bot")),
+                ("impossible_speed", too_fast),
+            ]
         ),
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights
-    judged = joined.withColumn("_reason", reason).drop("_unknown", "_bot")
+    judged = joined.withColumn("_reason", reason).drop("_unknown", "_bot", "_fast")
     return categorise(judged, KEYS, c("ts").asc(), late, earlier)

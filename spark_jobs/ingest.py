@@ -40,6 +40,7 @@ from spark_jobs.raw import (
 )
 from spark_jobs.schemas import CATALOG, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
+from spark_jobs.screening import ScreeningRules
 from spark_jobs.work import Work
 
 # Tables whose rows happen at a time.
@@ -82,6 +83,7 @@ class IngestJob:
         previous: earlier nights, for the catalogue, duplicates and attribution.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests_per_night: a user with more requests is a bot.
+        screening: what more is quarantined.
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
@@ -99,6 +101,7 @@ class IngestJob:
     previous: tuple[Previous, ...] = ()
     late_nights: int = 2
     bot_requests_per_night: int = 500
+    screening: ScreeningRules = field(default_factory=ScreeningRules)
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
     propensity: Literal["logged", "estimated"] = "logged"
@@ -113,6 +116,8 @@ class IngestJob:
         data = json.loads(text)
         data["tables"] = {k: TableInput.from_dict(v) for k, v in data["tables"].items()}
         data["clock"] = NightClock(**data.get("clock", {}))
+        if "screening" in data:
+            data["screening"] = ScreeningRules.from_dict(data["screening"])
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
@@ -171,8 +176,8 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
     ``arrival_hours`` (table to ``arrival_hours``), ``events`` and ``late_events`` (see
-    ``feedback.by_event``), ``catalog`` (items), ``key_id``, and of the job ``night``,
-    ``late_nights`` and ``windows``.
+    ``feedback.by_event``), ``catalog`` (items), ``items_without_text`` (of these), ``key_id``, and
+    of the job ``night``, ``late_nights`` and ``windows``.
 
     Raises:
         InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
@@ -189,7 +194,7 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     counts |= _summary(tables, job)
     counts["arrival_hours"] = {name: found.result() for name, found in hours.items()}
     counts |= {
-        "catalog": output.count_rows(Path(job.out, "catalog")),
+        **items.catalog_counts(spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")),
         "key_id": key_id(key),
         "night": job.night,
         "late_nights": job.late_nights,
@@ -219,7 +224,7 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
     estimated = job.propensity == "estimated"
-    typed = impressions.typed(raw_impressions, job.clock, key, estimated)
+    typed = impressions.typed(raw_impressions, job.clock, job.screening, key, estimated)
     if raw_impressions.source.format != "parquet":
         # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
         typed = work.keep(typed)
@@ -230,6 +235,7 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
             _arrived(spark, job, "impressions"),
             job.late_nights,
             job.bot_requests_per_night,
+            job.screening,
             work,
         )
     )
@@ -243,7 +249,7 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     work.start(output.write, left_out, f"{job.out}/left_out", LEFT_OUT)
     shown = _shown(spark, job, _only(rows, CLEAN), left_out)
     earlier = _arrived(spark, job, "feedback")
-    typed_feedback = feedback.typed(raw_feedback, job.clock)
+    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening)
     rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     work.start(output.write, feedback.unread(rows, job.windows), f"{job.out}/unread", UNREAD)
     night = F.col("impression_night")

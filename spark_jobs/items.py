@@ -59,8 +59,8 @@ def typed(
 ) -> DataFrame:
     """Columns of ``ITEMS``, ``CARRIED``, ``_content`` and ``_reason``.
 
-    ``text_fields`` are joined by ``. `` into ``text``; ``attribute_fields`` join the numbers of
-    ``attributes`` and win over them.
+    ``text_fields`` are joined by ``. `` into ``text``, null where all are empty;
+    ``attribute_fields`` join the numbers of ``attributes`` and win over them.
     """
     c = F.col
     updated = clock.time_of(raw.rows, "updated_at")
@@ -78,7 +78,6 @@ def typed(
             ("unparsable", c("_corrupt")),
             ("wrong_type", wrong),
             ("missing_field", c("item_id").isNull()),
-            ("no_text", text.isNull()),
         ]
     )
     listed = F.array_distinct(F.filter(categories, lambda v: v.isNotNull()))
@@ -105,10 +104,24 @@ def classify(rows: DataFrame) -> DataFrame:
 
 
 def catalog(tonight: DataFrame, before: DataFrame | None) -> DataFrame:
-    """Rows of ``CATALOG``: tonight's clean items, and those ``before`` that have no update."""
+    """Rows of ``CATALOG``: tonight's clean items, and those ``before`` that have no update.
+
+    An update without text leaves the text of ``before``.
+    """
     names = CATALOG.names
     fresh = tonight.select(*names)
     if before is None:
         return fresh
     kept = before.select(*names).join(fresh.select("item_id"), "item_id", "left_anti")
-    return fresh.unionByName(kept)
+    texts = before.select("item_id", F.col("text").alias("_before"))
+    updated = fresh.join(texts, "item_id", "left")
+    updated = updated.withColumn("text", F.coalesce("text", "_before")).select(*names)
+    return updated.unionByName(kept)
+
+
+def catalog_counts(written: DataFrame) -> dict[str, int]:
+    """How many items a catalogue has, ``catalog``, and ``items_without_text`` of these."""
+    without = F.count_if(F.col("text").isNull()).alias("items_without_text")
+    (row,) = written.agg(F.count("*").alias("catalog"), without).collect()
+    found: dict[str, int] = row.asDict()
+    return found

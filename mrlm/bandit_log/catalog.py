@@ -31,7 +31,7 @@ class Catalog:
 
     Attributes:
         item_id: str objects, shape (items,), sorted, unique.
-        text: str objects, shape (items,).
+        text: str objects, shape (items,); empty where nothing is known.
         categories: ragged int32 codes into ``category_names``, one row an item.
         category_names: str objects.
         provider: str objects, shape (items,).
@@ -70,6 +70,11 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.item_id)
+
+    @property
+    def without_text(self) -> NDArray[np.bool_]:
+        """Which items have no text, shape (items,); their embedding is 0."""
+        return np.equal(self.text, "").astype(bool)
 
     @cached_property
     def _value_set(self) -> pa.Array:

@@ -274,8 +274,8 @@ def _item_faults() -> list[tuple[str, Fault]]:
         ("unparsable", lambda r: dump(r)[: len(dump(r)) // 2]),
         ("wrong_type", lambda r: r | {"attributes": "many"}),
         ("missing_field", lambda r: r | {"item_id": None}),
-        ("no_text", lambda r: r | {"text": ""}),
-        ("no_text", lambda r: _without(r, "text")),
+        ("wrong_type", lambda r: r | {"attributes": [1.0]}),
+        ("missing_field", lambda r: _without(r, "item_id")),
     ]
 
 

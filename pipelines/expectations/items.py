@@ -26,8 +26,9 @@ def prepared(rows: DataFrame) -> DataFrame:
     return derived.drop("text", "categories", "attributes")
 
 
-def row_rules() -> list[Rule]:
-    """What every item must satisfy."""
+def row_rules(settings: Validation) -> list[Rule]:
+    """What every item, or nearly every one, must satisfy."""
+    most = settings.items_without_text_share
     return [
         Rule(
             "one row an item",
@@ -40,9 +41,11 @@ def row_rules() -> list[Rule]:
         Rule(
             "items with text",
             "ExpectColumnValuesToBeBetween",
-            {"column": "text_length", "min_value": 1},
-            "at least one character of text",
-            "An item without text cannot be embedded.",
+            {"column": "text_length", "min_value": 1, "mostly": 1 - most},
+            f"at least one character of text, but for a share of {most:g}",
+            "Its embedding is 0: nothing is known of what it is like. Where texts have another "
+            "column, the setting is inputs.text_fields.",
+            "warning",
             failing="text_length < 1",
         ),
     ]

@@ -94,7 +94,7 @@ def validate_night(
         if "items" not in broken:
             rows = items.prepared(written["items"]).persist()
             kept.append(rows)
-            suites.append(Suite("items", "items", rows, items.row_rules(), items.SHOWN))
+            suites.append(Suite("items", "items", rows, items.row_rules(thresholds), items.SHOWN))
         recent = list(trailing)[-thresholds.trailing_nights :]
         judged, counted = None, None
         if not broken & {"impressions", "feedback"}:

@@ -27,8 +27,15 @@ from spark_jobs.nearest import meant
 
 if TYPE_CHECKING:
     from spark_jobs.clock import NightClock
+    from spark_jobs.screening import ScreeningRules
 
 SETTINGS_VARIABLE = "MRLM_SETTINGS"
+# Settings that stored workspaces did not have. At its default one changes nothing, and is left out
+# of fingerprints: what was made before it is still what these settings make.
+_ADDED = {
+    "ingestion": ("time_zone", "night_starts", "epochs", "screening"),
+    "validation": ("shifted_share", "late_share", "future_share", "items_without_text_share"),
+}
 _SESSION_ZONE = "spark.sql.session.timezone"
 
 
@@ -94,6 +101,48 @@ class Inputs(_Section):
         return known
 
 
+class Screening(_Section):
+    """Rows that are quarantined as no user's; a rule that is not set is off."""
+
+    test_users: list[str] = Field(
+        default=[], description="User ids of test traffic, such as qa-*: * stands for any text."
+    )
+    test_policies: list[str] = Field(
+        default=[], description="Policy ids of test traffic: * stands for any text."
+    )
+    value_limits: dict[str, tuple[float, float]] = Field(
+        default_factory=dict,
+        description="Event to the lowest and the highest value that it can have.",
+    )
+    requests_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="A user with more requests in one minute is none: all of the night's are "
+        "quarantined.",
+    )
+
+    @field_validator("value_limits")
+    @classmethod
+    def _low_before_high(
+        cls, limits: dict[str, tuple[float, float]]
+    ) -> dict[str, tuple[float, float]]:
+        for event, (low, high) in limits.items():
+            if low > high:
+                raise ValueError(f"the limits of {event!r} are [lowest, highest]: {low} > {high}")
+        return limits
+
+    def rules(self) -> ScreeningRules:
+        """The rules as the ingestion takes them."""
+        from spark_jobs.screening import ScreeningRules
+
+        return ScreeningRules(
+            tuple(self.test_users),
+            tuple(self.test_policies),
+            dict(self.value_limits),
+            self.requests_per_minute,
+        )
+
+
 class Ingestion(_Section):
     """Rules of the ingest stage."""
 
@@ -115,6 +164,7 @@ class Ingestion(_Section):
     late_nights: int = Field(
         2, ge=0, description="Impressions that arrive more nights after their own are late."
     )
+    screening: Screening = Field(Screening(), description="What more is quarantined as no user's.")
     bot_requests_per_night: int = Field(
         500, ge=1, description="A user with more requests in one night is a bot: quarantined."
     )
@@ -207,6 +257,12 @@ class Validation(_Section):
         0.02,
         ge=0,
         description="Larger share of any table's rows later than the arrival night is a warning.",
+    )
+    items_without_text_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Larger share of a night's items without text is a warning.",
     )
     quarantined_share: float = Field(
         0.1, ge=0, description="Larger share of any table in quarantine is a warning."
@@ -413,6 +469,12 @@ class Settings(BaseSettings):
         data["inputs"].pop("sent_path")
         for table in ("impressions", "feedback", "items"):
             data["inputs"][table].pop("path")
+        for section, names in _ADDED.items():
+            found = getattr(self, section)
+            for name in names:
+                field = type(found).model_fields[name]
+                if getattr(found, name) == field.get_default(call_default_factory=True):
+                    data[section].pop(name)
         if sections:
             data = {s: data[s] for s in sections}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

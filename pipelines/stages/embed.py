@@ -57,11 +57,14 @@ class Embed:
         for shard, why in store.set_aside.items():
             log.warning("%s was damaged (%s): its texts were encoded again", shard, why)
         log.info("encoded %d, reused %d", counts.encoded, counts.reused)
+        if counts.without_text:
+            log.info("without text %d: their vectors are 0", counts.without_text)
         return Product(
             outputs={"catalog": "catalog.parquet", "embedding": "embedding.safetensors"},
             counts={
                 "encoded": counts.encoded,
                 "reused": counts.reused,
+                "items_without_text": counts.without_text,
                 "items": len(catalog),
                 "encoder": plan.fingerprint,
             },

@@ -63,6 +63,7 @@ class Ingest:
             ),
             late_nights=settings.ingestion.late_nights,
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
+            screening=settings.ingestion.screening.rules(),
             windows=event_windows(context),
             key_variable=settings.ingestion.user_key_variable,
             propensity=settings.ingestion.propensity,

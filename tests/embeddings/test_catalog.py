@@ -53,6 +53,22 @@ def test_only_new_or_changed_text_is_encoded(tmp_path: Path) -> None:
     assert embed_catalog(second, Spy(dies_after=0), store)[1] == Counts(encoded=0, reused=3)
 
 
+def test_items_without_text_have_no_vector_of_any_text(tmp_path: Path) -> None:
+    store, spy = EmbeddingStore(tmp_path), Spy()
+    some, counts = embed_catalog(catalog({"a": "", "b": "two", "c": ""}), spy, store)
+    assert counts == Counts(encoded=1, reused=0, without_text=2)
+    assert spy.calls == [["two"]]
+    assert some.embedding is not None
+    assert np.abs(some.embedding).sum(axis=1).astype(bool).tolist() == [False, True, False]
+    none, counts = embed_catalog(catalog({"a": ""}), spy, store)
+    assert none.embedding is not None
+    assert none.embedding.tolist() == [[0.0] * 32]
+    assert counts == Counts(encoded=0, reused=0, without_text=1)
+    empty, _ = embed_catalog(catalog({}), spy, store)
+    assert empty.embedding is not None
+    assert empty.embedding.shape == (0, 32)
+
+
 def test_a_killed_run_goes_on_with_the_same_chunks(tmp_path: Path) -> None:
     items = catalog({f"i{i}": f"text {i}" for i in range(10)})
     whole = Spy()

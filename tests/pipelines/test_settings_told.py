@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from mrlm.bandit_log import Objective
-from pipelines.settings.model import Settings
+from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
 
 
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -44,3 +44,19 @@ def test_every_field_of_an_objective_is_described() -> None:
         r"^    (\w+): ", (inspect.getdoc(Objective) or "").partition("Raises:")[0], re.M
     )
     assert told == [f.name for f in fields(Objective)]
+
+
+def test_a_setting_that_came_later_leaves_the_fingerprint_while_it_has_its_default() -> None:
+    inputs = {t: InputTable(path=t) for t in ("impressions", "feedback", "items")}
+    usual = Settings(
+        inputs=Inputs(**inputs),
+        state=State(history_objective="click"),
+        objectives=[Objective("click", "feedback", "north_star", event="click")],
+    )
+    zone = Ingestion(time_zone="Asia/Shanghai")
+    other = usual.model_copy(update={"ingestion": zone})
+    stated = usual.model_copy(update={"ingestion": Ingestion(time_zone="UTC", late_nights=2)})
+    assert stated.fingerprint("ingestion") == usual.fingerprint("ingestion")
+    assert other.fingerprint("ingestion") != usual.fingerprint("ingestion")
+    assert other.fingerprint() != usual.fingerprint()
+    assert other.fingerprint("validation") == usual.fingerprint("validation")

@@ -159,6 +159,11 @@ def test_numbers_that_are_none_are_refused_in_settings(
             '[spark.config]\n"spark.sql.session.timeZone" = "Asia/Shanghai"\n[validation]',
             ["spark.config: the session's time zone is always UTC", "ingestion.time_zone"],
         ),
+        (
+            "[validation]",
+            "[ingestion.screening]\nvalue_limits = {rating = [5.0, 1.0]}\n[validation]",
+            ["ingestion.screening.value_limits: the limits of 'rating'", "5.0 > 1.0"],
+        ),
         ('workspace = "workspace"', 'workspaces = "w"', ["did you mean workspace?", "inputs, "]),
     ],
 )

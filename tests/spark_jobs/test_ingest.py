@@ -93,7 +93,6 @@ BAD_ITEMS = {
     "unparsable": ["item"],
     "wrong_type": [{"attributes": "many"}, {"attributes": {"x": "y"}}, {"updated_at": "new"}],
     "missing_field": [{"item_id": None}],
-    "no_text": [{"text": ""}, {"text": None}],
 }
 
 
@@ -559,6 +558,38 @@ def test_fields_of_some_rows_and_of_some_nights_are_taken(
     assert third["item_fields"] == first["item_fields"]
     attributes = Catalog.read(tmp_path / "out" / NIGHT / "catalog").attributes
     assert attributes["words"].tolist()[0] == 120
+
+
+def test_items_without_text_are_kept_and_counted(spark, logs, impression, items, tmp_path: Path):
+    """Half of the texts empty on the first night: no row is lost; later texts are taken."""
+    logs.write(
+        "2026-11-09",
+        impressions=[
+            impression("r1", ts="2026-11-09", candidates=["a", "b", "c"], propensity=0.3)
+            | {"candidate_propensities": None}
+        ],
+        items=[*items("a", "d"), *items("b", text=""), *items("c", text=None)],
+    )
+    counts = ingest.run(spark, logs.job("2026-11-09"))
+    check_sums(counts)
+    assert (counts["items"]["clean"], counts["items"]["quarantined"]) == (4, {})
+    assert (counts["impressions"]["clean"], counts["impressions"]["quarantined"]) == (1, {})
+    assert (counts["catalog"], counts["items_without_text"]) == (4, 2)
+    catalog = Catalog.read(tmp_path / "out/2026-11-09/catalog")
+    assert catalog.without_text.tolist() == [False, True, True, False]
+
+    # An update without text leaves the text that was known.
+    logs.write(
+        NIGHT,
+        impressions=[impression("r2", candidates=["a", "c"])],
+        items=[*items("a", text="", category="z"), *items("b", text="At last")],
+    )
+    counts = ingest.run(spark, logs.job(NIGHT, ["2026-11-09"]))
+    assert (counts["catalog"], counts["items_without_text"]) == (4, 1)
+    catalog = Catalog.read(tmp_path / "out" / NIGHT / "catalog")
+    assert catalog.text.tolist() == ["Item a", "At last", "", "Item d"]
+    names = catalog.category_names[catalog.categories[0]]
+    assert names.tolist() == ["z"]
 
 
 def test_missing_key_is_refused_before_anything_is_written(

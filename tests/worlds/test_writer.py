@@ -50,8 +50,6 @@ class Ingestion:
                 found["wrong_type"] += 1
             elif row.get("item_id") is None:
                 found["missing_field"] += 1
-            elif not row.get("text"):
-                found["no_text"] += 1
             elif row["item_id"] in tonight:
                 found["duplicate"] += 1
             else:

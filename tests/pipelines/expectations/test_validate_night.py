@@ -192,6 +192,7 @@ def test_every_row_rule_finds_its_row(spark, tmp_path: Path):
     assert set(verdict["tables"].values()) == {"stopped"}
     warned = {(f["table"], f["expectation"]) for f in verdict["warnings"]}
     assert ("feedback", "declared event") in warned
+    assert ("items", "items with text") in warned
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_volumes_against_trailing_nights_warn_and_no_feedback_stops(spark, tmp_p
     tables = true_night() | {"feedback": []}
 
     def many_in_quarantine(counts: dict) -> None:
-        counts["items"] |= {"raw": 12, "quarantined": {"no_text": 6}}
+        counts["items"] |= {"raw": 12, "quarantined": {"wrong_type": 6}}
         counts["impressions"] |= {"raw": ROWS + 2, "quarantined": {"unknown_item": 2}}
 
     usual = [{"impressions": 5 * ROWS, "feedback_rate": 0.5}]
