@@ -132,7 +132,7 @@ def classify(
         earlier: ``KEYS`` of impressions of earlier arrivals.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests: a user with more requests is a bot.
-        rules: the deployment's own.
+        rules: of the deployment.
         work: keeps the narrow rows.
     """
     c = F.col

@@ -189,7 +189,7 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     with Work() as work:
         tables = _classify(spark, job, key, work)
         hours = {t: work.start(arrival_hours, tables[t].rows, job) for t in _TIMED}
-        _write_quarantine(tables, job)
+        _write_quarantine(spark, tables, job)
     counts: dict[str, Any] = {name: table.counts for name, table in tables.items()}
     counts |= _summary(tables, job)
     counts["arrival_hours"] = {name: found.result() for name, found in hours.items()}
@@ -375,19 +375,27 @@ def _write(
         work.start(output.write, rows, folder, SCHEMAS[name], table.files)
 
 
-def _write_quarantine(tables: dict[str, Counted], job: IngestJob) -> None:
+def _write_quarantine(spark: SparkSession, tables: dict[str, Counted], job: IngestJob) -> None:
     folder = Path(job.out, "quarantine")
     # Closed before a raw user identifier is in it.
     folder.mkdir(mode=0o700)
-    parts = [
-        part
-        for name, table in tables.items()
-        if table.counts[QUARANTINED] or name == "items"
-        for part in _quarantined(table, name, job)
-    ]
-    files = None if any(table.files is None for table in tables.values()) else 1
-    output.write(reduce(DataFrame.unionByName, parts), str(folder / "rows"), QUARANTINE, files)
+    rows = folder / "rows"
+    # One at a time: the places of lines are counted by the partitions of their own scan.
+    for name, table in tables.items():
+        if table.counts[QUARANTINED]:
+            for part in _quarantined(table, name, job):
+                output.write(part, str(rows), QUARANTINE, table.files, append=True)
+    if not rows.exists():
+        output.write(spark.createDataFrame([], QUARANTINE), str(rows), QUARANTINE)
     output.make_private(folder)
+    wanted = sum(sum(table.counts[QUARANTINED].values()) for table in tables.values())
+    found = output.count_rows(rows)
+    if found != wanted:
+        raise RuntimeError(
+            f"night {job.night}: {wanted} rows are quarantined, and {found} of them were found "
+            "again in the files; nothing was published. Either the files changed meanwhile, or "
+            "this is a fault of the ingest job"
+        )
 
 
 def _quarantined(table: Counted, name: str, job: IngestJob) -> list[DataFrame]:

@@ -602,7 +602,10 @@ def test_missing_key_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_line_numbers_across_file_splits(spark, logs, impression, items, tmp_path: Path):
+@pytest.mark.parametrize("generated", ["false", "true"])
+def test_line_numbers_across_file_splits(
+    spark, logs, impression, items, tmp_path: Path, generated: str
+):
     """Places stay right when a file is read in several pieces, and in several files."""
     rows = [impression(f"r{i}", user_id=f"u{i}") for i in range(400)]
     logs.write(NIGHT, impressions=[], items=items("a", "b"))
@@ -612,10 +615,14 @@ def test_line_numbers_across_file_splits(spark, logs, impression, items, tmp_pat
     (folder / "part.jsonl").write_text("\n".join(lines))
     (folder / "part-2.jsonl").write_text("bad 1\n")
     spark.conf.set("spark.sql.files.maxPartitionBytes", "20000")
+    # As in the session of a large night.
+    small = spark.conf.get("spark.sql.codegen.wholeStage")
+    spark.conf.set("spark.sql.codegen.wholeStage", generated)
     try:
         counts = ingest.run(spark, logs.job(NIGHT))
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
+        spark.conf.set("spark.sql.codegen.wholeStage", small)
     assert counts["impressions"]["raw"] == 400
     found = rows_of(tmp_path / "out" / NIGHT / "quarantine")
     places = {r["raw"]: (Path(r["file"]).name, r["line"]) for r in found}
