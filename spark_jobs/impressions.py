@@ -19,6 +19,7 @@ from spark_jobs.work import Work
 KINDS = ("conditional", "marginal", "slate")
 KEYS = ("request_id", "position")
 # What is looked at once a row's own fields have been checked.
+_SENT_TO_TASKS = 1_000_000
 NARROW = ("request_id", "position", "item_id", "user", "ts", "night", "arrival")
 
 
@@ -146,9 +147,12 @@ def classify(
         .agg(F.count_distinct("request_id").alias("_requests"))
         .filter((c("_requests") > bot_requests) & c("user").isNotNull())
     )
-    joined = narrow.join(
-        F.broadcast(unknown.withColumn("_unknown", F.lit(True))), [*AT], "left"
-    ).join(F.broadcast(bots.select("user", F.lit(True).alias("_bot"))), "user", "left")
+    unknown = work.keep(unknown.withColumn("_unknown", F.lit(True)))
+    # A night without its catalogue has as many of them as rows: too many to send to every task.
+    found = F.broadcast(unknown) if unknown.count() < _SENT_TO_TASKS else unknown
+    joined = narrow.join(found, [*AT], "left").join(
+        F.broadcast(bots.select("user", F.lit(True).alias("_bot"))), "user", "left"
+    )
     too_fast = F.lit(False)
     fast = rules.impossible_speed(narrow)
     if fast is not None:

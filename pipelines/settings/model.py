@@ -33,8 +33,12 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
-    "ingestion": ("time_zone", "night_starts", "epochs", "screening"),
-    "validation": ("shifted_share", "late_share", "future_share", "items_without_text_share"),
+    "ingestion": ("time_zone", "night_starts", "epochs", "screening", "unattributed"),
+    "validation": (
+        *("shifted_share", "late_share", "future_share", "items_without_text_share"),
+        *("unattributed_share", "doubtful_share", "loss_error", "least_events"),
+        *("shows_error", "shows_tolerance", "arm_shares", "arm_error", "owners"),
+    ),
 }
 _SESSION_ZONE = "spark.sql.session.timezone"
 
