@@ -57,7 +57,8 @@ def served(folder: Path, *command: str, module: str = CLI) -> Iterator[tuple[Pat
             start_new_session=True,
         )
     try:
-        until(lambda: path.exists() or process.poll() is not None)
+        # Its imports take 20 s of processor time.
+        until(lambda: path.exists() or process.poll() is not None, 600)
         assert process.poll() is None, (folder / "log").read_text()
         yield path, psutil.Process(process.pid)
     finally:
