@@ -24,8 +24,9 @@ test test-long coverage bench: export OMP_NUM_THREADS ?= 1
 test: $(READY) lint ## lint, then all tests that need no cluster
 	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
+# A test that hangs is ended: after an hour, for a whole night on a busy machine takes long.
 test-long: $(READY) ## random kills, fuzz and large sizes
-	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m long
+	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --timeout 3600 -m long
 
 # What the tests of 'make test' run of the three packages; 90 % is the bar (pyproject.toml).
 coverage: $(READY) ## the tests, with what they run of the packages

@@ -38,7 +38,7 @@ def main() -> None:
         from pipelines.local.warm import MODULES, preload
         from spark_jobs.java import java_home
 
-        preload()
+        preload("pipelines.cli")
         for name in (*MODULES, *_AIRFLOW):
             importlib.import_module(name)
         java_home()

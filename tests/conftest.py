@@ -8,6 +8,7 @@ import sys
 import hypothesis
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
@@ -21,6 +22,9 @@ os.environ.setdefault("MRLM_USER_KEY", "test-key")
 # As for most people: a process that leaves compiled modules where it must not is seen.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("mrlm", deadline=None)
+settings.load_profile("mrlm")
 
 
 # How long an example takes says more of the machine's other work than of the code.

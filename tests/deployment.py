@@ -154,9 +154,11 @@ def _warm_parent() -> tuple[Path, subprocess.Popen[bytes]]:
     """
     # Pytest's own folders may be too deep for a socket.
     folder = Path(tempfile.mkdtemp(prefix="mrlm-"))
-    command = [sys.executable, "-P", "-m", "pipelines.local.warm", str(folder / "warm.sock")]
+    server = ["-m", "pipelines.local.warm", str(folder / "warm.sock"), "pipelines.cli"]
     with (folder / "log").open("w") as log:
-        return folder / "warm.sock", subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        return folder / "warm.sock", subprocess.Popen(
+            [sys.executable, "-P", *server], cwd=ROOT, stdout=log, stderr=log
+        )
 
 
 def end_warm_parent() -> None:

@@ -32,6 +32,8 @@ from pipelines.local.warm_client import SOCKET_VARIABLE
 # Tasks that run at a time. Each gets its share of the cores: threads that wait for a core that
 # another process has spin, and a small product of matrices then takes several times the work.
 PARALLEL = 2
+# What runs the tasks' commands (dags/mrlm_tasks.py), for the warm parent to import.
+_CLI = "pipelines.cli"
 # The scheduler would also serve the tasks' logs, on every address of the machine; the page reads
 # them where they lie.
 _SERVICES = (("scheduler", "--skip-serve-logs"), ("dag-processor",), ("api-server",))
@@ -175,7 +177,7 @@ class LocalAirflow:
         if self._warm is not None:
             # Tasks that come before it has imported everything start their processes themselves.
             # With -P, no file of the working folder passes for a module.
-            command = [sys.executable, "-P", "-m", "pipelines.local.warm", str(self._warm)]
+            command = [sys.executable, "-P", "-m", "pipelines.local.warm", str(self._warm), _CLI]
             log = self.workspace.airflow / "warm.log"
             self.processes.start(command, environment, log, needed=False)
         self._wait_for_dags()

@@ -1,7 +1,8 @@
 """The warm parent: imports once what the stages import, and forks a process for each command.
 
-Run it as ``python -m pipelines.local.warm SOCKET``; warm_client.py asks it. The socket is there
-once all is imported, so whoever comes earlier starts a process the ordinary way.
+Run it as ``python -m pipelines.local.warm SOCKET MODULE``; warm_client.py asks it. MODULE is the
+command line whose commands it runs. The socket is there once all is imported, so whoever comes
+earlier starts a process the ordinary way.
 
 What it saves of ``make run``: on a busy machine of two cores, the imports of a command took 7.5 s
 of processor time where it learns, 5.9 s where it evaluates, 5.8 s where it opens the registry, and
@@ -82,8 +83,9 @@ def main() -> None:
     # Before the imports: a source that changes while they last counts as changed.
     version = sources_version()
     try:
-        preload()
-        request = serve(Path(sys.argv[1]), version)
+        path, module = sys.argv[1:]
+        preload(module)
+        request = serve(Path(path), module, version)
     except (OSError, RuntimeError) as error:
         log.logger.error("no warm parent, each command starts anew: %s", error)
         sys.exit(1)
@@ -91,8 +93,8 @@ def main() -> None:
         run(request)
 
 
-def preload() -> None:
-    """Import what the stages import; what is not installed is left out."""
+def preload(module: str) -> None:
+    """Import the command line's module, and what the stages import and is installed."""
     from mrlm.embeddings.transformer import offline_transformers
     from mrlm.promotion.registry.place import quiet_mlflow
     from pipelines.expectations.suite import quiet_great_expectations
@@ -100,7 +102,7 @@ def preload() -> None:
     # Libraries read their switches when they are imported.
     quiet_mlflow()
     quiet_great_expectations()
-    importlib.import_module("pipelines.cli")
+    importlib.import_module(module)
     for name in ORDER:
         code_version(f"pipelines.stages.{name}")
     try:

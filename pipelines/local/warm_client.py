@@ -47,7 +47,7 @@ def start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) 
     """Run a command: in a fork of the warm parent if ``environment`` names one that takes it.
 
     Args:
-        command: this Python, ``-m pipelines.cli``, and what follows them.
+        command: this Python, ``-m`` and the command line's module, and what follows them.
         folder: the working folder.
         environment: of the command, whole.
     """

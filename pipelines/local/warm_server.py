@@ -40,7 +40,7 @@ class Request:
     """A command that a client wants to run.
 
     Attributes:
-        command: this Python, ``-m pipelines.cli``, and what follows them.
+        command: this Python, ``-m`` and the command line's module, and what follows them.
         folder: the working folder.
         environment: whole.
     """
@@ -54,11 +54,12 @@ class _StoppedError(Exception):
     """The server was told to end."""
 
 
-def serve(path: Path, version: str) -> Request | None:
+def serve(path: Path, module: str, version: str) -> Request | None:
     """Fork a process for each command that comes, until a signal ends the server.
 
     Args:
         path: the socket; nobody else may enter its folder.
+        module: the command line that this process has imported; nothing else is run.
         version: of the code that this process has imported.
 
     Returns:
@@ -90,7 +91,7 @@ def serve(path: Path, version: str) -> Request | None:
                 else:
                     handlers.add(handler)
             if handler == 0:
-                return _handle(connection, version)
+                return _handle(connection, module, version)
             connection.close()
     except _StoppedError:
         _default_signals(stopping=signal.SIG_IGN)
@@ -121,7 +122,7 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def _handle(connection: socket.socket, version: str) -> Request:
+def _handle(connection: socket.socket, module: str, version: str) -> Request:
     """Fork a worker, attend to it and end this process; returns in the worker alone."""
     connection.settimeout(_REQUEST_SECONDS)
     try:
@@ -129,7 +130,7 @@ def _handle(connection: socket.socket, version: str) -> Request:
     except (OSError, ValueError, KeyError) as error:
         logger.error("a request that cannot be read: %r", error)
         os._exit(1)
-    refused = _refusal(request, version)
+    refused = _refusal(request, module, version)
     if refused is not None:
         _answer(connection, {"refused": refused})
         os._exit(0)
@@ -162,9 +163,9 @@ def _receive(connection: socket.socket) -> tuple[Request, int]:
     return Request(**json.loads(message)), descriptors[0]
 
 
-def _refusal(request: Request, version: str) -> str | None:
+def _refusal(request: Request, module: str, version: str) -> str | None:
     """Why a worker would not do what a process started anew would; None if it would."""
-    if request.command[:3] != [sys.executable, "-m", "pipelines.cli"]:
+    if request.command[:3] != [sys.executable, "-m", module]:
         return "it runs another Python, or another program"
     for name in sorted({*os.environ, *request.environment} - _NOT_READ):
         same = os.environ.get(name) == request.environment.get(name)

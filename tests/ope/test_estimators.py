@@ -374,7 +374,7 @@ def test_predictions_are_asked_for(estimator, make_batch):
 
 
 @ALL
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_finite_under_fuzzing(estimator, data):
     n = data.draw(st.integers(2, 8))

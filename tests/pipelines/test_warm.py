@@ -25,6 +25,7 @@ from pipelines.running.lease import holder_of_run, night_lease
 from tests.deployment import ROOT, SETTINGS
 
 NIGHT = "2026-11-20"
+CLI = "pipelines.cli"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
 BASE = {
@@ -44,19 +45,20 @@ def until(true: Callable[[], object], seconds: float = 60.0) -> None:
 
 
 @contextmanager
-def served(folder: Path, *command: str) -> Iterator[tuple[Path, psutil.Process]]:
+def served(folder: Path, *command: str, module: str = CLI) -> Iterator[tuple[Path, psutil.Process]]:
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / "s"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", *command, str(path)],
+            [sys.executable, "-P", *command, str(path), module],
             env=BASE,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        until(lambda: path.exists() or process.poll() is not None)
+        # Its imports take 20 s of processor time.
+        until(lambda: path.exists() or process.poll() is not None, 600)
         assert process.poll() is None, (folder / "log").read_text()
         yield path, psutil.Process(process.pid)
     finally:
@@ -85,7 +87,7 @@ def running(path: Path | None, folder: Path, *arguments: str, **variables: str) 
     environment = {**BASE, **variables}
     if path is not None:
         environment[SOCKET_VARIABLE] = str(path)
-    return start([sys.executable, "-m", "pipelines.cli", *arguments], folder, environment)
+    return start([sys.executable, "-m", CLI, *arguments], folder, environment)
 
 
 def ended(command: Running) -> tuple[str, int]:
@@ -186,7 +188,7 @@ def test_a_client_that_goes_away_ends_its_worker(
     warm: tuple[Path, psutil.Process], tmp_path: Path
 ) -> None:
     with held(tmp_path) as arguments:
-        command = [sys.executable, "-m", "pipelines.cli", *arguments]
+        command = [sys.executable, "-m", CLI, *arguments]
         code = (
             "import os; from pathlib import Path; from pipelines.local.warm_client import start; "
             f"c = start({command!r}, Path({str(tmp_path)!r}), dict(os.environ)); "
@@ -226,7 +228,7 @@ def test_who_attends_to_a_worker_takes_it_along(
 def test_a_worker_s_exit_runs_what_was_registered_for_it(tmp_path: Path) -> None:
     code = (
         "import atexit; from pipelines.local import warm; "
-        "warm.preload = lambda: atexit.register(print, 'at exit'); warm.main()"
+        "warm.preload = lambda module: atexit.register(print, 'at exit'); warm.main()"
     )
     with served(tmp_path / "w", "-c", code) as (path, _):
         printed, code_of = ended(running(path, tmp_path, "nothing"))
@@ -255,11 +257,11 @@ def test_a_task_s_command_is_forked(
 def services(tmp_path: Path) -> Iterator[tuple[Processes, Path]]:
     """A service that is needed, a warm parent that is not, and the parent's socket."""
     made, path = Processes(tmp_path / "processes.json"), tmp_path / "w" / "s"
-    code = "from pipelines.local import warm; warm.preload = lambda: None; warm.main()"
+    code = "from pipelines.local import warm; warm.preload = lambda module: None; warm.main()"
     needed = [sys.executable, "-c", "import time; time.sleep(600)"]
     try:
         made.start(needed, BASE, tmp_path / "needed.log")
-        server = [sys.executable, "-P", "-c", code, str(path)]
+        server = [sys.executable, "-P", "-c", code, str(path), CLI]
         made.start(server, BASE, tmp_path / "warm.log", needed=False)
         until(path.exists)
         yield made, path
@@ -295,12 +297,21 @@ def test_commands_and_services_go_on_without_the_warm_parent(
 
 def test_changed_sources_are_not_forked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mrlm.toml").write_text(SETTINGS)
-    cold = ("-c", COLD + "serve(Path(sys.argv[1]), 'another version')")
+    cold = ("-c", COLD + "serve(Path(sys.argv[1]), sys.argv[2], 'another version')")
     with served(tmp_path / "w", *cold) as (path, _):
         assert ended(running(path, tmp_path, "nothing"))[1] == 2
         assert "the code has changed" in capfd.readouterr().out
         assert ended(running(path, tmp_path, "nothing", OMP_NUM_THREADS="7"))[1] == 2
         assert "another OMP_NUM_THREADS" in capfd.readouterr().out
+
+
+def test_only_the_module_that_the_parent_was_told_is_forked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cold = ("-c", COLD + "serve(Path(sys.argv[1]), sys.argv[2], '')")
+    with served(tmp_path / "w", *cold, module="json.tool") as (path, _):
+        assert ended(running(path, tmp_path, "nothing"))[1] == 2
+    assert "another program" in capfd.readouterr().out
 
 
 def test_without_a_server_a_process_is_started(
@@ -317,9 +328,12 @@ def test_without_a_server_a_process_is_started(
 
 def test_a_folder_that_others_may_enter_is_no_place_for_a_socket(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    code = COLD + "serve(Path(sys.argv[1]), '')"
+    code = COLD + "serve(Path(sys.argv[1]), sys.argv[2], '')"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "s")], env=BASE, capture_output=True, text=True
+        [sys.executable, "-c", code, str(tmp_path / "s"), CLI],
+        env=BASE,
+        capture_output=True,
+        text=True,
     )
     assert "others may enter" in done.stderr
     assert not (tmp_path / "s").exists()
@@ -328,10 +342,13 @@ def test_a_folder_that_others_may_enter_is_no_place_for_a_socket(tmp_path: Path)
 def test_threads_are_not_forked(tmp_path: Path) -> None:
     code = (
         "import threading as t; t.Thread(target=t.Event().wait, daemon=True).start(); "
-        f"{COLD}serve(Path(sys.argv[1]), '')"
+        f"{COLD}serve(Path(sys.argv[1]), sys.argv[2], '')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "s")], env=BASE, capture_output=True, text=True
+        [sys.executable, "-c", code, str(tmp_path / "s"), CLI],
+        env=BASE,
+        capture_output=True,
+        text=True,
     )
     assert "started threads" in done.stderr
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mrlm.worlds.schedule import plan
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     slots=st.lists(st.integers(0, 120), min_size=1, max_size=30),
     nights=st.integers(1, 14),

@@ -220,7 +220,7 @@ def test_given_v_is_used(make_sessions):
 
 
 @ALL
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_finite_under_fuzzing(name, data):
     n = data.draw(st.integers(2, 6))
