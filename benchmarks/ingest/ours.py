@@ -12,7 +12,7 @@ from spark_jobs import ingest
 from spark_jobs.raw import TableInput
 from spark_jobs.session import spark_session
 
-_KEY_VARIABLE = "MRLM_BENCHMARK_KEY"
+_KEY_VARIABLE = "INGEST_BENCHMARK_KEY"
 
 
 def main() -> None:

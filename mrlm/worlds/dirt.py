@@ -116,9 +116,10 @@ def impression_dirt(
     for k, i in enumerate(_some(len(rows), settings.duplicates, rng)):
         copy = dict(rows[i])
         if k % 2:
-            # The first row wins, so what a retry changed must not reach the log.
+            # The earlier row wins, so what a retry changed must not reach the log.
             copy["propensity"] *= 0.5
             copy["policy_id"] = "retry"
+            copy["ts"] = _moved(copy["ts"], 1)
         lines.append(Line(dump(copy), DUPLICATE, after=i))
     lines += [
         Line(dump(old_rows[i]), DUPLICATE)
@@ -211,7 +212,8 @@ def feedback_dirt(
     """
     lines = []
     for k, i in enumerate(_some(len(rows), settings.duplicates, rng)):
-        copy = rows[i] | ({"value": -1.0} if k % 2 else {})
+        retry = {"value": -1.0, "ts": _moved(rows[i]["ts"], 1)}
+        copy = rows[i] | (retry if k % 2 else {})
         lines.append(Line(dump(copy), DUPLICATE, after=i))
     lines += [
         Line(dump(old_rows[i]), DUPLICATE)
@@ -227,6 +229,10 @@ def feedback_dirt(
         row["event_id"] = f"x{date}-{number:04d}"
         lines.append(_fault(row, reason, fault))
     return lines
+
+
+def _moved(ts: str, milliseconds: int) -> str:
+    return f"{np.datetime64(ts.removesuffix('Z'), 'ms') + milliseconds}Z"
 
 
 def unattributed_feedback(date: str, settings: DirtSettings, rows: list[Row]) -> list[Row]:
@@ -260,7 +266,9 @@ def item_dirt(
     """Dirty items of one arrival night."""
     lines = []
     for i in _some(len(rows), 2 * settings.repeats, rng):
-        lines.append(Line(dump(rows[i] | {"text": "A later copy."}), DUPLICATE, after=i))
+        # The newer row wins.
+        old = {"text": "An older copy.", "updated_at": _moved(rows[i]["updated_at"], -1)}
+        lines.append(Line(dump(rows[i] | old), DUPLICATE, after=i))
     faults = _item_faults() if rows else []
     for number, (reason, fault) in enumerate(faults * settings.repeats):
         row = deepcopy(rows[int(rng.integers(len(rows)))])

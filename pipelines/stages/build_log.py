@@ -40,7 +40,9 @@ class BuildLog:
         for night in _arrivals(context, plan):
             manifest = context.lake("ingest", night).require()
             found |= _read_of(context, night, manifest)
-        found["delivered"] = of_json(_plain(delivered(context, plan, _passed(context, plan))))
+        known = _plain(delivered(context, plan, _passed(context, plan)))
+        if any(d["doubtful"] or any(d["lost"].values()) for d in known.values()):
+            found["delivered"] = of_json(known)
         return found
 
     def run(self, context: NightContext, plan: list[str], out: Path) -> Product:

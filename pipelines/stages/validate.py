@@ -51,13 +51,12 @@ class Validate:
 
     def inputs(self, context: NightContext, plan: Trailing) -> dict[str, str]:
         """Tonight's clean tables, and the statistics and events of the passed nights before."""
-        return {
+        found = {
             "ingest": context.lake("ingest").require().output_fingerprint(),
             "trailing": of_json(plan.statistics),
-            "trailing_events": of_json(
-                {n: m.outputs[_EVENTS].fingerprint for n, m in plan.trusted.items()}
-            ),
         }
+        events = {n: m.outputs[_EVENTS].fingerprint for n, m in plan.trusted.items()}
+        return {**found, "trailing_events": of_json(events)} if events else found
 
     def run(self, context: NightContext, plan: Trailing, out: Path) -> Product:
         """Run the suites, write the verdict, the summary and the data docs."""

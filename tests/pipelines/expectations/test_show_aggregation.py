@@ -174,7 +174,7 @@ def judged(
         many = len(rows) if table == "impressions" else 0
         counts[table] = {"raw": many, "clean": many, "quarantined": {}}
     (folder / "counts.json").write_text(json.dumps(counts))
-    return validate_night(spark, folder, NIGHT, settings, trailing, folder / "docs")
+    return validate_night(spark, folder, NIGHT, settings, trailing, [], folder)
 
 
 def test_a_softmax_that_is_logged_as_uniform_stops_the_night(spark: Any, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_softmax_that_is_logged_as_uniform_stops_the_night(spark: Any, tmp_pat
     assert failure["rows"][0]["item_id"] == named[1]
     assert verdict["tables"]["impressions"] == "stopped"
     assert abs(verdict["statistics"]["inverse_propensity_gap"]) < 1e-9
-    pages = "".join(p.read_text() for p in (tmp_path / "lied" / "docs").rglob("*.html"))
+    pages = "".join(p.read_text() for p in (tmp_path / "lied" / "data_docs").rglob("*.html"))
     assert "logged as if uniform" in pages
     assert failure["owner"] == "whoever writes the logger of impressions"
     write_summary(tmp_path, NIGHT, verdict, [])
