@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mrlm.bandit_log import Objective
+from mrlm.promotion.record.ledger import LedgerError
 from mrlm.report.visible import visible
 from pipelines.contract.context import NightContext
 from pipelines.nights.deliveries import accepted_nights, deliveries
@@ -32,7 +33,7 @@ def reward_lines(newest: NightContext, nights: list[str]) -> Iterator[str]:
             line = _line(newest, objective, night, counts)
             if line is None:
                 continue
-            accepted = accepted_nights(newest) if accepted is None else accepted
+            accepted = _accepted_nights(newest) if accepted is None else accepted
             yield f"{night}  {line}" + _accepted(objective, night, accepted)
 
 
@@ -82,6 +83,14 @@ def _reasons(context: NightContext, event: str, arrival: str) -> Iterator[str]:
     ):
         if found[count]:
             yield f"{found[count]:,} {shown} events {words}"
+
+
+def _accepted_nights(context: NightContext) -> dict[str, str]:
+    """What the ledger says; a broken one is told by whoever decides by it."""
+    try:
+        return accepted_nights(context)
+    except LedgerError:
+        return {}
 
 
 def _accepted(objective: Objective, night: str, accepted: dict[str, str]) -> str:

@@ -20,7 +20,7 @@ from pipelines.commands.terminal import say
 from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.deployment import now
 from pipelines.contract.workspace import Workspace
-from pipelines.failures.errors import EXIT_DATA, DataError
+from pipelines.failures.errors import EXIT_DATA, DamagedError, DataError
 from pipelines.nights.deliveries import doubtful_events
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
@@ -65,8 +65,7 @@ def status(
         say(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
         _tell_broken(context, standing)
     if contexts:
-        for line in reward_lines(contexts[-1], [c.night for c in contexts]):
-            say(line)
+        _tell_rewards(contexts)
     _tell_history(loaded)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
@@ -95,6 +94,14 @@ def accept(
     )
     named = ", ".join(visible(e, 80) for e in events)
     say(f"night {context.night}: {named} accepted as delivered; the next night reads it so")
+
+
+def _tell_rewards(contexts: list[NightContext]) -> None:
+    try:
+        for line in reward_lines(contexts[-1], [c.night for c in contexts]):
+            say(line)
+    except (DamagedError, OSError) as error:
+        say(f"rewards: not told, for {error}")
 
 
 def _tell_broken(context: NightContext, standing: NightStanding) -> None:
