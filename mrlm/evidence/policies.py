@@ -29,7 +29,6 @@ from mrlm.ope.verdict.diagnostics import diagnostics
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
-    from mrlm.ope.contract import Estimator
     from mrlm.ope.propensity import EstimatedPropensities
 
 Probabilities = Mapping[str, NDArray[np.float64]]
@@ -77,17 +76,21 @@ def policy_estimates(
         found["propensities"] = "estimated"
         found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
     batches = {p: batch.with_target(target, p) for p, target in policies.items()}
-    made: dict[str, Callable[[Estimator], Scores]] = {
-        policy: partial(_scores, own) for policy, own in batches.items()
-    }
-    made["logger"] = partial(logger_scores, logged)
-    scores = {
-        (policy, name): _marked(scored(estimator), estimated, criteria)
-        for policy, scored in made.items()
-        for name, estimator in ESTIMATORS.items()
-    }
+    batches["logger"] = logged
+
+    def scored(policy: str, name: str, rewards: NDArray[np.float64] | None = None) -> Scores:
+        """Scores of a policy, of other rewards than the log's where they are given."""
+        own = batches[policy]
+        own = own if rewards is None else replace(own, rewards=rewards)
+        estimator = ESTIMATORS[name]
+        return logger_scores(own, estimator) if policy == "logger" else estimator(own)
+
+    plain_scores = {(p, name): scored(p, name) for p in batches for name in ESTIMATORS}
+    scores = {key: _marked(s, estimated, criteria) for key, s in plain_scores.items()}
     unknown = UnknownRewards.of(log)
     weights = {p: own.weight for p, own in batches.items()} | {"logger": np.ones(len(log))}
+    # The worst rewards are those of a pair of policies, whatever estimates them.
+    extremes: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
 
     def estimated_from(
         name: str, policy: str, rival: str = "", then: Callable[[Scores], Scores] = _as_it_is
@@ -101,31 +104,22 @@ def policy_estimates(
         plain = _estimates(combined({p: scores[p, name] for p in pair}), criteria)
         if unknown is None:
             return plain
-        coefficient = weights[policy] - (weights[rival] if rival else 0.0)
+        if (policy, rival) not in extremes:
+            coefficient = weights[policy] - (weights[rival] if rival else 0.0)
+            extremes[policy, rival] = [unknown.at_worst(coefficient, side) for side in (-1, 1)]
         ends = []
-        for side in (-1, 1):
-            rewards = unknown.at_worst(coefficient, side)
-            worst = {
-                p: _marked(
-                    logger_scores(replace(logged, rewards=rewards), ESTIMATORS[name])
-                    if p == "logger"
-                    else ESTIMATORS[name](replace(batches[p], rewards=rewards)),
-                    estimated,
-                    criteria,
-                )
-                for p in pair
-            }
+        for rewards in extremes[policy, rival]:
+            worst = {p: _marked(scored(p, name, rewards), estimated, criteria) for p in pair}
             ends.append(_estimates(combined(worst), criteria))
         return {o: plain[o].widened(ends[0][o], ends[1][o]) for o in plain}
 
     if unknown is not None:
         found["reward_states"] = unknown.counts(log.objectives)
     found["policies"] = {
-        policy: {name: estimated_from(name, policy) for name in ESTIMATORS} for policy in made
+        policy: {name: estimated_from(name, policy) for name in ESTIMATORS} for policy in batches
     }
     found["diagnostics"] = {
-        policy: _diagnostics(scored(ESTIMATORS["ips"]), criteria.north_star)
-        for policy, scored in made.items()
+        policy: _diagnostics(plain_scores[policy, "ips"], criteria.north_star) for policy in batches
     }
     found["differences"], found["logger_differences"] = {}, {}
     for name in ESTIMATORS:
@@ -162,10 +156,6 @@ def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:
 
 def _as_it_is(scores: Scores) -> Scores:
     return scores
-
-
-def _scores(batch: EvaluationBatch, estimator: Estimator) -> Scores:
-    return estimator(batch)
 
 
 def _marked(scores: Scores, estimated: EstimatedPropensities | None, criteria: Criteria) -> Scores:

@@ -53,6 +53,7 @@ class Delivery:
         unattributed: events of no known impression, where those count as lost.
         undelivered: events that the logger sent, by its own count, and that did not arrive.
         surplus: events that arrived beyond that count.
+        doubtful_share: of the events that came or should have come, those that are lost or unread.
         missing: what the rates show; empty, or the night's ``unknown`` has this reason.
     """
 
@@ -63,6 +64,7 @@ class Delivery:
     unattributed: int = 0
     undelivered: int = 0
     surplus: int = 0
+    doubtful_share: float = 0.0
     missing: tuple[str, ...] = ()
 
     @property
@@ -123,6 +125,7 @@ def judge_delivery(
         unattributed=unattributed,
         undelivered=undelivered,
         surplus=surplus,
+        doubtful_share=share,
         missing=signs,
     )
 

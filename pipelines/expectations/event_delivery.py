@@ -171,10 +171,7 @@ def statistics(counts: Mapping[str, Any], judged: Judged) -> dict[str, float]:
     clean = sum(a.clean for a in known)
     found["unattributed_share"] = sum(a.unattributed for a in known) / max(clean, 1)
     for i, (delivery, loss) in enumerate(zip(judged.deliveries, judged.losses, strict=True)):
-        arrived = event_rows(of_event, delivery.event)
-        came = arrived.clean - delivery.unattributed
-        doubtful = arrived.placed + arrived.unplaced + delivery.unattributed + delivery.undelivered
-        found[f"doubtful_share_{i}"] = doubtful / max(came + doubtful, 1)
+        found[f"doubtful_share_{i}"] = delivery.doubtful_share
         worst = _worst(loss) if delivery.missing else None
         found[f"came_{i}"] = 1.0
         if worst is not None:

@@ -89,7 +89,13 @@ def validate_night(
             suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
             feedback_rows = None if "feedback" in broken else written["feedback"]
             compared, whole = _as_a_whole(
-                written["impressions"], feedback_rows, ingest_folder, events, settings, recent
+                written["impressions"],
+                feedback_rows,
+                ingest_folder / "catalog",
+                counts["impressions"]["clean"],
+                events,
+                settings,
+                recent,
             )
             found |= compared
         if "feedback" not in broken:
@@ -139,14 +145,17 @@ def validate_night(
 def _as_a_whole(
     impressions: DataFrame,
     feedback: DataFrame | None,
-    ingest_folder: Path,
+    place: Path,
+    many: int,
     events: Sequence[str],
     settings: Settings,
     recent: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, Any], list[Rule]]:
-    """Statistics and rules of the night's shows, arms and shape."""
+    """Statistics and rules of the night's shows, arms and shape.
+
+    ``place`` is where the catalogue lies, ``many`` the number of impressions.
+    """
     thresholds = settings.validation
-    many = json.loads((ingest_folder / "counts.json").read_text())["impressions"]["clean"]
     shows = show_counts(
         impressions,
         many,
@@ -156,7 +165,6 @@ def _as_a_whole(
     several = any(sums.kind == "policy" for sums in shows.sums)
     arms = users_by_arm(impressions) if several or thresholds.arm_shares else {}
     rates = {} if feedback is None else event_rates(feedback, events, many)
-    place = ingest_folder / "catalog"
     catalog = Catalog.read(place) if place.exists() else None
     shape = night_shape(shows, rates, catalog, shapes_of(recent))
     shows = with_item_groups(shows, catalog)
