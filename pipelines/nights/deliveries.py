@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +55,12 @@ def doubtful_events(context: NightContext, arrival: str) -> list[str]:
     return [e for e, d in deliveries(context, arrival).items() if d["state"] == "unknown"]
 
 
-def in_doubt(context: NightContext, arrival: str) -> bool:
-    """Whether a delivery of the night is unknown, and nobody accepted it."""
-    return bool(doubtful_events(context, arrival)) and arrival not in accepted_nights(context)
+def doubts(context: NightContext, arrivals: Iterable[str]) -> set[tuple[str, str]]:
+    """Night and event of the deliveries that are unknown and that nobody accepted."""
+    unknown = {(n, event) for n in arrivals for event in doubtful_events(context, n)}
+    # Only a doubt can be accepted: without one the ledger is not read.
+    accepted = accepted_nights(context) if unknown else {}
+    return {(n, event) for n, event in unknown if n not in accepted}
 
 
 def accepted_nights(context: NightContext) -> dict[str, str]:
@@ -80,15 +84,12 @@ def delivered(context: NightContext, nights: list[str], passed: list[str]) -> di
     """
     from spark_jobs.rewards import Delivered
 
-    found = {n: deliveries(context, n) for n in passed}
-    unknown = {(n, event) for n in passed for event in doubtful_events(context, n)}
-    # Only a doubt can be accepted: without one the ledger is not read.
-    accepted = accepted_nights(context) if unknown else {}
-    unknown = {(n, event) for n, event in unknown if n not in accepted}
+    objectives = [o for o in context.objectives if o.source == "feedback"]
+    reach = {a for o in objectives for n in nights for a in _arrivals(o, n)}
+    found = {n: deliveries(context, n) for n in passed if n in reach}
+    unknown = doubts(context, found)
     out = {}
-    for objective in context.objectives:
-        if objective.source != "feedback":
-            continue
+    for objective in objectives:
         closed = [n for n in nights if _last(objective, n) <= context.night]
         final = {n for n in closed if _whole(objective, n, passed, unknown)}
         out[objective.name] = Delivered(

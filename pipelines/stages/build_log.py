@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from spark_jobs.rewards import Delivered
 
 
+@dataclass(frozen=True)
+class Building:
+    """What is built tonight, and how far it can be trusted.
+
+    Attributes:
+        nights: whose logs are built, oldest first.
+        delivered: objective to what is known of its events' deliveries.
+    """
+
+    nights: list[str]
+    delivered: dict[str, Delivered]
+
+
 class BuildLog:
     """Spark joins what was shown with what happened, for tonight and for every reopened night."""
 
@@ -26,40 +39,41 @@ class BuildLog:
     sections = ("objectives", "state", "ingestion")
     form = 1
 
-    def plan(self, context: NightContext) -> list[str]:
-        """The nights whose logs are built, oldest first; tonight must have passed."""
+    def plan(self, context: NightContext) -> Building:
+        """The nights whose logs are built, and their deliveries; tonight must have passed."""
         context.lake("validate").require()
-        return _nights_to_build(context)
+        nights = _nights_to_build(context)
+        passed = [n for n in _arrivals(context, nights) if table_passed(context, n, "feedback")]
+        return Building(nights, delivered(context, nights, passed))
 
-    def inputs(self, context: NightContext, plan: list[str]) -> dict[str, str]:
+    def inputs(self, context: NightContext, plan: Building) -> dict[str, str]:
         """The clean tables of every night that state or rewards can come from."""
         found = {
             f"verdict/{context.night}": context.lake("validate").require().output_fingerprint(),
-            "nights": ",".join(plan),
+            "nights": ",".join(plan.nights),
         }
-        for night in _arrivals(context, plan):
+        for night in _arrivals(context, plan.nights):
             manifest = context.lake("ingest", night).require()
             found |= _read_of(context, night, manifest)
-        known = _plain(delivered(context, plan, _passed(context, plan)))
+        known = _plain(plan.delivered)
         if any(d["doubtful"] or any(d["lost"].values()) for d in known.values()):
             found["delivered"] = of_json(known)
         return found
 
-    def run(self, context: NightContext, plan: list[str], out: Path) -> Product:
+    def run(self, context: NightContext, plan: Building, out: Path) -> Product:
         """Build tonight's log, and again those of earlier nights that tonight changed."""
         from spark_jobs import build_log
         from spark_jobs.errors import InputError
 
-        arrivals = _arrivals(context, plan)
+        arrivals = _arrivals(context, plan.nights)
         passed = {
             table: [n for n in arrivals if table_passed(context, n, table)]
             for table in ("impressions", "feedback")
         }
-        known = delivered(context, plan, passed["feedback"])
         state = context.settings.state
         job = build_log.BuildLogJob(
             as_of=context.night,
-            nights=tuple(plan),
+            nights=tuple(plan.nights),
             impressions=_folders(context, passed["impressions"], "impressions"),
             feedback=_folders(context, passed["feedback"], "feedback"),
             objectives=context.objectives,
@@ -67,7 +81,7 @@ class BuildLog:
             out=str(out),
             unread=_folders(context, passed["feedback"], "unread"),
             excluded=tuple(n for n in arrivals if n not in passed["impressions"]),
-            delivered=known,
+            delivered=plan.delivered,
             history_length=state.history_length,
             history_nights=state.history_nights,
             session_gap_minutes=context.settings.ingestion.session_gap_minutes,
@@ -76,11 +90,11 @@ class BuildLog:
             counts = build_log.run(context.spark(), job)
         except InputError as error:
             raise DataError(f"night {context.night}: {error}") from error
-        context.log(self.name).info("built %s", plan)
-        built = [n for n in plan if (out / f"night={n}").is_dir()]
+        context.log(self.name).info("built %s", plan.nights)
+        built = [n for n in plan.nights if (out / f"night={n}").is_dir()]
         return Product(
             outputs={f"night={n}": f"night={n}" for n in built},
-            counts={"nights": counts, "final": {n: counts[n]["final"] for n in plan}},
+            counts={"nights": counts, "final": {n: counts[n]["final"] for n in plan.nights}},
         )
 
 
@@ -144,10 +158,6 @@ def _between(context: NightContext, builder: str) -> list[str]:
 def _reopened(context: NightContext, arrival: str) -> list[str]:
     manifest = context.lake("ingest", arrival).manifest()
     return list(manifest.counts["reopened"]) if manifest else []
-
-
-def _passed(context: NightContext, nights: list[str]) -> list[str]:
-    return [n for n in _arrivals(context, nights) if table_passed(context, n, "feedback")]
 
 
 def _plain(known: dict[str, Delivered]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from spark_jobs.raw import TableInput
 
 
+@dataclass(frozen=True)
+class Arriving:
+    """What a night's ingestion knows beside its rows.
+
+    Attributes:
+        earlier: manifests of nights that tonight's rows may repeat or belong to.
+        sent: events that the logger counted, by name; None: it does not count.
+    """
+
+    earlier: dict[str, Manifest]
+    sent: dict[str, int] | None
+
+
 class Ingest:
     """Spark reads tonight's arrivals."""
 
@@ -25,25 +39,24 @@ class Ingest:
     sections = ("inputs", "ingestion", "objectives")
     form = 2
 
-    def plan(self, context: NightContext) -> dict[str, Manifest]:
-        """The earlier nights that tonight's rows may repeat or belong to, by their manifests."""
-        return _earlier(context)
+    def plan(self, context: NightContext) -> Arriving:
+        """The earlier nights that rows may repeat or belong to, and the logger's own count."""
+        return Arriving(_earlier(context), sent_events(context))
 
-    def inputs(self, context: NightContext, plan: dict[str, Manifest]) -> dict[str, str]:
+    def inputs(self, context: NightContext, plan: Arriving) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""
-        found = {"key": _key_id(context, plan)}
+        found = {"key": _key_id(context, plan.earlier)}
         for name, place in raw_inputs(context).items():
             table = name.removeprefix("raw/").replace("_", " ")
             found[name] = _raw_fingerprint(context, table, place)
-        sent = sent_events(context)
-        if sent is not None:
-            found["raw/sent"] = of_json(sent)
-        for night, manifest in plan.items():
+        if plan.sent is not None:
+            found["raw/sent"] = of_json(plan.sent)
+        for night, manifest in plan.earlier.items():
             passed = ",".join(_passed(context, night))
             found[f"ingest/{night}"] = f"{manifest.output_fingerprint()} {passed}"
         return found
 
-    def run(self, context: NightContext, plan: dict[str, Manifest], out: Path) -> Product:
+    def run(self, context: NightContext, plan: Arriving, out: Path) -> Product:
         """Classify every row, write the clean tables, the catalogue and the quarantine."""
         from spark_jobs import ingest
         from spark_jobs.errors import InputError
@@ -56,10 +69,11 @@ class Ingest:
             attribute_fields=tuple(settings.inputs.attribute_fields),
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
             clock=settings.ingestion.clock(),
-            known_item_fields=_known_item_fields(plan),
+            known_item_fields=_known_item_fields(plan.earlier),
             out=str(out),
             previous=tuple(
-                ingest.Previous(n, str(_checked(context, n)), _passed(context, n)) for n in plan
+                ingest.Previous(n, str(_checked(context, n)), _passed(context, n))
+                for n in plan.earlier
             ),
             late_nights=settings.ingestion.late_nights,
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
@@ -77,10 +91,9 @@ class Ingest:
         # Not the quarantine: it is private, expires, and names files; nothing is built from it.
         made = (*TABLES, "catalog", "late", "left_out", "unread")
         outputs = {name: name for name in made if (out / name).exists()}
-        sent = sent_events(context)
         return Product(
             outputs=outputs,
-            counts=counts if sent is None else counts | {"sent": sent},
+            counts=counts if plan.sent is None else counts | {"sent": plan.sent},
             expiring=("quarantine",),
         )
 

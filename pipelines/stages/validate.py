@@ -14,7 +14,7 @@ from pipelines.contract.fingerprints import of_json
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.expectations.words import describe
-from pipelines.nights.deliveries import in_doubt
+from pipelines.nights.deliveries import doubts
 from pipelines.nights.lake import TABLES, ingested, table_passed
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def _trailing(context: NightContext) -> Trailing:
         if manifest and table_passed(context, night, "impressions"):
             passed[night] = manifest
     # Nights in doubt are passed over, however many: a lasting loss does not become the measure.
-    trusted = [n for n, m in passed.items() if _EVENTS in m.outputs and not in_doubt(context, n)]
+    doubted = {night for night, _ in doubts(context, passed)}
+    trusted = [n for n, m in passed.items() if _EVENTS in m.outputs and n not in doubted]
     return Trailing(
         [passed[n].counts["statistics"] for n in sorted(list(passed)[:most])],
         {n: passed[n] for n in sorted(trusted[:most])},

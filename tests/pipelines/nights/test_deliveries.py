@@ -15,7 +15,7 @@ from pipelines.nights.deliveries import (
     delivered,
     deliveries,
     doubtful_events,
-    in_doubt,
+    doubts,
     sent_events,
 )
 from tests.evidence.arrays import OBJECTIVES
@@ -58,8 +58,8 @@ def test_a_doubt_makes_the_nights_doubtful_that_its_events_belong_to(made: Made)
     assert found.doubtful == doubtful
     assert found.final == frozenset(NIGHTS[: 4 - WINDOW]) - doubtful
     assert doubtful_events(context, NIGHTS[1]) == ["delight"]
-    assert in_doubt(context, NIGHTS[1])
-    assert not in_doubt(context, NIGHTS[0])
+    assert doubts(context, [NIGHTS[1]]) == {(NIGHTS[1], "delight")}
+    assert doubts(context, [NIGHTS[0]]) == set()
 
 
 def test_a_night_whose_feedback_did_not_pass_is_doubtful_too(made: Made) -> None:
@@ -87,8 +87,8 @@ def test_what_a_person_accepted_is_taken_as_whole(made: Made) -> None:
     )
     context = at(made, NIGHTS[2])
     assert accepted_nights(context) == {NIGHTS[0]: "a holiday"}
-    assert not in_doubt(context, NIGHTS[0])
-    assert in_doubt(context, NIGHTS[1])
+    assert doubts(context, [NIGHTS[0]]) == set()
+    assert doubts(context, [NIGHTS[1]]) == {(NIGHTS[1], "delight")}
     found = delivered(context, [NIGHTS[0]], NIGHTS[:3])["delight"]
     # Its events may arrive on the next night too, which nobody accepted.
     assert found.doubtful == {NIGHTS[0]}
