@@ -7,10 +7,10 @@ other field is text, and ``fields`` gives it a type.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -20,39 +20,16 @@ from pyspark.sql import types as t
 from spark_jobs import fields
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import RawField
+from spark_jobs.raw_files import FilesAlike, TableInput, cannot_read, csv_columns, files_alike
 from spark_jobs.schemas import RAW_TYPES
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
-# The same in two numbers, by which a row is found again.
-AT = ("_file_id", "_row")
+# By which a row is found again; two nights may name the same file.
+AT = ("arrival", "_file_id", "_row")
 # What stays with a row once its fields have their types.
 CARRIED = ("_row_like", "_present", *AT)
 _CORRUPT = "_corrupt"
-
-
-@dataclass(frozen=True)
-class TableInput:
-    """Files of one raw table.
-
-    Attributes:
-        paths: files, folders or globs that Spark reads; none gives no rows.
-        format: of all of them; CSV has a header line, and one row a line.
-        columns: contract name to name in the file, where they differ.
-    """
-
-    paths: tuple[str, ...]
-    format: Literal["json", "csv", "parquet"] = "json"
-    columns: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> TableInput:
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**data, "paths": tuple(data["paths"])})
-
-    def name(self, contract: str) -> str:
-        """What the files call the contract's column."""
-        return self.columns.get(contract, contract)
 
 
 @dataclass(frozen=True)
@@ -61,66 +38,75 @@ class RawTable:
 
     Attributes:
         table: name of the table in the contract.
-        source: where it came from.
-        night: arrival night, ISO date.
+        sources: arrival night, ISO date, to where its rows came from; oldest first.
         fields: the contract columns that were read, each a column of ``rows``.
-        rows: the fields, ``PLACE``, ``_file_id`` and four marks. ``_row_like`` is false for a blank
-            line or a CSV header, ``_corrupt`` is true where the text could not be parsed,
-            ``_malformed`` where a list or map is something else, bit i of ``_present`` is set where
-            field i is not null.
-        texts: ``_raw``, the text of each row, and its ``PLACE`` and ``_file_id``; of Parquet, its
-            columns as JSON. It goes straight into the quarantine: raw text and raw user ids pass no
-            shuffle and no cache.
-        columns: all columns of the input, None where only its rows tell (JSON).
+        rows: the fields, ``PLACE``, ``AT`` and four marks. ``arrival`` is the arrival night, date;
+            ``_row_like`` is false for a blank line or a CSV header, ``_corrupt`` is true where the
+            text could not be parsed, ``_malformed`` where a list or map is something else, bit i of
+            ``_present`` is set where field i is not null.
+        texts: ``_raw``, the text of each row, and its ``PLACE`` and ``AT``; of Parquet, its columns
+            as JSON. It goes straight into the quarantine: raw text and raw user ids pass no shuffle
+            and no cache.
+        columns: night to all columns of its input, None where only its rows tell (JSON).
     """
 
     table: str
-    source: TableInput
-    night: str
+    sources: Mapping[str, TableInput]
     fields: tuple[RawField, ...]
     rows: DataFrame
     texts: DataFrame
-    columns: frozenset[str] | None
+    columns: Mapping[str, frozenset[str] | None]
 
-    @property
-    def where(self) -> str:
+    def where(self, night: str) -> str:
         """The table, night and files, for messages."""
-        return f"{self.table} of night {self.night} ({', '.join(self.source.paths)})"
+        return f"{self.table} of night {night} ({', '.join(self.sources[night].paths)})"
 
 
 def read_raw(
-    spark: SparkSession, table: str, source: TableInput, wanted: Sequence[RawField], night: str
+    spark: SparkSession, table: str, sources: Mapping[str, TableInput], wanted: Sequence[RawField]
 ) -> RawTable:
-    """Read the files of one table; a column that they lack is all null.
+    """Read one table of every night; a column that the files of a night lack is all null.
+
+    Nights whose files look alike are read together, whatever their number.
+
+    Args:
+        spark: the session.
+        table: name in the contract.
+        sources: arrival night, ISO date, to its files.
+        wanted: columns to read.
 
     Raises:
-        InputError: a path does not exist, the files cannot be read, or CSV headers differ.
+        InputError: a path does not exist, the files cannot be read, or CSV headers of a night
+            differ.
     """
     wanted = tuple({f.name: f for f in wanted}.values())
-    columns: frozenset[str] | None = None
-    try:
-        if not source.paths:
-            texts = _no_lines(spark)
-            rows, columns = _json(texts, source, wanted), frozenset()
-        elif source.format == "parquet":
-            rows, texts, columns = _parquet(spark, source, wanted)
-        elif source.format == "csv":
-            texts = _lines(spark, source)
-            rows, columns = _csv(texts, source, wanted, f"{table} of night {night}")
-        else:
-            texts = _lines(spark, source)
-            rows = _json(texts, source, wanted)
-    except AnalysisException as error:
-        raise InputError(
-            f"{table} of night {night}: cannot read {', '.join(source.paths)} as {source.format} "
-            f"({error.getCondition()}). Check that the files have arrived, and the setting "
-            f"inputs.{table}.path"
-        ) from error
-    return RawTable(table, source, night, wanted, rows, texts, columns)
+    parts, columns = [], dict[str, frozenset[str] | None]()
+    for alike in files_alike(spark, table, sources):
+        source = alike.source
+        try:
+            if not source.paths:
+                texts = _no_lines(spark)
+                rows, found = _json(texts, source, wanted), frozenset[str]()
+            elif source.format == "parquet":
+                rows, texts, found = _parquet(spark, alike, wanted)
+            elif source.format == "csv":
+                texts = _lines(spark, alike)
+                rows, found = _csv(texts, source, wanted, alike.header), alike.columns
+            else:
+                texts = _lines(spark, alike)
+                rows, found = _json(texts, source, wanted), None
+        except AnalysisException as error:
+            raise cannot_read(table, alike.nights[0], source, error) from error
+        parts.append((rows, texts))
+        columns |= dict.fromkeys(alike.nights, found)
+    rows, texts = (reduce(DataFrame.unionByName, side) for side in zip(*parts, strict=True))
+    return RawTable(table, dict(sources), wanted, rows, texts, columns)
 
 
-def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> None:
-    """Refuse an input that lacks a ``required`` or a mapped column in every row.
+def require_columns(
+    raw: RawTable, night: str, required: Sequence[str], seen: AbstractSet[str]
+) -> None:
+    """Refuse a night's input that lacks a ``required`` or a mapped column in every row.
 
     ``seen`` are the columns with at least one value: only the others are looked for.
 
@@ -128,25 +114,28 @@ def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> N
         InputError: naming the column, the columns found, and the setting to change.
     """
     names = [f.name for f in raw.fields]
-    needed = [n for n in names if n in required or n in raw.source.columns]
+    source = raw.sources[night]
+    needed = [n for n in names if n in required or n in source.columns]
     suspects = [n for n in needed if n not in seen]
     if not suspects:
         return
-    found = columns_found(raw)
+    found = columns_found(raw, night)
     for name in suspects:
-        if raw.source.name(name) not in found:
+        if source.name(name) not in found:
             raise InputError(
-                f"{raw.where}: no row has the column {raw.source.name(name)!r}, which is needed "
+                f"{raw.where(night)}: no row has the column {source.name(name)!r}, which is needed "
                 f"as {name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. If it "
                 f'has another name, set inputs.{raw.table}.columns = {{ {name} = "its name" }}'
             )
 
 
-def columns_found(raw: RawTable) -> frozenset[str]:
-    """All columns of the input."""
-    if raw.columns is not None:
-        return raw.columns
-    keys = raw.texts.select(F.explode(F.json_object_keys("_raw")).alias("key")).distinct()
+def columns_found(raw: RawTable, night: str) -> frozenset[str]:
+    """All columns of a night's input."""
+    known = raw.columns[night]
+    if known is not None:
+        return known
+    texts = raw.texts.filter(F.col("arrival") == F.to_date(F.lit(night)))
+    keys = texts.select(F.explode(F.json_object_keys("_raw")).alias("key")).distinct()
     return frozenset(r.key for r in keys.collect())
 
 
@@ -155,43 +144,53 @@ def seen_columns(raw: RawTable, mask: int) -> set[str]:
     return {f.name for i, f in enumerate(raw.fields) if mask >> i & 1}
 
 
-def count_rows(raw: RawTable) -> tuple[int, Column]:
-    """Rows in the files, and for every row its line, or Parquet row, in its file, from 1."""
-    blocks = raw.rows.groupBy("_file", "_block").agg(
+def count_rows(raw: RawTable) -> tuple[dict[str, int], Column]:
+    """Rows in the files of each night, and for every row its line, or Parquet row, in its file.
+
+    Lines count from 1.
+    """
+    blocks = raw.rows.groupBy("arrival", "_file", "_block").agg(
         F.count_if("_row_like").alias("rows"),
         F.count("*").alias("lines"),
         F.min("_row").alias("first"),
     )
-    rows, shifts, above, last = 0, [], 0, None
+    rows = dict.fromkeys(raw.sources, 0)
+    shifts, above, last = {}, 0, None
     # One block a file split: a list that fits on the driver whatever the size of the log.
-    for block in sorted(blocks.collect(), key=lambda b: (b["_file"], b["_block"])):
-        above = above if block["_file"] == last else 0
-        last = block["_file"]
-        shifts += [F.lit(f"{block['_block']} {last}"), F.lit(above + 1 - block["first"])]
+    for block in sorted(blocks.collect(), key=lambda b: (b["arrival"], b["_file"], b["_block"])):
+        file = (block["arrival"], block["_file"])
+        above = above if file == last else 0
+        last = file
+        shifts[f"{block['_block']} {block['_file']}"] = above + 1 - block["first"]
         above += block["lines"]
-        rows += block["rows"]
+        rows[str(block["arrival"])] += block["rows"]
     if not shifts:
         return rows, F.col("_row")
     place = F.concat_ws(" ", F.col("_block").cast("string"), "_file")
-    return rows, F.col("_row") + F.create_map(*shifts)[place]
+    known = F.create_map(*(F.lit(v) for shift in shifts.items() for v in shift))
+    return rows, F.col("_row") + known[place]
 
 
-def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
+def _lines(spark: SparkSession, alike: FilesAlike) -> DataFrame:
     marked = F.col("value").startswith("\ufeff")
-    lines = spark.read.text(list(source.paths)).select(
+    # No column comes from the name of a folder, and files beside such folders are read too.
+    reader = spark.read.option("recursiveFileLookup", "true")
+    lines = reader.text(list(alike.source.paths)).select(
         F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("_raw"),
         F.col("_metadata.file_path").alias("_file"),
         F.col("_metadata.file_block_start").alias("_block"),
         # Increases within a block in the order of its lines, as the reader gives them.
         F.monotonically_increasing_id().alias("_row"),
     )
-    return _identified(lines)
+    return _identified(alike.with_arrival(spark, lines))
 
 
 def _no_lines(spark: SparkSession) -> DataFrame:
     row = F.col("id").alias("_row")
     text = [F.lit("").alias("_raw"), F.lit("").alias("_file")]
-    return _identified(spark.range(0).select(*text, F.lit(0).cast("long").alias("_block"), row))
+    never = F.lit(None).cast("date").alias("arrival")
+    block = F.lit(0).cast("long").alias("_block")
+    return _identified(spark.range(0).select(*text, block, row, never))
 
 
 def _identified(rows: DataFrame) -> DataFrame:
@@ -211,6 +210,7 @@ def _with_fields(
     """
     named = rows.select(
         *PLACE,
+        "arrival",
         "_file_id",
         row_like.alias("_row_like"),
         corrupt.alias("_unread"),
@@ -249,17 +249,9 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
 
 
 def _csv(
-    lines: DataFrame, source: TableInput, wanted: Sequence[RawField], where: str
-) -> tuple[DataFrame, frozenset[str]]:
-    first = lines.filter(F.col("_block") == 0).groupBy("_file")
-    heads = [r["_raw"] for r in first.agg(F.min_by("_raw", "_row").alias("_raw")).collect()]
-    if len(set(heads)) > 1:
-        raise InputError(
-            f"{where}: the files of {', '.join(source.paths)} have different header lines: "
-            f"{' / '.join(sorted(set(heads)))}"
-        )
-    header = heads[0] if heads else ""
-    columns = next(csv.reader([header]), [])
+    lines: DataFrame, source: TableInput, wanted: Sequence[RawField], header: str
+) -> DataFrame:
+    columns = csv_columns(header)
     ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in [*columns, _CORRUPT])
     options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
     record = F.col("_record")
@@ -271,14 +263,13 @@ def _csv(
         for f in wanted
     }
     typed, malformed = _typed_texts(texts, wanted)
-    rows = _with_fields(
+    return _with_fields(
         lines.withColumn("_record", F.from_csv("_raw", ddl, options)),
         (F.trim("_raw") != "") & (F.col("_raw") != F.lit(header)),
         record.isNull() | record[_CORRUPT].isNotNull(),
         typed,
         malformed,
     )
-    return rows, frozenset(columns)
 
 
 def _typed_texts(
@@ -293,18 +284,18 @@ def _typed_texts(
 
 
 def _parquet(
-    spark: SparkSession, source: TableInput, wanted: Sequence[RawField]
+    spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]
 ) -> tuple[DataFrame, DataFrame, frozenset[str]]:
+    source = alike.source
     table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
     record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
-    records = _identified(
-        table.select(
-            record.alias("_record"),
-            F.col("_metadata.file_path").alias("_file"),
-            F.lit(0).cast("long").alias("_block"),
-            F.col("_metadata.row_index").alias("_row"),
-        )
+    records = table.select(
+        record.alias("_record"),
+        F.col("_metadata.file_path").alias("_file"),
+        F.lit(0).cast("long").alias("_block"),
+        F.col("_metadata.row_index").alias("_row"),
     )
+    records = _identified(alike.with_arrival(spark, records))
     kinds = {f.name: f.dataType for f in table.schema.fields}
     values, malformed = {}, F.lit(False)
     for f in wanted:

@@ -15,7 +15,7 @@ from pipelines.nights.deliveries import sent_events
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 
 if TYPE_CHECKING:
-    from spark_jobs.raw import TableInput
+    from spark_jobs.raw_files import TableInput
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
 
 
 def _source(context: NightContext, table: str) -> TableInput:
-    from spark_jobs.raw import TableInput
+    from spark_jobs.raw_files import TableInput
 
     path, place = _path(context, table), context.settings.inputs.table(table)
     return TableInput((path,) if path else (), place.format, place.columns)

@@ -18,7 +18,7 @@ from spark_jobs import ingest
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
-from spark_jobs.raw import TableInput
+from spark_jobs.raw_files import TableInput
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"
