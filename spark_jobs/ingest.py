@@ -86,6 +86,7 @@ class IngestJob:
         screening: what more is quarantined.
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
+        known_keys: ids of the keys of the nights before.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
     """
@@ -104,6 +105,7 @@ class IngestJob:
     screening: ScreeningRules = field(default_factory=ScreeningRules)
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
+    known_keys: tuple[str, ...] = ()
     propensity: Literal["logged", "estimated"] = "logged"
 
     def to_json(self) -> str:
@@ -121,7 +123,7 @@ class IngestJob:
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
-        for name in ("text_fields", "attribute_fields", "known_item_fields"):
+        for name in ("text_fields", "attribute_fields", "known_item_fields", "known_keys"):
             if name in data:
                 data[name] = tuple(data[name])
         return cls(**data)
@@ -183,7 +185,7 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
         InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
         RuntimeError: the categories do not add up to the raw rows.
     """
-    key = user_key(job.key_variable)
+    key = user_key(job.key_variable, job.known_keys)
     job.clock.require_zone(spark)
     output.replace_folder(job.out)
     with Work() as work:

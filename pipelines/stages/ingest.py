@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -80,6 +81,7 @@ class Ingest:
             screening=settings.ingestion.screening.rules(),
             windows=event_windows(context),
             key_variable=settings.ingestion.user_key_variable,
+            known_keys=_known_keys(context, plan.earlier),
             propensity=settings.ingestion.propensity,
         )
         try:
@@ -113,21 +115,42 @@ def _key_id(context: NightContext, earlier: dict[str, Manifest]) -> str:
         DataError: there is none, or it is not that of the nights before.
     """
     from spark_jobs.errors import InputError
-    from spark_jobs.pseudonyms import key_id, user_key
+    from spark_jobs.pseudonyms import LEAST_KEY, is_known, key_id, user_key
 
     variable = context.settings.ingestion.user_key_variable
+    before = key_ids(earlier.values())
     try:
-        key = key_id(user_key(variable))
+        key = user_key(variable, _known_keys(context, earlier))
     except InputError as error:
         raise DataError(f"night {context.night}: {error}") from error
-    others = {m.counts["key_id"]: n for n, m in earlier.items()}
-    if others and key not in others:
+    if before and not is_known(key, before):
         raise DataError(
             f"night {context.night}: {variable} holds another key than that of night "
-            f"{max(others.values())}: every user would become a new one. Set the old key, or start "
+            f"{max(earlier)}: every user would become a new one. Set the old key, or start "
             "a workspace of its own for the new one"
         )
-    return key
+    if len(key) < LEAST_KEY:
+        context.log(STAGE.name).warning(
+            "the key in %s has fewer than %d bytes and can be guessed; it is taken because earlier "
+            "nights were made with it. A workspace of its own can have a longer one",
+            variable,
+            LEAST_KEY,
+        )
+    return key_id(key)
+
+
+def key_ids(made: Iterable[Manifest]) -> tuple[str, ...]:
+    """Ids of the pseudonymisation keys that ingestions were made with."""
+    return tuple(sorted({m.counts["key_id"] for m in made}))
+
+
+def _known_keys(context: NightContext, earlier: dict[str, Manifest]) -> tuple[str, ...]:
+    """Ids of the keys of the nights before, and of tonight where it was ingested already."""
+    try:
+        own = context.lake(STAGE.name).manifest()
+    except DamagedError:
+        own = None
+    return key_ids([*earlier.values(), *([own] if own else [])])
 
 
 def event_windows(context: NightContext) -> dict[str, int]:
