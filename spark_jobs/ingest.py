@@ -27,6 +27,7 @@ from spark_jobs.categories import (
 )
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
+from spark_jobs.forgotten_rows import ForgottenRows, is_kept
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import (
@@ -38,7 +39,7 @@ from spark_jobs.raw import (
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import CATALOG, LEFT_OUT, QUARANTINE, UNREAD
+from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.screening import ScreeningRules
 from spark_jobs.work import Work
@@ -87,6 +88,7 @@ class IngestJob:
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
         known_keys: ids of the keys of the nights before.
+        forgotten: whose rows are dropped.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
     """
@@ -106,6 +108,7 @@ class IngestJob:
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
     known_keys: tuple[str, ...] = ()
+    forgotten: ForgottenRows = field(default_factory=ForgottenRows)
     propensity: Literal["logged", "estimated"] = "logged"
 
     def to_json(self) -> str:
@@ -120,6 +123,7 @@ class IngestJob:
         data["clock"] = NightClock(**data.get("clock", {}))
         if "screening" in data:
             data["screening"] = ScreeningRules.from_dict(data["screening"])
+        data["forgotten"] = ForgottenRows.from_dict(data.get("forgotten", {}))
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
@@ -171,9 +175,9 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
 
     Under ``job.out``: ``impressions``, ``feedback``, ``items``, ``catalog``, ``left_out`` (slots
     whose impression was not taken) and ``unread`` (slots of which an event came that could not be
-    read; Parquet),
-    ``late/<table>`` where there are late rows, ``quarantine`` (mode 0700, files 0600; the only
-    place with raw user identifiers) and ``counts.json``: for each table
+    read; Parquet), ``late/<table>`` where there are late rows, ``forgotten`` (hashes of requests)
+    where people were forgotten, ``quarantine`` (mode 0700, files 0600; the only place with raw user
+    identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
@@ -226,7 +230,9 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
     estimated = job.propensity == "estimated"
-    typed = impressions.typed(raw_impressions, job.clock, job.screening, key, estimated)
+    typed = impressions.typed(
+        raw_impressions, job.clock, job.screening, key, estimated, job.forgotten
+    )
     if raw_impressions.source.format != "parquet":
         # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
         typed = work.keep(typed)
@@ -252,6 +258,10 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     shown = _shown(spark, job, _only(rows, CLEAN), left_out)
     earlier = _arrived(spark, job, "feedback")
     typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening)
+    if job.forgotten.users:
+        gone = job.forgotten.requests_of(rows)
+        work.start(output.write, gone, f"{job.out}/forgotten", FORGOTTEN)
+        typed_feedback = job.forgotten.without_requests(typed_feedback, gone)
     rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     work.start(output.write, feedback.unread(rows, job.windows), f"{job.out}/unread", UNREAD)
     night = F.col("impression_night")
@@ -415,7 +425,7 @@ def _quarantined(table: Counted, name: str, job: IngestJob) -> list[DataFrame]:
                 F.col("_reason").alias("reason"),
                 F.col("_file").alias("file"),
                 table.line.alias("line"),
-                F.col("_raw").alias("raw"),
+                F.when(is_kept(F.col("_reason")), F.col("_raw")).alias("raw"),
             )
         )
     return found
