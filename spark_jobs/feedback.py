@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 from spark_jobs import fields
 from spark_jobs.categories import LATE, QUARANTINED, Before, categorise, content
 from spark_jobs.clock import NightClock
+from spark_jobs.forgotten_rows import REASON as FORGOTTEN
+from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.raw import CARRIED, RawTable
 from spark_jobs.screening import ScreeningRules
 
@@ -95,15 +97,18 @@ def by_event(
     Returns:
         Night to ``events``: event to ``{clean, duplicate, late, attributed, ambiguous, left_out,
         unattributed, placed, unplaced}``, the attributions of clean events, and of the quarantined
-        ones whether they name a slot; event "" holds the quarantined ones whose event cannot be
-        read. And to ``late_events``: event to impression night to events that came after its
-        window.
+        ones whether they name a slot, and ``forgotten`` where a person was; event "" holds the
+        quarantined ones whose event cannot be read. And to ``late_events``: event to impression
+        night to events that came after its window.
     """
     read = F.when(F.col("event").isin(*windows), F.col("event")) if windows else F.lit(None)
-    named = rows.filter(F.col("_category").isNotNull()).withColumn(
-        # A known event that no objective reads is of no concern here.
-        "_event",
-        F.when(F.col("event").isNull(), "").otherwise(read),
+    named = rows.filter(F.col("_category").isNotNull()).withColumns(
+        {
+            # A known event that no objective reads is of no concern here.
+            "_event": F.when(F.col("event").isNull(), "").otherwise(read),
+            # They came, and nobody asks what they would have been worth.
+            "_category": F.when(is_kept(F.col("_reason")), F.col("_category")).otherwise(FORGOTTEN),
+        }
     )
     night = F.when(F.col("_category") == LATE, F.col("impression_night").cast("string"))
     groups = named.filter(F.col("_event").isNotNull()).groupBy(
@@ -126,6 +131,9 @@ def _events(groups: Iterable[Row], windows: Mapping[str, int]) -> dict[str, Any]
     late: dict[str, dict[str, int]] = {e: {} for e in sorted(windows)}
     for row in groups:
         found, number = events[row["_event"]], row["count"]
+        if row["_category"] == FORGOTTEN:
+            found[FORGOTTEN] = found.get(FORGOTTEN, 0) + number
+            continue
         if row["_category"] == QUARANTINED:
             found["placed" if row["placed"] else "unplaced"] += number
             continue
@@ -144,6 +152,7 @@ def unread(rows: DataFrame, windows: Mapping[str, int]) -> DataFrame:
     """
     event = F.col("event")
     concerns = event.isNull() | (event.isin(*windows) if windows else F.lit(False))
+    concerns = concerns & is_kept(F.col("_reason"))
     quarantined = rows.filter((F.col("_category") == QUARANTINED) & _slot_named() & concerns)
     return quarantined.select("request_id", "item_id", "event", "arrival").distinct()
 

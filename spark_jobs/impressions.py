@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 from spark_jobs import fields
 from spark_jobs.categories import CLEAN, Before, categorise, content
 from spark_jobs.clock import NightClock
+from spark_jobs.forgotten_rows import REASON as FORGOTTEN
+from spark_jobs.forgotten_rows import ForgottenRows, is_kept
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import AT, CARRIED, RawTable
 from spark_jobs.schemas import IMPRESSIONS
@@ -34,7 +36,12 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
 
 
 def typed(
-    raw: RawTable, clock: NightClock, rules: ScreeningRules, key: bytes, estimated: bool = False
+    raw: RawTable,
+    clock: NightClock,
+    rules: ScreeningRules,
+    key: bytes,
+    estimated: bool = False,
+    forgotten: ForgottenRows | None = None,
 ) -> DataFrame:
     """Columns of ``IMPRESSIONS``, ``CARRIED``, ``_content``, and ``_reason`` as one row tells it.
 
@@ -74,19 +81,20 @@ def typed(
         *logged,
         clock.night(c("ts")).alias("night"),
         pseudonym(c("user_id"), key).alias("user"),
-        _reason(rules, estimated).alias("_reason"),
+        _reason(rules, estimated, forgotten or ForgottenRows(), key).alias("_reason"),
     )
 
 
 def left_out(rows: DataFrame) -> DataFrame:
     """Slots of ``classify``'s rows that were not taken, as far as they can be named."""
     named = F.col("request_id").isNotNull() & F.col("item_id").isNotNull()
-    return rows.filter((F.col("_category") != CLEAN) & named).select(
+    kept = is_kept(F.col("_reason"))
+    return rows.filter((F.col("_category") != CLEAN) & named & kept).select(
         "arrival", "request_id", "item_id", "night"
     )
 
 
-def _reason(rules: ScreeningRules, estimated: bool) -> Column:
+def _reason(rules: ScreeningRules, estimated: bool, forgotten: ForgottenRows, key: bytes) -> Column:
     c = F.col
     candidates, logged = c("candidates"), c("candidate_propensities")
     missing = F.lit(False)
@@ -94,6 +102,7 @@ def _reason(rules: ScreeningRules, estimated: bool) -> Column:
         missing = missing | c(name).isNull()
     return fields.first_reason(
         [
+            (FORGOTTEN, forgotten.is_user(pseudonym(c("user_id"), key))),
             ("unparsable", c("_corrupt")),
             ("wrong_type", c("_wrong") | ~c("propensity_kind").isin(*KINDS)),
             # A candidate set has no holes and no item twice, and one propensity for each.

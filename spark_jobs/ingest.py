@@ -32,12 +32,13 @@ from spark_jobs.categories import (
 )
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
+from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.ingest_job import IngestJob, Nights, Previous
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import AT, RawTable, count_rows, read_raw, require_columns, seen_columns
 from spark_jobs.raw_files import TableInput
-from spark_jobs.schemas import CATALOG, LEFT_OUT, QUARANTINE, UNREAD
+from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.work import Work
 
@@ -113,9 +114,9 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
 
     Under ``job.out`` of each: ``impressions``, ``feedback``, ``items``, ``catalog``, ``left_out``
     (slots whose impression was not taken) and ``unread`` (slots of which an event came that could
-    not be read; Parquet),
-    ``late/<table>`` where there are late rows, ``quarantine`` (mode 0700, files 0600; the only
-    place with raw user identifiers) and ``counts.json``: for each table
+    not be read; Parquet), ``late/<table>`` where there are late rows, ``forgotten`` (hashes of
+    requests) where people were forgotten, ``quarantine`` (mode 0700, files 0600; the only place
+    with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
@@ -129,7 +130,7 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
         ValueError: the jobs' settings differ.
     """
     nights = Nights(jobs)
-    key = user_key(nights.common.key_variable)
+    key = user_key(nights.common.key_variable, nights.common.known_keys)
     nights.common.clock.require_zone(spark)
     for job in nights.jobs:
         output.replace_folder(job.out)
@@ -180,7 +181,9 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     work.start(output.write_nights, catalogs, nights.places("catalog"), CATALOG)
 
     estimated = job.propensity == "estimated"
-    typed = impressions.typed(raw_impressions, job.clock, job.screening, key, estimated)
+    typed = impressions.typed(
+        raw_impressions, job.clock, job.screening, key, estimated, job.forgotten
+    )
     if any(source.format != "parquet" for source in raw_impressions.sources.values()):
         # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
         typed = work.keep(typed)
@@ -205,6 +208,10 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     work.start(output.write_nights, left_out, nights.places("left_out"), LEFT_OUT)
     shown = _shown(spark, nights, _only(rows, CLEAN), left_out)
     typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening)
+    if job.forgotten.users:
+        gone = job.forgotten.requests_of(rows)
+        work.start(output.write_nights, gone, nights.places("forgotten"), FORGOTTEN)
+        typed_feedback = job.forgotten.without_requests(typed_feedback, gone)
     earlier = _before(spark, nights, "feedback")
     rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     unread = feedback.unread(rows, job.windows)
@@ -417,7 +424,7 @@ def _quarantined(table: Counted, name: str) -> list[DataFrame]:
                 F.col("_reason").alias("reason"),
                 F.col("_file").alias("file"),
                 table.line.alias("line"),
-                F.col("_raw").alias("raw"),
+                F.when(is_kept(F.col("_reason")), F.col("_raw")).alias("raw"),
             )
         )
     return found

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from spark_jobs.clock import NightClock
+from spark_jobs.forgotten_rows import ForgottenRows
 from spark_jobs.log_contract import TABLES
 from spark_jobs.raw_files import TableInput
 from spark_jobs.screening import ScreeningRules
@@ -48,6 +49,8 @@ class IngestJob:
         screening: what more is quarantined.
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
+        known_keys: ids of the keys of the nights before.
+        forgotten: whose rows are dropped.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
     """
@@ -66,6 +69,8 @@ class IngestJob:
     screening: ScreeningRules = field(default_factory=ScreeningRules)
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
+    known_keys: tuple[str, ...] = ()
+    forgotten: ForgottenRows = field(default_factory=ForgottenRows)
     propensity: Literal["logged", "estimated"] = "logged"
 
     def to_json(self) -> str:
@@ -80,10 +85,11 @@ class IngestJob:
         data["clock"] = NightClock(**data.get("clock", {}))
         if "screening" in data:
             data["screening"] = ScreeningRules.from_dict(data["screening"])
+        data["forgotten"] = ForgottenRows.from_dict(data.get("forgotten", {}))
         data["previous"] = tuple(
             Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
         )
-        for name in ("text_fields", "attribute_fields", "known_item_fields"):
+        for name in ("text_fields", "attribute_fields", "known_item_fields", "known_keys"):
             if name in data:
                 data[name] = tuple(data[name])
         return cls(**data)

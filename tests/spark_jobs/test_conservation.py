@@ -41,7 +41,7 @@ _CHARACTERS = '{}[]",:\\ aé0'
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MRLM_USER_KEY", "test-key")
+    monkeypatch.setenv("MRLM_USER_KEY", "a key for the tests")
 
 
 def mangled(row: dict[str, Any], rng: random.Random) -> str:
