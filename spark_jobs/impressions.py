@@ -33,6 +33,14 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
+def with_catalog(raw: RawTable, catalog: DataFrame) -> RawTable:
+    """``raw`` with every item of the catalogue as candidates, where a row has none itself."""
+    every = catalog.agg(F.array_sort(F.collect_list("item_id")).alias("_every"))
+    rows = raw.rows.crossJoin(F.broadcast(every))
+    chosen = F.coalesce("candidates", "_every")
+    return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_every"))
+
+
 def typed(
     raw: RawTable, clock: NightClock, rules: ScreeningRules, key: bytes, estimated: bool = False
 ) -> DataFrame:

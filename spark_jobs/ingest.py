@@ -88,6 +88,7 @@ class IngestJob:
         key_variable: environment variable with the key of the user pseudonyms.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
+        candidates: ``logged``, or ``catalog``: an impression without any gets all known items.
     """
 
     night: str
@@ -105,6 +106,7 @@ class IngestJob:
     windows: dict[str, int] = field(default_factory=dict)
     key_variable: str = "MRLM_USER_KEY"
     propensity: Literal["logged", "estimated"] = "logged"
+    candidates: Literal["logged", "catalog"] = "logged"
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""
@@ -223,6 +225,8 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     catalog = work.keep(items.catalog(_only(rows, CLEAN), before))
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
+    if job.candidates == "catalog":
+        raw_impressions = impressions.with_catalog(raw_impressions, catalog)
     estimated = job.propensity == "estimated"
     typed = impressions.typed(raw_impressions, job.clock, job.screening, key, estimated)
     if raw_impressions.source.format != "parquet":
@@ -353,7 +357,9 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
     wanted = [f.name for f in RAW[raw.table] if f.required]
     if raw.table == "impressions" and job.propensity == "estimated":
         wanted.remove("propensity")
-    if raw.table == "impressions" and job.candidate_set_path is not None:
+    if raw.table == "impressions" and job.candidates == "catalog":
+        wanted.remove("candidates")
+    elif raw.table == "impressions" and job.candidate_set_path is not None:
         wanted = [*(n for n in wanted if n != "candidates"), CANDIDATE_SET_ID]
     require_columns(raw, wanted, seen)
     if raw.table == "items":

@@ -2,7 +2,8 @@
 
 JSON lines and CSV are read as lines, so that a broken row has a text and a line number. Lists and
 maps have their type here. Times and numbers of Parquet have the type that they have there; every
-other field is text, and ``fields`` gives it a type.
+other field is text, and ``fields`` gives it a type. Where settings name paths into nested rows,
+several rows a line, or one place for all nights, ``row_shape`` makes the rows.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from spark_jobs import fields
+from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import RawField
+from spark_jobs.row_shape import ROWS_A_LINE, RowShape, row_fields
 from spark_jobs.schemas import RAW_TYPES
+from spark_jobs.sources import parse_source
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
@@ -38,21 +42,39 @@ class TableInput:
     Attributes:
         paths: files, folders or globs that Spark reads; none gives no rows.
         format: of all of them; CSV has a header line, and one row a line.
-        columns: contract name to name in the file, where they differ.
+        columns: contract name to its source in the file (``spark_jobs.sources``), where it has not
+            the same name; several are joined.
+        delimiter: of CSV.
+        shape: what makes rows out of lines.
     """
 
     paths: tuple[str, ...]
     format: Literal["json", "csv", "parquet"] = "json"
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    delimiter: str = ","
+    shape: RowShape = field(default_factory=RowShape)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TableInput:
         """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**data, "paths": tuple(data["paths"])})
+        shape = RowShape.from_dict(data["shape"]) if "shape" in data else RowShape()
+        columns = {n: s if isinstance(s, str) else tuple(s) for n, s in data["columns"].items()}
+        return cls(**{**data, "paths": tuple(data["paths"]), "shape": shape, "columns": columns})
 
     def name(self, contract: str) -> str:
-        """What the files call the contract's column."""
-        return self.columns.get(contract, contract)
+        """What the files call the contract's column, or how its sources are written."""
+        source = self.columns.get(contract, contract)
+        if not isinstance(source, str):
+            return ", ".join(source)
+        plain = contract in self.columns and parse_source(source)
+        return plain.path[0].name if plain and plain.plain else source
+
+    @property
+    def shaped(self) -> bool:
+        """Whether a row is more than the columns of a line."""
+        sources = self.columns.values()
+        plain = all(isinstance(s, str) and parse_source(s).plain for s in sources)
+        return not plain or self.shape != RowShape()
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,8 @@ class RawTable:
             columns as JSON. It goes straight into the quarantine: raw text and raw user ids pass no
             shuffle and no cache.
         columns: all columns of the input, None where only its rows tell (JSON).
+        lines: ``PLACE`` of every line, where a line is not one row; ``_row`` of ``rows`` and
+            ``texts`` is then ``ROWS_A_LINE`` times that of the line, and on.
     """
 
     table: str
@@ -81,6 +105,7 @@ class RawTable:
     rows: DataFrame
     texts: DataFrame
     columns: frozenset[str] | None
+    lines: DataFrame | None = None
 
     @property
     def where(self) -> str:
@@ -99,6 +124,8 @@ def read_raw(
     wanted = tuple({f.name: f for f in wanted}.values())
     columns: frozenset[str] | None = None
     try:
+        if source.paths and source.shaped:
+            return _shaped(spark, table, source, wanted, night)
         if not source.paths:
             texts = _no_lines(spark)
             rows, columns = _json(texts, source, wanted), frozenset()
@@ -134,7 +161,13 @@ def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> N
         return
     found = columns_found(raw)
     for name in suspects:
-        if raw.source.name(name) not in found:
+        if name in required and raw.source.shaped:
+            raise InputError(
+                f"{raw.where}: no row has a value at {raw.source.name(name)!r}, which is needed as "
+                f"{name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. Correct "
+                f"inputs.{raw.table}.columns"
+            )
+        if raw.source.name(name) not in found and not raw.source.shaped:
             raise InputError(
                 f"{raw.where}: no row has the column {raw.source.name(name)!r}, which is needed "
                 f"as {name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. If it "
@@ -157,23 +190,38 @@ def seen_columns(raw: RawTable, mask: int) -> set[str]:
 
 def count_rows(raw: RawTable) -> tuple[int, Column]:
     """Rows in the files, and for every row its line, or Parquet row, in its file, from 1."""
+    if raw.lines is not None:
+        return raw.rows.count(), _line_of(raw)
     blocks = raw.rows.groupBy("_file", "_block").agg(
         F.count_if("_row_like").alias("rows"),
         F.count("*").alias("lines"),
         F.min("_row").alias("first"),
     )
-    rows, shifts, above, last = 0, [], 0, None
     # One block a file split: a list that fits on the driver whatever the size of the log.
-    for block in sorted(blocks.collect(), key=lambda b: (b["_file"], b["_block"])):
+    found = blocks.collect()
+    return sum(block["rows"] for block in found), _line(found, F.col("_row"))
+
+
+def _line_of(raw: RawTable) -> Column:
+    assert raw.lines is not None  # noqa: S101 - asked for by its caller alone
+    blocks = raw.lines.groupBy("_file", "_block").agg(
+        F.count("*").alias("lines"), F.min("_row").alias("first")
+    )
+    return _line(blocks.collect(), F.floor(F.col("_row") / ROWS_A_LINE))
+
+
+def _line(blocks: Sequence[Row], number: Column) -> Column:
+    """The line in its file, from the number of a row as the reader counts them."""
+    shifts, above, last = [], 0, None
+    for block in sorted(blocks, key=lambda b: (b["_file"], b["_block"])):
         above = above if block["_file"] == last else 0
         last = block["_file"]
         shifts += [F.lit(f"{block['_block']} {last}"), F.lit(above + 1 - block["first"])]
         above += block["lines"]
-        rows += block["rows"]
     if not shifts:
-        return rows, F.col("_row")
+        return number
     place = F.concat_ws(" ", F.col("_block").cast("string"), "_file")
-    return rows, F.col("_row") + F.create_map(*shifts)[place]
+    return number + F.create_map(*shifts)[place]
 
 
 def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
@@ -236,8 +284,8 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
         + [t.StructField(_CORRUPT, t.StringType())]
     )
     parsed = F.from_json("_raw", schema, {"columnNameOfCorruptRecord": _CORRUPT})
-    # The parser stops after the first object: a line that lost its end would lose the second row.
-    alone = F.json_array_length(F.concat(F.lit("["), "_raw", F.lit(",0]"))) == 2
+    # A line that lost its end would lose the second row.
+    alone = _alone()
     record = F.col("_record")
     read = {f.name: record[source.name(f.name)] for f in wanted}
     return _with_fields(
@@ -251,17 +299,7 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
 def _csv(
     lines: DataFrame, source: TableInput, wanted: Sequence[RawField], where: str
 ) -> tuple[DataFrame, frozenset[str]]:
-    first = lines.filter(F.col("_block") == 0).groupBy("_file")
-    heads = [r["_raw"] for r in first.agg(F.min_by("_raw", "_row").alias("_raw")).collect()]
-    if len(set(heads)) > 1:
-        raise InputError(
-            f"{where}: the files of {', '.join(source.paths)} have different header lines: "
-            f"{' / '.join(sorted(set(heads)))}"
-        )
-    header = heads[0] if heads else ""
-    columns = next(csv.reader([header]), [])
-    ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in [*columns, _CORRUPT])
-    options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
+    header, columns, parsed = _csv_record(lines, source, where)
     record = F.col("_record")
     nothing = F.lit(None).cast("string")
     texts = {
@@ -272,13 +310,126 @@ def _csv(
     }
     typed, malformed = _typed_texts(texts, wanted)
     rows = _with_fields(
-        lines.withColumn("_record", F.from_csv("_raw", ddl, options)),
+        lines.withColumn("_record", parsed),
         (F.trim("_raw") != "") & (F.col("_raw") != F.lit(header)),
         record.isNull() | record[_CORRUPT].isNotNull(),
         typed,
         malformed,
     )
     return rows, frozenset(columns)
+
+
+def _csv_record(lines: DataFrame, source: TableInput, where: str) -> tuple[str, list[str], Column]:
+    """The header line, its columns, and the struct of a line."""
+    first = lines.filter(F.col("_block") == 0).groupBy("_file")
+    heads = [r["_raw"] for r in first.agg(F.min_by("_raw", "_row").alias("_raw")).collect()]
+    if len(set(heads)) > 1:
+        raise InputError(
+            f"{where}: the files of {', '.join(source.paths)} have different header lines: "
+            f"{' / '.join(sorted(set(heads)))}"
+        )
+    header = heads[0] if heads else ""
+    named = next(csv.reader([header], delimiter=source.delimiter), [])
+    # A column without a name has that which Spark would give it.
+    columns = [name.strip() or f"_c{i}" for i, name in enumerate(named)]
+    ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in [*columns, _CORRUPT])
+    options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
+    options["sep"] = source.delimiter
+    return header, columns, F.from_csv("_raw", ddl, options)
+
+
+def _shaped(
+    spark: SparkSession, table: str, source: TableInput, wanted: Sequence[RawField], night: str
+) -> RawTable:
+    lines, columns = _records(spark, source, f"{table} of night {night}")
+    shape = source.shape
+    taken = lines.filter(F.col("_row_like") & shape.taken())
+    elements = shape.elements()
+    if elements is None:
+        rows = taken.withColumns(
+            {"_element": F.lit(0), "_event": F.lit(None).cast("string"), "_of_line": F.lit(0)}
+        )
+    else:
+        kept = list(taken.columns)
+        rows = taken.select(*kept, F.posexplode(elements).alias("_of_line", "_of"))
+        rows = rows.select(*kept, "_of_line", "_of._element", "_of._event")
+    rows = rows.withColumn("_row", F.col("_row") * ROWS_A_LINE + F.col("_of_line"))
+    sources = _quoted(source, columns)
+    values, malformed = row_fields(wanted, sources, shape)
+    typed = _with_fields(rows, F.lit(True), F.col("_record").isNull(), values, malformed)
+    texts = rows.select("_raw", *PLACE, "_file_id")
+    if shape.clock is not None and "ts" in values:
+        typed = _of_night(typed, shape.clock, night)
+    return RawTable(
+        table, source, night, tuple(wanted), typed, texts, columns, lines.select(*PLACE)
+    )
+
+
+def _quoted(source: TableInput, columns: frozenset[str] | None) -> dict[str, str | tuple[str, ...]]:
+    """The sources, those quoted that are the names of columns as they are."""
+
+    def quoted(text: str) -> str:
+        return f"`{text}`" if columns is not None and text in columns and "`" not in text else text
+
+    return {
+        name: quoted(found) if isinstance(found, str) else tuple(map(quoted, found))
+        for name, found in source.columns.items()
+    }
+
+
+def _records(
+    spark: SparkSession, source: TableInput, where: str
+) -> tuple[DataFrame, frozenset[str] | None]:
+    """Lines with ``_row_like`` and ``_record``, a variant, null where a line has none."""
+    if source.format == "parquet":
+        records, kinds = _parquet_records(spark, source)
+        parts = [
+            (
+                fields.plain(F.col("_record")[n], k)
+                if isinstance(k, t.TimestampType)
+                else F.col("_record")[n]
+            ).alias(n)
+            for n, k in kinds.items()
+        ]
+        lines = records.withColumns(
+            {
+                "_raw": F.to_json("_record"),
+                "_row_like": F.lit(True),
+                "_record": F.to_variant_object(F.struct(*parts)),
+            }
+        )
+        return lines, frozenset(kinds)
+    lines = _lines(spark, source)
+    there = F.trim("_raw") != ""
+    if source.format == "json":
+        parsed = F.when(_alone() & F.ltrim("_raw").startswith("{"), F.try_parse_json("_raw"))
+        return lines.withColumns({"_row_like": there, "_record": parsed}), None
+    header, columns, struct = _csv_record(lines, source, where)
+    read = lines.withColumn("_cells", struct)
+    cells = F.struct(*[fields.text(F.col("_cells")[c]).alias(c) for c in columns])
+    broken = F.col("_cells").isNull() | F.col("_cells")[_CORRUPT].isNotNull()
+    lines = read.withColumns(
+        {
+            "_row_like": there & (F.col("_raw") != F.lit(header)),
+            "_record": F.when(~broken, F.to_variant_object(cells)),
+        }
+    )
+    return lines.drop("_cells"), frozenset(columns)
+
+
+def _of_night(rows: DataFrame, clock: NightClock, night: str) -> DataFrame:
+    """The rows whose time lies in the night; those without a time belong to the first of all."""
+    of = clock.night(clock.time_of(rows, "ts"))
+    first = rows.agg(F.min(of).alias("_first"))
+    wanted = F.lit(night).cast("date")
+    placed = rows.withColumn("_of", of).crossJoin(F.broadcast(first))
+    lost = F.col("_of").isNull() & (F.coalesce("_first", wanted) == wanted)
+    return placed.filter((F.col("_of") == wanted) | lost).drop("_of", "_first")
+
+
+def _alone() -> Column:
+    """Whether a line is one JSON value: the parser stops after the first."""
+    return F.json_array_length(F.concat(F.lit("["), "_raw", F.lit(",0]"))) == 2
 
 
 def _typed_texts(
@@ -295,17 +446,7 @@ def _typed_texts(
 def _parquet(
     spark: SparkSession, source: TableInput, wanted: Sequence[RawField]
 ) -> tuple[DataFrame, DataFrame, frozenset[str]]:
-    table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
-    record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
-    records = _identified(
-        table.select(
-            record.alias("_record"),
-            F.col("_metadata.file_path").alias("_file"),
-            F.lit(0).cast("long").alias("_block"),
-            F.col("_metadata.row_index").alias("_row"),
-        )
-    )
-    kinds = {f.name: f.dataType for f in table.schema.fields}
+    records, kinds = _parquet_records(spark, source)
     values, malformed = {}, F.lit(False)
     for f in wanted:
         name = source.name(f.name)
@@ -317,4 +458,19 @@ def _parquet(
             malformed = malformed | fields.bad(text, values[f.name])
     rows = _with_fields(records, F.lit(True), F.lit(False), values, malformed)
     texts = records.withColumn("_raw", F.to_json("_record")).drop("_record")
-    return rows, texts, frozenset(table.columns)
+    return rows, texts, frozenset(kinds)
+
+
+def _parquet_records(
+    spark: SparkSession, source: TableInput
+) -> tuple[DataFrame, dict[str, t.DataType]]:
+    """Rows as ``_record`` with their places; and the types of its columns."""
+    table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
+    record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
+    records = table.select(
+        record.alias("_record"),
+        F.col("_metadata.file_path").alias("_file"),
+        F.lit(0).cast("long").alias("_block"),
+        F.col("_metadata.row_index").alias("_row"),
+    )
+    return _identified(records), {f.name: f.dataType for f in table.schema.fields}

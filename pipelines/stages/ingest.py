@@ -13,6 +13,7 @@ from pipelines.contract.stage import Product
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.deliveries import sent_events
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
+from pipelines.settings.night_path import night_path
 
 if TYPE_CHECKING:
     from spark_jobs.raw import TableInput
@@ -81,6 +82,7 @@ class Ingest:
             windows=event_windows(context),
             key_variable=settings.ingestion.user_key_variable,
             propensity=settings.ingestion.propensity,
+            candidates=settings.inputs.candidates,
         )
         try:
             counts = ingest.run(context.spark(), job)
@@ -177,7 +179,7 @@ def _known_item_fields(earlier: dict[str, Manifest]) -> tuple[str, ...]:
 
 def _path(context: NightContext, table: str) -> str | None:
     """Tonight's path of a table; None for items on a night that brings no new ones."""
-    path = context.settings.inputs.table(table).path.replace("{night}", context.night)
+    path = night_path(context.settings.inputs.table(table).path, context.night)
     local = "://" not in path
     if table == "items" and local and not Path(path).exists() and ingested(context):
         return None
@@ -198,13 +200,22 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
 
 def _source(context: NightContext, table: str) -> TableInput:
     from spark_jobs.raw import TableInput
+    from spark_jobs.row_shape import RowShape
 
     path, place = _path(context, table), context.settings.inputs.table(table)
-    return TableInput((path,) if path else (), place.format, place.columns)
+    timed = place.whole and table != "items"
+    shape = RowShape(
+        place.rows,
+        {p: (t,) if isinstance(t, str) else tuple(t) for p, t in place.where.items()},
+        place.events,
+        context.settings.ingestion.clock() if timed else None,
+    )
+    columns = {n: s if isinstance(s, str) else tuple(s) for n, s in place.columns.items()}
+    return TableInput((path,) if path else (), place.format, columns, place.delimiter, shape)
 
 
 def _formatted(path: str | None, night: str) -> str | None:
-    return path.replace("{night}", night) if path else None
+    return night_path(path, night) if path else None
 
 
 STAGE = Ingest()
