@@ -89,6 +89,8 @@ class IngestJob:
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
         candidates: ``logged``, or ``catalog``: an impression without any gets all known items.
+        feedback_names: ``slot``, or ``request``: an event without an item belongs to the only
+            slot of its request.
     """
 
     night: str
@@ -107,6 +109,7 @@ class IngestJob:
     key_variable: str = "MRLM_USER_KEY"
     propensity: Literal["logged", "estimated"] = "logged"
     candidates: Literal["logged", "catalog"] = "logged"
+    feedback_names: Literal["slot", "request"] = "slot"
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""
@@ -253,7 +256,10 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     work.start(output.write, left_out, f"{job.out}/left_out", LEFT_OUT)
     shown = _shown(spark, job, _only(rows, CLEAN), left_out)
     earlier = _arrived(spark, job, "feedback")
-    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening)
+    alone = job.feedback_names == "request"
+    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening, alone)
+    if alone:
+        typed_feedback = feedback.with_items(typed_feedback, shown)
     rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
     work.start(output.write, feedback.unread(rows, job.windows), f"{job.out}/unread", UNREAD)
     night = F.col("impression_night")
@@ -361,6 +367,8 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
         wanted.remove("candidates")
     elif raw.table == "impressions" and job.candidate_set_path is not None:
         wanted = [*(n for n in wanted if n != "candidates"), CANDIDATE_SET_ID]
+    if raw.table == "feedback" and job.feedback_names == "request":
+        wanted.remove("item_id")
     require_columns(raw, wanted, seen)
     if raw.table == "items":
         known = seen | set(job.known_item_fields)

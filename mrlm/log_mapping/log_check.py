@@ -19,6 +19,7 @@ _JOINED, _ODD = 0.5, 0.01
 _IDENTITY = 0.25
 _BOT_REQUESTS = 500
 _SHOWN_KINDS = 30
+_EXPERIENCE_LOG = "gittins experience log"
 _DAY = 86_400
 # A window takes in so many of the events; no proposal is longer.
 _MOST, _LONGEST_WINDOW = 0.98, 14
@@ -477,16 +478,20 @@ def _about_feedback(
         return
     for name, why in fed.made.items():
         yield LogFinding("note", "feedback", f"{name}: {why}")
-    for name in ("item_id", "ts"):
-        if name not in fed.columns:
-            yield LogFinding(
-                "missing",
-                "feedback",
-                f"no {name}: its events name the request alone. 'mrlm logs convert' writes them "
-                "with the item and the time of the request",
-                stops=True,
-            )
     shown = tables.get("impressions")
+    if fed.format_name == _EXPERIENCE_LOG:
+        yield LogFinding(
+            "missing",
+            "feedback",
+            "no item and no time: resolutions name their decision alone. 'mrlm logs convert' joins "
+            "the two and writes the contract's tables; check what it wrote",
+            stops=True,
+        )
+        return
+    if "ts" not in fed.columns:
+        yield LogFinding("missing", "feedback", "no time: nothing tells when it came", stops=True)
+    if "item_id" not in fed.columns:
+        yield from _about_slots(shown)
     if fed.events or shown is None:
         return
     yield from _about_times(fed)
@@ -507,6 +512,24 @@ def _about_feedback(
         yield LogFinding("wrong" if whole else "note", "feedback", text)
     else:
         yield from _joined_items(shown, fed)
+
+
+def _about_slots(shown: TableMapping | None) -> Iterator[LogFinding]:
+    """Of feedback that names no item: whether its request has one slot alone."""
+    requests = Counter(shown.texts("request_id").values()) if shown is not None else Counter()
+    several = sum(n > 1 for n in requests.values())
+    if several > _ODD * max(len(requests), 1):
+        yield LogFinding(
+            "missing",
+            "feedback",
+            f"no item: its events name a request alone, and {several} of {len(requests)} sampled "
+            "requests show several items. Have the logger write which one it was",
+            stops=True,
+        )
+    else:
+        yield LogFinding(
+            "note", "feedback", "no item: each event belongs to the only slot of its request"
+        )
 
 
 def _joined_items(shown: TableMapping, fed: TableMapping) -> Iterator[LogFinding]:
@@ -543,12 +566,11 @@ def _about_items(tables: dict[MappedTable, TableMapping]) -> Iterator[LogFinding
                 "whose text is its id, so nothing can be learned for items that were never shown",
             )
         return
-    if not items.text_fields:
+    if items.text_fields == [items.columns["item_id"]]:
         yield LogFinding(
             "missing",
             "items",
-            "no text: items without one have no place among the others",
-            stops=True,
+            "no text: the id of an item stands for one, so items have nothing in common",
         )
     elif not any(c.wordy for s in items.text_fields if (c := items.facts.get(s))):
         yield LogFinding(

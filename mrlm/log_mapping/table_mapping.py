@@ -321,6 +321,7 @@ def _items(sampled: SampledTable, facts: Facts, hint: str) -> TableMapping | Non
         texts = [s for s, c in others.items() if _scalar(c) and not c.numbers and not c.time_form][
             :4
         ]
+    texts = texts or [named["item_id"]]
     numeric = [
         s
         for s, c in others.items()

@@ -71,6 +71,10 @@ def _inputs(check: LogCheck) -> Iterator[str]:
     if shown is not None and shown.catalog_candidates:
         yield from _told("No candidates are logged: every known item counts as one.")
         yield 'candidates = "catalog"'
+    fed = check.tables.get("feedback")
+    if fed is not None and "item_id" not in fed.columns:
+        yield from _told("Events name their request alone: they belong to its only slot.")
+        yield 'feedback_names = "request"'
 
 
 def _table(table: str, mapping: TableMapping, home: Path, check: LogCheck) -> Iterator[str]:

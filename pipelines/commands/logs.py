@@ -1,4 +1,4 @@
-"""Commands for logs that are new to the program: check."""
+"""Commands for logs that are new to the program: check, convert."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mrlm.log_mapping.log_check import LogCheck, check_log
 from pipelines.care.first_settings import first_settings
 from pipelines.commands.terminal import say, say_lines
 from pipelines.failures.errors import EXIT_DATA, DataError
+from pipelines.settings.model import time_zones
+from spark_jobs.nearest import meant
 
 _logs = typer.Typer(help="Logs that are new to the program.", no_args_is_help=True)
 
@@ -18,6 +20,7 @@ _logs = typer.Typer(help="Logs that are new to the program.", no_args_is_help=Tr
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module."""
     _logs.command("check")(check)
+    _logs.command("convert")(convert)
     app.add_typer(_logs, name="logs")
 
 
@@ -45,6 +48,36 @@ def check(
         say(f"proposed settings are in {out}: read the comments, then run 'mrlm doctor'")
     if not found.evaluable:
         raise typer.Exit(EXIT_DATA)
+
+
+def convert(
+    path: Annotated[Path, typer.Argument(help="A file, or a folder of files, of the log.")],
+    out: Annotated[Path, typer.Argument(help="A new folder: TABLE/NIGHT/part-0.jsonl.")],
+    time_zone: Annotated[str, typer.Option(help="IANA name of the time zone of nights.")] = "UTC",
+) -> None:
+    """Write gittins' experience log as the contract's tables, night by night."""
+    from mrlm.log_mapping.experience_log import convert_experience_log
+
+    if time_zone not in time_zones():
+        raise DataError(f"there is no time zone {time_zone!r}{meant(time_zone, time_zones())}")
+    if not path.exists():
+        raise DataError(f"there is no file or folder at {path}")
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    try:
+        done = convert_experience_log(files, out, time_zone)
+    except FileExistsError as error:
+        raise DataError(f"{error}: name another folder, or empty it") from None
+    if not done.decisions:
+        raise DataError(
+            f"{path} holds no decision of an experience log; 'mrlm logs check {path}' says what it "
+            "may be"
+        )
+    say(
+        f"{done.decisions} decisions and {done.resolutions} resolutions are in {out}, nights "
+        f"{min(done.nights)} to {max(done.nights)}; {done.unread} lines could not be read and lie "
+        "with the impressions"
+    )
+    say(f"next: mrlm logs check {out} --out mrlm.toml")
 
 
 def told(found: LogCheck) -> list[str]:

@@ -35,7 +35,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
-    "inputs": ("candidates",),
+    "inputs": ("candidates", "feedback_names"),
     "ingestion": ("time_zone", "night_starts", "epochs", "screening", "unattributed"),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
@@ -141,6 +141,11 @@ class Inputs(_Section):
         "logged",
         description="logged: an impression without candidates is quarantined; catalog: it gets "
         "every item that is known on its night.",
+    )
+    feedback_names: Literal["slot", "request"] = Field(
+        "slot",
+        description="slot: an event names its request and its item; request: an event without an "
+        "item belongs to the only slot of its request.",
     )
     candidate_set_path: str | None = Field(
         default=None,

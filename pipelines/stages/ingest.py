@@ -83,6 +83,7 @@ class Ingest:
             key_variable=settings.ingestion.user_key_variable,
             propensity=settings.ingestion.propensity,
             candidates=settings.inputs.candidates,
+            feedback_names=settings.inputs.feedback_names,
         )
         try:
             counts = ingest.run(context.spark(), job)

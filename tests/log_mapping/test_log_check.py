@@ -353,6 +353,23 @@ def test_ids_that_join_nothing_are_said(tmp_path: Path) -> None:
     assert "never an item that was shown there" in said(check_log(tmp_path), "wrong")
 
 
+def test_feedback_that_names_its_request_alone(tmp_path: Path) -> None:
+    rows = shows()
+    events = [{k: v for k, v in e.items() if k != "item_id"} for e in events_of(rows)]
+    put(tmp_path / "impressions.jsonl", json_text(rows))
+    put(tmp_path / "feedback.jsonl", json_text(events))
+    put(tmp_path / "items.jsonl", json_text(items_of()))
+    found = check_log(tmp_path)
+    assert found.evaluable, said(found)
+    assert "the only slot of its request" in said(found, "note")
+    assert proposed(found, tmp_path).inputs.feedback_names == "request"
+    twice = [*rows, *(r | {"position": 2} for r in rows)]
+    put(tmp_path / "impressions.jsonl", json_text(twice))
+    found = check_log(tmp_path)
+    assert "requests show several items" in said(found, "missing")
+    assert not found.evaluable
+
+
 def test_files_that_are_no_log_are_told_and_do_no_harm(tmp_path: Path) -> None:
     rows = shows(50)
     put(tmp_path / "impressions.jsonl", json_text(rows) + "{broken\n")
@@ -437,3 +454,18 @@ def test_the_raw_form_of_the_open_bandit_data(tmp_path: Path) -> None:
     assert settings.inputs.feedback.events == {"click": "click"}
     assert settings.embedding.encoder == "hashing"
     assert settings.ingestion.bot_requests_per_night > 500
+
+
+def test_items_without_text_are_known_by_their_ids(tmp_path: Path) -> None:
+    rows = shows()
+    put(tmp_path / "impressions.jsonl", json_text(rows))
+    put(tmp_path / "feedback.jsonl", json_text(events_of(rows)))
+    put(
+        tmp_path / "items.csv", csv_text([{"sku": f"sku-{k}", "price": 3.5 + k} for k in range(30)])
+    )
+    found = check_log(tmp_path)
+    assert found.evaluable, said(found)
+    assert "the id of an item stands for one" in said(found, "missing")
+    settings = proposed(found, tmp_path)
+    assert settings.inputs.text_fields == ["sku"]
+    assert settings.inputs.attribute_fields == ["price"]

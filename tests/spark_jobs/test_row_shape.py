@@ -297,3 +297,32 @@ def test_a_path_that_leads_nowhere_is_refused(spark: Any, tmp_path: Path) -> Non
     job = job_of(tmp_path, impressions=table, feedback=TableInput((str(path),)), items=items)
     with pytest.raises(InputError, match=r"no row has a value at 'c\._multi\[a\[0\]-1\]\.name'"):
         ingest.run(spark, job)
+
+
+def test_an_event_that_names_its_request_alone_belongs_to_its_only_slot(
+    spark: Any, tmp_path: Path, impression: Any, event: Any, items: Any
+) -> None:
+    tables = {
+        "impressions": [impression("r1"), impression("r2"), impression("r2", 2, item_id="b")],
+        "feedback": [
+            event("e1", "r1", item_id=None),
+            event("e2", "r2", item_id=None),
+            event("e3", "r2", item_id="b"),
+            event("e4", "r9", item_id=None),
+            event("e5", "r1", item_id=None, value="much"),
+        ],
+        "items": items("a", "b"),
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    job = job_of(tmp_path, **{n: TableInput((str(tmp_path / f"{n}.jsonl"),)) for n in tables})
+    counts = ingest.run(spark, replace(job, feedback_names="request"))
+    check_sums(counts)
+    found = {r["event_id"]: r for r in rows_of(f"{job.out}/feedback")}
+    assert {e: r["item_id"] for e, r in found.items()} == {"e1": "a", "e2": "", "e3": "b", "e4": ""}
+    assert found["e2"]["impression_night"] is None
+    assert counts["events"]["click"]["attributed"] == 2
+    assert counts["events"]["click"]["unattributed"] == 2
+    # A value that cannot be read makes the reward of that slot unknown, and of no other.
+    (lost,) = rows_of(f"{job.out}/unread")
+    assert (lost["request_id"], lost["item_id"]) == ("r1", "a")
