@@ -138,6 +138,16 @@ def _objective() -> type:
     return Objective
 
 
+def _commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Commands with their names, those of groups with the group's before."""
+    commands: dict[str, Any] = getattr(group, "commands", {})
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
+
+
 def commands_page() -> str:
     """Every command with its arguments and options, from the program."""
     from pipelines.cli import app
@@ -149,8 +159,7 @@ def commands_page() -> str:
         "`mrlm COMMAND --help` prints the same. Exit codes are in "
         "[the map of the house](../architecture.md).",
     ]
-    commands: dict[str, Any] = getattr(program, "commands", {})
-    for name, command in commands.items():
+    for name, command in _commands(program):
         # Brackets in a help text are no links.
         text = inspect.cleandoc(command.help or "").replace("[", "\\[")
         lines += ["", f"## mrlm {name}", "", text, ""]

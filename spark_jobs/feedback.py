@@ -20,14 +20,19 @@ KEYS = ("event_id",)
 REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")
 
 
-def typed(raw: RawTable, clock: NightClock, rules: ScreeningRules) -> DataFrame:
-    """Columns of ``FEEDBACK`` that one row tells, ``CARRIED``, ``_content`` and ``_reason``."""
+def typed(
+    raw: RawTable, clock: NightClock, rules: ScreeningRules, alone: bool = False
+) -> DataFrame:
+    """Columns of ``FEEDBACK`` that one row tells, ``CARRIED``, ``_content`` and ``_reason``.
+
+    Where events name their request ``alone``, ``with_items`` finds the item.
+    """
     c = F.col
     ts, value = clock.time_of(raw.rows, "ts"), fields.number(c("value"))
     finite = F.abs(value) < float("inf")
     missing = F.lit(False)
     for name in REQUIRED:
-        missing = missing | c(name).isNull()
+        missing = missing | (c(name).isNull() & F.lit(not (alone and name == "item_id")))
     reason = fields.first_reason(
         [
             ("unparsable", c("_corrupt")),
@@ -49,6 +54,23 @@ def typed(raw: RawTable, clock: NightClock, rules: ScreeningRules) -> DataFrame:
         value.alias("value"),
         "_reason",
     )
+
+
+def with_items(rows: DataFrame, shown: DataFrame) -> DataFrame:
+    """``typed`` rows with the item of their request's only slot, where they name none.
+
+    An event of an unknown request, or of one with several slots, gets an empty item: it counts as
+    unattributed.
+
+    Args:
+        rows: from ``typed``.
+        shown: request_id and item_id of the impressions that are known on each ``arrival``.
+    """
+    slots = shown.groupBy("arrival", "request_id").agg(F.collect_set("item_id").alias("_items"))
+    only = F.when(F.size("_items") == 1, F.col("_items")[0])
+    none = F.when(F.col("_reason").isNull(), "")
+    joined = rows.join(slots, ["arrival", "request_id"], "left")
+    return joined.withColumn("item_id", F.coalesce("item_id", only, none)).drop("_items")
 
 
 def classify(

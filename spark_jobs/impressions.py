@@ -35,6 +35,18 @@ def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
+def with_catalog(raw: RawTable, catalog: DataFrame) -> RawTable:
+    """``raw`` with every item of its night's catalogue as candidates, where a row has none itself.
+
+    ``catalog`` holds ``arrival`` and ``item_id``.
+    """
+    listed = F.array_sort(F.collect_list("item_id"))
+    every = catalog.groupBy("arrival").agg(listed.alias("_every"))
+    rows = raw.rows.join(F.broadcast(every), "arrival", "left")
+    chosen = F.coalesce("candidates", "_every")
+    return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_every"))
+
+
 def typed(
     raw: RawTable,
     clock: NightClock,

@@ -180,6 +180,8 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     catalogs = items.catalogs(versions, nights.names)
     work.start(output.write_nights, catalogs, nights.places("catalog"), CATALOG)
 
+    if job.candidates == "catalog":
+        raw_impressions = impressions.with_catalog(raw_impressions, catalogs)
     estimated = job.propensity == "estimated"
     typed = impressions.typed(
         raw_impressions, job.clock, job.screening, key, estimated, job.forgotten
@@ -207,7 +209,10 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     left_out = impressions.left_out(rows)
     work.start(output.write_nights, left_out, nights.places("left_out"), LEFT_OUT)
     shown = _shown(spark, nights, _only(rows, CLEAN), left_out)
-    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening)
+    alone = job.feedback_names == "request"
+    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening, alone)
+    if alone:
+        typed_feedback = feedback.with_items(typed_feedback, shown)
     if job.forgotten.users:
         gone = job.forgotten.requests_of(rows)
         work.start(output.write_nights, gone, nights.places("forgotten"), FORGOTTEN)
@@ -360,8 +365,12 @@ def _check_columns(
     wanted = [f.name for f in RAW[raw.table] if f.required]
     if raw.table == "impressions" and job.propensity == "estimated":
         wanted.remove("propensity")
-    if raw.table == "impressions" and job.candidate_set_path is not None:
+    if raw.table == "impressions" and job.candidates == "catalog":
+        wanted.remove("candidates")
+    elif raw.table == "impressions" and job.candidate_set_path is not None:
         wanted = [*(n for n in wanted if n != "candidates"), CANDIDATE_SET_ID]
+    if raw.table == "feedback" and job.feedback_names == "request":
+        wanted.remove("item_id")
     require_columns(raw, night, wanted, seen)
     if raw.table == "items":
         items.require_fields(raw, night, job.text_fields, job.attribute_fields, seen | known)

@@ -53,6 +53,9 @@ class IngestJob:
         forgotten: whose rows are dropped.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
+        candidates: ``logged``, or ``catalog``: an impression without any gets all known items.
+        feedback_names: ``slot``, or ``request``: an event without an item belongs to the only
+            slot of its request.
     """
 
     night: str
@@ -72,6 +75,8 @@ class IngestJob:
     known_keys: tuple[str, ...] = ()
     forgotten: ForgottenRows = field(default_factory=ForgottenRows)
     propensity: Literal["logged", "estimated"] = "logged"
+    candidates: Literal["logged", "catalog"] = "logged"
+    feedback_names: Literal["slot", "request"] = "slot"
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""

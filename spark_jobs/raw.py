@@ -2,7 +2,8 @@
 
 JSON lines and CSV are read as lines, so that a broken row has a text and a line number. Lists and
 maps have their type here. Times and numbers of Parquet have the type that they have there; every
-other field is text, and ``fields`` gives it a type.
+other field is text, and ``fields`` gives it a type. Where settings name paths into nested rows,
+several rows a line, or one place for all nights, ``row_shape`` makes the rows.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from spark_jobs import fields
+from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import RawField
-from spark_jobs.raw_files import FilesAlike, TableInput, cannot_read, csv_columns, files_alike
+from spark_jobs.raw_files import FilesAlike, TableInput, cannot_read, files_alike
+from spark_jobs.row_shape import ROWS_A_LINE, row_fields
 from spark_jobs.schemas import RAW_TYPES
 
 # How the rows lie in the files: sorting by these gives the order of reading.
@@ -48,6 +51,8 @@ class RawTable:
             as JSON. It goes straight into the quarantine: raw text and raw user ids pass no shuffle
             and no cache.
         columns: night to all columns of its input, None where only its rows tell (JSON).
+        lines: ``PLACE`` and ``arrival`` of every line, where a line is not one row; ``_row`` of
+            ``rows`` and ``texts`` is then ``ROWS_A_LINE`` times that of the line, and on.
     """
 
     table: str
@@ -56,6 +61,7 @@ class RawTable:
     rows: DataFrame
     texts: DataFrame
     columns: Mapping[str, frozenset[str] | None]
+    lines: DataFrame | None = None
 
     def where(self, night: str) -> str:
         """The table, night and files, for messages."""
@@ -80,27 +86,50 @@ def read_raw(
             differ.
     """
     wanted = tuple({f.name: f for f in wanted}.values())
-    parts, columns = [], dict[str, frozenset[str] | None]()
+    parts: list[_Read] = []
+    columns: dict[str, frozenset[str] | None] = {}
     for alike in files_alike(spark, table, sources):
-        source = alike.source
         try:
-            if not source.paths:
-                texts = _no_lines(spark)
-                rows, found = _json(texts, source, wanted), frozenset[str]()
-            elif source.format == "parquet":
-                rows, texts, found = _parquet(spark, alike, wanted)
-            elif source.format == "csv":
-                texts = _lines(spark, alike)
-                rows, found = _csv(texts, source, wanted, alike.header), alike.columns
-            else:
-                texts = _lines(spark, alike)
-                rows, found = _json(texts, source, wanted), None
+            part = _read(spark, alike, wanted)
         except AnalysisException as error:
-            raise cannot_read(table, alike.nights[0], source, error) from error
-        parts.append((rows, texts))
-        columns |= dict.fromkeys(alike.nights, found)
-    rows, texts = (reduce(DataFrame.unionByName, side) for side in zip(*parts, strict=True))
-    return RawTable(table, dict(sources), wanted, rows, texts, columns)
+            raise cannot_read(table, alike.nights[0], alike.source, error) from error
+        parts.append(part)
+        columns |= dict.fromkeys(alike.nights, part.columns)
+    shaped = [part.lines for part in parts if part.lines is not None]
+    return RawTable(
+        table,
+        dict(sources),
+        wanted,
+        reduce(DataFrame.unionByName, [part.rows for part in parts]),
+        reduce(DataFrame.unionByName, [part.texts for part in parts]),
+        columns,
+        reduce(DataFrame.unionByName, shaped) if shaped else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What ``RawTable`` has of nights that were read together."""
+
+    rows: DataFrame
+    texts: DataFrame
+    columns: frozenset[str] | None
+    lines: DataFrame | None = None
+
+
+def _read(spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]) -> _Read:
+    source = alike.source
+    if not source.paths:
+        texts = _no_lines(spark)
+        return _Read(_json(texts, source, wanted), texts, frozenset())
+    if source.shaped:
+        return _shaped(spark, alike, wanted)
+    if source.format == "parquet":
+        return _parquet(spark, alike, wanted)
+    texts = _lines(spark, alike)
+    if source.format == "csv":
+        return _Read(_csv(texts, alike, wanted), texts, alike.columns)
+    return _Read(_json(texts, source, wanted), texts, None)
 
 
 def require_columns(
@@ -121,7 +150,13 @@ def require_columns(
         return
     found = columns_found(raw, night)
     for name in suspects:
-        if source.name(name) not in found:
+        if name in required and source.shaped:
+            raise InputError(
+                f"{raw.where(night)}: no row has a value at {source.name(name)!r}, which is needed "
+                f"as {name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. Correct "
+                f"inputs.{raw.table}.columns"
+            )
+        if source.name(name) not in found and not source.shaped:
             raise InputError(
                 f"{raw.where(night)}: no row has the column {source.name(name)!r}, which is needed "
                 f"as {name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. If it "
@@ -149,26 +184,40 @@ def count_rows(raw: RawTable) -> tuple[dict[str, int], Column]:
 
     Lines count from 1.
     """
+    rows = dict.fromkeys(raw.sources, 0)
+    if raw.lines is not None:
+        for row in raw.rows.groupBy("arrival").count().collect():
+            rows[str(row["arrival"])] = row["count"]
+        blocks = raw.lines.groupBy("arrival", "_file", "_block").agg(
+            F.count("*").alias("lines"), F.min("_row").alias("first")
+        )
+        return rows, _line(blocks.collect(), F.floor(F.col("_row") / ROWS_A_LINE))
     blocks = raw.rows.groupBy("arrival", "_file", "_block").agg(
         F.count_if("_row_like").alias("rows"),
         F.count("*").alias("lines"),
         F.min("_row").alias("first"),
     )
-    rows = dict.fromkeys(raw.sources, 0)
-    shifts, above, last = {}, 0, None
     # One block a file split: a list that fits on the driver whatever the size of the log.
-    for block in sorted(blocks.collect(), key=lambda b: (b["arrival"], b["_file"], b["_block"])):
+    found = blocks.collect()
+    for block in found:
+        rows[str(block["arrival"])] += block["rows"]
+    return rows, _line(found, F.col("_row"))
+
+
+def _line(blocks: Sequence[Row], number: Column) -> Column:
+    """The line in its file, from the number of a row as the reader counts them."""
+    shifts, above, last = {}, 0, None
+    for block in sorted(blocks, key=lambda b: (b["arrival"], b["_file"], b["_block"])):
         file = (block["arrival"], block["_file"])
         above = above if file == last else 0
         last = file
         shifts[f"{block['_block']} {block['_file']}"] = above + 1 - block["first"]
         above += block["lines"]
-        rows[str(block["arrival"])] += block["rows"]
     if not shifts:
-        return rows, F.col("_row")
+        return number
     place = F.concat_ws(" ", F.col("_block").cast("string"), "_file")
     known = F.create_map(*(F.lit(v) for shift in shifts.items() for v in shift))
-    return rows, F.col("_row") + known[place]
+    return number + known[place]
 
 
 def _lines(spark: SparkSession, alike: FilesAlike) -> DataFrame:
@@ -236,8 +285,8 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
         + [t.StructField(_CORRUPT, t.StringType())]
     )
     parsed = F.from_json("_raw", schema, {"columnNameOfCorruptRecord": _CORRUPT})
-    # The parser stops after the first object: a line that lost its end would lose the second row.
-    alone = F.json_array_length(F.concat(F.lit("["), "_raw", F.lit(",0]"))) == 2
+    # A line that lost its end would lose the second row.
+    alone = _alone()
     record = F.col("_record")
     read = {f.name: record[source.name(f.name)] for f in wanted}
     return _with_fields(
@@ -248,12 +297,8 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
     )
 
 
-def _csv(
-    lines: DataFrame, source: TableInput, wanted: Sequence[RawField], header: str
-) -> DataFrame:
-    columns = csv_columns(header)
-    ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in [*columns, _CORRUPT])
-    options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
+def _csv(lines: DataFrame, alike: FilesAlike, wanted: Sequence[RawField]) -> DataFrame:
+    source, columns = alike.source, alike.columns
     record = F.col("_record")
     nothing = F.lit(None).cast("string")
     texts = {
@@ -264,12 +309,109 @@ def _csv(
     }
     typed, malformed = _typed_texts(texts, wanted)
     return _with_fields(
-        lines.withColumn("_record", F.from_csv("_raw", ddl, options)),
-        (F.trim("_raw") != "") & (F.col("_raw") != F.lit(header)),
+        lines.withColumn("_record", _csv_record(alike)),
+        (F.trim("_raw") != "") & (F.col("_raw") != F.lit(alike.header)),
         record.isNull() | record[_CORRUPT].isNotNull(),
         typed,
         malformed,
     )
+
+
+def _csv_record(alike: FilesAlike) -> Column:
+    """The struct of a line."""
+    names = [*alike.header_columns, _CORRUPT]
+    ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in names)
+    options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
+    options["sep"] = alike.source.delimiter
+    return F.from_csv("_raw", ddl, options)
+
+
+def _shaped(spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]) -> _Read:
+    lines, columns = _records(spark, alike)
+    shape = alike.source.shape
+    taken = lines.filter(F.col("_row_like") & shape.taken())
+    elements = shape.elements()
+    if elements is None:
+        rows = taken.withColumns(
+            {"_element": F.lit(0), "_event": F.lit(None).cast("string"), "_of_line": F.lit(0)}
+        )
+    else:
+        kept = list(taken.columns)
+        rows = taken.select(*kept, F.posexplode(elements).alias("_of_line", "_of"))
+        rows = rows.select(*kept, "_of_line", "_of._element", "_of._event")
+    rows = rows.withColumn("_row", F.col("_row") * ROWS_A_LINE + F.col("_of_line"))
+    sources = _quoted(alike.source, columns)
+    values, malformed = row_fields(wanted, sources, shape)
+    typed = _with_fields(rows, F.lit(True), F.col("_record").isNull(), values, malformed)
+    texts = rows.select("_raw", *PLACE, *[name for name in AT if name not in PLACE])
+    if shape.clock is not None and "ts" in values:
+        typed = _of_night(typed, shape.clock)
+    return _Read(typed, texts, columns, lines.select(*PLACE, "arrival"))
+
+
+def _quoted(source: TableInput, columns: frozenset[str] | None) -> dict[str, str | tuple[str, ...]]:
+    """The sources, those quoted that are the names of columns as they are."""
+
+    def quoted(text: str) -> str:
+        return f"`{text}`" if columns is not None and text in columns and "`" not in text else text
+
+    return {
+        name: quoted(found) if isinstance(found, str) else tuple(map(quoted, found))
+        for name, found in source.columns.items()
+    }
+
+
+def _records(spark: SparkSession, alike: FilesAlike) -> tuple[DataFrame, frozenset[str] | None]:
+    """Lines with ``_row_like`` and ``_record``, a variant, null where a line has none."""
+    if alike.source.format == "parquet":
+        records, kinds = _parquet_records(spark, alike)
+        parts = [
+            (
+                fields.plain(F.col("_record")[n], k)
+                if isinstance(k, t.TimestampType)
+                else F.col("_record")[n]
+            ).alias(n)
+            for n, k in kinds.items()
+        ]
+        lines = records.withColumns(
+            {
+                "_raw": F.to_json("_record"),
+                "_row_like": F.lit(True),
+                "_record": F.to_variant_object(F.struct(*parts)),
+            }
+        )
+        return lines, frozenset(kinds)
+    lines = _lines(spark, alike)
+    there = F.trim("_raw") != ""
+    if alike.source.format == "json":
+        parsed = F.when(_alone() & F.ltrim("_raw").startswith("{"), F.try_parse_json("_raw"))
+        return lines.withColumns({"_row_like": there, "_record": parsed}), None
+    read = lines.withColumn("_cells", _csv_record(alike))
+    cells = F.struct(*[fields.text(F.col("_cells")[c]).alias(c) for c in alike.header_columns])
+    broken = F.col("_cells").isNull() | F.col("_cells")[_CORRUPT].isNotNull()
+    lines = read.withColumns(
+        {
+            "_row_like": there & (F.col("_raw") != F.lit(alike.header)),
+            "_record": F.when(~broken, F.to_variant_object(cells)),
+        }
+    )
+    return lines.drop("_cells"), alike.columns
+
+
+def _of_night(rows: DataFrame, clock: NightClock) -> DataFrame:
+    """The rows whose time lies in their night; those without a time belong to the first of all."""
+    of = clock.night(clock.time_of(rows, "ts"))
+    placed = rows.withColumn("_of", of)
+    first = placed.agg(F.min("_of").alias("_first"))
+    wanted = F.col("arrival")
+    lost = F.col("_of").isNull() & (F.coalesce("_first", wanted) == wanted)
+    found = placed.crossJoin(F.broadcast(first))
+    return found.filter((F.col("_of") == wanted) | lost).drop("_of", "_first")
+
+
+def _alone() -> Column:
+    """Whether a line is one JSON value: the parser stops after the first."""
+    return F.json_array_length(F.concat(F.lit("["), "_raw", F.lit(",0]"))) == 2
 
 
 def _typed_texts(
@@ -283,23 +425,11 @@ def _typed_texts(
     return values, malformed
 
 
-def _parquet(
-    spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]
-) -> tuple[DataFrame, DataFrame, frozenset[str]]:
-    source = alike.source
-    table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
-    record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
-    records = table.select(
-        record.alias("_record"),
-        F.col("_metadata.file_path").alias("_file"),
-        F.lit(0).cast("long").alias("_block"),
-        F.col("_metadata.row_index").alias("_row"),
-    )
-    records = _identified(alike.with_arrival(spark, records))
-    kinds = {f.name: f.dataType for f in table.schema.fields}
+def _parquet(spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]) -> _Read:
+    records, kinds = _parquet_records(spark, alike)
     values, malformed = {}, F.lit(False)
     for f in wanted:
-        name = source.name(f.name)
+        name = alike.source.name(f.name)
         if name not in kinds:
             values[f.name] = F.lit(None).cast(RAW_TYPES[f.kind])
             continue
@@ -308,4 +438,20 @@ def _parquet(
             malformed = malformed | fields.bad(text, values[f.name])
     rows = _with_fields(records, F.lit(True), F.lit(False), values, malformed)
     texts = records.withColumn("_raw", F.to_json("_record")).drop("_record")
-    return rows, texts, frozenset(table.columns)
+    return _Read(rows, texts, frozenset(kinds))
+
+
+def _parquet_records(
+    spark: SparkSession, alike: FilesAlike
+) -> tuple[DataFrame, dict[str, t.DataType]]:
+    """Rows as ``_record`` with their places; and the types of its columns."""
+    table = spark.read.option("mergeSchema", "true").parquet(*alike.source.paths)
+    record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
+    records = table.select(
+        record.alias("_record"),
+        F.col("_metadata.file_path").alias("_file"),
+        F.lit(0).cast("long").alias("_block"),
+        F.col("_metadata.row_index").alias("_row"),
+    )
+    kinds = {f.name: f.dataType for f in table.schema.fields}
+    return _identified(alike.with_arrival(spark, records)), kinds

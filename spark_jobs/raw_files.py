@@ -17,6 +17,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.errors import InputError
+from spark_jobs.row_shape import RowShape
+from spark_jobs.sources import parse_source
 
 
 @dataclass(frozen=True)
@@ -26,21 +28,39 @@ class TableInput:
     Attributes:
         paths: files, folders or globs that Spark reads; none gives no rows.
         format: of all of them; CSV has a header line, and one row a line.
-        columns: contract name to name in the file, where they differ.
+        columns: contract name to its source in the file (``spark_jobs.sources``), where it has not
+            the same name; several are joined.
+        delimiter: of CSV.
+        shape: what makes rows out of lines.
     """
 
     paths: tuple[str, ...]
     format: Literal["json", "csv", "parquet"] = "json"
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    delimiter: str = ","
+    shape: RowShape = field(default_factory=RowShape)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TableInput:
         """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**data, "paths": tuple(data["paths"])})
+        shape = RowShape.from_dict(data["shape"]) if "shape" in data else RowShape()
+        columns = {n: s if isinstance(s, str) else tuple(s) for n, s in data["columns"].items()}
+        return cls(**{**data, "paths": tuple(data["paths"]), "shape": shape, "columns": columns})
 
     def name(self, contract: str) -> str:
-        """What the files call the contract's column."""
-        return self.columns.get(contract, contract)
+        """What the files call the contract's column, or how its sources are written."""
+        source = self.columns.get(contract, contract)
+        if not isinstance(source, str):
+            return ", ".join(source)
+        plain = contract in self.columns and parse_source(source)
+        return plain.path[0].name if plain and plain.plain else source
+
+    @property
+    def shaped(self) -> bool:
+        """Whether a row is more than the columns of a line."""
+        sources = self.columns.values()
+        plain = all(isinstance(s, str) and parse_source(s).plain for s in sources)
+        return not plain or self.shape != RowShape()
 
 
 @dataclass(frozen=True)
@@ -60,9 +80,15 @@ class FilesAlike:
     header: str = ""
 
     @property
+    def header_columns(self) -> list[str]:
+        """The names in the header of CSV files; one without a name has that which Spark gives."""
+        named = next(csv.reader([self.header], delimiter=self.source.delimiter), [])
+        return [name.strip() or f"_c{i}" for i, name in enumerate(named)]
+
+    @property
     def columns(self) -> frozenset[str]:
         """Those of the header."""
-        return frozenset(csv_columns(self.header))
+        return frozenset(self.header_columns)
 
     def with_arrival(self, spark: SparkSession, rows: DataFrame) -> DataFrame:
         """``rows`` with ``arrival``, the night of their ``_file``; once for each night of it."""
@@ -82,11 +108,6 @@ _SCHEME = "^file:/+"
 
 def _plain(file: str) -> str:
     return re.sub(_SCHEME, "/", file)
-
-
-def csv_columns(header: str) -> list[str]:
-    """The names in the header line of a CSV file."""
-    return next(csv.reader([header]), [])
 
 
 def cannot_read(table: str, night: str, source: TableInput, error: AnalysisException) -> InputError:
@@ -115,7 +136,7 @@ def files_alike(
             header = _header(spark, table, night, source) if source.format == "csv" else ""
         except AnalysisException as error:
             raise cannot_read(table, night, source, error) from error
-        form: object = (source.format, tuple(sorted(source.columns.items())), bool(source.paths))
+        form: object = (source.format, repr(sorted(source.columns.items())), bool(source.paths))
         if source.format == "csv":
             form = (form, header)
         elif source.format == "parquet" and several:

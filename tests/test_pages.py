@@ -107,7 +107,7 @@ def test_reference_pages_are_made_from_the_program(tmp_path: Path) -> None:
     # Links of moved pages were moved with them.
     tour = (tmp_path / "site" / "tour.md").read_text()
     assert "(examples/tour.ipynb)" in tour
-    assert "(index.md#bring-your-own-logs)" in (tmp_path / "site" / "own-logs.md").read_text()
+    assert "(index.md#bring-your-own-logs)" in (tmp_path / "site" / "logs.md").read_text()
 
 
 def test_lint_hooks_are_those_of_make() -> None:

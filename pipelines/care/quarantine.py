@@ -7,7 +7,7 @@ import hmac
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,24 @@ def shown_rows(folder: Path, settings: Settings, limit: int) -> Iterator[str]:
         )
     table = _read(folder).slice(0, limit)
     for row in table.to_pylist():
-        columns = settings.inputs.table(row["table"]).columns
-        raw = _shown(row["raw"] or "", _SHOWN[row["table"]], columns, key)[:_WIDTH]
+        names, columns = _plain(_SHOWN[row["table"]], settings.inputs.table(row["table"]).columns)
+        raw = _shown(row["raw"] or "", names, columns, key)[:_WIDTH]
         yield f"    {row['reason']}  {row['file']}:{row['line']}  {raw}"
+
+
+def _plain(
+    names: tuple[str, ...], sources: Mapping[str, str | list[str]]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Names that may be shown: each a column of its own, and none that names the user too."""
+    columns = {n: s for n, s in sources.items() if isinstance(s, str)}
+    user = sources.get("user_id", "user_id")
+    held = {user} if isinstance(user, str) else set(user)
+    shown = tuple(
+        n
+        for n in names
+        if (n in columns or n not in sources) and (n == "user_id" or columns.get(n, n) not in held)
+    )
+    return shown, columns
 
 
 def _read(folder: Path, columns: list[str] | None = None) -> pa.Table:

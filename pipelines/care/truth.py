@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from mrlm.bandit_log.ragged import segment_sum
 from pipelines.contract.context import NightContext
 from pipelines.nights.lake import read_logs
+from pipelines.settings.night_path import night_path
 
 _FIXED = {"decision_id", "night", "candidates"}
 
@@ -34,7 +35,7 @@ def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
     pattern = context.settings.truth_path
     if pattern is None or not gate:
         return {}
-    paths = [Path(pattern.replace("{night}", n)) for n in gate]
+    paths = [Path(night_path(pattern, n)) for n in gate]
     if not all(p.exists() for p in paths):
         return {}
     log = read_logs(context, gate)

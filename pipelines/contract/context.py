@@ -16,6 +16,7 @@ from pipelines.contract.log import bound
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace
 from pipelines.settings.model import Settings
+from pipelines.settings.night_path import night_path
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -97,7 +98,7 @@ class NightContext:
             shuffle_partitions=spark.shuffle_partitions,
             config=spark.config,
             java=spark.java,
-            size=sum(raw_bytes(place.replace("{night}", self.night)) for place in places),
+            size=sum(raw_bytes(night_path(place, self.night)) for place in places),
         )
 
 

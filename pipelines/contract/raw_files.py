@@ -1,4 +1,4 @@
-"""Where raw input lies: a file or a folder of files, on this machine or elsewhere."""
+"""Where raw input lies: a file, a folder of files or a glob, on this machine or elsewhere."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def raw_files(path: str) -> tuple[pafs.FileSystem, list[pafs.FileInfo]]:
     """
     local = (pafs.LocalFileSystem(), str(Path(path).resolve()))
     filesystem, place = pafs.FileSystem.from_uri(path) if "://" in path else local
+    if "*" in place and "://" not in path:
+        return filesystem, _matching(filesystem, place)
     info = filesystem.get_file_info(place)
     if info.type == pafs.FileType.NotFound:
         raise FileNotFoundError(f"{path} is not there")
@@ -27,6 +29,14 @@ def raw_files(path: str) -> tuple[pafs.FileSystem, list[pafs.FileInfo]]:
     files = (f for f in found if f.type == pafs.FileType.File)
     shown = (f for f in files if not f.base_name.startswith(("_", ".")))
     return filesystem, sorted(shown, key=lambda f: f.path)
+
+
+def _matching(filesystem: pafs.FileSystem, pattern: str) -> list[pafs.FileInfo]:
+    infos = filesystem.get_file_info(sorted(map(str, Path("/").glob(pattern.lstrip("/")))))
+    found = [f for f in infos if f.type == pafs.FileType.File and f.base_name[0] not in "_."]
+    if not found:
+        raise FileNotFoundError(f"nothing is at {pattern}")
+    return found
 
 
 def raw_bytes(path: str) -> int:

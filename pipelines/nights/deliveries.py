@@ -11,6 +11,7 @@ from mrlm.bandit_log import Objective
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import shift
+from pipelines.settings.night_path import night_path
 
 if TYPE_CHECKING:
     from spark_jobs.rewards import Delivered
@@ -25,7 +26,7 @@ def sent_events(context: NightContext) -> dict[str, int] | None:
     named = context.settings.inputs.sent_path
     if named is None:
         return None
-    path = Path(named.replace("{night}", context.night))
+    path = Path(night_path(named, context.night))
     where = f"night {context.night}: the counts of sent events at {path}"
     try:
         found = json.loads(path.read_bytes())

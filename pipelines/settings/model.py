@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -22,8 +22,10 @@ from mrlm.learners.settings import LearningSettings
 from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
 from pipelines.settings.errors import unknown_column
+from pipelines.settings.night_path import checked_night_path, names_night
 from spark_jobs.log_contract import CANDIDATE_SET_ID, RAW, TABLES
 from spark_jobs.nearest import meant
+from spark_jobs.sources import parse_path, parse_source
 
 if TYPE_CHECKING:
     from spark_jobs.clock import NightClock
@@ -33,6 +35,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
+    "inputs": ("candidates", "feedback_names"),
     "ingestion": ("time_zone", "night_starts", "epochs", "screening", "unattributed"),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
@@ -40,6 +43,7 @@ _ADDED = {
         *("shows_error", "shows_tolerance", "arm_shares", "arm_error", "owners"),
     ),
 }
+_ADDED_TO_TABLES = ("delimiter", "rows", "where", "events")
 _SESSION_ZONE = "spark.sql.session.timezone"
 
 
@@ -49,6 +53,14 @@ def time_zones() -> set[str]:
     return available_timezones() - {"Factory", "localtime"}
 
 
+def _leave_out(data: dict[str, Any], section: BaseModel, names: tuple[str, ...]) -> None:
+    """Drop from a section's ``data`` what has its default."""
+    for name in names:
+        field = type(section).model_fields[name]
+        if getattr(section, name) == field.get_default(call_default_factory=True):
+            data.pop(name)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -56,14 +68,61 @@ class _Section(BaseModel):
 class InputTable(_Section):
     """Where one of the three raw inputs lies and what its columns are called."""
 
-    path: str = Field(description="Path with {night}: the arrival partition of one night.")
+    path: str = Field(
+        description="Path with {night}, or {night:%Y%m%d} for dates in another form: the arrival "
+        "partition of one night. Without it the path holds all nights, and each takes the rows of "
+        "its own time."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _known_form(cls, path: str) -> str:
+        return checked_night_path(path)
+
     format: Literal["json", "csv", "parquet"] = Field(
         "json", description="json: JSON lines; csv: with a header line; parquet."
     )
-    columns: dict[str, str] = Field(
+    columns: dict[str, str | list[str]] = Field(
         default_factory=dict,
-        description="Contract name to the name in the file; names that agree are left out.",
+        description="Contract name to the name in the file, or to a path into nested rows, a "
+        "=constant, a -negated number, or a list of these that is joined by |; names that agree "
+        "are left out.",
     )
+    delimiter: str = Field(
+        ",", min_length=1, max_length=1, description="Of CSV: the character between fields."
+    )
+    rows: str | None = Field(
+        None,
+        description="Path of a list whose elements are the rows, where a line holds several; [] in "
+        "other paths is that element.",
+    )
+    where: dict[str, str | list[str]] = Field(
+        default_factory=dict,
+        description="Path to the texts that a line of this table has there (* any, empty text: "
+        "none), for files that hold other lines too.",
+    )
+    events: dict[str, str] = Field(
+        default_factory=dict,
+        description="Feedback only: event to the path of its value, for logs that keep feedback in "
+        "columns; each is an event where the value is neither empty, 0 nor false.",
+    )
+
+    @model_validator(mode="after")
+    def _paths(self) -> InputTable:
+        paths = [*self.where, *([self.rows] if self.rows is not None else [])]
+        for path in paths:
+            parse_path(path)
+        sources = [*self.events.values()]
+        for source in self.columns.values():
+            sources += [source] if isinstance(source, str) else source
+        for text in sources:
+            parse_source(text)
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether one path holds the rows of all nights."""
+        return not names_night(self.path)
 
 
 class Inputs(_Section):
@@ -77,6 +136,16 @@ class Inputs(_Section):
     )
     attribute_fields: list[str] = Field(
         default=[], description="Top-level numeric item fields that are taken as attributes."
+    )
+    candidates: Literal["logged", "catalog"] = Field(
+        "logged",
+        description="logged: an impression without candidates is quarantined; catalog: it gets "
+        "every item that is known on its night.",
+    )
+    feedback_names: Literal["slot", "request"] = Field(
+        "slot",
+        description="slot: an event names its request and its item; request: an event without an "
+        "item belongs to the only slot of its request.",
     )
     candidate_set_path: str | None = Field(
         default=None,
@@ -453,6 +522,9 @@ class Settings(BaseSettings):
         if sum(o.role == "north_star" for o in self.objectives) != 1:
             raise ValueError("objectives: exactly one must have role = 'north_star'")
         feedback = [o.name for o in self.objectives if o.source == "feedback"]
+        for table in ("impressions", "items"):
+            if self.inputs.table(table).events:
+                raise ValueError(f"inputs.{table}.events: only inputs.feedback can have them")
         if self.state.history_objective not in feedback:
             raise ValueError(
                 f"state.history_objective: {self.state.history_objective!r} is none of the "
@@ -500,12 +572,9 @@ class Settings(BaseSettings):
         data["inputs"].pop("sent_path")
         for table in ("impressions", "feedback", "items"):
             data["inputs"][table].pop("path")
+            _leave_out(data["inputs"][table], self.inputs.table(table), _ADDED_TO_TABLES)
         for section, names in _ADDED.items():
-            found = getattr(self, section)
-            for name in names:
-                field = type(found).model_fields[name]
-                if getattr(found, name) == field.get_default(call_default_factory=True):
-                    data[section].pop(name)
+            _leave_out(data[section], getattr(self, section), names)
         if sections:
             data = {s: data[s] for s in sections}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

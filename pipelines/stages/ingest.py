@@ -16,6 +16,7 @@ from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.deliveries import sent_events
 from pipelines.nights.forgotten_people import forgotten_people
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
+from pipelines.settings.night_path import night_path
 
 if TYPE_CHECKING:
     from spark_jobs.forgotten_rows import ForgottenRows
@@ -96,6 +97,8 @@ class Ingest:
             known_keys=_known_keys(context, plan.earlier),
             forgotten=_forgotten(context),
             propensity=settings.ingestion.propensity,
+            candidates=settings.inputs.candidates,
+            feedback_names=settings.inputs.feedback_names,
         )
         try:
             counts = ingest.run(context.spark(), job)
@@ -219,7 +222,7 @@ def _known_item_fields(earlier: dict[str, Manifest]) -> tuple[str, ...]:
 
 def _path(context: NightContext, table: str) -> str | None:
     """Tonight's path of a table; None for items on a night that brings no new ones."""
-    path = context.settings.inputs.table(table).path.replace("{night}", context.night)
+    path = night_path(context.settings.inputs.table(table).path, context.night)
     local = "://" not in path
     if table == "items" and local and not Path(path).exists() and ingested(context):
         return None
@@ -240,13 +243,22 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
 
 def _source(context: NightContext, table: str) -> TableInput:
     from spark_jobs.raw_files import TableInput
+    from spark_jobs.row_shape import RowShape
 
     path, place = _path(context, table), context.settings.inputs.table(table)
-    return TableInput((path,) if path else (), place.format, place.columns)
+    timed = place.whole and table != "items"
+    shape = RowShape(
+        place.rows,
+        {p: (t,) if isinstance(t, str) else tuple(t) for p, t in place.where.items()},
+        place.events,
+        context.settings.ingestion.clock() if timed else None,
+    )
+    columns = {n: s if isinstance(s, str) else tuple(s) for n, s in place.columns.items()}
+    return TableInput((path,) if path else (), place.format, columns, place.delimiter, shape)
 
 
 def _formatted(path: str | None, night: str) -> str | None:
-    return path.replace("{night}", night) if path else None
+    return night_path(path, night) if path else None
 
 
 STAGE = Ingest()

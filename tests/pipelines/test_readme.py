@@ -1,4 +1,4 @@
-"""What the READMEs and docs/own-logs.md claim, held against the program."""
+"""What the READMEs and docs/logs.md claim, held against the program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipelines.settings.model import Settings
 from tests.deployment import ROOT
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-OWN_LOGS, MAP = ROOT / "docs" / "own-logs.md", ROOT / "docs" / "architecture.md"
+OWN_LOGS, MAP = ROOT / "docs" / "logs.md", ROOT / "docs" / "architecture.md"
 PAGES = pytest.mark.parametrize("page", [ENGLISH, CHINESE, OWN_LOGS, MAP], ids=lambda p: p.name)
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

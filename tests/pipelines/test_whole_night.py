@@ -161,7 +161,7 @@ def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:
 
 def test_what_comes_out_is_what_the_readme_says(night: Deployment) -> None:
     context = night.context(NIGHT)
-    readme, own_logs = (ROOT / p for p in ("README.md", "docs/own-logs.md"))
+    readme, own_logs = (ROOT / p for p in ("README.md", "docs/logs.md"))
     decisions = output_of("evaluate", context).folder / "decisions.parquet"
     for column in pq.read_schema(decisions).names:
         assert f"`{column}`" in readme.read_text(), column

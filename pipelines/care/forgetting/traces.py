@@ -71,9 +71,12 @@ def traces_of(
 
 
 def columns_of(settings: Settings) -> dict[str, dict[str, str]]:
-    """Table to what its files call the contract's columns."""
+    """Table to what its files call the contract's columns, where each is one column."""
     tables = ("impressions", "feedback", "items")
-    return {t: dict(settings.inputs.table(t).columns) for t in tables}
+    return {
+        table: {n: s for n, s in settings.inputs.table(table).columns.items() if isinstance(s, str)}
+        for table in tables
+    }
 
 
 def runs_that_saw(workspace: Workspace, nights: frozenset[str]) -> dict[str, list[str]]:

@@ -1,0 +1,41 @@
+"""Paths of the settings that hold a night: ``{night}``, or ``{night:%Y%m%d}`` in another form."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+_NIGHT = re.compile(r"\{night(?::([^{}]*))?\}")
+# Parts of a date that do not depend on the machine's language.
+_FORMAT = re.compile(r"(?:%[YmdyjUGVu]|[^%])+")
+
+
+def names_night(path: str) -> bool:
+    """Whether a path differs from night to night."""
+    return _NIGHT.search(path) is not None
+
+
+def night_path(path: str, night: str) -> str:
+    """The path of one night.
+
+    Args:
+        path: of the settings.
+        night: ISO date.
+    """
+    day = date.fromisoformat(night)
+    return _NIGHT.sub(lambda m: day.strftime(m[1]) if m[1] else night, path)
+
+
+def checked_night_path(path: str) -> str:
+    """The path as it is.
+
+    Raises:
+        ValueError: a ``{night:…}`` in it has a form that is no date's.
+    """
+    for found in _NIGHT.finditer(path):
+        form = found[1]
+        if form is not None and not _FORMAT.fullmatch(form):
+            raise ValueError(
+                f"{found[0]!r} is no form of a date: use %Y, %m and %d, such as {{night:%Y%m%d}}"
+            )
+    return path
