@@ -27,13 +27,15 @@ def _key(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MRLM_USER_KEY", "a key of the tests of users")
 
 
-def jobs(logs: Any, out: Path, nights: Iterable[str], **changes: Any) -> list[IngestJob]:
-    """Jobs of ``NIGHTS`` that write to ``out``; each looks back to the ``REACH`` before it."""
+def jobs(
+    logs: Any, out: Path, nights: Iterable[str], all_nights: tuple[str, ...] = NIGHTS
+) -> list[IngestJob]:
+    """Jobs that write to ``out``; each looks back to the ``REACH`` of ``all_nights`` before it."""
     found = []
     for night in nights:
-        i = NIGHTS.index(night)
-        before = NIGHTS[max(i - REACH, 0) : i]
-        job = logs.job(night, late_nights=1, out=str(out / night), **changes)
+        i = all_nights.index(night)
+        before = all_nights[max(i - REACH, 0) : i]
+        job = logs.job(night, late_nights=1, out=str(out / night))
         found.append(replace(job, previous=tuple(Previous(n, str(out / n)) for n in before)))
     return found
 
@@ -95,7 +97,7 @@ def test_a_key_counts_again_when_its_night_is_out_of_reach(
         if night in (nights[0], nights[2], nights[4]):
             rows.append(impression("again", ts="2026-11-08T10:00:00Z"))
         logs.write(night, impressions=rows, items=items("a", "b") if night == nights[0] else [])
-    wanted = [replace(j, late_nights=9) for j in jobs(logs, tmp_path / "alone", nights)]
+    wanted = [replace(j, late_nights=9) for j in jobs(logs, tmp_path / "alone", nights, nights)]
     # One night more than the reach lies between the third and the last one's.
     short = replace(wanted[4], previous=wanted[4].previous[1:])
     wanted[4] = short
@@ -179,7 +181,7 @@ def test_one_file_of_several_nights_and_a_night_without_rows(
         )
     whole = [
         replace(job, tables=job.tables | {"items": TableInput((str(tmp_path / "items"),))})
-        for job in jobs(logs, tmp_path / "out", nights)
+        for job in jobs(logs, tmp_path / "out", nights, nights)
     ]
     counts = ingest.run_together(spark, whole)
     assert [counts[n]["items"]["raw"] for n in nights] == [4, 4]
@@ -187,7 +189,7 @@ def test_one_file_of_several_nights_and_a_night_without_rows(
 
     logs.write(nights[1], items=items("a"))
     with pytest.raises(InputError, match=r"impressions of night 2026-11-09 .*no rows at all"):
-        ingest.run_together(spark, jobs(logs, tmp_path / "out", nights))
+        ingest.run_together(spark, jobs(logs, tmp_path / "out", nights, nights))
 
 
 def test_nights_of_other_settings_do_not_go_together(spark, logs, tmp_path: Path):
