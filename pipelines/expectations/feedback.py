@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
 from pipelines.settings.model import Validation
 
@@ -33,41 +34,33 @@ def prepared(rows: DataFrame, events: Sequence[str], clock: NightClock) -> DataF
     )
 
 
-def row_rules(events: Sequence[str]) -> list[Rule]:
+def row_rules(events: Sequence[str]) -> list[RowRule]:
     """What every event must satisfy; ``events`` are those that the objectives read."""
     return [
-        Rule(
+        RowRule(
             "one row an event",
-            "ExpectColumnValuesToBeUnique",
-            {"column": "event_id"},
             "event_id is unique",
             "An event that counts twice changes rewards.",
             keys=("event_id",),
         ),
-        Rule(
+        RowRule(
             "finite value",
-            "ExpectColumnValuesToBeInSet",
-            {"column": "finite", "value_set": [1]},
             "value is a finite number",
             "One NaN reward makes every mean NaN.",
             failing="finite = 0",
         ),
-        Rule(
+        RowRule(
             "not from the future",
-            "ExpectColumnValuesToBeBetween",
-            {"column": "nights_late", "min_value": 0},
             "the event is not later than its arrival night",
             "A history would know what had not happened.",
             failing="nights_late < 0",
         ),
-        Rule(
+        RowRule(
             "declared event",
-            "ExpectColumnValuesToBeInSet",
-            {"column": "event", "value_set": list(events)},
             f"event is one of {', '.join(events)}",
             "No objective reads it: a new kind of event, or a changed name.",
-            "warning",
             failing="declared = 0",
+            severity="warning",
         ),
     ]
 

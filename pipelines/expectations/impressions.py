@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.expectations.night_statistics import STANDARD_ERRORS
+from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Validation
 
@@ -54,91 +55,61 @@ def prepared(rows: DataFrame) -> DataFrame:
     return derived.drop("candidates", "candidate_propensities", "context")
 
 
-def row_rules(settings: Validation, late_nights: int) -> list[Rule]:
+def row_rules(settings: Validation, late_nights: int) -> list[RowRule]:
     """What every impression must satisfy."""
     tolerance = settings.propensity_sum_tolerance
-    between = "ExpectColumnValuesToBeBetween"
     return [
-        Rule(
-            "enough impressions",
-            "ExpectTableRowCountToBeBetween",
-            {"min_value": settings.min_rows},
-            f"at least {settings.min_rows} rows",
-            "Nothing can be learned from fewer.",
-        ),
-        Rule(
+        RowRule(
             "one row a shown slot",
-            "ExpectCompoundColumnsToBeUnique",
-            {"column_list": ["request_id", "position"]},
             "request_id and position are unique together",
             "A slot that counts twice biases every estimate.",
             keys=("request_id", "position"),
         ),
-        Rule(
+        RowRule(
             "known user",
-            "ExpectColumnValuesToNotBeNull",
-            {"column": "user"},
             "user is not null",
             "Users are the unit of independence.",
             failing="user is null",
         ),
-        Rule(
+        RowRule(
             "propensity in range",
-            between,
-            {"column": "propensity", "min_value": 0, "max_value": 1, "strict_min": True},
             "0 < propensity <= 1",
             "Importance weights divide by it.",
             failing="not (propensity > 0 and propensity <= 1)",
         ),
-        Rule(
+        RowRule(
             "candidates",
-            between,
-            {"column": "candidate_count", "min_value": 1},
             "at least one candidate",
             "A decision chooses among candidates.",
             failing="candidate_count < 1",
         ),
-        Rule(
+        RowRule(
             "shown item is a candidate",
-            between,
-            {"column": "shown_place", "min_value": 1},
             "the shown item is in its candidate set",
             "Its probability under another policy would be 0.",
             failing="shown_place < 1",
         ),
-        Rule(
+        RowRule(
             "candidate propensities sum to 1",
-            between,
-            {
-                "column": "propensity_sum",
-                "min_value": 1 - tolerance,
-                "max_value": 1 + tolerance,
-            },
             f"1 within {tolerance} where they are logged",
             "They are not the probabilities of one choice.",
             failing=f"abs(propensity_sum - 1) > {tolerance}",
         ),
-        Rule(
+        RowRule(
             "propensity is the shown candidate's",
-            between,
-            {"column": "chosen_gap", "max_value": 1e-6},
             "equal within 1e-6 where candidate propensities are logged",
             "The log contradicts itself about the logging policy.",
             failing="chosen_gap > 1e-6",
         ),
-        Rule(
+        RowRule(
             "propensity of one slot",
-            "ExpectColumnValuesToBeInSet",
-            {"column": "propensity_kind", "value_set": ["conditional"]},
             "propensity_kind is conditional",
             "Each slot is evaluated as a decision of its own; marginal and whole-list propensities "
             "belong to other estimators.",
             failing="propensity_kind <> 'conditional'",
         ),
-        Rule(
+        RowRule(
             "time near the night",
-            between,
-            {"column": "nights_late", "min_value": 0, "max_value": late_nights},
             f"the slot's night is the arrival night or up to {late_nights} before",
             "The row belongs to another night.",
             failing=f"not (nights_late between 0 and {late_nights})",
@@ -151,6 +122,13 @@ def statistic_rules(
 ) -> list[Rule]:
     """What the night's impressions must satisfy together; columns of the statistics table."""
     rules = [
+        Rule(
+            "enough impressions",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "impressions", "min_value": settings.min_rows},
+            f"at least {settings.min_rows} rows",
+            "Nothing can be learned from fewer.",
+        ),
         _share("unknown items", "unknown_item_share", settings.unknown_item_share, "critical"),
         _share(
             "impressions in quarantine",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
 from pipelines.settings.model import Validation
 
@@ -26,27 +27,24 @@ def prepared(rows: DataFrame) -> DataFrame:
     return derived.drop("text", "categories", "attributes")
 
 
-def row_rules(settings: Validation) -> list[Rule]:
+def row_rules(settings: Validation) -> list[RowRule]:
     """What every item, or nearly every one, must satisfy."""
     most = settings.items_without_text_share
     return [
-        Rule(
+        RowRule(
             "one row an item",
-            "ExpectColumnValuesToBeUnique",
-            {"column": "item_id"},
             "item_id is unique",
             "An item with two texts has no one embedding.",
             keys=("item_id",),
         ),
-        Rule(
+        RowRule(
             "items with text",
-            "ExpectColumnValuesToBeBetween",
-            {"column": "text_length", "min_value": 1, "mostly": 1 - most},
             f"at least one character of text, but for a share of {most:g}",
             "Its embedding is 0: nothing is known of what it is like. Where texts have another "
             "column, the setting is inputs.text_fields.",
-            "warning",
             failing="text_length < 1",
+            most=most,
+            severity="warning",
         ),
     ]
 

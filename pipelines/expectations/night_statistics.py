@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column
 
 # A gap that chance explains never stops a night: at five standard errors about one true log in a
 # million is stopped.
@@ -16,7 +16,33 @@ STANDARD_ERRORS = 5.0
 TABLES = ("impressions", "feedback", "items")
 
 
-def propensity_moments(impressions: DataFrame) -> dict[str, float | None]:
+def moment_columns() -> dict[str, Column]:
+    """Aggregates over prepared impressions, from which ``propensity_moments`` are computed."""
+    from pyspark.sql import functions as F
+
+    c = F.col
+    slot = (c("propensity_kind") == "conditional") & (c("propensity") > 0)
+    logged = slot & c("inverse_variance").isNotNull()
+    # A row that is refused elsewhere must not end the count with an error.
+    inverse = F.try_divide(F.lit(1.0), c("propensity"))
+
+    def of_slots(value: Column) -> Column:
+        return F.when(slot, value)
+
+    return {
+        "slots": F.count_if(slot),
+        "candidates": F.avg(of_slots(c("candidate_count"))),
+        "inverse": F.avg(of_slots(inverse)),
+        "sample_variance": F.var_samp(of_slots(inverse - c("candidate_count"))),
+        "exact_variance": F.avg(of_slots(c("inverse_variance"))),
+        "logged": F.count_if(logged),
+        "surprise": F.avg(F.when(logged, F.log("propensity") + c("entropy"))),
+        "entropy": F.avg(of_slots(c("entropy"))),
+        "surprise_variance": F.avg(of_slots(c("surprise_variance"))),
+    }
+
+
+def propensity_moments(row: Mapping[str, Any]) -> dict[str, float | None]:
     """Sums over slots with a conditional propensity, by which the logged ones can be refuted.
 
     Where the shown item a of a slot with K candidates was really drawn with the logged p,
@@ -28,28 +54,10 @@ def propensity_moments(impressions: DataFrame) -> dict[str, float | None]:
     Keys: ``slots``, ``candidates`` (mean K), ``inverse_propensity_gap`` (mean 1/p over mean K,
     minus 1), ``inverse_propensity_error`` (its standard error), ``log_propensity_gap`` (mean of
     log p + H over mean H), ``log_propensity_error``; None where there is nothing to compute from.
-    """
-    from pyspark.sql import functions as F
 
-    c = F.col
-    logged = c("inverse_variance").isNotNull()
-    # A row that is refused elsewhere must not end the count with an error.
-    inverse = F.try_divide(F.lit(1.0), c("propensity"))
-    row = (
-        impressions.filter((c("propensity_kind") == "conditional") & (c("propensity") > 0))
-        .agg(
-            F.count("*").alias("slots"),
-            F.avg("candidate_count").alias("candidates"),
-            F.avg(inverse).alias("inverse"),
-            F.var_samp(inverse - c("candidate_count")).alias("sample_variance"),
-            F.avg("inverse_variance").alias("exact_variance"),
-            F.count_if(logged).alias("logged"),
-            F.avg(F.when(logged, F.log("propensity") + c("entropy"))).alias("surprise"),
-            F.avg("entropy").alias("entropy"),
-            F.avg("surprise_variance").alias("surprise_variance"),
-        )
-        .first()
-    )
+    Args:
+        row: values of ``moment_columns``.
+    """
     out: dict[str, float | None] = dict.fromkeys(
         (
             "inverse_propensity_gap",

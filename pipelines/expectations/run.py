@@ -17,10 +17,12 @@ from pipelines.expectations.night_shape import event_rates, night_shape, shapes_
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
+    moment_columns,
     propensity_moments,
     shares,
     volumes,
 )
+from pipelines.expectations.row_rules import counted
 from pipelines.expectations.show_aggregation import show_counts
 from pipelines.expectations.show_rules import show_limits
 from pipelines.expectations.suite import Rule, Suite, run_suites
@@ -84,9 +86,10 @@ def validate_night(
         if "impressions" not in broken:
             rows = impressions.prepared(written["impressions"]).persist()
             kept.append(rows)
-            found |= propensity_moments(rows)
             rules = impressions.row_rules(thresholds, late_nights)
-            suites.append(Suite("impressions", "impressions", rows, rules, impressions.SHOWN))
+            suite, sums = counted("impressions", rows, rules, impressions.SHOWN, moment_columns())
+            suites.append(suite)
+            found |= propensity_moments(sums)
             feedback_rows = None if "feedback" in broken else written["feedback"]
             compared, whole = _as_a_whole(
                 written["impressions"],
@@ -100,20 +103,17 @@ def validate_night(
             found |= compared
         if "feedback" not in broken:
             clock = settings.ingestion.clock()
-            rows = feedback.prepared(written["feedback"], events, clock).persist()
-            kept.append(rows)
-            suites.append(
-                Suite("feedback", "feedback", rows, feedback.row_rules(events), feedback.SHOWN)
-            )
+            rows = feedback.prepared(written["feedback"], events, clock)
+            rules = feedback.row_rules(events)
+            suites.append(counted("feedback", rows, rules, feedback.SHOWN, {})[0])
         if "items" not in broken:
-            rows = items.prepared(written["items"]).persist()
-            kept.append(rows)
-            suites.append(Suite("items", "items", rows, items.row_rules(thresholds), items.SHOWN))
-        judged, counted = None, None
+            rows = items.prepared(written["items"])
+            suites.append(counted("items", rows, items.row_rules(thresholds), items.SHOWN, {})[0])
+        judged, came = None, None
         if not broken & {"impressions", "feedback"}:
-            counted = event_delivery.counted(written["impressions"], written["feedback"], events)
-            pq.write_table(counted.by_item, out / "events_by_item.parquet")
-            judged = event_delivery.judge_night(counts, counted, trailing_events, settings)
+            came = event_delivery.counted(written["impressions"], written["feedback"], events)
+            pq.write_table(came.by_item, out / "events_by_item.parquet")
+            judged = event_delivery.judge_night(counts, came, trailing_events, settings)
             found |= event_delivery.statistics(counts, judged)
         found["impressions_ratio"] = against_trailing(found, recent, "impressions")
         found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
@@ -135,9 +135,9 @@ def validate_night(
         for rows in kept:
             rows.unpersist()
     verdict = _verdict(failures, found)
-    if judged is not None and counted is not None:
+    if judged is not None and came is not None:
         verdict["deliveries"] = judged.to_json()
-        verdict["events_by_hour"] = dict(counted.by_hour)
+        verdict["events_by_hour"] = dict(came.by_hour)
         verdict["limits"] += event_delivery.loss_limits(judged)
     return verdict
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pipelines.expectations.data_docs import write_data_docs
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 Severity = Literal["critical", "warning"]
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation, and how to find the rows that break it.
+    """One expectation.
 
     Attributes:
         name: short, what people read.
@@ -29,10 +25,8 @@ class Rule:
         expected: in words.
         why: what goes wrong downstream when it does not hold.
         severity: ``critical`` stops the table.
-        failing: SQL predicate of failing rows; None where no rows can be shown.
-        keys: instead, columns that must be unique together.
-        told: what was seen in plain words, where a number alone would not name the fault.
-        examples: what is shown in place of failing rows; JSON values.
+        told: what was seen in words, where the number that is compared would not say it.
+        examples: rows that break it; JSON values.
     """
 
     name: str
@@ -41,8 +35,6 @@ class Rule:
     expected: str
     why: str
     severity: Severity = "critical"
-    failing: str | None = None
-    keys: tuple[str, ...] = ()
     told: str = ""
     examples: Sequence[dict[str, Any]] = ()
 
@@ -56,14 +48,12 @@ class Suite:
         table: impressions, feedback or items.
         rows: a Spark DataFrame, or a pandas one of statistics.
         rules: what must hold.
-        shown: columns of a failing row that people see; never a raw user identifier.
     """
 
     name: str
     table: str
     rows: Any
     rules: Sequence[Rule]
-    shown: tuple[str, ...] = field(default=())
 
 
 def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[str, Any]]:
@@ -96,7 +86,7 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
                     "observed": rule.told or _observed(rule, outcome.result),
                     "expected": rule.expected,
                     "why": rule.why,
-                    "rows": failing_rows(suite, rule),
+                    "rows": list(rule.examples),
                 }
             )
     write_data_docs(context, docs)
@@ -106,24 +96,6 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
 def quiet_great_expectations() -> None:
     """Switch Great Expectations' analytics off; it reads this when it is imported."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-
-
-def failing_rows(suite: Suite, rule: Rule) -> list[dict[str, Any]]:
-    """A few of the rows that break the rule, as JSON values, in a fixed order."""
-    if rule.examples:
-        return [_plain(row) for row in rule.examples]
-    if not rule.failing and not rule.keys:
-        return []
-    from pyspark.sql import functions as F
-
-    rows: DataFrame = suite.rows
-    if rule.keys:
-        repeated = rows.groupBy(*rule.keys).count().filter("count > 1").select(*rule.keys)
-        rows = rows.join(repeated, list(rule.keys), "left_semi")
-    else:
-        rows = rows.filter(F.expr(str(rule.failing)))
-    chosen = rows.orderBy(*suite.shown).limit(_SHOWN)
-    return [_plain(row.asDict()) for row in chosen.select(*suite.shown).collect()]
 
 
 def _validate(context: Any, suite: Suite, run_name: str) -> Any:
@@ -173,21 +145,18 @@ def _observed(rule: Rule, result: dict[str, Any]) -> Any:
     if "unexpected_count" in result and "column" in rule.arguments:
         listed = result.get("partial_unexpected_list") or []
         if result.get("element_count") == 1:
-            return _value(listed[0]) if listed else None
+            return plain_value(listed[0]) if listed else None
     if "unexpected_count" in result:
         return f"{result['unexpected_count']} of {result['element_count']} rows"
-    return _value(result.get("observed_value"))
+    return plain_value(result.get("observed_value"))
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _value(value) for name, value in row.items()}
-
-
-def _value(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as JSON has it; what is no number there is a text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, list | tuple):
-        return [_value(v) for v in value]
+        return [plain_value(v) for v in value]
     return value.item() if hasattr(value, "item") else str(value)
