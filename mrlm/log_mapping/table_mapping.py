@@ -21,6 +21,7 @@ Facts = Mapping[str, ColumnFacts]
 _KINDS, _HIGHEST_POSITION = 60, 10_000
 _SHOWN_IN = 0.9
 _JOINED = 6
+_REPEATED, _EXACT = 20, 4.0
 _PATH_HINTS = {
     "impressions": {
         "impression",
@@ -68,7 +69,9 @@ def _table(
         return [items]
     events = _events(sampled, facts, where)
     shown = _impressions(sampled, facts, rows, hint, where)
-    if shown is not None and (events is None or "propensity" in shown.columns or rows):
+    told = events is None or rows or "propensity" in shown.columns if shown is not None else False
+    # A column of kinds says events; what is one thing in every row may as well be a show.
+    if shown is not None and (told or (events is not None and "event" in events.made)):
         return [shown, *_columns_as_feedback(shown)]
     return [events] if events is not None else []
 
@@ -113,6 +116,13 @@ def _by_name(role: str, column: ColumnFacts) -> float:
     if not _scalar(column) or column.time_form in ("offset", "naive") or column.probabilities:
         return 0.0
     return name_score(role, column.source) * column.share
+
+
+def _person(role: str, column: ColumnFacts) -> float:
+    """A column of users, who come again: what differs in every row is rather an id of the row."""
+    score = _by_name(role, column)
+    once = column.distinct > _REPEATED and column.distinct == len(column.values)
+    return score * (0.2 if once and name_score(role, column.source) < _EXACT else 1.0)
 
 
 def _time(role: str, column: ColumnFacts) -> float:
@@ -291,7 +301,7 @@ def _items(sampled: SampledTable, facts: Facts, hint: str) -> TableMapping | Non
     if not named:
         return None
     others = {s: c for s, c in facts.items() if s != named["item_id"]}
-    people = assign(others, {"user_id": _by_name, "request_id": _by_name, "position": _position})
+    people = assign(others, {"user_id": _person, "request_id": _by_name, "position": _position})
     if hint != "items" and (
         {"user_id", "position"} & set(people)
         or assign(others, {"event": _event})
@@ -363,7 +373,7 @@ def _impressions(
         "propensity": _propensity,
         "ts": _time,
         "item_id": _by_name,
-        "user_id": _by_name,
+        "user_id": _person,
         "session_id": _kept_apart,
         "request_id": _request,
         "position": _position,
@@ -382,7 +392,7 @@ def _impressions(
     _with_candidates(facts, found, rows)
     told = {s: feedback_name(s) for s in facts}
     fed = any(
-        n and s not in found.values() and facts[s].numbers and _scalar(facts[s])
+        n and s not in found.values() and _scalar(facts[s]) and 0.0 in facts[s].numbers
         for s, n in told.items()
     )
     strong = "propensity" in found or "candidates" in found or hint == "impressions"
@@ -543,7 +553,7 @@ def _events(
         "event": _event,
         "ts": _time,
         "item_id": _by_name,
-        "user_id": _by_name,
+        "user_id": _person,
         "request_id": _request,
         "event_id": _once,
         "value": _value,
@@ -580,7 +590,7 @@ def _events(
 def _once(role: str, column: ColumnFacts) -> float:
     if column.distinct < 0.95 * len(column.values) or column.share < 0.9:
         return 0.0
-    if not {"event", "id", "uuid", "guid"} & set(tokens(column.source)):
+    if not {"event", "id", "uuid", "guid", "uid"} & set(tokens(column.source)):
         return 0.0
     return _by_name(role, column)
 

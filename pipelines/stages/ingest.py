@@ -65,7 +65,7 @@ class Ingest:
         settings = context.settings
         job = ingest.IngestJob(
             night=context.night,
-            tables={t: _source(context, t) for t in TABLES},
+            tables={t: table_input(context, t) for t in TABLES},
             text_fields=tuple(settings.inputs.text_fields),
             attribute_fields=tuple(settings.inputs.attribute_fields),
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
@@ -199,7 +199,8 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
         raise DataError(f"night {context.night}, table {table}: {error}") from error
 
 
-def _source(context: NightContext, table: str) -> TableInput:
+def table_input(context: NightContext, table: str) -> TableInput:
+    """Where tonight's rows of a table lie and how they are read."""
     from spark_jobs.raw import TableInput
     from spark_jobs.row_shape import RowShape
 

@@ -469,3 +469,58 @@ def test_items_without_text_are_known_by_their_ids(tmp_path: Path) -> None:
     settings = proposed(found, tmp_path)
     assert settings.inputs.text_fields == ["sku"]
     assert settings.inputs.attribute_fields == ["price"]
+
+
+def test_short_names_and_columns_of_clicks(tmp_path: Path) -> None:
+    rows = [
+        {
+            "dt": f"2026-03-0{1 + i % 6} 12:{i // 60:02d}:{i % 60:02d}",
+            "cust_no": i % 40,
+            "prod": f"P{i % 9}",
+            "slot": 0,
+            "pr": 11.1,
+            "bought": int(i % 7 == 0),
+        }
+        for i in range(400)
+    ]
+    put(tmp_path / "shown.csv", csv_text(rows))
+    found = check_log(tmp_path)
+    columns = found.tables["impressions"].columns
+    assert (columns["user_id"], columns["item_id"], columns["ts"]) == ("cust_no", "prod", "dt")
+    assert columns["position"] == "slot + 1"
+    assert found.tables["feedback"].events == {"bought": "bought"}
+    assert "these look like percentages" in said(found, "wrong")
+    assert found.evaluable
+    proposed(found, tmp_path)
+
+
+def test_shows_and_events_in_one_file_are_told_apart(tmp_path: Path) -> None:
+    rows = shows()
+    lines = [r | {"type": "impression", "id": f"i{i}"} for i, r in enumerate(rows)]
+    for i, r in enumerate(rows):
+        if i % 5 == 0:
+            kept = {k: r[k] for k in ("request_id", "user_id", "item_id", "ts")}
+            lines.append(kept | {"type": "click", "id": f"c{i}"})
+    put(tmp_path / "log.jsonl", json_text(lines))
+    found = check_log(tmp_path)
+    assert found.tables["impressions"].where == {"type": ["impression"]}
+    assert found.tables["feedback"].where == {"type": ["click"]}
+    assert found.tables["feedback"].columns["event_id"] == "id"
+    assert found.evaluable, said(found)
+    proposed(found, tmp_path)
+
+
+def test_ratings_are_a_history_and_a_file_without_names_is_told(tmp_path: Path) -> None:
+    rows = [
+        {"userId": i % 50, "movieId": i % 80, "rating": 0.5 + i % 9 / 2, "timestamp": 964982703 + i}
+        for i in range(400)
+    ]
+    put(tmp_path / "ratings.csv", csv_text(rows))
+    put(
+        tmp_path / "behaviour.csv", "1,2268318,2520377,pv,1511544070\n1,2333346,250,pv,1511561733\n"
+    )
+    found = check_log(tmp_path)
+    assert found.tables["events"].columns["event"] == "=rating"
+    assert found.event_kinds == {"rating": 400}
+    assert not found.evaluable
+    assert "without a header line" in said(found)

@@ -15,6 +15,7 @@ from spark_jobs import ingest
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.preview import preview
 from spark_jobs.raw import TableInput
 from spark_jobs.row_shape import RowShape
 
@@ -326,3 +327,24 @@ def test_an_event_that_names_its_request_alone_belongs_to_its_only_slot(
     # A value that cannot be read makes the reward of that slot unknown, and of no other.
     (lost,) = rows_of(f"{job.out}/unread")
     assert (lost["request_id"], lost["item_id"]) == ("r1", "a")
+
+
+def test_a_preview_shows_rows_as_they_will_be_read(
+    spark: Any, tmp_path: Path, impression: Any, event: Any, items: Any
+) -> None:
+    tables = {
+        "impressions": [impression("r1", session_id="s"), impression("r2", propensity=2)],
+        "feedback": [event("e1", "r1"), event("e2", "r1", value="much"), event("e3", "r1")],
+        "items": items("a", "b"),
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    job = job_of(tmp_path, **{n: TableInput((str(tmp_path / f"{n}.jsonl"),)) for n in tables})
+    shown = preview(spark, job, 2)
+    assert [r.get("reason") for r in shown["impressions"]] == [None, "propensity_out_of_range"]
+    assert [r.get("reason") for r in shown["feedback"]] == [None, "wrong_type"]
+    assert shown["impressions"][0]["context"] == ["hour"]
+    assert shown["items"][0]["categories"] == ["x", "y"]
+    # Neither users nor sessions are shown.
+    assert "user-secret-1" not in json.dumps(shown)
+    assert "session_id" not in shown["impressions"][0]
