@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import LATE, QUARANTINED, categorise, content
+from spark_jobs.categories import LATE, QUARANTINED, Before, categorise, content
 from spark_jobs.clock import NightClock
+from spark_jobs.forgotten_rows import REASON as FORGOTTEN
+from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.raw import CARRIED, RawTable
 from spark_jobs.screening import ScreeningRules
 
@@ -31,14 +33,13 @@ def typed(
     missing = F.lit(False)
     for name in REQUIRED:
         missing = missing | (c(name).isNull() & F.lit(not (alone and name == "item_id")))
-    arrival = F.lit(raw.night).cast("date")
     reason = fields.first_reason(
         [
             ("unparsable", c("_corrupt")),
             ("wrong_type", fields.bad(c("ts"), ts) | fields.bad(c("value"), value) | ~finite),
             ("missing_field", missing),
             ("impossible_value", rules.impossible_value(c("event"), value)),
-            ("future_ts", clock.night(ts) > arrival),
+            ("future_ts", clock.night(ts) > c("arrival")),
         ]
     )
     rows = raw.rows.withColumn("_reason", reason)
@@ -49,7 +50,6 @@ def typed(
         "request_id",
         "item_id",
         ts.alias("ts"),
-        arrival.alias("arrival"),
         "event",
         value.alias("value"),
         "_reason",
@@ -64,17 +64,17 @@ def with_items(rows: DataFrame, shown: DataFrame) -> DataFrame:
 
     Args:
         rows: from ``typed``.
-        shown: request_id and item_id of the impressions that are known.
+        shown: request_id and item_id of the impressions that are known on each ``arrival``.
     """
-    slots = shown.groupBy("request_id").agg(F.collect_set("item_id").alias("_items"))
+    slots = shown.groupBy("arrival", "request_id").agg(F.collect_set("item_id").alias("_items"))
     only = F.when(F.size("_items") == 1, F.col("_items")[0])
     none = F.when(F.col("_reason").isNull(), "")
-    joined = rows.join(slots, "request_id", "left")
+    joined = rows.join(slots, ["arrival", "request_id"], "left")
     return joined.withColumn("item_id", F.coalesce("item_id", only, none)).drop("_items")
 
 
 def classify(
-    rows: DataFrame, shown: DataFrame, earlier: DataFrame | None, windows: Mapping[str, int]
+    rows: DataFrame, shown: DataFrame, before: Before, windows: Mapping[str, int]
 ) -> DataFrame:
     """``typed`` rows with ``impression_night``, ``_attribution`` and ``_category``.
 
@@ -83,56 +83,79 @@ def classify(
 
     Args:
         rows: from ``typed``.
-        shown: request_id, item_id, night and ``taken`` of the impressions that are known.
-        earlier: event_id of earlier arrivals.
+        shown: request_id, item_id, night and ``taken`` of the impressions that are known on each
+            ``arrival``.
+        before: event_id of earlier arrivals.
         windows: event to the nights for which some objective waits for it; an event that no
             objective reads is never late.
     """
-    slots = shown.groupBy("request_id", "item_id").agg(
+    slots = shown.groupBy("arrival", "request_id", "item_id").agg(
         F.min(F.when(F.col("taken"), F.col("night"))).alias("impression_night"),
         F.when(F.count_if("taken") > 1, "ambiguous")
         .when(F.bool_or("taken"), "attributed")
         .otherwise("left_out")
         .alias("_attribution"),
     )
-    joined = rows.join(slots, ["request_id", "item_id"], "left").withColumn(
+    joined = rows.join(slots, ["arrival", "request_id", "item_id"], "left").withColumn(
         "_attribution", F.coalesce("_attribution", F.lit("unattributed"))
     )
     window = F.lit(None).cast("int")
     for event, length in sorted(windows.items()):
         window = F.when(F.col("event") == event, length).otherwise(window)
     late = F.date_diff("arrival", "impression_night") > window
-    return categorise(joined, KEYS, F.col("ts").asc(), late, earlier)
+    return categorise(joined, KEYS, F.col("ts").asc(), late, before)
 
 
-def by_event(rows: DataFrame, windows: Mapping[str, int]) -> dict[str, Any]:
-    """What became of the events that objectives read, counted by event.
+def by_event(
+    rows: DataFrame, windows: Mapping[str, int], nights: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """What became of the events that objectives read, by arrival night and event.
 
     Args:
         rows: from ``classify``.
         windows: its keys are the events that objectives read.
+        nights: arrival nights, ISO dates.
 
     Returns:
-        ``events``: event to ``{clean, duplicate, late, attributed, ambiguous, left_out,
+        Night to ``events``: event to ``{clean, duplicate, late, attributed, ambiguous, left_out,
         unattributed, placed, unplaced}``, the attributions of clean events, and of the quarantined
-        ones whether they name a slot; event "" holds the quarantined ones whose event cannot be
-        read. ``late_events``: event to impression night to events that came after its window.
+        ones whether they name a slot, and ``forgotten`` where a person was; event "" holds the
+        quarantined ones whose event cannot be read. And to ``late_events``: event to impression
+        night to events that came after its window.
     """
-    kinds = ("clean", "duplicate", LATE, "attributed", "ambiguous", "left_out", "unattributed")
-    events = {e: dict.fromkeys((*kinds, "placed", "unplaced"), 0) for e in ("", *sorted(windows))}
-    late: dict[str, dict[str, int]] = {e: {} for e in sorted(windows)}
     read = F.when(F.col("event").isin(*windows), F.col("event")) if windows else F.lit(None)
-    named = rows.filter(F.col("_category").isNotNull()).withColumn(
-        # A known event that no objective reads is of no concern here.
-        "_event",
-        F.when(F.col("event").isNull(), "").otherwise(read),
+    named = rows.filter(F.col("_category").isNotNull()).withColumns(
+        {
+            # A known event that no objective reads is of no concern here.
+            "_event": F.when(F.col("event").isNull(), "").otherwise(read),
+            # They came, and nobody asks what they would have been worth.
+            "_category": F.when(is_kept(F.col("_reason")), F.col("_category")).otherwise(FORGOTTEN),
+        }
     )
     night = F.when(F.col("_category") == LATE, F.col("impression_night").cast("string"))
     groups = named.filter(F.col("_event").isNotNull()).groupBy(
-        "_event", "_category", "_attribution", _slot_named().alias("placed"), night.alias("night")
+        "arrival",
+        "_event",
+        "_category",
+        "_attribution",
+        _slot_named().alias("placed"),
+        night.alias("night"),
     )
+    of_night: dict[str, list[Row]] = {n: [] for n in nights}
     for row in groups.count().collect():
+        of_night[str(row["arrival"])].append(row)
+    return {n: _events(found, windows) for n, found in of_night.items()}
+
+
+def _events(groups: Iterable[Row], windows: Mapping[str, int]) -> dict[str, Any]:
+    kinds = ("clean", "duplicate", LATE, "attributed", "ambiguous", "left_out", "unattributed")
+    events = {e: dict.fromkeys((*kinds, "placed", "unplaced"), 0) for e in ("", *sorted(windows))}
+    late: dict[str, dict[str, int]] = {e: {} for e in sorted(windows)}
+    for row in groups:
         found, number = events[row["_event"]], row["count"]
+        if row["_category"] == FORGOTTEN:
+            found[FORGOTTEN] = found.get(FORGOTTEN, 0) + number
+            continue
         if row["_category"] == QUARANTINED:
             found["placed" if row["placed"] else "unplaced"] += number
             continue
@@ -151,6 +174,7 @@ def unread(rows: DataFrame, windows: Mapping[str, int]) -> DataFrame:
     """
     event = F.col("event")
     concerns = event.isNull() | (event.isin(*windows) if windows else F.lit(False))
+    concerns = concerns & is_kept(F.col("_reason"))
     quarantined = rows.filter((F.col("_category") == QUARANTINED) & _slot_named() & concerns)
     return quarantined.select("request_id", "item_id", "event", "arrival").distinct()
 

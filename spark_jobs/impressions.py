@@ -8,8 +8,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
-from spark_jobs.categories import CLEAN, categorise, content
+from spark_jobs.categories import CLEAN, Before, categorise, content
 from spark_jobs.clock import NightClock
+from spark_jobs.forgotten_rows import REASON as FORGOTTEN
+from spark_jobs.forgotten_rows import ForgottenRows, is_kept
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import AT, CARRIED, RawTable
 from spark_jobs.schemas import IMPRESSIONS
@@ -20,29 +22,38 @@ KINDS = ("conditional", "marginal", "slate")
 KEYS = ("request_id", "position")
 # What is looked at once a row's own fields have been checked.
 _SENT_TO_TASKS = 1_000_000
-NARROW = ("request_id", "position", "item_id", "user", "ts", "night", "arrival")
+NARROW = ("request_id", "position", "item_id", "user", "ts", "night")
 
 
 def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
     """``raw`` with the candidates that ``candidate_set_id`` names, where a row has none itself."""
-    lists = sets.rows.filter("candidate_set_id is not null").groupBy("candidate_set_id")
+    named = sets.rows.filter("candidate_set_id is not null")
     # Of several lists of one name always the same, whichever file is read first.
-    first = lists.agg(F.min("candidates").alias("_set"))
-    rows = raw.rows.join(first, "candidate_set_id", "left")
+    first = named.groupBy("arrival", "candidate_set_id").agg(F.min("candidates").alias("_set"))
+    rows = raw.rows.join(first, ["arrival", "candidate_set_id"], "left")
     chosen = F.coalesce("candidates", "_set")
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
 
 
 def with_catalog(raw: RawTable, catalog: DataFrame) -> RawTable:
-    """``raw`` with every item of the catalogue as candidates, where a row has none itself."""
-    every = catalog.agg(F.array_sort(F.collect_list("item_id")).alias("_every"))
-    rows = raw.rows.crossJoin(F.broadcast(every))
+    """``raw`` with every item of its night's catalogue as candidates, where a row has none itself.
+
+    ``catalog`` holds ``arrival`` and ``item_id``.
+    """
+    listed = F.array_sort(F.collect_list("item_id"))
+    every = catalog.groupBy("arrival").agg(listed.alias("_every"))
+    rows = raw.rows.join(F.broadcast(every), "arrival", "left")
     chosen = F.coalesce("candidates", "_every")
     return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_every"))
 
 
 def typed(
-    raw: RawTable, clock: NightClock, rules: ScreeningRules, key: bytes, estimated: bool = False
+    raw: RawTable,
+    clock: NightClock,
+    rules: ScreeningRules,
+    key: bytes,
+    estimated: bool = False,
+    forgotten: ForgottenRows | None = None,
 ) -> DataFrame:
     """Columns of ``IMPRESSIONS``, ``CARRIED``, ``_content``, and ``_reason`` as one row tells it.
 
@@ -81,21 +92,21 @@ def typed(
         content(c("user_id"), *told, F.array_sort(F.map_entries("context"))),
         *logged,
         clock.night(c("ts")).alias("night"),
-        F.lit(raw.night).cast("date").alias("arrival"),
         pseudonym(c("user_id"), key).alias("user"),
-        _reason(rules, estimated).alias("_reason"),
+        _reason(rules, estimated, forgotten or ForgottenRows(), key).alias("_reason"),
     )
 
 
 def left_out(rows: DataFrame) -> DataFrame:
     """Slots of ``classify``'s rows that were not taken, as far as they can be named."""
     named = F.col("request_id").isNotNull() & F.col("item_id").isNotNull()
-    return rows.filter((F.col("_category") != CLEAN) & named).select(
-        "request_id", "item_id", "night"
+    kept = is_kept(F.col("_reason"))
+    return rows.filter((F.col("_category") != CLEAN) & named & kept).select(
+        "arrival", "request_id", "item_id", "night"
     )
 
 
-def _reason(rules: ScreeningRules, estimated: bool) -> Column:
+def _reason(rules: ScreeningRules, estimated: bool, forgotten: ForgottenRows, key: bytes) -> Column:
     c = F.col
     candidates, logged = c("candidates"), c("candidate_propensities")
     missing = F.lit(False)
@@ -103,6 +114,7 @@ def _reason(rules: ScreeningRules, estimated: bool) -> Column:
         missing = missing | c(name).isNull()
     return fields.first_reason(
         [
+            (FORGOTTEN, forgotten.is_user(pseudonym(c("user_id"), key))),
             ("unparsable", c("_corrupt")),
             ("wrong_type", c("_wrong") | ~c("propensity_kind").isin(*KINDS)),
             # A candidate set has no holes and no item twice, and one propensity for each.
@@ -124,7 +136,7 @@ def _reason(rules: ScreeningRules, estimated: bool) -> Column:
 def classify(
     rows: DataFrame,
     catalog: DataFrame,
-    earlier: DataFrame | None,
+    before: Before,
     late_nights: int,
     bot_requests: int,
     rules: ScreeningRules,
@@ -137,8 +149,8 @@ def classify(
 
     Args:
         rows: from ``typed``; read twice.
-        catalog: ``item_id`` of what may be shown.
-        earlier: ``KEYS`` of impressions of earlier arrivals.
+        catalog: ``item_id`` of what may be shown, and ``since``, the arrival night from which on.
+        before: ``KEYS`` of impressions of earlier arrivals.
         late_nights: impressions that arrive more nights after their own are late.
         bot_requests: a user with more requests is a bot.
         rules: of the deployment.
@@ -147,11 +159,12 @@ def classify(
     c = F.col
     # An item that is no candidate has another reason already.
     listed = rows.select(*AT, F.explode("candidates").alias("item_id"))
-    known = F.broadcast(catalog.select("item_id"))
-    unknown = listed.join(known, "item_id", "left_anti").select(*AT).distinct()
+    known = F.broadcast(catalog.select(c("item_id").alias("_known"), "since"))
+    may_be_shown = (c("item_id") == c("_known")) & (c("since") <= c("arrival"))
+    unknown = listed.join(known, may_be_shown, "left_anti").select(*AT).distinct()
     narrow = work.keep(rows.select(*CARRIED, *NARROW, "_content", "_reason"))
     bots = (
-        narrow.groupBy("user")
+        narrow.groupBy("arrival", "user")
         .agg(F.count_distinct("request_id").alias("_requests"))
         .filter((c("_requests") > bot_requests) & c("user").isNotNull())
     )
@@ -159,12 +172,15 @@ def classify(
     # A night without its catalogue has as many of them as rows: too many to send to every task.
     found = F.broadcast(unknown) if unknown.count() < _SENT_TO_TASKS else unknown
     joined = narrow.join(found, [*AT], "left").join(
-        F.broadcast(bots.select("user", F.lit(True).alias("_bot"))), "user", "left"
+        F.broadcast(bots.select("arrival", "user", F.lit(True).alias("_bot"))),
+        ["arrival", "user"],
+        "left",
     )
     too_fast = F.lit(False)
     fast = rules.impossible_speed(narrow)
     if fast is not None:
-        joined = joined.join(F.broadcast(fast.withColumn("_fast", F.lit(True))), "user", "left")
+        fast = F.broadcast(fast.withColumn("_fast", F.lit(True)))
+        joined = joined.join(fast, ["arrival", "user"], "left")
         too_fast = c("_fast")
     future = c("night") > c("arrival")
     reason = F.coalesce(
@@ -180,4 +196,4 @@ def classify(
     )
     late = F.date_diff(c("arrival"), c("night")) > late_nights
     judged = joined.withColumn("_reason", reason).drop("_unknown", "_bot", "_fast")
-    return categorise(judged, KEYS, c("ts").asc(), late, earlier)
+    return categorise(judged, KEYS, c("ts").asc(), late, before)

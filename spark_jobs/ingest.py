@@ -1,17 +1,21 @@
-"""One night's raw logs to clean tables, catalogue and quarantine: every raw row ends somewhere.
+"""Raw logs of nights to clean tables, catalogue and quarantine: every raw row ends somewhere.
 
-Run alone: ``python -m spark_jobs.ingest job.json``, or the same file through spark-submit.
+Any number of nights is read in one pass: their rows differ in their ``arrival`` alone, and each
+row sees of the others what it would see if its night came by itself.
+
+One night alone: ``python -m spark_jobs.ingest job.json``, or the same file through spark-submit.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,27 +25,24 @@ from spark_jobs.categories import (
     CLEAN,
     LATE,
     QUARANTINED,
+    Before,
     check_conservation,
     of_category,
     tally,
 )
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
-from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
+from spark_jobs.forgotten_rows import is_kept
+from spark_jobs.ingest_job import IngestJob, Nights, Previous
+from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, RawField
 from spark_jobs.pseudonyms import key_id, user_key
-from spark_jobs.raw import (
-    AT,
-    RawTable,
-    TableInput,
-    count_rows,
-    read_raw,
-    require_columns,
-    seen_columns,
-)
-from spark_jobs.schemas import CATALOG, LEFT_OUT, QUARANTINE, UNREAD
+from spark_jobs.raw import AT, RawTable, count_rows, read_raw, require_columns, seen_columns
+from spark_jobs.raw_files import TableInput
+from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
-from spark_jobs.screening import ScreeningRules
 from spark_jobs.work import Work
+
+__all__ = ["IngestJob", "Previous", "run", "run_together"]
 
 # Tables whose rows happen at a time.
 _TIMED = ("impressions", "feedback")
@@ -52,90 +53,23 @@ _PLACES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Previous:
-    """The output of an earlier night's ingestion.
+class OfNight:
+    """What was found of one table on one night.
 
     Attributes:
-        night: its arrival night, ISO date.
-        folder: its output folder.
-        tables: those that passed validation; the others are taken as never having arrived.
+        counts: by category and reason, and ``raw``.
+        facts: aggregates over the clean rows.
+        seen: the columns with at least one value.
     """
 
-    night: str
-    folder: str
-    tables: tuple[str, ...] = TABLES
+    counts: dict[str, Any]
+    facts: dict[str, Any]
+    seen: frozenset[str]
 
-
-@dataclass(frozen=True)
-class IngestJob:
-    """Everything that decides what a night's ingestion writes.
-
-    Attributes:
-        night: arrival night, ISO date.
-        tables: ``impressions``, ``feedback`` and ``items``.
-        out: folder to write; replaced.
-        text_fields: item columns joined into the text.
-        attribute_fields: numeric item columns that are taken as attributes.
-        candidate_set_path: table (candidate_set_id, candidates), in the format of the
-            impressions, for logs that name their candidate sets.
-        known_item_fields: those of the two that a row of an earlier night had.
-        clock: what a night is, and how times are read.
-        previous: earlier nights, for the catalogue, duplicates and attribution.
-        late_nights: impressions that arrive more nights after their own are late.
-        bot_requests_per_night: a user with more requests is a bot.
-        screening: what more is quarantined.
-        windows: event to the longest ``window_nights`` of the objectives that read it.
-        key_variable: environment variable with the key of the user pseudonyms.
-        propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
-            kept with a null.
-        candidates: ``logged``, or ``catalog``: an impression without any gets all known items.
-        feedback_names: ``slot``, or ``request``: an event without an item belongs to the only
-            slot of its request.
-    """
-
-    night: str
-    tables: dict[str, TableInput]
-    out: str
-    text_fields: tuple[str, ...] = ("text",)
-    attribute_fields: tuple[str, ...] = ()
-    candidate_set_path: str | None = None
-    known_item_fields: tuple[str, ...] = ()
-    clock: NightClock = field(default_factory=NightClock)
-    previous: tuple[Previous, ...] = ()
-    late_nights: int = 2
-    bot_requests_per_night: int = 500
-    screening: ScreeningRules = field(default_factory=ScreeningRules)
-    windows: dict[str, int] = field(default_factory=dict)
-    key_variable: str = "MRLM_USER_KEY"
-    propensity: Literal["logged", "estimated"] = "logged"
-    candidates: Literal["logged", "catalog"] = "logged"
-    feedback_names: Literal["slot", "request"] = "slot"
-
-    def to_json(self) -> str:
-        """The job as JSON, keys sorted."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> IngestJob:
-        """The inverse of ``to_json``."""
-        data = json.loads(text)
-        data["tables"] = {k: TableInput.from_dict(v) for k, v in data["tables"].items()}
-        data["clock"] = NightClock(**data.get("clock", {}))
-        if "screening" in data:
-            data["screening"] = ScreeningRules.from_dict(data["screening"])
-        data["previous"] = tuple(
-            Previous(**{**p, "tables": tuple(p["tables"])}) for p in data.get("previous", [])
-        )
-        for name in ("text_fields", "attribute_fields", "known_item_fields"):
-            if name in data:
-                data[name] = tuple(data[name])
-        return cls(**data)
-
-    def folders(self, table: str, kind: str | None = None) -> list[str]:
-        """Folders ``kind`` (default ``table``) of earlier nights, where ``table`` passed."""
-        nights = sorted(self.previous, key=lambda p: p.night)
-        trusted = [p for p in nights if table in p.tables and p.night < self.night]
-        return [f"{p.folder}/{kind or table}" for p in trusted]
+    @property
+    def quarantined(self) -> int:
+        """Number of rows in quarantine."""
+        return sum(self.counts[QUARANTINED].values())
 
 
 @dataclass(frozen=True)
@@ -145,38 +79,44 @@ class Counted:
     Attributes:
         raw: what was read.
         rows: its rows with their category, of impressions less their lists.
-        counts: by category and reason, and ``raw``.
         line: of each row in its file, from the columns of ``raw.texts``.
-        facts: aggregates over the clean rows.
-        seen: the columns with at least one value.
+        nights: arrival night to what was found.
     """
 
     raw: RawTable
     rows: DataFrame
-    counts: dict[str, Any]
     line: Column
-    facts: dict[str, Any]
-    seen: frozenset[str]
+    nights: Mapping[str, OfNight]
 
     @property
     def others(self) -> int:
         """Number of rows that are not clean."""
-        return int(self.counts["raw"] - self.counts[CLEAN])
+        return sum(n.counts["raw"] - n.counts[CLEAN] for n in self.nights.values())
 
     @property
     def files(self) -> int | None:
-        """Into how many files rows are written; None: as many as tasks write them."""
-        return 1 if self.counts["raw"] < _MANY_ROWS else None
+        """Into how many files a night is written; None: as many as tasks write it."""
+        (*others, last) = self.nights.values()
+        return 1 if not others and last.counts["raw"] < _MANY_ROWS else None
+
+    def with_late(self) -> list[str]:
+        """Nights with late rows."""
+        return [night for night, found in self.nights.items() if found.counts[LATE]]
 
 
 def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
-    """Ingest one night; returns what ``counts.json`` holds.
+    """Ingest one night; returns what ``counts.json`` holds: see ``run_together``."""
+    return run_together(spark, (job,))[job.night]
 
-    Under ``job.out``: ``impressions``, ``feedback``, ``items``, ``catalog``, ``left_out`` (slots
-    whose impression was not taken) and ``unread`` (slots of which an event came that could not be
-    read; Parquet),
-    ``late/<table>`` where there are late rows, ``quarantine`` (mode 0700, files 0600; the only
-    place with raw user identifiers) and ``counts.json``: for each table
+
+def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, dict[str, Any]]:
+    """Ingest nights in one pass; returns for each what its ``counts.json`` holds.
+
+    Under ``job.out`` of each: ``impressions``, ``feedback``, ``items``, ``catalog``, ``left_out``
+    (slots whose impression was not taken) and ``unread`` (slots of which an event came that could
+    not be read; Parquet), ``late/<table>`` where there are late rows, ``forgotten`` (hashes of
+    requests) where people were forgotten, ``quarantine`` (mode 0700, files 0600; the only place
+    with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
@@ -187,148 +127,198 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
     Raises:
         InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
         RuntimeError: the categories do not add up to the raw rows.
+        ValueError: the jobs' settings differ.
     """
-    key = user_key(job.key_variable)
-    job.clock.require_zone(spark)
-    output.replace_folder(job.out)
+    nights = Nights(jobs)
+    key = user_key(nights.common.key_variable, nights.common.known_keys)
+    nights.common.clock.require_zone(spark)
+    for job in nights.jobs:
+        output.replace_folder(job.out)
     with Work() as work:
-        tables = _classify(spark, job, key, work)
-        hours = {t: work.start(arrival_hours, tables[t].rows, job) for t in _TIMED}
-        _write_quarantine(spark, tables, job)
-    counts: dict[str, Any] = {name: table.counts for name, table in tables.items()}
-    counts |= _summary(tables, job)
-    counts["arrival_hours"] = {name: found.result() for name, found in hours.items()}
-    counts |= {
-        **items.catalog_counts(spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")),
-        "key_id": key_id(key),
-        "night": job.night,
-        "late_nights": job.late_nights,
-        "windows": job.windows,
-    }
-    Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
+        tables = _classify(spark, nights, key, work)
+        clock = nights.common.clock
+        hours = {t: work.start(arrival_hours, tables[t].rows, clock) for t in _TIMED}
+        _write_quarantine(spark, tables, nights)
+    known = set(nights.common.known_item_fields)
+    counts = {}
+    for job in nights.jobs:
+        of_night = {name: table.nights[job.night] for name, table in tables.items()}
+        known |= {*job.text_fields, *job.attribute_fields} & of_night["items"].seen
+        counts[job.night] = {
+            **{name: found.counts for name, found in of_night.items()},
+            **_summary(of_night, job.night),
+            "item_fields": sorted(known),
+            "arrival_hours": {t: found.result().get(job.night, {}) for t, found in hours.items()},
+            **items.catalog_counts(spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")),
+            "key_id": key_id(key),
+            "night": job.night,
+            "late_nights": job.late_nights,
+            "windows": job.windows,
+        }
+        text = json.dumps(counts[job.night], sort_keys=True, indent=1)
+        Path(job.out, "counts.json").write_text(text)
     return counts
 
 
-def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> dict[str, Counted]:
-    """The rows of each table; the clean and late ones and the catalogue are written."""
-    raw_items = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
-    raw_impressions = _read_impressions(spark, job)
-    raw_feedback = _read(spark, job, "feedback")
+def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> dict[str, Counted]:
+    """The rows of each table; the clean and late ones and the catalogues are written."""
+    job = nights.common
+    raw_items = _read(spark, nights, "items", (*job.text_fields, *job.attribute_fields))
+    raw_impressions = _read_impressions(spark, nights)
+    raw_feedback = _read(spark, nights, "feedback")
     # Read from the files again: a row lost or doubled by a join would not show otherwise.
     raw_rows = {
         raw.table: work.start(count_rows, raw) for raw in (raw_items, raw_impressions, raw_feedback)
     }
 
-    before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
+    before = output.read(spark, nights.folders("items", "catalog")[-1:], CATALOG)
     typed_items = items.typed(raw_items, job.clock, job.text_fields, job.attribute_fields)
     rows = work.keep(items.classify(typed_items))
-    may_be_empty = before is not None
-    item_rows = _counted(raw_items, rows, raw_rows["items"].result(), job, may_be_empty)
-    _write(item_rows, "items", job, work)
-    catalog = work.keep(items.catalog(_only(rows, CLEAN), before))
-    work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
+    item_rows = _counted(raw_items, rows, raw_rows["items"].result(), nights)
+    _write(item_rows, "items", nights, work)
+    versions = work.keep(items.versions(_only(rows, CLEAN), before, nights.names))
+    catalogs = items.catalogs(versions, nights.names)
+    work.start(output.write_nights, catalogs, nights.places("catalog"), CATALOG)
 
     if job.candidates == "catalog":
-        raw_impressions = impressions.with_catalog(raw_impressions, catalog)
+        raw_impressions = impressions.with_catalog(raw_impressions, catalogs)
     estimated = job.propensity == "estimated"
-    typed = impressions.typed(raw_impressions, job.clock, job.screening, key, estimated)
-    if raw_impressions.source.format != "parquet":
+    typed = impressions.typed(
+        raw_impressions, job.clock, job.screening, key, estimated, job.forgotten
+    )
+    if any(source.format != "parquet" for source in raw_impressions.sources.values()):
         # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
         typed = work.keep(typed)
     rows = work.keep(
         impressions.classify(
             typed,
-            catalog,
-            _arrived(spark, job, "impressions"),
+            versions,
+            _before(spark, nights, "impressions"),
             job.late_nights,
             job.bot_requests_per_night,
             job.screening,
             work,
         )
     )
-    nights = F.collect_set(F.col("night").cast("string")).alias("nights")
+    slot_nights = F.collect_set(F.col("night").cast("string")).alias("nights")
     users = F.count_distinct("user").alias("users")
     number = raw_rows["impressions"].result()
-    impression_rows = _counted(raw_impressions, rows, number, job, False, nights, users)
-    _write(impression_rows, "impressions", job, work, typed)
+    impression_rows = _counted(raw_impressions, rows, number, nights, slot_nights, users)
+    _write(impression_rows, "impressions", nights, work, typed)
 
     left_out = impressions.left_out(rows)
-    work.start(output.write, left_out, f"{job.out}/left_out", LEFT_OUT)
-    shown = _shown(spark, job, _only(rows, CLEAN), left_out)
-    earlier = _arrived(spark, job, "feedback")
+    work.start(output.write_nights, left_out, nights.places("left_out"), LEFT_OUT)
+    shown = _shown(spark, nights, _only(rows, CLEAN), left_out)
     alone = job.feedback_names == "request"
     typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening, alone)
     if alone:
         typed_feedback = feedback.with_items(typed_feedback, shown)
+    if job.forgotten.users:
+        gone = job.forgotten.requests_of(rows)
+        work.start(output.write_nights, gone, nights.places("forgotten"), FORGOTTEN)
+        typed_feedback = job.forgotten.without_requests(typed_feedback, gone)
+    earlier = _before(spark, nights, "feedback")
     rows = work.keep(feedback.classify(typed_feedback, shown, earlier, job.windows))
-    work.start(output.write, feedback.unread(rows, job.windows), f"{job.out}/unread", UNREAD)
+    unread = feedback.unread(rows, job.windows)
+    work.start(output.write_nights, unread, nights.places("unread"), UNREAD)
     night = F.col("impression_night")
     read = F.col("event").isin(*job.windows) if job.windows else F.lit(False)
-    nights = F.collect_set(F.when(read, night.cast("string"))).alias("nights")
+    slot_nights = F.collect_set(F.when(read, night.cast("string"))).alias("nights")
     unattributed = F.count_if(night.isNull()).alias("unattributed")
+    events = work.start(feedback.by_event, rows, job.windows, nights.names)
     number = raw_rows["feedback"].result()
-    feedback_rows = _counted(raw_feedback, rows, number, job, True, nights, unattributed)
-    feedback_rows = replace(
-        feedback_rows, facts=feedback_rows.facts | feedback.by_event(rows, job.windows)
-    )
-    _write(feedback_rows, "feedback", job, work)
+    feedback_rows = _counted(raw_feedback, rows, number, nights, slot_nights, unattributed)
+    for name, found in feedback_rows.nights.items():
+        found.facts.update(events.result()[name])
+    _write(feedback_rows, "feedback", nights, work)
     return {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
 
 
-def _shown(spark: SparkSession, job: IngestJob, taken: DataFrame, left_out: DataFrame) -> DataFrame:
-    """request_id, item_id, night and ``taken`` of tonight's impressions and of earlier ones.
+def _shown(spark: SparkSession, nights: Nights, taken: DataFrame, left_out: DataFrame) -> DataFrame:
+    """request_id, item_id, night and ``taken`` of the impressions that each ``arrival`` knows.
 
     Impressions that validation stopped were shown all the same: their events are not lost ones.
     """
-    stopped = [f"{p.folder}/impressions" for p in job.previous if "impressions" not in p.tables]
-    apart = [f"{p.folder}/left_out" for p in job.previous]
+    stopped = [f"{p.folder}/impressions" for p in nights.earlier if "impressions" not in p.tables]
+    schema = SCHEMAS["impressions"]
     keys = ("request_id", "item_id", "night")
     parts = [
-        (True, taken),
-        (True, output.read(spark, job.folders("impressions"), SCHEMAS["impressions"])),
-        (False, left_out),
-        (False, output.read(spark, stopped, SCHEMAS["impressions"])),
-        (False, output.read(spark, [f for f in apart if Path(f).exists()], LEFT_OUT)),
+        (True, taken.select(*keys, "arrival")),
+        (True, output.read(spark, nights.folders("impressions"), schema)),
+        (False, left_out.select(*keys, "arrival")),
+        (False, output.read(spark, stopped, schema)),
+        *((False, _left_out_of(spark, p)) for p in nights.earlier),
     ]
     marked = [
-        part.select(*keys, F.lit(is_taken).alias("taken"))
+        part.select(*keys, _arrivals_that_know(nights), F.lit(is_taken).alias("taken"))
         for is_taken, part in parts
         if part is not None
     ]
     return reduce(DataFrame.unionByName, marked)
 
 
-def arrival_hours(rows: DataFrame, job: IngestJob) -> dict[str, int]:
-    """Rows by the whole hours from the start of the arrival night to their ``ts``.
+def _left_out_of(spark: SparkSession, earlier: Previous) -> DataFrame | None:
+    folder = f"{earlier.folder}/left_out"
+    rows = output.read(spark, [folder] if Path(folder).exists() else [], LEFT_OUT)
+    return None if rows is None else rows.withColumn("arrival", F.to_date(F.lit(earlier.night)))
+
+
+def _arrivals_that_know(nights: Nights) -> Column:
+    """The nights, one a row, that look at a row which came on its ``arrival``."""
+    if len(nights.names) == 1:
+        return F.to_date(F.lit(nights.names[0])).alias("arrival")
+    came = F.col("arrival")
+    looking = F.filter(
+        F.array(
+            *[
+                F.struct(F.to_date(F.lit(n)).alias("night"), F.to_date(F.lit(s)).alias("since"))
+                for n, s in nights.since.items()
+            ]
+        ),
+        lambda n: (n["since"] <= came) & (came <= n["night"]),
+    )
+    return F.explode(F.transform(looking, lambda n: n["night"])).alias("arrival")
+
+
+def arrival_hours(rows: DataFrame, clock: NightClock) -> dict[str, dict[str, int]]:
+    """Rows of each arrival night by the whole hours from its start to their ``ts``.
 
     Rows in quarantine count, rows whose time could not be read do not; hours more than two nights
     away count as the last of them.
     """
-    start = F.lit(job.night).cast("date")
-    hour = F.greatest(F.least(job.clock.hours_into(F.col("ts"), start), F.lit(71)), F.lit(-48))
-    found = rows.filter("_row_like and ts is not null").groupBy(hour.alias("hour")).count()
-    return {str(row["hour"]): row["count"] for row in sorted(found.collect())}
+    hour = F.greatest(
+        F.least(clock.hours_into(F.col("ts"), F.col("arrival")), F.lit(71)), F.lit(-48)
+    )
+    dated = rows.filter("_row_like and ts is not null")
+    found: dict[str, dict[str, int]] = {}
+    for row in sorted(dated.groupBy("arrival", hour.alias("hour")).count().collect()):
+        found.setdefault(str(row["arrival"]), {})[str(row["hour"])] = row["count"]
+    return found
 
 
-def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] = ()) -> RawTable:
+def _read(spark: SparkSession, nights: Nights, table: str, more: Sequence[str] = ()) -> RawTable:
     wanted = [*RAW[table], *(RawField(n) for n in more if n not in {f.name for f in RAW[table]})]
-    return read_raw(spark, table, job.tables[table], wanted, job.night)
+    return read_raw(spark, table, {job.night: job.tables[table] for job in nights.jobs}, wanted)
 
 
-def _read_impressions(spark: SparkSession, job: IngestJob) -> RawTable:
-    if job.candidate_set_path is None:
-        return _read(spark, job, "impressions")
-    source = TableInput((job.candidate_set_path,), job.tables["impressions"].format)
-    sets = read_raw(spark, "candidate_sets", source, CANDIDATE_SET, job.night)
-    raw = _read(spark, job, "impressions", (CANDIDATE_SET_ID,))
-    return impressions.with_candidate_sets(raw, sets)
+def _read_impressions(spark: SparkSession, nights: Nights) -> RawTable:
+    sets = {
+        job.night: TableInput((job.candidate_set_path,), job.tables["impressions"].format)
+        for job in nights.jobs
+        if job.candidate_set_path is not None
+    }
+    if not sets:
+        return _read(spark, nights, "impressions")
+    raw = _read(spark, nights, "impressions", (CANDIDATE_SET_ID,))
+    known = read_raw(spark, "candidate_sets", sets, CANDIDATE_SET)
+    return impressions.with_candidate_sets(raw, known)
 
 
-def _arrived(spark: SparkSession, job: IngestJob, table: str) -> DataFrame | None:
+def _before(spark: SparkSession, nights: Nights, table: str) -> Before:
     """Clean and late rows of ``table`` of earlier nights."""
-    late = [f for f in job.folders(table, f"late/{table}") if Path(f).exists()]
-    folders = job.folders(table) + late
-    return output.read(spark, folders, SCHEMAS[table])
+    late = [f for f in nights.folders(table, f"late/{table}") if Path(f).exists()]
+    folders = nights.folders(table) + late
+    return Before(output.read(spark, folders, SCHEMAS[table]), nights.since)
 
 
 def _only(rows: DataFrame, category: str) -> DataFrame:
@@ -338,28 +328,40 @@ def _only(rows: DataFrame, category: str) -> DataFrame:
 def _counted(
     raw: RawTable,
     rows: DataFrame,
-    in_files: tuple[int, Column],
-    job: IngestJob,
-    may_be_empty: bool,
+    in_files: tuple[Mapping[str, int], Column],
+    nights: Nights,
     *facts: Column,
 ) -> Counted:
     """Counts of one table, after its columns and the sum of its categories were checked."""
-    number, line = in_files
-    if number == 0 and not may_be_empty:
-        raise InputError(
-            f"{raw.where}: no rows at all. If the night really was empty, leave it out; else "
-            f"check the log's delivery and the setting inputs.{raw.table}.path"
-        )
-    found = tally(rows, *facts)
-    counts = found.counts | {"raw": number}
-    seen = seen_columns(raw, found.mask)
-    if number > counts[QUARANTINED].get("unparsable", 0):
-        _check_columns(raw, seen, job)
-    check_conservation(raw.where, counts)
-    return Counted(raw, rows, counts, line, found.facts, frozenset(seen))
+    numbers, line = in_files
+    # Feedback may be none, and a night may bring no new items after those of another one.
+    first = "" if raw.table == "feedback" else nights.names[0]
+    if raw.table == "items" and nights.folders("items", "catalog"):
+        first = ""
+    for job in nights.jobs:
+        empty = numbers[job.night] == 0
+        if empty and (raw.table == "impressions" or job.night == first):
+            raise InputError(
+                f"{raw.where(job.night)}: no rows at all. If the night really was empty, leave it "
+                f"out; else check the log's delivery and the setting inputs.{raw.table}.path"
+            )
+    found = {}
+    known = set(nights.common.known_item_fields)
+    for name, tallied in tally(rows, nights.names, *facts).items():
+        counts = tallied.counts | {"raw": numbers[name]}
+        seen = frozenset(seen_columns(raw, tallied.mask))
+        if numbers[name] > counts[QUARANTINED].get("unparsable", 0):
+            _check_columns(raw, name, seen, nights.job_of(name), known)
+        check_conservation(raw.where(name), counts)
+        known |= seen
+        found[name] = OfNight(counts, tallied.facts, seen)
+    return Counted(raw, rows, line, found)
 
 
-def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
+def _check_columns(
+    raw: RawTable, night: str, seen: frozenset[str], job: IngestJob, known: AbstractSet[str]
+) -> None:
+    """``known`` are item fields that a row of an earlier night had."""
     wanted = [f.name for f in RAW[raw.table] if f.required]
     if raw.table == "impressions" and job.propensity == "estimated":
         wanted.remove("propensity")
@@ -369,82 +371,84 @@ def _check_columns(raw: RawTable, seen: set[str], job: IngestJob) -> None:
         wanted = [*(n for n in wanted if n != "candidates"), CANDIDATE_SET_ID]
     if raw.table == "feedback" and job.feedback_names == "request":
         wanted.remove("item_id")
-    require_columns(raw, wanted, seen)
+    require_columns(raw, night, wanted, seen)
     if raw.table == "items":
-        known = seen | set(job.known_item_fields)
-        items.require_fields(raw, job.text_fields, job.attribute_fields, known)
+        items.require_fields(raw, night, job.text_fields, job.attribute_fields, seen | known)
 
 
 def _write(
-    table: Counted, name: str, job: IngestJob, work: Work, typed: DataFrame | None = None
+    table: Counted, name: str, nights: Nights, work: Work, typed: DataFrame | None = None
 ) -> None:
     """Write the clean and the late rows; those of ``typed``, where their category lies apart."""
-    kinds = (CLEAN, LATE) if table.counts[LATE] else (CLEAN,)
-    for kind in kinds:
+    late = table.with_late()
+    for kind in (CLEAN, LATE) if late else (CLEAN,):
         if typed is None:
             rows = _only(table.rows, kind)
         else:
             rows = of_category(typed, table.rows, kind, table.others)
-        folder = f"{job.out}/{name}" if kind == CLEAN else f"{job.out}/{LATE}/{name}"
-        work.start(output.write, rows, folder, SCHEMAS[name], table.files)
+        places = nights.places(name if kind == CLEAN else f"{LATE}/{name}")
+        if kind == LATE:
+            places = {night: places[night] for night in late}
+        work.start(output.write_nights, rows, places, SCHEMAS[name], table.files)
 
 
-def _write_quarantine(spark: SparkSession, tables: dict[str, Counted], job: IngestJob) -> None:
-    folder = Path(job.out, "quarantine")
+def _write_quarantine(spark: SparkSession, tables: dict[str, Counted], nights: Nights) -> None:
     # Closed before a raw user identifier is in it.
-    folder.mkdir(mode=0o700)
-    rows = folder / "rows"
+    for folder in nights.places("quarantine").values():
+        Path(folder).mkdir(mode=0o700)
+    places = nights.places("quarantine/rows")
     # One at a time: the places of lines are counted by the partitions of their own scan.
     for name, table in tables.items():
-        if table.counts[QUARANTINED]:
-            for part in _quarantined(table, name, job):
-                output.write(part, str(rows), QUARANTINE, table.files, append=True)
-    if not rows.exists():
-        output.write(spark.createDataFrame([], QUARANTINE), str(rows), QUARANTINE)
-    output.make_private(folder)
-    wanted = sum(sum(table.counts[QUARANTINED].values()) for table in tables.values())
-    found = output.count_rows(rows)
-    if found != wanted:
-        raise RuntimeError(
-            f"night {job.night}: {wanted} rows are quarantined, and {found} of them were found "
-            "again in the files; nothing was published. Either the files changed meanwhile, or "
-            "this is a fault of the ingest job"
-        )
+        concerned = {n: places[n] for n, found in table.nights.items() if found.quarantined}
+        if concerned:
+            for part in _quarantined(table, name):
+                output.write_nights(part, concerned, QUARANTINE, table.files, append=True)
+    for night, place in places.items():
+        rows = Path(place)
+        if not rows.exists():
+            output.write(spark.createDataFrame([], QUARANTINE), place, QUARANTINE)
+        output.make_private(rows.parent)
+        wanted = sum(table.nights[night].quarantined for table in tables.values())
+        found = output.count_rows(rows)
+        if found != wanted:
+            raise RuntimeError(
+                f"night {night}: {wanted} rows are quarantined, and {found} of them were found "
+                "again in the files; nothing was published. Either the files changed meanwhile, or "
+                "this is a fault of the ingest job"
+            )
 
 
-def _quarantined(table: Counted, name: str, job: IngestJob) -> list[DataFrame]:
+def _quarantined(table: Counted, name: str) -> list[DataFrame]:
     """The quarantined rows, their text read from the files again, in parts."""
-    number = sum(table.counts[QUARANTINED].values())
-    parts = 1 + number // _PLACES
+    parts = 1 + sum(n.quarantined for n in table.nights.values()) // _PLACES
     reasons = _only(table.rows, QUARANTINED).select(*AT, "_reason")
     found = []
     for i in range(parts):
         places = reasons.filter(F.pmod("_row", F.lit(parts)) == i)
         found.append(
             table.raw.texts.join(F.broadcast(places), [*AT]).select(
-                F.lit(job.night).cast("date").alias("night"),
+                "arrival",
+                F.col("arrival").alias("night"),
                 F.lit(name).alias("table"),
                 F.col("_reason").alias("reason"),
                 F.col("_file").alias("file"),
                 table.line.alias("line"),
-                F.col("_raw").alias("raw"),
+                F.when(is_kept(F.col("_reason")), F.col("_raw")).alias("raw"),
             )
         )
     return found
 
 
-def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:
-    """What the clean rows say of the night."""
+def _summary(tables: Mapping[str, OfNight], night: str) -> dict[str, Any]:
+    """What the clean rows say of a night."""
     shown, events = tables["impressions"].facts, tables["feedback"].facts
     nights = {*shown.get("nights", []), *events.get("nights", [])}
-    item_fields = {*job.text_fields, *job.attribute_fields} & tables["items"].seen
     return {
-        "reopened": sorted(n for n in nights if n < job.night),
+        "reopened": sorted(n for n in nights if n < night),
         "unattributed": events.get("unattributed", 0),
         "users": shown.get("users", 0),
-        "events": events.get("events", {}),
-        "late_events": events.get("late_events", {}),
-        "item_fields": sorted({*job.known_item_fields, *item_fields}),
+        "events": events["events"],
+        "late_events": events["late_events"],
     }
 
 

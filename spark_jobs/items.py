@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
@@ -21,6 +21,7 @@ KEYS = ("item_id",)
 
 def require_fields(
     raw: RawTable,
+    night: str,
     text_fields: Sequence[str],
     attribute_fields: Sequence[str],
     known: AbstractSet[str],
@@ -34,22 +35,22 @@ def require_fields(
     """
     if known >= {*text_fields, *attribute_fields}:
         return
-    found = columns_found(raw)
+    source, found = raw.sources[night], columns_found(raw, night)
 
     def lacks(name: str) -> bool:
-        return name not in known and raw.source.name(name) not in found
+        return name not in known and source.name(name) not in found
 
     if all(lacks(name) for name in text_fields):
         raise InputError(
-            f"{raw.where}: no row has a text column; looked for "
-            f"{', '.join(raw.source.name(n) for n in text_fields)}, found "
+            f"{raw.where(night)}: no row has a text column; looked for "
+            f"{', '.join(source.name(n) for n in text_fields)}, found "
             f"{', '.join(sorted(found))}. Items are embedded by their text: name the columns "
             "that hold it in the setting inputs.text_fields"
         )
     for setting, names in (("text_fields", text_fields), ("attribute_fields", attribute_fields)):
         for name in filter(lacks, names):
             raise InputError(
-                f"{raw.where}: inputs.{setting} names {name!r}, and no row has such a column"
+                f"{raw.where(night)}: inputs.{setting} names {name!r}, and no row has such a column"
                 f"{meant(name, found)} The columns found are {', '.join(sorted(found))}"
             )
 
@@ -103,20 +104,41 @@ def classify(rows: DataFrame) -> DataFrame:
     return categorise(rows, KEYS, F.col("updated_at").desc_nulls_last())
 
 
-def catalog(tonight: DataFrame, before: DataFrame | None) -> DataFrame:
-    """Rows of ``CATALOG``: tonight's clean items, and those ``before`` that have no update.
+def versions(clean: DataFrame, before: DataFrame | None, nights: Sequence[str]) -> DataFrame:
+    """What is known of each item, from which of the ``nights`` on and until which.
 
-    An update without text leaves the text of ``before``.
+    ``CATALOG``'s columns, ``valid_from``, ``valid_until`` (null while there is no newer version)
+    and ``since``, the item's first night. An update without text leaves the text before it.
+
+    Args:
+        clean: items of the nights, with ``arrival``.
+        before: ``CATALOG`` of the night before them.
+        nights: ISO dates, oldest first.
     """
     names = CATALOG.names
-    fresh = tonight.select(*names)
-    if before is None:
-        return fresh
-    kept = before.select(*names).join(fresh.select("item_id"), "item_id", "left_anti")
-    texts = before.select("item_id", F.col("text").alias("_before"))
-    updated = fresh.join(texts, "item_id", "left")
-    updated = updated.withColumn("text", F.coalesce("text", "_before")).select(*names)
-    return updated.unionByName(kept)
+    if before is not None:
+        earlier = F.date_sub(F.to_date(F.lit(nights[0])), 1)
+        clean = before.select(*names, earlier.alias("arrival")).unionByName(
+            clean.select(*names, "arrival")
+        )
+    in_time = Window.partitionBy("item_id").orderBy("arrival")
+    return clean.select(
+        *[n for n in names if n != "text"],
+        F.last("text", ignorenulls=True).over(in_time).alias("text"),
+        F.col("arrival").alias("valid_from"),
+        F.lead("arrival").over(in_time).alias("valid_until"),
+        F.first("arrival").over(in_time).alias("since"),
+    )
+
+
+def catalogs(found: DataFrame, nights: Sequence[str]) -> DataFrame:
+    """Rows of ``CATALOG`` with ``arrival``: of each night the ``versions`` that hold on it."""
+    until = F.col("valid_until")
+    held = F.filter(
+        F.array(*[F.to_date(F.lit(n)) for n in nights]),
+        lambda n: (n >= F.col("valid_from")) & (until.isNull() | (n < until)),
+    )
+    return found.select(*CATALOG.names, F.explode(held).alias("arrival"))
 
 
 def catalog_counts(written: DataFrame) -> dict[str, int]:

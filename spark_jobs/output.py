@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as t
+
+_NIGHT = "_arrival_night"
 
 
 def replace_folder(path: str) -> Path:
@@ -40,9 +44,63 @@ def write(
     if files is not None:
         chosen = chosen.coalesce(files)
     writer = chosen.write.mode("append" if append else "overwrite")
-    # Their values hardly ever come again: to look for them in a dictionary doubles the time.
-    plain = "parquet.enable.dictionary#candidate_propensities.list.element"
-    writer.option(plain, "false").parquet(folder)
+    _plain_lists(writer).parquet(folder)
+
+
+def write_nights(
+    rows: DataFrame,
+    places: Mapping[str, str],
+    schema: t.StructType,
+    files: int | None = None,
+    append: bool = False,
+) -> None:
+    """Write the rows of each arrival night to a folder of its own, in one pass.
+
+    Args:
+        rows: the columns of ``schema``, and ``arrival``.
+        places: arrival night, ISO date, to its folder; no row has another one.
+        schema: of the files.
+        files: see ``write``; of a night.
+        append: whether what is there stays.
+    """
+    if len(places) == 1:
+        (place,) = places.values()
+        write(rows, place, schema, files, append)
+        return
+    first = Path(min(places.values()))
+    # A folder that is closed to others: it may be the quarantine that is written.
+    apart = Path(tempfile.mkdtemp(prefix=".nights-", dir=_existing(first)))
+    try:
+        split = apart / "split"
+        chosen = rows.select(*schema.names, F.col("arrival").cast("string").alias(_NIGHT))
+        _plain_lists(chosen.write.partitionBy(_NIGHT)).parquet(str(split))
+        for night, place in places.items():
+            mine = split / f"{_NIGHT}={night}"
+            if not mine.exists():
+                write(rows.limit(0), str(mine), schema)
+            _move(mine, Path(place), append)
+    finally:
+        shutil.rmtree(apart, ignore_errors=True)
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)
+
+
+def _move(folder: Path, place: Path, append: bool) -> None:
+    if append and place.exists():
+        for file in folder.glob("*.parquet"):
+            file.rename(place / file.name)
+        return
+    if place.exists():
+        shutil.rmtree(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(place)
+
+
+def _plain_lists(writer: DataFrameWriter) -> DataFrameWriter:
+    """No dictionary of propensities: hardly any comes again, and looking doubles the time."""
+    return writer.option("parquet.enable.dictionary#candidate_propensities.list.element", "false")
 
 
 def read(spark: SparkSession, folders: Sequence[str], schema: t.StructType) -> DataFrame | None:

@@ -9,10 +9,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import feedback, impressions, items
-from spark_jobs.ingest import IngestJob
+from spark_jobs.ingest_job import IngestJob
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import user_key
-from spark_jobs.raw import TableInput, read_raw
+from spark_jobs.raw import read_raw
+from spark_jobs.raw_files import TableInput
 
 # Not shown: what tells two rows apart, and what may hold anything of a person.
 _APART = ("_row_like", "_present", "_file_id", "_row", "_content", "session_id")
@@ -27,12 +28,12 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
     Raises:
         InputError: a file or the key is missing.
     """
-    key = user_key(job.key_variable)
+    key = user_key(job.key_variable, job.known_keys)
     estimated = job.propensity == "estimated"
     more = (*job.text_fields, *job.attribute_fields)
     sets = job.candidate_set_path
     raw = {
-        name: read_raw(spark, name, job.tables[name], _wanted(name, extra), job.night)
+        name: read_raw(spark, name, {job.night: job.tables[name]}, _wanted(name, extra))
         for name, extra in {
             "items": more,
             "impressions": () if sets is None else (CANDIDATE_SET_ID,),
@@ -41,7 +42,7 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
     }
     if sets is not None:
         source = TableInput((sets,), job.tables["impressions"].format)
-        named = read_raw(spark, "candidate_sets", source, CANDIDATE_SET, job.night)
+        named = read_raw(spark, "candidate_sets", {job.night: source}, CANDIDATE_SET)
         raw["impressions"] = impressions.with_candidate_sets(raw["impressions"], named)
     typed = {
         "items": items.typed(raw["items"], job.clock, job.text_fields, job.attribute_fields),

@@ -8,10 +8,10 @@ several rows a line, or one place for all nights, ``row_shape`` makes the rows.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
@@ -22,59 +22,17 @@ from spark_jobs import fields
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import RawField
-from spark_jobs.row_shape import ROWS_A_LINE, RowShape, row_fields
+from spark_jobs.raw_files import FilesAlike, TableInput, cannot_read, files_alike
+from spark_jobs.row_shape import ROWS_A_LINE, row_fields
 from spark_jobs.schemas import RAW_TYPES
-from spark_jobs.sources import parse_source
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
-# The same in two numbers, by which a row is found again.
-AT = ("_file_id", "_row")
+# By which a row is found again; two nights may name the same file.
+AT = ("arrival", "_file_id", "_row")
 # What stays with a row once its fields have their types.
 CARRIED = ("_row_like", "_present", *AT)
 _CORRUPT = "_corrupt"
-
-
-@dataclass(frozen=True)
-class TableInput:
-    """Files of one raw table.
-
-    Attributes:
-        paths: files, folders or globs that Spark reads; none gives no rows.
-        format: of all of them; CSV has a header line, and one row a line.
-        columns: contract name to its source in the file (``spark_jobs.sources``), where it has not
-            the same name; several are joined.
-        delimiter: of CSV.
-        shape: what makes rows out of lines.
-    """
-
-    paths: tuple[str, ...]
-    format: Literal["json", "csv", "parquet"] = "json"
-    columns: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
-    delimiter: str = ","
-    shape: RowShape = field(default_factory=RowShape)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> TableInput:
-        """The inverse of ``dataclasses.asdict``."""
-        shape = RowShape.from_dict(data["shape"]) if "shape" in data else RowShape()
-        columns = {n: s if isinstance(s, str) else tuple(s) for n, s in data["columns"].items()}
-        return cls(**{**data, "paths": tuple(data["paths"]), "shape": shape, "columns": columns})
-
-    def name(self, contract: str) -> str:
-        """What the files call the contract's column, or how its sources are written."""
-        source = self.columns.get(contract, contract)
-        if not isinstance(source, str):
-            return ", ".join(source)
-        plain = contract in self.columns and parse_source(source)
-        return plain.path[0].name if plain and plain.plain else source
-
-    @property
-    def shaped(self) -> bool:
-        """Whether a row is more than the columns of a line."""
-        sources = self.columns.values()
-        plain = all(isinstance(s, str) and parse_source(s).plain for s in sources)
-        return not plain or self.shape != RowShape()
 
 
 @dataclass(frozen=True)
@@ -83,71 +41,101 @@ class RawTable:
 
     Attributes:
         table: name of the table in the contract.
-        source: where it came from.
-        night: arrival night, ISO date.
+        sources: arrival night, ISO date, to where its rows came from; oldest first.
         fields: the contract columns that were read, each a column of ``rows``.
-        rows: the fields, ``PLACE``, ``_file_id`` and four marks. ``_row_like`` is false for a blank
-            line or a CSV header, ``_corrupt`` is true where the text could not be parsed,
-            ``_malformed`` where a list or map is something else, bit i of ``_present`` is set where
-            field i is not null.
-        texts: ``_raw``, the text of each row, and its ``PLACE`` and ``_file_id``; of Parquet, its
-            columns as JSON. It goes straight into the quarantine: raw text and raw user ids pass no
-            shuffle and no cache.
-        columns: all columns of the input, None where only its rows tell (JSON).
-        lines: ``PLACE`` of every line, where a line is not one row; ``_row`` of ``rows`` and
-            ``texts`` is then ``ROWS_A_LINE`` times that of the line, and on.
+        rows: the fields, ``PLACE``, ``AT`` and four marks. ``arrival`` is the arrival night, date;
+            ``_row_like`` is false for a blank line or a CSV header, ``_corrupt`` is true where the
+            text could not be parsed, ``_malformed`` where a list or map is something else, bit i of
+            ``_present`` is set where field i is not null.
+        texts: ``_raw``, the text of each row, and its ``PLACE`` and ``AT``; of Parquet, its columns
+            as JSON. It goes straight into the quarantine: raw text and raw user ids pass no shuffle
+            and no cache.
+        columns: night to all columns of its input, None where only its rows tell (JSON).
+        lines: ``PLACE`` and ``arrival`` of every line, where a line is not one row; ``_row`` of
+            ``rows`` and ``texts`` is then ``ROWS_A_LINE`` times that of the line, and on.
     """
 
     table: str
-    source: TableInput
-    night: str
+    sources: Mapping[str, TableInput]
     fields: tuple[RawField, ...]
+    rows: DataFrame
+    texts: DataFrame
+    columns: Mapping[str, frozenset[str] | None]
+    lines: DataFrame | None = None
+
+    def where(self, night: str) -> str:
+        """The table, night and files, for messages."""
+        return f"{self.table} of night {night} ({', '.join(self.sources[night].paths)})"
+
+
+def read_raw(
+    spark: SparkSession, table: str, sources: Mapping[str, TableInput], wanted: Sequence[RawField]
+) -> RawTable:
+    """Read one table of every night; a column that the files of a night lack is all null.
+
+    Nights whose files look alike are read together, whatever their number.
+
+    Args:
+        spark: the session.
+        table: name in the contract.
+        sources: arrival night, ISO date, to its files.
+        wanted: columns to read.
+
+    Raises:
+        InputError: a path does not exist, the files cannot be read, or CSV headers of a night
+            differ.
+    """
+    wanted = tuple({f.name: f for f in wanted}.values())
+    parts: list[_Read] = []
+    columns: dict[str, frozenset[str] | None] = {}
+    for alike in files_alike(spark, table, sources):
+        try:
+            part = _read(spark, alike, wanted)
+        except AnalysisException as error:
+            raise cannot_read(table, alike.nights[0], alike.source, error) from error
+        parts.append(part)
+        columns |= dict.fromkeys(alike.nights, part.columns)
+    shaped = [part.lines for part in parts if part.lines is not None]
+    return RawTable(
+        table,
+        dict(sources),
+        wanted,
+        reduce(DataFrame.unionByName, [part.rows for part in parts]),
+        reduce(DataFrame.unionByName, [part.texts for part in parts]),
+        columns,
+        reduce(DataFrame.unionByName, shaped) if shaped else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What ``RawTable`` has of nights that were read together."""
+
     rows: DataFrame
     texts: DataFrame
     columns: frozenset[str] | None
     lines: DataFrame | None = None
 
-    @property
-    def where(self) -> str:
-        """The table, night and files, for messages."""
-        return f"{self.table} of night {self.night} ({', '.join(self.source.paths)})"
+
+def _read(spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]) -> _Read:
+    source = alike.source
+    if not source.paths:
+        texts = _no_lines(spark)
+        return _Read(_json(texts, source, wanted), texts, frozenset())
+    if source.shaped:
+        return _shaped(spark, alike, wanted)
+    if source.format == "parquet":
+        return _parquet(spark, alike, wanted)
+    texts = _lines(spark, alike)
+    if source.format == "csv":
+        return _Read(_csv(texts, alike, wanted), texts, alike.columns)
+    return _Read(_json(texts, source, wanted), texts, None)
 
 
-def read_raw(
-    spark: SparkSession, table: str, source: TableInput, wanted: Sequence[RawField], night: str
-) -> RawTable:
-    """Read the files of one table; a column that they lack is all null.
-
-    Raises:
-        InputError: a path does not exist, the files cannot be read, or CSV headers differ.
-    """
-    wanted = tuple({f.name: f for f in wanted}.values())
-    columns: frozenset[str] | None = None
-    try:
-        if source.paths and source.shaped:
-            return _shaped(spark, table, source, wanted, night)
-        if not source.paths:
-            texts = _no_lines(spark)
-            rows, columns = _json(texts, source, wanted), frozenset()
-        elif source.format == "parquet":
-            rows, texts, columns = _parquet(spark, source, wanted)
-        elif source.format == "csv":
-            texts = _lines(spark, source)
-            rows, columns = _csv(texts, source, wanted, f"{table} of night {night}")
-        else:
-            texts = _lines(spark, source)
-            rows = _json(texts, source, wanted)
-    except AnalysisException as error:
-        raise InputError(
-            f"{table} of night {night}: cannot read {', '.join(source.paths)} as {source.format} "
-            f"({error.getCondition()}). Check that the files have arrived, and the setting "
-            f"inputs.{table}.path"
-        ) from error
-    return RawTable(table, source, night, wanted, rows, texts, columns)
-
-
-def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> None:
-    """Refuse an input that lacks a ``required`` or a mapped column in every row.
+def require_columns(
+    raw: RawTable, night: str, required: Sequence[str], seen: AbstractSet[str]
+) -> None:
+    """Refuse a night's input that lacks a ``required`` or a mapped column in every row.
 
     ``seen`` are the columns with at least one value: only the others are looked for.
 
@@ -155,31 +143,34 @@ def require_columns(raw: RawTable, required: Sequence[str], seen: set[str]) -> N
         InputError: naming the column, the columns found, and the setting to change.
     """
     names = [f.name for f in raw.fields]
-    needed = [n for n in names if n in required or n in raw.source.columns]
+    source = raw.sources[night]
+    needed = [n for n in names if n in required or n in source.columns]
     suspects = [n for n in needed if n not in seen]
     if not suspects:
         return
-    found = columns_found(raw)
+    found = columns_found(raw, night)
     for name in suspects:
-        if name in required and raw.source.shaped:
+        if name in required and source.shaped:
             raise InputError(
-                f"{raw.where}: no row has a value at {raw.source.name(name)!r}, which is needed as "
-                f"{name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. Correct "
+                f"{raw.where(night)}: no row has a value at {source.name(name)!r}, which is needed "
+                f"as {name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. Correct "
                 f"inputs.{raw.table}.columns"
             )
-        if raw.source.name(name) not in found and not raw.source.shaped:
+        if source.name(name) not in found and not source.shaped:
             raise InputError(
-                f"{raw.where}: no row has the column {raw.source.name(name)!r}, which is needed "
+                f"{raw.where(night)}: no row has the column {source.name(name)!r}, which is needed "
                 f"as {name!r}; the columns found are {', '.join(sorted(found)) or 'none'}. If it "
                 f'has another name, set inputs.{raw.table}.columns = {{ {name} = "its name" }}'
             )
 
 
-def columns_found(raw: RawTable) -> frozenset[str]:
-    """All columns of the input."""
-    if raw.columns is not None:
-        return raw.columns
-    keys = raw.texts.select(F.explode(F.json_object_keys("_raw")).alias("key")).distinct()
+def columns_found(raw: RawTable, night: str) -> frozenset[str]:
+    """All columns of a night's input."""
+    known = raw.columns[night]
+    if known is not None:
+        return known
+    texts = raw.texts.filter(F.col("arrival") == F.to_date(F.lit(night)))
+    keys = texts.select(F.explode(F.json_object_keys("_raw")).alias("key")).distinct()
     return frozenset(r.key for r in keys.collect())
 
 
@@ -188,58 +179,67 @@ def seen_columns(raw: RawTable, mask: int) -> set[str]:
     return {f.name for i, f in enumerate(raw.fields) if mask >> i & 1}
 
 
-def count_rows(raw: RawTable) -> tuple[int, Column]:
-    """Rows in the files, and for every row its line, or Parquet row, in its file, from 1."""
+def count_rows(raw: RawTable) -> tuple[dict[str, int], Column]:
+    """Rows in the files of each night, and for every row its line, or Parquet row, in its file.
+
+    Lines count from 1.
+    """
+    rows = dict.fromkeys(raw.sources, 0)
     if raw.lines is not None:
-        return raw.rows.count(), _line_of(raw)
-    blocks = raw.rows.groupBy("_file", "_block").agg(
+        for row in raw.rows.groupBy("arrival").count().collect():
+            rows[str(row["arrival"])] = row["count"]
+        blocks = raw.lines.groupBy("arrival", "_file", "_block").agg(
+            F.count("*").alias("lines"), F.min("_row").alias("first")
+        )
+        return rows, _line(blocks.collect(), F.floor(F.col("_row") / ROWS_A_LINE))
+    blocks = raw.rows.groupBy("arrival", "_file", "_block").agg(
         F.count_if("_row_like").alias("rows"),
         F.count("*").alias("lines"),
         F.min("_row").alias("first"),
     )
     # One block a file split: a list that fits on the driver whatever the size of the log.
     found = blocks.collect()
-    return sum(block["rows"] for block in found), _line(found, F.col("_row"))
-
-
-def _line_of(raw: RawTable) -> Column:
-    assert raw.lines is not None  # noqa: S101 - asked for by its caller alone
-    blocks = raw.lines.groupBy("_file", "_block").agg(
-        F.count("*").alias("lines"), F.min("_row").alias("first")
-    )
-    return _line(blocks.collect(), F.floor(F.col("_row") / ROWS_A_LINE))
+    for block in found:
+        rows[str(block["arrival"])] += block["rows"]
+    return rows, _line(found, F.col("_row"))
 
 
 def _line(blocks: Sequence[Row], number: Column) -> Column:
     """The line in its file, from the number of a row as the reader counts them."""
-    shifts, above, last = [], 0, None
-    for block in sorted(blocks, key=lambda b: (b["_file"], b["_block"])):
-        above = above if block["_file"] == last else 0
-        last = block["_file"]
-        shifts += [F.lit(f"{block['_block']} {last}"), F.lit(above + 1 - block["first"])]
+    shifts, above, last = {}, 0, None
+    for block in sorted(blocks, key=lambda b: (b["arrival"], b["_file"], b["_block"])):
+        file = (block["arrival"], block["_file"])
+        above = above if file == last else 0
+        last = file
+        shifts[f"{block['_block']} {block['_file']}"] = above + 1 - block["first"]
         above += block["lines"]
     if not shifts:
         return number
     place = F.concat_ws(" ", F.col("_block").cast("string"), "_file")
-    return number + F.create_map(*shifts)[place]
+    known = F.create_map(*(F.lit(v) for shift in shifts.items() for v in shift))
+    return number + known[place]
 
 
-def _lines(spark: SparkSession, source: TableInput) -> DataFrame:
+def _lines(spark: SparkSession, alike: FilesAlike) -> DataFrame:
     marked = F.col("value").startswith("\ufeff")
-    lines = spark.read.text(list(source.paths)).select(
+    # No column comes from the name of a folder, and files beside such folders are read too.
+    reader = spark.read.option("recursiveFileLookup", "true")
+    lines = reader.text(list(alike.source.paths)).select(
         F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("_raw"),
         F.col("_metadata.file_path").alias("_file"),
         F.col("_metadata.file_block_start").alias("_block"),
         # Increases within a block in the order of its lines, as the reader gives them.
         F.monotonically_increasing_id().alias("_row"),
     )
-    return _identified(lines)
+    return _identified(alike.with_arrival(spark, lines))
 
 
 def _no_lines(spark: SparkSession) -> DataFrame:
     row = F.col("id").alias("_row")
     text = [F.lit("").alias("_raw"), F.lit("").alias("_file")]
-    return _identified(spark.range(0).select(*text, F.lit(0).cast("long").alias("_block"), row))
+    never = F.lit(None).cast("date").alias("arrival")
+    block = F.lit(0).cast("long").alias("_block")
+    return _identified(spark.range(0).select(*text, block, row, never))
 
 
 def _identified(rows: DataFrame) -> DataFrame:
@@ -259,6 +259,7 @@ def _with_fields(
     """
     named = rows.select(
         *PLACE,
+        "arrival",
         "_file_id",
         row_like.alias("_row_like"),
         corrupt.alias("_unread"),
@@ -296,10 +297,8 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
     )
 
 
-def _csv(
-    lines: DataFrame, source: TableInput, wanted: Sequence[RawField], where: str
-) -> tuple[DataFrame, frozenset[str]]:
-    header, columns, parsed = _csv_record(lines, source, where)
+def _csv(lines: DataFrame, alike: FilesAlike, wanted: Sequence[RawField]) -> DataFrame:
+    source, columns = alike.source, alike.columns
     record = F.col("_record")
     nothing = F.lit(None).cast("string")
     texts = {
@@ -309,40 +308,27 @@ def _csv(
         for f in wanted
     }
     typed, malformed = _typed_texts(texts, wanted)
-    rows = _with_fields(
-        lines.withColumn("_record", parsed),
-        (F.trim("_raw") != "") & (F.col("_raw") != F.lit(header)),
+    return _with_fields(
+        lines.withColumn("_record", _csv_record(alike)),
+        (F.trim("_raw") != "") & (F.col("_raw") != F.lit(alike.header)),
         record.isNull() | record[_CORRUPT].isNotNull(),
         typed,
         malformed,
     )
-    return rows, frozenset(columns)
 
 
-def _csv_record(lines: DataFrame, source: TableInput, where: str) -> tuple[str, list[str], Column]:
-    """The header line, its columns, and the struct of a line."""
-    first = lines.filter(F.col("_block") == 0).groupBy("_file")
-    heads = [r["_raw"] for r in first.agg(F.min_by("_raw", "_row").alias("_raw")).collect()]
-    if len(set(heads)) > 1:
-        raise InputError(
-            f"{where}: the files of {', '.join(source.paths)} have different header lines: "
-            f"{' / '.join(sorted(set(heads)))}"
-        )
-    header = heads[0] if heads else ""
-    named = next(csv.reader([header], delimiter=source.delimiter), [])
-    # A column without a name has that which Spark would give it.
-    columns = [name.strip() or f"_c{i}" for i, name in enumerate(named)]
-    ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in [*columns, _CORRUPT])
+def _csv_record(alike: FilesAlike) -> Column:
+    """The struct of a line."""
+    names = [*alike.header_columns, _CORRUPT]
+    ddl = ", ".join(f"`{c.replace('`', '``')}` STRING" for c in names)
     options = {"columnNameOfCorruptRecord": _CORRUPT, "mode": "PERMISSIVE", "escape": '"'}
-    options["sep"] = source.delimiter
-    return header, columns, F.from_csv("_raw", ddl, options)
+    options["sep"] = alike.source.delimiter
+    return F.from_csv("_raw", ddl, options)
 
 
-def _shaped(
-    spark: SparkSession, table: str, source: TableInput, wanted: Sequence[RawField], night: str
-) -> RawTable:
-    lines, columns = _records(spark, source, f"{table} of night {night}")
-    shape = source.shape
+def _shaped(spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]) -> _Read:
+    lines, columns = _records(spark, alike)
+    shape = alike.source.shape
     taken = lines.filter(F.col("_row_like") & shape.taken())
     elements = shape.elements()
     if elements is None:
@@ -354,15 +340,13 @@ def _shaped(
         rows = taken.select(*kept, F.posexplode(elements).alias("_of_line", "_of"))
         rows = rows.select(*kept, "_of_line", "_of._element", "_of._event")
     rows = rows.withColumn("_row", F.col("_row") * ROWS_A_LINE + F.col("_of_line"))
-    sources = _quoted(source, columns)
+    sources = _quoted(alike.source, columns)
     values, malformed = row_fields(wanted, sources, shape)
     typed = _with_fields(rows, F.lit(True), F.col("_record").isNull(), values, malformed)
-    texts = rows.select("_raw", *PLACE, "_file_id")
+    texts = rows.select("_raw", *PLACE, *[name for name in AT if name not in PLACE])
     if shape.clock is not None and "ts" in values:
-        typed = _of_night(typed, shape.clock, night)
-    return RawTable(
-        table, source, night, tuple(wanted), typed, texts, columns, lines.select(*PLACE)
-    )
+        typed = _of_night(typed, shape.clock)
+    return _Read(typed, texts, columns, lines.select(*PLACE, "arrival"))
 
 
 def _quoted(source: TableInput, columns: frozenset[str] | None) -> dict[str, str | tuple[str, ...]]:
@@ -377,12 +361,10 @@ def _quoted(source: TableInput, columns: frozenset[str] | None) -> dict[str, str
     }
 
 
-def _records(
-    spark: SparkSession, source: TableInput, where: str
-) -> tuple[DataFrame, frozenset[str] | None]:
+def _records(spark: SparkSession, alike: FilesAlike) -> tuple[DataFrame, frozenset[str] | None]:
     """Lines with ``_row_like`` and ``_record``, a variant, null where a line has none."""
-    if source.format == "parquet":
-        records, kinds = _parquet_records(spark, source)
+    if alike.source.format == "parquet":
+        records, kinds = _parquet_records(spark, alike)
         parts = [
             (
                 fields.plain(F.col("_record")[n], k)
@@ -399,32 +381,32 @@ def _records(
             }
         )
         return lines, frozenset(kinds)
-    lines = _lines(spark, source)
+    lines = _lines(spark, alike)
     there = F.trim("_raw") != ""
-    if source.format == "json":
+    if alike.source.format == "json":
         parsed = F.when(_alone() & F.ltrim("_raw").startswith("{"), F.try_parse_json("_raw"))
         return lines.withColumns({"_row_like": there, "_record": parsed}), None
-    header, columns, struct = _csv_record(lines, source, where)
-    read = lines.withColumn("_cells", struct)
-    cells = F.struct(*[fields.text(F.col("_cells")[c]).alias(c) for c in columns])
+    read = lines.withColumn("_cells", _csv_record(alike))
+    cells = F.struct(*[fields.text(F.col("_cells")[c]).alias(c) for c in alike.header_columns])
     broken = F.col("_cells").isNull() | F.col("_cells")[_CORRUPT].isNotNull()
     lines = read.withColumns(
         {
-            "_row_like": there & (F.col("_raw") != F.lit(header)),
+            "_row_like": there & (F.col("_raw") != F.lit(alike.header)),
             "_record": F.when(~broken, F.to_variant_object(cells)),
         }
     )
-    return lines.drop("_cells"), frozenset(columns)
+    return lines.drop("_cells"), alike.columns
 
 
-def _of_night(rows: DataFrame, clock: NightClock, night: str) -> DataFrame:
-    """The rows whose time lies in the night; those without a time belong to the first of all."""
+def _of_night(rows: DataFrame, clock: NightClock) -> DataFrame:
+    """The rows whose time lies in their night; those without a time belong to the first of all."""
     of = clock.night(clock.time_of(rows, "ts"))
-    first = rows.agg(F.min(of).alias("_first"))
-    wanted = F.lit(night).cast("date")
-    placed = rows.withColumn("_of", of).crossJoin(F.broadcast(first))
+    placed = rows.withColumn("_of", of)
+    first = placed.agg(F.min("_of").alias("_first"))
+    wanted = F.col("arrival")
     lost = F.col("_of").isNull() & (F.coalesce("_first", wanted) == wanted)
-    return placed.filter((F.col("_of") == wanted) | lost).drop("_of", "_first")
+    found = placed.crossJoin(F.broadcast(first))
+    return found.filter((F.col("_of") == wanted) | lost).drop("_of", "_first")
 
 
 def _alone() -> Column:
@@ -443,13 +425,11 @@ def _typed_texts(
     return values, malformed
 
 
-def _parquet(
-    spark: SparkSession, source: TableInput, wanted: Sequence[RawField]
-) -> tuple[DataFrame, DataFrame, frozenset[str]]:
-    records, kinds = _parquet_records(spark, source)
+def _parquet(spark: SparkSession, alike: FilesAlike, wanted: Sequence[RawField]) -> _Read:
+    records, kinds = _parquet_records(spark, alike)
     values, malformed = {}, F.lit(False)
     for f in wanted:
-        name = source.name(f.name)
+        name = alike.source.name(f.name)
         if name not in kinds:
             values[f.name] = F.lit(None).cast(RAW_TYPES[f.kind])
             continue
@@ -458,14 +438,14 @@ def _parquet(
             malformed = malformed | fields.bad(text, values[f.name])
     rows = _with_fields(records, F.lit(True), F.lit(False), values, malformed)
     texts = records.withColumn("_raw", F.to_json("_record")).drop("_record")
-    return rows, texts, frozenset(kinds)
+    return _Read(rows, texts, frozenset(kinds))
 
 
 def _parquet_records(
-    spark: SparkSession, source: TableInput
+    spark: SparkSession, alike: FilesAlike
 ) -> tuple[DataFrame, dict[str, t.DataType]]:
     """Rows as ``_record`` with their places; and the types of its columns."""
-    table = spark.read.option("mergeSchema", "true").parquet(*source.paths)
+    table = spark.read.option("mergeSchema", "true").parquet(*alike.source.paths)
     record = F.struct(*[F.col(f"`{c}`") for c in table.columns])
     records = table.select(
         record.alias("_record"),
@@ -473,4 +453,5 @@ def _parquet_records(
         F.lit(0).cast("long").alias("_block"),
         F.col("_metadata.row_index").alias("_row"),
     )
-    return _identified(records), {f.name: f.dataType for f in table.schema.fields}
+    kinds = {f.name: f.dataType for f in table.schema.fields}
+    return _identified(alike.with_arrival(spark, records)), kinds

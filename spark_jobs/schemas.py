@@ -69,6 +69,9 @@ UNREAD = t.StructType([FEEDBACK[name] for name in ("request_id", "item_id", "eve
 # Slots whose impressions were not taken: events of theirs are not lost ones.
 LEFT_OUT = t.StructType([IMPRESSIONS[name] for name in ("request_id", "item_id", "night")])
 
+# Salted hashes of the requests of people who were forgotten.
+FORGOTTEN = t.StructType([t.StructField("request", t.StringType())])
+
 # Written as mrlm.bandit_log.catalog.ITEMS_SCHEMA: what is known of every item, latest row.
 CATALOG = t.StructType([f for f in ITEMS.fields if f.name != "updated_at"])
 

@@ -48,19 +48,21 @@ class ScreeningRules:
         return found
 
     def impossible_speed(self, rows: DataFrame) -> DataFrame | None:
-        """``user`` of those with more requests in a minute than people make; None without a limit.
+        """``arrival`` and ``user`` of those with more requests in a minute than people make.
+
+        None without a limit.
 
         Args:
-            rows: user, ts, request_id.
+            rows: arrival, user, ts, request_id.
         """
         if self.requests_per_minute is None:
             return None
         minute = F.floor(F.unix_seconds("ts") / _SECONDS)
-        counted = rows.groupBy("user", minute.alias("_minute")).agg(
+        counted = rows.groupBy("arrival", "user", minute.alias("_minute")).agg(
             F.count_distinct("request_id").alias("_requests")
         )
         fast = counted.filter(F.col("_requests") > self.requests_per_minute)
-        return fast.filter("user is not null").select("user").distinct()
+        return fast.filter("user is not null").select("arrival", "user").distinct()
 
 
 def _matches(column: Column, patterns: Sequence[str]) -> Column:

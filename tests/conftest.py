@@ -18,7 +18,7 @@ from mrlm.worlds.latent import latent_log
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("MRLM_USER_KEY", "test-key")
+os.environ.setdefault("MRLM_USER_KEY", "a key for the tests")
 # As for most people: a process that leaves compiled modules where it must not is seen.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

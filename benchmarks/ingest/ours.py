@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.ingest._process import Job, finish
 from spark_jobs import ingest
-from spark_jobs.raw import TableInput
+from spark_jobs.raw_files import TableInput
 from spark_jobs.session import spark_session
 
 _KEY_VARIABLE = "INGEST_BENCHMARK_KEY"

@@ -21,6 +21,7 @@ class EventRows:
         unattributed: clean, of no known impression.
         placed: quarantined, but naming a slot.
         unplaced: quarantined, and naming none.
+        forgotten: of people who were forgotten; they count as delivered.
     """
 
     clean: int = 0
@@ -32,11 +33,13 @@ class EventRows:
     unattributed: int = 0
     placed: int = 0
     unplaced: int = 0
+    forgotten: int = 0
 
     @property
     def rows(self) -> int:
         """Rows of the event in the files."""
-        return self.clean + self.duplicate + self.late + self.placed + self.unplaced
+        taken = self.clean + self.duplicate + self.late
+        return taken + self.placed + self.unplaced + self.forgotten
 
 
 @dataclass(frozen=True)

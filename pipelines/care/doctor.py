@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.contract.context import contexts_of
 from pipelines.contract.manifest import FILE_NAME
 from pipelines.contract.sealed import read_sealed
 from pipelines.contract.workspace import Workspace
-from pipelines.failures.errors import DataError
+from pipelines.failures.errors import DamagedError, DataError
 from pipelines.settings.model import Settings
 
 _MEMORY_GIB = 6.0
@@ -112,13 +113,27 @@ def _files(settings: Settings) -> Finding:
 
 
 def _key(settings: Settings) -> Finding:
+    from spark_jobs.errors import InputError
+    from spark_jobs.pseudonyms import LEAST_KEY, user_key
+
     name = settings.ingestion.user_key_variable
-    well = bool(os.environ.get(name))
-    return Finding(
-        "user key",
-        well,
-        f"{name} is set" if well else f"{name} is not set: export a long random secret under it",
-    )
+    try:
+        key = user_key(name, _keys_of_nights(settings))
+    except InputError as error:
+        return Finding("user key", False, str(error))
+    short = f", with fewer than {LEAST_KEY} bytes: it can be guessed"
+    return Finding("user key", True, f"{name} is set{short if len(key) < LEAST_KEY else ''}")
+
+
+def _keys_of_nights(settings: Settings) -> list[str]:
+    found = []
+    for context in contexts_of(settings):
+        try:
+            manifest = context.lake("ingest").manifest()
+        except DamagedError:
+            continue
+        found += [manifest.counts["key_id"]] if manifest else []
+    return found
 
 
 def _model(settings: Settings) -> Finding:

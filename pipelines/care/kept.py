@@ -11,6 +11,7 @@ entry, which holds the list's hash, then each manifest in one piece.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -177,7 +178,7 @@ def _judge(
         return Left(folder, f"it was made from {place}, which is not kept; {again} makes it anew")
     stated = found.files
     files = checksums.of_files(folder, _EXPIRING) if stated is None else stated
-    inputs = found.inputs | _raw_of_now(stage, found, context)
+    inputs = found.inputs | _raw_of_now(stage, found, context) | _key_of_now(stage, found, context)
     after = replace(
         found,
         fingerprint=fingerprint_of(stage, inputs, found.settings_fingerprint),
@@ -216,6 +217,16 @@ def _raw_of_now(stage: Stage[Any], found: Manifest, context: NightContext) -> di
         for name, place in places.items()
         if name in found.inputs and _is_as_read(place, found.inputs[name])
     }
+
+
+def _key_of_now(stage: Stage[Any], found: Manifest, context: NightContext) -> dict[str, str]:
+    """The id of the pseudonyms' key as it is written now, where the key is still the same."""
+    from spark_jobs.pseudonyms import is_known, key_id
+
+    key = os.environ.get(context.settings.ingestion.user_key_variable, "").encode()
+    if stage.name != "ingest" or not key or not is_known(key, [found.inputs["key"]]):
+        return {}
+    return {"key": key_id(key)}
 
 
 def _is_as_read(place: str, fingerprint: str) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
+from pipelines.nights.lake import ingested
 from pipelines.settings.night_path import night_path
-from pipelines.stages.ingest import table_input
+from pipelines.stages.ingest import key_ids, table_input
 
 
 def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any]]]:
@@ -17,7 +18,7 @@ def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any
         DataError: a file or the key is missing, or a file cannot be read.
     """
     from spark_jobs.errors import InputError
-    from spark_jobs.ingest import IngestJob
+    from spark_jobs.ingest_job import IngestJob
     from spark_jobs.log_contract import TABLES
     from spark_jobs.preview import preview
 
@@ -33,6 +34,7 @@ def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any
         clock=settings.ingestion.clock(),
         screening=settings.ingestion.screening.rules(),
         key_variable=settings.ingestion.user_key_variable,
+        known_keys=key_ids(ingested(context).values()),
         propensity=settings.ingestion.propensity,
         feedback_names=settings.inputs.feedback_names,
     )

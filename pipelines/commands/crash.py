@@ -18,7 +18,9 @@ def crash_report(error: BaseException, arguments: list[str]) -> str:
     It lies in the workspace, else, where that is not known or cannot be written, among the
     machine's temporary files.
     """
-    text = f"mrlm {' '.join(arguments)}\n\n{''.join(traceback.format_exception(error))}"
+    # Whom somebody wants to be forgotten must not be kept by the attempt.
+    told = ["forget", "USER", "..."] if arguments[:1] == ["forget"] else arguments
+    text = f"mrlm {' '.join(told)}\n\n{''.join(traceback.format_exception(error))}"
     name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}-{os.getpid()}.txt"
     settings = last_loaded()
     folders = [Workspace(settings.workspace).errors] if settings else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Manifest:
         files: checksum of every file that the stage wrote, by its path in the folder; None where
             the version that wrote the manifest made none.
         form: the stage's ``form`` then; 0 where the version that wrote the manifest had none.
+        erased: output to the fingerprint that it has since people were forgotten. Later stages go
+            by that of ``outputs``, which says what they were made from.
     """
 
     stage: str
@@ -58,6 +60,7 @@ class Manifest:
     seconds: float
     files: dict[str, str] | None = None
     form: int = 0
+    erased: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write into the stage's folder, atomically; the last act of a stage."""

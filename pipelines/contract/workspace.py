@@ -51,6 +51,11 @@ class Workspace:
         return self.root / "upgrades"
 
     @property
+    def privacy(self) -> Path:
+        """Who was forgotten, as salted hashes, and what came of it."""
+        return self.root / "privacy"
+
+    @property
     def errors(self) -> Path:
         """Tracebacks of commands that failed for a reason that nobody foresaw."""
         return self.root / "errors"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,11 +14,13 @@ from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.deliveries import sent_events
+from pipelines.nights.forgotten_people import forgotten_people
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 from pipelines.settings.night_path import night_path
 
 if TYPE_CHECKING:
-    from spark_jobs.raw import TableInput
+    from spark_jobs.forgotten_rows import ForgottenRows
+    from spark_jobs.raw_files import TableInput
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,17 @@ class Ingest:
         """Classify every row, write the clean tables, the catalogue and the quarantine."""
         from spark_jobs import ingest
         from spark_jobs.errors import InputError
+        from spark_jobs.pseudonyms import LEAST_KEY
 
         settings = context.settings
+        variable = settings.ingestion.user_key_variable
+        if len(os.environ.get(variable, "").encode()) < LEAST_KEY:
+            context.log(self.name).warning(
+                "the key in %s has fewer than %d bytes and can be guessed; it is taken because "
+                "earlier nights were made with it; a workspace of its own can have a longer one",
+                variable,
+                LEAST_KEY,
+            )
         job = ingest.IngestJob(
             night=context.night,
             tables={t: table_input(context, t) for t in TABLES},
@@ -80,7 +93,9 @@ class Ingest:
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
             screening=settings.ingestion.screening.rules(),
             windows=event_windows(context),
-            key_variable=settings.ingestion.user_key_variable,
+            key_variable=variable,
+            known_keys=_known_keys(context, plan.earlier),
+            forgotten=_forgotten(context),
             propensity=settings.ingestion.propensity,
             candidates=settings.inputs.candidates,
             feedback_names=settings.inputs.feedback_names,
@@ -116,21 +131,35 @@ def _key_id(context: NightContext, earlier: dict[str, Manifest]) -> str:
         DataError: there is none, or it is not that of the nights before.
     """
     from spark_jobs.errors import InputError
-    from spark_jobs.pseudonyms import key_id, user_key
+    from spark_jobs.pseudonyms import is_known, key_id, user_key
 
     variable = context.settings.ingestion.user_key_variable
+    before = key_ids(earlier.values())
     try:
-        key = key_id(user_key(variable))
+        key = user_key(variable, _known_keys(context, earlier))
     except InputError as error:
         raise DataError(f"night {context.night}: {error}") from error
-    others = {m.counts["key_id"]: n for n, m in earlier.items()}
-    if others and key not in others:
+    if before and not is_known(key, before):
         raise DataError(
             f"night {context.night}: {variable} holds another key than that of night "
-            f"{max(others.values())}: every user would become a new one. Set the old key, or start "
+            f"{max(earlier)}: every user would become a new one. Set the old key, or start "
             "a workspace of its own for the new one"
         )
-    return key
+    return key_id(key)
+
+
+def key_ids(made: Iterable[Manifest]) -> tuple[str, ...]:
+    """Ids of the pseudonymisation keys that ingestions were made with."""
+    return tuple(sorted({m.counts["key_id"] for m in made}))
+
+
+def _known_keys(context: NightContext, earlier: dict[str, Manifest]) -> tuple[str, ...]:
+    """Ids of the keys of the nights before, and of tonight where it was ingested already."""
+    try:
+        own = context.lake(STAGE.name).manifest()
+    except DamagedError:
+        own = None
+    return key_ids([*earlier.values(), *([own] if own else [])])
 
 
 def event_windows(context: NightContext) -> dict[str, int]:
@@ -172,6 +201,19 @@ def _checked(context: NightContext, night: str) -> Path:
     return ingest.folder
 
 
+def _forgotten(context: NightContext) -> ForgottenRows:
+    """Whose rows are dropped. It is no input: that somebody is forgotten makes no night anew."""
+    from spark_jobs.forgotten_rows import ForgottenRows
+
+    people = forgotten_people(context)
+    if not people.hashes:
+        return ForgottenRows()
+    nights = [n for n in context.workspace.nights() if n != context.night]
+    made = [context.lake(STAGE.name, night) for night in nights]
+    requests = [str(i.path("forgotten")) for i in made if (i.folder / "forgotten").is_dir()]
+    return ForgottenRows(people.salt, people.hashes, tuple(requests))
+
+
 def _known_item_fields(earlier: dict[str, Manifest]) -> tuple[str, ...]:
     """Fields of the settings that items had until the night before; each night counts them on."""
     newest = earlier.get(max(earlier, default=""))
@@ -201,7 +243,7 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
 
 def table_input(context: NightContext, table: str) -> TableInput:
     """Where tonight's rows of a table lie and how they are read."""
-    from spark_jobs.raw import TableInput
+    from spark_jobs.raw_files import TableInput
     from spark_jobs.row_shape import RowShape
 
     path, place = _path(context, table), context.settings.inputs.table(table)

@@ -19,7 +19,11 @@ EVENT = Event("refused", "2026-11-20", "2026-11-20-abc", "not better")
 
 def mrlm(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "MRLM_USER_KEY": "k"}
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PATH": "/usr/bin:/bin",
+        "MRLM_USER_KEY": "a key for the tests",
+    }
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 

@@ -24,10 +24,12 @@ from pipelines.care import kept as kept_module
 from pipelines.care.kept import Kept, Left, examine, keep
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.outputs import damage_of
+from pipelines.failures.errors import DataError
 from pipelines.running import run_stage as run_module
 from pipelines.running.run_stage import is_unchanged
 from pipelines.stages import ORDER, stage_named
 from pipelines.stages.embed import Embed
+from spark_jobs.pseudonyms import key_id
 from tests.deployment import ROOT, Deployment
 from tests.pipelines.in_process import mrlm
 
@@ -36,6 +38,15 @@ NIGHTS = ("2026-11-09", "2026-11-10", "2026-11-11", "2026-11-12")
 AT = "2026-11-28T12:00:00+00:00"
 # Their form has changed since, and the others were made from them.
 LEFT = ("tune_weights", "evaluate", "register", "gate", "promote")
+
+
+# Shorter than a new workspace may have.
+KEY = b"test-key"
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MRLM_USER_KEY", KEY.decode())
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +126,9 @@ def test_an_upgrade_keeps_what_it_verified_and_a_rollback_works(stored: Deployme
         assert f"{name}: left" not in said
         # Raw logs have fingerprints of another kind now; they were read and compared.
         changed = {n for n, f in manifest.inputs.items() if f != before[name].inputs[n]}
-        assert all(n.startswith("raw/") for n in changed)
-        assert bool(changed) == name.endswith("/ingest")
+        assert all(n.startswith("raw/") for n in changed - {"key"})
+        assert bool(changed) == ("key" in changed) == name.endswith("/ingest")
+        assert manifest.inputs.get("key", key_id(KEY)) == key_id(KEY)
         same = replace(
             manifest,
             inputs=before[name].inputs,
@@ -267,6 +279,24 @@ def test_lists_that_earlier_code_cut_in_csv_files_are_not_kept(adopted: Path) ->
     found = [f for f in examine(context.workspace, settings) if f.folder.name == "ingest"]
     assert len(found) == len(NIGHTS)
     assert all(isinstance(f, Left) and "CSV" in f.reason for f in found)
+
+
+def test_the_id_of_another_key_is_left_as_it_was(
+    adopted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MRLM_USER_KEY", "another key of the tests")
+    made = copied(adopted, tmp_path / "other")
+    before = manifests(made)
+    upgraded(made, "ada")
+    for name, manifest in manifests(made).items():
+        assert manifest.inputs.get("key") == before[name].inputs.get("key")
+    night = made.context(NIGHTS[-1])
+    with pytest.raises(DataError, match="holds another key"):
+        stage_named("ingest").inputs(night, stage_named("ingest").plan(night))
+    for short, says in (("test-keys", "9 bytes"), ("", "no key")):
+        monkeypatch.setenv("MRLM_USER_KEY", short)
+        with pytest.raises(DataError, match=says):
+            stage_named("ingest").inputs(night, stage_named("ingest").plan(night))
 
 
 def test_the_next_code_keeps_an_output_of_its_form_and_no_other(

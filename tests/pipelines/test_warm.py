@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothi
 BASE = {
     **{k: v for k, v in os.environ.items() if k != SOCKET_VARIABLE},
     "PYTHONPATH": str(ROOT),
-    "MRLM_USER_KEY": "k",
+    "MRLM_USER_KEY": "a key for the tests",
 }
 # A server without the imports: enough for whom it refuses.
 COLD = "import sys; from pathlib import Path; from pipelines.local.warm_server import serve; "

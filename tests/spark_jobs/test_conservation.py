@@ -41,7 +41,7 @@ _CHARACTERS = '{}[]",:\\ aé0'
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MRLM_USER_KEY", "test-key")
+    monkeypatch.setenv("MRLM_USER_KEY", "a key for the tests")
 
 
 def mangled(row: dict[str, Any], rng: random.Random) -> str:
@@ -66,7 +66,9 @@ def lines_of(n: int, rng: random.Random, impression: Any, event: Any, items: Any
     hour = lambda: f"2026-11-{rng.choice(['10', '09', '05'])}T0{rng.randrange(10)}:00:00Z"  # noqa: E731
 
     def shown() -> dict[str, Any]:
-        named = {"policy_id": rng.choice(["p", "q"]), "user_id": f"u{rng.randrange(9)}"}
+        # So many that none of them makes as many requests as a bot.
+        user = f"u{rng.randrange(n // 15)}"
+        named = {"policy_id": rng.choice(["p", "q"]), "user_id": user}
         return impression(f"r{rng.randrange(n // 2)}", rng.randrange(1, 3), ts=hour(), **named)
 
     def fed() -> dict[str, Any]:
@@ -102,6 +104,13 @@ def content(out: Path) -> dict[str, str]:
     return {
         p.name: of_path(p) for p in sorted(out.iterdir()) if p.is_dir() and p.name != "quarantine"
     }
+
+
+def rows_of_lines(quarantine: Path) -> list[tuple[str, ...]]:
+    """Table, reason, file, line and text of each quarantined row, in one order."""
+    rows = pq.read_table(quarantine, partitioning=None).to_pylist()
+    names = ("table", "reason", "file", "line", "raw")
+    return sorted(tuple(str(row[n]) for n in names) for row in rows)
 
 
 def scattered(folder: Path, lines: list[str], rng: random.Random) -> None:

@@ -18,7 +18,8 @@ from spark_jobs import ingest
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
-from spark_jobs.raw import TableInput
+from spark_jobs.pseudonyms import earlier_key_id, key_id
+from spark_jobs.raw_files import TableInput
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"
@@ -175,15 +176,15 @@ def test_quarantine_is_private_and_the_only_place_with_user_ids(
         if path.is_file() and quarantine not in path.parents:
             assert b"user-secret-1" not in path.read_bytes(), path
     (row,) = rows_of(out / "impressions")
-    digest = hmac.new(b"test-key", b"user-secret-1", hashlib.sha256).hexdigest()
+    digest = hmac.new(b"a key for the tests", b"user-secret-1", hashlib.sha256).hexdigest()
     assert row["user"] == digest[:32]
-    assert counts["key_id"] == hashlib.sha256(b"mrlm-key-idtest-key").hexdigest()[:8]
-    assert "test-key" not in json.dumps(counts)
+    assert counts["key_id"] == key_id(b"a key for the tests")
+    assert "a key for the tests" not in json.dumps(counts)
 
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MRLM_USER_KEY", "test-key")
+    monkeypatch.setenv("MRLM_USER_KEY", "a key for the tests")
 
 
 def test_duplicates_late_and_reopened_nights(spark, logs, impression, event, items, tmp_path: Path):
@@ -600,6 +601,19 @@ def test_missing_key_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match="MRLM_USER_KEY"):
         ingest.run(spark, logs.job(NIGHT))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_short_key_is_refused_unless_nights_were_made_with_it(
+    spark, logs, impression, event, items, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    shown = [impression("r1")]
+    logs.write(NIGHT, impressions=shown, feedback=[event("e1", "r1")], items=items("a", "b"))
+    monkeypatch.setenv("MRLM_USER_KEY", "fifteen letters")
+    with pytest.raises(InputError, match=r"15 bytes.*at least 16.*openssl rand"):
+        ingest.run(spark, logs.job(NIGHT))
+    assert not (tmp_path / "out").exists()
+    counts = ingest.run(spark, logs.job(NIGHT, known_keys=(earlier_key_id(b"fifteen letters"),)))
+    assert counts["key_id"] == key_id(b"fifteen letters")
 
 
 @pytest.mark.parametrize("generated", ["false", "true"])

@@ -6,7 +6,7 @@ import hmac
 import pytest
 
 from spark_jobs.errors import InputError
-from spark_jobs.pseudonyms import key_id, pseudonym, user_key
+from spark_jobs.pseudonyms import earlier_key_id, is_known, key_id, pseudonym, user_key
 
 
 @pytest.mark.spark
@@ -49,5 +49,32 @@ def test_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch):
         user_key("MY_KEY")
 
 
+@pytest.mark.parametrize(("length", "taken"), [(1, False), (15, False), (16, True), (64, True)])
+def test_a_key_has_at_least_sixteen_bytes(
+    monkeypatch: pytest.MonkeyPatch, length: int, taken: bool
+):
+    monkeypatch.setenv("MY_KEY", "x" * length)
+    if taken:
+        assert user_key("MY_KEY") == b"x" * length
+        return
+    with pytest.raises(InputError, match=rf"MY_KEY has {length} bytes.*at least 16.*openssl"):
+        user_key("MY_KEY", [key_id(b"y" * length)])
+    for known in (key_id, earlier_key_id):
+        assert user_key("MY_KEY", [known(b"x" * length)]) == b"x" * length
+
+
+def test_bytes_count_and_not_characters(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MY_KEY", "用户的钥匙")
+    with pytest.raises(InputError, match="15 bytes"):
+        user_key("MY_KEY")
+    monkeypatch.setenv("MY_KEY", "用户的钥匙。")
+    assert len(user_key("MY_KEY")) == 18
+
+
 def test_key_id_is_documented_hash():
-    assert key_id(b"k") == hashlib.sha256(b"mrlm-key-id" + b"k").hexdigest()[:8]
+    slow = hashlib.scrypt(b"k", salt=b"mrlm-key-id", n=2**15, r=8, p=1, maxmem=2**26, dklen=8)
+    assert key_id(b"k") == slow.hex()
+    assert earlier_key_id(b"k") == hashlib.sha256(b"mrlm-key-id" + b"k").hexdigest()[:8]
+    assert is_known(b"k", [key_id(b"k")])
+    assert is_known(b"k", ["other", earlier_key_id(b"k")])
+    assert not is_known(b"k", [key_id(b"other"), earlier_key_id(b"other")])

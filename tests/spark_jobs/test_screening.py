@@ -22,7 +22,7 @@ RULES = ScreeningRules(
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MRLM_USER_KEY", "test-key")
+    monkeypatch.setenv("MRLM_USER_KEY", "a key for the tests")
 
 
 def test_each_rule_is_counted_by_its_name_and_can_be_left_out(

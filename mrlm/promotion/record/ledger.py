@@ -29,6 +29,7 @@ Kind = Literal[
     "hashed",
     "kept",
     "accepted",
+    "forgotten",
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
@@ -91,7 +92,8 @@ class Entry:
         gate_nights: nights that were used up.
         request: what the entry answers, such as a run of Airflow: it is answered once; "" none.
         content: ``hashed``: one hash over the version's files as they were reproduced; ``kept``:
-            one hash over the outputs of earlier code that are kept, and their fingerprints.
+            one hash over the outputs of earlier code that are kept, and their fingerprints;
+            ``forgotten``: the salted hash of the pseudonym of whoever was.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
         hash: SHA-256 of all other fields.

@@ -235,6 +235,11 @@ def damage_of(place: RegistryPlace, registered: RegisteredVersion) -> tuple[str,
         return _damage(registered, folder)
 
 
+def stored_folder(place: RegistryPlace, registered: RegisteredVersion) -> Path:
+    """Where a version's files are, unchecked; of one that is kept elsewhere a copy."""
+    return _stored(place, registered)
+
+
 def has_version(place: RegistryPlace, version: int) -> bool:
     """Whether the registry still has a version."""
     return any(v.version == version for v in all_versions(place))

@@ -16,6 +16,9 @@ from mrlm.promotion.serving.states import STATES_SCHEMA, lists, states_table
 
 REPRODUCTION_SCHEMA = STATES_SCHEMA.append(pa.field("probabilities", pa.list_(pa.float64())))
 
+# Of a file that lost rows to a person's erasure: the fingerprint that the evidence names.
+_ERASED_FROM = b"mrlm.erased_from"
+
 
 def reproduction_rows(policy: Policy, decisions: Decisions, rows: int) -> pa.Table:
     """Up to ``rows`` decisions, spread evenly over all, with the policy's probabilities.
@@ -49,6 +52,18 @@ def write_reproduction(table: pa.Table, path: Path) -> str:
 def read_reproduction(path: Path) -> pa.Table:
     """Read what ``write_reproduction`` wrote."""
     return pq.read_table(path).select(REPRODUCTION_SCHEMA.names).cast(REPRODUCTION_SCHEMA)
+
+
+def fingerprint_as_written(path: Path) -> str:
+    """Fingerprint of the rows that ``write_reproduction`` wrote, also once a person's are gone."""
+    kept = pq.read_schema(path).metadata or {}
+    found = kept.get(_ERASED_FROM)
+    return table_fingerprint(read_reproduction(path)) if found is None else found.decode()
+
+
+def erased_rows(path: Path) -> dict[str, str]:
+    """Metadata of a copy of the file that lacks some of its rows."""
+    return {_ERASED_FROM.decode(): fingerprint_as_written(path)}
 
 
 def largest_difference(stored: pa.Table, probabilities: NDArray[np.float64]) -> float:

@@ -1,0 +1,192 @@
+"""Which rows of a table are a person's, and whole files without them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mrlm.privacy.person import Person
+
+Mask = NDArray[np.bool_]
+Change = Callable[[pa.RecordBatch], tuple[pa.RecordBatch, int]]
+"""A batch as it may stay, and how many of its rows were the person's."""
+
+_BATCH_ROWS = 65_536
+# By which a row is somebody's, the surest first.
+KEYS = ("user", "request_id", "decision_id")
+FORGOTTEN = "forgotten"
+
+
+def is_theirs(batch: pa.RecordBatch, person: Person) -> Mask:
+    """Which rows are the person's, by the columns ``KEYS`` that there are; shape (n,)."""
+    found = np.zeros(batch.num_rows, np.bool_)
+    for name in KEYS:
+        if name not in batch.schema.names:
+            continue
+        column = batch.column(name)
+        if name == "user":
+            found |= _equal(column, person.pseudonym)
+        else:
+            found |= _of_requests(column, person, of_decisions=name == "decision_id")
+    return found
+
+
+def without_rows(person: Person) -> Change:
+    """Takes the person's rows away."""
+
+    def change(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
+        theirs = is_theirs(batch, person)
+        return batch.filter(pa.array(~theirs)), int(theirs.sum())
+
+    return change
+
+
+def without_texts(person: Person, names: Mapping[str, Mapping[str, str]]) -> Change:
+    """Takes the text of the person's quarantined rows away, and gives ``forgotten`` as the reason.
+
+    Args:
+        person: whose rows.
+        names: table to contract name to name in the file, where they differ.
+    """
+
+    def change(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
+        rows = batch.select(["table", "raw"]).to_pylist()
+        theirs = np.array(
+            [is_their_text(r["raw"], person, names.get(r["table"], {})) for r in rows], np.bool_
+        )
+        reason, raw = batch.schema.get_field_index("reason"), batch.schema.get_field_index("raw")
+        mask = pa.array(theirs)
+        columns = list(batch.columns)
+        columns[reason] = pc.if_else(mask, pa.scalar(FORGOTTEN), batch.column("reason"))
+        columns[raw] = pc.if_else(mask, pa.scalar(None, pa.string()), batch.column("raw"))
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema), int(theirs.sum())
+
+    return change
+
+
+def is_their_text(raw: str | None, person: Person, names: Mapping[str, str]) -> bool:
+    """Whether the raw text of a quarantined row is the person's.
+
+    Of a row that is a JSON object its user and its request tell, and any distinct id anywhere in
+    it; of what nobody can read, every word that is the user's id.
+    """
+    if not raw:
+        return False
+    row = _object(raw)
+    if row is None:
+        cells = set(_cells(raw))
+        known = person.user_id in cells or any(person.has_request(c) for c in cells)
+        return known or person.stands_in_unread(raw)
+    user, request = (row.get(names.get(n, n)) for n in ("user_id", "request_id"))
+    if user is not None and _as_text(user) == person.user_id:
+        return True
+    if request is not None and person.has_request(_as_text(request)):
+        return True
+    return person.stands_in_line(raw)
+
+
+def request_of_text(raw: str | None, person: Person, names: Mapping[str, str]) -> str | None:
+    """The request of a quarantined impression, where it is a JSON object of the person's."""
+    row = _object(raw or "")
+    if row is None or _as_text(row.get(names.get("user_id", "user_id"))) != person.user_id:
+        return None
+    request = row.get(names.get("request_id", "request_id"))
+    return None if request is None else _as_text(request)
+
+
+def holds(path: Path, change: Change, columns: Iterable[str]) -> bool:
+    """Whether a file has a row that ``change`` concerns; only ``columns`` are read."""
+    file = pq.ParquetFile(path)
+    wanted = [c for c in columns if c in file.schema_arrow.names]
+    if not wanted:
+        return False
+    return any(change(batch)[1] for batch in file.iter_batches(_BATCH_ROWS, columns=wanted))
+
+
+def rewrite(
+    path: Path, target: Path, change: Change, metadata: Mapping[str, str] | None = None
+) -> int:
+    """Write a changed copy of a Parquet file in constant memory; how many rows were theirs.
+
+    The copy has the types, the compression and the metadata of the original, and can be read by
+    whoever read that: times stay INT96 where Spark wrote them so.
+
+    Args:
+        path: of the file.
+        target: of the copy.
+        change: of each batch.
+        metadata: more of it.
+    """
+    file = pq.ParquetFile(path)
+    kept = file.schema_arrow.metadata or {}
+    more = {k.encode(): v.encode() for k, v in (metadata or {}).items()}
+    schema = file.schema_arrow.with_metadata({**kept, **more})
+    physical = {file.schema.column(i).physical_type for i in range(len(file.schema))}
+    removed = 0
+    with pq.ParquetWriter(
+        target,
+        schema,
+        compression=_compression(file),
+        use_deprecated_int96_timestamps="INT96" in physical,
+        store_schema=b"ARROW:schema" in (file.metadata.metadata or {}),
+    ) as writer:
+        for batch in file.iter_batches(_BATCH_ROWS):
+            changed, number = change(batch)
+            removed += number
+            if changed.num_rows:
+                table = pa.Table.from_batches([changed])
+                writer.write_table(table.replace_schema_metadata(schema.metadata))
+    return removed
+
+
+def _compression(file: pq.ParquetFile) -> str:
+    if not file.metadata.num_row_groups or not file.metadata.num_columns:
+        return "snappy"
+    used = str(file.metadata.row_group(0).column(0).compression).lower()
+    return "none" if used == "uncompressed" else used
+
+
+def _equal(column: pa.Array, value: str) -> Mask:
+    texts = column.cast(pa.string())
+    found: Mask = pc.fill_null(pc.equal(texts, value), False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _of_requests(column: pa.Array, person: Person, *, of_decisions: bool) -> Mask:
+    coded = column.cast(pa.string()).dictionary_encode()
+    ids = coded.dictionary.to_pylist()
+    if of_decisions:
+        ids = [None if i is None else i.rpartition("#")[0] for i in ids]
+    theirs = np.array([*(person.has_request(i) for i in ids), False], np.bool_)
+    places = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    found: Mask = theirs[places]
+    return found
+
+
+def _object(raw: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _cells(raw: str) -> list[str]:
+    try:
+        return next(csv.reader([raw]), [])
+    except csv.Error:
+        return []
+
+
+def _as_text(value: Any) -> str:
+    """A value as the ingestion takes it for text."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,144 @@
+"""Where a person is found before anything is taken away: nights, requests, runs, versions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mrlm.privacy.person import Person, salted
+from mrlm.privacy.person_rows import request_of_text
+from mrlm.promotion.registry.place import RegistryPlace
+from pipelines.contract.context import Progress
+from pipelines.contract.workspace import Workspace
+from pipelines.settings.model import Settings
+
+_BATCH_ROWS = 65_536
+# The hashed requests of a night whose people were forgotten.
+REQUESTS = "forgotten"
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What is known of a person before they are forgotten.
+
+    Attributes:
+        person: with all their requests.
+        requests: arrival night to the ids of their requests that arrived on it.
+        nights: event nights with decisions of theirs, ISO dates.
+    """
+
+    person: Person
+    requests: dict[str, frozenset[str]]
+    nights: frozenset[str]
+
+
+def traces_of(
+    workspace: Workspace, settings: Settings, person: Person, progress: Progress
+) -> Traces:
+    """Read what names the person in the lake: impressions, logs and quarantine."""
+    names = columns_of(settings)
+    requests: dict[str, frozenset[str]] = {}
+    nights: set[str] = set()
+    hashes: set[str] = set()
+    all_nights = workspace.nights()
+    for i, night in enumerate(all_nights):
+        progress("nights searched", i, len(all_nights))
+        ingest = workspace.lake_stage(night, "ingest")
+        found: set[str] = set()
+        for table in ("impressions", "late/impressions"):
+            for path in sorted((ingest / table).glob("*.parquet")):
+                ids, of = _of_user(path, person.pseudonym)
+                found |= ids
+                nights |= of
+        for path in sorted((ingest / "quarantine").rglob("*.parquet")):
+            found |= _quarantined(path, person, names)
+        for path in sorted(workspace.lake_stage(night, "build_log").rglob("*.parquet")):
+            ids, of = _of_user(path, person.pseudonym)
+            found |= ids
+            nights |= of
+        requests[night] = frozenset(found)
+        for path in sorted((ingest / REQUESTS).glob("*.parquet")):
+            hashes |= set(pq.read_table(path)["request"].to_pylist())
+    progress("nights searched", len(all_nights), len(all_nights))
+    named = frozenset().union(*requests.values())
+    known = frozenset({salted(person.salt, r) for r in named} | hashes)
+    return Traces(replace(person, requests=known, named=named), requests, frozenset(nights))
+
+
+def columns_of(settings: Settings) -> dict[str, dict[str, str]]:
+    """Table to what its files call the contract's columns, where each is one column."""
+    tables = ("impressions", "feedback", "items")
+    return {
+        table: {n: s for n, s in settings.inputs.table(table).columns.items() if isinstance(s, str)}
+        for table in tables
+    }
+
+
+def runs_that_saw(workspace: Workspace, nights: frozenset[str]) -> dict[str, list[str]]:
+    """Run key to the nights with decisions of the person that it learned from or judged on."""
+    found = {}
+    for path in sorted(workspace.runs.glob("*/plan.json")):
+        try:
+            plan = json.loads(path.read_bytes())
+            read = {*plan["fit"], *plan["tune"], *plan["gate"]}
+        except (ValueError, KeyError, TypeError):
+            continue
+        if read & nights:
+            found[path.parent.name] = sorted(read & nights)
+    return found
+
+
+def versions_that_saw(
+    place: RegistryPlace, runs: dict[str, list[str]], nights: frozenset[str]
+) -> dict[int, list[str]]:
+    """Version to the nights with decisions of the person that it was learned from or judged on.
+
+    A version without evidence is a clone of the logger, which learns from all nights up to its own.
+    """
+    if not place.exists:
+        return {}
+    from mrlm.promotion.registry.versions import all_versions, stored_folder, version_evidence
+
+    found = {}
+    for version in all_versions(place):
+        saw = set(runs.get(version.run_key, ()))
+        evidence = version_evidence(stored_folder(place, version))
+        if evidence is not None:
+            read = {*evidence.fit_nights, *evidence.tune_nights, *evidence.gate_nights}
+            saw |= read & nights
+        else:
+            saw |= {n for n in nights if n <= version.tags.get("mrlm.night", "")}
+        if saw:
+            found[version.version] = sorted(saw)
+    return found
+
+
+def _of_user(path: Path, pseudonym: str) -> tuple[set[str], set[str]]:
+    """Requests and nights of a user in a Parquet file."""
+    requests: set[str] = set()
+    nights: set[str] = set()
+    file = pq.ParquetFile(path)
+    if not {"user", "request_id", "night"} <= set(file.schema_arrow.names):
+        return requests, nights
+    columns = ["user", "request_id", "night"]
+    for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+        own = pa.Table.from_batches([batch]).filter(pc.field("user") == pseudonym)
+        requests |= {r for r in own["request_id"].to_pylist() if r is not None}
+        nights |= {n.isoformat() for n in own["night"].to_pylist() if n is not None}
+    return requests, nights
+
+
+def _quarantined(path: Path, person: Person, names: dict[str, dict[str, str]]) -> set[str]:
+    found = set()
+    file = pq.ParquetFile(path)
+    for batch in file.iter_batches(_BATCH_ROWS, columns=["table", "raw"]):
+        for row in batch.to_pylist():
+            if row["table"] == "impressions":
+                request = request_of_text(row["raw"], person, names["impressions"])
+                found |= set() if request is None else {request}
+    return found
