@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from mrlm.bandit_log import Objective
-from mrlm.bandit_log.schema import bandit_log_schema
+from mrlm.bandit_log.schema import stored_schema
 from spark_jobs import output
 from spark_jobs.errors import InputError
 from spark_jobs.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot
@@ -82,7 +82,7 @@ class BuildLogJob:
 def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
     """Build the nights; returns what ``counts.json`` holds.
 
-    Writes ``night=<date>/*.parquet`` of ``bandit_log_schema(job.objectives)`` and ``counts.json``:
+    Writes ``night=<date>/*.parquet`` of ``stored_schema(job.objectives)`` and ``counts.json``:
     night to ``{decisions, candidates, rewarded: {objective: decisions with a value}, unknown:
     {objective: decisions whose reward stays unknown}, lost, final}``.
 
@@ -94,7 +94,7 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
     log = build(spark, job).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         counts = _counts(log, job)
-        schema = spark_schema(bandit_log_schema(job.objectives))
+        schema = spark_schema(stored_schema(job.objectives))
         for night in job.nights:
             rows = log.filter(F.col("night") == F.to_date(F.lit(night)))
             # One sorted file: the log of a night is read whole, and repeats bit for bit.

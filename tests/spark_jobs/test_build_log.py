@@ -368,3 +368,21 @@ def test_job_survives_json(lake: Lake):
     some = Delivered(frozenset({"2026-11-10"}), frozenset({"2026-11-11"}), {"2026-11-10": 3})
     job = replace(lake.job, nights=("2026-11-10",), delivered={"buy": some})
     assert BuildLogJob.from_json(job.to_json()) == job
+
+
+def test_the_context_is_carried_into_the_log(spark: Any, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    shown = {"ts": "10 09:00", "item_id": "a"}
+    lake.shown(
+        "10",
+        {"request_id": "r1", "context": {"device": "phone", "hour": "9"}, **shown},
+        {"request_id": "r2", "context": None, **shown},
+    )
+    log = lake.build("10")
+    assert len(log) == 2
+    table = pq.read_table(Path(lake.job.out) / "night=2026-11-10", partitioning=None)
+    found = dict(zip(table["request_id"].to_pylist(), table["context"].to_pylist(), strict=True))
+    assert {r: dict(c) if c else None for r, c in found.items()} == {
+        "r1": {"device": "phone", "hour": "9"},
+        "r2": None,
+    }
