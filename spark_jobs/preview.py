@@ -50,7 +50,7 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
             raw["impressions"], job.clock, job.screening, key, estimated
         ),
         "feedback": feedback.typed(
-            raw["feedback"], job.clock, job.screening, job.feedback_names == "request"
+            raw["feedback"], job.clock, job.screening, key, job.feedback_names == "request"
         ),
     }
     return {name: _first(typed[name], rows) for name in TABLES}

@@ -17,6 +17,7 @@ from pipelines.nights.deliveries import sent_events
 from pipelines.nights.forgotten_people import forgotten_people
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 from pipelines.settings.night_path import night_path
+from spark_jobs.log_contract import HISTORY
 
 if TYPE_CHECKING:
     from spark_jobs.forgotten_rows import ForgottenRows
@@ -78,7 +79,7 @@ class Ingest:
             )
         job = ingest.IngestJob(
             night=context.night,
-            tables={t: table_input(context, t) for t in TABLES},
+            tables={t: table_input(context, t) for t in _tables(context)},
             text_fields=tuple(settings.inputs.text_fields),
             attribute_fields=tuple(settings.inputs.attribute_fields),
             candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
@@ -86,8 +87,8 @@ class Ingest:
             known_item_fields=_known_item_fields(plan.earlier),
             out=str(out),
             previous=tuple(
-                ingest.Previous(n, str(_checked(context, n)), _passed(context, n))
-                for n in plan.earlier
+                ingest.Previous(n, str(_checked(context, n)), _trusted(context, n, m))
+                for n, m in plan.earlier.items()
             ),
             late_nights=settings.ingestion.late_nights,
             bot_requests_per_night=settings.ingestion.bot_requests_per_night,
@@ -104,10 +105,10 @@ class Ingest:
             counts = ingest.run(context.spark(), job)
         except InputError as error:
             raise DataError(f"night {context.night}: {error}") from error
-        for table in TABLES:
+        for table in _tables(context):
             context.log(self.name).info("%s: %s", table, counts[table])
         # Not the quarantine: it is private, expires, and names files; nothing is built from it.
-        made = (*TABLES, "catalog", "late", "left_out", "unread")
+        made = (*TABLES, HISTORY, "catalog", "late", "left_out", "unread")
         outputs = {name: name for name in made if (out / name).exists()}
         return Product(
             outputs=outputs,
@@ -116,9 +117,14 @@ class Ingest:
         )
 
 
+def _tables(context: NightContext) -> tuple[str, ...]:
+    """The tables that are read: those of every log, and the history where the settings name one."""
+    return TABLES if context.settings.inputs.history is None else (*TABLES, HISTORY)
+
+
 def raw_inputs(context: NightContext) -> dict[str, str]:
     """Names of the inputs that are raw logs, and where tonight's lie."""
-    places = {f"raw/{table}": _path(context, table) for table in TABLES}
+    places = {f"raw/{table}": _path(context, table) for table in _tables(context)}
     sets = context.settings.inputs.candidate_set_path
     places["raw/candidate_sets"] = _formatted(sets, context.night)
     return {name: place for name, place in places.items() if place is not None}
@@ -188,6 +194,12 @@ def _passed(context: NightContext, night: str) -> tuple[str, ...]:
     return tuple(t for t in TABLES if table_passed(context, night, t))
 
 
+def _trusted(context: NightContext, night: str, manifest: Manifest) -> tuple[str, ...]:
+    """``_passed``, and the history where the night has one: validation does not judge it."""
+    told = (HISTORY,) if HISTORY in manifest.outputs else ()
+    return (*_passed(context, night), *told)
+
+
 def _checked(context: NightContext, night: str) -> Path:
     """Folder of an earlier night's ingestion, after a look at the files that tonight reads."""
     ingest = context.lake(STAGE.name, night)
@@ -198,6 +210,8 @@ def _checked(context: NightContext, night: str) -> Path:
     for name in ("late", "left_out"):
         if name in manifest.outputs and passed:
             ingest.path(name)
+    if HISTORY in manifest.outputs:
+        ingest.path(HISTORY)
     return ingest.folder
 
 

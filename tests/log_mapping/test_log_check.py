@@ -84,6 +84,11 @@ def test_a_log_of_events_alone_is_a_history_and_no_night(tmp_path: Path) -> None
     assert "unpack it" in said(found, "wrong")
     settings = proposed(found, tmp_path)
     assert {o.event for o in settings.objectives} == set(kinds)
+    history = settings.inputs.history
+    assert history is not None
+    assert history.columns["user_id"] == "personId"
+    assert history.columns["value"] == "=1"
+    assert history.whole
 
 
 def shows(n: int = 400, seed: int = 2) -> list[Row]:

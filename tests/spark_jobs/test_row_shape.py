@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,7 +110,7 @@ def test_dsjson_is_read_by_settings_alone(spark: Any, tmp_path: Path) -> None:
     assert shown[0]["candidate_propensities"] == [0.5, 0.3, 0.2]
     assert shown[0]["context"] == [("age", "3")]
     (event,) = rows_of(f"{job.out}/feedback")
-    assert (event["event_id"], event["event"], event["value"]) == ("e1|cake|reward", "reward", 1.5)
+    assert (event["request_id"], event["event"], event["value"]) == ("e1", "reward", 1.5)
     assert counts["items"]["raw"] == 4 * 3 + 1
     assert counts["items"]["duplicate"] == 9
     items = {r["item_id"]: json.loads(r["text"]) for r in rows_of(f"{job.out}/items")}
@@ -243,10 +245,11 @@ def test_one_csv_of_several_nights_is_read_by_time(spark: Any, tmp_path: Path) -
         "quarantined": {},
     }
     shown = sorted(rows_of(f"{second.out}/impressions"), key=lambda r: r["ts"])
-    assert [r["request_id"] for r in shown] == [
-        "2026-11-10 00:00:00+00:00|p|q",
-        "2026-11-10 08:00:00+00:00|p|",
-    ]
+    # A request that is put together of columns of users is kept as a pseudonym, as users are.
+    key = os.environ["MRLM_USER_KEY"].encode()
+    texts = ("2026-11-10 00:00:00+00:00|p|q", "2026-11-10 08:00:00+00:00|p|")
+    hashed = [hmac.new(key, text.encode(), "sha256").hexdigest()[:32] for text in texts]
+    assert [r["request_id"] for r in shown] == hashed
     assert [(r["position"], r["candidates"]) for r in shown] == [(3, ["0", "1"]), (4, ["0", "1"])]
     (event,) = rows_of(f"{second.out}/feedback")
     assert (event["item_id"], event["event"], event["value"]) == ("0", "click", 1.0)
@@ -348,3 +351,55 @@ def test_a_preview_shows_rows_as_they_will_be_read(
     # Neither users nor sessions are shown.
     assert "user-secret-1" not in json.dumps(shown)
     assert "session_id" not in shown["impressions"][0]
+
+
+def test_events_that_name_no_request_are_a_table_of_their_own(
+    spark: Any, tmp_path: Path, impression: Any, event: Any, items: Any
+) -> None:
+    told = [
+        {"who": "user-secret-1", "item": "a", "at": f"{NIGHT}T09:00:00Z", "what": "VIEW"},
+        {"who": "user-secret-1", "item": "b", "at": f"{NIGHT}T09:05:00Z", "what": "BUY", "n": 12.5},
+        {"who": "user-secret-1", "item": "b", "at": f"{NIGHT}T09:05:00Z", "what": "BUY", "n": 12.5},
+        {"who": None, "item": "a", "at": f"{NIGHT}T09:00:00Z", "what": "VIEW"},
+        {"who": "u2", "item": "a", "at": "never", "what": "VIEW"},
+        {"who": "u2", "item": "a", "at": "2026-11-12T09:00:00Z", "what": "VIEW"},
+    ]
+    tables = {
+        "impressions": [impression("r1")],
+        "feedback": [event("e1", "r1")],
+        "items": items("a", "b"),
+        "history": told,
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    columns = {"user_id": "who", "item_id": "item", "ts": "at", "event": "what", "value": "=1"}
+    columns |= {"event_id": ("who", "item", "what", "at")}
+    inputs = {n: TableInput((str(tmp_path / f"{n}.jsonl"),)) for n in tables}
+    inputs["history"] = replace(inputs["history"], columns=columns)
+    job = job_of(tmp_path, **inputs)
+    counts = ingest.run(spark, job)
+    assert counts["history"] == {
+        "raw": 6,
+        "clean": 2,
+        "duplicate": 1,
+        "late": 0,
+        "quarantined": {"future_ts": 1, "null_user": 1, "wrong_type": 1},
+    }
+    kept = sorted(rows_of(f"{job.out}/history"), key=lambda r: r["ts"])
+    assert [(r["event"], r["item_id"], r["value"]) for r in kept] == [
+        ("VIEW", "a", 1.0),
+        ("BUY", "b", 1.0),
+    ]
+    # The same person as in the impressions, and nowhere by name.
+    (shown,) = rows_of(f"{job.out}/impressions")
+    assert {r["user"] for r in kept} == {shown["user"]}
+    assert "user-secret-1" not in json.dumps(kept, default=str)
+    lost = [r["line"] for r in rows_of(f"{job.out}/quarantine/rows") if r["table"] == "history"]
+    assert sorted(lost) == [4, 5, 6]
+    # The same events again on the next night are duplicates of those.
+    previous = (Previous(NIGHT, job.out, ("items", "impressions", "feedback", "history")),)
+    (tmp_path / "impressions.jsonl").write_text(
+        json.dumps(impression("r2", ts="2026-11-11T10:00:00Z")) + "\n"
+    )
+    later = replace(job, night="2026-11-11", previous=previous, out=str(tmp_path / "later"))
+    assert ingest.run(spark, later)["history"]["duplicate"] == 3
