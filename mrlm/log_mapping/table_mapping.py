@@ -288,8 +288,12 @@ def _mixed(sampled: SampledTable, facts: Facts) -> list[TableMapping]:
 
 
 def _items(sampled: SampledTable, facts: Facts, hint: str) -> TableMapping | None:
+    # Each night may bring all items again.
+    one_file = columns_of(sampled.first.rows)
+
     def item(role: str, column: ColumnFacts) -> float:
-        once = column.distinct >= 0.95 * len(column.values) and column.share > 0.95
+        there = one_file.get(column.source, column)
+        once = there.distinct >= 0.95 * len(there.values) and column.share > 0.95
         if not once or not _scalar(column) or column.time_form in ("offset", "naive"):
             return 0.0
         words = tokens(column.source)

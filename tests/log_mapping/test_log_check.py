@@ -152,7 +152,9 @@ def test_the_contracts_own_form_needs_no_mapping(tmp_path: Path) -> None:
     rows = shows()
     by_night(tmp_path / "log", "impressions", rows)
     by_night(tmp_path / "log", "feedback", events_of(rows))
-    put(tmp_path / "log" / "items" / "2026-11-10" / "part-0.jsonl", json_text(items_of()))
+    # Each night brings all items again.
+    for day in range(10, 14):
+        put(tmp_path / "log" / "items" / f"2026-11-{day}" / "part-0.jsonl", json_text(items_of()))
     found = check_log(tmp_path / "log")
     assert found.evaluable, said(found)
     assert not said(found, "missing")
