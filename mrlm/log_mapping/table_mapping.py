@@ -448,9 +448,13 @@ def _with_candidates(facts: Facts, found: dict[str, str], rows: str) -> None:
         chances = _chances(column) or called
         if source != among.source and chances and _as_long(among, column):
             found["candidate_propensities"] = source
-    if "propensity" not in found and "candidate_propensities" in found and "[" in found["item_id"]:
-        number = found["item_id"].partition("[")[2].rpartition("]")[0]
-        found["propensity"] = found["candidate_propensities"].replace("[*]", "") + f"[{number}]"
+    if "propensity" not in found and "candidate_propensities" in found:
+        # That of the item that was shown, by its place among the candidates.
+        head, _, tail = found["candidate_propensities"].partition("[*]")
+        number = f"{found['candidates']}={found['item_id']}"
+        if "[" in found["item_id"]:
+            number = found["item_id"].partition("[")[2].rpartition("]")[0]
+        found["propensity"] = f"{head}[{number}]{tail}"
 
 
 def _contained(item: ColumnFacts, lists: ColumnFacts) -> float:
@@ -599,6 +603,38 @@ def _once(role: str, column: ColumnFacts) -> float:
     return _by_name(role, column)
 
 
+def _listed_feedback(shown: TableMapping) -> list[TableMapping]:
+    """Feedback that stands in the impressions as a list of events."""
+    roles = {"event": _event, "ts": _time, "value": _value, "item_id": _by_name}
+    for source, column in shown.facts.items():
+        if not column.lists or "[" in source:
+            continue
+        elements = _elements(shown.facts, (source,))
+        inner = {s: c for s, c in elements.items() if s.startswith(f"{source}[].")}
+        found = assign(inner, roles)
+        if "event" not in found or (shown.rows and "item_id" not in found):
+            continue
+        columns: dict[str, str | list[str]] = {
+            name: found.get(name, shown.columns.get(name, ""))
+            for name in ("request_id", "item_id", "ts", *found)
+            if name in found or name in shown.columns
+        }
+        made = {"event_id": "no column of event ids: these together stand for one"}
+        if "value" not in found:
+            columns["value"] = "=1"
+            made["value"] = "no value: 1 for each event"
+        request = columns.get("request_id", [])
+        parts = [request] if isinstance(request, str) else [*request]
+        parts += [_first(columns[k]) for k in ("item_id", "event", "ts") if k in columns]
+        columns["event_id"] = parts
+        return [
+            TableMapping(
+                "feedback", shown.sampled, columns, source, shown.where, made=made, facts=elements
+            )
+        ]
+    return []
+
+
 def _columns_as_feedback(shown: TableMapping) -> list[TableMapping]:
     """Feedback that stands in columns of the impressions."""
     used = {s for v in shown.columns.values() for s in ([v] if isinstance(v, str) else v)}
@@ -612,7 +648,7 @@ def _columns_as_feedback(shown: TableMapping) -> list[TableMapping]:
         negated = name == "cost" or name.endswith("_cost")
         events["reward" if negated else name] = f"-{source}" if negated else source
     if not events:
-        return []
+        return _listed_feedback(shown)
     keys = ("request_id", "item_id", "ts")
     columns = {k: shown.columns[k] for k in keys if k in shown.columns}
     return [

@@ -531,3 +531,22 @@ def test_ratings_are_a_history_and_a_file_without_names_is_told(tmp_path: Path) 
     assert found.event_kinds == {"rating": 400}
     assert not found.evaluable
     assert "without a header line" in said(found)
+
+
+def test_the_chance_of_the_shown_item_is_found_among_those_of_all(tmp_path: Path) -> None:
+    rows = [{k: v for k, v in r.items() if k != "propensity"} for r in shows()]
+    for i, row in enumerate(rows):
+        row["events"] = [{"kind": "click", "at": row["ts"]}] if i % 4 == 0 else []
+    put(tmp_path / "log.jsonl", json_text(rows))
+    found = check_log(tmp_path)
+    shown = found.tables["impressions"].columns
+    assert shown["propensity"] == "candidate_propensities[candidates=item_id]"
+    assert "no propensity" not in said(found)
+    fed = found.tables["feedback"]
+    assert fed.rows == "events"
+    assert fed.columns["event"] == "events[].kind"
+    assert fed.columns["ts"] == "events[].at"
+    assert fed.columns["item_id"] == "item_id"
+    assert found.event_kinds == {"click": 100}
+    assert found.evaluable, said(found)
+    proposed(found, tmp_path)

@@ -403,3 +403,34 @@ def test_events_that_name_no_request_are_a_table_of_their_own(
     )
     later = replace(job, night="2026-11-11", previous=previous, out=str(tmp_path / "later"))
     assert ingest.run(spark, later)["history"]["duplicate"] == 3
+
+
+def test_a_chance_is_found_by_the_item_that_was_shown(
+    spark: Any, tmp_path: Path, items: Any
+) -> None:
+    rows = [
+        {"r": "r1", "t": f"{NIGHT}T10:00:00Z", "arms": [{"id": "a"}, {"id": "b"}], "p": [0.3, 0.7]}
+        | {"shown": "b", "came": [{"what": "click", "n": 2}, {"what": "buy", "n": 9.5}]},
+        {"r": "r2", "t": f"{NIGHT}T10:00:00Z", "arms": [{"id": "a"}], "p": [1.0], "shown": "c"}
+        | {"came": []},
+    ]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items("a", "b")))
+    keys = {"request_id": "r", "item_id": "shown", "ts": "t"}
+    columns = keys | {"user_id": "r", "position": "=1", "candidates": "arms[*].id"}
+    columns |= {"propensity": "p[arms[*].id=shown]"}
+    fed = keys | {"event": "came[].what", "value": "came[].n", "event_id": ("r", "came[].what")}
+    paths = (str(tmp_path / "log.jsonl"),)
+    job = job_of(
+        tmp_path,
+        impressions=TableInput(paths, columns=columns),
+        feedback=TableInput(paths, columns=fed, shape=RowShape("came")),
+        items=TableInput((str(tmp_path / "items.jsonl"),)),
+    )
+    counts = ingest.run(spark, job)
+    check_sums(counts)
+    (shown,) = rows_of(f"{job.out}/impressions")
+    assert (shown["item_id"], shown["propensity"]) == ("b", 0.7)
+    assert counts["impressions"]["quarantined"] == {"missing_propensity": 1}
+    found = {(r["event"], r["value"]) for r in rows_of(f"{job.out}/feedback")}
+    assert found == {("click", 2.0), ("buy", 9.5)}
