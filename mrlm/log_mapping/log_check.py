@@ -472,6 +472,13 @@ def _about_feedback(
             "events",
             f"{len(kinds)} kinds of events go into the user's history: {text}",
         )
+    if history is not None and "ts" not in history.columns:
+        yield LogFinding(
+            "missing",
+            "events",
+            "no time: a time is ISO 8601, or a number that counts from 1970 and lies between 2000 "
+            "and 2100",
+        )
     if fed is None:
         yield LogFinding(
             "missing",

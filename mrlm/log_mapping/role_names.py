@@ -82,7 +82,8 @@ def name_score(role: str, source: str) -> float:
         role: a column of the contract.
         source: of the column; the last names of a path count.
     """
-    path = [p for p in re.split(r"[.\[\]`*#0-9]+", source) if p]
+    # Some files write the type of a column behind its name.
+    path = [p for p in re.split(r"[.\[\]`*#0-9]+", source.partition(":")[0]) if p]
     if not path:
         return 0.0
     leaf, known = tokens(path[-1]), _WORDS[role]
@@ -123,7 +124,7 @@ def event_family(kind: str) -> str:
 
 def feedback_name(source: str) -> str:
     """The event that a column of impressions tells of, by its name; empty where it tells none."""
-    path = [p for p in re.split(r"[.\[\]`*#]+", source) if p]
+    path = [p for p in re.split(r"[.\[\]`*#]+", source.partition(":")[0]) if p]
     words = [
         w for w in tokens(path[-1]) if w not in ("is", "has", "was", "label", "n", "num", "did")
     ]

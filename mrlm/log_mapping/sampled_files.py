@@ -203,7 +203,7 @@ def _read(file: Path) -> SampledFile:
 def _parquet(file: Path) -> SampledFile:
     source = pq.ParquetFile(file)
     batch = next(source.iter_batches(batch_size=_ROWS), None)
-    rows = tuple(batch.to_pylist()) if batch is not None else ()
+    rows = tuple(batch.to_pylist(maps_as_pydicts="lossy")) if batch is not None else ()
     whole = len(rows) == source.metadata.num_rows
     return SampledFile(file, "parquet", rows=rows, whole=whole)
 

@@ -67,11 +67,11 @@ def _table(
     items = _items(sampled, facts, hint)
     if items is not None and not where:
         return [items]
-    events = _events(sampled, facts, where)
+    events = _events(sampled, facts, where, rows)
     shown = _impressions(sampled, facts, rows, hint, where)
-    told = events is None or rows or "propensity" in shown.columns if shown is not None else False
     # A column of kinds says events; what is one thing in every row may as well be a show.
-    if shown is not None and (told or (events is not None and "event" in events.made)):
+    kinds = events is not None and "event" not in events.made
+    if shown is not None and ("propensity" in shown.columns or not kinds):
         return [shown, *_columns_as_feedback(shown)]
     return [events] if events is not None else []
 
@@ -554,7 +554,7 @@ def _first(source: str | list[str]) -> str:
 
 
 def _events(
-    sampled: SampledTable, facts: Facts, where: dict[str, list[str]]
+    sampled: SampledTable, facts: Facts, where: dict[str, list[str]], rows: str
 ) -> TableMapping | None:
     """Events of users: feedback where they name the request, else a history."""
     roles: dict[str, Callable[[str, ColumnFacts], float]] = {
@@ -579,7 +579,7 @@ def _events(
         return None
     columns: dict[str, str | list[str]] = dict(found)
     table: Literal["feedback", "events"] = "feedback" if "request_id" in found else "events"
-    mapping = TableMapping(table, sampled, columns, where=where, facts=facts)
+    mapping = TableMapping(table, sampled, columns, rows, where, facts=facts)
     if "event" not in found:
         name = feedback_name(found["value"]) or "reward"
         columns["event"] = f"={name}"

@@ -550,3 +550,65 @@ def test_the_chance_of_the_shown_item_is_found_among_those_of_all(tmp_path: Path
     assert found.event_kinds == {"click": 100}
     assert found.evaluable, said(found)
     proposed(found, tmp_path)
+
+
+def test_events_of_several_items_are_a_history(tmp_path: Path) -> None:
+    rows = [
+        {
+            "event_timestamp": 1769904000000000 + i * 10**6,
+            "event_name": ("page_view", "add_to_cart", "purchase")[i % 3],
+            "user_pseudo_id": f"{i % 30}.1",
+            "items": [{"item_id": f"SKU{i % 7}", "price": 1.5}],
+        }
+        for i in range(300)
+    ]
+    put(tmp_path / "log.jsonl", json_text(rows))
+    found = check_log(tmp_path)
+    events = found.tables["events"]
+    assert (events.rows, events.columns["item_id"]) == ("items", "items[].item_id")
+    assert set(found.event_kinds) == {"page_view", "add_to_cart", "purchase"}
+    assert not found.evaluable
+    history = proposed(found, tmp_path).inputs.history
+    assert history is not None
+    assert history.rows == "items"
+
+
+def test_types_behind_names_and_times_that_no_clock_reads(tmp_path: Path) -> None:
+    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    lines += [f"{i % 50}\t{i % 80}\t{1 + i % 5}\t{881250949 + i}" for i in range(300)]
+    put(tmp_path / "ml.inter", "\n".join(lines) + "\n")
+    found = check_log(tmp_path)
+    columns = found.tables["events"].columns
+    assert (columns["user_id"], columns["event"]) == ("user_id:token", "=rating")
+    # The year 1997.
+    assert "ts" not in columns
+    assert "no time" in said(found, "missing")
+    proposed(found, tmp_path)
+
+
+def test_parquet_types_are_read(tmp_path: Path) -> None:
+    rows = shows(200)
+    table = pa.table(
+        {
+            "ReqGuid": [r["request_id"] for r in rows],
+            "EventTime": pa.array(
+                np.array([r["ts"][:-1] for r in rows], "datetime64[ns]"), pa.timestamp("ns", "UTC")
+            ),
+            "CustomerKey": [r["user_id"] for r in rows],
+            "ShownSku": [r["item_id"] for r in rows],
+            "LoggedProb": pa.array([r["propensity"] for r in rows]).cast(pa.decimal128(9, 8)),
+            "EligibleSkus": [r["candidates"] for r in rows],
+            "Ctx": pa.array([[("device", "ios")]] * 200, pa.map_(pa.string(), pa.string())),
+            "Revenue": [0.0 if i % 6 else 12.5 for i in range(200)],
+        }
+    )
+    pq.write_table(table, tmp_path / "log.parquet")
+    found = check_log(tmp_path)
+    columns = found.tables["impressions"].columns
+    assert columns["propensity"] == "LoggedProb"
+    assert columns["candidates"] == "EligibleSkus"
+    assert columns["context"] == "Ctx"
+    assert columns["ts"] == "EventTime"
+    assert found.tables["feedback"].events == {"revenue": "Revenue"}
+    assert found.evaluable, said(found)
+    proposed(found, tmp_path)
