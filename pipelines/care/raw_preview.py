@@ -26,7 +26,7 @@ def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any
     sets = settings.inputs.candidate_set_path
     job = IngestJob(
         night=context.night,
-        tables={table: table_input(context, table) for table in TABLES},
+        tables={table: table_input(context, table, bool(ingested(context))) for table in TABLES},
         out="",
         text_fields=tuple(settings.inputs.text_fields),
         attribute_fields=tuple(settings.inputs.attribute_fields),

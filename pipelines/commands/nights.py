@@ -24,11 +24,12 @@ from pipelines.commands.options import (
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import shift
+from pipelines.running.ahead import ingesting_ahead
 from pipelines.running.history import embedding, newest_passed, read_ahead, read_history
 from pipelines.running.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.running.night import Closing, close_night, execute, run_night
 from pipelines.running.progress import terminal_progress
-from pipelines.stages import ORDER
+from pipelines.stages import ORDER, stage_named
 
 _WAIT_SECONDS = 3600.0
 
@@ -85,7 +86,7 @@ def stage(
     context = context_for(night, settings, weights, learner, force)
     holder = holder_of_run(owner) if owner else holder_of_command()
     with night_lease(context.workspace, context.night, holder, wait, keep=owner is not None):
-        outcome = execute(name, context)
+        outcome = execute(stage_named(name), context)
     typer.echo(json.dumps({"stage": name, "unchanged": outcome.unchanged}))
 
 
@@ -103,17 +104,17 @@ def history(
     nights = _nights(first, last, settings, force)
     closings: list[Closing] = []
     shown = partial(terminal_progress(), "nights of history read")
-    with embedding() as embed:
+    with ingesting_ahead(nights) as ahead, embedding() as embed:
         for context in nights:
             shown(len(closings), len(nights))
             with _held(context, wait):
                 # A night that is stopped is recorded as such, and later nights go on without it.
-                closings.append(read_history(context, embed))
+                closings.append(read_history(context, embed, ahead.stage(context)))
         shown(len(nights), len(nights))
         newest = newest_passed(nights)
         if newest is not None:
             with _held(newest, wait):
-                execute("build_log", newest)
+                execute(stage_named("build_log"), newest)
     stopped = [c.reason for c in closings if c.verdict == "stopped"]
     if stopped:
         raise DataError(
@@ -131,10 +132,11 @@ def ahead(
 ) -> None:
     """Do the data stages of nights that wait for their turn to learn; they find them done."""
     passed = {}
-    with embedding() as embed:
-        for context in _nights(first, last, settings, force):
+    nights = _nights(first, last, settings, force)
+    with ingesting_ahead(nights) as ingest, embedding() as embed:
+        for context in nights:
             with _held(context, wait):
-                passed[context.night] = read_ahead(context, embed)
+                passed[context.night] = read_ahead(context, embed, ingest.stage(context))
     typer.echo(json.dumps({"passed": passed}))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -85,20 +85,25 @@ class NightContext:
         """A logger for a stage of this night."""
         return bound(self.run_key, stage)
 
-    def spark(self) -> SparkSession:
-        """The process's Spark session, started on first use, as large as tonight's raw logs ask."""
+    def spark(self, nights: Sequence[str] = ()) -> SparkSession:
+        """The process's Spark session, started on first use, as large as the raw logs ask.
+
+        Those of the ``nights``, or else of tonight.
+        """
         from pipelines.contract.raw_files import raw_bytes
         from spark_jobs.session import spark_session
 
         spark, inputs = self.settings.spark, self.settings.inputs
-        places = (table.path for table in (inputs.impressions, inputs.feedback, inputs.items))
+        tables = (inputs.impressions, inputs.feedback, inputs.items)
+        # One place of all nights counts once.
+        places = {night_path(t.path, n) for t in tables for n in nights or [self.night]}
         return spark_session(
             master=spark.master,
             driver_memory=spark.driver_memory,
             shuffle_partitions=spark.shuffle_partitions,
             config=spark.config,
             java=spark.java,
-            size=sum(raw_bytes(night_path(place, self.night)) for place in places),
+            size=sum(map(raw_bytes, places)),
         )
 
 

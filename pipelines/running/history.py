@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from pipelines.contract.context import NightContext
+from pipelines.contract.stage import Stage
 from pipelines.failures.errors import NightStoppedError
 from pipelines.running.night import Closing, execute, record
 from pipelines.running.run_stage import Outcome, is_unchanged, run_stage
@@ -38,7 +40,7 @@ def embedding() -> Iterator[Embed]:
         future.result()
 
 
-def read_history(context: NightContext, embed: Embed) -> Closing:
+def read_history(context: NightContext, embed: Embed, ingest: Stage[Any]) -> Closing:
     """Ingest and validate a night before the first one that learns; record how it was closed.
 
     ``build_history`` builds the logs of all such nights.
@@ -46,15 +48,16 @@ def read_history(context: NightContext, embed: Embed) -> Closing:
     Args:
         context: of the night.
         embed: see ``embedding``.
+        ingest: the ingest stage, see ``IngestAhead``.
 
     Raises:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
     closing = Closing(context.night, context.run_key, "history", "data stages only")
     try:
-        execute("ingest", context)
+        execute(ingest, context)
         embed(context)
-        execute("validate", context)
+        execute(stage_named("validate"), context)
     except NightStoppedError as error:
         context.log("history").error("%s", error)
         closing = Closing(context.night, context.run_key, "stopped", str(error))
@@ -83,7 +86,7 @@ def history_unchanged(history: Sequence[NightContext]) -> bool:
     return newest is None or is_unchanged(stage_named("build_log"), newest)
 
 
-def read_ahead(context: NightContext, embed: Embed) -> bool:
+def read_ahead(context: NightContext, embed: Embed, ingest: Stage[Any]) -> bool:
     """Do the data stages of a night whose turn to learn comes later; close nothing.
 
     The night itself will find them unchanged, and tells of a stop.
@@ -91,6 +94,7 @@ def read_ahead(context: NightContext, embed: Embed) -> bool:
     Args:
         context: of the night; every night before it has been read.
         embed: see ``embedding``.
+        ingest: the ingest stage, see ``IngestAhead``.
 
     Returns:
         Whether the night passed validation.
@@ -99,7 +103,7 @@ def read_ahead(context: NightContext, embed: Embed) -> bool:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
     try:
-        run_stage(stage_named("ingest"), context)
+        run_stage(ingest, context)
         embed(context)
         run_stage(stage_named("validate"), context)
         run_stage(stage_named("build_log"), context)

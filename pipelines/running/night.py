@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.outputs import damage_of
 from pipelines.contract.sealed import read_sealed, write_sealed
+from pipelines.contract.stage import Stage
 from pipelines.failures.errors import DamagedError, DataError, NightStoppedError
 from pipelines.running.notify import Event, Kind, notify
 from pipelines.running.run_stage import Outcome, is_unchanged, run_stage
@@ -48,22 +49,22 @@ def run_night(context: NightContext, dry_run: bool = False) -> Closing:
         if stopped and name not in ALWAYS:
             continue
         try:
-            execute(name, context)
+            execute(stage_named(name), context)
         except DataError as error:
             context.log(name).error("%s", error)
             stopped = True
     return close_night(context, dry_run)
 
 
-def execute(name: str, context: NightContext) -> Outcome:
+def execute(stage: Stage[Any], context: NightContext) -> Outcome:
     """Run one stage; report a data error to whoever is to be notified.
 
     Raises:
         DataError: the stage failed on its data or settings.
     """
     try:
-        outcome = run_stage(stage_named(name), context)
-        if name == "publish":
+        outcome = run_stage(stage, context)
+        if stage.name == "publish":
             from pipelines.stages.publish import point_at
 
             # After the manifest, and also when nothing changed: another run may have published.
@@ -71,7 +72,7 @@ def execute(name: str, context: NightContext) -> Outcome:
         return outcome
     except DataError as error:
         kind: Kind = "stopped" if isinstance(error, NightStoppedError) else "failed"
-        event = Event(kind, context.night, context.run_key, f"{name}: {error}")
+        event = Event(kind, context.night, context.run_key, f"{stage.name}: {error}")
         notify(event, context.settings.notify)
         raise
 

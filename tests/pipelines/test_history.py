@@ -1,0 +1,124 @@
+"""A range of nights is read in one pass, and holds what its nights hold one by one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mrlm.worlds.latent import write_latent
+from pipelines.contract.manifest import Manifest
+from pipelines.running.run_stage import run_stage
+from pipelines.stages.ingest import ingest_ahead
+from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
+from tests.pipelines.in_process import Done, mrlm
+
+pytestmark = pytest.mark.spark
+RANGE = NIGHTS[:4]
+STOPPED = NIGHTS[1]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log whose second night has propensities that do not add up."""
+    folder = tmp_path_factory.mktemp("raw") / "raw"
+    write_latent(folder, users=40, nights=len(RANGE), slots_per_user_night=4)
+    for table in RENAMED:
+        for path in sorted((folder / table).rglob("*.jsonl")):
+            lines = [renamed(table, line) for line in path.read_text().splitlines()]
+            if table == "impressions" and STOPPED in str(path):
+                lines = [_halved(line) for line in lines]
+            path.write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def _halved(line: str) -> str:
+    try:
+        row = json.loads(line)
+        return json.dumps({**row, "p": row["p"] / 2, "pool_p": [p / 2 for p in row["pool_p"]]})
+    except (ValueError, KeyError, TypeError):
+        return line
+
+
+def deployed(raw: Path, folder: Path) -> Deployment:
+    shutil.copytree(raw, folder / "raw")
+    # So few rows are no night of a real log.
+    (folder / "mrlm.toml").write_text(SETTINGS.replace("0.05\n", "0.05\nmin_rows = 1\n"))
+    return Deployment(folder, {})
+
+
+def history(made: Deployment, first: str, last: str, *options: str) -> Done:
+    return mrlm("history", first, last, "--settings", str(made.settings_path), *options)
+
+
+def manifest(made: Deployment, stage: str, night: str) -> Manifest:
+    return made.context(night).lake(stage).manifest()  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def together(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Deployment, Done]:
+    made = deployed(raw, tmp_path_factory.mktemp("together"))
+    return made, history(made, RANGE[0], RANGE[-1])
+
+
+def test_nights_of_one_pass_are_as_nights_one_by_one(
+    raw: Path, together: tuple[Deployment, Done], tmp_path: Path
+) -> None:
+    made, done = together
+    alone = deployed(raw, tmp_path)
+    codes = [history(alone, night, night).code for night in RANGE]
+    assert codes == [0, 10, 0, 0]
+    assert done.code == 10
+    assert f"1 of {len(RANGE)} nights were stopped" in done.err
+    # Those after the stopped night were read in a second pass: its rows count as never delivered.
+    assert [n for n in RANGE if f"nights in one pass, to {n}" in done.err] == [RANGE[-1]]
+    assert done.err.count("nights in one pass") == 2
+    for night in RANGE:
+        for stage in ("ingest", "validate", "embed"):
+            found, wanted = manifest(made, stage, night), manifest(alone, stage, night)
+            assert found.outputs == wanted.outputs, (night, stage)
+            assert found.fingerprint == wanted.fingerprint, (night, stage)
+            assert found.stopped.split("The report")[0] == wanted.stopped.split("The report")[0]
+        assert manifest(made, "ingest", night).counts == manifest(alone, "ingest", night).counts
+    assert manifest(made, "validate", STOPPED).stopped
+    logs = manifest(made, "build_log", RANGE[-1])
+    assert set(logs.outputs) == {f"night={n}" for n in RANGE if n != STOPPED}
+    assert not (made.context(RANGE[0]).workspace.lake / ".ahead").exists()
+
+
+def test_a_second_history_finds_all_of_it_done(together: tuple[Deployment, Done]) -> None:
+    made, _ = together
+    again = history(made, RANGE[0], RANGE[-1])
+    assert again.code == 10
+    assert "nights in one pass" not in again.err
+    assert again.err.count("unchanged: skipped") >= len(RANGE)
+
+
+def test_files_that_change_before_a_nights_turn_are_read_again(raw: Path, tmp_path: Path) -> None:
+    made = deployed(raw, tmp_path)
+    first, second = (made.context(n) for n in (RANGE[0], RANGE[2]))
+    first.workspace.lake.mkdir(parents=True)
+    stage = ingest_ahead([first, second], tmp_path / "ahead")
+    run_stage(stage, first)
+    assert not any((tmp_path / "ahead" / first.night).iterdir()), "it was taken from there"
+    (path,) = (made.folder / "raw/feedback").glob(f"*{second.night}/*.jsonl")
+    with path.open("a") as lines:
+        lines.write("not a row\n")
+    before = json.loads((tmp_path / "ahead" / second.night / "counts.json").read_text())
+    found = run_stage(stage, second).manifest.counts
+    assert found["feedback"]["raw"] == before["feedback"]["raw"] + 1
+
+
+def test_a_night_that_cannot_be_read_is_named_after_those_before_it(
+    raw: Path, tmp_path: Path
+) -> None:
+    made = deployed(raw, tmp_path)
+    shutil.rmtree(made.folder / f"raw/impressions/dt={RANGE[2]}")
+    done = history(made, RANGE[0], RANGE[3])
+    assert done.code == 10
+    assert f"night {RANGE[2]}" in done.err
+    assert "impressions" in done.err
+    assert "Traceback" not in done.err
+    assert manifest(made, "validate", RANGE[0]) is not None
