@@ -17,11 +17,11 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from mrlm.bandit_log import Objective
-from mrlm.bandit_log.schema import bandit_log_schema
+from mrlm.bandit_log.schema import stored_schema
 from spark_jobs import output
 from spark_jobs.errors import InputError
 from spark_jobs.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot
-from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, UNREAD, spark_schema
+from spark_jobs.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD, spark_schema
 from spark_jobs.sessions import with_sessions
 from spark_jobs.user_history import histories
 
@@ -40,6 +40,7 @@ class BuildLogJob:
         objectives: the reward vector.
         history_objective: name of the feedback objective whose value goes with the history.
         out: folder to write; ``night=<date>`` of each night in it is replaced.
+        history: arrival night to folder of clean events that name no request, likewise.
         excluded: event nights whose impressions are not trusted: neither built nor in a history.
         delivered: objective to what is known of its deliveries.
         history_length: most recent shown items that are kept.
@@ -55,6 +56,7 @@ class BuildLogJob:
     history_objective: str
     out: str
     excluded: tuple[str, ...] = ()
+    history: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     delivered: dict[str, Delivered] = field(default_factory=dict)
     history_length: int = 50
@@ -82,7 +84,7 @@ class BuildLogJob:
 def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
     """Build the nights; returns what ``counts.json`` holds.
 
-    Writes ``night=<date>/*.parquet`` of ``bandit_log_schema(job.objectives)`` and ``counts.json``:
+    Writes ``night=<date>/*.parquet`` of ``stored_schema(job.objectives)`` and ``counts.json``:
     night to ``{decisions, candidates, rewarded: {objective: decisions with a value}, unknown:
     {objective: decisions whose reward stays unknown}, lost, final}``.
 
@@ -94,7 +96,7 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
     log = build(spark, job).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         counts = _counts(log, job)
-        schema = spark_schema(bandit_log_schema(job.objectives))
+        schema = spark_schema(stored_schema(job.objectives))
         for night in job.nights:
             rows = log.filter(F.col("night") == F.to_date(F.lit(night)))
             # One sorted file: the log of a night is read whole, and repeats bit for bit.
@@ -120,7 +122,10 @@ def build(spark: SparkSession, job: BuildLogJob) -> DataFrame:
     # Everything after this is by user: one shuffle serves the history, the list and the session.
     known = known.repartition("user")
     decisions = known.filter(target)
-    history = histories(known, decisions, objective, job.history_length, job.history_nights)
+    told = _told(spark, job)
+    if told is not None:
+        told = told.join(users, "user", "left_semi")
+    history = histories(known, decisions, objective, job.history_length, job.history_nights, told)
     in_request = Window.partitionBy("user", "request_id").orderBy("position")
     above = F.collect_list("item_id").over(in_request.rowsBetween(Window.unboundedPreceding, -1))
     stated = with_sessions(decisions.withColumn("above", above), job.session_gap_minutes)
@@ -173,6 +178,12 @@ def _events(spark: SparkSession, job: BuildLogJob) -> DataFrame:
     built = night.isNull() | (night >= F.to_date(F.lit(min(job.nights))))
     read = F.col("event").isin(*sorted({o.event for o in feedback}))
     return rows.filter(read & (built | (F.col("event") == history)))
+
+
+def _told(spark: SparkSession, job: BuildLogJob) -> DataFrame | None:
+    """Events of users that name no request; None where no night has any."""
+    folders = [f for n, f in sorted(job.history.items()) if n <= job.as_of]
+    return output.read(spark, folders, HISTORY)
 
 
 def _unread(spark: SparkSession, job: BuildLogJob) -> DataFrame:

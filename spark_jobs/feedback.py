@@ -13,6 +13,7 @@ from spark_jobs.categories import LATE, QUARANTINED, Before, categorise, content
 from spark_jobs.clock import NightClock
 from spark_jobs.forgotten_rows import REASON as FORGOTTEN
 from spark_jobs.forgotten_rows import is_kept
+from spark_jobs.keyed_ids import with_keyed_ids
 from spark_jobs.raw import CARRIED, RawTable
 from spark_jobs.screening import ScreeningRules
 
@@ -21,7 +22,7 @@ REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")
 
 
 def typed(
-    raw: RawTable, clock: NightClock, rules: ScreeningRules, alone: bool = False
+    raw: RawTable, clock: NightClock, rules: ScreeningRules, key: bytes, alone: bool = False
 ) -> DataFrame:
     """Columns of ``FEEDBACK`` that one row tells, ``CARRIED``, ``_content`` and ``_reason``.
 
@@ -42,7 +43,7 @@ def typed(
             ("future_ts", clock.night(ts) > c("arrival")),
         ]
     )
-    rows = raw.rows.withColumn("_reason", reason)
+    rows = with_keyed_ids(raw, key).withColumn("_reason", reason)
     return rows.select(
         *CARRIED,
         content(c("request_id"), c("item_id"), c("event"), value),

@@ -12,6 +12,7 @@ from spark_jobs.categories import CLEAN, Before, categorise, content
 from spark_jobs.clock import NightClock
 from spark_jobs.forgotten_rows import REASON as FORGOTTEN
 from spark_jobs.forgotten_rows import ForgottenRows, is_kept
+from spark_jobs.keyed_ids import with_keyed_ids
 from spark_jobs.pseudonyms import pseudonym
 from spark_jobs.raw import AT, CARRIED, RawTable
 from spark_jobs.schemas import IMPRESSIONS
@@ -68,7 +69,7 @@ def typed(
     wrong = c("_malformed")
     for name, value in values.items():
         wrong = wrong | fields.bad(c(name), value)
-    rows = raw.rows.select(
+    rows = with_keyed_ids(raw, key).select(
         *CARRIED,
         "_corrupt",
         "request_id",

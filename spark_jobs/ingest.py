@@ -20,7 +20,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import feedback, impressions, items, output
+from spark_jobs import feedback, impressions, items, output, user_events
 from spark_jobs.categories import (
     CLEAN,
     LATE,
@@ -34,7 +34,7 @@ from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.ingest_job import IngestJob, Nights, Previous
-from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, RawField
+from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, HISTORY, RAW, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import AT, RawTable, count_rows, read_raw, require_columns, seen_columns
 from spark_jobs.raw_files import TableInput
@@ -112,7 +112,8 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
 def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, dict[str, Any]]:
     """Ingest nights in one pass; returns for each what its ``counts.json`` holds.
 
-    Under ``job.out`` of each: ``impressions``, ``feedback``, ``items``, ``catalog``, ``left_out``
+    Under ``job.out`` of each: ``impressions``, ``feedback``, ``items``, ``history`` where the job
+    names that table, ``catalog``, ``left_out``
     (slots whose impression was not taken) and ``unread`` (slots of which an event came that could
     not be read; Parquet), ``late/<table>`` where there are late rows, ``forgotten`` (hashes of
     requests) where people were forgotten, ``quarantine`` (mode 0700, files 0600; the only place
@@ -210,7 +211,7 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     work.start(output.write_nights, left_out, nights.places("left_out"), LEFT_OUT)
     shown = _shown(spark, nights, _only(rows, CLEAN), left_out)
     alone = job.feedback_names == "request"
-    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening, alone)
+    typed_feedback = feedback.typed(raw_feedback, job.clock, job.screening, key, alone)
     if alone:
         typed_feedback = feedback.with_items(typed_feedback, shown)
     if job.forgotten.users:
@@ -231,7 +232,21 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     for name, found in feedback_rows.nights.items():
         found.facts.update(events.result()[name])
     _write(feedback_rows, "feedback", nights, work)
-    return {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
+    tables = {"items": item_rows, "impressions": impression_rows, "feedback": feedback_rows}
+    if HISTORY in job.tables:
+        tables[HISTORY] = _history(spark, nights, key, work)
+    return tables
+
+
+def _history(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> Counted:
+    job = nights.common
+    raw = _read(spark, nights, HISTORY)
+    numbers = work.start(count_rows, raw)
+    typed = user_events.typed(raw, job.clock, job.screening, key, job.forgotten)
+    rows = work.keep(user_events.classify(typed, _before(spark, nights, HISTORY)))
+    found = _counted(raw, rows, numbers.result(), nights)
+    _write(found, HISTORY, nights, work)
+    return found
 
 
 def _shown(spark: SparkSession, nights: Nights, taken: DataFrame, left_out: DataFrame) -> DataFrame:
@@ -335,7 +350,7 @@ def _counted(
     """Counts of one table, after its columns and the sum of its categories were checked."""
     numbers, line = in_files
     # Feedback may be none, and a night may bring no new items after those of another one.
-    first = "" if raw.table == "feedback" else nights.names[0]
+    first = "" if raw.table in ("feedback", HISTORY) else nights.names[0]
     if raw.table == "items" and nights.folders("items", "catalog"):
         first = ""
     for job in nights.jobs:

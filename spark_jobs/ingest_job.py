@@ -35,7 +35,7 @@ class IngestJob:
 
     Attributes:
         night: arrival night, ISO date.
-        tables: ``impressions``, ``feedback`` and ``items``.
+        tables: ``impressions``, ``feedback`` and ``items``; ``history``, where there is one.
         out: folder to write; replaced.
         text_fields: item columns joined into the text.
         attribute_fields: numeric item columns that are taken as attributes.

@@ -62,6 +62,17 @@ RAW: dict[str, tuple[RawField, ...]] = {
     ),
 }
 
+# Events of users that name no request. The table is optional: TABLES leaves it out.
+HISTORY = "history"
+RAW[HISTORY] = (
+    RawField("event_id", True),
+    RawField("user_id", True),
+    RawField("item_id", True),
+    RawField("ts", True, "time"),
+    RawField("event", True),
+    RawField("value", True, "number"),
+)
+
 CANDIDATE_SET_ID = "candidate_set_id"
 CANDIDATE_SET = (
     RawField(CANDIDATE_SET_ID, True),

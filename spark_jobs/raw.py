@@ -33,6 +33,7 @@ AT = ("arrival", "_file_id", "_row")
 # What stays with a row once its fields have their types.
 CARRIED = ("_row_like", "_present", *AT)
 _CORRUPT = "_corrupt"
+_JOINABLE = ("request_id", "event_id", "session_id")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,18 @@ class RawTable:
     texts: DataFrame
     columns: Mapping[str, frozenset[str] | None]
     lines: DataFrame | None = None
+
+    @property
+    def joined(self) -> frozenset[str]:
+        """Ids that are put together of several columns: of a user's, it may be."""
+        found = {
+            name
+            for source in self.sources.values()
+            for name, parts in source.columns.items()
+            if name in _JOINABLE and not isinstance(parts, str)
+        }
+        told = any(source.shape.events for source in self.sources.values())
+        return frozenset(found | ({"event_id"} if told else set()))
 
     def where(self, night: str) -> str:
         """The table, night and files, for messages."""

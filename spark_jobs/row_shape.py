@@ -245,6 +245,11 @@ def _one(found: _Found, step: Step, record: Column, element: Column) -> _Found:
         return _Found(F.get(_as_list(found), F.when(element >= 0, element)))
     if step.kind == "number":
         return _Found(F.when(element >= 0, element + 1), number=True)
+    if step.kind == "where":
+        listed = _as_list(_navigate(record, step.by, element))
+        texts = F.transform(listed, lambda v: F.try_variant_get(v, "$", "string"))
+        place = F.array_position(texts, _scalar(_navigate(record, step.value, element)))
+        return _Found(F.get(_as_list(found), F.when(place > 0, place - 1).cast("int")))
     by = _navigate(record, step.by, element)
     elements = _as_list(found)
     if by.many:

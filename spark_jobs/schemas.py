@@ -52,6 +52,19 @@ FEEDBACK = t.StructType(
     ]
 )
 
+HISTORY = t.StructType(
+    [
+        t.StructField("event_id", t.StringType()),
+        t.StructField("user", t.StringType()),
+        t.StructField("item_id", t.StringType()),
+        t.StructField("ts", t.TimestampType()),
+        t.StructField("night", t.DateType()),
+        t.StructField("arrival", t.DateType()),
+        t.StructField("event", t.StringType()),
+        t.StructField("value", t.DoubleType()),
+    ]
+)
+
 ITEMS = t.StructType(
     [
         t.StructField("item_id", t.StringType()),
@@ -79,6 +92,7 @@ CLEAN: dict[str, t.StructType] = {
     "impressions": IMPRESSIONS,
     "feedback": FEEDBACK,
     "items": ITEMS,
+    "history": HISTORY,
 }
 
 QUARANTINE = t.StructType(

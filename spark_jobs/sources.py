@@ -4,8 +4,9 @@ A source is ``name``, a path such as ``c._multi[a[0]-1].id``, ``=text`` for a co
 for a negated number. In a path ``.name`` goes into an object and ``[…]`` into a list: a number
 counts from 0, ``*`` takes all elements, nothing takes the element that the row stands for,
 ``#`` is that element's number from 1, and another path, plus or minus a whole number, gives the
-number that it holds. ``path + 1``, with spaces, adds to the number that it leads to. A name with
-any of these characters is quoted in backticks.
+number that it holds; ``list=value`` gives the place at which the list holds the value. With spaces,
+``path + 1`` adds to the number that it leads to. A name with any of these characters is quoted in
+backticks.
 """
 
 from __future__ import annotations
@@ -26,16 +27,19 @@ class Step:
 
     Attributes:
         kind: ``name`` into an object; ``at`` a fixed element, ``all`` elements, ``this`` element,
-            its ``number``, or the element ``by`` another path.
+            its ``number``, the element ``by`` another path, or ``where`` one holds what another
+            leads to.
         name: of ``name``.
         index: of ``at``, from 0; of ``by`` what is added to the path's number.
-        by: of ``by``.
+        by: of ``by``, and of ``where`` the list.
+        value: of ``where``, what the list holds there.
     """
 
-    kind: Literal["name", "at", "all", "this", "number", "by"]
+    kind: Literal["name", "at", "all", "this", "number", "by", "where"]
     name: str = ""
     index: int = 0
     by: tuple[Step, ...] = field(default=())
+    value: tuple[Step, ...] = field(default=())
 
     @property
     def many(self) -> bool:
@@ -132,6 +136,10 @@ def _index(text: str, whole: str, depth: int) -> Step:
         return signs[inner]
     if re.fullmatch(r"\d{1,9}", inner):
         return Step("at", index=int(inner))
+    if "=" in inner:
+        listed, _, held = inner.partition("=")
+        by, value = (_path(part.strip(), whole, depth + 1) for part in (listed, held))
+        return Step("where", by=by, value=value)
     found = _SHIFT.match(inner.replace(" ", ""))
     assert found is not None  # noqa: S101 - the pattern takes any text
     return Step("by", index=int(found[2] or 0), by=_path(found[1], whole, depth + 1))

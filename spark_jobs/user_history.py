@@ -10,14 +10,21 @@ from spark_jobs.rewards import counted, reward
 
 
 def histories(
-    slots: DataFrame, decisions: DataFrame, objective: Objective, length: int, nights: int
+    slots: DataFrame,
+    decisions: DataFrame,
+    objective: Objective,
+    length: int,
+    nights: int,
+    told: DataFrame | None = None,
 ) -> DataFrame:
     """user, request_id, ts and ``history_items``, ``history_values``, oldest first.
 
     An entry is a slot shown to the user strictly before ``ts``, in another request, on one of the
     ``nights`` nights before the decision's or on that night; the most recent ``length`` are kept.
     Its value is the objective's as the events stood: those with a time before ``ts`` that had
-    arrived by the decision's night. NaN where there was none.
+    arrived by the decision's night. NaN where there was none. An event that names no request is an
+    entry of its own, of its item, with a value where it is the objective's event; it counts from
+    the night on which it arrived.
 
     Args:
         slots: user, request_id, ts, night, position, item_id, events of all shown slots.
@@ -25,6 +32,7 @@ def histories(
         objective: whose value is kept.
         length: at most so many entries.
         nights: how far back.
+        told: ``HISTORY``, events of the users that name no request.
     """
     entry = F.struct(
         "ts",
@@ -33,8 +41,12 @@ def histories(
         "item_id",
         "night",
         counted(F.col("events"), objective, F.col("night")).alias("events"),
+        F.col("night").alias("came"),
     )
-    shown = slots.groupBy("user").agg(F.sort_array(F.collect_list(entry)).alias("shown"))
+    entries = slots.select("user", entry.alias("entry"))
+    if told is not None:
+        entries = entries.unionByName(_entries(told, objective))
+    shown = entries.groupBy("user").agg(F.sort_array(F.collect_list("entry")).alias("shown"))
     moments = decisions.select("user", "request_id", "ts", "night").distinct()
     before = F.filter(
         "shown",
@@ -42,6 +54,7 @@ def histories(
             (s["ts"] < F.col("ts"))
             & (s["request_id"] != F.col("request_id"))
             & (s["night"] >= F.date_sub("night", nights))
+            & (s["came"] <= F.col("night"))
         ),
     )
     start = F.greatest(F.size("before") - length, F.lit(0)) + 1
@@ -54,6 +67,22 @@ def histories(
         F.transform("recent", lambda s: s["item_id"]).alias("history_items"),
         F.transform("recent", lambda s: _value(s["events"], objective)).alias("history_values"),
     )
+
+
+def _entries(told: DataFrame, objective: Objective) -> DataFrame:
+    """``user`` and ``entry`` of events that name no request, which no request's id equals."""
+    event = F.struct("ts", "event_id", "event", "value", "arrival")
+    mine = F.filter(F.array(event), lambda e: e["event"] == objective.event)
+    entry = F.struct(
+        "ts",
+        F.lit("").alias("request_id"),
+        F.lit(0).alias("position"),
+        "item_id",
+        "night",
+        mine.alias("events"),
+        F.col("arrival").alias("came"),
+    )
+    return told.select("user", entry.alias("entry"))
 
 
 def _value(events: Column, objective: Objective) -> Column:

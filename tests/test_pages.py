@@ -100,6 +100,8 @@ def test_reference_pages_are_made_from_the_program(tmp_path: Path) -> None:
     for command in app.registered_commands:
         name = command.name or str(getattr(command.callback, "__name__", ""))
         assert f"## mrlm {name}\n" in commands
+    for name in ("check", "convert"):
+        assert f"## mrlm logs {name}\n" in commands
     library = (reference / "library.md").read_text()
     for name in mrlm.__all__:
         (where,) = re.findall(rf"^::: (mrlm[\w.]*)\.{name}$", library, re.M)

@@ -63,7 +63,8 @@ def read_bandit_log(
 
 
 def _read(path: Path, schema: pa.Schema, objectives: tuple[Objective, ...]) -> pa.Table:
-    table = pq.read_table(path, partitioning=None)
+    there = pq.ParquetDataset(path, partitioning=None).schema.names
+    table = pq.read_table(path, columns=[n for n in schema.names if n in there], partitioning=None)
     for objective in objectives:
         if objective.source == "feedback":
             for name, kind in doubt_columns(objective):

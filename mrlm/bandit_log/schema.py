@@ -48,6 +48,16 @@ def bandit_log_schema(objectives: Iterable[Objective]) -> pa.Schema:
     return pa.schema(fields)
 
 
+def stored_schema(objectives: Iterable[Objective]) -> pa.Schema:
+    """``bandit_log_schema``, and ``context``: what the log said of the moment, text to text.
+
+    Nothing here learns from the context; it is kept for those who read the log by other means. Logs
+    that were built before it was kept lack the column.
+    """
+    context = pa.field("context", pa.map_(pa.string(), pa.string()))
+    return bandit_log_schema(objectives).append(context)
+
+
 def doubt_columns(objective: Objective) -> list[tuple[str, pa.DataType]]:
     """Columns that say what may be wrong with a feedback objective's rewards.
 

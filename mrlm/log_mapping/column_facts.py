@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -127,7 +128,7 @@ def as_number(value: Any) -> float | None:
     """A number, Boolean or text of one; None where it is none, or not finite."""
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return float(value.strip().lower() == "true")
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | int | float | Decimal):
         try:
             found = float(value)
         except (ValueError, OverflowError):

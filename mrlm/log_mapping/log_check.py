@@ -11,7 +11,7 @@ from typing import Literal
 from mrlm.log_mapping.column_facts import as_list, as_number, as_text
 from mrlm.log_mapping.proposal import MappedTable, TableMapping
 from mrlm.log_mapping.role_names import event_family, name_score
-from mrlm.log_mapping.sampled_files import SampledFile, sample_tables
+from mrlm.log_mapping.sampled_files import SampledFile, SampledTable, sample_tables
 from mrlm.log_mapping.table_mapping import propose
 
 _JOINED, _ODD = 0.5, 0.01
@@ -19,6 +19,7 @@ _JOINED, _ODD = 0.5, 0.01
 _IDENTITY = 0.25
 _BOT_REQUESTS = 500
 _SHOWN_KINDS = 30
+_NAMES = 20
 _EXPERIENCE_LOG = "gittins experience log"
 _DAY = 86_400
 # A window takes in so many of the events; no proposal is longer.
@@ -100,9 +101,7 @@ def check_log(path: Path) -> LogCheck:
     _candidates_from_items(tables)
     kinds = _event_kinds(tables)
     findings = [
-        *_files(
-            tables, beside, unknown, [t.pattern for t in sampled if not _used(t.pattern, proposed)]
-        ),
+        *_files(tables, beside, unknown, [t for t in sampled if not _used(t.pattern, proposed)]),
         *_about_impressions(tables),
         *_about_feedback(tables, kinds),
         *_about_items(tables),
@@ -209,13 +208,19 @@ def _files(
     tables: dict[MappedTable, TableMapping],
     beside: list[TableMapping],
     unknown: list[SampledFile],
-    unplaced: list[str],
+    unplaced: list[SampledTable],
 ) -> Iterator[LogFinding]:
     for file in unknown[:10]:
         yield LogFinding("note", "", f"{file.path.name} {file.problem or 'holds no rows'}")
-    for pattern in unplaced:
-        text = f"{pattern} was read, and is none of the tables that are looked for"
-        yield LogFinding("note", "", text)
+    for sampled in unplaced:
+        names = list(sampled.first.rows[0])
+        shown = ", ".join(names[:_NAMES]) + (", …" if len(names) > _NAMES else "")
+        yield LogFinding(
+            "note",
+            "",
+            f"{sampled.pattern} was read, and is none of the tables that are looked for; its "
+            f"columns are {shown}. Where it is one of them, map them by hand",
+        )
     for mapping in beside:
         if mapping.table == "feedback" and mapping.events:
             yield LogFinding(
@@ -466,6 +471,13 @@ def _about_feedback(
             "note",
             "events",
             f"{len(kinds)} kinds of events go into the user's history: {text}",
+        )
+    if history is not None and "ts" not in history.columns:
+        yield LogFinding(
+            "missing",
+            "events",
+            "no time: a time is ISO 8601, or a number that counts from 1970 and lies between 2000 "
+            "and 2100",
         )
     if fed is None:
         yield LogFinding(

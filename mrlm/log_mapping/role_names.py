@@ -7,18 +7,19 @@ import re
 _ROLES: dict[str, str] = {
     "request_id": "request req impression imp decision pageview slate query trace rank event "
     "recommendation serve display exposure list ranking requestid reqid impid",
-    "ts": "ts time timestamp date datetime created at when t logged served clock stamp utc day",
+    "ts": "ts time timestamp date datetime created at when t logged served clock stamp utc day dt "
+    "tm ms epoch unix",
     "user_id": "user uid customer person visitor member client account cookie subscriber consumer "
     "buyer student reader player viewer listener guest shopper learner patient profile userid "
-    "anonymous device",
+    "anonymous device usr cust vis mbr",
     "session_id": "session sid visit sess sessionid",
     "scene": "scene page surface placement screen widget channel area module location campaign",
-    "position": "position pos rank slot place index order row",
+    "position": "position pos rank slot place index order row posn",
     "item_id": "item product sku article content movie film song track video ad creative doc "
     "document news offer arm action asin listing course book game post recipe banner job story "
     "title show podcast app restaurant hotel property goods material merchandise itemid iid pid "
-    "choice chosen",
-    "propensity": "propensity pscore prob probability chance likelihood p pi proba",
+    "choice chosen prod prd itm art vid mov",
+    "propensity": "propensity pscore prob probability chance likelihood p pi proba pr prop",
     "candidates": "candidates candidate pool actions options choices available eligible arms "
     "offered items slate considered alternatives set",
     "candidate_propensities": "probabilities probs propensities distribution pmf chances p pi "
@@ -26,7 +27,7 @@ _ROLES: dict[str, str] = {
     "policy_id": "policy model algorithm algo variant logger strategy experiment arm version "
     "bucket treatment engine",
     "context": "context ctx features attributes env",
-    "event_id": "event id uuid guid eventid key",
+    "event_id": "event id uuid guid uid eventid key",
     "event": "event type kind action interaction behavior behaviour verb name signal activity",
     "value": "value rating amount reward dwell duration score price revenue stars strength seconds "
     "quantity watch ms",
@@ -37,12 +38,17 @@ _ROLES: dict[str, str] = {
     "updated_at": "updated modified changed update",
 }
 _WORDS = {role: frozenset(words.split()) for role, words in _ROLES.items()}
-_ID_WORDS = frozenset(("id", "key", "uuid", "guid", "no", "num", "hash", "code", "ref", "pk"))
+_ID_WORDS = frozenset(
+    (
+        *("id", "key", "uuid", "guid", "uid", "no", "num", "nr", "hash", "code", "ref", "pk"),
+        *("urn", "uri", "url", "slug", "number", "idx"),
+    )
+)
 _IDS = ("request_id", "user_id", "session_id", "item_id", "policy_id")
 
 # Events of a log, by what they tell of the user.
 FAMILIES: dict[str, str] = {
-    "browse": "view browse impression open visit pageview page detail see display expose scroll "
+    "browse": "view pv browse impression open visit pageview page detail see display expose scroll "
     "read",
     "click": "click clicked tap clk press select ctr",
     "dwell": "dwell watch listen play stay duration stream finish complete watched playtime",
@@ -54,7 +60,7 @@ FAMILIES: dict[str, str] = {
     "share": "share shared repost forward retweet send",
     "complaint": "complaint complain report hide block flag refund return unsubscribe skip "
     "dissatisfied reject",
-    "save": "bookmark save saved wishlist collect pin",
+    "save": "bookmark save saved wishlist collect pin fav",
     "follow": "follow followed unfollow",
     "comment": "comment commented reply created",
 }
@@ -76,7 +82,8 @@ def name_score(role: str, source: str) -> float:
         role: a column of the contract.
         source: of the column; the last names of a path count.
     """
-    path = [p for p in re.split(r"[.\[\]`*#0-9]+", source) if p]
+    # Some files write the type of a column behind its name.
+    path = [p for p in re.split(r"[.\[\]`*#0-9]+", source.partition(":")[0]) if p]
     if not path:
         return 0.0
     leaf, known = tokens(path[-1]), _WORDS[role]
@@ -117,7 +124,7 @@ def event_family(kind: str) -> str:
 
 def feedback_name(source: str) -> str:
     """The event that a column of impressions tells of, by its name; empty where it tells none."""
-    path = [p for p in re.split(r"[.\[\]`*#]+", source) if p]
+    path = [p for p in re.split(r"[.\[\]`*#]+", source.partition(":")[0]) if p]
     words = [
         w for w in tokens(path[-1]) if w not in ("is", "has", "was", "label", "n", "num", "did")
     ]

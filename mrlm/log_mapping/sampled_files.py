@@ -203,7 +203,7 @@ def _read(file: Path) -> SampledFile:
 def _parquet(file: Path) -> SampledFile:
     source = pq.ParquetFile(file)
     batch = next(source.iter_batches(batch_size=_ROWS), None)
-    rows = tuple(batch.to_pylist()) if batch is not None else ()
+    rows = tuple(batch.to_pylist(maps_as_pydicts="lossy")) if batch is not None else ()
     whole = len(rows) == source.metadata.num_rows
     return SampledFile(file, "parquet", rows=rows, whole=whole)
 
@@ -255,7 +255,10 @@ def _csv(file: Path, text: str, whole: bool) -> SampledFile:
     lines = text.splitlines()[:_SNIFFED]
     delimiter = _delimiter(lines)
     header = next(csv.reader(lines[:1], delimiter=delimiter), [])
-    if len(header) < 2 or len(lines) < 2 or all(_number(name) for name in header if name):
+    if len(header) > 1 and len(lines) > 1 and any(map(_number, header)):
+        problem = "is CSV without a header line: write the names of its columns into the first line"
+        return SampledFile(file, problem=problem)
+    if len(header) < 2 or len(lines) < 2:
         return SampledFile(
             file, problem="is neither JSON lines, nor CSV with a header, nor Parquet"
         )

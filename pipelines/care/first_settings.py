@@ -38,7 +38,12 @@ def first_settings(check: LogCheck, home: Path) -> str:
     lines = [*_head(check), 'workspace = "workspace"', "", *_inputs(check)]
     for table in _TABLES:
         found = check.tables.get(table)  # type: ignore[call-overload]
-        lines += ["", *(_table(table, found, home, check) if found else _absent(table, home))]
+        lines += ["", *(_table(table, found, home) if found else _absent(table))]
+    told = check.tables.get("events")
+    if told is not None:
+        kinds = ", ".join(f"{k} ({event_family(k)})" for k in check.event_kinds)
+        lines += ["", *_told(f"Events that name no request, for the user's history: {kinds}.")]
+        lines += _table("history", told, home)
     lines += ["", *_ingestion(check), *_state_and_objectives(check), *_split(check)]
     lines += _embedding(check)
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -77,7 +82,7 @@ def _inputs(check: LogCheck) -> Iterator[str]:
         yield 'feedback_names = "request"'
 
 
-def _table(table: str, mapping: TableMapping, home: Path, check: LogCheck) -> Iterator[str]:
+def _table(table: str, mapping: TableMapping, home: Path) -> Iterator[str]:
     if mapping.format_name:
         yield from _told(f"In the format {mapping.format_name}.")
     yield f"[inputs.{table}]"
@@ -119,8 +124,7 @@ def _field(source: str) -> str:
     return source if re.fullmatch(r"[\w-]+", source) else _slug(source)
 
 
-def _absent(table: str, home: Path) -> Iterator[str]:
-    del home
+def _absent(table: str) -> Iterator[str]:
     yield from _told(f"Missing: no file was found that holds {table}. Name it, once there is one.")
     yield f"[inputs.{table}]"
     yield f'path = "missing/{table}/{{night}}"'

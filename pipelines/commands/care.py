@@ -15,7 +15,13 @@ from pipelines.care.cleaning import quarantine_folders
 from pipelines.care.reward_standing import reward_lines
 from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
-from pipelines.commands.options import ActorOption, ReasonOption, SettingsOption, check_night
+from pipelines.commands.options import (
+    ActorOption,
+    ReasonOption,
+    SettingsOption,
+    check_night,
+    context_for,
+)
 from pipelines.commands.terminal import say
 from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.deployment import now
@@ -175,14 +181,37 @@ def clean(
     say(f"{len(removed)} folders and files removed")
 
 
-def doctor(settings: SettingsOption = None) -> None:
+def doctor(
+    night: Annotated[
+        str | None, typer.Option(help="Show this night's raw rows as they will be read, instead.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="With --night: rows of each table.")] = 100,
+    settings: SettingsOption = None,
+) -> None:
     """Look at Python, Java, memory, disk, homes and model; say what to do about each."""
     from pipelines.care.doctor import examine
 
+    if night is not None:
+        _show_rows(context_for(night, settings), rows)
+        return
     found = list(examine(_settings_or_none(settings)))
     for finding in found:
         say(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
     if not all(f.well for f in found):
+        raise typer.Exit(EXIT_DATA)
+
+
+def _show_rows(context: NightContext, rows: int) -> None:
+    from pipelines.care.raw_preview import shown_rows
+
+    bad = 0
+    for table, found in shown_rows(context, rows).items():
+        lost = sum(row.get("reason") is not None for row in found)
+        bad += lost
+        say(f"{table}: the first {len(found)} rows, of which {lost} would be quarantined")
+        for row in found:
+            say(f"  {json.dumps(row, ensure_ascii=False)}")
+    if bad:
         raise typer.Exit(EXIT_DATA)
 
 

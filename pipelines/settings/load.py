@@ -20,6 +20,7 @@ from pipelines.settings.errors import (
     unknown_variable,
 )
 from pipelines.settings.model import SETTINGS_VARIABLE, Ingestion, Settings
+from spark_jobs.log_contract import HISTORY, TABLES
 
 _PREFIX, _DELIMITER = "MRLM_", "__"
 # What else of this prefix the program reads: where its settings lie, the secret, the timetable of
@@ -140,7 +141,7 @@ def _place(data: dict[str, Any], folder: Path) -> None:
     inputs = data.get("inputs")
     owners: list[tuple[Any, str]] = [(data, "truth_path"), (inputs, "candidate_set_path")]
     if isinstance(inputs, dict):
-        owners += [(inputs.get(table), "path") for table in ("impressions", "feedback", "items")]
+        owners += [(inputs.get(table), "path") for table in (*TABLES, HISTORY)]
     data.setdefault("workspace", "workspace")
     for owner, key in owners:
         if isinstance(owner, dict) and isinstance(owner.get(key), str) and owner[key]:

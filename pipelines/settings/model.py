@@ -23,7 +23,7 @@ from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
 from pipelines.settings.errors import unknown_column
 from pipelines.settings.night_path import checked_night_path, names_night
-from spark_jobs.log_contract import CANDIDATE_SET_ID, RAW, TABLES
+from spark_jobs.log_contract import CANDIDATE_SET_ID, HISTORY, RAW, TABLES
 from spark_jobs.nearest import meant
 from spark_jobs.sources import parse_path, parse_source
 
@@ -35,7 +35,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
-    "inputs": ("candidates", "feedback_names"),
+    "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": ("time_zone", "night_starts", "epochs", "screening", "unattributed"),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
@@ -131,6 +131,11 @@ class Inputs(_Section):
     impressions: InputTable = Field(description="What was shown, one row a slot.")
     feedback: InputTable = Field(description="What happened, one row an event.")
     items: InputTable = Field(description="What can be shown, one row an item.")
+    history: InputTable | None = Field(
+        None,
+        description="Events of users that name no request, of every kind: they go into the user's "
+        "history.",
+    )
     text_fields: list[str] = Field(
         default=["text"], description="Item fields joined into the text that is embedded."
     )
@@ -163,6 +168,11 @@ class Inputs(_Section):
         """The input of one table of the contract."""
         found: InputTable = getattr(self, name)
         return found
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the settings have."""
+        return TABLES if self.history is None else (*TABLES, HISTORY)
 
     def contract_columns(self, name: str) -> set[str]:
         """Columns of a table that are read, by their names in the contract."""
@@ -522,8 +532,8 @@ class Settings(BaseSettings):
         if sum(o.role == "north_star" for o in self.objectives) != 1:
             raise ValueError("objectives: exactly one must have role = 'north_star'")
         feedback = [o.name for o in self.objectives if o.source == "feedback"]
-        for table in ("impressions", "items"):
-            if self.inputs.table(table).events:
+        for table in self.inputs.tables:
+            if table != "feedback" and self.inputs.table(table).events:
                 raise ValueError(f"inputs.{table}.events: only inputs.feedback can have them")
         if self.state.history_objective not in feedback:
             raise ValueError(
@@ -532,7 +542,7 @@ class Settings(BaseSettings):
             )
         wrong = [
             unknown_column(("inputs", table, "columns"), name, table, known)
-            for table in TABLES
+            for table in self.inputs.tables
             for known in [self.inputs.contract_columns(table)]
             for name in self.inputs.table(table).columns
             if name not in known
@@ -570,7 +580,7 @@ class Settings(BaseSettings):
         # Where files lie changes nothing; what is in them is fingerprinted by content.
         data["inputs"].pop("candidate_set_path")
         data["inputs"].pop("sent_path")
-        for table in ("impressions", "feedback", "items"):
+        for table in self.inputs.tables:
             data["inputs"][table].pop("path")
             _leave_out(data["inputs"][table], self.inputs.table(table), _ADDED_TO_TABLES)
         for section, names in _ADDED.items():

@@ -80,6 +80,7 @@ class BuildLog:
             history_objective=state.history_objective,
             out=str(out),
             unread=_folders(context, passed["feedback"], "unread"),
+            history=_folders(context, arrivals, "history"),
             excluded=tuple(n for n in arrivals if n not in passed["impressions"]),
             delivered=plan.delivered,
             history_length=state.history_length,
@@ -170,7 +171,9 @@ def _plain(known: dict[str, Delivered]) -> dict[str, Any]:
 def _read_of(context: NightContext, night: str, manifest: Manifest) -> dict[str, str]:
     """Fingerprints of what is read of one arrival night."""
     tables = {"impressions": ("impressions",), "feedback": ("feedback", "unread")}
-    return {
+    told = manifest.outputs.get("history")
+    found = {f"history/{night}": told.fingerprint} if told is not None else {}
+    return found | {
         f"{output}/{night}": manifest.outputs[output].fingerprint
         for table, outputs in tables.items()
         if table_passed(context, night, table)

@@ -19,6 +19,7 @@ from pipelines.nights.deliveries import sent_events
 from pipelines.nights.forgotten_people import forgotten_people
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 from pipelines.settings.night_path import night_path
+from spark_jobs.log_contract import HISTORY
 
 if TYPE_CHECKING:
     from spark_jobs.forgotten_rows import ForgottenRows
@@ -148,10 +149,10 @@ class Ingest:
             counts = self._ahead.counts[context.night]
         else:
             counts = _ingested(context, plan, out)
-        for table in TABLES:
+        for table in _tables(context):
             context.log(self.name).info("%s: %s", table, counts[table])
         # Not the quarantine: it is private, expires, and names files; nothing is built from it.
-        made = (*TABLES, "catalog", "late", "left_out", "unread")
+        made = (*TABLES, HISTORY, "catalog", "late", "left_out", "unread")
         outputs = {name: name for name in made if (out / name).exists()}
         return Product(
             outputs=outputs,
@@ -190,8 +191,10 @@ def ingest_ahead(contexts: Sequence[NightContext], folder: Path) -> Ingest:
         }
         made_from[context.night] = MadeFrom.of(context, passed, [*before, context.night])
         previous = tuple(
-            ingest.Previous(n, str(folder / n if n in before else _checked(context, n)), tables)
-            for n, (_, tables) in passed.items()
+            ingest.Previous(n, str(folder / n), _tables(context))
+            if n in before
+            else ingest.Previous(n, str(_checked(context, n)), _trusted(context, n, outside[n]))
+            for n in passed
         )
         earlier = {n: outside[n] for n in _near(first, outside)}
         jobs.append(_job(context, contexts, earlier, previous, folder / context.night, bool(near)))
@@ -210,7 +213,8 @@ def _ingested(context: NightContext, plan: Arriving, out: Path) -> dict[str, Any
     from spark_jobs.errors import InputError
 
     previous = tuple(
-        ingest.Previous(n, str(_checked(context, n)), _passed(context, n)) for n in plan.earlier
+        ingest.Previous(n, str(_checked(context, n)), _trusted(context, n, manifest))
+        for n, manifest in plan.earlier.items()
     )
     job = _job(context, [context], plan.earlier, previous, out, bool(plan.earlier))
     try:
@@ -242,7 +246,7 @@ def _job(
     settings = context.settings
     return IngestJob(
         night=context.night,
-        tables={t: _source(context, t, later) for t in TABLES},
+        tables={t: table_input(context, t, later) for t in _tables(context)},
         text_fields=tuple(settings.inputs.text_fields),
         attribute_fields=tuple(settings.inputs.attribute_fields),
         candidate_set_path=_formatted(settings.inputs.candidate_set_path, context.night),
@@ -263,13 +267,18 @@ def _job(
     )
 
 
+def _tables(context: NightContext) -> tuple[str, ...]:
+    """The tables that are read: those of every log, and the history where the settings name one."""
+    return TABLES if context.settings.inputs.history is None else (*TABLES, HISTORY)
+
+
 def raw_inputs(context: NightContext, later: bool | None = None) -> dict[str, str]:
     """Names of the inputs that are raw logs, and where tonight's lie.
 
     ``later`` says whether a night comes before it; None: by what was ingested.
     """
     later = bool(ingested(context)) if later is None else later
-    places = {f"raw/{table}": _path(context, table, later) for table in TABLES}
+    places = {f"raw/{table}": _path(context, table, later) for table in _tables(context)}
     sets = context.settings.inputs.candidate_set_path
     places["raw/candidate_sets"] = _formatted(sets, context.night)
     return {name: place for name, place in places.items() if place is not None}
@@ -344,6 +353,12 @@ def _passed(context: NightContext, night: str) -> tuple[str, ...]:
     return tuple(t for t in TABLES if table_passed(context, night, t))
 
 
+def _trusted(context: NightContext, night: str, manifest: Manifest) -> tuple[str, ...]:
+    """``_passed``, and the history where the night has one: validation does not judge it."""
+    told = (HISTORY,) if HISTORY in manifest.outputs else ()
+    return (*_passed(context, night), *told)
+
+
 def _checked(context: NightContext, night: str) -> Path:
     """Folder of an earlier night's ingestion, after a look at the files that tonight reads."""
     ingest = context.lake(STAGE.name, night)
@@ -354,6 +369,8 @@ def _checked(context: NightContext, night: str) -> Path:
     for name in ("late", "left_out"):
         if name in manifest.outputs and passed:
             ingest.path(name)
+    if HISTORY in manifest.outputs:
+        ingest.path(HISTORY)
     return ingest.folder
 
 
@@ -397,7 +414,11 @@ def _raw_fingerprint(context: NightContext, table: str, path: str) -> str:
         raise DataError(f"night {context.night}, table {table}: {error}") from error
 
 
-def _source(context: NightContext, table: str, later: bool) -> TableInput:
+def table_input(context: NightContext, table: str, later: bool) -> TableInput:
+    """Where tonight's rows of a table lie and how they are read.
+
+    Of items there may be none on a night that is not the first, a ``later`` one.
+    """
     from spark_jobs.raw_files import TableInput
     from spark_jobs.row_shape import RowShape
 

@@ -97,6 +97,8 @@ def test_what_was_written_needs_no_mapping(tmp_path: Path) -> None:
     names = found.tables["impressions"].columns
     assert {n: s for n, s in names.items() if n != s} == {}
     assert found.event_kinds == {"reward": 300}
+    assert found.tables["items"].text_fields == ["text"]
+    assert not found.tables["items"].rows
 
 
 def test_nights_are_those_of_the_zone(tmp_path: Path) -> None:

@@ -84,6 +84,11 @@ def test_a_log_of_events_alone_is_a_history_and_no_night(tmp_path: Path) -> None
     assert "unpack it" in said(found, "wrong")
     settings = proposed(found, tmp_path)
     assert {o.event for o in settings.objectives} == set(kinds)
+    history = settings.inputs.history
+    assert history is not None
+    assert history.columns["user_id"] == "personId"
+    assert history.columns["value"] == "=1"
+    assert history.whole
 
 
 def shows(n: int = 400, seed: int = 2) -> list[Row]:
@@ -147,7 +152,9 @@ def test_the_contracts_own_form_needs_no_mapping(tmp_path: Path) -> None:
     rows = shows()
     by_night(tmp_path / "log", "impressions", rows)
     by_night(tmp_path / "log", "feedback", events_of(rows))
-    put(tmp_path / "log" / "items" / "2026-11-10" / "part-0.jsonl", json_text(items_of()))
+    # Each night brings all items again.
+    for day in range(10, 14):
+        put(tmp_path / "log" / "items" / f"2026-11-{day}" / "part-0.jsonl", json_text(items_of()))
     found = check_log(tmp_path / "log")
     assert found.evaluable, said(found)
     assert not said(found, "missing")
@@ -469,3 +476,139 @@ def test_items_without_text_are_known_by_their_ids(tmp_path: Path) -> None:
     settings = proposed(found, tmp_path)
     assert settings.inputs.text_fields == ["sku"]
     assert settings.inputs.attribute_fields == ["price"]
+
+
+def test_short_names_and_columns_of_clicks(tmp_path: Path) -> None:
+    rows = [
+        {
+            "dt": f"2026-03-0{1 + i % 6} 12:{i // 60:02d}:{i % 60:02d}",
+            "cust_no": i % 40,
+            "prod": f"P{i % 9}",
+            "slot": 0,
+            "pr": 11.1,
+            "bought": int(i % 7 == 0),
+        }
+        for i in range(400)
+    ]
+    put(tmp_path / "shown.csv", csv_text(rows))
+    found = check_log(tmp_path)
+    columns = found.tables["impressions"].columns
+    assert (columns["user_id"], columns["item_id"], columns["ts"]) == ("cust_no", "prod", "dt")
+    assert columns["position"] == "slot + 1"
+    assert found.tables["feedback"].events == {"bought": "bought"}
+    assert "these look like percentages" in said(found, "wrong")
+    assert found.evaluable
+    proposed(found, tmp_path)
+
+
+def test_shows_and_events_in_one_file_are_told_apart(tmp_path: Path) -> None:
+    rows = shows()
+    lines = [r | {"type": "impression", "id": f"i{i}"} for i, r in enumerate(rows)]
+    for i, r in enumerate(rows):
+        if i % 5 == 0:
+            kept = {k: r[k] for k in ("request_id", "user_id", "item_id", "ts")}
+            lines.append(kept | {"type": "click", "id": f"c{i}"})
+    put(tmp_path / "log.jsonl", json_text(lines))
+    found = check_log(tmp_path)
+    assert found.tables["impressions"].where == {"type": ["impression"]}
+    assert found.tables["feedback"].where == {"type": ["click"]}
+    assert found.tables["feedback"].columns["event_id"] == "id"
+    assert found.evaluable, said(found)
+    proposed(found, tmp_path)
+
+
+def test_ratings_are_a_history_and_a_file_without_names_is_told(tmp_path: Path) -> None:
+    rows = [
+        {"userId": i % 50, "movieId": i % 80, "rating": 0.5 + i % 9 / 2, "timestamp": 964982703 + i}
+        for i in range(400)
+    ]
+    put(tmp_path / "ratings.csv", csv_text(rows))
+    put(
+        tmp_path / "behaviour.csv", "1,2268318,2520377,pv,1511544070\n1,2333346,250,pv,1511561733\n"
+    )
+    found = check_log(tmp_path)
+    assert found.tables["events"].columns["event"] == "=rating"
+    assert found.event_kinds == {"rating": 400}
+    assert not found.evaluable
+    assert "without a header line" in said(found)
+
+
+def test_the_chance_of_the_shown_item_is_found_among_those_of_all(tmp_path: Path) -> None:
+    rows = [{k: v for k, v in r.items() if k != "propensity"} for r in shows()]
+    for i, row in enumerate(rows):
+        row["events"] = [{"kind": "click", "at": row["ts"]}] if i % 4 == 0 else []
+    put(tmp_path / "log.jsonl", json_text(rows))
+    found = check_log(tmp_path)
+    shown = found.tables["impressions"].columns
+    assert shown["propensity"] == "candidate_propensities[candidates=item_id]"
+    assert "no propensity" not in said(found)
+    fed = found.tables["feedback"]
+    assert fed.rows == "events"
+    assert fed.columns["event"] == "events[].kind"
+    assert fed.columns["ts"] == "events[].at"
+    assert fed.columns["item_id"] == "item_id"
+    assert found.event_kinds == {"click": 100}
+    assert found.evaluable, said(found)
+    proposed(found, tmp_path)
+
+
+def test_events_of_several_items_are_a_history(tmp_path: Path) -> None:
+    rows = [
+        {
+            "event_timestamp": 1769904000000000 + i * 10**6,
+            "event_name": ("page_view", "add_to_cart", "purchase")[i % 3],
+            "user_pseudo_id": f"{i % 30}.1",
+            "items": [{"item_id": f"SKU{i % 7}", "price": 1.5}],
+        }
+        for i in range(300)
+    ]
+    put(tmp_path / "log.jsonl", json_text(rows))
+    found = check_log(tmp_path)
+    events = found.tables["events"]
+    assert (events.rows, events.columns["item_id"]) == ("items", "items[].item_id")
+    assert set(found.event_kinds) == {"page_view", "add_to_cart", "purchase"}
+    assert not found.evaluable
+    history = proposed(found, tmp_path).inputs.history
+    assert history is not None
+    assert history.rows == "items"
+
+
+def test_types_behind_names_and_times_that_no_clock_reads(tmp_path: Path) -> None:
+    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    lines += [f"{i % 50}\t{i % 80}\t{1 + i % 5}\t{881250949 + i}" for i in range(300)]
+    put(tmp_path / "ml.inter", "\n".join(lines) + "\n")
+    found = check_log(tmp_path)
+    columns = found.tables["events"].columns
+    assert (columns["user_id"], columns["event"]) == ("user_id:token", "=rating")
+    # The year 1997.
+    assert "ts" not in columns
+    assert "no time" in said(found, "missing")
+    proposed(found, tmp_path)
+
+
+def test_parquet_types_are_read(tmp_path: Path) -> None:
+    rows = shows(200)
+    table = pa.table(
+        {
+            "ReqGuid": [r["request_id"] for r in rows],
+            "EventTime": pa.array(
+                np.array([r["ts"][:-1] for r in rows], "datetime64[ns]"), pa.timestamp("ns", "UTC")
+            ),
+            "CustomerKey": [r["user_id"] for r in rows],
+            "ShownSku": [r["item_id"] for r in rows],
+            "LoggedProb": pa.array([r["propensity"] for r in rows]).cast(pa.decimal128(9, 8)),
+            "EligibleSkus": [r["candidates"] for r in rows],
+            "Ctx": pa.array([[("device", "ios")]] * 200, pa.map_(pa.string(), pa.string())),
+            "Revenue": [0.0 if i % 6 else 12.5 for i in range(200)],
+        }
+    )
+    pq.write_table(table, tmp_path / "log.parquet")
+    found = check_log(tmp_path)
+    columns = found.tables["impressions"].columns
+    assert columns["propensity"] == "LoggedProb"
+    assert columns["candidates"] == "EligibleSkus"
+    assert columns["context"] == "Ctx"
+    assert columns["ts"] == "EventTime"
+    assert found.tables["feedback"].events == {"revenue": "Revenue"}
+    assert found.evaluable, said(found)
+    proposed(found, tmp_path)

@@ -18,7 +18,7 @@ from spark_jobs import build_log, output
 from spark_jobs.build_log import BuildLogJob
 from spark_jobs.errors import InputError
 from spark_jobs.rewards import Delivered
-from spark_jobs.schemas import FEEDBACK, IMPRESSIONS, UNREAD
+from spark_jobs.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD
 from spark_jobs.user_history import histories
 
 pytestmark = pytest.mark.spark
@@ -92,6 +92,14 @@ class Lake:
         """Slots (request_id, item_id, event) of which an event could not be read."""
         rows = [(r, i, event, at(f"{arrival} 00:00").date()) for r, i, event in slots]
         self._write("unread", arrival, rows, UNREAD)
+
+    def told(self, arrival: str, *events: tuple[str, str, str, float, str]) -> None:
+        """Events that name no request (event_id, item_id, event, value, ts) of user u."""
+        rows = []
+        for id_, item, name, value, ts in events:
+            came = at(f"{arrival} 00:00").date()
+            rows.append((id_, "u", item, at(ts), at(ts).date(), came, name, float(value)))
+        self._write("history", arrival, rows, HISTORY)
 
     def _write(self, table: str, arrival: str, rows: list[tuple], schema: Any) -> None:
         folder = str(self.folder / table / arrival)
@@ -368,3 +376,45 @@ def test_job_survives_json(lake: Lake):
     some = Delivered(frozenset({"2026-11-10"}), frozenset({"2026-11-11"}), {"2026-11-10": 3})
     job = replace(lake.job, nights=("2026-11-10",), delivered={"buy": some})
     assert BuildLogJob.from_json(job.to_json()) == job
+
+
+def test_the_context_is_carried_into_the_log(spark: Any, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    shown = {"ts": "10 09:00", "item_id": "a"}
+    lake.shown(
+        "10",
+        {"request_id": "r1", "context": {"device": "phone", "hour": "9"}, **shown},
+        {"request_id": "r2", "context": None, **shown},
+    )
+    log = lake.build("10")
+    assert len(log) == 2
+    table = pq.read_table(Path(lake.job.out) / "night=2026-11-10", partitioning=None)
+    found = dict(zip(table["request_id"].to_pylist(), table["context"].to_pylist(), strict=True))
+    assert {r: dict(c) if c else None for r, c in found.items()} == {
+        "r1": {"device": "phone", "hour": "9"},
+        "r2": None,
+    }
+
+
+def test_events_that_name_no_request_are_entries_of_the_history(spark: Any, tmp_path: Path) -> None:
+    lake = Lake(spark, tmp_path)
+    lake.shown(
+        "10",
+        {"request_id": "r1", "ts": "10 09:00", "item_id": "a"},
+        {"request_id": "r2", "ts": "10 12:00", "item_id": "b"},
+    )
+    lake.told(
+        "10",
+        ("h1", "c", "VIEW", 1, "10 08:00"),
+        ("h2", "d", "rating", 4, "10 10:00"),
+        ("h3", "e", "VIEW", 1, "10 13:00"),
+    )
+    # What arrives later was not known on the night, whenever it was.
+    lake.told("11", ("h4", "e", "rating", 5, "10 07:00"))
+    lake.build("10")
+    rows = pq.read_table(Path(lake.job.out) / "night=2026-11-10", partitioning=None).to_pylist()
+    found = {r["request_id"]: (r["history_items"], r["history_values"]) for r in rows}
+    assert found["r1"][0] == ["c"]
+    assert found["r2"][0] == ["c", "a", "d"]
+    assert np.isnan(found["r2"][1][:2]).all()
+    assert found["r2"][1][2] == 4.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from spark_jobs import ingest
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.preview import preview
 from spark_jobs.raw_files import TableInput
 from spark_jobs.row_shape import RowShape
 
@@ -107,7 +110,7 @@ def test_dsjson_is_read_by_settings_alone(spark: Any, tmp_path: Path) -> None:
     assert shown[0]["candidate_propensities"] == [0.5, 0.3, 0.2]
     assert shown[0]["context"] == [("age", "3")]
     (event,) = rows_of(f"{job.out}/feedback")
-    assert (event["event_id"], event["event"], event["value"]) == ("e1|cake|reward", "reward", 1.5)
+    assert (event["request_id"], event["event"], event["value"]) == ("e1", "reward", 1.5)
     assert counts["items"]["raw"] == 4 * 3 + 1
     assert counts["items"]["duplicate"] == 9
     items = {r["item_id"]: json.loads(r["text"]) for r in rows_of(f"{job.out}/items")}
@@ -242,10 +245,11 @@ def test_one_csv_of_several_nights_is_read_by_time(spark: Any, tmp_path: Path) -
         "quarantined": {},
     }
     shown = sorted(rows_of(f"{second.out}/impressions"), key=lambda r: r["ts"])
-    assert [r["request_id"] for r in shown] == [
-        "2026-11-10 00:00:00+00:00|p|q",
-        "2026-11-10 08:00:00+00:00|p|",
-    ]
+    # A request that is put together of columns of users is kept as a pseudonym, as users are.
+    key = os.environ["MRLM_USER_KEY"].encode()
+    texts = ("2026-11-10 00:00:00+00:00|p|q", "2026-11-10 08:00:00+00:00|p|")
+    hashed = [hmac.new(key, text.encode(), "sha256").hexdigest()[:32] for text in texts]
+    assert [r["request_id"] for r in shown] == hashed
     assert [(r["position"], r["candidates"]) for r in shown] == [(3, ["0", "1"]), (4, ["0", "1"])]
     (event,) = rows_of(f"{second.out}/feedback")
     assert (event["item_id"], event["event"], event["value"]) == ("0", "click", 1.0)
@@ -326,3 +330,107 @@ def test_an_event_that_names_its_request_alone_belongs_to_its_only_slot(
     # A value that cannot be read makes the reward of that slot unknown, and of no other.
     (lost,) = rows_of(f"{job.out}/unread")
     assert (lost["request_id"], lost["item_id"]) == ("r1", "a")
+
+
+def test_a_preview_shows_rows_as_they_will_be_read(
+    spark: Any, tmp_path: Path, impression: Any, event: Any, items: Any
+) -> None:
+    tables = {
+        "impressions": [impression("r1", session_id="s"), impression("r2", propensity=2)],
+        "feedback": [event("e1", "r1"), event("e2", "r1", value="much"), event("e3", "r1")],
+        "items": items("a", "b"),
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    job = job_of(tmp_path, **{n: TableInput((str(tmp_path / f"{n}.jsonl"),)) for n in tables})
+    shown = preview(spark, job, 2)
+    assert [r.get("reason") for r in shown["impressions"]] == [None, "propensity_out_of_range"]
+    assert [r.get("reason") for r in shown["feedback"]] == [None, "wrong_type"]
+    assert shown["impressions"][0]["context"] == ["hour"]
+    assert shown["items"][0]["categories"] == ["x", "y"]
+    # Neither users nor sessions are shown.
+    assert "user-secret-1" not in json.dumps(shown)
+    assert "session_id" not in shown["impressions"][0]
+
+
+def test_events_that_name_no_request_are_a_table_of_their_own(
+    spark: Any, tmp_path: Path, impression: Any, event: Any, items: Any
+) -> None:
+    told = [
+        {"who": "user-secret-1", "item": "a", "at": f"{NIGHT}T09:00:00Z", "what": "VIEW"},
+        {"who": "user-secret-1", "item": "b", "at": f"{NIGHT}T09:05:00Z", "what": "BUY", "n": 12.5},
+        {"who": "user-secret-1", "item": "b", "at": f"{NIGHT}T09:05:00Z", "what": "BUY", "n": 12.5},
+        {"who": None, "item": "a", "at": f"{NIGHT}T09:00:00Z", "what": "VIEW"},
+        {"who": "u2", "item": "a", "at": "never", "what": "VIEW"},
+        {"who": "u2", "item": "a", "at": "2026-11-12T09:00:00Z", "what": "VIEW"},
+    ]
+    tables = {
+        "impressions": [impression("r1")],
+        "feedback": [event("e1", "r1")],
+        "items": items("a", "b"),
+        "history": told,
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    columns = {"user_id": "who", "item_id": "item", "ts": "at", "event": "what", "value": "=1"}
+    columns |= {"event_id": ("who", "item", "what", "at")}
+    inputs = {n: TableInput((str(tmp_path / f"{n}.jsonl"),)) for n in tables}
+    inputs["history"] = replace(inputs["history"], columns=columns)
+    job = job_of(tmp_path, **inputs)
+    counts = ingest.run(spark, job)
+    assert counts["history"] == {
+        "raw": 6,
+        "clean": 2,
+        "duplicate": 1,
+        "late": 0,
+        "quarantined": {"future_ts": 1, "null_user": 1, "wrong_type": 1},
+    }
+    kept = sorted(rows_of(f"{job.out}/history"), key=lambda r: r["ts"])
+    assert [(r["event"], r["item_id"], r["value"]) for r in kept] == [
+        ("VIEW", "a", 1.0),
+        ("BUY", "b", 1.0),
+    ]
+    # The same person as in the impressions, and nowhere by name.
+    (shown,) = rows_of(f"{job.out}/impressions")
+    assert {r["user"] for r in kept} == {shown["user"]}
+    assert "user-secret-1" not in json.dumps(kept, default=str)
+    lost = [r["line"] for r in rows_of(f"{job.out}/quarantine/rows") if r["table"] == "history"]
+    assert sorted(lost) == [4, 5, 6]
+    # The same events again on the next night are duplicates of those.
+    previous = (Previous(NIGHT, job.out, ("items", "impressions", "feedback", "history")),)
+    (tmp_path / "impressions.jsonl").write_text(
+        json.dumps(impression("r2", ts="2026-11-11T10:00:00Z")) + "\n"
+    )
+    later = replace(job, night="2026-11-11", previous=previous, out=str(tmp_path / "later"))
+    assert ingest.run(spark, later)["history"]["duplicate"] == 3
+
+
+def test_a_chance_is_found_by_the_item_that_was_shown(
+    spark: Any, tmp_path: Path, items: Any
+) -> None:
+    rows = [
+        {"r": "r1", "t": f"{NIGHT}T10:00:00Z", "arms": [{"id": "a"}, {"id": "b"}], "p": [0.3, 0.7]}
+        | {"shown": "b", "came": [{"what": "click", "n": 2}, {"what": "buy", "n": 9.5}]},
+        {"r": "r2", "t": f"{NIGHT}T10:00:00Z", "arms": [{"id": "a"}], "p": [1.0], "shown": "c"}
+        | {"came": []},
+    ]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items("a", "b")))
+    keys = {"request_id": "r", "item_id": "shown", "ts": "t"}
+    columns = keys | {"user_id": "r", "position": "=1", "candidates": "arms[*].id"}
+    columns |= {"propensity": "p[arms[*].id=shown]"}
+    fed = keys | {"event": "came[].what", "value": "came[].n", "event_id": ("r", "came[].what")}
+    paths = (str(tmp_path / "log.jsonl"),)
+    job = job_of(
+        tmp_path,
+        impressions=TableInput(paths, columns=columns),
+        feedback=TableInput(paths, columns=fed, shape=RowShape("came")),
+        items=TableInput((str(tmp_path / "items.jsonl"),)),
+    )
+    counts = ingest.run(spark, job)
+    check_sums(counts)
+    (shown,) = rows_of(f"{job.out}/impressions")
+    assert (shown["item_id"], shown["propensity"]) == ("b", 0.7)
+    assert counts["impressions"]["quarantined"] == {"missing_propensity": 1}
+    found = {(r["event"], r["value"]) for r in rows_of(f"{job.out}/feedback")}
+    assert found == {("click", 2.0), ("buy", 9.5)}

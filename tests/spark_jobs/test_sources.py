@@ -22,6 +22,9 @@ def test_a_path_goes_into_objects_and_lists() -> None:
     assert by.many
     assert parse_path("s[][#][3]")[1:] == (Step("this"), Step("number"), Step("at", index=3))
     assert not parse_source("a.b").plain
+    listed = (Step("name", "arms"), Step("all"), Step("name", "id"))
+    (where,) = parse_path("p[arms[*].id=shown]")[1:]
+    assert where == Step("where", by=listed, value=(Step("name", "shown"),))
 
 
 def test_constants_signs_and_sums() -> None:

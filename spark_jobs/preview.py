@@ -1,0 +1,69 @@
+"""The first rows of each raw table as ingestion reads them: to look at before a night is run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs import feedback, impressions, items
+from spark_jobs.ingest_job import IngestJob
+from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
+from spark_jobs.pseudonyms import user_key
+from spark_jobs.raw import read_raw
+from spark_jobs.raw_files import TableInput
+
+# Not shown: what tells two rows apart, and what may hold anything of a person.
+_APART = ("_row_like", "_present", "_file_id", "_row", "_content", "session_id")
+
+
+def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[dict[str, Any]]]:
+    """Table to its first rows, typed, each with the ``reason`` for which it will be quarantined.
+
+    What only other rows tell is not looked at: duplicates, unknown items, bots, late rows. Users
+    are pseudonyms; of a context its keys are shown.
+
+    Raises:
+        InputError: a file or the key is missing.
+    """
+    key = user_key(job.key_variable, job.known_keys)
+    estimated = job.propensity == "estimated"
+    more = (*job.text_fields, *job.attribute_fields)
+    sets = job.candidate_set_path
+    raw = {
+        name: read_raw(spark, name, {job.night: job.tables[name]}, _wanted(name, extra))
+        for name, extra in {
+            "items": more,
+            "impressions": () if sets is None else (CANDIDATE_SET_ID,),
+            "feedback": (),
+        }.items()
+    }
+    if sets is not None:
+        source = TableInput((sets,), job.tables["impressions"].format)
+        named = read_raw(spark, "candidate_sets", {job.night: source}, CANDIDATE_SET)
+        raw["impressions"] = impressions.with_candidate_sets(raw["impressions"], named)
+    typed = {
+        "items": items.typed(raw["items"], job.clock, job.text_fields, job.attribute_fields),
+        "impressions": impressions.typed(
+            raw["impressions"], job.clock, job.screening, key, estimated
+        ),
+        "feedback": feedback.typed(
+            raw["feedback"], job.clock, job.screening, key, job.feedback_names == "request"
+        ),
+    }
+    return {name: _first(typed[name], rows) for name in TABLES}
+
+
+def _wanted(table: str, more: tuple[str, ...]) -> list[RawField]:
+    known = {f.name for f in RAW[table]}
+    return [*RAW[table], *(RawField(n) for n in more if n not in known)]
+
+
+def _first(typed: DataFrame, rows: int) -> list[dict[str, Any]]:
+    shown = typed.filter("_row_like").drop(*_APART).withColumnRenamed("_reason", "reason")
+    if "context" in shown.columns:
+        shown = shown.withColumn("context", F.map_keys("context"))
+    told = shown.limit(rows).select(F.to_json(F.struct("*")).alias("row")).collect()
+    return [json.loads(row["row"]) for row in told]
