@@ -80,6 +80,21 @@ def propensity_moments(row: Mapping[str, Any]) -> dict[str, float | None]:
     return out
 
 
+def rounded(value: Any) -> Any:
+    """JSON values with every number to nine digits, and none smaller than 1e-12.
+
+    Sums depend in their last digits on the order of rows and the number of files, which are no
+    content: a night has the same statistics however its rows lie.
+    """
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{round(value, 12):.9g}")
+    if isinstance(value, Mapping):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(v) for v in value]
+    return value
+
+
 def shares(counts: Mapping[str, Any]) -> dict[str, float]:
     """Quarantined share of every table, and the share of impressions with an unknown item."""
     out = {}

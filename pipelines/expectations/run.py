@@ -19,6 +19,7 @@ from pipelines.expectations.night_statistics import (
     against_trailing,
     moment_columns,
     propensity_moments,
+    rounded,
     shares,
     volumes,
 )
@@ -117,6 +118,7 @@ def validate_night(
             found |= event_delivery.statistics(counts, judged)
         found["impressions_ratio"] = against_trailing(found, recent, "impressions")
         found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
+        found = rounded(found)
         table = _one_row(found)
         by_table = {
             "impressions": [*whole, *impressions.statistic_rules(thresholds, found, recent)],

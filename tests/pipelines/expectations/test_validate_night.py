@@ -95,6 +95,7 @@ def judge(
 ) -> dict[str, Any]:
     from spark_jobs.schemas import CLEAN
 
+    folder.mkdir(exist_ok=True)
     found: dict[str, Any] = {"catalog": 6}
     for table, rows in tables.items():
         schema = CLEAN[table]
@@ -122,6 +123,14 @@ def test_true_night_passes_and_leaves_docs(spark, tmp_path: Path):
     assert abs(verdict["statistics"]["inverse_propensity_gap"]) < 0.25
     assert (tmp_path / "data_docs" / "index.html").is_file()
     json.dumps(verdict)
+
+
+def test_statistics_do_not_depend_on_how_rows_lie(spark, tmp_path: Path):
+    tables = true_night()
+    one = judge(spark, tmp_path / "one", tables, trailing=[USUAL])
+    turned = {name: rows[::-1] for name, rows in tables.items()}
+    other = judge(spark, tmp_path / "other", turned, trailing=[USUAL])
+    assert other == one
 
 
 def _halve(tables: Tables) -> None:
