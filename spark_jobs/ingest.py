@@ -89,6 +89,7 @@ class IngestJob:
         key_variable: environment variable with the key of the user pseudonyms.
         known_keys: ids of the keys of the nights before.
         forgotten: whose rows are dropped.
+        scrub_contacts: whether contacts in free text are replaced.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
     """
@@ -109,6 +110,7 @@ class IngestJob:
     key_variable: str = "MRLM_USER_KEY"
     known_keys: tuple[str, ...] = ()
     forgotten: ForgottenRows = field(default_factory=ForgottenRows)
+    scrub_contacts: bool = False
     propensity: Literal["logged", "estimated"] = "logged"
 
     def to_json(self) -> str:
@@ -213,7 +215,7 @@ def run(spark: SparkSession, job: IngestJob) -> dict[str, Any]:
 def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> dict[str, Counted]:
     """The rows of each table; the clean and late ones and the catalogue are written."""
     raw_items = _read(spark, job, "items", (*job.text_fields, *job.attribute_fields))
-    raw_impressions = _read_impressions(spark, job)
+    raw_impressions, sets = _read_impressions(spark, job)
     raw_feedback = _read(spark, job, "feedback")
     # Read from the files again: a row lost or doubled by a join would not show otherwise.
     raw_rows = {
@@ -221,17 +223,28 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     }
 
     before = output.read(spark, job.folders("items", "catalog")[-1:], CATALOG)
-    typed_items = items.typed(raw_items, job.clock, job.text_fields, job.attribute_fields)
+    typed_items = items.typed(
+        raw_items, job.clock, job.text_fields, job.attribute_fields, job.scrub_contacts
+    )
     rows = work.keep(items.classify(typed_items))
     may_be_empty = before is not None
-    item_rows = _counted(raw_items, rows, raw_rows["items"].result(), job, may_be_empty)
+    scrubbed = [F.count_if("_scrubbed").alias("scrubbed")] if job.scrub_contacts else []
+    number = raw_rows["items"].result()
+    item_rows = _counted(raw_items, rows, number, job, may_be_empty, *scrubbed)
     _write(item_rows, "items", job, work)
     catalog = work.keep(items.catalog(_only(rows, CLEAN), before))
     work.start(output.write, catalog, f"{job.out}/catalog", CATALOG)
 
     estimated = job.propensity == "estimated"
     typed = impressions.typed(
-        raw_impressions, job.clock, job.screening, key, estimated, job.forgotten
+        raw_impressions,
+        job.clock,
+        job.screening,
+        key,
+        estimated,
+        job.forgotten,
+        sets,
+        job.scrub_contacts,
     )
     if raw_impressions.source.format != "parquet":
         # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
@@ -250,7 +263,8 @@ def _classify(spark: SparkSession, job: IngestJob, key: bytes, work: Work) -> di
     nights = F.collect_set(F.col("night").cast("string")).alias("nights")
     users = F.count_distinct("user").alias("users")
     number = raw_rows["impressions"].result()
-    impression_rows = _counted(raw_impressions, rows, number, job, False, nights, users)
+    facts = (nights, users, *scrubbed)
+    impression_rows = _counted(raw_impressions, rows, number, job, False, *facts)
     _write(impression_rows, "impressions", job, work, typed)
 
     left_out = impressions.left_out(rows)
@@ -317,13 +331,13 @@ def _read(spark: SparkSession, job: IngestJob, table: str, more: Sequence[str] =
     return read_raw(spark, table, job.tables[table], wanted, job.night)
 
 
-def _read_impressions(spark: SparkSession, job: IngestJob) -> RawTable:
+def _read_impressions(spark: SparkSession, job: IngestJob) -> tuple[RawTable, RawTable | None]:
+    """The impressions, and the candidate sets that they name, where they do."""
     if job.candidate_set_path is None:
-        return _read(spark, job, "impressions")
+        return _read(spark, job, "impressions"), None
     source = TableInput((job.candidate_set_path,), job.tables["impressions"].format)
     sets = read_raw(spark, "candidate_sets", source, CANDIDATE_SET, job.night)
-    raw = _read(spark, job, "impressions", (CANDIDATE_SET_ID,))
-    return impressions.with_candidate_sets(raw, sets)
+    return _read(spark, job, "impressions", (CANDIDATE_SET_ID,)), sets
 
 
 def _arrived(spark: SparkSession, job: IngestJob, table: str) -> DataFrame | None:
@@ -435,8 +449,10 @@ def _summary(tables: dict[str, Counted], job: IngestJob) -> dict[str, Any]:
     """What the clean rows say of the night."""
     shown, events = tables["impressions"].facts, tables["feedback"].facts
     nights = {*shown.get("nights", []), *events.get("nights", [])}
+    scrubbed = {n: tables[n].facts.get("scrubbed", 0) for n in ("impressions", "items")}
     item_fields = {*job.text_fields, *job.attribute_fields} & tables["items"].seen
     return {
+        **({"scrubbed": scrubbed} if job.scrub_contacts else {}),
         "reopened": sorted(n for n in nights if n < job.night),
         "unattributed": events.get("unattributed", 0),
         "users": shown.get("users", 0),

@@ -251,12 +251,11 @@ def _json(lines: DataFrame, source: TableInput, wanted: Sequence[RawField]) -> D
 def _csv(
     lines: DataFrame, source: TableInput, wanted: Sequence[RawField], where: str
 ) -> tuple[DataFrame, frozenset[str]]:
-    first = lines.filter(F.col("_block") == 0).groupBy("_file")
-    heads = [r["_raw"] for r in first.agg(F.min_by("_raw", "_row").alias("_raw")).collect()]
-    if len(set(heads)) > 1:
+    heads = _first_lines(lines)
+    if len(heads) > 1:
         raise InputError(
             f"{where}: the files of {', '.join(source.paths)} have different header lines: "
-            f"{' / '.join(sorted(set(heads)))}"
+            f"{' / '.join(sorted(heads))}"
         )
     header = heads[0] if heads else ""
     columns = next(csv.reader([header]), [])
@@ -279,6 +278,18 @@ def _csv(
         malformed,
     )
     return rows, frozenset(columns)
+
+
+def _first_lines(lines: DataFrame) -> list[str]:
+    """The different first lines of files; only their hashes are compared in a shuffle.
+
+    A file without a header line has a row of somebody's there.
+    """
+    starts = lines.filter(F.col("_block") == 0)
+    hashed = starts.groupBy("_file").agg(F.min_by(F.xxhash64("_raw"), "_row").alias("_hash"))
+    files = {row["_hash"]: row["_file"] for row in sorted(hashed.collect())}
+    texts = [starts.filter(F.col("_file") == f).select("_raw").first() for f in files.values()]
+    return [row["_raw"] for row in texts if row is not None]
 
 
 def _typed_texts(

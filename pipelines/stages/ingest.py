@@ -95,6 +95,7 @@ class Ingest:
             key_variable=variable,
             known_keys=_known_keys(context, plan.earlier),
             forgotten=_forgotten(context),
+            scrub_contacts=settings.ingestion.scrub_contacts,
             propensity=settings.ingestion.propensity,
         )
         try:
