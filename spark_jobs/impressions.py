@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import fields
 from spark_jobs.categories import CLEAN, Before, categorise, content
 from spark_jobs.clock import NightClock
+from spark_jobs.contacts import differs, scrubbed_values
 from spark_jobs.forgotten_rows import REASON as FORGOTTEN
 from spark_jobs.forgotten_rows import ForgottenRows, is_kept
 from spark_jobs.keyed_ids import with_keyed_ids
@@ -26,28 +25,6 @@ _SENT_TO_TASKS = 1_000_000
 NARROW = ("request_id", "position", "item_id", "user", "ts", "night")
 
 
-def with_candidate_sets(raw: RawTable, sets: RawTable) -> RawTable:
-    """``raw`` with the candidates that ``candidate_set_id`` names, where a row has none itself."""
-    named = sets.rows.filter("candidate_set_id is not null")
-    # Of several lists of one name always the same, whichever file is read first.
-    first = named.groupBy("arrival", "candidate_set_id").agg(F.min("candidates").alias("_set"))
-    rows = raw.rows.join(first, ["arrival", "candidate_set_id"], "left")
-    chosen = F.coalesce("candidates", "_set")
-    return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_set"))
-
-
-def with_catalog(raw: RawTable, catalog: DataFrame) -> RawTable:
-    """``raw`` with every item of its night's catalogue as candidates, where a row has none itself.
-
-    ``catalog`` holds ``arrival`` and ``item_id``.
-    """
-    listed = F.array_sort(F.collect_list("item_id"))
-    every = catalog.groupBy("arrival").agg(listed.alias("_every"))
-    rows = raw.rows.join(F.broadcast(every), "arrival", "left")
-    chosen = F.coalesce("candidates", "_every")
-    return replace(raw, rows=rows.withColumn("candidates", chosen).drop("_every"))
-
-
 def typed(
     raw: RawTable,
     clock: NightClock,
@@ -55,10 +32,16 @@ def typed(
     key: bytes,
     estimated: bool = False,
     forgotten: ForgottenRows | None = None,
+    sets: RawTable | None = None,
+    catalog: DataFrame | None = None,
+    scrub: bool = False,
 ) -> DataFrame:
     """Columns of ``IMPRESSIONS``, ``CARRIED``, ``_content``, and ``_reason`` as one row tells it.
 
-    Where propensities are ``estimated`` later, a row without one is kept with a null.
+    Where propensities are ``estimated`` later, a row without one is kept with a null. Rows without
+    candidates take those that their ``candidate_set_id`` names in ``sets``, or every item of their
+    night's ``catalog`` (``arrival``, ``item_id``). Where contexts are to be scrubbed, ``_scrubbed``
+    says of which rows some value was.
     """
     c = F.col
     values = {
@@ -69,33 +52,68 @@ def typed(
     wrong = c("_malformed")
     for name, value in values.items():
         wrong = wrong | fields.bad(c(name), value)
+    context = scrubbed_values(c("context")) if scrub else c("context")
+    user, policy = pseudonym(c("user_id"), key), F.coalesce("policy_id", F.lit(""))
     rows = with_keyed_ids(raw, key).select(
         *CARRIED,
         "_corrupt",
         "request_id",
-        "user_id",
+        # No raw id goes further than this: what follows may be shuffled and kept.
+        user.alias("user"),
+        rules.test_traffic(c("user_id"), policy).alias("_test"),
+        (forgotten or ForgottenRows()).is_user(user).alias("_forgotten"),
         "session_id",
         F.coalesce("scene", F.lit("default")).alias("scene"),
         "item_id",
         "candidates",
         "candidate_propensities",
-        "context",
+        context.alias("context"),
+        *([differs(_entries("context"), _entries(context)).alias("_scrubbed")] if scrub else []),
         F.coalesce(F.lower("propensity_kind"), F.lit("conditional")).alias("propensity_kind"),
-        F.coalesce("policy_id", F.lit("")).alias("policy_id"),
+        policy.alias("policy_id"),
         wrong.alias("_wrong"),
         *[value.alias(name) for name, value in values.items()],
+        *([] if sets is None else ["candidate_set_id"]),
     )
-    logged = [c(f.name) for f in IMPRESSIONS if f.name not in ("night", "arrival", "user")]
-    apart = ("request_id", "ts", "position", "context")
+    if sets is not None:
+        rows = _with_candidate_sets(rows, sets)
+    if catalog is not None:
+        rows = _with_catalog(rows, catalog)
+    logged = [c(f.name) for f in IMPRESSIONS if f.name not in ("night", "arrival")]
+    apart = ("request_id", "ts", "position", "context", "user")
     told = [c(f.name) for f in IMPRESSIONS if f.name in rows.columns and f.name not in apart]
     return rows.select(
         *CARRIED,
-        content(c("user_id"), *told, F.array_sort(F.map_entries("context"))),
+        content(c("user"), *told, _entries("context")),
+        *(["_scrubbed"] if scrub else []),
         *logged,
         clock.night(c("ts")).alias("night"),
-        pseudonym(c("user_id"), key).alias("user"),
-        _reason(rules, estimated, forgotten or ForgottenRows(), key).alias("_reason"),
+        _reason(estimated).alias("_reason"),
     )
+
+
+def _entries(texts: Column | str) -> Column:
+    """A map in a form that can be compared and hashed."""
+    return F.array_sort(F.map_entries(texts))
+
+
+def _with_candidate_sets(rows: DataFrame, sets: RawTable) -> DataFrame:
+    """``rows`` with the candidates that ``candidate_set_id`` names, where a row has none itself."""
+    named = sets.rows.filter("candidate_set_id is not null")
+    # Of several lists of one name always the same, whichever file is read first.
+    first = named.groupBy("arrival", "candidate_set_id").agg(F.min("candidates").alias("_set"))
+    chosen = F.coalesce("candidates", "_set")
+    joined = rows.join(first, ["arrival", "candidate_set_id"], "left")
+    return joined.withColumn("candidates", chosen).drop("_set", "candidate_set_id")
+
+
+def _with_catalog(rows: DataFrame, catalog: DataFrame) -> DataFrame:
+    """``rows`` with every item of their night's catalogue, where a row has no candidates itself."""
+    listed = F.array_sort(F.collect_list("item_id"))
+    every = catalog.groupBy("arrival").agg(listed.alias("_every"))
+    chosen = F.coalesce("candidates", "_every")
+    joined = rows.join(F.broadcast(every), "arrival", "left")
+    return joined.withColumn("candidates", chosen).drop("_every")
 
 
 def left_out(rows: DataFrame) -> DataFrame:
@@ -107,7 +125,7 @@ def left_out(rows: DataFrame) -> DataFrame:
     )
 
 
-def _reason(rules: ScreeningRules, estimated: bool, forgotten: ForgottenRows, key: bytes) -> Column:
+def _reason(estimated: bool) -> Column:
     c = F.col
     candidates, logged = c("candidates"), c("candidate_propensities")
     missing = F.lit(False)
@@ -115,7 +133,7 @@ def _reason(rules: ScreeningRules, estimated: bool, forgotten: ForgottenRows, ke
         missing = missing | c(name).isNull()
     return fields.first_reason(
         [
-            (FORGOTTEN, forgotten.is_user(pseudonym(c("user_id"), key))),
+            (FORGOTTEN, c("_forgotten")),
             ("unparsable", c("_corrupt")),
             ("wrong_type", c("_wrong") | ~c("propensity_kind").isin(*KINDS)),
             # A candidate set has no holes and no item twice, and one propensity for each.
@@ -124,8 +142,8 @@ def _reason(rules: ScreeningRules, estimated: bool, forgotten: ForgottenRows, ke
             ("wrong_type", F.exists(logged, lambda v: v.isNull())),
             ("wrong_type", F.size(logged) != F.size(candidates)),
             ("missing_field", missing),
-            ("null_user", c("user_id").isNull()),
-            ("test_traffic", rules.test_traffic(c("user_id"), c("policy_id"))),
+            ("null_user", c("user").isNull()),
+            ("test_traffic", c("_test")),
             ("missing_propensity", c("propensity").isNull() & F.lit(not estimated)),
             ("propensity_out_of_range", ~c("propensity").between(5e-324, 1.0)),
             ("no_candidates", candidates.isNull() | (F.size(candidates) == 0)),
@@ -163,7 +181,8 @@ def classify(
     known = F.broadcast(catalog.select(c("item_id").alias("_known"), "since"))
     may_be_shown = (c("item_id") == c("_known")) & (c("since") <= c("arrival"))
     unknown = listed.join(known, may_be_shown, "left_anti").select(*AT).distinct()
-    narrow = work.keep(rows.select(*CARRIED, *NARROW, "_content", "_reason"))
+    flags = [n for n in ("_scrubbed",) if n in rows.columns]
+    narrow = work.keep(rows.select(*CARRIED, *NARROW, *flags, "_content", "_reason"))
     bots = (
         narrow.groupBy("arrival", "user")
         .agg(F.count_distinct("request_id").alias("_requests"))

@@ -147,7 +147,7 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
         known |= {*job.text_fields, *job.attribute_fields} & of_night["items"].seen
         counts[job.night] = {
             **{name: found.counts for name, found in of_night.items()},
-            **_summary(of_night, job.night),
+            **_summary(of_night, job.night, job.scrub_contacts),
             "item_fields": sorted(known),
             "arrival_hours": {t: found.result().get(job.night, {}) for t, found in hours.items()},
             **items.catalog_counts(spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")),
@@ -165,7 +165,7 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     """The rows of each table; the clean and late ones and the catalogues are written."""
     job = nights.common
     raw_items = _read(spark, nights, "items", (*job.text_fields, *job.attribute_fields))
-    raw_impressions = _read_impressions(spark, nights)
+    raw_impressions, sets = _read_impressions(spark, nights)
     raw_feedback = _read(spark, nights, "feedback")
     # Read from the files again: a row lost or doubled by a join would not show otherwise.
     raw_rows = {
@@ -173,19 +173,28 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     }
 
     before = output.read(spark, nights.folders("items", "catalog")[-1:], CATALOG)
-    typed_items = items.typed(raw_items, job.clock, job.text_fields, job.attribute_fields)
+    typed_items = items.typed(
+        raw_items, job.clock, job.text_fields, job.attribute_fields, job.scrub_contacts
+    )
     rows = work.keep(items.classify(typed_items))
-    item_rows = _counted(raw_items, rows, raw_rows["items"].result(), nights)
+    scrubbed = [F.count_if("_scrubbed").alias("scrubbed")] if job.scrub_contacts else []
+    item_rows = _counted(raw_items, rows, raw_rows["items"].result(), nights, *scrubbed)
     _write(item_rows, "items", nights, work)
     versions = work.keep(items.versions(_only(rows, CLEAN), before, nights.names))
     catalogs = items.catalogs(versions, nights.names)
     work.start(output.write_nights, catalogs, nights.places("catalog"), CATALOG)
 
-    if job.candidates == "catalog":
-        raw_impressions = impressions.with_catalog(raw_impressions, catalogs)
     estimated = job.propensity == "estimated"
     typed = impressions.typed(
-        raw_impressions, job.clock, job.screening, key, estimated, job.forgotten
+        raw_impressions,
+        job.clock,
+        job.screening,
+        key,
+        estimated,
+        job.forgotten,
+        sets,
+        catalogs if job.candidates == "catalog" else None,
+        job.scrub_contacts,
     )
     if any(source.format != "parquet" for source in raw_impressions.sources.values()):
         # Text is parsed once; a column of Parquet is read again as fast as out of a cache.
@@ -204,7 +213,8 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     slot_nights = F.collect_set(F.col("night").cast("string")).alias("nights")
     users = F.count_distinct("user").alias("users")
     number = raw_rows["impressions"].result()
-    impression_rows = _counted(raw_impressions, rows, number, nights, slot_nights, users)
+    facts = (slot_nights, users, *scrubbed)
+    impression_rows = _counted(raw_impressions, rows, number, nights, *facts)
     _write(impression_rows, "impressions", nights, work, typed)
 
     left_out = impressions.left_out(rows)
@@ -316,17 +326,17 @@ def _read(spark: SparkSession, nights: Nights, table: str, more: Sequence[str] =
     return read_raw(spark, table, {job.night: job.tables[table] for job in nights.jobs}, wanted)
 
 
-def _read_impressions(spark: SparkSession, nights: Nights) -> RawTable:
+def _read_impressions(spark: SparkSession, nights: Nights) -> tuple[RawTable, RawTable | None]:
+    """The impressions, and the candidate sets that they name, where they do."""
     sets = {
         job.night: TableInput((job.candidate_set_path,), job.tables["impressions"].format)
         for job in nights.jobs
         if job.candidate_set_path is not None
     }
     if not sets:
-        return _read(spark, nights, "impressions")
+        return _read(spark, nights, "impressions"), None
     raw = _read(spark, nights, "impressions", (CANDIDATE_SET_ID,))
-    known = read_raw(spark, "candidate_sets", sets, CANDIDATE_SET)
-    return impressions.with_candidate_sets(raw, known)
+    return raw, read_raw(spark, "candidate_sets", sets, CANDIDATE_SET)
 
 
 def _before(spark: SparkSession, nights: Nights, table: str) -> Before:
@@ -454,11 +464,13 @@ def _quarantined(table: Counted, name: str) -> list[DataFrame]:
     return found
 
 
-def _summary(tables: Mapping[str, OfNight], night: str) -> dict[str, Any]:
+def _summary(tables: Mapping[str, OfNight], night: str, scrub: bool) -> dict[str, Any]:
     """What the clean rows say of a night."""
     shown, events = tables["impressions"].facts, tables["feedback"].facts
     nights = {*shown.get("nights", []), *events.get("nights", [])}
+    scrubbed = {n: tables[n].facts.get("scrubbed", 0) for n in ("impressions", "items") if scrub}
     return {
+        **({"scrubbed": scrubbed} if scrub else {}),
         "reopened": sorted(n for n in nights if n < night),
         "unattributed": events.get("unattributed", 0),
         "users": shown.get("users", 0),

@@ -51,6 +51,7 @@ class IngestJob:
         key_variable: environment variable with the key of the user pseudonyms.
         known_keys: ids of the keys of the nights before.
         forgotten: whose rows are dropped.
+        scrub_contacts: whether contacts in free text are replaced.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
         candidates: ``logged``, or ``catalog``: an impression without any gets all known items.
@@ -74,6 +75,7 @@ class IngestJob:
     key_variable: str = "MRLM_USER_KEY"
     known_keys: tuple[str, ...] = ()
     forgotten: ForgottenRows = field(default_factory=ForgottenRows)
+    scrub_contacts: bool = False
     propensity: Literal["logged", "estimated"] = "logged"
     candidates: Literal["logged", "catalog"] = "logged"
     feedback_names: Literal["slot", "request"] = "slot"

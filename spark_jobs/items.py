@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from spark_jobs import fields
 from spark_jobs.categories import categorise, content
 from spark_jobs.clock import NightClock
+from spark_jobs.contacts import differs, scrubbed
 from spark_jobs.errors import InputError
 from spark_jobs.nearest import meant
 from spark_jobs.raw import CARRIED, RawTable, columns_found
@@ -56,12 +57,17 @@ def require_fields(
 
 
 def typed(
-    raw: RawTable, clock: NightClock, text_fields: Sequence[str], attribute_fields: Sequence[str]
+    raw: RawTable,
+    clock: NightClock,
+    text_fields: Sequence[str],
+    attribute_fields: Sequence[str],
+    scrub: bool = False,
 ) -> DataFrame:
     """Columns of ``ITEMS``, ``CARRIED``, ``_content`` and ``_reason``.
 
     ``text_fields`` are joined by ``. `` into ``text``, null where all are empty;
-    ``attribute_fields`` join the numbers of ``attributes`` and win over them.
+    ``attribute_fields`` join the numbers of ``attributes`` and win over them. Where texts are to be
+    scrubbed, ``_scrubbed`` says of which rows they were.
     """
     c = F.col
     updated = clock.time_of(raw.rows, "updated_at")
@@ -71,7 +77,8 @@ def typed(
         wrong = wrong | fields.bad(c(name), fields.number(c(name)))
         attributes = F.map_concat(attributes, F.create_map(F.lit(name), fields.number(c(name))))
     known = F.map_filter(attributes, lambda _, v: v.isNotNull() & ~F.isnan(v))
-    text = fields.text(F.concat_ws(". ", *[c(name) for name in text_fields]))
+    written = fields.text(F.concat_ws(". ", *[c(name) for name in text_fields]))
+    text = scrubbed(written) if scrub else written
     categories = fields.strings(c("category"))
     wrong = wrong | fields.bad(c("category"), categories)
     reason = fields.first_reason(
@@ -86,6 +93,7 @@ def typed(
     return rows.select(
         *CARRIED,
         content(text, categories, c("provider"), F.array_sort(F.map_entries(known))),
+        *([differs(written, text).alias("_scrubbed")] if scrub else []),
         "item_id",
         text.alias("text"),
         F.coalesce(listed, F.array().cast("array<string>")).alias("categories"),

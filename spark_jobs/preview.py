@@ -40,14 +40,22 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
             "feedback": (),
         }.items()
     }
+    named = None
     if sets is not None:
         source = TableInput((sets,), job.tables["impressions"].format)
         named = read_raw(spark, "candidate_sets", {job.night: source}, CANDIDATE_SET)
-        raw["impressions"] = impressions.with_candidate_sets(raw["impressions"], named)
     typed = {
-        "items": items.typed(raw["items"], job.clock, job.text_fields, job.attribute_fields),
+        "items": items.typed(
+            raw["items"], job.clock, job.text_fields, job.attribute_fields, job.scrub_contacts
+        ),
         "impressions": impressions.typed(
-            raw["impressions"], job.clock, job.screening, key, estimated
+            raw["impressions"],
+            job.clock,
+            job.screening,
+            key,
+            estimated,
+            sets=named,
+            scrub=job.scrub_contacts,
         ),
         "feedback": feedback.typed(
             raw["feedback"], job.clock, job.screening, key, job.feedback_names == "request"

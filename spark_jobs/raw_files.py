@@ -169,14 +169,24 @@ def _header(spark: SparkSession, table: str, night: str, source: TableInput) -> 
         F.col("_metadata.file_block_start").alias("block"),
         F.monotonically_increasing_id().alias("row"),
     )
-    heads = first.filter("block = 0").groupBy("file").agg(F.min_by("line", "row").alias("line"))
-    found = sorted({row["line"] for row in heads.collect()})
+    found = sorted(_first_lines(first.filter("block = 0")))
     if len(found) > 1:
         raise InputError(
             f"{table} of night {night}: the files of {', '.join(source.paths)} have different "
             f"header lines: {' / '.join(found)}"
         )
     return found[0] if found else ""
+
+
+def _first_lines(starts: DataFrame) -> list[str]:
+    """The different first lines of files; only their hashes are compared in a shuffle.
+
+    A file without a header line has a row of somebody's there.
+    """
+    hashed = starts.groupBy("file").agg(F.min_by(F.xxhash64("line"), "row").alias("hash"))
+    files = {row["hash"]: row["file"] for row in sorted(hashed.collect())}
+    texts = [starts.filter(F.col("file") == f).select("line").first() for f in files.values()]
+    return [row["line"] for row in texts if row is not None]
 
 
 def _parquet_form(files: Sequence[str]) -> frozenset[str]:

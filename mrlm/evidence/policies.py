@@ -44,6 +44,7 @@ def policy_estimates(
     q: NDArray[np.float64],
     estimated: EstimatedPropensities | None,
     criteria: Criteria,
+    least_users: int = 1,
 ) -> dict[str, Any]:
     """What the judged decisions say of every policy, by the names of the fields of ``Evidence``.
 
@@ -57,6 +58,7 @@ def policy_estimates(
         q: predicted rewards, float64, shape (N, m).
         estimated: what is known of estimated propensities; None: all were logged.
         criteria: of the estimates.
+        least_users: of a group whose support is told.
 
     Returns:
         ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``,
@@ -71,7 +73,7 @@ def policy_estimates(
     found: dict[str, Any] = {}
     # What the logger never shows is not known where its propensities are estimates.
     logged = batch if estimated is None else replace(batch, candidate_propensity=None)
-    found["support"] = support(log, logged)
+    found["support"] = support(log, logged, least_users)
     if estimated is not None:
         found["propensities"] = "estimated"
         found["support"]["estimated_propensities"] = estimated_report(batch, estimated)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.users import group
+from mrlm.privacy.small_groups import merged, users_in
+
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
     from mrlm.ope.batch import EvaluationBatch
@@ -18,12 +21,14 @@ if TYPE_CHECKING:
 _ITEMS = 15
 
 
-def support(log: BanditLog, batch: EvaluationBatch) -> dict[str, Any]:
+def support(log: BanditLog, batch: EvaluationBatch, least_users: int = 1) -> dict[str, Any]:
     """Overlap of a policy with the log, as plain JSON.
 
     Args:
         log: n decisions.
         batch: the same decisions with the policy's probabilities.
+        least_users: groups with fewer are merged into ``other``; items that were offered to fewer,
+            and bins with fewer candidates, are left out.
 
     Returns:
         ``groups`` {kind: [GroupOverlap]} with kinds ``all``, ``scene``, ``position`` and
@@ -40,27 +45,33 @@ def support(log: BanditLog, batch: EvaluationBatch) -> dict[str, Any]:
         "history": _history(log),
     }
     whole = group_overlap(batch.weight, batch.cluster, None, batch.unsupported)
-    groups = {"all": [g.to_json() for g in whole]}
-    for kind, label in kinds.items():
+    groups = {"all": [g.to_json() for g in whole if g.users >= least_users]}
+    user = group(batch.cluster)[1]
+    for kind, own in kinds.items():
+        label = merged(own, user, least_users)
         found = group_overlap(batch.weight, batch.cluster, label, batch.unsupported)[1:]
         if len(found) > 1:
             groups[kind] = [g.to_json() for g in found]
-    out: dict[str, Any] = {"groups": groups, "items": _items(log, batch)}
+    out: dict[str, Any] = {"groups": groups, "items": _items(log, batch, least_users)}
     logged = batch.candidate_propensity
     if len(set(log.policy_id)) > 1:
-        out["loggers"] = dict(sorted(Counter(map(str, log.policy_id)).items()))
+        loggers = merged(np.array(list(map(str, log.policy_id)), object), user, least_users)
+        out["loggers"] = dict(sorted(Counter(map(str, loggers)).items()))
     if logged is not None and np.isfinite(logged).all():
         table = calibration_table(logged, batch.offsets, batch.shown, batch.cluster)
-        out["propensity_calibration"] = [b.to_json() for b in table]
+        out["propensity_calibration"] = [b.to_json() for b in table if b.candidates >= least_users]
     return out
 
 
-def drift(states: dict[str, EvaluationState], objective: str) -> list[dict[str, Any]]:
+def drift(
+    states: dict[str, EvaluationState], objective: str, least_users: int = 0
+) -> list[dict[str, Any]]:
     """The challenger's weights night by night, as plain JSON.
 
     Args:
         states: night to the paired state, whose first policy is the challenger.
         objective: whose rounds count.
+        least_users: nights with fewer are left out.
     """
     from mrlm.ope.plain import finite
     from mrlm.ope.verdict.diagnostics import diagnostics
@@ -68,6 +79,8 @@ def drift(states: dict[str, EvaluationState], objective: str) -> list[dict[str, 
     rows = []
     for night, state in states.items():
         d = diagnostics(state)[objective][0]
+        if d.users < least_users:
+            continue
         error = d.mean_weight_standard_error
         rows.append(
             {
@@ -91,11 +104,14 @@ def _history(log: BanditLog) -> NDArray[np.object_]:
     return label[np.digitize(seen, [1, 10])]
 
 
-def _items(log: BanditLog, batch: EvaluationBatch) -> list[dict[str, Any]]:
+def _items(log: BanditLog, batch: EvaluationBatch, least_users: int) -> list[dict[str, Any]]:
     """The items whose weighted share is least like what the target wants, gaps first."""
     from mrlm.ope.verdict.item_overlap import item_overlap
 
-    found = item_overlap(batch, log.decisions.candidates.values.astype(np.int64))
+    code = log.decisions.candidates.values.astype(np.int64)
+    user = np.repeat(group(batch.cluster)[1], np.diff(batch.offsets))
+    users = users_in(code, user, len(log.decisions.catalog.item_id))
+    found = [i for i in item_overlap(batch, code) if users[i.item] >= least_users]
 
     def badness(i: Any) -> tuple[float, float]:
         z = abs(i.weighted_share - i.target_share) / i.standard_error if i.standard_error else 0.0

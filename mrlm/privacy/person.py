@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,7 @@ class Person:
         salt: of the lists of hashes.
         requests: salted hashes of the ids of their requests.
         named: the ids of those requests that are still known.
+        shown: texts of their rows that validation showed, and nobody else's.
     """
 
     user_id: str
@@ -40,6 +42,7 @@ class Person:
     salt: str
     requests: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
 
     @property
     def hash(self) -> str:
@@ -62,6 +65,14 @@ class Person:
         """The same of a row that nobody can read: any id counts."""
         return self.stands_in_line(text) or self._id.search(text) is not None
 
+    def stands_in_page(self, text: str) -> bool:
+        """The same of a page: what it shows of their rows counts too."""
+        return self._shown.search(text) is not None
+
+    def left_out_of_page(self, text: str) -> str:
+        """The page with ``forgotten`` in place of pseudonym and texts."""
+        return self._shown.sub("forgotten", text)
+
     def left_out_of(self, text: str) -> str:
         """The text with ``forgotten`` in place of the pseudonym."""
         return text.replace(self.pseudonym, "forgotten")
@@ -69,6 +80,11 @@ class Person:
     @cached_property
     def _id(self) -> re.Pattern[str]:
         return _tokens(_written(self.user_id))
+
+    @cached_property
+    def _shown(self) -> re.Pattern[str]:
+        texts = [t for t in self.shown if len(t) >= _DISTINCT]
+        return _tokens([self.pseudonym, *texts, *map(html.escape, texts)])
 
     @cached_property
     def _names(self) -> re.Pattern[str]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from mrlm.privacy.person import Person
-from mrlm.privacy.person_rows import KEYS, Change, holds, rewrite, without_rows, without_texts
+from mrlm.privacy.person_rows import (
+    KEYS,
+    Change,
+    holds,
+    reading,
+    rewrite,
+    without_rows,
+    without_texts,
+)
 from mrlm.privacy.person_texts import is_text, names, text_without
 
 _QUARANTINED = {"table", "reason", "raw"}
@@ -60,6 +66,8 @@ def changed_copy(
 
 def _change_of(path: Path, person: Person, columns: Names) -> tuple[Change, tuple[str, ...]]:
     """What is done with the rows of a file, and by which of its columns they are known."""
-    if set(pq.read_schema(path).names) >= _QUARANTINED:
+    with reading(path) as file:
+        found = set(file.schema_arrow.names)
+    if found >= _QUARANTINED:
         return without_texts(person, columns), tuple(sorted(_QUARANTINED))
     return without_rows(person), KEYS

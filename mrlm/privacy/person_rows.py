@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,13 @@ FORGOTTEN = "forgotten"
 
 
 def is_theirs(batch: pa.RecordBatch, person: Person) -> Mask:
-    """Which rows are the person's, by the columns ``KEYS`` that there are; shape (n,)."""
-    found = np.zeros(batch.num_rows, np.bool_)
-    for name in KEYS:
-        if name not in batch.schema.names:
-            continue
-        column = batch.column(name)
-        if name == "user":
-            found |= _equal(column, person.pseudonym)
-        else:
-            found |= _of_requests(column, person, of_decisions=name == "decision_id")
-    return found
+    """Which rows are the person's, by the first of ``KEYS`` that there is; shape (n,)."""
+    name = next((n for n in KEYS if n in batch.schema.names), None)
+    if name is None:
+        return np.zeros(batch.num_rows, np.bool_)
+    if name == "user":
+        return _equal(batch.column(name), person.pseudonym)
+    return _of_requests(batch.column(name), person, of_decisions=name == "decision_id")
 
 
 def without_rows(person: Person) -> Change:
@@ -103,13 +100,31 @@ def request_of_text(raw: str | None, person: Person, names: Mapping[str, str]) -
     return None if request is None else _as_text(request)
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[pq.ParquetFile]:
+    """The Parquet file at a path.
+
+    Raises:
+        ValueError: it is none, or is damaged; names it.
+    """
+    try:
+        yield pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
+
+
 def holds(path: Path, change: Change, columns: Iterable[str]) -> bool:
-    """Whether a file has a row that ``change`` concerns; only ``columns`` are read."""
-    file = pq.ParquetFile(path)
-    wanted = [c for c in columns if c in file.schema_arrow.names]
-    if not wanted:
-        return False
-    return any(change(batch)[1] for batch in file.iter_batches(_BATCH_ROWS, columns=wanted))
+    """Whether a file has a row that ``change`` concerns; only ``columns`` are read.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    with reading(path) as file:
+        wanted = [c for c in columns if c in file.schema_arrow.names]
+        batches = file.iter_batches(_BATCH_ROWS, columns=wanted) if wanted else ()
+        return any(change(batch)[1] for batch in batches)
 
 
 def rewrite(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mrlm.privacy.person import Person
 
-_TEXTS = {".json", ".jsonl", ".html", ".md", ".csv", ".yaml", ".yml", ".svg", ""}
+_TEXTS = {".json", ".jsonl", ".csv", ".yaml", ".yml", ".svg", ""}
+_PAGES = {".html", ".md"}
 # Each line says one thing.
 _LINES = {".log", ".txt"}
 _GONE = "(a line that named a person who was forgotten)"
@@ -16,7 +18,7 @@ _GONE = "(a line that named a person who was forgotten)"
 
 def is_text(path: Path) -> bool:
     """Whether a file is of a kind that is text."""
-    return path.suffix in _TEXTS | _LINES
+    return path.suffix in _TEXTS | _LINES | _PAGES
 
 
 def names(path: Path, person: Person) -> bool:
@@ -25,7 +27,10 @@ def names(path: Path, person: Person) -> bool:
     if person.pseudonym.encode() in data:
         return True
     if path.suffix in _LINES:
-        return person.stands_in_line(data.decode(errors="replace"))
+        text = data.decode(errors="replace")
+        return person.stands_in_line(text) or person.stands_in_page(text)
+    if path.suffix in _PAGES:
+        return person.stands_in_page(data.decode(errors="replace"))
     return path.suffix == ".json" and _changed_json(data, person)
 
 
@@ -38,7 +43,10 @@ def text_without(text: str, suffix: str, person: Person) -> str:
         person: who is left out.
     """
     if suffix in _LINES:
-        return "\n".join(_GONE if person.stands_in_line(x) else x for x in text.split("\n"))
+        lines = [_GONE if person.stands_in_line(x) else x for x in text.split("\n")]
+        return person.left_out_of_page("\n".join(lines))
+    if suffix in _PAGES:
+        return person.left_out_of_page(text)
     if suffix == ".json":
         try:
             data = json.loads(text)
@@ -58,6 +66,23 @@ def data_without(data: Any, person: Person) -> Any:
     if isinstance(data, dict):
         return {person.left_out_of(k): data_without(v, person) for k, v in data.items()}
     return data
+
+
+def texts_of_rows(data: Any, person: Person) -> set[str]:
+    """Texts in rows that name the person, and in nothing else of the data."""
+    kept = set(_texts(data_without(data, person)))
+    return {t for t in _texts(data) if t not in kept}
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from _texts(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts(value)
 
 
 def _is_row_of(row: dict[str, Any], person: Person) -> bool:

@@ -36,7 +36,11 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
     "inputs": ("candidates", "feedback_names", "history"),
-    "ingestion": ("time_zone", "night_starts", "epochs", "screening", "unattributed"),
+    "ingestion": (
+        *("time_zone", "night_starts", "epochs", "screening", "unattributed"),
+        "scrub_contacts",
+    ),
+    "registry": ("least_users",),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
         *("unattributed_share", "doubtful_share", "loss_error", "least_events"),
@@ -257,6 +261,11 @@ class Ingestion(_Section):
         "kept, its propensity is estimated before anything is learned or evaluated from it, and "
         "all evidence says so.",
     )
+    scrub_contacts: bool = Field(
+        False,
+        description="Whether e-mail addresses and phone numbers in texts of items and values of "
+        "contexts are replaced by [email] and [phone]; what was replaced is counted.",
+    )
     user_key_variable: str = Field(
         "MRLM_USER_KEY", description="Environment variable that holds the pseudonymisation key."
     )
@@ -435,6 +444,12 @@ class Registry(_Section):
         ge=1,
         description="Judged decisions whose probabilities a version must reproduce before it is "
         "promoted.",
+    )
+    least_users: int = Field(
+        10,
+        ge=1,
+        description="Fewest users of a group in a registered version's tables: smaller groups are "
+        "merged into one, and items that fewer were offered are left out.",
     )
 
 

@@ -83,11 +83,12 @@ class Evaluate:
             model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
             q = predictions(log, context.objectives, model)
             star, gate = context.north_star.name, context.settings.gate
-            estimates = policy_estimates(log, policies, q, estimated, gate.criteria(star))
+            least, criteria = context.settings.registry.least_users, gate.criteria(star)
+            estimates = policy_estimates(log, policies, q, estimated, criteria, least)
             own = estimates["policies"]["champion"][gate.estimator][star].value
             nights = outlook_states(context, plan, challenger, champion, model)
             estimates["outlook"] = outlook(context, plan, nights, own)
-            estimates["support"] |= {"drift": drift(nights, star)}
+            estimates["support"] |= {"drift": drift(nights, star, least)}
         estimates["hindcast"] = hindcast(context, plan)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))

@@ -261,6 +261,7 @@ def _job(
         key_variable=settings.ingestion.user_key_variable,
         known_keys=_known_keys(together, earlier),
         forgotten=_forgotten(together),
+        scrub_contacts=settings.ingestion.scrub_contacts,
         propensity=settings.ingestion.propensity,
         candidates=settings.inputs.candidates,
         feedback_names=settings.inputs.feedback_names,

@@ -131,3 +131,39 @@ def test_a_night_of_which_nothing_is_known_has_no_drift() -> None:
     assert row["effective_share"] is None
     assert row["mean_weight"] is None
     assert row["mean_weight_z"] is None
+
+
+def test_no_group_that_is_told_has_fewer_users_than_asked_for() -> None:
+    log = make_log(n=400, users=60)
+    scene = np.where(np.arange(len(log)) < 4, "rare", log.decisions.scene.astype(str))
+    policy = np.where(np.arange(len(log)) < 4, "canary", "usual").astype(object)
+    log = replace(
+        log, decisions=replace(log.decisions, scene=scene.astype(object)), policy_id=policy
+    )
+    batch = EvaluationBatch.from_log(log, chances(TARGET, log).ravel(), None, "challenger")
+    told = support(log, batch)
+    assert min(g["users"] for g in told["groups"]["scene"]) < 10
+    assert set(told["loggers"]) == {"canary", "usual"}
+    found = support(log, batch, least_users=10)
+    groups = [g for of in found["groups"].values() for g in of]
+    assert groups
+    assert min(g["users"] for g in groups) >= 10
+    assert sum(g["rows"] for g in found["groups"]["scene"]) == len(log)
+    assert "rare" not in [g["group"] for g in groups]
+    assert "canary" not in found["loggers"]
+    users = log.decisions.user
+    for item in found["items"]:
+        code = int(item["item_id"].removeprefix("i"))
+        offered = log.decisions.candidates.values.reshape(-1, CANDIDATES) == code
+        assert len(set(users[offered.any(axis=1)])) >= 10
+    nobody = support(log, batch, least_users=61)
+    assert nobody["groups"] == {"all": []}
+    assert nobody["items"] == []
+
+
+def test_nights_of_too_few_users_are_not_told() -> None:
+    log = make_log(n=400, users=60)
+    state = paired_state(log, TARGET, TARGET, None, "ips")
+    assert drift({"2026-11-10": state}, "delight", 61) == []
+    (row,) = drift({"2026-11-10": state}, "delight", 60)
+    assert row["users"] == 60

@@ -12,12 +12,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from mrlm.bandit_log import BanditLog
+from mrlm.promotion.registry.versions import version_folder
 from pipelines.care.summary import manifests_of, summarise
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import place_of
@@ -101,6 +103,34 @@ def test_the_challenger_is_compared_with_the_logger_too(night: Deployment) -> No
     assert "certified: difference to the logger in delight" in checks
     for page in ("index.html", "memo.md"):
         assert "challenger - logger" in (folder / "report" / page).read_text()
+
+
+def test_no_table_of_a_version_tells_of_fewer_users_than_the_setting(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    version = manifests_of(context)["register"].counts["version"]
+    least, pages = context.settings.registry.least_users, []
+    for folder in (
+        output_of("evaluate", context).folder,
+        output_of("gate", context).folder,
+        version_folder(context.registry, version),
+        context.workspace.registry / "artifacts",
+    ):
+        pages += [p for p in folder.rglob("*.json") if b'"users"' in p.read_bytes()]
+    groups = [g for page in pages for g in groups_of(json.loads(page.read_text()))]
+    assert len({tuple(sorted(map(str, g))) for g in groups}) > 1
+    assert min(g["users"] for g in groups) >= least
+    text = (output_of("gate", context).folder / "report" / "index.html").read_text()
+    assert {g["group"] for g in groups if g.get("group") in text} != set()
+
+
+def groups_of(data: Any) -> list[dict[str, Any]]:
+    """Every table row of a JSON page that says how many users it is of."""
+    if isinstance(data, list):
+        return [g for x in data for g in groups_of(x)]
+    if not isinstance(data, dict):
+        return []
+    own = [data] if isinstance(data.get("users"), int) and {"group", "night"} & set(data) else []
+    return own + [g for x in data.values() for g in groups_of(x)]
 
 
 def test_published_lists_carry_true_propensities_without_repeats(night: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -109,15 +110,20 @@ def test_they_are_dropped_counted_and_not_kept(spark, logs, impression, event, i
     assert not holding(tmp_path / "out", "user-secret-9", pseudonym, "theirs-", TEXT)
 
 
-def test_where_nobody_was_forgotten_nothing_is_written_for_it(
+@pytest.mark.long
+def test_without_the_settings_nothing_is_dropped_or_changed(
     spark, logs, impression, event, items, tmp_path
 ):
-    logs.write(
-        NIGHT, impressions=[impression("r1")], feedback=[event("e1", "r1")], items=items("a", "b")
-    )
+    said = impression("r1", context={"asked": "mail me: ada@example.org"})
+    logs.write(NIGHT, impressions=[said], feedback=[event("e1", "r1")], items=items("a", "b"))
     counts = ingest.run(spark, logs.job(NIGHT))
     assert not (tmp_path / "out" / NIGHT / "forgotten").exists()
-    assert "forgotten" not in json.dumps(counts)
+    assert not {"forgotten", "scrubbed"} & set(re.findall(r"\w+", json.dumps(counts)))
+    (row,) = rows_of(tmp_path / "out" / NIGHT / "impressions")
+    assert dict(row["context"]) == {"asked": "mail me: ada@example.org"}
+
+
+def test_a_job_without_a_list_is_written_and_read():
     assert (
         ForgottenRows.from_dict(json.loads(json.dumps(asdict(ForgottenRows())))) == ForgottenRows()
     )

@@ -120,7 +120,7 @@ def forget(
         with _all_nights(workspace, wait) as nights:
             for folder in _stage_folders(workspace):
                 mend(folder)
-            traces = traces_of(workspace, settings, person, progress)
+            traces = _traces(workspace, settings, person, progress)
             _write_down(workspace, place, traces, found)
             found.left = []
             _erase(workspace, settings, place, traces, found, actor, at, wait, progress)
@@ -131,6 +131,16 @@ def forget(
     if not found.left:
         found.again = not _record(place, found.hash, actor, at, reason, wait)
     return found
+
+
+def _traces(workspace: Workspace, settings: Settings, person: Person, progress: Progress) -> Traces:
+    try:
+        return traces_of(workspace, settings, person, progress)
+    except ValueError as error:
+        raise DamagedError(
+            f"{error}. Nobody can tell whom it names: run the stage again that its folder is "
+            "called after, for the night that it lies in, then repeat the command"
+        ) from error
 
 
 @contextmanager
@@ -258,13 +268,15 @@ def _erase_loose(
         if path.suffix in _APART:
             if person.pseudonym.encode() in path.read_bytes():
                 found.left.append(f"{path} names the person: take it out of that database by hand")
-        elif holds_person(path, person):
+        else:
             _replace(path, person, found)
 
 
 def _replace(path: Path, person: Person, found: Erasure) -> None:
     copy = path.with_name(f".{path.name}{_COPY}")
     try:
+        if not holds_person(path, person):
+            return
         changed_copy(path, copy, person)
         copy.chmod(path.stat().st_mode & 0o777)
         copy.replace(path)

@@ -167,8 +167,15 @@ def _copy(folder: Path, new: Path, held: set[Path], change: Removal) -> None:
             removed = changed_copy(path, place, change.person, change.columns, metadata)
             _count(change, path.relative_to(folder), removed, path, place)
             shutil.copymode(path, place)
-        elif path != folder / FILE_NAME:
+        elif path != folder / FILE_NAME and _sum_of(path) not in held:
             os.link(path, place)
+
+
+def _sum_of(path: Path) -> Path | None:
+    """The file that Hadoop keeps this checksum of beside it; it refuses a file that differs."""
+    if not (path.name.startswith(".") and path.suffix == ".crc"):
+        return None
+    return path.with_name(path.stem.removeprefix("."))
 
 
 def _count(change: Removal, place: Path, removed: int, before: Path, after: Path) -> None:
@@ -222,7 +229,8 @@ def _restamped(
         own = {
             n for n in changed if n in stated or n.partition("/")[0] in {REQUESTS, "counts.json"}
         }
-        files = {**stated, **{n: checksums.of_file(new / n) for n in own}}
+        files = {n: f for n, f in stated.items() if n in own or (new / n).exists()}
+        files |= {n: checksums.of_file(new / n) for n in own}
     erased = {
         name: fingerprints.of_path(new / output.path)
         for name, output in manifest.outputs.items()

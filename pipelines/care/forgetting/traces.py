@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrlm.privacy.person import Person, salted
-from mrlm.privacy.person_rows import request_of_text
+from mrlm.privacy.person_rows import reading, request_of_text
+from mrlm.privacy.person_texts import texts_of_rows
 from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.contract.context import Progress
 from pipelines.contract.workspace import Workspace
@@ -67,7 +69,9 @@ def traces_of(
     progress("nights searched", len(all_nights), len(all_nights))
     named = frozenset().union(*requests.values())
     known = frozenset({salted(person.salt, r) for r in named} | hashes)
-    return Traces(replace(person, requests=known, named=named), requests, frozenset(nights))
+    person = replace(person, requests=known, named=named)
+    shown = frozenset(_shown(workspace, all_nights, person))
+    return Traces(replace(person, shown=shown), requests, frozenset(nights))
 
 
 def columns_of(settings: Settings) -> dict[str, dict[str, str]]:
@@ -122,23 +126,32 @@ def _of_user(path: Path, pseudonym: str) -> tuple[set[str], set[str]]:
     """Requests and nights of a user in a Parquet file."""
     requests: set[str] = set()
     nights: set[str] = set()
-    file = pq.ParquetFile(path)
-    if not {"user", "request_id", "night"} <= set(file.schema_arrow.names):
-        return requests, nights
     columns = ["user", "request_id", "night"]
-    for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-        own = pa.Table.from_batches([batch]).filter(pc.field("user") == pseudonym)
-        requests |= {r for r in own["request_id"].to_pylist() if r is not None}
-        nights |= {n.isoformat() for n in own["night"].to_pylist() if n is not None}
+    with reading(path) as file:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+            own = pa.Table.from_batches([batch]).filter(pc.field("user") == pseudonym)
+            requests |= {r for r in own["request_id"].to_pylist() if r is not None}
+            nights |= {n.isoformat() for n in own["night"].to_pylist() if n is not None}
     return requests, nights
+
+
+def _shown(workspace: Workspace, nights: list[str], person: Person) -> Iterator[str]:
+    """What verdicts of validation hold of the person's rows: pages show it without a name."""
+    for night in nights:
+        path = workspace.lake_stage(night, "validate") / "verdict.json"
+        try:
+            verdict = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            continue
+        yield from texts_of_rows(verdict, person)
 
 
 def _quarantined(path: Path, person: Person, names: dict[str, dict[str, str]]) -> set[str]:
     found = set()
-    file = pq.ParquetFile(path)
-    for batch in file.iter_batches(_BATCH_ROWS, columns=["table", "raw"]):
-        for row in batch.to_pylist():
-            if row["table"] == "impressions":
-                request = request_of_text(row["raw"], person, names["impressions"])
-                found |= set() if request is None else {request}
+    with reading(path) as file:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=["table", "raw"]):
+            for row in batch.to_pylist():
+                if row["table"] == "impressions":
+                    request = request_of_text(row["raw"], person, names["impressions"])
+                    found |= set() if request is None else {request}
     return found
