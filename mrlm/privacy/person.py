@@ -12,6 +12,9 @@ from functools import cached_property
 # Shorter texts are also numbers and words that have nothing to do with anybody.
 _DISTINCT = 6
 LENGTH = 32
+_SHOWN = 100
+# As data docs write what begins markup.
+_FULL_WIDTH = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in "<>&\"'`$\\{}[]"})
 
 
 def pseudonym_of(key: bytes, user_id: str) -> str:
@@ -84,7 +87,11 @@ class Person:
     @cached_property
     def _shown(self) -> re.Pattern[str]:
         texts = [t for t in self.shown if len(t) >= _DISTINCT]
-        return _tokens([self.pseudonym, *texts, *map(html.escape, texts)])
+        written = {w for t in texts for w in (t, html.escape(t), t.translate(_FULL_WIDTH))}
+        # Pages show a long text by its beginning.
+        cut = [rf"{re.escape(w[:_SHOWN])}[^<\n]*" for w in written if len(w) > _SHOWN]
+        whole = _tokens([self.pseudonym, *(w for w in written if len(w) <= _SHOWN)])
+        return re.compile("|".join([*sorted(cut), whole.pattern]), whole.flags)
 
     @cached_property
     def _names(self) -> re.Pattern[str]:

@@ -422,6 +422,31 @@ def test_the_command_says_what_it_did_and_what_it_did_not(made: Deployment) -> N
     assert "no registered version was made from" in nobody.out + nobody.err
 
 
+def test_a_call_that_breaks_keeps_no_id(made: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = somebody(made)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr("pipelines.care.forgetting.erasure.remember", breaks)
+    options = ("--actor", "ada", "--reason", "asked to", "--settings", str(made.settings_path))
+    done = mrlm("forget", user, *options)
+    assert done.code == 70
+    (report,) = (made.folder / "workspace" / "errors").iterdir()
+    assert user not in report.read_text() + done.out + done.err
+
+
+def test_models_of_versions_that_are_gone_are_changed_too(made: Deployment) -> None:
+    user = somebody(made)
+    models = made.folder / "workspace/registry/artifacts/models"
+    (version,) = models.glob("*/artifacts/artifacts/evidence.json")
+    left = models / "m-left" / "artifacts" / "artifacts"
+    left.mkdir(parents=True)
+    shutil.copy(version.with_name("reproduction.parquet"), left)
+    assert not forgotten(made, user).left
+    assert not holding(made.folder / "workspace", pseudonym_of(KEY, user))
+
+
 def test_another_key_finds_nobody(made: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MRLM_USER_KEY", "another key of the tests")
     options = ("--actor", "ada", "--reason", "asked to", "--settings", str(made.settings_path))

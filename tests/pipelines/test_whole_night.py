@@ -117,10 +117,8 @@ def test_no_table_of_a_version_tells_of_fewer_users_than_the_setting(night: Depl
     ):
         pages += [p for p in folder.rglob("*.json") if b'"users"' in p.read_bytes()]
     groups = [g for page in pages for g in groups_of(json.loads(page.read_text()))]
-    assert len({tuple(sorted(map(str, g))) for g in groups}) > 1
+    assert "all" in {g.get("group") for g in groups}
     assert min(g["users"] for g in groups) >= least
-    text = (output_of("gate", context).folder / "report" / "index.html").read_text()
-    assert {g["group"] for g in groups if g.get("group") in text} != set()
 
 
 def groups_of(data: Any) -> list[dict[str, Any]]:

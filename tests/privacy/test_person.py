@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +135,12 @@ def test_lines_of_logs_go_whole_and_pages_lose_what_they_showed() -> None:
     found = text_without("\n".join(lines), ".log", ada).split("\n")
     assert [found[0], found[4]] == ["a", "request-22"]
     assert len(set(found[1:4])) == 1
+    long = "told & us " * 40
+    said = replace(ada, shown=ada.shown | {long})
+    for told in (long, html.escape(long), long.replace("&", "＆")):
+        assert text_without(f"<p>{told[:160]}… (400 characters)</p>", ".html", said) == (
+            "<p>forgotten</p>"
+        )
     page = f"<td>{ada.pseudonym}</td><td>told &amp; us</td><td>told & us</td><td>short</td>"
     gone = "<td>forgotten</td>" * 3 + "<td>short</td>"
     assert text_without(page, ".html", ada) == gone

@@ -187,7 +187,7 @@ def _erase(
     for version in erase_from_versions(place, traces.person, actor=actor, at=at, seconds=wait):
         found.files += version.files
         found.left += [version.left] if version.left else []
-    _erase_loose(workspace, raw_places(settings), traces.person, found)
+    _erase_loose(workspace, raw_places(settings), _version_folders(place), traces.person, found)
     folders = sorted(_stage_folders(workspace), key=_lake_last)
     # The list of requests first: by it feedback is found once the impressions are gone.
     for night, requests in traces.requests.items():
@@ -245,8 +245,21 @@ def raw_places(settings: Settings) -> tuple[str, ...]:
     return tuple(str(Path(p.partition("{night}")[0]).absolute()) for p in paths if p)
 
 
+def _version_folders(place: RegistryPlace) -> set[Path]:
+    """Where the files of registered versions lie, if in the workspace."""
+    if not place.exists or place.tracking_uri is not None:
+        return set()
+    from mrlm.promotion.registry.versions import all_versions, stored_folder
+
+    return {stored_folder(place, version) for version in all_versions(place)}
+
+
 def _erase_loose(
-    workspace: Workspace, raw: tuple[str, ...], person: Person, found: Erasure
+    workspace: Workspace,
+    raw: tuple[str, ...],
+    versions: set[Path],
+    person: Person,
+    found: Erasure,
 ) -> None:
     """Change files that are in no stage's folder, and remove what killed stages left."""
     stages = set(_stage_folders(workspace))
@@ -254,11 +267,10 @@ def _erase_loose(
         for folder in _children(parent):
             if _LEFTOVER.fullmatch(folder.name) and is_night(parent.name[:10]):
                 remove(folder)
-    versions = workspace.registry / "artifacts" / "models"
     for path in sorted(workspace.root.rglob("*")):
         if not path.is_file() or path.is_symlink() or path.is_relative_to(workspace.privacy):
             continue
-        if stages.intersection(path.parents) or versions in path.parents:
+        if (stages | versions).intersection(path.parents):
             continue
         if str(path.absolute()).startswith(raw) or path.name.startswith(_LEDGER):
             continue
