@@ -37,9 +37,9 @@ from spark_jobs.ingest_job import IngestJob, Nights, Previous
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, HISTORY, RAW, RawField
 from spark_jobs.pseudonyms import key_id, user_key
 from spark_jobs.raw import AT, RawTable, count_rows, read_raw, require_columns, seen_columns
-from spark_jobs.raw_files import TableInput
 from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
+from spark_jobs.table_files import TableInput
 from spark_jobs.work import Work
 
 __all__ = ["IngestJob", "Previous", "run", "run_together"]

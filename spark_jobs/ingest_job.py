@@ -10,8 +10,8 @@ from typing import Literal
 from spark_jobs.clock import NightClock
 from spark_jobs.forgotten_rows import ForgottenRows
 from spark_jobs.log_contract import TABLES
-from spark_jobs.raw_files import TableInput
 from spark_jobs.screening import ScreeningRules
+from spark_jobs.table_files import TableInput
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from spark_jobs.ingest_job import IngestJob
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import user_key
 from spark_jobs.raw import read_raw
-from spark_jobs.raw_files import TableInput
+from spark_jobs.table_files import TableInput
 
 # Not shown: what tells two rows apart, and what may hold anything of a person.
 _APART = ("_row_like", "_present", "_file_id", "_row", "_content", "session_id")

@@ -22,9 +22,9 @@ from spark_jobs import fields
 from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.log_contract import RawField
-from spark_jobs.raw_files import FilesAlike, TableInput, cannot_read, files_alike
 from spark_jobs.row_shape import ROWS_A_LINE, row_fields
 from spark_jobs.schemas import RAW_TYPES
+from spark_jobs.table_files import FilesAlike, TableInput, cannot_read, files_alike
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")

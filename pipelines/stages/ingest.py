@@ -24,7 +24,7 @@ from spark_jobs.log_contract import HISTORY
 if TYPE_CHECKING:
     from spark_jobs.forgotten_rows import ForgottenRows
     from spark_jobs.ingest import IngestJob, Previous
-    from spark_jobs.raw_files import TableInput
+    from spark_jobs.table_files import TableInput
 
 
 @dataclass(frozen=True)
@@ -420,8 +420,8 @@ def table_input(context: NightContext, table: str, later: bool) -> TableInput:
 
     Of items there may be none on a night that is not the first, a ``later`` one.
     """
-    from spark_jobs.raw_files import TableInput
     from spark_jobs.row_shape import RowShape
+    from spark_jobs.table_files import TableInput
 
     path, place = _path(context, table, later), context.settings.inputs.table(table)
     timed = place.whole and table != "items"

@@ -98,7 +98,10 @@ def test_only_the_raw_files_know_a_person_who_was_forgotten(
         n.rpartition("/")[0] for n in [*known, *pages]
     }
     tables = ("impressions", "late/impressions", "feedback")
-    assert clean == {f"lake/{FIRST}/ingest/{table}" for table in tables}
+    assert clean == {
+        *(f"lake/{FIRST}/ingest/{table}" for table in tables),
+        f"lake/{FIRST}/build_log/night={FIRST}",
+    }
 
     raw = holding(tmp_path / "impressions", USER)
     done = forget(

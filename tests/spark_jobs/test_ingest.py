@@ -19,7 +19,7 @@ from spark_jobs.clock import NightClock
 from spark_jobs.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
 from spark_jobs.pseudonyms import earlier_key_id, key_id
-from spark_jobs.raw_files import TableInput
+from spark_jobs.table_files import TableInput
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"
