@@ -111,6 +111,7 @@ def test_files_that_change_before_a_nights_turn_are_read_again(raw: Path, tmp_pa
     assert found["feedback"]["raw"] == before["feedback"]["raw"] + 1
 
 
+@pytest.mark.long
 def test_a_night_that_cannot_be_read_is_named_after_those_before_it(
     raw: Path, tmp_path: Path
 ) -> None:

@@ -49,14 +49,18 @@ def night_by_night(spark: Any, wanted: list[IngestJob]) -> dict[str, dict[str, A
     return counts
 
 
-def test_mangled_lines_of_many_nights(spark, logs, impression, event, items, tmp_path: Path):
+@pytest.mark.parametrize("many", [4, pytest.param(6, marks=pytest.mark.long)])
+def test_mangled_lines_of_many_nights(
+    spark, logs, impression, event, items, tmp_path: Path, many: int
+):
+    nights = NIGHTS[:many]
     rng = random.Random(5)
-    for night in NIGHTS:
+    for night in nights:
         logs.write(night, **lines_of(150, rng, impression, event, items))
-    alone = night_by_night(spark, jobs(logs, tmp_path / "alone", NIGHTS))
-    together = ingest.run_together(spark, jobs(logs, tmp_path / "together", NIGHTS))
+    alone = night_by_night(spark, jobs(logs, tmp_path / "alone", nights))
+    together = ingest.run_together(spark, jobs(logs, tmp_path / "together", nights))
     assert together == alone
-    for night in NIGHTS:
+    for night in nights:
         assert content(tmp_path / "together" / night) == content(tmp_path / "alone" / night), night
         found, wanted = (
             rows_of_lines(tmp_path / kind / night / "quarantine") for kind in ("together", "alone")
@@ -64,25 +68,25 @@ def test_mangled_lines_of_many_nights(spark, logs, impression, event, items, tmp
         assert found == wanted
         assert (tmp_path / "together" / night / "quarantine").stat().st_mode & 0o777 == 0o700
     # The cases that make nights differ from one another are among these lines.
-    later = [alone[n] for n in NIGHTS[1:]]
+    later = [alone[n] for n in nights[1:]]
     assert all(c["feedback"]["duplicate"] and c["impressions"]["duplicate"] for c in later)
     assert any(c["impressions"]["late"] for c in later)
     assert all(c["events"]["click"]["left_out"] for c in later)
 
-    # The second half alone, after the first.
-    second = jobs(logs, tmp_path / "second", NIGHTS[3:])
-    first = {n: str(tmp_path / "alone" / n) for n in NIGHTS[:3]}
-    known = tuple(alone[NIGHTS[2]]["item_fields"])
+    # The newer half alone, after the older one.
+    newer = nights[many // 2 :]
+    older = {n: str(tmp_path / "alone" / n) for n in nights if n not in newer}
+    known = tuple(alone[max(older)]["item_fields"])
     second = [
         replace(
             job,
             known_item_fields=known,
-            previous=tuple(replace(p, folder=first.get(p.night, p.folder)) for p in job.previous),
+            previous=tuple(replace(p, folder=older.get(p.night, p.folder)) for p in job.previous),
         )
-        for job in second
+        for job in jobs(logs, tmp_path / "second", newer)
     ]
-    assert ingest.run_together(spark, second) == {n: alone[n] for n in NIGHTS[3:]}
-    for night in NIGHTS[3:]:
+    assert ingest.run_together(spark, second) == {n: alone[n] for n in newer}
+    for night in newer:
         assert content(tmp_path / "second" / night) == content(tmp_path / "alone" / night)
 
 
