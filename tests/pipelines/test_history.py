@@ -96,6 +96,7 @@ def test_a_second_history_finds_all_of_it_done(together: tuple[Deployment, Done]
     assert again.err.count("unchanged: skipped") >= len(RANGE)
 
 
+@pytest.mark.long
 def test_files_that_change_before_a_nights_turn_are_read_again(raw: Path, tmp_path: Path) -> None:
     made = deployed(raw, tmp_path)
     first, second = (made.context(n) for n in (RANGE[0], RANGE[2]))

@@ -152,7 +152,7 @@ SLOTS = {
 }
 
 
-@pytest.mark.parametrize("form", ["json", "parquet"])
+@pytest.mark.parametrize("form", ["json", pytest.param("parquet", marks=pytest.mark.long)])
 def test_a_request_of_several_slots_is_a_row_a_slot(
     spark: Any, tmp_path: Path, form: Any, items: Any
 ) -> None:
@@ -256,6 +256,7 @@ def test_one_csv_of_several_nights_is_read_by_time(spark: Any, tmp_path: Path) -
     assert event["impression_night"].isoformat() == NIGHT
 
 
+@pytest.mark.long
 def test_lists_beside_each_other_are_a_row_an_element(
     spark: Any, tmp_path: Path, items: Any
 ) -> None:
@@ -405,6 +406,7 @@ def test_events_that_name_no_request_are_a_table_of_their_own(
     assert ingest.run(spark, later)["history"]["duplicate"] == 3
 
 
+@pytest.mark.long
 def test_a_chance_is_found_by_the_item_that_was_shown(
     spark: Any, tmp_path: Path, items: Any
 ) -> None:
