@@ -132,6 +132,7 @@ def judged(
     found, rules = whole_night(counts, arms_of(counts), shape, trailing, SETTINGS)
     table_counts = {t: night.raw[t] for t in ("impressions", "feedback", "items")}
     found |= shares(table_counts) | {"catalog": night.raw["catalog"]["items"]}
+    found["impressions"] = len(night.shown.candidates)
     rules += impressions.statistic_rules(SETTINGS, found, trailing)
     failures = [*broken(rules, found, "impressions")]
     failures += broken(items.statistic_rules(SETTINGS), found, "items")

@@ -161,8 +161,12 @@ def test_data_docs_of_a_hostile_log_have_the_elements_of_a_harmless_one(
         assert "\x1b" not in page.text
         assert "\u202e" not in page.text
     told = "".join(page.text for page in found.values())
-    assert "script＞" in told
-    assert f"({LONG} characters)" in told
+    # No row of the log is told: pages hold numbers of rows, and the settings' own texts.
+    assert "script＞" not in told
+    assert f"({LONG} characters)" not in told
+    docs = hostile / "workspace" / "lake" / NIGHT / "validate" / "data_docs"
+    rules = Elements((docs / "expectations" / "feedback_statistics.html").read_text())
+    assert "＜b onclick" in rules.text
 
 
 @pytest.mark.spark

@@ -103,20 +103,25 @@ def ran(
     monkeypatch.setattr(work.StorageLevel, "MEMORY_AND_DISK", StorageLevel.DISK_ONLY)
     monkeypatch.setattr(frames, "unpersist", lambda rows, *_: kept.append(rows))
     store = spark._jsparkSession.sharedState().statusStore()
-    before = store.executionsList().size()
+    # Spark forgets old executions, so their number says nothing of which are new.
+    before = max(_executions(store), default=-1)
     scratch = Path(spark.sparkContext.getConf().get("spark.local.dir"))
     there = {p for p in scratch.rglob("*") if p.is_file()}
     ingest.run(spark, job)
     spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
-    executions = store.executionsList()
-    plans = [
-        executions.apply(i).physicalPlanDescription() for i in range(before, executions.size())
-    ]
+    plans = [plan for number, plan in _executions(store).items() if number > before]
     yield plans, [p for p in scratch.rglob("*") if p.is_file() and p not in there]
     for rows in kept:
         unpersist(rows)
     for name in ("debug.maxToStringFields", "maxPlanStringLength"):
         spark.conf.unset(f"spark.sql.{name}")
+
+
+def _executions(store: Any) -> dict[int, str]:
+    """Plans of what ran, by number."""
+    found = store.executionsList()
+    each = [found.apply(i) for i in range(found.size())]
+    return {e.executionId(): e.physicalPlanDescription() for e in each}
 
 
 def test_raw_ids_and_texts_pass_nothing(ran: tuple[list[str], list[Path]]) -> None:
