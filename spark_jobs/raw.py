@@ -24,7 +24,7 @@ from spark_jobs.errors import InputError
 from spark_jobs.log_contract import RawField
 from spark_jobs.row_shape import ROWS_A_LINE, row_fields
 from spark_jobs.schemas import RAW_TYPES
-from spark_jobs.table_files import FilesAlike, TableInput, cannot_read, files_alike
+from spark_jobs.table_files import FilesAlike, TableInput, cannot_read, files_alike, text_lines
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")
@@ -234,16 +234,7 @@ def _line(blocks: Sequence[Row], number: Column) -> Column:
 
 
 def _lines(spark: SparkSession, alike: FilesAlike) -> DataFrame:
-    marked = F.col("value").startswith("\ufeff")
-    # No column comes from the name of a folder, and files beside such folders are read too.
-    reader = spark.read.option("recursiveFileLookup", "true")
-    lines = reader.text(list(alike.source.paths)).select(
-        F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("_raw"),
-        F.col("_metadata.file_path").alias("_file"),
-        F.col("_metadata.file_block_start").alias("_block"),
-        # Increases within a block in the order of its lines, as the reader gives them.
-        F.monotonically_increasing_id().alias("_row"),
-    )
+    lines = text_lines(spark, alike.source.paths)
     return _identified(alike.with_arrival(spark, lines))
 
 

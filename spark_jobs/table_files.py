@@ -131,8 +131,7 @@ def files_alike(
     several = len(sources) > 1
     for night, source in sources.items():
         try:
-            listed = several or source.format == "csv"
-            files = _listed(spark, source) if listed and source.paths else ()
+            files = _listed(spark, source) if several and source.paths else ()
             header = _header(spark, table, night, source) if source.format == "csv" else ""
         except AnalysisException as error:
             raise cannot_read(table, night, source, error) from error
@@ -152,24 +151,35 @@ def files_alike(
     return found
 
 
+def text_lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    """The lines of text files, ``_raw``, and how they lie in them: ``_file``, ``_block``, ``_row``.
+
+    A mark of the byte order is no part of the first line.
+    """
+    marked = F.col("value").startswith("\ufeff")
+    return _texts(spark, paths).select(
+        F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("_raw"),
+        F.col("_metadata.file_path").alias("_file"),
+        F.col("_metadata.file_block_start").alias("_block"),
+        # Increases within a block in the order of its lines, as the reader gives them.
+        F.monotonically_increasing_id().alias("_row"),
+    )
+
+
+def _texts(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    # No column comes from the name of a folder, and files beside such folders are read too.
+    return spark.read.option("recursiveFileLookup", "true").text(list(paths))
+
+
 def _listed(spark: SparkSession, source: TableInput) -> tuple[str, ...]:
-    reader = spark.read.option("recursiveFileLookup", "true")
-    return tuple(reader.text(list(source.paths)).inputFiles())
+    return tuple(_texts(spark, source.paths).inputFiles())
 
 
 def _header(spark: SparkSession, table: str, night: str, source: TableInput) -> str:
     """The header line of a night's CSV files."""
     if not source.paths:
         return ""
-    reader = spark.read.option("recursiveFileLookup", "true")
-    marked = F.col("value").startswith("\ufeff")
-    first = reader.text(list(source.paths)).select(
-        F.when(marked, F.substring("value", 2, 2**31 - 1)).otherwise(F.col("value")).alias("line"),
-        F.col("_metadata.file_path").alias("file"),
-        F.col("_metadata.file_block_start").alias("block"),
-        F.monotonically_increasing_id().alias("row"),
-    )
-    found = sorted(_first_lines(first.filter("block = 0")))
+    found = sorted(_first_lines(text_lines(spark, source.paths).filter("_block = 0")))
     if len(found) > 1:
         raise InputError(
             f"{table} of night {night}: the files of {', '.join(source.paths)} have different "
@@ -183,10 +193,10 @@ def _first_lines(starts: DataFrame) -> list[str]:
 
     A file without a header line has a row of somebody's there.
     """
-    hashed = starts.groupBy("file").agg(F.min_by(F.xxhash64("line"), "row").alias("hash"))
-    files = {row["hash"]: row["file"] for row in sorted(hashed.collect())}
-    texts = [starts.filter(F.col("file") == f).select("line").first() for f in files.values()]
-    return [row["line"] for row in texts if row is not None]
+    hashed = starts.groupBy("_file").agg(F.min_by(F.xxhash64("_raw"), "_row").alias("_hash"))
+    files = {row["_hash"]: row["_file"] for row in sorted(hashed.collect())}
+    texts = [starts.filter(F.col("_file") == f).select("_raw").first() for f in files.values()]
+    return [row["_raw"] for row in texts if row is not None]
 
 
 def _parquet_form(files: Sequence[str]) -> frozenset[str]:

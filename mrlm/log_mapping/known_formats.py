@@ -49,7 +49,8 @@ def _dsjson(sampled: SampledTable, rows: list[Row]) -> list[TableMapping]:
         shown["policy_id"] = "VWState.m"
     facts = _taken(sampled, where)
     fed = {"request_id": "EventId", "item_id": item, "ts": "Timestamp"}
-    items = {"item_id": f"c._multi[].{id_}", "text": "c._multi[]"} if id_ else {}
+    listed = "c._multi" if id_ else "a"
+    items = {"item_id": f"c._multi[].{id_}" if id_ else "a[]", "text": f"{listed}[]"}
     found = [
         TableMapping("impressions", sampled, {**shown}, where=where, made=made, facts=facts),
         TableMapping(
@@ -60,11 +61,8 @@ def _dsjson(sampled: SampledTable, rows: list[Row]) -> list[TableMapping]:
             events={"reward": "-_label_cost"},
             facts=facts,
         ),
+        _listed_items(sampled, items, listed, where),
     ]
-    if items:
-        found.append(_listed_items(sampled, items, "c._multi", where))
-    else:
-        found.append(_listed_items(sampled, {"item_id": "a[]", "text": "a[]"}, "a", where))
     return [_named(m, name) for m in found]
 
 

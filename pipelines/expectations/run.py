@@ -82,60 +82,54 @@ def validate_night(
     suites = [_schema_suite(table, rows) for table, rows in written.items()]
     broken = {s.table for s in suites if _lacks_columns(s)}
     whole: list[Rule] = []
-    kept: list[DataFrame] = []
-    try:
-        if "impressions" not in broken:
-            rows = impressions.prepared(written["impressions"]).persist()
-            kept.append(rows)
-            rules = impressions.row_rules(thresholds, late_nights)
-            suite, sums = counted("impressions", rows, rules, impressions.SHOWN, moment_columns())
-            suites.append(suite)
-            found |= propensity_moments(sums)
-            feedback_rows = None if "feedback" in broken else written["feedback"]
-            compared, whole = _as_a_whole(
-                written["impressions"],
-                feedback_rows,
-                ingest_folder / "catalog",
-                counts["impressions"]["clean"],
-                events,
-                settings,
-                recent,
-            )
-            found |= compared
-        if "feedback" not in broken:
-            clock = settings.ingestion.clock()
-            rows = feedback.prepared(written["feedback"], events, clock)
-            rules = feedback.row_rules(events)
-            suites.append(counted("feedback", rows, rules, feedback.SHOWN, {})[0])
-        if "items" not in broken:
-            rows = items.prepared(written["items"])
-            suites.append(counted("items", rows, items.row_rules(thresholds), items.SHOWN, {})[0])
-        judged, came = None, None
-        if not broken & {"impressions", "feedback"}:
-            came = event_delivery.counted(written["impressions"], written["feedback"], events)
-            pq.write_table(came.by_item, out / "events_by_item.parquet")
-            judged = event_delivery.judge_night(counts, came, trailing_events, settings)
-            found |= event_delivery.statistics(counts, judged)
-        found["impressions_ratio"] = against_trailing(found, recent, "impressions")
-        found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
-        found = rounded(found)
-        table = _one_row(found)
-        by_table = {
-            "impressions": [*whole, *impressions.statistic_rules(thresholds, found, recent)],
-            "feedback": feedback.statistic_rules(thresholds, found, recent),
-            "items": items.statistic_rules(thresholds),
-        }
-        for t in arrival.TABLES:
-            by_table[t] += arrival.statistic_rules(thresholds, settings.ingestion, t, found)
-        if judged is not None:
-            by_table["feedback"] += event_delivery.rules(settings, judged)
-        suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
-        failures = run_suites(suites, night, out / "data_docs")
-        for failure in failures:
-            failure["owner"] = thresholds.owners.get(failure["table"], OWNERS[failure["table"]])
-    finally:
-        for rows in kept:
-            rows.unpersist()
+    if "impressions" not in broken:
+        rows = impressions.prepared(written["impressions"])
+        rules = impressions.row_rules(thresholds, late_nights)
+        suite, sums = counted("impressions", rows, rules, impressions.SHOWN, moment_columns())
+        suites.append(suite)
+        found |= propensity_moments(sums)
+        feedback_rows = None if "feedback" in broken else written["feedback"]
+        compared, whole = _as_a_whole(
+            written["impressions"],
+            feedback_rows,
+            ingest_folder / "catalog",
+            counts["impressions"]["clean"],
+            events,
+            settings,
+            recent,
+        )
+        found |= compared
+    if "feedback" not in broken:
+        clock = settings.ingestion.clock()
+        rows = feedback.prepared(written["feedback"], events, clock)
+        rules = feedback.row_rules(events)
+        suites.append(counted("feedback", rows, rules, feedback.SHOWN, {})[0])
+    if "items" not in broken:
+        rows = items.prepared(written["items"])
+        suites.append(counted("items", rows, items.row_rules(thresholds), items.SHOWN, {})[0])
+    judged, came = None, None
+    if not broken & {"impressions", "feedback"}:
+        came = event_delivery.counted(written["impressions"], written["feedback"], events)
+        pq.write_table(came.by_item, out / "events_by_item.parquet")
+        judged = event_delivery.judge_night(counts, came, trailing_events, settings)
+        found |= event_delivery.statistics(counts, judged)
+    found["impressions_ratio"] = against_trailing(found, recent, "impressions")
+    found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
+    found = rounded(found)
+    table = _one_row(found)
+    by_table = {
+        "impressions": [*whole, *impressions.statistic_rules(thresholds, found, recent)],
+        "feedback": feedback.statistic_rules(thresholds, found, recent),
+        "items": items.statistic_rules(thresholds),
+    }
+    for t in arrival.TABLES:
+        by_table[t] += arrival.statistic_rules(thresholds, settings.ingestion, t, found)
+    if judged is not None:
+        by_table["feedback"] += event_delivery.rules(settings, judged)
+    suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
+    failures = run_suites(suites, night, out / "data_docs")
+    for failure in failures:
+        failure["owner"] = thresholds.owners.get(failure["table"], OWNERS[failure["table"]])
     verdict = _verdict(failures, found)
     if judged is not None and came is not None:
         verdict["deliveries"] = judged.to_json()

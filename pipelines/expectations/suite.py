@@ -83,7 +83,7 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
                     "table": suite.table,
                     "expectation": rule.name,
                     "severity": rule.severity,
-                    "observed": rule.told or _observed(rule, outcome.result),
+                    "observed": rule.told or _observed(outcome.result),
                     "expected": rule.expected,
                     "why": rule.why,
                     "rows": list(rule.examples),
@@ -141,13 +141,11 @@ def _exception(outcome: Any) -> str:
     return next((str(n["exception_message"]) for n in nested if n.get("raised_exception")), "")
 
 
-def _observed(rule: Rule, result: dict[str, Any]) -> Any:
-    if "unexpected_count" in result and "column" in rule.arguments:
-        listed = result.get("partial_unexpected_list") or []
-        if result.get("element_count") == 1:
-            return plain_value(listed[0]) if listed else None
+def _observed(result: dict[str, Any]) -> Any:
     if "unexpected_count" in result:
-        return f"{result['unexpected_count']} of {result['element_count']} rows"
+        # Numbers are judged in tables of one row.
+        listed = result.get("partial_unexpected_list") or []
+        return plain_value(listed[0]) if listed else None
     return plain_value(result.get("observed_value"))
 
 

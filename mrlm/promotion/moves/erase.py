@@ -14,7 +14,7 @@ from pathlib import Path
 from mrlm.evidence.canonical import canonical_json
 from mrlm.privacy.person import Person
 from mrlm.privacy.person_files import changed_copy, holds_person
-from mrlm.promotion.record.ledger import Entry
+from mrlm.promotion.moves.hashed import newest_hashes, record_hashes
 from mrlm.promotion.registry.integrity import CONTENT, content_hash
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.promotion.registry.versions import (
@@ -138,19 +138,9 @@ def _with_hashes(tag: str, folder: Path, copies: dict[Path, Path]) -> str:
 def _record(
     place: RegistryPlace, version: RegisteredVersion, content: str, actor: str, at: str
 ) -> None:
-    digest, number = content_hash(content), version.version
-    before = [e for e in place.ledger.confirmed() if e.kind == "hashed" and e.version == number]
-    if not before or before[-1].content == digest:
+    digest = content_hash(content)
+    before = newest_hashes(place, version.version)
+    if before is None or before.content == digest:
         return
-    place.ledger.append(
-        Entry(
-            kind="hashed",
-            run_key=version.run_key,
-            version=number,
-            actor=actor,
-            at=at,
-            reason="a person was forgotten: their rows were taken out of its files",
-            evidence=version.tags.get("mrlm.evidence", ""),
-            content=digest,
-        )
-    )
+    reason = "a person was forgotten: their rows were taken out of its files"
+    record_hashes(place, version, digest, actor=actor, at=at, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mrlm.promotion.record.ledger import Entry
+from mrlm.promotion.moves.hashed import newest_hashes, record_hashes
 from mrlm.promotion.registry.integrity import CONTENT, VersionError, content_hash, content_of
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.promotion.registry.versions import (
@@ -78,26 +78,15 @@ def _upgrade(
     except VersionError as error:
         return Upgraded(number, False, str(error))
     digest = content_hash(content)
-    before = [e for e in place.ledger.confirmed() if e.kind == "hashed" and e.version == number]
-    if before and before[-1].content != digest:
+    before = newest_hashes(place, number)
+    if before is not None and before.content != digest:
         return Upgraded(
             number,
             False,
-            f"its files are not those of the ledger's entry {before[-1].sequence}, which "
-            f"{before[-1].actor} wrote {before[-1].at}: put them back from a backup",
+            f"its files are not those of the ledger's entry {before.sequence}, which "
+            f"{before.actor} wrote {before.at}: put them back from a backup",
         )
-    if not before:
-        place.ledger.append(
-            Entry(
-                kind="hashed",
-                run_key=version.run_key,
-                version=number,
-                actor=actor,
-                at=at,
-                reason=found,
-                evidence=version.tags.get("mrlm.evidence", ""),
-                content=digest,
-            )
-        )
+    if before is None:
+        record_hashes(place, version, digest, actor=actor, at=at, reason=found)
     annotate_version(place, number, tags={CONTENT.removeprefix("mrlm."): content})
     return Upgraded(number, True, f"{found}; its files are {digest[:12]}")
