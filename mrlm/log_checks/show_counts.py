@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Ragged, segment_sum
@@ -231,11 +233,7 @@ def count_shows(
         "shown": shown,
     }
     cells, sums = [], []
-    everywhere = {NIGHT: np.full(n, "", object), **groups}
-    for kind, label in everywhere.items():
-        names, code = np.unique(label, return_inverse=True)
-        if kind != NIGHT and len(names) < 2:
-            continue
+    for kind, (names, code) in _coded(groups, n).items():
         of_groups = {k: summed(code, v, len(names)) for k, v in slot_sums.items()}
         largest = np.zeros(len(names))
         np.maximum.at(largest, code[row], -log_q)
@@ -243,16 +241,44 @@ def count_shows(
             sums.append(SlotSums(kind=kind, groups=names, largest=largest, **of_groups))
         flat = code[row] * len(items) + item
         size = len(names) * len(items)
-        counted = {k: summed(flat, v, size) for k, v in candidate_sums.items()}
+        # Of many items each is in few groups: only those that are get a cell.
+        if size > len(flat):
+            cell, flat = np.unique(flat, return_inverse=True)
+        else:
+            cell = np.arange(size)
+        counted = {k: summed(flat, v, len(cell)) for k, v in candidate_sums.items()}
         least = FEWEST_EXPECTED * n if kind in KINDS else 0.0
         kept = np.flatnonzero((counted["slots"] > 0) & (counted["expected"] >= least))
-        group, of = np.divmod(kept, len(items))
+        group, of = np.divmod(cell[kept], len(items))
         cells.append(
             ItemCells(kind, names, items, group, of, **{k: v[kept] for k, v in counted.items()})
         )
+    return ShowCounts(tuple(cells), tuple(sums), _bins(q, shown), sizes=size_bins(candidates))
+
+
+def size_bins(candidates: Ragged) -> dict[int, float]:
+    """Slots by the place of their number of candidates in ``SIZES``."""
     places, slots = np.unique(np.searchsorted(SIZES, candidates.lengths), return_counts=True)
-    sizes = {int(p): float(k) for p, k in zip(places, slots, strict=True)}
-    return ShowCounts(tuple(cells), tuple(sums), _bins(q, shown), sizes=sizes)
+    return {int(p): float(k) for p, k in zip(places, slots, strict=True)}
+
+
+def _coded(
+    groups: Mapping[str, NDArray[np.object_]], n: int
+) -> dict[str, tuple[NDArray[np.object_], Codes]]:
+    """Kind to its sorted labels and the place of each slot's label among them.
+
+    The night is a kind of one group; of other kinds, those with several labels count.
+    """
+    found = {NIGHT: (np.array([""], object), np.zeros(n, np.int64))}
+    for kind, label in groups.items():
+        known = pc.unique(pa.array(label, pa.string())).sort()
+        if len(known) > 1:
+            code = pc.index_in(pa.array(label, pa.string()), value_set=known)
+            found[kind] = (
+                known.to_numpy(zero_copy_only=False),
+                code.to_numpy().astype(np.int64),
+            )
+    return found
 
 
 def summed(code: Codes, values: Floats, size: int) -> Floats:
@@ -307,9 +333,8 @@ def count_inverse_shows(
         )
     ]
     over = term / candidates.lengths
-    for kind, label in {NIGHT: np.full(n, "", object), **groups}.items():
-        names, code = np.unique(label, return_inverse=True)
-        if kind == HALF or (kind != NIGHT and len(names) < 2):
+    for kind, (names, code) in _coded(groups, n).items():
+        if kind == HALF:
             continue
         slots = np.bincount(code).astype(np.float64)
         total = summed(code, over, len(names))

@@ -10,10 +10,20 @@ from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Validation
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # Of the statistics table.
 STATED, USUAL = "arm_shares_chance", "arms_like_trailing_chance"
+# Whether several policies answered.
+SEVERAL = "several_arms"
+
+
+def arm_column() -> dict[str, Column]:
+    """The aggregate ``SEVERAL`` over impressions."""
+    from pyspark.sql import functions as F
+
+    arm = F.coalesce("policy_id", F.lit(""))
+    return {SEVERAL: F.coalesce(F.min(arm) != F.max(arm), F.lit(False))}
 
 
 def users_by_arm(impressions: DataFrame) -> dict[str, int]:

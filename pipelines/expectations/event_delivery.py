@@ -29,11 +29,27 @@ class EventCounts:
 
     Attributes:
         by_item: from ``count_events``.
-        by_hour: from ``count_hours``, with the same events.
+        by_hour: event to its rows about slots of the night itself, by the hour of their time in
+            UTC, 24 numbers; the events of ``by_item``.
     """
 
     by_item: pa.Table
     by_hour: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class CameEvents(EventCounts):
+    """Events of the night that is judged.
+
+    Attributes:
+        rows: event to its rows, whichever night their slots are of.
+    """
+
+    rows: Mapping[str, int]
+
+    def rates(self, impressions: int) -> dict[str, float]:
+        """Events an impression, by their names."""
+        return {e: n / max(impressions, 1) for e, n in self.rows.items()}
 
 
 @dataclass(frozen=True)
@@ -61,9 +77,23 @@ class Judged:
         return found
 
 
-def counted(impressions: DataFrame, feedback: DataFrame, events: Sequence[str]) -> EventCounts:
+def counted(impressions: DataFrame, feedback: DataFrame, events: Sequence[str]) -> CameEvents:
     """The events of a night's clean tables."""
-    return EventCounts(count_events(impressions, feedback, events), count_hours(feedback, events))
+    from pyspark.sql import functions as F
+
+    by_item = count_events(impressions, feedback, events)
+    own = F.col("impression_night") == F.col("arrival")
+    hours = (
+        feedback.filter(F.col("event").isin(*events))
+        .groupBy("event", F.hour("ts").alias("hour"))
+        .agg(F.count("*").alias("rows"), F.count_if(own).alias("own"))
+        .collect()
+    )
+    by_hour, rows = {e: [0] * 24 for e in events}, dict.fromkeys(events, 0)
+    for found in hours:
+        by_hour[found["event"]][found["hour"]] = found["own"]
+        rows[found["event"]] += found["rows"]
+    return CameEvents(by_item, by_hour, rows)
 
 
 def count_events(impressions: DataFrame, feedback: DataFrame, events: Sequence[str]) -> pa.Table:
@@ -86,18 +116,6 @@ def count_events(impressions: DataFrame, feedback: DataFrame, events: Sequence[s
     )
     table: pa.Table = counted.toArrow().combine_chunks()
     return table.sort_by("item_id")
-
-
-def count_hours(feedback: DataFrame, events: Sequence[str]) -> dict[str, list[int]]:
-    """Event to its attributed rows by the hour of their time in UTC, 24 numbers."""
-    from pyspark.sql import functions as F
-
-    found = {e: [0] * 24 for e in events}
-    own = feedback.filter(F.col("impression_night") == F.col("arrival"))
-    for row in own.groupBy("event", F.hour("ts").alias("hour")).count().collect():
-        if row["event"] in found:
-            found[row["event"]][row["hour"]] = row["count"]
-    return found
 
 
 def night_events(counted: EventCounts, items: pa.Array) -> list[NightEvents]:

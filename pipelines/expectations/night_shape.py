@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,19 +21,9 @@ from mrlm.log_checks.shapes import (
 from mrlm.log_checks.show_counts import NIGHT, SIZES, ShowCounts, shows_of_items, summed
 from pipelines.expectations.suite import Rule
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 # Of the statistics table.
 DRIFTED = "drifted"
 _CANDIDATES = "number of candidates"
-
-
-def event_rates(feedback: DataFrame, events: Sequence[str], impressions: int) -> dict[str, float]:
-    """Clean events an impression, by their names."""
-    rows = feedback.groupBy("event").count().collect()
-    number = {row["event"]: row["count"] for row in rows}
-    return {e: number.get(e, 0) / max(impressions, 1) for e in events}
 
 
 def night_shape(

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.report.night_page import most_severe_first
 from pipelines.expectations import arrival, event_delivery, feedback, impressions, items
-from pipelines.expectations.arms import users_by_arm
-from pipelines.expectations.night_shape import event_rates, night_shape, shapes_of, with_item_groups
+from pipelines.expectations.arms import SEVERAL, arm_column, users_by_arm
+from pipelines.expectations.night_shape import night_shape, shapes_of, with_item_groups
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
@@ -24,8 +24,8 @@ from pipelines.expectations.night_statistics import (
     volumes,
 )
 from pipelines.expectations.row_rules import counted
-from pipelines.expectations.show_aggregation import show_counts
 from pipelines.expectations.show_rules import show_limits
+from pipelines.expectations.shown_slots import show_counts
 from pipelines.expectations.suite import Rule, Suite, run_suites
 from pipelines.expectations.whole_night import whole_night
 from pipelines.settings.model import Settings
@@ -71,7 +71,6 @@ def validate_night(
         its delivery is worth).
     """
     counts = json.loads((ingest_folder / "counts.json").read_text())
-    written = {t: spark.read.parquet(str(ingest_folder / t)) for t in TABLES}
     found: dict[str, Any] = volumes(counts) | shares(counts) | {"catalog": counts["catalog"]}
     found |= arrival.statistics(counts)
     late_nights = settings.ingestion.late_nights
@@ -79,38 +78,35 @@ def validate_night(
     thresholds = settings.validation
 
     recent = list(trailing)[-thresholds.trailing_nights :]
-    suites = [_schema_suite(table, rows) for table, rows in written.items()]
-    broken = {s.table for s in suites if _lacks_columns(s)}
+    columns = {table: _columns(ingest_folder / table) for table in TABLES}
+    suites = [_schema_suite(table, names) for table, names in columns.items()]
+    read = {t: _rows(spark, ingest_folder, t) for t in TABLES if set(columns[t]) >= _wanted(t)}
+    came = None
+    if read.keys() >= {"impressions", "feedback"}:
+        came = event_delivery.counted(read["impressions"], read["feedback"], events)
+        pq.write_table(came.by_item, out / "events_by_item.parquet")
     whole: list[Rule] = []
-    if "impressions" not in broken:
-        rows = impressions.prepared(written["impressions"])
+    if "impressions" in read:
+        rows = impressions.prepared(read["impressions"])
         rules = impressions.row_rules(thresholds, late_nights)
-        suite, sums = counted("impressions", rows, rules, impressions.SHOWN, moment_columns())
+        more = {**moment_columns(), **arm_column()}
+        suite, sums = counted("impressions", rows, rules, impressions.SHOWN, more)
         suites.append(suite)
         found |= propensity_moments(sums)
-        feedback_rows = None if "feedback" in broken else written["feedback"]
-        compared, whole = _as_a_whole(
-            written["impressions"],
-            feedback_rows,
-            ingest_folder / "catalog",
-            counts["impressions"]["clean"],
-            events,
-            settings,
-            recent,
-        )
+        rates = {} if came is None else came.rates(counts["impressions"]["clean"])
+        place = ingest_folder / "catalog"
+        compared, whole = _as_a_whole(read["impressions"], sums, rates, place, settings, recent)
         found |= compared
-    if "feedback" not in broken:
+    if "feedback" in read:
         clock = settings.ingestion.clock()
-        rows = feedback.prepared(written["feedback"], events, clock)
+        rows = feedback.prepared(read["feedback"], events, clock)
         rules = feedback.row_rules(events)
         suites.append(counted("feedback", rows, rules, feedback.SHOWN, {})[0])
-    if "items" not in broken:
-        rows = items.prepared(written["items"])
+    if "items" in read:
+        rows = items.prepared(read["items"])
         suites.append(counted("items", rows, items.row_rules(thresholds), items.SHOWN, {})[0])
-    judged, came = None, None
-    if not broken & {"impressions", "feedback"}:
-        came = event_delivery.counted(written["impressions"], written["feedback"], events)
-        pq.write_table(came.by_item, out / "events_by_item.parquet")
+    judged = None
+    if came is not None:
         judged = event_delivery.judge_night(counts, came, trailing_events, settings)
         found |= event_delivery.statistics(counts, judged)
     found["impressions_ratio"] = against_trailing(found, recent, "impressions")
@@ -140,27 +136,27 @@ def validate_night(
 
 def _as_a_whole(
     impressions: DataFrame,
-    feedback: DataFrame | None,
+    sums: Mapping[str, Any],
+    rates: Mapping[str, float],
     place: Path,
-    many: int,
-    events: Sequence[str],
     settings: Settings,
     recent: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, Any], list[Rule]]:
     """Statistics and rules of the night's shows, arms and shape.
 
-    ``place`` is where the catalogue lies, ``many`` the number of impressions.
+    ``sums`` are those of its impressions, ``rates`` those of its events, ``place`` is where the
+    catalogue lies.
     """
     thresholds = settings.validation
     shows = show_counts(
         impressions,
-        many,
+        sums["slots"],
+        sums["slots"] * (sums["candidates"] or 0.0),
         sum_tolerance=thresholds.propensity_sum_tolerance,
         tolerance=thresholds.shows_tolerance,
     )
-    several = any(sums.kind == "policy" for sums in shows.sums)
-    arms = users_by_arm(impressions) if several or thresholds.arm_shares else {}
-    rates = {} if feedback is None else event_rates(feedback, events, many)
+    compared = sums[SEVERAL] or thresholds.arm_shares
+    arms = users_by_arm(impressions) if compared else {}
     catalog = Catalog.read(place) if place.exists() else None
     shape = night_shape(shows, rates, catalog, shapes_of(recent))
     shows = with_item_groups(shows, catalog)
@@ -181,10 +177,28 @@ def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str,
     }
 
 
-def _schema_suite(table: str, rows: DataFrame) -> Suite:
+def _columns(folder: Path) -> list[str]:
+    """Names of the columns that a table was written with."""
+    file = next(iter(sorted(folder.glob("*.parquet"))), None)
+    return [] if file is None else list(pq.read_schema(file).names)
+
+
+def _wanted(table: str) -> set[str]:
     from spark_jobs.schemas import CLEAN
 
-    names = sorted(CLEAN[table].names)
+    return set(CLEAN[table].names)
+
+
+def _rows(spark: SparkSession, folder: Path, table: str) -> DataFrame:
+    from spark_jobs.schemas import CLEAN
+
+    return spark.read.schema(CLEAN[table]).parquet(str(folder / table))
+
+
+def _schema_suite(table: str, columns: Sequence[str]) -> Suite:
+    import pandas as pd
+
+    names = sorted(_wanted(table))
     rule = Rule(
         "columns of the contract",
         "ExpectTableColumnsToMatchSet",
@@ -192,11 +206,7 @@ def _schema_suite(table: str, rows: DataFrame) -> Suite:
         f"the columns {', '.join(names)}",
         "Every later stage reads them by name.",
     )
-    return Suite(f"{table}_schema", table, rows, [rule])
-
-
-def _lacks_columns(suite: Suite) -> bool:
-    return bool(set(suite.rules[0].arguments["column_set"]) - set(suite.rows.columns))
+    return Suite(f"{table}_schema", table, pd.DataFrame(columns=list(columns)), [rule])
 
 
 def _one_row(found: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Spark counts what the arrays count, and a night is judged by it."""
+"""What Spark reads is counted as the arrays are, and a night is judged by it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mrlm.worlds.ratings import load_movielens
 from mrlm.worlds.replayed import ReplaySettings
 from pipelines.expectations.first_page import write_summary
 from pipelines.expectations.run import validate_night
-from pipelines.expectations.show_aggregation import show_counts
+from pipelines.expectations.shown_slots import show_counts
 from pipelines.settings.model import Settings
 from tests.log_checks.show_nights import SMALL, ShowNight, likeliest, show_night, uniform
 from tests.pipelines.expectations.test_validate_night import NIGHT, SETTINGS
@@ -108,6 +108,7 @@ def test_spark_counts_what_the_arrays_count(spark: Any) -> None:
     found = show_counts(
         impressions(spark, rows_of(night)),
         len(night.candidates),
+        len(night.candidates.values),
         sum_tolerance=0.01,
         tolerance=0.05,
     )
@@ -138,6 +139,7 @@ def test_spark_counts_the_slots_that_log_one_propensity(spark: Any) -> None:
     found = show_counts(
         impressions(spark, rows_of(night, alone=True)),
         len(night.candidates),
+        len(night.candidates.values),
         sum_tolerance=0.01,
         tolerance=0.05,
     )
@@ -276,14 +278,19 @@ def test_arms_and_shape_of_a_night_are_compared(spark: Any, tmp_path: Path) -> N
     assert (tmp_path / "summary.html").read_text().count("<img") == 1
 
 
+@pytest.mark.parametrize(("limit", "a_slot"), [("MOST_SLOTS", 1.0), ("MOST_CANDIDATES", 6.5)])
 def test_a_sample_of_a_large_night_is_counted_by_request(
-    spark: Any, monkeypatch: pytest.MonkeyPatch
+    spark: Any, monkeypatch: pytest.MonkeyPatch, limit: str, a_slot: float
 ) -> None:
-    monkeypatch.setattr("pipelines.expectations.show_aggregation.MOST_SLOTS", 350)
+    monkeypatch.setattr(f"pipelines.expectations.shown_slots.{limit}", int(350 * a_slot))
     night = show_night(WORLD, 5)
     rows = rows_of(night)
     counts = show_counts(
-        impressions(spark, rows), len(rows), sum_tolerance=0.01, tolerance=ShowLimits().tolerance
+        impressions(spark, rows),
+        len(rows),
+        len(night.candidates.values),
+        sum_tolerance=0.01,
+        tolerance=ShowLimits().tolerance,
     )
     share = counts.sums[0].slots[0] / len(rows)
     assert 0.3 < share * len(rows) / 350 < 1.6

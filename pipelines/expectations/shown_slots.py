@@ -1,0 +1,127 @@
+"""Shows beside propensities of a night's clean impressions, read by Spark and summed as arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mrlm.bandit_log.ragged import Ragged
+from mrlm.log_checks.show_counts import (
+    HALF,
+    KINDS,
+    InverseShows,
+    ShowCounts,
+    count_inverse_shows,
+    count_shows,
+    size_bins,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+# More of them find nothing that is worth their time and memory; of more, requests are taken by
+# their hash.
+MOST_SLOTS = 400_000
+MOST_CANDIDATES = 8_000_000
+_PARTS = 1_000_000
+
+
+def show_counts(
+    impressions: DataFrame,
+    slots: float,
+    candidates: float,
+    *,
+    sum_tolerance: float,
+    tolerance: float,
+) -> ShowCounts:
+    """Count the shows of clean impressions that log a conditional propensity.
+
+    Args:
+        impressions: as the ingest stage writes them.
+        slots: how many they are.
+        candidates: how many candidates they have together.
+        sum_tolerance: largest distance of a slot's sum of propensities from 1.
+        tolerance: relative distance that is not looked for where one propensity is logged alone.
+    """
+    share = min(1.0, MOST_SLOTS / max(slots, 1), MOST_CANDIDATES / max(candidates, 1))
+    read = _slots(impressions, share).toArrow()
+    logged = read.filter(read["logged"])
+    alone = read.filter(pc.invert(read["logged"]))
+    items = pc.unique(pc.list_flatten(read["candidates"])).sort()
+    counts = count_shows(
+        _candidates(logged, items),
+        pc.list_flatten(logged["q"]).to_numpy(),
+        logged["place"].to_numpy().astype(np.int64),
+        _groups(logged),
+        _texts(items),
+        sum_tolerance=sum_tolerance,
+    )
+    sizes = Counter(counts.sizes)
+    inverse: tuple[InverseShows, ...] = ()
+    if len(alone):
+        offered = _candidates(alone, items)
+        sizes.update(size_bins(offered))
+        inverse = count_inverse_shows(
+            offered,
+            alone["propensity"].to_numpy(),
+            alone["place"].to_numpy().astype(np.int64),
+            _groups(alone),
+            _texts(items),
+            tolerance=tolerance,
+        )
+    return replace(counts, inverse=inverse, sizes=dict(sizes))
+
+
+def _slots(impressions: DataFrame, share: float) -> DataFrame:
+    """One row a slot whose shown item has a propensity: its groups, candidates and their q."""
+    from pyspark.sql import functions as F
+
+    c = F.col
+    q = c("candidate_propensities")
+    place = F.array_position("candidates", c("item_id")).cast("int")
+    complete = (F.size(q) == F.size("candidates")) & F.forall(q, lambda x: x >= 0)
+    rows = impressions.filter(
+        (c("propensity_kind") == "conditional")
+        & (c("propensity") > 0)
+        & (c("propensity") <= 1)
+        & (place > 0)
+    )
+    if share < 1:
+        rows = rows.filter(F.pmod(F.xxhash64("request_id"), F.lit(_PARTS)) < int(share * _PARTS))
+    groups: dict[str, Column] = {
+        "position": c("position").cast("string"),
+        "scene": c("scene"),
+        "policy": c("policy_id"),
+        "hour": F.date_format("ts", "HH"),
+        HALF: F.pmod(F.xxhash64("request_id"), F.lit(2)).cast("string"),
+    }
+    return rows.select(
+        *(F.coalesce(label, F.lit("")).alias(kind) for kind, label in groups.items()),
+        "candidates",
+        "propensity",
+        q.alias("q"),
+        (place - 1).alias("place"),
+        F.coalesce(complete & (F.get(q, place - 1) > 0), F.lit(False)).alias("logged"),
+    )
+
+
+def _candidates(slots: pa.Table, items: pa.Array) -> Ragged:
+    """The slots' candidates by their place among the items."""
+    lengths = pc.list_value_length(slots["candidates"]).to_numpy()
+    code = pc.index_in(pc.list_flatten(slots["candidates"]), value_set=items)
+    return Ragged(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), code.to_numpy())
+
+
+def _groups(slots: pa.Table) -> dict[str, NDArray[np.object_]]:
+    return {kind: _texts(slots[kind]) for kind in (*KINDS, HALF)}
+
+
+def _texts(values: pa.Array | pa.ChunkedArray) -> NDArray[np.object_]:
+    found: NDArray[np.object_] = values.to_numpy(zero_copy_only=False)
+    return found
