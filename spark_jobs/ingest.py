@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,15 @@ from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.ingest_job import IngestJob, Nights, Previous
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, HISTORY, RAW, RawField
 from spark_jobs.pseudonyms import key_id, user_key
-from spark_jobs.raw import AT, RawTable, count_rows, read_raw, require_columns, seen_columns
+from spark_jobs.raw import (
+    AT,
+    RawTable,
+    count_rows,
+    not_yet,
+    read_raw,
+    require_columns,
+    seen_columns,
+)
 from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.table_files import TableInput
@@ -171,6 +179,7 @@ def _classify(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> di
     raw_rows = {
         raw.table: work.start(count_rows, raw) for raw in (raw_items, raw_impressions, raw_feedback)
     }
+    raw_impressions, raw_feedback = _arrived(raw_impressions, job), _arrived(raw_feedback, job)
 
     before = output.read(spark, nights.folders("items", "catalog")[-1:], CATALOG)
     typed_items = items.typed(
@@ -252,6 +261,7 @@ def _history(spark: SparkSession, nights: Nights, key: bytes, work: Work) -> Cou
     job = nights.common
     raw = _read(spark, nights, HISTORY)
     numbers = work.start(count_rows, raw)
+    raw = _arrived(raw, job)
     typed = user_events.typed(raw, job.clock, job.screening, key, job.forgotten)
     rows = work.keep(user_events.classify(typed, _before(spark, nights, HISTORY)))
     found = _counted(raw, rows, numbers.result(), nights)
@@ -323,7 +333,15 @@ def arrival_hours(rows: DataFrame, clock: NightClock) -> dict[str, dict[str, int
 
 def _read(spark: SparkSession, nights: Nights, table: str, more: Sequence[str] = ()) -> RawTable:
     wanted = [*RAW[table], *(RawField(n) for n in more if n not in {f.name for f in RAW[table]})]
-    return read_raw(spark, table, {job.night: job.tables[table] for job in nights.jobs}, wanted)
+    files = {job.night: job.tables[table] for job in nights.jobs}
+    raw = read_raw(spark, table, files, wanted)
+    until = nights.common.until
+    return raw if until is None or table == "items" else not_yet(raw, nights.common.clock, until)
+
+
+def _arrived(raw: RawTable, job: IngestJob) -> RawTable:
+    """The table without the rows that are not there yet, once all of its lines are counted."""
+    return raw if job.until is None else replace(raw, rows=raw.rows.filter("_row_like"))
 
 
 def _read_impressions(spark: SparkSession, nights: Nights) -> tuple[RawTable, RawTable | None]:
@@ -366,6 +384,8 @@ def _counted(
     for job in nights.jobs:
         empty = numbers[job.night] == 0
         if empty and (raw.table == "impressions" or job.night == first):
+            if job.until is not None:
+                raise InputError(f"{raw.where(job.night)}: no row is of a time before {job.until}")
             raise InputError(
                 f"{raw.where(job.night)}: no rows at all. If the night really was empty, leave it "
                 f"out; else check the log's delivery and the setting inputs.{raw.table}.path"

@@ -57,6 +57,8 @@ class IngestJob:
         candidates: ``logged``, or ``catalog``: an impression without any gets all known items.
         feedback_names: ``slot``, or ``request``: an event without an item belongs to the only
             slot of its request.
+        until: rows of this time and later are taken as not yet there, ISO 8601 with its offset;
+            None: every row is.
     """
 
     night: str
@@ -79,6 +81,7 @@ class IngestJob:
     propensity: Literal["logged", "estimated"] = "logged"
     candidates: Literal["logged", "catalog"] = "logged"
     feedback_names: Literal["slot", "request"] = "slot"
+    until: str | None = None
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from pyspark.errors import AnalysisException
@@ -192,6 +192,16 @@ def seen_columns(raw: RawTable, mask: int) -> set[str]:
     return {f.name for i, f in enumerate(raw.fields) if mask >> i & 1}
 
 
+def not_yet(raw: RawTable, clock: NightClock, until: str) -> RawTable:
+    """The table, its rows of the time ``until`` and later marked as if they were empty lines.
+
+    Rows whose time cannot be read have arrived.
+    """
+    later = clock.time_of(raw.rows, "ts") >= F.lit(until).cast("timestamp")
+    here = F.col("_row_like") & ~F.coalesce(later, F.lit(False))
+    return replace(raw, rows=raw.rows.withColumn("_row_like", here))
+
+
 def count_rows(raw: RawTable) -> tuple[dict[str, int], Column]:
     """Rows in the files of each night, and for every row its line, or Parquet row, in its file.
 
@@ -199,8 +209,9 @@ def count_rows(raw: RawTable) -> tuple[dict[str, int], Column]:
     """
     rows = dict.fromkeys(raw.sources, 0)
     if raw.lines is not None:
-        for row in raw.rows.groupBy("arrival").count().collect():
-            rows[str(row["arrival"])] = row["count"]
+        number = F.count_if("_row_like").alias("rows")
+        for row in raw.rows.groupBy("arrival").agg(number).collect():
+            rows[str(row["arrival"])] = row["rows"]
         blocks = raw.lines.groupBy("arrival", "_file", "_block").agg(
             F.count("*").alias("lines"), F.min("_row").alias("first")
         )

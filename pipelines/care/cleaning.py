@@ -11,8 +11,9 @@ from pathlib import Path
 from pipelines.contract.deployment import place_of
 from pipelines.contract.log import logger
 from pipelines.contract.manifest import Manifest
-from pipelines.contract.workspace import Workspace, is_night, remove
+from pipelines.contract.workspace import Workspace, is_night, nights_in, remove
 from pipelines.failures.errors import DamagedError
+from pipelines.running.open_night import closed_nights
 from pipelines.settings.model import Settings
 
 _SECONDS_A_DAY = 86400
@@ -56,6 +57,7 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
         for parent in _known(folder):
             if parent.name[:10] not in at_work:
                 doomed += [p for p in _children(parent) if _LEFTOVER.fullmatch(p.name)]
+    doomed += closed_nights(workspace)
     doomed += _expired(settings, workspace)
     removed = []
     for path in dict.fromkeys(doomed):
@@ -74,7 +76,8 @@ def quarantine_folders(workspace: Workspace) -> list[Path]:
 def _expired(settings: Settings, workspace: Workspace) -> list[Path]:
     limit = time.time() - settings.ingestion.quarantine_days * _SECONDS_A_DAY
     expired = []
-    for folder in quarantine_folders(workspace):
+    opened = [workspace.open_nights / n for n in nights_in(workspace.open_nights)]
+    for folder in [*quarantine_folders(workspace), *opened]:
         files = [p for p in folder.rglob("*.parquet") if p.stat().st_mtime < limit]
         expired += files
     return expired

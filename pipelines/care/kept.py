@@ -31,10 +31,10 @@ from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.contract.stage import Stage
 from pipelines.contract.workspace import Workspace, is_night
 from pipelines.failures.errors import DamagedError
+from pipelines.nights.arrivals import raw_inputs
 from pipelines.running.run_stage import fingerprint_of, output_lock
 from pipelines.settings.model import Settings
 from pipelines.stages import DATA, ORDER, stage_named
-from pipelines.stages.ingest import raw_inputs
 
 # Its files may be removed in time, and no stage reads them.
 _EXPIRING = ("quarantine",)

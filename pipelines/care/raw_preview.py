@@ -6,9 +6,9 @@ from typing import Any
 
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
+from pipelines.nights.arrivals import key_ids, table_input
 from pipelines.nights.lake import ingested
 from pipelines.settings.night_path import night_path
-from pipelines.stages.ingest import key_ids, table_input
 
 
 def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any]]]:

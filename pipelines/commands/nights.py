@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -22,13 +23,16 @@ from pipelines.commands.options import (
     context_for,
 )
 from pipelines.contract.context import NightContext
+from pipelines.contract.workspace import remove
 from pipelines.failures.errors import DataError
-from pipelines.nights.lake import shift
+from pipelines.nights.lake import TABLES, shift
 from pipelines.running.ahead import ingesting_ahead
 from pipelines.running.history import embedding, newest_passed, read_ahead, read_history
 from pipelines.running.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.running.night import Closing, close_night, execute, run_night
+from pipelines.running.open_night import closed_nights, ingest_open, night_at, time_given
 from pipelines.running.progress import terminal_progress
+from pipelines.settings.load import load_settings
 from pipelines.stages import ORDER, stage_named
 
 _WAIT_SECONDS = 3600.0
@@ -49,6 +53,7 @@ def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("night")(night)
     app.command("stage")(stage)
+    app.command("ingest")(ingest)
     app.command("history")(history)
     app.command("read-ahead")(ahead)
     app.command("close")(close)
@@ -88,6 +93,30 @@ def stage(
     with night_lease(context.workspace, context.night, holder, wait, keep=owner is not None):
         outcome = execute(stage_named(name), context)
     typer.echo(json.dumps({"stage": name, "unchanged": outcome.unchanged}))
+
+
+def ingest(
+    until: Annotated[
+        str, typer.Option(help="'now', or a time such as 2026-11-20T15:00, on the clock of nights.")
+    ] = "now",
+    night: Annotated[
+        str | None, typer.Option(help="The open night; without it, the one that the time lies in.")
+    ] = None,
+    settings: SettingsOption = None,
+    force: ForceOption = False,
+    wait: WaitOption = _WAIT_SECONDS,
+) -> None:
+    """Take what has arrived of a night that is not over, into the workspace's folder 'open'."""
+    ingestion = load_settings(settings).ingestion
+    at = time_given(until, ingestion, datetime.now(UTC))
+    context = context_for(night or night_at(at, ingestion), settings, force=force)
+    for folder in closed_nights(context.workspace):
+        remove(folder)
+    with _held(context, wait):
+        outcome = ingest_open(context, at)
+    counts = {t: outcome.manifest.counts[t] for t in TABLES}
+    told = {"night": context.night, "until": at.isoformat(), "unchanged": outcome.unchanged}
+    typer.echo(json.dumps(told | counts))
 
 
 def history(

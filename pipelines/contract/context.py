@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.objectives import north_star
@@ -14,7 +14,7 @@ from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.contract.deployment import place_of
 from pipelines.contract.log import bound
 from pipelines.contract.outputs import StageFolder
-from pipelines.contract.workspace import Workspace
+from pipelines.contract.workspace import StagePlace, Workspace
 from pipelines.settings.model import Settings
 from pipelines.settings.night_path import night_path
 
@@ -77,8 +77,11 @@ class NightContext:
         night = key.rpartition("-")[0]
         return StageFolder(self.workspace.run_stage(key, stage), stage, night)
 
-    def of(self, stage: str, place: Literal["lake", "run"]) -> StageFolder:
+    def of(self, stage: str, place: StagePlace) -> StageFolder:
         """Where the output of a stage lies, whichever kind it is."""
+        if place == "open":
+            folder = self.workspace.open_nights / self.night / stage
+            return StageFolder(folder, stage, self.night)
         return self.lake(stage) if place == "lake" else self.run(stage)
 
     def log(self, stage: str) -> logging.LoggerAdapter[logging.Logger]:

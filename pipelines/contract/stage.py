@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pipelines.contract.context import NightContext
+from pipelines.contract.workspace import StagePlace
 
 PlanT = TypeVar("PlanT")
 
@@ -42,8 +43,11 @@ class Stage(Protocol[PlanT]):
         ...
 
     @property
-    def place(self) -> Literal["lake", "run"]:
-        """Whether the output depends on the data alone, or on the run's settings too."""
+    def place(self) -> StagePlace:
+        """Whether the output depends on the data alone, or on the run's settings too.
+
+        ``open`` is that of a night that is not over: no other stage reads it.
+        """
         ...
 
     @property

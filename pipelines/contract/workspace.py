@@ -7,6 +7,10 @@ import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
+
+# Which of the workspace's folders a stage's output lies in.
+StagePlace = Literal["lake", "run", "open"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,11 @@ class Workspace:
     def lake(self) -> Path:
         """``lake/<night>/<stage>``: what depends on the data alone."""
         return self.root / "lake"
+
+    @property
+    def open_nights(self) -> Path:
+        """``open/<night>/ingest``: what has arrived of nights that are not over."""
+        return self.root / "open"
 
     @property
     def runs(self) -> Path:
@@ -80,9 +89,14 @@ class Workspace:
 
     def nights(self) -> list[str]:
         """Nights that have been ingested or tried, oldest first; other folders are not ours."""
-        if not self.lake.is_dir():
-            return []
-        return sorted(p.name for p in self.lake.iterdir() if is_night(p.name) and p.is_dir())
+        return nights_in(self.lake)
+
+
+def nights_in(folder: Path) -> list[str]:
+    """Nights that have a folder there, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if is_night(p.name) and p.is_dir())
 
 
 def is_night(name: str) -> bool:

@@ -12,9 +12,11 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.raw_files import raw_bytes
 from pipelines.contract.workspace import remove
 from pipelines.failures.errors import DataError
+from pipelines.nights.arrivals import raw_inputs
 from pipelines.nights.lake import TABLES, table_passed
+from pipelines.running.ingested_ahead import ingest_ahead
 from pipelines.running.run_stage import is_unchanged
-from pipelines.stages.ingest import STAGE, Ingest, ingest_ahead, raw_inputs
+from pipelines.stages.ingest import STAGE, Ingest
 
 # Memory and scratch grow with the nights of one pass; more of them save nothing that shows.
 _MOST_NIGHTS = 16

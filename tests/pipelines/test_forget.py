@@ -163,8 +163,12 @@ def test_nothing_but_the_raw_files_knows_them_and_nobody_else_notices(made: Depl
     pseudonym = pseudonym_of(KEY, user)
     before, done, rows = manifests(made), unchanged(made), tables(made)
     texts = (f'"{user}"', pseudonym, "a planted text")
+    workspace = made.context(NIGHTS[-1]).workspace
+    opened = workspace.open_nights / "2026-11-13" / "ingest"
+    shutil.copytree(workspace.lake_stage(NIGHTS[-1], "ingest"), opened)
     there = holding(made.folder / "workspace", *texts)
     kinds = ("build_log", "impressions", "quarantine", "reproduction", "recommend", "airflow")
+    kinds += ("open/",)
     for kind in kinds:
         assert any(kind in name for name in there), (kind, there)
     raw = holding(made.folder / "raw", f'"{user}"')
@@ -173,12 +177,13 @@ def test_nothing_but_the_raw_files_knows_them_and_nobody_else_notices(made: Depl
     found = forgotten(made, user)
     assert not found.left
     assert not holding(made.folder / "workspace", *texts)
+    assert not opened.exists()
     assert holding(made.folder / "raw", f'"{user}"') == raw
     line = (made.folder / "workspace/airflow/logs/attempt=1.log").read_text().split("\n")
     assert (line[0], line[2]) == ("before", "after")
 
     # Rows of others are what they were.
-    person = Person(user, pseudonym, salt_of(made.context(NIGHTS[-1]).workspace))
+    person = Person(user, pseudonym, salt_of(workspace))
     lists = {n for n in tables(made) if n.endswith(f"/{REQUESTS}")}
     for name, now in tables(made).items():
         if name in lists:

@@ -10,8 +10,8 @@ import pytest
 
 from mrlm.worlds.latent import write_latent
 from pipelines.contract.manifest import Manifest
+from pipelines.running.ingested_ahead import ingest_ahead
 from pipelines.running.run_stage import run_stage
-from pipelines.stages.ingest import ingest_ahead
 from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
 from tests.pipelines.in_process import Done, mrlm
 

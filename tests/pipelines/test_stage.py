@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from filelock import FileLock
@@ -14,7 +13,7 @@ from filelock import FileLock
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
-from pipelines.contract.workspace import Workspace
+from pipelines.contract.workspace import StagePlace, Workspace
 from pipelines.failures.errors import BusyError, MissingInputError, NightStoppedError
 from pipelines.running import run_stage as running
 from pipelines.running.run_stage import is_unchanged, run_stage
@@ -41,7 +40,7 @@ class Counting:
     """A stage that counts its runs and can be told to die."""
 
     name: str = "counting"
-    place: Literal["lake", "run"] = "lake"
+    place: StagePlace = "lake"
     sections: tuple[str, ...] = ("seed",)
     form: int = 1
     value: str = "one"

@@ -33,7 +33,7 @@ from pipelines.contract.context import Progress
 from pipelines.contract.deployment import place_of
 from pipelines.contract.manifest import FILE_NAME
 from pipelines.contract.sealed import read_sealed, write_sealed
-from pipelines.contract.workspace import Workspace, is_night, remove
+from pipelines.contract.workspace import Workspace, is_night, nights_in, remove
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.forgotten_people import remember, salt_of
 from pipelines.running.lease import holder_of_command, night_lease
@@ -125,7 +125,7 @@ def forget(
             found.left = []
             _erase(workspace, settings, place, traces, found, actor, at, wait, progress)
             # A night that began meanwhile has read what was there before.
-            done = workspace.nights() == nights
+            done = _nights(workspace) == nights
         if done:
             break
     if not found.left:
@@ -143,10 +143,15 @@ def _traces(workspace: Workspace, settings: Settings, person: Person, progress: 
         ) from error
 
 
+def _nights(workspace: Workspace) -> list[str]:
+    """Those of the lake, and those that are open."""
+    return sorted({*workspace.nights(), *nights_in(workspace.open_nights)})
+
+
 @contextmanager
 def _all_nights(workspace: Workspace, wait: float) -> Iterator[list[str]]:
     """Hold every night that there is."""
-    nights = workspace.nights()
+    nights = _nights(workspace)
     with ExitStack() as held:
         for night in nights:
             held.enter_context(night_lease(workspace, night, holder_of_command(), wait, keep=False))
@@ -183,6 +188,8 @@ def _erase(
     """Change all that names the person."""
     from mrlm.promotion.moves.erase import erase_from_versions
 
+    # One command makes it again, without the person.
+    remove(workspace.open_nights)
     names = columns_of(settings)
     for version in erase_from_versions(place, traces.person, actor=actor, at=at, seconds=wait):
         found.files += version.files
@@ -239,9 +246,9 @@ def _children(folder: Path) -> list[Path]:
 def raw_places(settings: Settings) -> tuple[str, ...]:
     """How the paths of the user's own files begin: they may lie in the workspace."""
     inputs = settings.inputs
-    tables = (inputs.impressions, inputs.feedback, inputs.items)
+    tables = (inputs.impressions, inputs.feedback, inputs.items, inputs.history)
     more = (inputs.candidate_set_path, inputs.sent_path, settings.truth_path)
-    paths = [*(t.path for t in tables), *more]
+    paths = [*(t.path for t in tables if t is not None), *more]
     return tuple(str(Path(p.partition("{night}")[0]).absolute()) for p in paths if p)
 
 
