@@ -43,6 +43,10 @@ class NightClock:
     night_starts: str = "00:00"
     epochs: Epochs = "auto"
 
+    def cut(self) -> dict[str, str]:
+        """What decides which night a time is in."""
+        return {"time_zone": self.time_zone, "night_starts": self.night_starts}
+
     def require_zone(self, spark: SparkSession) -> None:
         """Refuse a time zone that Java does not know, whose data may be older than Python's.
 

@@ -171,7 +171,7 @@ def classify(
         catalog: ``item_id`` of what may be shown, and ``since``, the arrival night from which on.
         before: ``KEYS`` of impressions of earlier arrivals.
         late_nights: impressions that arrive more nights after their own are late.
-        bot_requests: a user with more requests is a bot.
+        bot_requests: a user with more requests is a bot; 0: nobody is.
         rules: of the deployment.
         work: keeps the narrow rows.
     """
@@ -183,20 +183,20 @@ def classify(
     unknown = listed.join(known, may_be_shown, "left_anti").select(*AT).distinct()
     flags = [n for n in ("_scrubbed",) if n in rows.columns]
     narrow = work.keep(rows.select(*CARRIED, *NARROW, *flags, "_content", "_reason"))
-    bots = (
-        narrow.groupBy("arrival", "user")
-        .agg(F.count_distinct("request_id").alias("_requests"))
-        .filter((c("_requests") > bot_requests) & c("user").isNotNull())
-    )
     unknown = work.keep(unknown.withColumn("_unknown", F.lit(True)))
     # A night without its catalogue has as many of them as rows: too many to send to every task.
     found = F.broadcast(unknown) if unknown.count() < _SENT_TO_TASKS else unknown
-    joined = narrow.join(found, [*AT], "left").join(
-        F.broadcast(bots.select("arrival", "user", F.lit(True).alias("_bot"))),
-        ["arrival", "user"],
-        "left",
-    )
-    too_fast = F.lit(False)
+    joined = narrow.join(found, [*AT], "left")
+    bot, too_fast = F.lit(False), F.lit(False)
+    if bot_requests:
+        bots = (
+            narrow.groupBy("arrival", "user")
+            .agg(F.count_distinct("request_id").alias("_requests"))
+            .filter((c("_requests") > bot_requests) & c("user").isNotNull())
+        )
+        marked = F.broadcast(bots.select("arrival", "user", F.lit(True).alias("_bot")))
+        joined = joined.join(marked, ["arrival", "user"], "left")
+        bot = c("_bot")
     fast = rules.impossible_speed(narrow)
     if fast is not None:
         fast = F.broadcast(fast.withColumn("_fast", F.lit(True)))
@@ -209,7 +209,7 @@ def classify(
             [
                 ("unknown_item", c("_unknown")),
                 ("future_ts", future),
-                ("bot", c("_bot")),
+                ("bot", bot),
                 ("impossible_speed", too_fast),
             ]
         ),

@@ -35,7 +35,7 @@ from spark_jobs.errors import InputError
 from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.ingest_job import IngestJob, Nights, Previous
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, HISTORY, RAW, RawField
-from spark_jobs.pseudonyms import key_id, user_key
+from spark_jobs.pseudonyms import key_id, pseudonym, user_key
 from spark_jobs.raw import (
     AT,
     RawTable,
@@ -45,7 +45,7 @@ from spark_jobs.raw import (
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD
+from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD, USER_IDS
 from spark_jobs.schemas import CLEAN as SCHEMAS
 from spark_jobs.table_files import TableInput
 from spark_jobs.work import Work
@@ -124,14 +124,15 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
     names that table, ``catalog``, ``left_out``
     (slots whose impression was not taken) and ``unread`` (slots of which an event came that could
     not be read; Parquet), ``late/<table>`` where there are late rows, ``forgotten`` (hashes of
-    requests) where people were forgotten, ``quarantine`` (mode 0700, files 0600; the only place
-    with raw user identifiers) and ``counts.json``: for each table
+    requests) where people were forgotten, ``quarantine`` and, if wanted, ``user_ids`` (mode 0700,
+    files 0600; the only places with raw user identifiers) and ``counts.json``: for each table
     ``{raw, clean, duplicate, late, quarantined: {reason: n}}``, then ``reopened`` (earlier nights
     that got impressions or attributable feedback), ``unattributed`` (clean feedback of no known
     impression), ``users``, ``item_fields`` (of the settings, that a row of any night so far had),
     ``arrival_hours`` (table to ``arrival_hours``), ``events`` and ``late_events`` (see
     ``feedback.by_event``), ``catalog`` (items), ``items_without_text`` (of these), ``key_id``, and
-    of the job ``night``, ``late_nights`` and ``windows``.
+    of the job ``night``, ``late_nights``, ``windows`` and ``clock`` (``time_zone`` and
+    ``night_starts``).
 
     Raises:
         InputError: a file, a column, the key or all rows are missing, or Java lacks the time zone.
@@ -148,6 +149,8 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
         clock = nights.common.clock
         hours = {t: work.start(arrival_hours, tables[t].rows, clock) for t in _TIMED}
         _write_quarantine(spark, tables, nights)
+        if nights.common.keep_user_ids:
+            _write_user_ids(tables["impressions"], nights, key)
     known = set(nights.common.known_item_fields)
     counts = {}
     for job in nights.jobs:
@@ -162,6 +165,7 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
             "key_id": key_id(key),
             "night": job.night,
             "late_nights": job.late_nights,
+            "clock": clock.cut(),
             "windows": job.windows,
         }
         text = json.dumps(counts[job.night], sort_keys=True, indent=1)
@@ -461,6 +465,31 @@ def _write_quarantine(spark: SparkSession, tables: dict[str, Counted], nights: N
                 "again in the files; nothing was published. Either the files changed meanwhile, or "
                 "this is a fault of the ingest job"
             )
+
+
+def _write_user_ids(impressions: Counted, nights: Nights, key: bytes) -> None:
+    """Write whom the pseudonyms of clean impressions stand for: one row a user and night.
+
+    An id is read again where the user was first seen: it passes no shuffle.
+    """
+    for folder in nights.places("user_ids").values():
+        Path(folder).mkdir(mode=0o700)
+    places = nights.places("user_ids/rows")
+    one = (
+        _only(impressions.rows, CLEAN)
+        .groupBy("arrival", "user")
+        .agg(F.min(F.struct("_file_id", "_row")).alias("at"))
+    )
+    users = sum(night.facts.get("users", 0) for night in impressions.nights.values())
+    parts = 1 + users // _PLACES
+    for i in range(parts):
+        at = one.select("arrival", "at.*").filter(F.pmod("_row", F.lit(parts)) == i)
+        named = impressions.raw.rows.join(F.broadcast(at), [*AT]).select(
+            "arrival", pseudonym(F.col("user_id"), key).alias("user"), "user_id"
+        )
+        output.write_nights(named, places, USER_IDS, impressions.files, append=True)
+    for place in places.values():
+        output.make_private(Path(place).parent)
 
 
 def _quarantined(table: Counted, name: str) -> list[DataFrame]:

@@ -45,12 +45,13 @@ class IngestJob:
         clock: what a night is, and how times are read.
         previous: earlier nights, for the catalogue, duplicates and attribution.
         late_nights: impressions that arrive more nights after their own are late.
-        bot_requests_per_night: a user with more requests is a bot.
+        bot_requests_per_night: a user with more requests is a bot; 0: nobody is.
         screening: what more is quarantined.
         windows: event to the longest ``window_nights`` of the objectives that read it.
         key_variable: environment variable with the key of the user pseudonyms.
         known_keys: ids of the keys of the nights before.
         forgotten: whose rows are dropped.
+        keep_user_ids: whether the map from pseudonyms to user ids is kept.
         scrub_contacts: whether contacts in free text are replaced.
         propensity: ``logged``: an impression without one is quarantined; ``estimated``: it is
             kept with a null.
@@ -77,6 +78,7 @@ class IngestJob:
     key_variable: str = "MRLM_USER_KEY"
     known_keys: tuple[str, ...] = ()
     forgotten: ForgottenRows = field(default_factory=ForgottenRows)
+    keep_user_ids: bool = False
     scrub_contacts: bool = False
     propensity: Literal["logged", "estimated"] = "logged"
     candidates: Literal["logged", "catalog"] = "logged"

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs import feedback, impressions, items
+from spark_jobs.forgotten_rows import is_kept
 from spark_jobs.ingest_job import IngestJob
 from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.pseudonyms import user_key
@@ -23,7 +24,8 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
     """Table to its first rows, typed, each with the ``reason`` for which it will be quarantined.
 
     What only other rows tell is not looked at: duplicates, unknown items, bots, late rows. Users
-    are pseudonyms; of a context its keys are shown.
+    are pseudonyms; of a context its keys are shown. Rows of people who were forgotten are left
+    out.
 
     Raises:
         InputError: a file or the key is missing.
@@ -54,6 +56,7 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
             job.screening,
             key,
             estimated,
+            job.forgotten,
             sets=named,
             scrub=job.scrub_contacts,
         ),
@@ -61,6 +64,9 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
             raw["feedback"], job.clock, job.screening, key, job.feedback_names == "request"
         ),
     }
+    if job.forgotten.users:
+        gone = job.forgotten.requests_of(typed["impressions"])
+        typed["feedback"] = job.forgotten.without_requests(typed["feedback"], gone)
     return {name: _first(typed[name], rows) for name in TABLES}
 
 
@@ -70,8 +76,9 @@ def _wanted(table: str, more: tuple[str, ...]) -> list[RawField]:
 
 
 def _first(typed: DataFrame, rows: int) -> list[dict[str, Any]]:
-    shown = typed.filter("_row_like").drop(*_APART).withColumnRenamed("_reason", "reason")
+    told = typed.filter(F.col("_row_like") & is_kept(F.col("_reason")))
+    shown = told.drop(*_APART).withColumnRenamed("_reason", "reason")
     if "context" in shown.columns:
         shown = shown.withColumn("context", F.map_keys("context"))
-    told = shown.limit(rows).select(F.to_json(F.struct("*")).alias("row")).collect()
-    return [json.loads(row["row"]) for row in told]
+    found = shown.limit(rows).select(F.to_json(F.struct("*")).alias("row")).collect()
+    return [json.loads(row["row"]) for row in found]

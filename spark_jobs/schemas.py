@@ -85,6 +85,11 @@ LEFT_OUT = t.StructType([IMPRESSIONS[name] for name in ("request_id", "item_id",
 # Salted hashes of the requests of people who were forgotten.
 FORGOTTEN = t.StructType([t.StructField("request", t.StringType())])
 
+# Whom the pseudonyms of a night's clean impressions stand for.
+USER_IDS = t.StructType(
+    [t.StructField("user", t.StringType()), t.StructField("user_id", t.StringType())]
+)
+
 # Written as mrlm.bandit_log.catalog.ITEMS_SCHEMA: what is known of every item, latest row.
 CATALOG = t.StructType([f for f in ITEMS.fields if f.name != "updated_at"])
 

@@ -55,7 +55,8 @@ class Fit:
         master: Spark's, with the number of cores.
         driver_memory: Java's heap, as Spark writes it.
         shuffle_partitions: of a shuffle, before Spark joins small ones.
-        optimised: whether code is generated for stages, and optimised as it runs.
+        optimised: whether code is generated for stages, and plans and code are optimised as they
+            run.
     """
 
     master: str
@@ -154,7 +155,10 @@ def spark_session(
             settings[f"spark.{kind}"] = "false"
         settings["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
         settings["spark.sql.files.openCostInBytes"] = "65536"
-        settings["spark.sql.codegen.wholeStage"] = str(wanted.optimised).lower()
+        optimised = str(wanted.optimised).lower()
+        settings["spark.sql.codegen.wholeStage"] = optimised
+        # To plan again after every shuffle takes a quarter of a small night, and brings it nothing.
+        settings["spark.sql.adaptive.enabled"] = optimised
         settings["spark.driver.host"] = "127.0.0.1"
         settings["spark.driver.bindAddress"] = "127.0.0.1"
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

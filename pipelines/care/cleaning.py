@@ -13,8 +13,10 @@ from pipelines.contract.log import logger
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.workspace import Workspace, is_night, nights_in, remove
 from pipelines.failures.errors import DamagedError
+from pipelines.nights.arrivals import INGEST, PRIVATE
 from pipelines.running.open_night import closed_nights
 from pipelines.settings.model import Settings
+from pipelines.stages.publish import PRIVATE_LISTS
 
 _SECONDS_A_DAY = 86400
 # What a killed stage leaves: see pipelines/contract/stage.py.
@@ -22,7 +24,7 @@ _LEFTOVER = re.compile(r"\.\w+\.(staging|removed-\d+)")
 
 
 def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
-    """Remove runs older than the newest ``keep`` nights, leftovers, and expired quarantine.
+    """Remove runs older than the newest ``keep`` nights, leftovers, and expired raw ids.
 
     Lake nights stay while a history or a plan can still reach them. Registered versions live in
     the registry and are never touched; runs that the ledger names stay too. What has another name
@@ -69,15 +71,22 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
 
 def quarantine_folders(workspace: Workspace) -> list[Path]:
     """Folders of quarantined rows, oldest night first."""
-    found = [workspace.lake_stage(n, "ingest") / "quarantine" for n in workspace.nights()]
+    found = [workspace.lake_stage(n, INGEST) / "quarantine" for n in workspace.nights()]
     return [p for p in found if p.is_dir()]
+
+
+def _private_folders(workspace: Workspace) -> list[Path]:
+    """Folders with raw user ids, and all that was read of open nights."""
+    whole = [workspace.lake_stage(n, INGEST) / p for n in workspace.nights() for p in PRIVATE]
+    runs = [run / "publish" / PRIVATE_LISTS for run in _known(workspace.runs)]
+    opened = [workspace.open_nights / n for n in nights_in(workspace.open_nights)]
+    return [p for p in (*whole, *runs, *opened) if p.is_dir()]
 
 
 def _expired(settings: Settings, workspace: Workspace) -> list[Path]:
     limit = time.time() - settings.ingestion.quarantine_days * _SECONDS_A_DAY
     expired = []
-    opened = [workspace.open_nights / n for n in nights_in(workspace.open_nights)]
-    for folder in [*quarantine_folders(workspace), *opened]:
+    for folder in _private_folders(workspace):
         files = [p for p in folder.rglob("*.parquet") if p.stat().st_mtime < limit]
         expired += files
     return expired

@@ -31,13 +31,11 @@ from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.contract.stage import Stage
 from pipelines.contract.workspace import Workspace, is_night
 from pipelines.failures.errors import DamagedError
-from pipelines.nights.arrivals import raw_inputs
+from pipelines.nights.arrivals import PRIVATE, raw_inputs
 from pipelines.running.run_stage import fingerprint_of, output_lock
 from pipelines.settings.model import Settings
 from pipelines.stages import DATA, ORDER, stage_named
 
-# Its files may be removed in time, and no stage reads them.
-_EXPIRING = ("quarantine",)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _LOCK_SECONDS = 5.0
 
@@ -177,7 +175,7 @@ def _judge(
         place = f"{origin.parent.name}/{origin.name}"
         return Left(folder, f"it was made from {place}, which is not kept; {again} makes it anew")
     stated = found.files
-    files = checksums.of_files(folder, _EXPIRING) if stated is None else stated
+    files = checksums.of_files(folder, PRIVATE) if stated is None else stated
     inputs = found.inputs | _raw_of_now(stage, found, context) | _key_of_now(stage, found, context)
     after = replace(
         found,

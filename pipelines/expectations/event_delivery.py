@@ -100,22 +100,26 @@ def count_events(impressions: DataFrame, feedback: DataFrame, events: Sequence[s
     """Slots of a night that arrived on it, and those of them with each event, by item.
 
     Columns ``item_id``, ``shows`` and ``hits_<i>`` of each event, by its place in ``events``. An
-    event counts that arrived on the slot's own night: later ones are another night's delivery.
+    event counts that arrived on the slot's own night: later ones are another night's delivery. Of
+    an item that a request shows twice the two slots have one event.
     """
     from pyspark.sql import functions as F
 
-    slots = impressions.filter("night = arrival").select("request_id", "item_id")
-    own = feedback.filter(F.col("impression_night") == F.col("arrival"))
-    hits = own.groupBy("request_id", "item_id").agg(
-        *[F.bool_or(F.col("event") == e).alias(f"hit_{i}") for i, e in enumerate(events)]
-    )
-    joined = slots.join(hits, ["request_id", "item_id"], "left")
-    counted = joined.groupBy("item_id").agg(
-        F.count("*").alias("shows"),
-        *[F.count_if(f"hit_{i}").alias(f"hits_{i}") for i in range(len(events))],
-    )
-    table: pa.Table = counted.toArrow().combine_chunks()
-    return table.sort_by("item_id")
+    slots = impressions.filter("night = arrival").groupBy("item_id")
+    shows = slots.agg(F.count("*").alias("shows")).toArrow().combine_chunks().sort_by("item_id")
+    own = (F.col("impression_night") == F.col("arrival")) & F.col("event").isin(*events)
+    by_item = feedback.filter(own).groupBy("event", "item_id")
+    hits = by_item.agg(F.count_distinct("request_id").alias("hits")).toArrow()
+    known = pc.index_in(hits["item_id"], value_set=shows["item_id"].combine_chunks())
+    place = pc.fill_null(known, -1).to_numpy()
+    number = hits["hits"].to_numpy()
+    table: pa.Table = shows
+    for i, event in enumerate(events):
+        mine = pc.equal(hits["event"], event).to_numpy() & (place >= 0)
+        found = np.zeros(len(shows), np.int64)
+        found[place[mine]] = number[mine]
+        table = table.append_column(f"hits_{i}", pa.array(found))
+    return table
 
 
 def night_events(counted: EventCounts, items: pa.Array) -> list[NightEvents]:

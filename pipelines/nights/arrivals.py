@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Name of the stage.
 INGEST = "ingest"
+# Its folders with raw user ids, closed to others: their files are removed in time, and are no
+# output that another stage's fingerprint is made from.
+PRIVATE = ("quarantine", "user_ids")
 
 
 def ingest_job(
@@ -65,6 +68,7 @@ def ingest_job(
         key_variable=settings.ingestion.user_key_variable,
         known_keys=_known_keys(together, earlier),
         forgotten=_forgotten(together),
+        keep_user_ids=settings.ingestion.keep_user_ids,
         scrub_contacts=settings.ingestion.scrub_contacts,
         propensity=settings.ingestion.propensity,
         candidates=settings.inputs.candidates,
@@ -112,6 +116,27 @@ def key_of_night(context: NightContext, earlier: dict[str, Manifest]) -> str:
             "a workspace of its own for the new one"
         )
     return key_id(key)
+
+
+def require_clock(context: NightContext, earlier: dict[str, Manifest]) -> None:
+    """Refuse to read a night that begins otherwise than the nights before it.
+
+    Raises:
+        DataError: naming both settings.
+    """
+    from spark_jobs.clock import NightClock
+
+    cut = context.settings.ingestion.clock().cut()
+    for night, manifest in sorted(earlier.items(), reverse=True):
+        # Before it was a setting, a night was a date of UTC.
+        before = manifest.counts.get("clock", NightClock().cut())
+        if before != cut:
+            told = " and ".join(f"{n} = {before[n]!r}" for n in cut if before[n] != cut[n])
+            raise DataError(
+                f"night {context.night}: night {night} was read with ingestion.{told}: its rows "
+                "would lie in other nights now. Set it back, or read all nights again in a "
+                "workspace of its own"
+            )
 
 
 def key_ids(made: Iterable[Manifest]) -> tuple[str, ...]:

@@ -38,8 +38,9 @@ _ADDED = {
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),
-        "scrub_contacts",
+        *("scrub_contacts", "keep_user_ids"),
     ),
+    "publishing": ("user_ids",),
     "registry": ("least_users",),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
@@ -253,7 +254,9 @@ class Ingestion(_Section):
     )
     screening: Screening = Field(Screening(), description="What more is quarantined as no user's.")
     bot_requests_per_night: int = Field(
-        500, ge=1, description="A user with more requests in one night is a bot: quarantined."
+        500,
+        ge=0,
+        description="A user with more requests in one night is a bot: quarantined; 0: nobody is.",
     )
     propensity: Literal["logged", "estimated"] = Field(
         "logged",
@@ -266,10 +269,17 @@ class Ingestion(_Section):
         description="Whether e-mail addresses and phone numbers in texts of items and values of "
         "contexts are replaced by [email] and [phone]; what was replaced is counted.",
     )
+    keep_user_ids: bool = Field(
+        False,
+        description="Whether each night keeps a map from pseudonyms to user ids, closed to others "
+        "like the quarantine and removed with it. publishing.user_ids needs it.",
+    )
     user_key_variable: str = Field(
         "MRLM_USER_KEY", description="Environment variable that holds the pseudonymisation key."
     )
-    quarantine_days: int = Field(30, ge=1, description="Retention of quarantined rows, in days.")
+    quarantine_days: int = Field(
+        30, ge=1, description="Retention of quarantined rows and of user ids, in days."
+    )
     unattributed: Literal["lost", "foreign"] = Field(
         "lost",
         description="lost: an event of no known impression may belong to any decision, and the "
@@ -457,6 +467,11 @@ class Publishing(_Section):
     """The published recommendations."""
 
     k: int = Field(10, ge=1, description="Longest list of a user.")
+    user_ids: bool = Field(
+        False,
+        description="Whether the lists are also written with the platform's own user ids, into a "
+        "folder that is closed to others. Needs ingestion.keep_user_ids.",
+    )
 
 
 class Spark(_Section):
@@ -547,6 +562,10 @@ class Settings(BaseSettings):
         if sum(o.role == "north_star" for o in self.objectives) != 1:
             raise ValueError("objectives: exactly one must have role = 'north_star'")
         feedback = [o.name for o in self.objectives if o.source == "feedback"]
+        if self.publishing.user_ids and not self.ingestion.keep_user_ids:
+            raise ValueError(
+                "publishing.user_ids: no night keeps user ids: set ingestion.keep_user_ids too"
+            )
         for table in self.inputs.tables:
             if table != "feedback" and self.inputs.table(table).events:
                 raise ValueError(f"inputs.{table}.events: only inputs.feedback can have them")

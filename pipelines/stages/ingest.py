@@ -17,6 +17,7 @@ from pipelines.contract.workspace import StagePlace
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.arrivals import (
     INGEST,
+    PRIVATE,
     earlier_nights,
     ingest_job,
     key_of_night,
@@ -24,6 +25,7 @@ from pipelines.nights.arrivals import (
     previous_night,
     raw_inputs,
     read_tables,
+    require_clock,
 )
 from pipelines.nights.deliveries import sent_events
 from pipelines.nights.lake import TABLES
@@ -80,6 +82,7 @@ class Ingest:
 
     def inputs(self, context: NightContext, plan: Arriving) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""
+        require_clock(context, plan.earlier)
         found = {"key": key_of_night(context, plan.earlier)}
         for name, place in raw_inputs(context).items():
             table = name.removeprefix("raw/").replace("_", " ")
@@ -109,13 +112,13 @@ class Ingest:
         counts = _ingested(context, plan, out, self._until) if ahead is None else ahead
         for table in read_tables(context):
             context.log(self.name).info("%s: %s", table, counts[table])
-        # Not the quarantine: it is private, expires, and names files; nothing is built from it.
+        # Not what is private: it expires, and the tables below are all that is learned from.
         made = (*TABLES, HISTORY, "catalog", "late", "left_out", "unread")
         outputs = {name: name for name in made if (out / name).exists()}
         return Product(
             outputs=outputs,
             counts=counts if plan.sent is None else counts | {"sent": plan.sent},
-            expiring=("quarantine",),
+            expiring=PRIVATE,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrlm.bandit_log import Catalog
@@ -19,7 +20,12 @@ from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.contract.workspace import write_atomically
 from pipelines.failures.errors import MissingInputError
+from pipelines.nights.arrivals import INGEST
 from pipelines.nights.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
+
+_LISTS = "recommendations.parquet"
+# Folder of the lists with the platform's own user ids.
+PRIVATE_LISTS = "private"
 
 
 class Publish:
@@ -78,7 +84,10 @@ class Publish:
                 * int(lengths.sum()),
             }
         )
-        pq.write_table(table, out / "recommendations.parquet")
+        pq.write_table(table, out / _LISTS)
+        private = {}
+        if publishing.user_ids:
+            private = {"users_without_id": write_private(context, plan, table, out)}
         about = {
             "night": context.night,
             "champion": serving.version,
@@ -88,20 +97,43 @@ class Publish:
             "state_age_nights": (date.fromisoformat(context.night) - date.fromisoformat(plan)).days,
             "users": len(requests),
             "rows": len(table),
+            **private,
         }
         (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
         context.log(self.name).info("%s", about)
         return Product(
-            outputs={"recommendations": "recommendations.parquet", "about": "about.json"},
+            outputs={"recommendations": _LISTS, "about": "about.json"},
             counts=about,
+            expiring=(PRIVATE_LISTS,),
         )
+
+
+def write_private(context: NightContext, plan: str, lists: pa.Table, out: Path) -> int:
+    """Write the lists with the platform's user ids; returns how many users have none."""
+    from mrlm.privacy.user_ids import with_user_ids
+
+    nights = [n for n in context.workspace.nights() if plan <= n <= context.night]
+    folders = [context.lake(INGEST, n).folder / "user_ids" / "rows" for n in reversed(nights)]
+    maps = [pq.read_table(folder, partitioning=None) for folder in folders if folder.is_dir()]
+    named = with_user_ids(lists, maps)
+    folder = out / PRIVATE_LISTS
+    folder.mkdir(mode=0o700)
+    path = folder / _LISTS
+    path.touch(mode=0o600)
+    pq.write_table(named, path)
+    unnamed = named.filter(pc.is_null(named["user_id"]))
+    return len(pc.unique(unnamed["user"]))
 
 
 def point_at(context: NightContext, manifest: Manifest) -> None:
     """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
-    place = context.run(STAGE.name).folder / "recommendations.parquet"
+    folder = context.run(STAGE.name).folder
     # Relative to the workspace, which may be moved.
-    about = {**manifest.counts, "path": place.relative_to(context.workspace.root).as_posix()}
+    places = {"path": folder / _LISTS}
+    if (folder / PRIVATE_LISTS / _LISTS).exists():
+        places["private_path"] = folder / PRIVATE_LISTS / _LISTS
+    root = context.workspace.root
+    about = manifest.counts | {n: p.relative_to(root).as_posix() for n, p in places.items()}
     write_atomically(
         context.workspace.published / f"{context.night}.json", json.dumps(about, indent=1)
     )

@@ -16,6 +16,7 @@ from mrlm.privacy.person import pseudonym_of, salted
 from spark_jobs import ingest
 from spark_jobs.forgotten_rows import ForgottenRows
 from spark_jobs.ingest import IngestJob
+from spark_jobs.preview import preview
 from tests.pipelines.forgetting import holding
 
 pytestmark = pytest.mark.spark
@@ -79,6 +80,9 @@ def test_they_are_dropped_counted_and_not_kept(spark, logs, impression, event, i
         "late": 0,
         "quarantined": {"forgotten": 3},
     }
+    shown = preview(spark, job, 100)
+    assert [r["request_id"] for r in shown["impressions"]] == ["others"]
+    assert [r["event_id"] for r in shown["feedback"]] == ["e4", "e5"]
     # They arrived: nothing is missing from the delivery, and nothing is in doubt.
     for name, number in (("click", 2), ("buy", 1)):
         found = event_rows(counts["events"], name)

@@ -56,7 +56,7 @@ def job(request: pytest.FixtureRequest, logs: Any, impression: Any, event: Any, 
     # The other formats have no lines that are broken in such a way.
     rows = [*shown, *([broken] if form == "json" else [])]
     logs.write(NIGHT, impressions=rows, feedback=feedback, items=items("a", "b"))
-    made = logs.job(NIGHT)
+    made = logs.job(NIGHT, keep_user_ids=True)
     if sets:
         place = logs.folder / "sets"
         place.mkdir()

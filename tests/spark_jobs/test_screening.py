@@ -54,7 +54,10 @@ def test_each_rule_is_counted_by_its_name_and_can_be_left_out(
     assert counts["feedback"]["quarantined"] == {"impossible_value": 3}
     assert counts["feedback"]["clean"] == 3
 
-    counts = ingest.run(spark, logs.job(NIGHT))
+    busiest = 4
+    counts = ingest.run(spark, logs.job(NIGHT, bot_requests_per_night=busiest))
+    assert counts["impressions"]["quarantined"] == {"bot": 9}
+    counts = ingest.run(spark, logs.job(NIGHT, bot_requests_per_night=0))
     assert counts["impressions"]["quarantined"] == counts["feedback"]["quarantined"] == {}
 
 

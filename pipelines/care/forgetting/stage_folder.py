@@ -27,6 +27,7 @@ from pipelines.contract.manifest import FILE_NAME, Manifest
 from pipelines.contract.outputs import damage
 from pipelines.contract.workspace import remove
 from pipelines.failures.errors import BusyError, DamagedError
+from pipelines.nights.arrivals import PRIVATE
 from pipelines.running.run_stage import output_lock
 
 _LOCK_SECONDS = 5.0
@@ -224,7 +225,7 @@ def _restamped(
 ) -> Manifest:
     stated = manifest.files
     if stated is None:
-        files = checksums.of_files(new, ("quarantine",))
+        files = checksums.of_files(new, PRIVATE)
     else:
         own = {
             n for n in changed if n in stated or n.partition("/")[0] in {REQUESTS, "counts.json"}
