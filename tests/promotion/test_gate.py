@@ -106,7 +106,9 @@ def test_a_certified_estimate_without_numbers_is_refused(evidence: Make) -> None
 
 def test_no_champion_no_nights_and_used_nights_are_refused(evidence: Make) -> None:
     assert "no champion" in judge(evidence(champion_version=None), RULE, 1).reason
-    assert "no fresh gate night" in judge(evidence(gate_nights=()), RULE, 1).reason
+    waiting = judge(replace(evidence(gate_nights=()), policies={}), RULE, 1).reason
+    assert "no fresh gate night" in waiting
+    assert "no champion" not in waiting
     used = judge(evidence(), RULE, 1, frozenset({"2026-11-19"}))
     assert _failed(used) == ["gate nights"]
     assert "2026-11-19 already judged" in used.reason

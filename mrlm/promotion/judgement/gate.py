@@ -191,7 +191,9 @@ def _is_outcome(check: Check) -> bool:
 
 
 def _champion(evidence: Evidence) -> Check:
-    there = evidence.champion_version is not None and "champion" in evidence.policies
+    # Without gate nights nothing is known of any policy, and that is said by its own check.
+    known = "champion" in evidence.policies or not evidence.gate_nights
+    there = evidence.champion_version is not None and known
     text = (
         f"compared with champion version {evidence.champion_version}"
         if there
