@@ -21,7 +21,8 @@ _SCHEMA = """request_id string, ts timestamp, user_id string, scene string, posi
 
 def ingest(spark: SparkSession, job: Job) -> int:
     """Write the impressions whose own fields are right, each key once; returns their number."""
-    rows = _read(spark, job).withColumn("place", F.struct(*_PLACE))
+    place = F.struct(F.expr("_metadata.file_path"), F.monotonically_increasing_id())
+    rows = _read(spark, job).withColumn("place", place)
     keys = rows.filter(_CHECK).select("request_id", "position", "place", "ts")
     number = F.row_number().over(Window.partitionBy("request_id", "position").orderBy("ts"))
     again = keys.withColumn("number", number).filter("number > 1").select("place")
@@ -30,7 +31,6 @@ def ingest(spark: SparkSession, job: Job) -> int:
     return spark.read.parquet(f"{job.out}/impressions").count()
 
 
-_PLACE = (F.expr("_metadata.file_path"), F.monotonically_increasing_id())
 _CHECK = """request_id is not null and item_id is not null and ts is not null
     and propensity between 5e-324 and 1 and array_contains(candidates, item_id)
     and size(candidates) = size(candidate_propensities)"""
