@@ -24,7 +24,12 @@ def main() -> None:
 def _read(folder: Path) -> dict[str, Any]:
     settings = folder / "mrlm.toml"
     nights = sorted(p.name.removeprefix("dt=") for p in (folder / "raw/impressions").iterdir())
-    code = mrlm(["history", nights[0], nights[-1], "--settings", str(settings)])
+    sys.argv = ["mrlm", "history", nights[0], nights[-1], "--settings", str(settings)]
+    code: str | int | None = 0
+    try:
+        mrlm()
+    except SystemExit as ended:
+        code = ended.code
     loaded = load_settings(settings)
     stopped = []
     for night in nights:
