@@ -481,12 +481,9 @@ def _write_user_ids(impressions: Counted, nights: Nights, key: bytes) -> None:
         .agg(F.min(F.struct("_file_id", "_row")).alias("at"))
     )
     users = sum(night.facts.get("users", 0) for night in impressions.nights.values())
-    parts = 1 + users // _PLACES
-    for i in range(parts):
-        at = one.select("arrival", "at.*").filter(F.pmod("_row", F.lit(parts)) == i)
-        named = impressions.raw.rows.join(F.broadcast(at), [*AT]).select(
-            "arrival", pseudonym(F.col("user_id"), key).alias("user"), "user_id"
-        )
+    user = pseudonym(F.col("user_id"), key).alias("user")
+    for part in _at_places(impressions.raw.rows, one.select("arrival", "at.*"), users):
+        named = part.select("arrival", user, "user_id")
         output.write_nights(named, places, USER_IDS, impressions.files, append=True)
     for place in places.values():
         output.make_private(Path(place).parent)
@@ -494,23 +491,27 @@ def _write_user_ids(impressions: Counted, nights: Nights, key: bytes) -> None:
 
 def _quarantined(table: Counted, name: str) -> list[DataFrame]:
     """The quarantined rows, their text read from the files again, in parts."""
-    parts = 1 + sum(n.quarantined for n in table.nights.values()) // _PLACES
+    number = sum(n.quarantined for n in table.nights.values())
     reasons = _only(table.rows, QUARANTINED).select(*AT, "_reason")
-    found = []
-    for i in range(parts):
-        places = reasons.filter(F.pmod("_row", F.lit(parts)) == i)
-        found.append(
-            table.raw.texts.join(F.broadcast(places), [*AT]).select(
-                "arrival",
-                F.col("arrival").alias("night"),
-                F.lit(name).alias("table"),
-                F.col("_reason").alias("reason"),
-                F.col("_file").alias("file"),
-                table.line.alias("line"),
-                F.when(is_kept(F.col("_reason")), F.col("_raw")).alias("raw"),
-            )
+    return [
+        part.select(
+            "arrival",
+            F.col("arrival").alias("night"),
+            F.lit(name).alias("table"),
+            F.col("_reason").alias("reason"),
+            F.col("_file").alias("file"),
+            table.line.alias("line"),
+            F.when(is_kept(F.col("_reason")), F.col("_raw")).alias("raw"),
         )
-    return found
+        for part in _at_places(table.raw.texts, reasons, number)
+    ]
+
+
+def _at_places(rows: DataFrame, places: DataFrame, number: int) -> list[DataFrame]:
+    """The rows at so many places, which are sent to them, with the places' columns; in parts."""
+    parts = 1 + number // _PLACES
+    chosen = [places.filter(F.pmod("_row", F.lit(parts)) == i) for i in range(parts)]
+    return [rows.join(F.broadcast(part), [*AT]) for part in chosen]
 
 
 def _summary(tables: Mapping[str, OfNight], night: str, scrub: bool) -> dict[str, Any]:
