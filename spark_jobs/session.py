@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from spark_jobs import kept_java
 from spark_jobs.java import java_home
 
 # The binary literals are the padded key of the pseudonyms: plans never show them.
@@ -27,9 +28,6 @@ _LONG_LIVED = " -XX:+UseParallelGC"
 # Smaller inputs get the small session; a partition of a shuffle is to hold about so much.
 LARGE_BYTES = 100 << 20
 _PARTITION_BYTES = 64 << 20
-
-# Whether the session that runs is an optimised one; empty while none was started here.
-_started: list[bool] = []
 
 # What Spark itself takes for secrets (spark.redaction.regex).
 _SECRET = re.compile("(?i)secret|password|token|access[.]?key")
@@ -63,6 +61,26 @@ class Fit:
     driver_memory: str
     shuffle_partitions: int
     optimised: bool
+
+
+@dataclass
+class _Running:
+    """What runs in this process.
+
+    Attributes:
+        optimised: whether the session is an optimised one; None while none was started here.
+        java: its Java, where it may be handed on.
+        standard_input: the hold on it, where another process started it.
+        shelf: where it is handed on, if it is.
+    """
+
+    optimised: bool | None = None
+    java: kept_java.KeptJava | None = None
+    standard_input: int | None = None
+    shelf: kept_java.Shelf | None = None
+
+
+_running = _Running()
 
 
 def fit(size: int) -> Fit:
@@ -110,7 +128,7 @@ def spark_session(
     wanted = fit(size)
     # The active session is one thread's; the context is the process's.
     if SparkContext._active_spark_context is not None:
-        if _started[-1:] != [False] or not wanted.optimised:
+        if _running.optimised is not False or not wanted.optimised:
             return SparkSession.builder.getOrCreate()
         _end()
     master = master or wanted.master
@@ -163,13 +181,32 @@ def spark_session(
         settings["spark.driver.bindAddress"] = "127.0.0.1"
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     settings |= config or {}
-    _start_java({"spark.master": master, **settings})
+    _start_java({"spark.master": master, **settings}, str(scratch), str(home))
     builder = SparkSession.builder.master(master).appName("mrlm")
     for key, value in settings.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
-    _started.append(wanted.optimised)
+    _running.optimised = wanted.optimised
     return session
+
+
+def use_shelf(shelf: kept_java.Shelf) -> None:
+    """Take this process's Java from there, if one fits; ``leave_java`` puts it there."""
+    _running.shelf = shelf
+
+
+def leave_java() -> None:
+    """End this process's session, if there is one, and leave its Java to the next process."""
+    from pyspark import SparkContext
+
+    context, java = SparkContext._active_spark_context, _running.java
+    if context is None or java is None or _running.shelf is None:
+        return
+    context.stop()
+    gateway = SparkContext._gateway
+    if kept_java.has_room(gateway):
+        held = _running.standard_input
+        _running.shelf.leave(java, gateway.proc.stdin.fileno() if held is None else held)
 
 
 def _end() -> None:
@@ -179,23 +216,53 @@ def _end() -> None:
     SparkContext._active_spark_context.stop()
     gateway = SparkContext._gateway
     gateway.shutdown()
-    # Java ends when nobody writes to it any more.
-    gateway.proc.stdin.close()
-    gateway.proc.wait(timeout=60)
+    if _running.java is not None and _running.standard_input is not None:
+        kept_java.end(_running.java, _running.standard_input)
+    else:
+        # Java ends when nobody writes to it any more.
+        gateway.proc.stdin.close()
+        gateway.proc.wait(timeout=60)
     SparkContext._gateway = SparkContext._jvm = None
-    _started.clear()
+    _running.optimised = _running.java = _running.standard_input = None
 
 
-def _start_java(settings: Mapping[str, str]) -> None:
-    """Start Java, if it does not run yet, with all settings but the secrets.
+def _start_java(settings: Mapping[str, str], scratch: str, home: str) -> None:
+    """Start Java with all settings but the secrets, if it does not run yet and none was left.
 
     Java is given its settings as arguments, which every user of the machine may read. Secrets come
     with the session, over a connection that only this process has.
     """
     from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
 
+    if SparkContext._gateway is not None:
+        return
     conf = SparkConf(loadDefaults=False)
     for key, value in settings.items():
         if not _SECRET.search(key):
             conf.set(key, value)
-    SparkContext._ensure_initialized(conf=conf)
+    if _running.shelf is None:
+        SparkContext._ensure_initialized(conf=conf)
+        return
+    wanted = kept_java.started_with(settings, scratch, home)
+    gateway = _from_shelf(_running.shelf, wanted)
+    if gateway is None:
+        log = _running.shelf.log
+        gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+        about = gateway.gateway_parameters
+        _running.java = kept_java.KeptJava(gateway.proc.pid, about.port, about.auth_token, wanted)
+    SparkContext._ensure_initialized(gateway=gateway)
+
+
+def _from_shelf(shelf: kept_java.Shelf, wanted: str) -> Any | None:
+    """The gateway to a Java that another process left; None where none fits or answers."""
+    found = shelf.take(wanted)
+    if found is None:
+        return None
+    java, standard_input = found
+    gateway = kept_java.connected(java)
+    if gateway is None:
+        kept_java.end(java, standard_input)
+        return None
+    _running.java, _running.standard_input = java, standard_input
+    return gateway

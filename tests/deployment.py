@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -137,6 +138,8 @@ class Deployment:
     def run(self, *arguments: str, code: int = 0) -> str:
         """What a command prints, which ends with ``code``."""
         environment = {**os.environ, SOCKET_VARIABLE: str(_warm_parent()[0])}
+        # It names the test that runs, and a Java is kept for who has the same environment.
+        environment.pop("PYTEST_CURRENT_TEST", None)
         running = start(self.command(*arguments), ROOT, environment)
         try:
             printed = "".join(running.lines())
@@ -148,17 +151,19 @@ class Deployment:
 
 @cache
 def _warm_parent() -> tuple[Path, subprocess.Popen[bytes]]:
-    """The socket of a warm parent, and its process.
-
-    Commands that come before it has imported everything start their processes themselves.
-    """
+    """The socket of a warm parent that has imported everything, and its process."""
     # Pytest's own folders may be too deep for a socket.
     folder = Path(tempfile.mkdtemp(prefix="mrlm-"))
     server = ["-m", "pipelines.local.warm", str(folder / "warm.sock"), "pipelines.cli"]
     with (folder / "log").open("w") as log:
-        return folder / "warm.sock", subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", *server], cwd=ROOT, stdout=log, stderr=log
         )
+    # A command that came earlier would start a process of its own, and a Java for itself alone.
+    while not (folder / "warm.sock").exists():
+        assert process.poll() is None, (folder / "log").read_text()
+        time.sleep(0.1)
+    return folder / "warm.sock", process
 
 
 def end_warm_parent() -> None:

@@ -29,6 +29,8 @@ from pipelines.contract import log
 from pipelines.contract.code_version import code_version, sources_version
 from pipelines.local.warm_server import Request, serve
 from pipelines.stages import ORDER
+from spark_jobs.kept_java import Shelf
+from spark_jobs.session import leave_java, use_shelf
 
 # What importing the command line leaves to the stages, because a single command needs little of it.
 MODULES = (
@@ -85,12 +87,15 @@ def main() -> None:
     try:
         path, module = sys.argv[1:]
         preload(module)
+        shelf = Shelf()
         request = serve(Path(path), module, version)
     except (OSError, RuntimeError) as error:
         log.logger.error("no warm parent, each command starts anew: %s", error)
         sys.exit(1)
-    if request is not None:
-        run(request)
+    if request is None:
+        shelf.clear()
+    else:
+        run(request, shelf)
 
 
 def preload(module: str) -> None:
@@ -119,8 +124,13 @@ def preload(module: str) -> None:
     gc.freeze()
 
 
-def run(request: Request) -> None:
-    """Run a worker's command as ``python -m MODULE`` does, and end the process."""
+def run(request: Request, shelf: Shelf) -> None:
+    """Run a worker's command as ``python -m MODULE`` does, and end the process.
+
+    Its Java is the one that lies on the shelf, if that fits, and lies there again once the command
+    has ended well.
+    """
+    use_shelf(shelf)
     module = importlib.import_module(request.command[2])
     _last.worker = True
     os.chdir(request.folder)
@@ -134,6 +144,8 @@ def run(request: Request) -> None:
         module.main()
     except SystemExit as ending:
         _last.code = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
+        if _last.code == 0:
+            leave_java()
         raise
 
 

@@ -66,7 +66,7 @@ def served(folder: Path, *command: str, module: str = CLI) -> Iterator[tuple[Pat
         assert process.wait(60) == 0
     assert not path.exists()
     # Nothing of its session is left.
-    assert not [p for p in psutil.pids() if session_of(p) == process.pid]
+    until(lambda: not [p for p in psutil.pids() if session_of(p) == process.pid])
 
 
 def session_of(pid: int) -> int:
