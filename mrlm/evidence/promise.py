@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.followed_promotions import PromotionHindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
-    from mrlm.ope.nights.hindcast import Lift, Promotion
+    from mrlm.ope.nights.hindcast import FollowUp, Lift, Promotion
     from mrlm.ope.state.state import EvaluationState
     from mrlm.policies.contract import Policy, Scorer
 
@@ -45,10 +48,18 @@ class NightLift:
     Attributes:
         state: paired difference to the champion that it replaced, without a flag.
         estimated: whether a propensity of the night is an estimate.
+        ends: the same where unknown and lost rewards are such that it is smallest, and largest;
+            None where every reward that is not open is known.
     """
 
     state: EvaluationState
-    estimated: bool
+    estimated: bool = False
+    ends: tuple[EvaluationState, EvaluationState] | None = None
+
+    def seen(self) -> tuple[EvaluationState, EvaluationState, EvaluationState]:
+        """As known, at its smallest and at its largest."""
+        low, high = self.ends or (self.state, self.state)
+        return self.state, low, high
 
 
 def lift_on_night(
@@ -57,7 +68,9 @@ def lift_on_night(
     replaced: Policy,
     reward_model: Scorer | None,
     criteria: Criteria,
-) -> EvaluationState:
+    *,
+    estimated: bool = False,
+) -> NightLift:
     """Paired difference, in the north star, of a promoted version and the one that it replaced.
 
     Both are evaluated from the log, whoever made it. Doubly robust needs a model that has not seen
@@ -70,19 +83,46 @@ def lift_on_night(
         replaced: the champion before it.
         reward_model: of the promotion's own time; None: it is gone.
         criteria: of the estimate.
+        estimated: whether a propensity of the night is an estimate.
 
     Raises:
         KeyError: the model does not know the north star.
         ValueError: the log or the policies do not fit the estimator.
     """
-    from mrlm.evidence.paired import paired_state
+    from mrlm.evidence.paired import paired_state, probabilities
+    from mrlm.evidence.unknown_rewards import UnknownRewards
     from mrlm.policies.predictions import predictions
 
     own = north_star_alone(log, criteria.north_star)
-    if reward_model is None:
-        return paired_state(own, promoted, replaced, None, "snips")
-    q = predictions(own, own.objectives, reward_model)
-    return paired_state(own, promoted, replaced, q, criteria.estimator)
+    q = None if reward_model is None else predictions(own, own.objectives, reward_model)
+    estimator = "snips" if q is None else criteria.estimator
+    state = paired_state(own, promoted, replaced, q, estimator)
+    unknown = UnknownRewards.of(own)
+    if unknown is None:
+        return NightLift(state, estimated)
+    gained = probabilities(promoted, own)[own.shown] - probabilities(replaced, own)[own.shown]
+    low, high = (
+        paired_state(
+            _delivered(own, unknown.at_worst(gained / own.propensity, side)),
+            promoted,
+            replaced,
+            q,
+            estimator,
+        )
+        for side in (-1, 1)
+    )
+    return NightLift(state, estimated, (low, high))
+
+
+def _delivered(log: BanditLog, rewards: NDArray[np.float64]) -> BanditLog:
+    """The log as if these were its rewards, NaN where one is open."""
+    return replace(
+        log,
+        rewards=rewards,
+        final=~np.isnan(rewards),
+        unknown=np.zeros_like(log.unknown),
+        lost=np.zeros_like(log.lost),
+    )
 
 
 def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
@@ -110,7 +150,8 @@ def judge_promise(
 
     A look carries the flag of estimated propensities where one of its own nights has estimates: a
     later night does not change what an earlier look found. A night on which nothing is known of
-    the north star is no look.
+    the north star is no look. Where rewards are unknown, an alarm is raised only if the lift falls
+    short whatever they are, and the promise is kept within both errors if it is for any of them.
 
     Args:
         promise: what is judged.
@@ -124,8 +165,36 @@ def judge_promise(
     Raises:
         ValueError: no value can be had.
     """
-    from mrlm.evidence.paired import flagged_nights
     from mrlm.ope.nights.hindcast import judge_over_nights
+
+    known_of = {night: found for night, found in nights.items() if found.state.rows.any()}
+    looks = [_looks(promise, known_of, criteria, which) for which in range(3)]
+    (plain, realised), (low, lowest), (high, highest) = looks
+    if realised is None or lowest is None or highest is None or not (plain and low and high):
+        raise ValueError("no value can be had")
+    verdict, at_least, at_most = (
+        judge_over_nights(found, promise.number, false_alarms, criteria.level)
+        for found in (plain, low, high)
+    )
+    told = PromotionHindcast.of(
+        _whatever_is_unknown(verdict, at_least, at_most),
+        promise.replaced,
+        promise.run_key,
+        tuple(nights),
+        promise.predicted,
+        realised.widened(lowest, highest),
+    )
+    return told, plain[-1]
+
+
+def _looks(
+    promise: Promise, nights: Mapping[str, NightLift], criteria: Criteria, which: int
+) -> tuple[list[Promotion], PolicyEstimate | None]:
+    """The looks that have a value, none if the last has not, and the last one's estimate.
+
+    ``which`` of what each night may have seen, see ``NightLift.seen``.
+    """
+    from mrlm.evidence.paired import flagged_nights
     from mrlm.ope.nights.realised import over_nights
 
     looks: list[Promotion | None] = []
@@ -133,9 +202,7 @@ def judge_promise(
     so_far: dict[str, EvaluationState] = {}
     estimated = False
     for night, found in nights.items():
-        if not found.state.rows.any():
-            continue
-        so_far[night] = found.state
+        so_far[night] = found.seen()[which]
         estimated |= found.estimated
         seen = flagged_nights(
             so_far, estimated=estimated, no_hidden_confounding=criteria.no_hidden_confounding
@@ -143,14 +210,26 @@ def judge_promise(
         whole = over_nights(seen, criteria.level, criteria.thresholds)[criteria.north_star]
         realised = PolicyEstimate.of(whole)
         looks.append(_look(promise, realised, tuple(so_far)))
-    known = [look for look in looks if look is not None]
-    if realised is None or not known or looks[-1] is None:
-        raise ValueError("no value can be had")
-    verdict = judge_over_nights(known, promise.number, false_alarms, criteria.level)
-    told = PromotionHindcast.of(
-        verdict, promise.replaced, promise.run_key, tuple(nights), promise.predicted, realised
+    if not looks or looks[-1] is None:
+        return [], realised
+    return [look for look in looks if look is not None], realised
+
+
+def _whatever_is_unknown(known: FollowUp, low: FollowUp, high: FollowUp) -> FollowUp:
+    """The verdict on what is known, where the lift may lie anywhere from ``low`` to ``high``."""
+    between = low.realised <= known.predicted <= high.realised
+    covered = between or known.covered or low.covered or high.covered
+    if not known.alarm or high.alarm:
+        return replace(known, covered=covered)
+    return replace(
+        known,
+        covered=covered,
+        alarm=False,
+        roll_back=False,
+        reason=f"version {known.version}: its lift of {known.realised:+.4g} falls short of "
+        f"{known.predicted:+.4g}, but with rewards that were not delivered it may be "
+        f"{high.realised:+.4g}",
     )
-    return told, known[-1]
 
 
 def _look(promise: Promise, realised: PolicyEstimate, nights: tuple[str, ...]) -> Promotion | None:

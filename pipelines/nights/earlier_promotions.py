@@ -148,11 +148,12 @@ def _lifts(
 def _lift(
     context: NightContext, f: Followed, log: BanditLog, estimated: bool
 ) -> NightLift | Exception:
-    from mrlm.evidence.promise import NightLift, lift_on_night
+    from mrlm.evidence.promise import lift_on_night
 
     criteria = context.settings.gate.criteria(context.north_star.name)
     try:
-        state = lift_on_night(log, f.policy, f.replaced, f.reward_model, criteria)
+        return lift_on_night(
+            log, f.policy, f.replaced, f.reward_model, criteria, estimated=estimated
+        )
     except _UNFOLLOWED as error:
         return error
-    return NightLift(state, estimated)

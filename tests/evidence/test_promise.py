@@ -49,19 +49,20 @@ def lifts(
         log = make_log(seed, n=300, users=60, nights=(night,))
         if night in unknown:
             log = replace(log, final=np.zeros_like(log.final))
-        state = lift_on_night(log, PROMOTED, REPLACED, None, CRITERIA)
-        found[night] = NightLift(state, night in estimated)
+        found[night] = lift_on_night(
+            log, PROMOTED, REPLACED, None, CRITERIA, estimated=night in estimated
+        )
     return found
 
 
 def test_the_lift_on_a_night_is_doubly_robust_with_a_model_and_self_normalised_without() -> None:
     log = make_log()
     reward, w, v = log.rewards[:, 0], weights(PROMOTED, log), weights(REPLACED, log)
-    plain = estimates(lift_on_night(log, PROMOTED, REPLACED, None, CRITERIA))
+    plain = estimates(lift_on_night(log, PROMOTED, REPLACED, None, CRITERIA).state)
     expected = (w @ reward) / w.sum() - (v @ reward) / v.sum()
     assert plain["delight"].value == pytest.approx(expected, abs=1e-12)
     assert plain["delight"].estimator == "snips"
-    robust = estimates(lift_on_night(log, PROMOTED, REPLACED, Heads(), CRITERIA))
+    robust = estimates(lift_on_night(log, PROMOTED, REPLACED, Heads(), CRITERIA).state)
     scores = doubly_robust(PROMOTED, log) - doubly_robust(REPLACED, log)
     assert robust["delight"].value == pytest.approx(scores.mean(), abs=1e-12)
     assert robust["delight"].standard_error == pytest.approx(
@@ -76,7 +77,7 @@ def test_an_old_model_is_asked_for_the_north_star_alone() -> None:
     old = Heads(("delight",))
     whole = lift_on_night(log, PROMOTED, REPLACED, Heads(), CRITERIA)
     found = lift_on_night(log, PROMOTED, REPLACED, old, CRITERIA)
-    assert estimates(found)["delight"] == estimates(whole)["delight"]
+    assert estimates(found.state)["delight"] == estimates(whole.state)["delight"]
     with pytest.raises(KeyError, match="delight"):
         lift_on_night(log, PROMOTED, REPLACED, Heads(("other",)), CRITERIA)
 
@@ -148,6 +149,49 @@ def test_a_night_of_which_nothing_is_known_is_no_look() -> None:
     assert not told.alarm
     assert told.nights == tuple(NIGHTS[:3])
     assert look.realised_nights == (NIGHTS[0], NIGHTS[2])
+
+
+def lossy(seed: int, night: str, share: float) -> BanditLog:
+    """A night without that share of its best rewards."""
+    log = make_log(seed, n=300, users=60, nights=(night,))
+    drawn = np.random.default_rng(seed).random(len(log)) < share
+    gone = drawn[:, None] & (np.arange(len(log.objectives)) == 0) & (log.rewards > 0.7)
+    return replace(log, final=log.final & ~gone, unknown=gone)
+
+
+def test_rewards_that_are_unknown_raise_no_alarm_and_are_in_the_interval() -> None:
+    """Lost are the best: the promise looks broken by what is left, and that is no proof."""
+    gone = {
+        night: lift_on_night(lossy(seed, night, 0.3), PROMOTED, REPLACED, None, CRITERIA)
+        for seed, night in enumerate(NIGHTS)
+    }
+    more = promise(replace(KEPT, value=0.31, standard_error=0.001, lower=0.309, upper=0.311))
+    told, _ = judge_promise(more, gone, CRITERIA, 0.05)
+    known = {night: NightLift(found.state) for night, found in gone.items()}
+    as_if_whole, _ = judge_promise(more, known, CRITERIA, 0.05)
+    assert as_if_whole.alarm, "what is known alone falls short"
+    assert not told.alarm
+    assert "not delivered" in told.reason
+    near = promise(replace(more.predicted, value=0.2785, lower=0.2785, upper=0.2785))
+    assert judge_promise(near, gone, CRITERIA, 0.05)[0].covered
+    assert not judge_promise(near, known, CRITERIA, 0.05)[0].covered
+    whole, _ = judge_promise(promise(), lifts(), CRITERIA, 0.05)
+    assert whole.realised.value is not None
+    assert told.realised.lower is not None
+    assert told.realised.upper is not None
+    assert told.realised.lower <= whole.realised.value <= told.realised.upper
+    assert told.realised.unknown_high > 0
+
+
+def test_a_lift_that_falls_short_whatever_is_unknown_is_an_alarm() -> None:
+    few = {
+        night: lift_on_night(lossy(seed, night, 0.02), PROMOTED, REPLACED, Heads(), CRITERIA)
+        for seed, night in enumerate(NIGHTS)
+    }
+    told, _ = judge_promise(promise(TOO_MUCH), few, CRITERIA, 0.05)
+    assert told.alarm
+    assert not told.covered
+    assert told.realised.unknown_low < 0 < told.realised.unknown_high
 
 
 def test_a_look_carries_the_flag_of_its_own_nights() -> None:
