@@ -42,14 +42,27 @@ if not hasattr(sys.modules["__main__"], "__file__"):
 _FIRST = ("nights", "spark", "pipelines")
 # Those that use the deployment; another one would make nights of its own.
 _NIGHTS = {f"test_{of}.py" for of in ("airflow", "faults", "moved", "refusals", "whole_night")}
+# Of the pipelines, those that run Spark in their own process: its first use costs half a minute.
+_SPARK = {
+    f"test_{of}.py"
+    for of in (
+        *("bad_input", "forget_nights", "history", "hostile_text"),
+        *("logs_command", "open_night", "readme"),
+    )
+}
+# Those that start Java anew, and so need no process that has one.
+_JAVA = {f"test_{of}.py" for of in ("java", "kept_java", "session")}
 
 
 def _group(nodeid: str) -> str:
     room = nodeid.partition("::")[0].removeprefix("tests/").split("/")
-    if room[0] == "pipelines" and room[1] in _NIGHTS:
-        return "nights"
-    uses_spark = room[0] in {"spark_jobs", "examples"} or room[:2] == ["pipelines", "expectations"]
-    return "spark" if uses_spark else room[0]
+    if room[0] == "pipelines":
+        if room[1] in _NIGHTS:
+            return "nights"
+        return "spark" if room[1] in _SPARK | {"expectations"} else room[0]
+    if room[0] == "spark_jobs":
+        return "java" if room[1] in _JAVA else "spark"
+    return "spark" if room[0] == "examples" else room[0]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -162,7 +162,7 @@ def ahead(
     """Do the data stages of nights that wait for their turn to learn; they find them done."""
     passed = {}
     nights = _nights(first, last, settings, force)
-    with ingesting_ahead(nights) as ingest, embedding() as embed:
+    with ingesting_ahead(nights, first_waits=True) as ingest, embedding() as embed:
         for context in nights:
             with _held(context, wait):
                 passed[context.night] = read_ahead(context, embed, ingest.stage(context))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,14 +29,17 @@ class IngestAhead:
     Args:
         contexts: the range, oldest night first.
         folder: where nights lie until their turn; None: each is ingested at its turn.
+        alone: nights that are ingested by themselves.
     """
 
-    def __init__(self, contexts: Sequence[NightContext], folder: Path | None) -> None:
+    def __init__(
+        self, contexts: Sequence[NightContext], folder: Path | None, alone: Iterable[str] = ()
+    ) -> None:
         self._contexts = list(contexts)
         self._folder = folder
         self._stage: Ingest = STAGE
         self._ready: list[str] = []
-        self._alone: set[str] = set()
+        self._alone = set(alone)
 
     def stage(self, context: NightContext) -> Ingest:
         """The stage for a night, whose earlier ones have been validated."""
@@ -77,10 +80,13 @@ class IngestAhead:
 
 
 @contextmanager
-def ingesting_ahead(contexts: Sequence[NightContext]) -> Iterator[IngestAhead]:
+def ingesting_ahead(
+    contexts: Sequence[NightContext], *, first_waits: bool = False
+) -> Iterator[IngestAhead]:
     """``IngestAhead`` of a range; what no night took is removed at the end.
 
-    One command at a time reads ahead in a workspace; another one ingests each night at its turn.
+    Where somebody waits for the first night, it is not held up by those after it. One command at a
+    time reads ahead in a workspace; another one ingests each night at its turn.
     """
     if len(contexts) < 2:
         yield IngestAhead(contexts, None)
@@ -95,7 +101,7 @@ def ingesting_ahead(contexts: Sequence[NightContext]) -> Iterator[IngestAhead]:
         yield IngestAhead(contexts, None)
         return
     try:
-        yield IngestAhead(contexts, folder)
+        yield IngestAhead(contexts, folder, [contexts[0].night] if first_waits else [])
     finally:
         remove(folder)
         lock.release()

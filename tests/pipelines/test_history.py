@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from mrlm.worlds.latent import write_latent
+from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
+from pipelines.running import ahead
 from pipelines.running.ingested_ahead import ingest_ahead
 from pipelines.running.run_stage import run_stage
+from pipelines.stages.ingest import STAGE, Ingest
 from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
 from tests.pipelines.in_process import Done, mrlm
 
@@ -94,6 +97,26 @@ def test_a_second_history_finds_all_of_it_done(together: tuple[Deployment, Done]
     assert again.code == 10
     assert "nights in one pass" not in again.err
     assert again.err.count("unchanged: skipped") >= len(RANGE)
+
+
+def test_a_night_that_somebody_waits_for_is_ingested_before_the_others(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = deployed(raw, tmp_path)
+    contexts = [made.context(n) for n in RANGE]
+    passes: list[list[str]] = []
+
+    def told(group: list[NightContext], folder: Path) -> Ingest:
+        passes.append([c.night for c in group])
+        return Ingest()
+
+    monkeypatch.setattr(ahead, "ingest_ahead", told)
+    for first_waits, wanted in ((True, RANGE[1:]), (False, RANGE)):
+        passes.clear()
+        with ahead.ingesting_ahead(contexts, first_waits=first_waits) as ingest:
+            stages = [ingest.stage(c) for c in contexts]
+        assert passes == [wanted]
+        assert (stages[0] is STAGE) is first_waits
 
 
 @pytest.mark.long
