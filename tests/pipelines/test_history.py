@@ -114,9 +114,9 @@ def test_a_night_that_somebody_waits_for_is_ingested_before_the_others(
     for first_waits, wanted in ((True, RANGE[1:]), (False, RANGE)):
         passes.clear()
         with ahead.ingesting_ahead(contexts, first_waits=first_waits) as ingest:
-            stages = [ingest.stage(c) for c in contexts]
-        assert passes == [wanted]
+            stages = [ingest.stage(c) for c in contexts[:2]]
         assert (stages[0] is STAGE) is first_waits
+        assert passes[0] == wanted
 
 
 @pytest.mark.long
