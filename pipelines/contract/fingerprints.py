@@ -10,24 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.contract.raw_files import raw_files
-from pipelines.contract.row_sums import RowSum, encoded_rows
+from pipelines.contract.row_sums import RowSum
 from pipelines.failures.errors import DamagedError
 
 # Names of files that say how something was made rather than what it is.
 IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
 _BATCH_ROWS = 16_384
 _CHUNK_BYTES = 1 << 22
-
-_Made = TypeVar("_Made")
 
 
 def combine(parts: dict[str, str]) -> str:
@@ -83,7 +79,7 @@ def of_raw(path: str) -> str:
                     _add_tables(rows, source)
             else:
                 with filesystem.open_input_stream(file) as stream:
-                    for lines in _one_ahead(_lines(stream)):
+                    for lines in _lines(stream):
                         rows.add_lines(lines)
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
@@ -120,33 +116,17 @@ def _of_tables(paths: list[Path]) -> str:
 
 def _add_tables(rows: RowSum, source: Any) -> None:
     file = pq.ParquetFile(source)
-    _add_batches(rows, file.iter_batches(_BATCH_ROWS), file.schema_arrow)
+    rows.add_rows(pa.RecordBatch.from_pylist([], file.schema_arrow))
+    for batch in file.iter_batches(_BATCH_ROWS):
+        rows.add_rows(batch)
 
 
 def _of_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> str:
     rows = RowSum()
-    _add_batches(rows, batches, schema)
+    rows.add_rows(pa.RecordBatch.from_pylist([], schema))
+    for batch in batches:
+        rows.add_rows(batch)
     return rows.fingerprint()
-
-
-def _add_batches(rows: RowSum, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-    # A table without rows has columns all the same.
-    nothing = pa.RecordBatch.from_pylist([], schema)
-    for encoded in _one_ahead(encoded_rows(batch) for batch in chain([nothing], batches)):
-        rows.add(encoded)
-
-
-def _one_ahead(made: Iterable[_Made]) -> Iterator[_Made]:
-    """The same, each made in a thread while the one before it is worked on.
-
-    To read and decode takes about as long as to hash, and does not hold Python's lock.
-    """
-    source: Iterator[_Made | None] = iter(made)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, source, None)
-        while (one := coming.result()) is not None:
-            coming = pool.submit(next, source, None)
-            yield one
 
 
 def _lines(stream: Any) -> Iterator[list[bytes]]:

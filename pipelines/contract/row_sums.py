@@ -32,9 +32,13 @@ class RowSum:
 
     _sums: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def add(self, rows: EncodedRows) -> None:
-        """Add the rows of a batch."""
-        self._add(rows.columns, [rows.data[a:b] for a, b in pairwise(rows.ends)])
+    def add_rows(self, rows: pa.RecordBatch) -> None:
+        """Add the rows of a batch, whose columns may stand in any order."""
+        names = sorted(rows.schema.names)
+        columns = [rows.column(name) for name in names]
+        what = json.dumps([[n, str(c.type)] for n, c in zip(names, columns, strict=True)])
+        encoded, ends = _encoded(columns, rows.num_rows)
+        self._add(what, [encoded[a:b] for a, b in pairwise(ends)])
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
         """Add rows that are the bytes of lines."""
@@ -53,33 +57,6 @@ class RowSum:
         for i, word in enumerate(words.sum(axis=0, dtype=np.uint64).tolist()):
             total += word << (32 * i)
         self._sums[what] = (number + len(words), total % _MODULUS)
-
-
-@dataclass(frozen=True)
-class EncodedRows:
-    """Rows of a batch as bytes: those of row i are ``data[ends[i] : ends[i + 1]]``.
-
-    Attributes:
-        columns: names and types, as text.
-        data: of all rows, one after the other.
-        ends: where each row ends, after a 0.
-    """
-
-    columns: str
-    data: memoryview
-    ends: list[int]
-
-
-def encoded_rows(rows: pa.RecordBatch) -> EncodedRows:
-    """The canonical bytes of the rows of a batch, whose columns may stand in any order.
-
-    Raises:
-        ValueError: values of a column's type have no encoding.
-    """
-    names = sorted(rows.schema.names)
-    columns = [rows.column(name) for name in names]
-    what = json.dumps([[n, str(c.type)] for n, c in zip(names, columns, strict=True)])
-    return EncodedRows(what, *_encoded(columns, rows.num_rows))
 
 
 @dataclass(frozen=True)
