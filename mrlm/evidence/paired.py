@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
+    from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.state.state import EvaluationState
     from mrlm.policies.contract import Policy
 
@@ -33,15 +34,29 @@ def paired_state(
         KeyError: no such estimator.
         ValueError: a propensity is missing, or the estimator needs ``q`` and there is none.
     """
+    return state_of_pair(*paired_batches(log, first, second, q), estimator)
+
+
+def paired_batches(
+    log: BanditLog, first: Policy, second: Policy, q: NDArray[np.float64] | None
+) -> tuple[EvaluationBatch, EvaluationBatch]:
+    """The log under the one policy and under the other; see ``paired_state``."""
     from mrlm.ope.batch import EvaluationBatch
+
+    batch = EvaluationBatch.from_log(log, probabilities(first, log), q, "challenger")
+    return batch, batch.with_target(probabilities(second, log), "champion")
+
+
+def state_of_pair(
+    first: EvaluationBatch, second: EvaluationBatch, estimator: str
+) -> EvaluationState:
+    """Sums of the paired difference of two policies on the same rows; see ``paired_state``."""
     from mrlm.ope.difference import difference
     from mrlm.ope.registry import ESTIMATORS
     from mrlm.ope.state.state import EvaluationState
 
-    batch = EvaluationBatch.from_log(log, probabilities(first, log), q, "challenger")
     estimate = ESTIMATORS[estimator]
-    other = batch.with_target(probabilities(second, log), "champion")
-    return EvaluationState.of(difference(estimate(batch), estimate(other)))
+    return EvaluationState.of(difference(estimate(first), estimate(second)))
 
 
 def probabilities(policy: Policy, log: BanditLog) -> NDArray[np.float64]:

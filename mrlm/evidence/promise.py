@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.followed_promotions import PromotionHindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
@@ -89,40 +86,25 @@ def lift_on_night(
         KeyError: the model does not know the north star.
         ValueError: the log or the policies do not fit the estimator.
     """
-    from mrlm.evidence.paired import paired_state, probabilities
+    from mrlm.evidence.paired import paired_batches, state_of_pair
     from mrlm.evidence.unknown_rewards import UnknownRewards
     from mrlm.policies.predictions import predictions
 
     own = north_star_alone(log, criteria.north_star)
     q = None if reward_model is None else predictions(own, own.objectives, reward_model)
     estimator = "snips" if q is None else criteria.estimator
-    state = paired_state(own, promoted, replaced, q, estimator)
+    first, second = paired_batches(own, promoted, replaced, q)
+    state = state_of_pair(first, second, estimator)
     unknown = UnknownRewards.of(own)
     if unknown is None:
         return NightLift(state, estimated)
-    gained = probabilities(promoted, own)[own.shown] - probabilities(replaced, own)[own.shown]
+    coefficient = first.weight - second.weight
+    worst = (unknown.at_worst(coefficient, side) for side in (-1, 1))
     low, high = (
-        paired_state(
-            _delivered(own, unknown.at_worst(gained / own.propensity, side)),
-            promoted,
-            replaced,
-            q,
-            estimator,
-        )
-        for side in (-1, 1)
+        state_of_pair(replace(first, rewards=r), replace(second, rewards=r), estimator)
+        for r in worst
     )
     return NightLift(state, estimated, (low, high))
-
-
-def _delivered(log: BanditLog, rewards: NDArray[np.float64]) -> BanditLog:
-    """The log as if these were its rewards, NaN where one is open."""
-    return replace(
-        log,
-        rewards=rewards,
-        final=~np.isnan(rewards),
-        unknown=np.zeros_like(log.unknown),
-        lost=np.zeros_like(log.lost),
-    )
 
 
 def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
@@ -168,8 +150,11 @@ def judge_promise(
     from mrlm.ope.nights.hindcast import judge_over_nights
 
     known_of = {night: found for night, found in nights.items() if found.state.rows.any()}
-    looks = [_looks(promise, known_of, criteria, which) for which in range(3)]
-    (plain, realised), (low, lowest), (high, highest) = looks
+    plain, realised = _looks(promise, known_of, criteria, 0)
+    low, lowest = high, highest = plain, realised
+    if any(found.ends for found in known_of.values()):
+        low, lowest = _looks(promise, known_of, criteria, 1)
+        high, highest = _looks(promise, known_of, criteria, 2)
     if realised is None or lowest is None or highest is None or not (plain and low and high):
         raise ValueError("no value can be had")
     verdict, at_least, at_most = (
