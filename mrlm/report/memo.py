@@ -8,7 +8,7 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import NONE, interval, number, weights_as_text
+from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
 from mrlm.report.visible import markdown
 
 _NO_FACTS = NightFacts()
@@ -35,7 +35,7 @@ def decision_memo(
         _reason(verdict),
         _table(evidence, facts, estimator),
         _nights(evidence),
-        _weights(evidence),
+        _weights(evidence, facts),
         _bullets("Warnings", [*_estimated(evidence), *map(_text, evidence.warnings)]),
         _bullets("Beyond these nights", outlook_lines(evidence)),
         _bullets("Earlier promotions", hindcast_lines(evidence)),
@@ -125,10 +125,12 @@ def _span(nights: tuple[str, ...]) -> str:
     return f"{min(nights)} to {max(nights)} ({len(nights)})"
 
 
-def _weights(evidence: Evidence) -> str:
+def _weights(evidence: Evidence, facts: NightFacts) -> str:
     if not evidence.weights:
         return ""
-    return f"Objective weights: {_text(weights_as_text(evidence.weights))}."
+    found = f"Objective weights: {_text(weights_as_text(evidence.weights))}."
+    step = step_as_text(facts.limited_by)
+    return f"{found} {_text(step)}" if step else found
 
 
 def _estimated(evidence: Evidence) -> list[str]:

@@ -9,7 +9,7 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import interval, number
+from mrlm.report.figures_as_text import interval, number, step_as_text
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
 from mrlm.report.plots import all_plots
@@ -80,6 +80,7 @@ def _page(
         verdict=verdict,
         headline=headline(verdict),
         facts=facts,
+        step=step_as_text(facts.limited_by),
         links={t: a for t, a in facts.links.items() if _harmless(a)},
         estimator=estimator,
         values=_values(evidence, facts, estimator),

@@ -17,7 +17,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
-from pipelines.nights.coming_nights import outlook, outlook_nights, outlook_states
+from pipelines.nights.coming_nights import outlook, outlook_lifts, outlook_nights
 from pipelines.nights.completed import read_completed
 from pipelines.nights.earlier_promotions import hindcast, hindcast_inputs
 from pipelines.nights.lake import log_fingerprints
@@ -86,9 +86,10 @@ class Evaluate:
             least, criteria = context.settings.registry.least_users, gate.criteria(star)
             estimates = policy_estimates(log, policies, q, estimated, criteria, least)
             own = estimates["policies"]["champion"][gate.estimator][star].value
-            nights = outlook_states(context, plan, challenger, champion, model)
-            estimates["outlook"] = outlook(context, plan, nights, own)
-            estimates["support"] |= {"drift": drift(nights, star, least)}
+            lifts = outlook_lifts(context, plan, challenger, champion, model)
+            estimates["outlook"] = outlook(context, plan, lifts, own)
+            states = {night: found.state for night, found in lifts.items()}
+            estimates["support"] |= {"drift": drift(states, star, least)}
         estimates["hindcast"] = hindcast(context, plan)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))

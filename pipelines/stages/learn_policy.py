@@ -1,4 +1,4 @@
-"""Learn policies: offline reinforcement learning at the weights that last night left."""
+"""Learn policies: offline reinforcement learning at the objective weights of last night."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LearnPolicy:
     name = "learn_policy"
     place: Literal["run"] = "run"
     sections = ("learning", "objectives", "split", "seed", "tuning")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -40,12 +40,15 @@ class LearnPolicy:
         from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
+        from mrlm.meta.first_weights import first_weights
         from mrlm.report.figures_as_text import weights_as_text
 
         log, estimated = read_completed(context, plan.fit)
         reward_model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
-        weights = training_weights(context, plan)
         settings, seed = context.settings.learning, context.settings.seed
+        weights = training_weights(context, plan)
+        if weights is None:
+            weights = first_weights(log, reward_model, context.settings.tuning, seed)
         sample = learning_sample(log, reward_model, weights, settings, seed)
         for name in settings.learners:
             told = weights_as_text(weights)

@@ -73,6 +73,7 @@ FACTS = NightFacts(
     calibration={"delight": [(0.1, 0.12), (0.5, 0.48)]},
     truth={"challenger": 0.391, "champion": 0.305},
     units={"delight": "share"},
+    limited_by=["an effective sample size of 500 of 3560 decisions"],
     links={"data docs": "data_docs/index.html", "trap": "javascript:alert(1)"},
 )
 VERDICT = judge(FULL, GateSettings(), looks=1)
@@ -92,6 +93,7 @@ def test_the_page_shows_what_decides() -> None:
         "mean of 1/propensity",
         "0.741",
         "3 encoded, 40 reused",
+        "The step was limited by an effective sample size of 500 of 3560 decisions.",
     ):
         assert shown in page
     assert page.count("data:image/png;base64,") == 5
@@ -146,6 +148,10 @@ def test_the_memo_is_a_table_a_reviewer_can_read() -> None:
     assert "- ✅ delight: challenger - champion = +0.10000" in memo
     assert "champion version 1, on 900 decisions of 201 users" in memo
     assert "2026-11-14 to 2026-11-16 (3)" in memo
+    assert "like 0.3. The step was limited by an effective sample size of 500" in memo
+    alone = decision_memo(FULL, VERDICT, replace(FACTS, limited_by=[]))
+    assert "The evidence alone limited the step" in alone
+    assert "limited" not in decision_memo(FULL, VERDICT, replace(FACTS, limited_by=None))
     assert "first champion" in first_champion_memo("2026-11-12", "logger", "clone of the logger")
 
 
