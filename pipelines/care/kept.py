@@ -42,6 +42,7 @@ _LOCK_SECONDS = 5.0
 # What the outputs of code that stated no form lack.
 _LACKING = {
     "tune_weights": "since then tuning.json calls shares what it called weights",
+    "learn_policy": "since then the simple baselines are fitted too",
     "evaluate": "since then the evidence holds the difference to the logger",
 }
 
