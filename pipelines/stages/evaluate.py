@@ -44,7 +44,6 @@ class Evaluate:
     def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The policies, the reward model, the bandit logs, what is followed."""
         tuned = context.run("tune_weights").require()
-        learned = context.run("learn_policy").require()
         model = context.run("learn_behaviour").require()
         return {
             **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
@@ -52,7 +51,7 @@ class Evaluate:
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
-            "baselines": learned.outputs["baselines"].fingerprint,
+            "baselines": context.run("learn_policy").output("baselines").fingerprint,
         }
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:

@@ -194,7 +194,7 @@ def killed(*args: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["the list", "the entry", "the mark", "manifest 1", "manifest 9", "manifest 17"]
+    "point", ["the list", "the entry", "the mark", "manifest 1", "manifest 9", "manifest 16"]
 )
 def test_killed_anywhere_the_same_call_finishes_it(
     adopted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
