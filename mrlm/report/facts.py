@@ -17,8 +17,8 @@ class NightFacts:
         items: ``encoded`` and ``reused`` items.
         reward_model: objective to figures on a later night (``auc``, ``log_loss``, ...).
         calibration: objective to (mean prediction, mean outcome) of each bin.
-        truth: policy, or ``difference``, to the north star's true value, where a log comes from a
-            known world.
+        truth: policy, a simple baseline included, or ``difference``, to the north star's true
+            value, where a log comes from a known world.
         units: objective to unit.
         limited_by: what held the step away from the champion back, in words; empty where only the
             evidence did, None where it is not known.

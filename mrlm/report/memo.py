@@ -9,6 +9,7 @@ from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
+from mrlm.report.simple_baselines import as_words, baseline_line, baselines_by_value
 from mrlm.report.visible import markdown
 
 _NO_FACTS = NightFacts()
@@ -22,7 +23,7 @@ def decision_memo(
     facts: NightFacts = _NO_FACTS,
     estimator: str = "dr",
 ) -> str:
-    """Markdown: verdict, challenger against champion, guardrails, nights, warnings, what is beyond.
+    """Markdown: verdict, challenger against its rivals, nights, warnings, what is beyond.
 
     Args:
         evidence: of the version.
@@ -31,9 +32,10 @@ def decision_memo(
         estimator: whose numbers are shown.
     """
     parts = [
-        f"## Night {evidence.night}: {headline(verdict)}",
+        f"## Night {evidence.night}: {headline(verdict, evidence)}",
         _reason(verdict),
         _table(evidence, facts, estimator),
+        _baselines(evidence, facts, estimator),
         _nights(evidence),
         _weights(evidence, facts),
         _bullets("Warnings", [*_estimated(evidence), *map(_text, evidence.warnings)]),
@@ -45,11 +47,13 @@ def decision_memo(
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
-def headline(verdict: Verdict | None) -> str:
-    """The verdict in a few words."""
-    if verdict is None:
-        return "not judged yet"
-    return "the gate would promote it" if verdict.promote else "the gate refuses it"
+def headline(verdict: Verdict | None, evidence: Evidence) -> str:
+    """The verdict in a few words, and whether the challenger beats every simple baseline."""
+    told = "not judged yet"
+    if verdict is not None:
+        told = "the gate would promote it" if verdict.promote else "the gate refuses it"
+    beaten = baseline_line(evidence)
+    return f"{told}; {beaten}" if beaten else told
 
 
 def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[str] = ()) -> str:
@@ -101,6 +105,26 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
             interval(evidence.estimate("logger", estimator, name)),
             interval(evidence.logger_difference(estimator, name), signed=True),
             number(evidence.guardrails.get(name)) if name in evidence.guardrails else NONE,
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _baselines(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
+    names = baselines_by_value(evidence, estimator)
+    if not names:
+        return ""
+    star = evidence.north_star
+    rows = [
+        f"| simple baseline ({estimator}) | {_text(star)} | challenger - baseline | truth |",
+        "|---|---|---|---|",
+    ]
+    for name in names:
+        cells = [
+            _text(as_words(name)),
+            interval(evidence.estimate(name, estimator, star)),
+            interval(evidence.baseline_difference(name), signed=True),
+            number(facts.truth.get(name)),
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)

@@ -43,6 +43,7 @@ _LOCK_SECONDS = 5.0
 _LACKING = {
     "learn_policy": "since then its objective weights are those that tune_weights goes on from",
     "tune_weights": "since then tuning.json calls shares what it called weights",
+    "learn_policy": "since then the simple baselines are fitted too",
     "evaluate": "since then the evidence holds the difference to the logger",
 }
 
