@@ -41,9 +41,8 @@ _LOCK_SECONDS = 5.0
 
 # What the outputs of code that stated no form lack.
 _LACKING = {
-    "learn_policy": "since then its objective weights are those that tune_weights goes on from",
+    "learn_policy": "since then it fits the simple baselines too, and the first weights come from the log",
     "tune_weights": "since then tuning.json calls shares what it called weights",
-    "learn_policy": "since then the simple baselines are fitted too",
     "evaluate": "since then the evidence holds the difference to the logger",
 }
 
