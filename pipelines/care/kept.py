@@ -41,7 +41,7 @@ _LOCK_SECONDS = 5.0
 
 # What the outputs of code that stated no form lack.
 _LACKING = {
-    "learn_policy": "since then it fits the simple baselines too, and the first weights come from the log",
+    "learn_policy": "since then it fits simple baselines too, and the log gives its first weights",
     "tune_weights": "since then tuning.json calls shares what it called weights",
     "evaluate": "since then the evidence holds the difference to the logger",
 }
