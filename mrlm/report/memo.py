@@ -114,11 +114,9 @@ def _baselines(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
     names = baselines_by_value(evidence, estimator)
     if not names:
         return ""
-    star = evidence.north_star
-    rows = [
-        f"| simple baseline ({estimator}) | {_text(star)} | challenger - baseline | truth |",
-        "|---|---|---|---|",
-    ]
+    star, known = evidence.north_star, bool(facts.truth)
+    head = [f"simple baseline ({estimator})", _text(star), "challenger - baseline"]
+    table = [[*head, "truth"][: 3 + known], ["---"] * (3 + known)]
     for name in names:
         cells = [
             _text(as_words(name)),
@@ -126,8 +124,8 @@ def _baselines(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
             interval(evidence.baseline_difference(name), signed=True),
             number(facts.truth.get(name)),
         ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+        table.append(cells[: 3 + known])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in table)
 
 
 def _nights(evidence: Evidence) -> str:
