@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
+from benchmarks._parts import parts_of, run_parts
 from benchmarks.rows import Row
 
 
 def parts() -> list[str]:
     """Names of the parts, each with ``run(quick)``."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return parts_of(__path__)
 
 
 def run(quick: bool) -> list[Row]:
     """The rows of all parts."""
-    rows: list[Row] = []
-    for name in parts():
-        rows += importlib.import_module(f"{__name__}.{name}").run(quick)
-    return rows
+    return run_parts(__name__, __path__, quick)
