@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mrlm.behaviour.fit import fit_reward_model
     from mrlm.behaviour.settings import BehaviourSettings
     from mrlm.learners import LEARNERS, LearnedPolicy, LearningSettings, learning_sample
+    from mrlm.learners.baselines import fit_baselines
     from mrlm.ope import (
         ESTIMATORS,
         EvaluationBatch,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     )
     from mrlm.ope.table import evaluate_table
     from mrlm.policies.contract import Policy
+    from mrlm.policies.greedy import Greedy
     from mrlm.policies.uniform import Uniform
     from mrlm.promotion.registry.champion import champion
     from mrlm.promotion.registry.place import RegistryPlace
@@ -43,6 +45,7 @@ _ROOM_OF = {
     "ESTIMATORS": "ope",
     "EvaluationBatch": "ope",
     "EvaluationState": "ope",
+    "Greedy": "policies.greedy",
     "LEARNERS": "learners",
     "LearnedPolicy": "learners",
     "LearningSettings": "learners",
@@ -57,6 +60,7 @@ _ROOM_OF = {
     "difference": "ope",
     "estimates": "ope",
     "evaluate_table": "ope.table",
+    "fit_baselines": "learners.baselines",
     "fit_reward_model": "behaviour.fit",
     "latent_log": "worlds.latent",
     "learning_sample": "learners",
@@ -86,6 +90,7 @@ __all__ = [
     "Decisions",
     "EvaluationBatch",
     "EvaluationState",
+    "Greedy",
     "LearnedPolicy",
     "LearningSettings",
     "Objective",
@@ -99,6 +104,7 @@ __all__ = [
     "difference",
     "estimates",
     "evaluate_table",
+    "fit_baselines",
     "fit_reward_model",
     "latent_log",
     "learning_sample",

@@ -21,6 +21,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
         {
             "mrlm/embeddings",
             "mrlm/learners",
+            "mrlm/learners/baselines",
             "mrlm/policies",
             "mrlm/ope",
             "mrlm/ope/intervals",
@@ -32,6 +33,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
         "the room's members by name",
         {
             "mrlm/learners",
+            "mrlm/learners/baselines",
             "mrlm/ope",
             "mrlm/ope/intervals",
             "mrlm/ope/sequential",

@@ -1,4 +1,4 @@
-"""Read stored scorers, whichever learner or model made them."""
+"""Stored scorers, whichever learner or model made them, and the baselines as one folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mrlm.behaviour.reward_model import KIND, load_reward_model
+from mrlm.learners.baselines.registry import BASELINE_LOADERS
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer, load_scorer
-from mrlm.policies.contract import Scorer
+from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.storage import load_policy, save_policy
 
 
 def load_learned(folder: Path) -> LearnedScorer:
@@ -28,4 +30,24 @@ def load_learned(folder: Path) -> LearnedScorer:
 SCORER_LOADERS: Mapping[str, Callable[[Path], Scorer]] = {
     KIND: load_reward_model,
     **dict.fromkeys(LEARNERS, load_learned),
+    **BASELINE_LOADERS,
 }
+
+
+def save_baselines(policies: Mapping[str, Policy], folder: Path) -> None:
+    """Write policies by their names into a new folder; see ``fit_baselines``.
+
+    Raises:
+        FileExistsError: the folder holds a policy of one of these names.
+    """
+    for name, policy in policies.items():
+        save_policy(policy, folder / name)
+
+
+def load_baselines(folder: Path) -> dict[str, Policy]:
+    """Name to policy, by name, of what ``save_baselines`` wrote.
+
+    Raises:
+        ValueError: the folder holds a kind of policy or scorer that is not known.
+    """
+    return {p.name: load_policy(p, SCORER_LOADERS) for p in sorted(folder.iterdir())}

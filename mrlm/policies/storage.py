@@ -16,6 +16,7 @@ from mrlm.bandit_log import Objective
 from mrlm.policies.clone_view import CloneView
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.feature_softmax import FeatureSoftmax, Hidden
+from mrlm.policies.greedy import Greedy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
@@ -38,10 +39,10 @@ def save_policy(policy: Policy, folder: Path) -> None:
     (folder / "policy.json").write_text(json.dumps(_describe(policy), indent=1, sort_keys=True))
     if isinstance(policy, Tuned):
         save_policy(policy.anchor, folder / "anchor")
-        for i, scorer in enumerate(policy.scorers):
-            place = folder / "scorers" / str(i)
-            place.mkdir(parents=True)
-            scorer.save(place)
+    for i, scorer in enumerate(_scorers(policy)):
+        place = folder / "scorers" / str(i)
+        place.mkdir(parents=True)
+        scorer.save(place)
     if isinstance(policy, Mixture):
         for i, part in enumerate(policy.policies):
             save_policy(part, folder / "policies" / str(i))
@@ -78,6 +79,9 @@ def load_policy(folder: Path, loaders: ScorerLoaders) -> Policy:
         )
     if kind == "feature_softmax":
         return _load_feature_softmax(data, folder)
+    if kind == "greedy":
+        (scorer,) = _load_scorers(data, folder, loaders)
+        return Greedy(scorer=scorer, floor=data["floor"], name=data["name"])
     raise ValueError(f"{folder}: policy kind {kind!r} is not known to this version")
 
 
@@ -98,6 +102,13 @@ def _describe(policy: Policy) -> dict[str, Any]:
             "scenes": list(policy.view.scenes),
             "item_id": policy.item_id.tolist(),
         }
+    if isinstance(policy, Greedy):
+        return {
+            "kind": "greedy",
+            "name": policy.name,
+            "floor": policy.floor,
+            "scorers": [s.kind for s in _scorers(policy)],
+        }
     if isinstance(policy, Tuned):
         return {
             "kind": "tuned",
@@ -107,9 +118,23 @@ def _describe(policy: Policy) -> dict[str, Any]:
             "standardiser": asdict(policy.standardiser),
             "floor": policy.floor,
             "known": [asdict(o) for o in policy.known],
-            "scorers": [s.kind for s in policy.scorers],
+            "scorers": [s.kind for s in _scorers(policy)],
         }
     raise TypeError(f"a policy of type {type(policy).__name__} cannot be stored")
+
+
+def _scorers(policy: Policy) -> tuple[Scorer, ...]:
+    if isinstance(policy, Greedy):
+        return (policy.scorer,)
+    return policy.scorers if isinstance(policy, Tuned) else ()
+
+
+def _load_scorers(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> tuple[Scorer, ...]:
+    kinds = data["scorers"]
+    unknown = [k for k in kinds if k not in loaders]
+    if unknown:
+        raise ValueError(f"{folder}: no loader for scorers of kind {unknown}")
+    return tuple(loaders[k](folder / "scorers" / str(i)) for i, k in enumerate(kinds))
 
 
 def _tensors(policy: FeatureSoftmax) -> dict[str, NDArray[np.float64]]:
@@ -149,15 +174,10 @@ def _load_feature_softmax(data: dict[str, Any], folder: Path) -> FeatureSoftmax:
 
 
 def _load_tuned(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> Tuned:
-    unknown = [k for k in data["scorers"] if k not in loaders]
-    if unknown:
-        raise ValueError(f"{folder}: no loader for scorers of kind {unknown}")
     fitted = {name: tuple(values) for name, values in data["standardiser"].items()}
     return Tuned(
         anchor=load_policy(folder / "anchor", loaders),
-        scorers=tuple(
-            loaders[kind](folder / "scorers" / str(i)) for i, kind in enumerate(data["scorers"])
-        ),
+        scorers=_load_scorers(data, folder, loaders),
         known=tuple(Objective(**o) for o in data["known"]),
         standardiser=Standardiser(**fitted),
         kappa=data["kappa"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,6 +19,7 @@ from mrlm.learners.clone import FORMS
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.floor import with_floor
+from mrlm.policies.greedy import Greedy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
@@ -42,6 +44,26 @@ class ByCode:
 
     def save(self, folder: Path) -> None:
         (folder / "by_code.json").write_text("{}")
+
+
+@dataclass(frozen=True)
+class Thirds:
+    """A scorer of three values, so that many candidates share the highest."""
+
+    kind: str = "thirds"
+    columns: tuple[str, ...] = ("third",)
+
+    def score(self, decisions: Decisions) -> NDArray[np.float64]:
+        return (decisions.candidates.values % 3).astype(np.float64)[:, None] / 3
+
+    def save(self, folder: Path) -> None:
+        (folder / "thirds.json").write_text("{}")
+
+
+LOADERS: dict[str, Callable[[Path], Scorer]] = {
+    "by_code": lambda folder: ByCode(),
+    "thirds": lambda folder: Thirds(),
+}
 
 
 def softmax() -> ItemSoftmax:
@@ -74,6 +96,11 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "tuned on tuned": lambda: tuned(tuned()),
     **{f"clone, {form}": partial(clone, form) for form in FORMS},
     "mixture": lambda: Mixture((softmax(), clone("small network")), (0.3, 0.7)),
+    "greedy": lambda: Greedy(Thirds(), floor=0.2),
+    "greedy without a floor": lambda: Greedy(Thirds(), floor=0.0, name="plain"),
+    "tuned on greedy": lambda: tuned(Greedy(Thirds(), floor=0.2)),
+    "tuned beside greedy": lambda: tuned(Greedy(Thirds(), floor=0.2), kappa=0.0),
+    "mixture with greedy": lambda: Mixture((softmax(), Greedy(Thirds(), 0.1)), (0.4, 0.6)),
     "tuned on mixture": lambda: tuned(Mixture((softmax(), Uniform()), (0.5, 0.5))),
 }
 
@@ -111,7 +138,7 @@ def test_a_decision_does_not_depend_on_its_neighbours(policy: Policy, log: Bandi
 
 def test_what_is_stored_is_what_is_loaded(policy: Policy, log: BanditLog, tmp_path: Path) -> None:
     save_policy(policy, tmp_path / "p")
-    again = load_policy(tmp_path / "p", {"by_code": lambda folder: ByCode()})
+    again = load_policy(tmp_path / "p", LOADERS)
     same = again.log_probabilities(log.decisions) == policy.log_probabilities(log.decisions)
     assert same.all()
     assert again.name == policy.name
@@ -121,6 +148,40 @@ def test_an_unknown_scorer_is_refused(tmp_path: Path) -> None:
     save_policy(tuned(), tmp_path / "p")
     with pytest.raises(ValueError, match="no loader"):
         load_policy(tmp_path / "p", {})
+
+
+def test_an_unknown_scorer_of_a_greedy_policy_is_refused(tmp_path: Path) -> None:
+    save_policy(Greedy(Thirds(), 0.1), tmp_path / "p")
+    with pytest.raises(ValueError, match="no loader"):
+        load_policy(tmp_path / "p", {"by_code": LOADERS["by_code"]})
+
+
+def test_greedy_shares_among_equals_and_explores_everywhere(log: BanditLog) -> None:
+    decisions, offsets = log.decisions, log.decisions.offsets
+    p = np.exp(Greedy(Thirds(), floor=0.2).log_probabilities(decisions))
+    score = decisions.candidates.values % 3
+    shared = 0
+    for start, stop in itertools.pairwise(offsets):
+        best = score[start:stop] == score[start:stop].max()
+        shared += best.sum() > 1
+        expected = np.where(best, 0.8 / best.sum(), 0.0) + 0.2 / (stop - start)
+        assert p[start:stop] == pytest.approx(expected, abs=1e-15)
+    assert shared > 100
+
+
+def test_the_core_of_greedy_is_finite_and_sums_to_one(log: BanditLog) -> None:
+    """A core of minus infinity would make NaN of a policy that weighs it by 0."""
+    core = Greedy(Thirds(), floor=0.2).core_log_probabilities(log.decisions)
+    assert np.isfinite(core).all()
+    assert core.min() < -700
+    sums = segment_sum(np.exp(core), log.decisions.offsets)
+    assert np.abs(sums - 1.0).max() <= 4 * np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize(("scorer", "floor"), [(ByCode(), 0.1), (Thirds(), -0.1), (Thirds(), 1.5)])
+def test_greedy_refuses_several_scores_and_no_share(scorer: Scorer, floor: float) -> None:
+    with pytest.raises(ValueError, match=r"one score|share"):
+        Greedy(scorer, floor)
 
 
 def test_kappa_one_and_theta_zero_is_the_champion_and_the_floor_is_not_applied_twice(
