@@ -1,6 +1,6 @@
 """What learns policies, side by side with peers on worlds whose truth is known: a module a part.
 
-What is finished is kept, a line each, in the file that the environment variable ``MRLM_LEARNERS``
+What is finished is kept, a line each, in the file that the environment variable ``BENCH_LEARNERS``
 names (default: ``mrlm-learners.jsonl`` in the temporary folder), with the version of the code that
 it came from. ``make bench-peers`` installs ``implicit``, a peer; where it is missing its rows are.
 """

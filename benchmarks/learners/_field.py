@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from benchmarks.learners import _als, _ipw_learner, _item_mean, _trees
+from benchmarks.learners import _als, _ipw_learner, _trees
+from benchmarks.learners._baselines import SimpleBaseline
 from benchmarks.learners._peers import HeldBack, Peer, Score
 from benchmarks.learners._world import FIT_NIGHTS, demonstration, nights_of, seeds, settings
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.features import shown_only
 from mrlm.behaviour.fit import fit_reward_model
+from mrlm.learners.baselines import BASELINES
 from mrlm.learners.choice import choose
 from mrlm.learners.inputs import LearningSample, learning_sample
 
@@ -35,7 +37,7 @@ class Entry:
 
 
 _FIELD: Mapping[str, Entry] = {
-    ITEM_MEAN: Entry(_item_mean.SETTINGS, every_log=True),
+    **{n.replace("_", " "): Entry((SimpleBaseline(n),), every_log=True) for n in BASELINES},
     TREES: Entry(_trees.SETTINGS, every_log=False),
     "ALS (implicit)": Entry(_als.SETTINGS, every_log=True, package="implicit"),
     "IPWLearner (obp 0.4.1)": Entry(_ipw_learner.SETTINGS, every_log=False, package="obp"),
@@ -76,12 +78,14 @@ def fitted_peer(
     if entry.every_log:
         peer = _chosen(entry.tried, sample)
     else:
-        peer = next(p for p in entry.tried if p.name == settings_of[name])
+        (peer,) = (p for p in entry.tried if p.name == settings_of[name])
     # Statistics of a row's own item come from members that never saw the row's user.
     shown, _ = sample.reward_model.encode_cross_fitted(shown_only(log))
     return peer.fit(log, shown)
 
 
 def _chosen(among: Sequence[Peer], sample: LearningSample) -> Peer:
+    if len(among) == 1:
+        return among[0]
     found = choose(sample, [HeldBack(p) for p in among], settings().learning.floor)
-    return next(p for p in among if p.name == found.chosen)
+    return next(p for p in among if p.name == found.best)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from pathlib import Path
 
 from benchmarks._kept import Kept
@@ -13,10 +14,8 @@ from pipelines.contract.code_version import code_version
 def finished(part: str) -> Kept:
     """Those of a part, given its module's name."""
     digest = hashlib.sha256(settings().fingerprint().encode())
-    here = Path(__file__).parent
-    for path in sorted([*here.glob("_*.py"), here / f"{part.rpartition('.')[2]}.py"]):
-        digest.update(path.read_bytes())
-        name = f"{__package__}.{path.stem}"
-        if path.stem != "__init__":
-            digest.update(code_version(name).encode())
-    return Kept("MRLM_LEARNERS", "mrlm-learners.jsonl", digest.hexdigest()[:16])
+    own = sorted(path.stem for path in Path(__file__).parent.glob("_[a-z]*.py"))
+    for name in [part, *(f"{__package__}.{stem}" for stem in own)]:
+        importlib.import_module(name)
+        digest.update(code_version(name).encode())
+    return Kept("BENCH_LEARNERS", "mrlm-learners.jsonl", digest.hexdigest()[:16])

@@ -84,4 +84,4 @@ class IpwClassifier:
         return score
 
 
-SETTINGS = (IpwClassifier(10, 0.01), IpwClassifier(10, 1.0))
+SETTINGS = (IpwClassifier(10, 1e-4), IpwClassifier(10, 0.01), IpwClassifier(3, 0.01))

@@ -70,6 +70,6 @@ class BoostedTrees:
 
 SETTINGS = (
     BoostedTrees(100, 0.1, 15, vectors=False),
-    BoostedTrees(200, 0.05, 15, vectors=False),
+    BoostedTrees(100, 0.1, 15, vectors=True),
     BoostedTrees(200, 0.05, 15, vectors=True),
 )

@@ -52,7 +52,7 @@ from mrlm.learners.settings import LearningSettings
 
 Floats = NDArray[np.float64]
 SEEDS, QUICK_SEEDS = 20, 3
-ROUNDS, ACTIONS, CONTEXT, FOLDS = 10_000, 10, 5, 3
+ROUNDS, ACTIONS, CONTEXT, FOLDS, MANY = 10_000, 10, 5, 3, 20
 BAR, SECONDS = 0.984, 10.0
 CHOSEN, PEER, LOGGER = "ours, chosen by the log", "IPWLearner (obp 0.4.1)", "logger"
 _STAR = Objective(name="reward", source="feedback", role="north_star", event="reward")
@@ -142,7 +142,10 @@ def _sample(
     reward[:n, 0] = logged["reward"]
     action = np.zeros(total, np.int64)
     action[:n] = logged["action"]
-    q = item_ridge(context, user, offsets, item, offsets[:-1] + action, reward, FOLDS)
+    shown = offsets[:-1] + action
+    q = item_ridge(context, user, offsets, item, shown, reward, FOLDS)
+    # What is served may know all that was logged: of many folds, one leaves out next to nothing.
+    q[n * ACTIONS :] = item_ridge(context, user, offsets, item, shown, reward, MANY)[n * ACTIONS :]
     log = _log(logged, propensity)
     scalarisation = fit_scalarisation(log, {_STAR.name: 1.0})
     row = np.repeat(user, ACTIONS)

@@ -25,7 +25,7 @@ from mrlm.ope.logging_policy import logger_scores
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.verdict.certify import Thresholds
-from mrlm.policies.highest_score import greedy_with_floor
+from mrlm.policies.greedy import greedy_with_floor
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

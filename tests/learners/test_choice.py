@@ -28,7 +28,7 @@ from mrlm.learners.inputs import (
 )
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.settings import LearningSettings
-from mrlm.policies.highest_score import greedy_with_floor
+from mrlm.policies.greedy import greedy_with_floor
 from mrlm.worlds.latent import latent_log
 
 SETTINGS = LearningSettings(hidden=8, projection=4, batch_size=64, epochs=1)
@@ -143,15 +143,28 @@ def test_all_contenders_share_the_error(sample: LearningSample) -> None:
     assert many.lift.lower < alone.lift.lower
 
 
-def test_of_those_that_are_close_the_first_is_taken(sample: LearningSample) -> None:
-    """By how far noise worsens a score: the best of many like ones is the luckiest."""
-    q = expected_rewards(sample)[:, 0]
-    rng = np.random.default_rng(0)
-    close = {f"{k}": q + 1e-3 * rng.normal(size=len(q)) for k in range(8)}
-    found = choose_on(sample.log, {**close, "bad": -q}, q, 0.1)
-    assert found.best != "0"
-    assert found.chosen == "0"
-    assert choose_on(sample.log, {"bad": -q, **close}, q, 0.1).chosen == "0"
+def test_the_first_within_a_standard_error_of_the_best_is_taken(sample: LearningSample) -> None:
+    """By the paired difference of users' sums, computed anew."""
+    log, q = sample.log, expected_rewards(sample)[:, 0]
+    offsets, rng = log.decisions.offsets, np.random.default_rng(1)
+    scores = {f"{noise:g}": q + noise * rng.normal(size=len(q)) for noise in (0.5, 0.2, 0.1, 0.03)}
+    found = choose_on(log, scores, q, 0.1)
+    users = np.unique(log.decisions.user, return_inverse=True)[1]
+
+    def rounds(name: str) -> Floats:
+        policy = greedy_with_floor(scores[name], offsets, 0.1)
+        weight = policy[log.shown] / log.propensity
+        return segment_sum(policy * q, offsets) + weight * (log.rewards[:, 0] - q[log.shown])
+
+    def is_as_good(name: str) -> bool:
+        less = rounds(found.best) - rounds(name)
+        total = np.bincount(users, less - less.mean())
+        error = np.sqrt(total @ total * len(total) / (len(total) - 1)) / len(less)
+        return bool(less.mean() <= error)
+
+    assert found.best == max(scores, key=lambda name: rounds(name).mean())
+    assert found.chosen == next(name for name in scores if is_as_good(name))
+    assert not is_as_good("0.5")
 
 
 @pytest.mark.statistics

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log.ragged import segment_sum
-from mrlm.policies.highest_score import greedy_with_floor
+from mrlm.policies.greedy import greedy_with_floor
 
 OFFSETS = np.array([0, 3, 5, 6])
 
