@@ -21,6 +21,7 @@ _OPTIONAL = (
     "propensities",
     "logger_differences",
     "reward_states",
+    "baseline_differences",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -43,7 +44,8 @@ class Evidence:
         rows: decisions on the gate nights.
         users: distinct users among them.
         data: name to fingerprint of what was read.
-        policies: ``challenger``, ``champion``, ``logger``, ``uniform`` to their estimates.
+        policies: ``challenger``, ``champion``, ``logger``, ``uniform`` and the simple baselines to
+            their estimates.
         differences: challenger - champion, paired on the same rows.
         logger_differences: challenger - logger, paired on the same rows: whoever made each row.
         diagnostics: policy to figures such as ``effective_sample_size``, ``largest_weight_share``,
@@ -61,6 +63,8 @@ class Evidence:
         reward_states: objective to its decisions whose reward is ``known`` and ``unknown`` and to
             the events that are ``lost``, where any is; estimates have in them what that could
             change.
+        baseline_differences: name of a simple baseline to objective to challenger - baseline,
+            paired on the same rows, under the deciding estimator.
 
     Raises:
         ValueError: a night has two roles.
@@ -91,6 +95,7 @@ class Evidence:
     propensities: Literal["logged", "estimated"] = "logged"
     logger_differences: Estimates = field(default_factory=dict)
     reward_states: dict[str, dict[str, int]] = field(default_factory=dict)
+    baseline_differences: dict[str, dict[str, PolicyEstimate]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -112,14 +117,18 @@ class Evidence:
         """The paired difference challenger - logger, or None where the evidence has none."""
         return self.logger_differences.get(estimator, {}).get(objective)
 
+    def baseline_difference(self, baseline: str) -> PolicyEstimate | None:
+        """The north star's paired difference challenger - baseline, or None without one."""
+        return self.baseline_differences.get(baseline, {}).get(self.north_star)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for ``json.dumps``."""
         plain = asdict(self)
         for name in _OPTIONAL:
             if plain[name] in (None, {}, "logged"):
                 del plain[name]
-        of_policies = list(plain["policies"].values())
-        for estimates in [*of_policies, plain["differences"], plain.get("logger_differences", {})]:
+        optional = [plain.get(n, {}) for n in ("logger_differences", "baseline_differences")]
+        for estimates in [*plain["policies"].values(), plain["differences"], *optional]:
             for by_objective in estimates.values():
                 for estimate in by_objective.values():
                     for name in _OPTIONAL_OF_ESTIMATES:
@@ -142,7 +151,7 @@ class Evidence:
         for name in ("fit_nights", "tune_nights", "gate_nights", "warnings"):
             values[name] = tuple(values.get(name, ()))
         values["policies"] = {p: _estimates(e) for p, e in values.get("policies", {}).items()}
-        for name in ("differences", "logger_differences"):
+        for name in ("differences", "logger_differences", "baseline_differences"):
             values[name] = _estimates(values.get(name, {}))
         if values.get("hindcast"):
             values["hindcast"] = Hindcast.from_json(values["hindcast"])
@@ -160,6 +169,6 @@ class Evidence:
 
 def _estimates(data: Mapping[str, Mapping[str, Any]]) -> Estimates:
     return {
-        estimator: {name: PolicyEstimate.from_json(e) for name, e in objectives.items()}
-        for estimator, objectives in data.items()
+        outer: {name: PolicyEstimate.from_json(e) for name, e in objectives.items()}
+        for outer, objectives in data.items()
     }

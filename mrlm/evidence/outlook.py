@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from mrlm.ope.nights.tomorrow import Prediction
 
 if TYPE_CHECKING:
     from mrlm.evidence.criteria import Criteria
-    from mrlm.ope.state.state import EvaluationState
+    from mrlm.evidence.night_lift import NightLift
 
 # Chance with which a gain is to be seen, as is usual.
 _CHANCE = 0.8
@@ -59,7 +59,8 @@ class Power:
     Attributes:
         share: the gain as a share of the champion's value.
         gain: the gain, in the objective's unit.
-        rows: decisions; None where there is no standard error.
+        rows: decisions; None where there is no standard error, or where rewards that are unknown
+            could hide all of it however many decisions there are.
     """
 
     share: float
@@ -100,7 +101,7 @@ class Outlook:
 
 
 def outlook_of(
-    gate: Mapping[str, EvaluationState],
+    gate: Mapping[str, NightLift],
     predicted: NextNight | None,
     champion_value: float | None,
     criteria: Criteria,
@@ -111,7 +112,7 @@ def outlook_of(
     """What the evidence says beyond its gate nights, of the north star's difference.
 
     Args:
-        gate: gate night to the paired difference on it; all carry the flag of estimated
+        gate: gate night to the lift over the champion on it; all carry the flag of estimated
             propensities, or none does.
         predicted: of the next night, see ``predicted_difference``.
         champion_value: in the north star, on the gate nights; None: unknown.
@@ -130,10 +131,11 @@ def outlook_of(
 
     if not gate:
         return None
-    star = next(iter(gate.values())).objectives.index(criteria.north_star)
+    known = {night: found.state for night, found in gate.items()}
+    star = next(iter(known.values())).objectives.index(criteria.north_star)
     return Outlook(
         # Not finite, and so None, below two nights.
-        two_way_standard_error=finite(float(two_way_variance(gate)[star]) ** 0.5),
+        two_way_standard_error=finite(float(two_way_variance(known)[star]) ** 0.5),
         next_night=predicted,
         power=_power(gate, champion_value, criteria, gains, error),
         error=error,
@@ -142,15 +144,17 @@ def outlook_of(
 
 
 def predicted_difference(
-    nights: Mapping[str, EvaluationState], judged: int, criteria: Criteria
+    nights: Mapping[str, NightLift], judged: int, criteria: Criteria
 ) -> NextNight | None:
     """The north star's difference on the next night; None where it is not finite.
 
     The expected value rests on the gate nights alone. The challenger was chosen on the nights
     before them, so these only tell how far the differences of nights spread, about their own mean.
+    Where rewards of the gate nights are unknown, the interval reaches from where they make the
+    difference smallest to where they make it largest.
 
     Args:
-        nights: night to the paired difference on it, oldest first, the gate nights last.
+        nights: night to the lift over the champion on it, oldest first, the gate nights last.
         judged: how many of them are gate nights.
         criteria: of the estimates.
 
@@ -159,32 +163,51 @@ def predicted_difference(
     """
     from mrlm.ope.nights.tomorrow import next_night
 
-    found = next_night(nights, criteria.level, recent=judged)
-    return NextNight.of(found[criteria.north_star])
+    gate = list(nights)[-judged:]
+
+    def seen(which: int) -> NextNight | None:
+        states = {n: f.seen()[which if n in gate else 0] for n, f in nights.items()}
+        return NextNight.of(next_night(states, criteria.level, recent=judged)[criteria.north_star])
+
+    plain = seen(0)
+    if plain is None or not any(nights[n].ends for n in gate):
+        return plain
+    low, high = seen(1), seen(2)
+    if low is None or high is None:
+        return None
+    return replace(plain, lower=min(plain.lower, low.lower), upper=max(plain.upper, high.upper))
 
 
 def _power(
-    gate: Mapping[str, EvaluationState],
+    gate: Mapping[str, NightLift],
     champion_value: float | None,
     criteria: Criteria,
     gains: Sequence[float],
     error: float,
 ) -> tuple[Power, ...]:
+    """What each gain needs; unknown rewards take away from it whatever they could."""
     from mrlm.ope.intervals import estimates
     from mrlm.ope.nights.power import rows_for_gain
 
     if not champion_value or champion_value <= 0:
         return ()
-    whole = reduce(lambda a, b: a.merge(b), gate.values())
-    paired = estimates(whole, criteria.level, criteria.thresholds)[criteria.north_star]
+    paired, worst = (
+        estimates(
+            reduce(lambda a, b: a.merge(b), (found.seen()[which] for found in gate.values())),
+            criteria.level,
+            criteria.thresholds,
+        )[criteria.north_star]
+        for which in (0, 1)
+    )
+    taken = max(0.0, paired.value - worst.value)
     if not paired.standard_error > 0:
         # The challenger is the champion: no number of rows would tell them apart.
         return ()
+
+    def rows(gain: float) -> int | None:
+        left = gain - taken
+        return rows_for_gain(paired, left, error, _CHANCE) if left > 0 or not taken else None
+
     return tuple(
-        Power(
-            share,
-            share * champion_value,
-            rows_for_gain(paired, share * champion_value, error, _CHANCE),
-        )
-        for share in gains
+        Power(share, share * champion_value, rows(share * champion_value)) for share in gains
     )

@@ -14,33 +14,20 @@ if TYPE_CHECKING:
     from mrlm.policies.contract import Policy
 
 
-def paired_state(
-    log: BanditLog,
-    first: Policy,
-    second: Policy,
-    q: NDArray[np.float64] | None,
-    estimator: str,
-) -> EvaluationState:
-    """Sums of the paired difference of two policies on the log, without a flag.
+def paired_batches(
+    log: BanditLog, first: Policy, second: Policy, q: NDArray[np.float64] | None
+) -> tuple[EvaluationBatch, EvaluationBatch]:
+    """The log under the one policy and under the other.
 
     Args:
         log: n decisions with N candidates and every propensity.
         first: named ``challenger``.
         second: named ``champion``, whose value is taken off.
         q: predicted rewards, float64, shape (N, m); None without a reward model.
-        estimator: name in ``mrlm.ope.registry.ESTIMATORS``.
 
     Raises:
-        KeyError: no such estimator.
-        ValueError: a propensity is missing, or the estimator needs ``q`` and there is none.
+        ValueError: a propensity is missing.
     """
-    return state_of_pair(*paired_batches(log, first, second, q), estimator)
-
-
-def paired_batches(
-    log: BanditLog, first: Policy, second: Policy, q: NDArray[np.float64] | None
-) -> tuple[EvaluationBatch, EvaluationBatch]:
-    """The log under the one policy and under the other; see ``paired_state``."""
     from mrlm.ope.batch import EvaluationBatch
 
     batch = EvaluationBatch.from_log(log, probabilities(first, log), q, "challenger")
@@ -50,7 +37,17 @@ def paired_batches(
 def state_of_pair(
     first: EvaluationBatch, second: EvaluationBatch, estimator: str
 ) -> EvaluationState:
-    """Sums of the paired difference of two policies on the same rows; see ``paired_state``."""
+    """Sums of the paired difference of two policies on the same rows, without a flag.
+
+    Args:
+        first: see ``paired_batches``.
+        second: whose value is taken off.
+        estimator: name in ``mrlm.ope.registry.ESTIMATORS``.
+
+    Raises:
+        KeyError: no such estimator.
+        ValueError: the estimator needs predicted rewards and there are none.
+    """
     from mrlm.ope.difference import difference
     from mrlm.ope.registry import ESTIMATORS
     from mrlm.ope.state.state import EvaluationState

@@ -45,12 +45,14 @@ def policy_estimates(
     estimated: EstimatedPropensities | None,
     criteria: Criteria,
     least_users: int = 1,
+    baselines: Probabilities | None = None,
 ) -> dict[str, Any]:
     """What the judged decisions say of every policy, by the names of the fields of ``Evidence``.
 
     The logger is a policy too, whoever made each row: its value is that of what was shown. Where
     several policies made the rows, the estimator that is judged is also given with each logger's
-    rows weighed by their precision, beside the pooled estimate that the gate takes.
+    rows weighed by their precision, beside the pooled estimate that the gate takes. Baselines are
+    estimated by the one that is judged alone.
 
     Args:
         log: n decisions with N candidates and every propensity.
@@ -59,11 +61,13 @@ def policy_estimates(
         estimated: what is known of estimated propensities; None: all were logged.
         criteria: of the estimates.
         least_users: of a group whose support is told.
+        baselines: simple policies that the challenger is compared with too.
 
     Returns:
         ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``,
-        ``propensities`` where any is an estimate, and ``reward_states`` where a reward is unknown:
-        every estimate then says what that could change.
+        ``baseline_differences`` where there are baselines, ``propensities`` where any is an
+        estimate, and ``reward_states`` where a reward is unknown: every estimate then says what
+        that could change.
 
     Raises:
         KeyError: there is no challenger or champion.
@@ -77,8 +81,11 @@ def policy_estimates(
     if estimated is not None:
         found["propensities"] = "estimated"
         found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
-    batches = {p: batch.with_target(target, p) for p, target in policies.items()}
+    simple = baselines or {}
+    batches = {p: batch.with_target(target, p) for p, target in {**policies, **simple}.items()}
     batches["logger"] = logged
+    estimators = {p: list(ESTIMATORS) for p in (*policies, "logger")}
+    estimators |= {p: [criteria.estimator] for p in simple}
 
     def scored(policy: str, name: str, rewards: NDArray[np.float64] | None = None) -> Scores:
         """Scores of a policy, of other rewards than the log's where they are given."""
@@ -87,7 +94,7 @@ def policy_estimates(
         estimator = ESTIMATORS[name]
         return logger_scores(own, estimator) if policy == "logger" else estimator(own)
 
-    plain_scores = {(p, name): scored(p, name) for p in batches for name in ESTIMATORS}
+    plain_scores = {(p, name): scored(p, name) for p, own in estimators.items() for name in own}
     scores = {key: _marked(s, estimated, criteria) for key, s in plain_scores.items()}
     unknown = UnknownRewards.of(log)
     weights = {p: own.weight for p, own in batches.items()} | {"logger": np.ones(len(log))}
@@ -118,10 +125,12 @@ def policy_estimates(
     if unknown is not None:
         found["reward_states"] = unknown.counts(log.objectives)
     found["policies"] = {
-        policy: {name: estimated_from(name, policy) for name in ESTIMATORS} for policy in batches
+        policy: {name: estimated_from(name, policy) for name in own}
+        for policy, own in estimators.items()
     }
     found["diagnostics"] = {
-        policy: _diagnostics(plain_scores[policy, "ips"], criteria.north_star) for policy in batches
+        policy: _diagnostics(plain_scores[policy, "ips"], criteria.north_star)
+        for policy in (*policies, "logger")
     }
     found["differences"], found["logger_differences"] = {}, {}
     for name in ESTIMATORS:
@@ -133,6 +142,10 @@ def policy_estimates(
             found["differences"][weighed.estimator] = estimated_from(
                 name, "challenger", "champion", weigh
             )
+    if simple:
+        found["baseline_differences"] = {
+            name: estimated_from(criteria.estimator, "challenger", name) for name in simple
+        }
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.followed_promotions import PromotionHindcast
+from mrlm.evidence.night_lift import NightLift, night_lift
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
 if TYPE_CHECKING:
@@ -38,27 +39,6 @@ class Promise:
     predicted: PolicyEstimate
 
 
-@dataclass(frozen=True)
-class NightLift:
-    """The lift of a promoted version on one night.
-
-    Attributes:
-        state: paired difference to the champion that it replaced, without a flag.
-        estimated: whether a propensity of the night is an estimate.
-        ends: the same where unknown and lost rewards are such that it is smallest, and largest;
-            None where every reward that is not open is known.
-    """
-
-    state: EvaluationState
-    estimated: bool = False
-    ends: tuple[EvaluationState, EvaluationState] | None = None
-
-    def seen(self) -> tuple[EvaluationState, EvaluationState, EvaluationState]:
-        """As known, at its smallest and at its largest."""
-        low, high = self.ends or (self.state, self.state)
-        return self.state, low, high
-
-
 def lift_on_night(
     log: BanditLog,
     promoted: Policy,
@@ -86,25 +66,12 @@ def lift_on_night(
         KeyError: the model does not know the north star.
         ValueError: the log or the policies do not fit the estimator.
     """
-    from mrlm.evidence.paired import paired_batches, state_of_pair
-    from mrlm.evidence.unknown_rewards import UnknownRewards
     from mrlm.policies.predictions import predictions
 
     own = north_star_alone(log, criteria.north_star)
     q = None if reward_model is None else predictions(own, own.objectives, reward_model)
     estimator = "snips" if q is None else criteria.estimator
-    first, second = paired_batches(own, promoted, replaced, q)
-    state = state_of_pair(first, second, estimator)
-    unknown = UnknownRewards.of(own)
-    if unknown is None:
-        return NightLift(state, estimated)
-    coefficient = first.weight - second.weight
-    worst = (unknown.at_worst(coefficient, side) for side in (-1, 1))
-    low, high = (
-        state_of_pair(replace(first, rewards=r), replace(second, rewards=r), estimator)
-        for r in worst
-    )
-    return NightLift(state, estimated, (low, high))
+    return night_lift(own, promoted, replaced, q, estimator, estimated=estimated)
 
 
 def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:

@@ -19,6 +19,10 @@ class Learner(Protocol):
         """Name in settings, and of the scorer's column."""
         ...
 
+    def looks_ahead(self, settings: LearningSettings) -> bool:
+        """Whether its score counts rewards of later decisions too."""
+        ...
+
     def learn(
         self,
         sample: LearningSample,

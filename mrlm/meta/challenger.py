@@ -51,6 +51,7 @@ def tuning_problem(
     *,
     floor: float,
     weight_clip: float,
+    horizon: tuple[str, ...] = (),
 ) -> TuningProblem:
     """What the weights are chosen on.
 
@@ -65,6 +66,7 @@ def tuning_problem(
         anchor: see ``anchor_of``.
         floor: share of uniform exploration of the challenger, in [0, 1].
         weight_clip: largest importance weight.
+        horizon: columns whose score counts later rewards too.
 
     Raises:
         KeyError: an objective that comes from feedback has no feature.
@@ -89,6 +91,7 @@ def tuning_problem(
         objectives=tuple(objectives),
         floor=floor,
         weight_clip=weight_clip,
+        horizon=horizon,
     )
 
 

@@ -34,6 +34,12 @@ class PairedLift:
     the same of the champion. Rounds of unknown reward are not used. The variance is that of a mean
     over decisions clustered by user, with G / (G - 1).
 
+    Attributes:
+        name: of the objective.
+        used: bool, shape (n,), the rounds whose reward is known.
+        resolution: standard deviation of the champion's mean over these rounds, in the
+            objective's unit.
+
     Raises:
         ValueError: fewer than two users have a known reward.
     """
@@ -47,12 +53,12 @@ class PairedLift:
         self._shown = problem.shown
         self._propensity = problem.propensity
         self._clip = problem.weight_clip
-        self._used = ~np.isnan(reward)
-        self._residual = np.where(self._used, reward - q[problem.shown], 0.0)
+        self.used = ~np.isnan(reward)
+        self._residual = np.where(self.used, reward - q[problem.shown], 0.0)
         users, code = group(problem.cluster)
         self._code: NDArray[np.int64] = code
-        self._count = np.bincount(code, weights=self._used, minlength=len(users))
-        self._rows = int(self._used.sum())
+        self._count = np.bincount(code, weights=self.used, minlength=len(users))
+        self._rows = int(self.used.sum())
         groups = int((self._count > 0).sum())
         if groups < 2:
             raise ValueError(
@@ -62,14 +68,14 @@ class PairedLift:
         self._correction = groups / (groups - 1)
         self._champion = self._scores(problem.champion)
         # Keeps the root of the variance smooth at the champion, where the variance is 0.
-        spread = float(self._champion[self._used].std()) or 1.0
+        spread = float(self._champion[self.used].std()) or 1.0
         self.resolution = spread / np.sqrt(self._rows)
         self._smoothing = (1e-6 * self.resolution) ** 2
 
     def _scores(self, probabilities: Vector) -> Vector:
         direct = self._policy.by_decision(probabilities * self._q)
         weight = np.minimum(probabilities[self._shown] / self._propensity, self._clip)
-        return np.where(self._used, direct + weight * self._residual, 0.0)
+        return np.where(self.used, direct + weight * self._residual, 0.0)
 
     def lift(self, point: Vector, z: float) -> BoundedLift:
         """Estimate at the point."""
@@ -91,7 +97,7 @@ class PairedLift:
         error = float(np.sqrt(variance + self._smoothing))
         by_value = 1.0 - z * self._correction / error * -float(influence @ self._count) / self._rows
         by_score = by_value - z * self._correction / error * influence[self._code]
-        by_score = np.where(self._used, by_score / self._rows, 0.0)
+        by_score = np.where(self.used, by_score / self._rows, 0.0)
         return value - z * error, self._pull_back(point, by_score)
 
     def _pull_back(self, point: Vector, by_score: Vector) -> Vector:
@@ -119,7 +125,7 @@ class PairedLift:
         free = policy.probabilities(point)[self._shown] - policy.floor / policy.lengths
         rows = (1 - policy.floor) * policy.covariance_with(point, self._q)
         rows += (kept * free)[:, None] * policy.centred_inputs(point, self._shown)
-        rows = np.where(self._used[:, None], rows, 0.0) @ basis
+        rows = np.where(self.used[:, None], rows, 0.0) @ basis
         mean = rows.sum(0) / self._rows
         total = np.zeros((len(self._count), rows.shape[1]))
         np.add.at(total, self._code, rows)

@@ -34,6 +34,7 @@ class TuningProblem:
         weight_clip: importance weights above it are cut.
         lowest: float64, shape (f,), lower bound of each theta; None is 0 for all.
         highest: float64, shape (f,), upper bound of each theta; None is no bound of its own.
+        horizon: columns whose score counts later rewards too.
 
     Raises:
         ValueError: shapes or ranges are wrong.
@@ -55,6 +56,7 @@ class TuningProblem:
     weight_clip: float
     lowest: NDArray[np.float64] | None = None
     highest: NDArray[np.float64] | None = None
+    horizon: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n, total, f, m = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -27,11 +27,43 @@ class TuningSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     floor: float = Field(0.1, gt=0, lt=1, description="Exploration floor of the tuned policy.")
-    max_kl: float = Field(0.5, gt=0, description="Mean KL to the champion, nats a night.")
-    max_scale: float = Field(8.0, gt=0, description="Largest sum of the weights.")
+    least_effective_rows: int = Field(
+        500,
+        ge=1,
+        description="Effective sample size that the tuned policy keeps on the tune nights, in "
+        "decisions; where the champion has less, the champion's.",
+    )
+    least_effective_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="The same as a share of the tune nights' decisions; the larger of the two "
+        "holds.",
+    )
+    max_kl: float = Field(
+        0.5, gt=0, description="Mean KL to the champion, nats a night, where it is capped."
+    )
+    kl_cap: Literal["horizon", "always"] = Field(
+        "horizon",
+        description="horizon: the KL cap holds where a score with a horizon is weighed, such as a "
+        "Q-learner's; always: for every step.",
+    )
+    max_scale: float = Field(
+        8.0,
+        gt=0,
+        description="Largest sum of the weights; raised up to eightfold where it holds back a "
+        "step that the evidence supports.",
+    )
     weight_clip: float = Field(10.0, gt=0, description="Largest importance weight in tuning.")
     confidence: float = Field(
         0.9, gt=0, lt=1, description="Level of the chi-square that widens the lower bound."
+    )
+    head_confidence: float = Field(
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="One-sided level at which the north star's own head, as sharp as the limits "
+        "allow, is proposed where no search finds a larger proven lift.",
     )
     guardrail_z: float = Field(
         1.28,

@@ -44,6 +44,8 @@ class TuningResult:
         kl: mean KL to the champion, nats.
         guardrails: by name.
         evaluations: number of points looked at.
+        effective_sample_size: Kish's, of the tune nights' decisions under the chosen policy.
+        limited_by: what held the step back, in words; empty where only the evidence did.
     """
 
     columns: tuple[str, ...]
@@ -59,6 +61,8 @@ class TuningResult:
     kl: float
     guardrails: dict[str, Guardrail]
     evaluations: int
+    effective_sample_size: float
+    limited_by: tuple[str, ...]
 
     @property
     def scale(self) -> float:

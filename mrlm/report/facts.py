@@ -17,9 +17,11 @@ class NightFacts:
         items: ``encoded`` and ``reused`` items.
         reward_model: objective to figures on a later night (``auc``, ``log_loss``, ...).
         calibration: objective to (mean prediction, mean outcome) of each bin.
-        truth: policy, or ``difference``, to the north star's true value, where a log comes from a
-            known world.
+        truth: policy, a simple baseline included, or ``difference``, to the north star's true
+            value, where a log comes from a known world.
         units: objective to unit.
+        limited_by: what held the step away from the champion back, in words; empty where only the
+            evidence did, None where it is not known.
         links: label to a relative path or http(s) address.
     """
 
@@ -31,4 +33,5 @@ class NightFacts:
     calibration: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    limited_by: Sequence[str] | None = None
     links: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
@@ -21,6 +21,15 @@ def number(x: object, *, signed: bool = False) -> str:
 def weights_as_text(weights: Mapping[str, float]) -> str:
     """Names with their weights, by name."""
     return ", ".join(f"{name} {number(weight)}" for name, weight in sorted(weights.items()))
+
+
+def step_as_text(limited_by: Sequence[str] | None) -> str:
+    """What held the step from the champion back, in a sentence; "" where it is not known."""
+    if limited_by is None:
+        return ""
+    if not limited_by:
+        return "The evidence alone limited the step: no larger lift is proven further away."
+    return f"The step was limited by {' and '.join(limited_by)}."
 
 
 def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:

@@ -8,7 +8,8 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import NONE, interval, number, weights_as_text
+from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
+from mrlm.report.simple_baselines import as_words, baseline_line, baselines_by_value
 from mrlm.report.visible import markdown
 
 _NO_FACTS = NightFacts()
@@ -22,7 +23,7 @@ def decision_memo(
     facts: NightFacts = _NO_FACTS,
     estimator: str = "dr",
 ) -> str:
-    """Markdown: verdict, challenger against champion, guardrails, nights, warnings, what is beyond.
+    """Markdown: verdict, challenger against its rivals, nights, warnings, what is beyond.
 
     Args:
         evidence: of the version.
@@ -31,11 +32,12 @@ def decision_memo(
         estimator: whose numbers are shown.
     """
     parts = [
-        f"## Night {evidence.night}: {headline(verdict)}",
+        f"## Night {evidence.night}: {headline(verdict, evidence)}",
         _reason(verdict),
         _table(evidence, facts, estimator),
+        _baselines(evidence, facts, estimator),
         _nights(evidence),
-        _weights(evidence),
+        _weights(evidence, facts),
         _bullets("Warnings", [*_estimated(evidence), *map(_text, evidence.warnings)]),
         _bullets("Beyond these nights", outlook_lines(evidence)),
         _bullets("Earlier promotions", hindcast_lines(evidence)),
@@ -45,11 +47,13 @@ def decision_memo(
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
-def headline(verdict: Verdict | None) -> str:
-    """The verdict in a few words."""
-    if verdict is None:
-        return "not judged yet"
-    return "the gate would promote it" if verdict.promote else "the gate refuses it"
+def headline(verdict: Verdict | None, evidence: Evidence) -> str:
+    """The verdict in a few words, and whether the challenger beats every simple baseline."""
+    told = "not judged yet"
+    if verdict is not None:
+        told = "the gate would promote it" if verdict.promote else "the gate refuses it"
+    beaten = baseline_line(evidence)
+    return f"{told}; {beaten}" if beaten else told
 
 
 def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[str] = ()) -> str:
@@ -106,6 +110,26 @@ def _table(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
     return "\n".join(rows)
 
 
+def _baselines(evidence: Evidence, facts: NightFacts, estimator: str) -> str:
+    names = baselines_by_value(evidence, estimator)
+    if not names:
+        return ""
+    star = evidence.north_star
+    rows = [
+        f"| simple baseline ({estimator}) | {_text(star)} | challenger - baseline | truth |",
+        "|---|---|---|---|",
+    ]
+    for name in names:
+        cells = [
+            _text(as_words(name)),
+            interval(evidence.estimate(name, estimator, star)),
+            interval(evidence.baseline_difference(name), signed=True),
+            number(facts.truth.get(name)),
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
 def _nights(evidence: Evidence) -> str:
     champion = evidence.champion_version
     lines = [
@@ -125,10 +149,12 @@ def _span(nights: tuple[str, ...]) -> str:
     return f"{min(nights)} to {max(nights)} ({len(nights)})"
 
 
-def _weights(evidence: Evidence) -> str:
+def _weights(evidence: Evidence, facts: NightFacts) -> str:
     if not evidence.weights:
         return ""
-    return f"Objective weights: {_text(weights_as_text(evidence.weights))}."
+    found = f"Objective weights: {_text(weights_as_text(evidence.weights))}."
+    step = step_as_text(facts.limited_by)
+    return f"{found} {_text(step)}" if step else found
 
 
 def _estimated(evidence: Evidence) -> list[str]:

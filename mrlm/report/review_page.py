@@ -9,10 +9,11 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import interval, number
+from mrlm.report.figures_as_text import interval, number, step_as_text
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
 from mrlm.report.plots import all_plots
+from mrlm.report.simple_baselines import as_words, baselines_by_value
 
 _NO_FACTS = NightFacts()
 _PLOTS = {
@@ -78,12 +79,14 @@ def _page(
         evidence=evidence,
         fingerprint=evidence.fingerprint(),
         verdict=verdict,
-        headline=headline(verdict),
+        headline=headline(verdict, evidence),
         facts=facts,
+        step=step_as_text(facts.limited_by),
         links={t: a for t, a in facts.links.items() if _harmless(a)},
         estimator=estimator,
         values=_values(evidence, facts, estimator),
         differences=_differences(evidence, estimator),
+        baselines=_baselines(evidence, facts, estimator),
         diagnostics=_diagnostics(evidence),
         categories=sorted({c for t in facts.rows.values() for c in t}, key=_category_order),
         figures=sorted({f for m in facts.reward_model.values() for f in m}),
@@ -131,6 +134,20 @@ def _differences(evidence: Evidence, estimator: str) -> list[dict[str, Any]]:
             "why_to_logger": _why_of(evidence.logger_difference(estimator, name)),
         }
         for name in order
+    ]
+
+
+def _baselines(evidence: Evidence, facts: NightFacts, estimator: str) -> list[dict[str, Any]]:
+    """North star of every simple baseline and the challenger's difference to it, best first."""
+    return [
+        {
+            "name": as_words(name),
+            "value": evidence.estimate(name, estimator, evidence.north_star),
+            "difference": evidence.baseline_difference(name),
+            "truth": facts.truth.get(name),
+            "why": _why_of(evidence.baseline_difference(name)),
+        }
+        for name in baselines_by_value(evidence, estimator)
     ]
 
 

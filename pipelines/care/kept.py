@@ -41,6 +41,7 @@ _LOCK_SECONDS = 5.0
 
 # What the outputs of code that stated no form lack.
 _LACKING = {
+    "learn_policy": "since then it fits the simple baselines too, and the first weights come from the log",
     "tune_weights": "since then tuning.json calls shares what it called weights",
     "evaluate": "since then the evidence holds the difference to the logger",
 }

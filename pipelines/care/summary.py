@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.care.truth import true_values
 from pipelines.contract.context import NightContext
@@ -16,7 +16,12 @@ from pipelines.nights.lake import TABLES
 from pipelines.running.night import Closing, closing_of
 from pipelines.stages import ORDER, output_of
 
+if TYPE_CHECKING:
+    from mrlm.evidence.evidence import Evidence
+    from mrlm.evidence.policy_estimate import PolicyEstimate
+
 _ROW_KINDS = ("raw", "clean", "duplicate", "late")
+_NO_BASELINES: dict[str, Any] = {"baselines": {}, "best_baseline": None, "against_baselines": ""}
 
 
 def summarise(contexts: list[NightContext], workspace: Workspace) -> dict[str, Any]:
@@ -121,34 +126,55 @@ def _judged(
     context: NightContext, done: dict[str, Manifest], version: int | None
 ) -> dict[str, Any]:
     if "evaluate" not in done:
-        return {"challenger": None, "champion": None, "difference": None}
+        return {**dict.fromkeys(("challenger", "champion", "difference")), **_NO_BASELINES}
     evidence = read_evidence(context)
     truth = true_values(context, list(evidence.gate_nights))
     estimator, star = context.settings.gate.estimator, evidence.north_star
-    paired = None
-    if {"challenger", "champion"} <= truth.keys():
-        paired = truth["challenger"] - truth["champion"]
-
-    def row(estimate: Any, true: float | None) -> dict[str, Any] | None:
-        if estimate is None:
-            return None
-        return {
-            "value": estimate.value,
-            "lower": estimate.lower,
-            "upper": estimate.upper,
-            "certified": estimate.certified,
-            "truth": true,
-        }
 
     def policy(name: str, number: int | None) -> dict[str, Any] | None:
-        found = row(evidence.estimate(name, estimator, star), truth.get(name))
+        found = _row(evidence.estimate(name, estimator, star), truth.get(name))
         return None if found is None else {"version": number, **found}
 
     return {
         "challenger": policy("challenger", version),
         "champion": policy("champion", evidence.champion_version),
-        "difference": row(evidence.difference(estimator, star), paired),
+        "difference": _row(evidence.difference(estimator, star), _gap(truth, "champion")),
+        **_baselines(evidence, truth, estimator),
     }
+
+
+def _baselines(evidence: Evidence, truth: dict[str, float], estimator: str) -> dict[str, Any]:
+    from mrlm.report.simple_baselines import baseline_line, baselines_by_value, best_baseline
+
+    star, found = evidence.north_star, {}
+    for name in baselines_by_value(evidence, estimator):
+        found[name] = {
+            "policy": _row(evidence.estimate(name, estimator, star), truth.get(name)),
+            "difference": _row(evidence.baseline_difference(name), _gap(truth, name)),
+        }
+    return {
+        "baselines": found,
+        "best_baseline": best_baseline(evidence, truth, estimator),
+        "against_baselines": baseline_line(evidence),
+    }
+
+
+def _row(estimate: PolicyEstimate | None, true: float | None) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    return {
+        "value": estimate.value,
+        "lower": estimate.lower,
+        "upper": estimate.upper,
+        "certified": estimate.certified,
+        "truth": true,
+    }
+
+
+def _gap(truth: dict[str, float], rival: str) -> float | None:
+    if {"challenger", rival} <= truth.keys():
+        return truth["challenger"] - truth[rival]
+    return None
 
 
 def _report(

@@ -28,6 +28,7 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         "challenger [interval] (truth)",
         "champion [interval] (truth)",
         "difference [interval] (truth)",
+        "best baseline (truth)",
         "verdict",
         "s",
     ):
@@ -40,6 +41,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
             console.print(f"{night['night']} BROKEN: {line}", markup=False)
         if night["verdict"] not in {None, "history"}:
             _print(console, f"{night['night']} {night['verdict']}: {night['reason']}")
+            if night["against_baselines"]:
+                _print(console, f"  baselines: {night['against_baselines']}")
             if night["report"]:
                 _print(console, f"  report: {night['report']}")
 
@@ -69,9 +72,20 @@ def _cells(night: dict[str, Any]) -> list[str]:
         _estimate(night["challenger"]),
         _estimate(night["champion"]),
         _estimate(night["difference"], signed=True),
+        _best_baseline(night),
         night["verdict"] or "open",
         f"{night['seconds']:.0f}",
     ]
+
+
+def _best_baseline(night: dict[str, Any]) -> str:
+    name = night["best_baseline"]
+    if name is None:
+        return "-"
+    # Without its interval, which the review page has: the table is wide as it is.
+    found = night["baselines"][name]["policy"]
+    shown = _estimate(found and {**found, "lower": None})
+    return f"{name.replace('_', ' ')} {shown}"
 
 
 def _estimate(found: dict[str, Any] | None, signed: bool = False) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contract import checksums, earlier_fingerprints
-from pipelines.contract.manifest import Manifest
+from pipelines.contract.manifest import Manifest, Output
 from pipelines.failures.errors import (
     BusyError,
     DamagedError,
@@ -53,6 +53,22 @@ class StageFolder:
             )
         obey(manifest)
         return manifest
+
+    def output(self, name: str) -> Output:
+        """An output of a stage that must have been completed, by name.
+
+        Raises:
+            MissingInputError: it has not, or by earlier code, which made no such output.
+            DamagedError: the manifest is not as it was written.
+            NightStoppedError: the stage stopped the night.
+        """
+        found = self.require().outputs.get(name)
+        if found is None:
+            raise MissingInputError(
+                f"night {self.night}: stage {self.stage} was completed by earlier code, without "
+                f"{name}; run 'mrlm stage {self.stage} --night {self.night}' again"
+            )
+        return found
 
     def path(self, place: str) -> Path:
         """Path of one of its files or folders, checked: see ``read_output``."""

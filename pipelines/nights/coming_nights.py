@@ -10,8 +10,8 @@ from pipelines.nights.completed import read_completed
 from pipelines.nights.plan import Plan
 
 if TYPE_CHECKING:
+    from mrlm.evidence.night_lift import NightLift
     from mrlm.evidence.outlook import NextNight, Outlook
-    from mrlm.ope.state.state import EvaluationState
     from mrlm.policies.contract import Policy, Scorer
 
 # Earlier nights that tell how far the differences of nights spread: enough for a t quantile that
@@ -24,53 +24,51 @@ def outlook_nights(plan: Plan) -> list[str]:
     return [*[*plan.fit, *plan.tune][-_EARLIER:], *plan.gate] if plan.gate else []
 
 
-def outlook_states(
+def outlook_lifts(
     context: NightContext, plan: Plan, challenger: Policy, champion: Policy, reward_model: Scorer
-) -> dict[str, EvaluationState]:
-    """The paired difference on each of the outlook's nights, by night, oldest first.
+) -> dict[str, NightLift]:
+    """The challenger's lift over the champion on each of the outlook's nights, oldest first.
 
     Nights on which nothing is known of the north star are left out. All carry the flag of estimated
     propensities where one has estimates: states with and without it do not merge. An earlier night
     that cannot be evaluated is left out; a gate night that cannot leaves no outlook.
     """
     from mrlm.behaviour.threads import side_by_side
-    from mrlm.evidence.paired import flagged_nights, paired_state
+    from mrlm.evidence.night_lift import flagged_lifts, night_lift
     from mrlm.policies.predictions import predictions
 
     gate = context.settings.gate
 
-    def of_night(night: str) -> tuple[EvaluationState, bool] | Exception:
+    def of_night(night: str) -> NightLift | Exception:
         try:
             log, estimated = read_completed(context, [night])
             q = predictions(log, context.objectives, reward_model)
-            state = paired_state(log, challenger, champion, q, gate.estimator)
-            return state, estimated is not None
+            return night_lift(
+                log, challenger, champion, q, gate.estimator, estimated=estimated is not None
+            )
         except DamagedError:
             raise
         except (DataError, ValueError, KeyError) as error:
             return error
 
     nights = outlook_nights(plan)
-    states, flag = {}, False
+    lifts = {}
     for night, found in zip(nights, side_by_side(of_night, nights), strict=True):
         if isinstance(found, Exception):
             context.log("evaluate").warning("the outlook leaves out night %s: %s", night, found)
             if night in plan.gate:
                 return {}
             continue
-        state, estimated = found
+        state = found.state
         if state.rows[:, state.objectives.index(context.north_star.name)].any():
-            states[night] = state
-            flag |= estimated
-    return flagged_nights(
-        states, estimated=flag, no_hidden_confounding=gate.allow_estimated_propensities
-    )
+            lifts[night] = found
+    return flagged_lifts(lifts, no_hidden_confounding=gate.allow_estimated_propensities)
 
 
 def outlook(
     context: NightContext,
     plan: Plan,
-    states: dict[str, EvaluationState],
+    lifts: dict[str, NightLift],
     champion_value: float | None,
 ) -> Outlook | None:
     """What the evidence says beyond its gate nights, of the north star's difference.
@@ -78,17 +76,17 @@ def outlook(
     Args:
         context: of the night.
         plan: of the run.
-        states: see ``outlook_states``.
+        lifts: see ``outlook_lifts``.
         champion_value: in the north star, on the gate nights; None: unknown.
     """
     from mrlm.evidence.outlook import outlook_of
     from mrlm.ope.nights.spending import error_at
 
     gate = context.settings.gate
-    judged = {n: states[n] for n in plan.gate if n in states}
+    judged = {n: lifts[n] for n in plan.gate if n in lifts}
     return outlook_of(
         judged,
-        _next_night(context, states, len(judged)) if judged else None,
+        _next_night(context, lifts, len(judged)) if judged else None,
         champion_value,
         gate.criteria(context.north_star.name),
         gains=gate.power_gains,
@@ -97,13 +95,13 @@ def outlook(
 
 
 def _next_night(
-    context: NightContext, states: dict[str, EvaluationState], judged: int
+    context: NightContext, lifts: dict[str, NightLift], judged: int
 ) -> NextNight | None:
     from mrlm.evidence.outlook import predicted_difference
 
     criteria = context.settings.gate.criteria(context.north_star.name)
     try:
-        return predicted_difference(states, judged, criteria)
+        return predicted_difference(lifts, judged, criteria)
     except ValueError as error:
         context.log("evaluate").info("no prediction of the next night: %s", error)
         return None

@@ -15,7 +15,7 @@ from pipelines.nights.plan import Plan
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
     from mrlm.evidence.followed_promotions import Hindcast
-    from mrlm.evidence.promise import NightLift
+    from mrlm.evidence.night_lift import NightLift
 
 # What keeps one promotion from being followed, and must not stop the night: a policy, a model or a
 # log that does not fit tonight's settings or data. Not damage: an alarm that nobody could raise

@@ -88,8 +88,8 @@ def _kept(path: Path) -> Plan | None:
         return None
 
 
-def training_weights(context: NightContext, plan: Plan) -> dict[str, float]:
-    """Objective weights on the simplex: by hand, else those the plan builds on, else equal."""
+def training_weights(context: NightContext, plan: Plan) -> dict[str, float] | None:
+    """Objective weights on the simplex: by hand, else those the plan builds on; None: no such."""
     from mrlm.meta.scalarise import objective_weights
 
     names = [o.name for o in context.objectives]
@@ -97,7 +97,7 @@ def training_weights(context: NightContext, plan: Plan) -> dict[str, float]:
     if fixed:
         return objective_weights(names, previous=fixed)
     if not plan.weights_from:
-        return objective_weights(names)
+        return None
     path = context.run("tune_weights", plan.weights_from).path("weights.json")
     return objective_weights(names, previous=json.loads(path.read_text())["objectives"])
 

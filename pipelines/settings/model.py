@@ -42,6 +42,7 @@ _ADDED = {
     ),
     "publishing": ("user_ids",),
     "registry": ("least_users",),
+    "tuning": (*("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
         *("unattributed_share", "doubtful_share", "loss_error", "least_events"),

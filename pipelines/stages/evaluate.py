@@ -17,7 +17,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
-from pipelines.nights.coming_nights import outlook, outlook_nights, outlook_states
+from pipelines.nights.coming_nights import outlook, outlook_lifts, outlook_nights
 from pipelines.nights.completed import read_completed
 from pipelines.nights.earlier_promotions import hindcast, hindcast_inputs
 from pipelines.nights.lake import log_fingerprints
@@ -35,14 +35,14 @@ class Evaluate:
     name = "evaluate"
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
         return plan_of(context)
 
     def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
-        """The challenger, the champion, the reward model, the bandit logs, what is followed."""
+        """The policies, the reward model, the bandit logs, what is followed."""
         tuned = context.run("tune_weights").require()
         model = context.run("learn_behaviour").require()
         return {
@@ -51,6 +51,7 @@ class Evaluate:
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
+            "baselines": context.run("learn_policy").output("baselines").fingerprint,
         }
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
@@ -58,10 +59,12 @@ class Evaluate:
         from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.evidence.canonical import canonical_json
         from mrlm.evidence.policies import decisions_table, policy_estimates
+        from mrlm.learners.storage import load_baselines
         from mrlm.policies.predictions import predictions
         from mrlm.policies.uniform import Uniform
         from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
         from mrlm.promotion.serving.bundle import load_bundle
+        from mrlm.report.simple_baselines import baseline_line
 
         challenger = load_bundle(context.run("tune_weights").path("bundle")).policy
         judged = plan.gate or plan.tune
@@ -84,11 +87,15 @@ class Evaluate:
             q = predictions(log, context.objectives, model)
             star, gate = context.north_star.name, context.settings.gate
             least, criteria = context.settings.registry.least_users, gate.criteria(star)
-            estimates = policy_estimates(log, policies, q, estimated, criteria, least)
+            simple = load_baselines(context.run("learn_policy").path("baselines"))
+            baselines = {name: probabilities(p, log) for name, p in simple.items()}
+            estimates = policy_estimates(log, policies, q, estimated, criteria, least, baselines)
+            policies |= baselines
             own = estimates["policies"]["champion"][gate.estimator][star].value
-            nights = outlook_states(context, plan, challenger, champion, model)
-            estimates["outlook"] = outlook(context, plan, nights, own)
-            estimates["support"] |= {"drift": drift(nights, star, least)}
+            lifts = outlook_lifts(context, plan, challenger, champion, model)
+            estimates["outlook"] = outlook(context, plan, lifts, own)
+            states = {night: found.state for night, found in lifts.items()}
+            estimates["support"] |= {"drift": drift(states, star, least)}
         estimates["hindcast"] = hindcast(context, plan)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
@@ -97,10 +104,11 @@ class Evaluate:
         pq.write_table(decisions_table(log, policies), out / "decisions.parquet")
         star, estimator = evidence.north_star, context.settings.gate.estimator
         context.log(self.name).info(
-            "in %s: challenger - champion %s, challenger - logger %s",
+            "in %s: challenger - champion %s, challenger - logger %s; %s",
             star,
             _in_words(evidence.difference(estimator, star)),
             _in_words(evidence.logger_difference(estimator, star)),
+            baseline_line(evidence) or "no comparison with simple baselines",
         )
         return Product(
             outputs={

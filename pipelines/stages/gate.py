@@ -98,6 +98,7 @@ def _facts(context: NightContext) -> NightFacts:
         failed_expectations=[describe(w) for w in validation.get("warnings", [])],
         items={k: embed[k] for k in ("encoded", "reused") if k in embed},
         reward_model=counts(context.run("learn_behaviour")).get("heads", {}),
+        limited_by=counts(context.run("tune_weights")).get("limited_by"),
         units={o.name: o.unit for o in context.objectives if o.unit},
         links={"data docs": "data_docs/index.html"},
     )

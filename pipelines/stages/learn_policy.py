@@ -1,4 +1,4 @@
-"""Learn policies: offline reinforcement learning at the weights that last night left."""
+"""Learn policies: offline reinforcement learning at last night's weights, and simple baselines."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipelines.nights.plan import Plan, plan_of, training_weights
 
 
 class LearnPolicy:
-    """Trains each learner of the settings on the fit nights."""
+    """Trains each learner of the settings on the fit nights, and fits the baselines."""
 
     name = "learn_policy"
     place: Literal["run"] = "run"
     sections = ("learning", "objectives", "split", "seed", "tuning")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -36,16 +36,21 @@ class LearnPolicy:
         }
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
-        """Train every learner and save what it learned."""
+        """Train every learner and save what it learned, with the simple baselines."""
         from mrlm.behaviour.reward_model import load_reward_model
+        from mrlm.learners.baselines import fit_baselines
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
+        from mrlm.learners.storage import save_baselines
+        from mrlm.meta.first_weights import first_weights
         from mrlm.report.figures_as_text import weights_as_text
 
         log, estimated = read_completed(context, plan.fit)
         reward_model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
-        weights = training_weights(context, plan)
         settings, seed = context.settings.learning, context.settings.seed
+        weights = training_weights(context, plan)
+        if weights is None:
+            weights = first_weights(log, reward_model, context.settings.tuning, seed)
         sample = learning_sample(log, reward_model, weights, settings, seed)
         for name in settings.learners:
             told = weights_as_text(weights)
@@ -54,8 +59,11 @@ class LearnPolicy:
             scorer = LEARNERS[name].learn(sample, settings, seed, progress)
             (out / name).mkdir()
             scorer.save(out / name)
+        # At the exploration of the policy that they are compared with.
+        floor = context.settings.tuning.floor
+        save_baselines(fit_baselines(log, context.north_star.name, floor), out / "baselines")
         return Product(
-            outputs={name: name for name in settings.learners},
+            outputs={name: name for name in (*settings.learners, "baselines")},
             counts={
                 "weights": weights,
                 "learners": settings.learners,

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
-from pipelines.contract.fingerprints import of_json
 from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_catalog
-from pipelines.nights.plan import Plan, plan_of, training_weights
+from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.policies.contract import Scorer
@@ -29,7 +28,7 @@ class TuneWeights:
     name = "tune_weights"
     place: Literal["run"] = "run"
     sections = ("tuning", "objectives", "split", "seed", "learning")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -40,14 +39,11 @@ class TuneWeights:
         found = log_fingerprints(context, plan.tune)
         for stage in ("learn_behaviour", "learn_policy"):
             found[stage] = context.run(stage).require().output_fingerprint()
-        return {
-            **found,
-            "champion": str(plan.champion),
-            "weights": of_json(training_weights(context, plan)),
-        }
+        return {**found, "champion": str(plan.champion)}
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Solve, make the challenger and save it with its catalogue."""
+        from mrlm.learners.registry import LEARNERS
         from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
         from mrlm.meta.pareto import pareto
         from mrlm.meta.scalarise import objective_weights
@@ -65,7 +61,7 @@ class TuneWeights:
         matrix = feature_matrix(log.decisions, scorers, known)
         columns = tuple(c for s in scorers for c in s.columns) + tuple(o.name for o in known)
         standardiser = Standardiser.fit(columns, matrix)
-        tuning = context.settings.tuning
+        tuning, learning = context.settings.tuning, context.settings.learning
         problem = tuning_problem(
             log,
             context.objectives,
@@ -76,9 +72,10 @@ class TuneWeights:
             anchor,
             floor=tuning.floor,
             weight_clip=tuning.weight_clip,
+            horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
         )
         previous = _previous(context, plan, columns)
-        result = tune(problem, context.settings.tuning, previous, context.settings.seed)
+        result = tune(problem, tuning, previous, context.settings.seed)
         # Where nothing was found the challenger is the champion, to its exploration floor.
         policy = (
             challenger(anchor, scorers, known, standardiser, result, tuning.floor)
@@ -89,8 +86,8 @@ class TuneWeights:
             problem.names,
             result,
             dict(zip(columns, problem.serves, strict=True)),
-            context.settings.learning.learners,
-            training_weights(context, plan),
+            learning.learners,
+            context.run("learn_policy").require().counts["weights"],
         )
         front = pareto(problem, result.kappa, max(result.scale, 1.0))
         bundle = PolicyBundle(
@@ -122,6 +119,7 @@ class TuneWeights:
                 "features": result.shares,
                 "moved": result.moved,
                 "reason": result.reason,
+                "limited_by": list(result.limited_by) if result.moved else None,
                 "propensities": "logged" if estimated is None else "estimated",
             },
         )

@@ -14,7 +14,10 @@ from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.evidence.criteria import Criteria
+from mrlm.evidence.paired import paired_batches, state_of_pair
+from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.verdict.certify import Thresholds
+from mrlm.policies.contract import Policy
 
 DELIGHT = Objective("delight", "feedback", "north_star", event="delight")
 LIKE = Objective("like", "feedback", "guardrail", event="like", margin=0.02)
@@ -142,3 +145,14 @@ def clustered_error(score: NDArray[np.float64], cluster: NDArray[Any]) -> float:
     total = np.array([rest[cluster == c].sum() for c in np.unique(cluster)])
     groups = len(total)
     return float(np.sqrt((total**2).sum() * groups / (groups - 1)) / len(score))
+
+
+def paired_state(
+    log: BanditLog,
+    first: Policy,
+    second: Policy,
+    q: NDArray[np.float64] | None,
+    estimator: str,
+) -> EvaluationState:
+    """The paired difference of two policies on the log."""
+    return state_of_pair(*paired_batches(log, first, second, q), estimator)

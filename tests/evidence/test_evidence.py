@@ -26,7 +26,7 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint() -> None:
     """The ledger names evidence by its fingerprint: fields that came later may not change it."""
     old = asdict(evidence_of())
     later = ("hindcast", "outlook", "support", "propensities", "logger_differences")
-    for name in (*later, "reward_states"):
+    for name in (*later, "reward_states", "baseline_differences"):
         del old[name]
     for estimates in [*old["policies"].values(), old["differences"]]:
         for estimate in [e for by_name in estimates.values() for e in by_name.values()]:
@@ -39,12 +39,15 @@ def test_a_field_that_holds_something_is_written() -> None:
         propensities="estimated",
         support={"groups": {}},
         logger_differences={"dr": {"delight": NUMBER}},
+        baseline_differences={"item_mean": {"delight": NUMBER}},
     )
     assert said.to_json().keys() - evidence_of().to_json().keys() == {
         "propensities",
         "support",
         "logger_differences",
+        "baseline_differences",
     }
+    assert "unknown_low" not in said.to_json()["baseline_differences"]["item_mean"]["delight"]
     assert Evidence.from_json(said.to_json()) == said
 
 
@@ -81,6 +84,9 @@ def test_estimates_are_looked_up_by_policy_estimator_and_objective() -> None:
     assert found.difference("ips", "delight") is None
     assert found.logger_difference("ips", "like") == NUMBER
     assert found.logger_difference("ips", "delight") is None
+    against = evidence_of(baseline_differences={"item_mean": {"delight": NUMBER}})
+    assert against.baseline_difference("item_mean") == NUMBER
+    assert against.baseline_difference("popularity") is None
 
 
 def test_equal_data_have_one_text_and_one_fingerprint() -> None:

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import norm
 
 from mrlm.bandit_log import BanditLog
+from mrlm.evidence.night_lift import NightLift, flagged_lifts, night_lift
 from mrlm.evidence.outlook import NextNight, Outlook, Power, outlook_of, predicted_difference
-from mrlm.evidence.paired import flagged_nights, paired_state
 from mrlm.ope.nights.tomorrow import Prediction, next_night
 from mrlm.ope.state.state import EvaluationState
 from tests.evidence.arrays import Prefers, clustered_error, criteria, make_log, weights
@@ -23,20 +23,20 @@ def logs() -> dict[str, BanditLog]:
     return {n: make_log(s, n=300, users=60, nights=(n,)) for s, n in enumerate(NIGHTS)}
 
 
-def states() -> dict[str, EvaluationState]:
-    return {n: paired_state(log, FIRST, SECOND, None, "ips") for n, log in logs().items()}
+def lifts() -> dict[str, NightLift]:
+    return {n: night_lift(log, FIRST, SECOND, None, "ips") for n, log in logs().items()}
 
 
 def gap(log: BanditLog) -> np.ndarray:
     return (weights(FIRST, log) - weights(SECOND, log)) * log.rewards[:, 0]
 
 
-def gate(number: int = 2) -> dict[str, EvaluationState]:
-    found = states()
+def gate(number: int = 2) -> dict[str, NightLift]:
+    found = lifts()
     return {n: found[n] for n in NIGHTS[-number:]}
 
 
-def found_of(nights: dict[str, EvaluationState], value: float | None = 0.5) -> Outlook:
+def found_of(nights: dict[str, NightLift], value: float | None = 0.5) -> Outlook:
     found = outlook_of(nights, None, value, CRITERIA, gains=[0.02, 0.1], error=0.01)
     assert found is not None
     return found
@@ -82,19 +82,19 @@ def test_there_is_no_power_without_a_value_that_a_gain_could_be_a_share_of(
 
 
 def test_no_number_of_rows_tells_a_policy_from_itself() -> None:
-    same = {n: paired_state(log, FIRST, FIRST, None, "ips") for n, log in logs().items()}
+    same = {n: night_lift(log, FIRST, FIRST, None, "ips") for n, log in logs().items()}
     assert found_of(same).power == ()
 
 
 def test_the_prediction_rests_on_the_gate_nights() -> None:
     """Earlier nights, on which the challenger was chosen, tell the spread alone."""
-    found = predicted_difference(states(), 2, CRITERIA)
+    found = predicted_difference(lifts(), 2, CRITERIA)
     assert found is not None
     nightly = [gap(log).mean() for log in logs().values()]
     assert found.value == pytest.approx(np.mean(nightly[-2:]), abs=1e-12)
     assert found.nights == len(NIGHTS)
     assert found.lower < found.value < found.upper
-    told = next_night(states(), CRITERIA.level, recent=2)["delight"]
+    told = next_night({n: f.state for n, f in lifts().items()}, CRITERIA.level, recent=2)["delight"]
     assert found == NextNight(**{k: v for k, v in asdict(told).items() if k != "objective"})
     placed = outlook_of(gate(), found, 0.5, CRITERIA, gains=[], error=0.01)
     assert placed is not None
@@ -102,16 +102,68 @@ def test_the_prediction_rests_on_the_gate_nights() -> None:
 
 
 def test_too_few_nights_have_no_prediction() -> None:
-    few = {n: s for n, s in states().items() if n in NIGHTS[-3:]}
+    few = {n: s for n, s in lifts().items() if n in NIGHTS[-3:]}
     with pytest.raises(ValueError, match="4 in all"):
         predicted_difference(few, 2, CRITERIA)
 
 
+def lossy(share: float, nights: list[str]) -> dict[str, NightLift]:
+    """The nights' lifts where that share of the best rewards of some of them is unknown."""
+    found = {}
+    for seed, (night, log) in enumerate(logs().items()):
+        drawn = np.random.default_rng(seed).random(len(log)) < share * (night in nights)
+        gone = drawn[:, None] & (np.arange(len(log.objectives)) == 0) & (log.rewards > 0.7)
+        log = replace(log, final=log.final & ~gone, unknown=gone)
+        found[night] = night_lift(log, FIRST, SECOND, None, "ips")
+    return found
+
+
+def test_the_next_night_reaches_as_far_as_unknown_rewards_could_move_it() -> None:
+    """The interval holds that of the whole log, which what is known alone does not."""
+    whole = predicted_difference(lifts(), 2, CRITERIA)
+    told = predicted_difference(lossy(0.6, NIGHTS[-2:]), 2, CRITERIA)
+    known = {n: NightLift(f.state) for n, f in lossy(0.6, NIGHTS[-2:]).items()}
+    alone = predicted_difference(known, 2, CRITERIA)
+    assert whole is not None
+    assert told is not None
+    assert alone is not None
+    assert told.value == alone.value
+    assert told.lower < alone.lower < alone.upper < told.upper
+    assert told.lower <= whole.lower
+    assert told.upper >= whole.upper
+    assert alone.upper < whole.upper
+
+
+def test_unknown_rewards_of_earlier_nights_leave_the_prediction_alone() -> None:
+    lost = lossy(0.3, NIGHTS[:2])
+    assert any(f.ends for f in lost.values())
+    known = {n: NightLift(f.state) for n, f in lost.items()}
+    assert predicted_difference(lost, 2, CRITERIA) == predicted_difference(known, 2, CRITERIA)
+
+
+def test_a_gain_that_unknown_rewards_could_hide_is_never_seen() -> None:
+    """And a larger one needs more decisions than where all is known."""
+    few = {n: f for n, f in lossy(0.02, NIGHTS).items() if n in NIGHTS[-2:]}
+    known = {n: NightLift(f.state) for n, f in few.items()}
+    lost, plain = (
+        outlook_of(nights, None, 0.5, CRITERIA, gains=[0.001, 0.5], error=0.01)
+        for nights in (few, known)
+    )
+    assert lost is not None
+    assert plain is not None
+    assert lost.power[0].rows is None
+    assert plain.power[0].rows is not None
+    assert lost.power[1].rows is not None
+    assert plain.power[1].rows is not None
+    assert lost.power[1].rows > plain.power[1].rows
+
+
 def test_nights_with_and_without_the_flag_do_not_mix() -> None:
-    mixed = gate() | flagged_nights(gate(1), estimated=True, no_hidden_confounding=False)
+    estimated = {n: replace(f, estimated=True) for n, f in gate(1).items()}
+    mixed = gate() | flagged_lifts(estimated, no_hidden_confounding=False)
     with pytest.raises(ValueError, match="estimat"):
         found_of(mixed)
-    reduce(EvaluationState.merge, gate().values())
+    reduce(EvaluationState.merge, (f.state for f in gate().values()))
 
 
 def test_a_prediction_that_is_not_finite_is_none() -> None:

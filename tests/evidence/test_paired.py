@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.evidence.paired import flagged_nights, paired_state, probabilities
+from mrlm.evidence.paired import flagged_nights, probabilities
 from mrlm.ope.intervals import estimates
 from mrlm.policies.predictions import predictions
 from tests.evidence.arrays import (
@@ -18,6 +18,7 @@ from tests.evidence.arrays import (
     criteria,
     doubly_robust,
     make_log,
+    paired_state,
     weights,
 )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +28,14 @@ from tests.evidence.arrays import (
 )
 
 CHALLENGER, CHAMPION = Prefers(0.4), Prefers(-0.2)
+SIMPLE = {"item_mean": Prefers(0.3), "popularity": Prefers(0.7)}
 
 
 def estimates_of(
-    log: BanditLog, by: Criteria | None = None, estimated: Any = None
+    log: BanditLog,
+    by: Criteria | None = None,
+    estimated: Any = None,
+    simple: Mapping[str, Prefers] | None = None,
 ) -> dict[str, Any]:
     policies = {
         "challenger": probabilities(CHALLENGER, log),
@@ -38,7 +43,8 @@ def estimates_of(
         "uniform": probabilities(Uniform(), log),
     }
     q = predictions(log, OBJECTIVES, Heads())
-    return policy_estimates(log, policies, q, estimated, by or criteria())
+    baselines = {name: probabilities(p, log) for name, p in (simple or {}).items()}
+    return policy_estimates(log, policies, q, estimated, by or criteria(), 1, baselines)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +83,31 @@ def test_the_difference_is_paired_row_by_row(found: dict[str, Any]) -> None:
     assert paired.standard_error == pytest.approx(error, rel=1e-9)
     own = [found["policies"][p]["dr"]["delight"] for p in ("challenger", "champion")]
     assert paired.value == pytest.approx(own[0].value - own[1].value, abs=1e-12)
+
+
+def test_baselines_are_paired_row_by_row_under_the_deciding_estimator_alone(
+    found: dict[str, Any],
+) -> None:
+    log = make_log()
+    beside = estimates_of(log, simple=SIMPLE)
+    for name, policy in SIMPLE.items():
+        assert set(beside["policies"][name]) == {"dr"}
+        own = doubly_robust(policy, log)
+        assert beside["policies"][name]["dr"]["delight"].value == pytest.approx(own.mean())
+        gap = doubly_robust(CHALLENGER, log) - own
+        paired = beside["baseline_differences"][name]
+        assert set(paired) == {"delight", "like", "fresh"}
+        assert paired["delight"].value == pytest.approx(gap.mean(), abs=1e-12)
+        error = clustered_error(gap, log.decisions.user)
+        assert paired["delight"].standard_error == pytest.approx(error, rel=1e-9)
+        assert paired["delight"].certified
+    assert set(beside["baseline_differences"]) == set(SIMPLE)
+    # All else is as without them.
+    del beside["baseline_differences"]
+    beside["policies"] = {n: e for n, e in beside["policies"].items() if n not in SIMPLE}
+    assert beside == found
+    other = estimates_of(log, criteria(estimator="snips"), simple=SIMPLE)
+    assert set(other["policies"]["popularity"]) == {"snips"}
 
 
 def test_the_loggers_value_is_that_of_what_it_shows(found: dict[str, Any]) -> None:
@@ -141,8 +172,11 @@ def test_estimated_propensities_are_told_everywhere() -> None:
         ),
     )
     filled, estimated = completed(lost)
-    unknown = estimates_of(filled, criteria(), estimated)
+    unknown = estimates_of(filled, criteria(), estimated, SIMPLE)
     assert unknown["propensities"] == "estimated"
+    against = unknown["baseline_differences"]["item_mean"]["delight"]
+    assert not against.certified
+    assert "estimated propensities" in against.reasons[0]
     assert unknown["support"]["estimated_propensities"]["estimated_share"] == pytest.approx(1 / 3)
     assert "propensity_calibration" not in unknown["support"]
     assert unknown["support"]["groups"]["all"][0]["unsupported_mass"] is None

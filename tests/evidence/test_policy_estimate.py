@@ -4,10 +4,9 @@ import json
 import math
 from dataclasses import asdict, replace
 
-from mrlm.evidence.paired import paired_state
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals import estimates
-from tests.evidence.arrays import Prefers, criteria, make_log
+from tests.evidence.arrays import Prefers, criteria, make_log, paired_state
 
 
 def test_it_has_the_numbers_of_the_estimate() -> None:

@@ -8,14 +8,9 @@ import pytest
 from scipy.stats import t as student
 
 from mrlm.bandit_log import BanditLog
+from mrlm.evidence.night_lift import NightLift
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.evidence.promise import (
-    NightLift,
-    Promise,
-    judge_promise,
-    lift_on_night,
-    north_star_alone,
-)
+from mrlm.evidence.promise import Promise, judge_promise, lift_on_night, north_star_alone
 from mrlm.ope.intervals import estimates
 from tests.evidence.arrays import (
     DELIGHT,

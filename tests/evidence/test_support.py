@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog, Ragged
-from mrlm.evidence.paired import paired_state
 from mrlm.evidence.support import drift, support
 from mrlm.ope.batch import EvaluationBatch
-from tests.evidence.arrays import CANDIDATES, ITEMS, Prefers, chances, make_log, weights
+from tests.evidence.arrays import (
+    CANDIDATES,
+    ITEMS,
+    Prefers,
+    chances,
+    make_log,
+    paired_state,
+    weights,
+)
 
 TARGET = Prefers(0.3)
 

@@ -54,7 +54,9 @@ def estimates(log: BanditLog) -> dict:
         "champion": probabilities(Prefers(-0.2), log),
     }
     q = np.full((len(log.decisions.candidates.values), len(log.objectives)), 0.5)
-    return policy_estimates(log, policies, q, None, criteria(north_star="like"))
+    baselines = {"item_mean": probabilities(Prefers(0.1), log)}
+    by = criteria(north_star="like")
+    return policy_estimates(log, policies, q, None, by, baselines=baselines)
 
 
 def test_a_log_whose_rewards_are_known_has_none() -> None:
@@ -78,6 +80,20 @@ def test_every_value_that_an_unread_reward_can_have_lies_inside() -> None:
             known = estimates(replace(whole, rewards=values))["differences"][estimator]["like"]
             assert bounded.lower <= known.lower + 1e-12
             assert bounded.upper >= known.upper - 1e-12
+
+
+def test_a_difference_to_a_baseline_is_widened_too() -> None:
+    whole = clicks(1)
+    g = np.random.default_rng(2)
+    rows = g.choice(len(whole), 40, replace=False)
+    bounded = estimates(unread(whole, rows))["baseline_differences"]["item_mean"]["like"]
+    assert bounded.unknown_low < 0 < bounded.unknown_high
+    for _ in range(20):
+        values = whole.rewards.copy()
+        values[rows, 0] = g.integers(0, 2, len(rows))
+        known = estimates(replace(whole, rewards=values))["baseline_differences"]
+        assert bounded.lower <= known["item_mean"]["like"].lower + 1e-12
+        assert bounded.upper >= known["item_mean"]["like"].upper - 1e-12
 
 
 def test_lost_events_go_where_they_move_most_and_no_further_than_their_number() -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mrlm.meta.objective import PairedLift
 from mrlm.meta.policy import TunedSoftmax
 from mrlm.meta.settings import TuningSettings
+from mrlm.meta.step_limits import EffectiveSampleSize
 from mrlm.meta.tune import tune
 
 DEFAULT = TuningSettings()
@@ -26,7 +28,7 @@ def test_finds_a_better_policy_and_says_no_more_than_is_true(make_problem):
         assert found.moved
         assert real > 0.03
         assert 0 < found.lift.lower < real
-        assert found.kl <= DEFAULT.max_kl * 1.001
+        assert found.effective_sample_size >= DEFAULT.least_effective_rows * 0.998
         assert found.theta[0] > found.theta[3]
         assert found.target == "delight"
 
@@ -35,15 +37,14 @@ def test_near_the_best_point_of_a_grid(make_problem):
     problem, _ = make_problem(n=3000, f=2, users=600)
     found = tune(problem, DEFAULT)
     policy = TunedSoftmax(problem)
-    from mrlm.meta.objective import PairedLift
-
     lift = PairedLift(problem, policy, problem.rewards[:, 0], problem.q[:, 0], "x")
+    sample = EffectiveSampleSize(problem, policy, lift.used, DEFAULT.least_effective_rows)
     best = -np.inf
     for kappa in np.linspace(0, 1, 6):
         for a in np.linspace(0, 8, 17):
             for b in np.linspace(0, 8 - a, 9):
                 point = np.array([kappa, a, b])
-                if policy.divergence(point)[0] <= DEFAULT.max_kl:
+                if sample.of(point) >= sample.least:
                     best = max(best, lift.lift(point, found.z).lower)
     assert found.lift.lower >= best - 0.02 * abs(best)
 
@@ -53,17 +54,42 @@ def test_no_evidence_keeps_the_champion(make_problem):
     found = tune(problem, DEFAULT)
     assert not found.moved
     assert found.reason.startswith("no evidence")
+    assert "nor is the lift of tonight's head" in found.reason
     assert found.kappa == 1.0
     assert found.theta == (0.0,) * 4
     assert found.scale == 0.0
     assert set(found.shares.values()) == {0.0}
 
 
+def test_tonight_s_head_is_proposed_where_the_search_is_too_wide_to_prove_anything(make_problem):
+    """Sixty-four directions cost the search its power; one policy named before needs none."""
+    problem, truth = make_problem(n=1200, users=300, strength=0.4)
+    noise = np.random.default_rng(0).normal(size=(len(truth), 60))
+    wide = replace(
+        problem,
+        features=np.column_stack([problem.features, noise]),
+        columns=(*problem.columns, *(f"noise_{j}" for j in range(60))),
+        serves=(*problem.serves, *[None] * 60),
+    )
+    found = tune(wide, DEFAULT)
+    assert found.moved
+    assert found.kappa == 0.0
+    assert found.theta[0] == found.scale > 0
+    assert found.z == pytest.approx(1.2816, abs=1e-3)
+    assert found.lift.lower > 0
+    assert found.effective_sample_size >= DEFAULT.least_effective_rows * 0.998
+    assert true_lift(problem, truth, found.point[:5]) > 0
+    unnamed = tune(replace(wide, serves=(None,) * 64), DEFAULT)
+    assert not unnamed.moved
+    assert "no evidence" in unnamed.reason
+
+
 @pytest.mark.statistics
 def test_null_worlds_rarely_move(make_problem):
-    """Nothing to gain: at confidence .9 a move in at most a tenth of worlds.
+    """Nothing to gain: each of the two tests moves in at most a tenth of worlds.
 
-    60 worlds; a true rate of .1 fails (more than 13 moves) with probability below 1 %.
+    60 worlds; a true rate of .1 for both together fails (more than 13 moves) with probability
+    below 1 %.
     """
     moved = sum(
         tune(make_problem(seed=s, n=800, users=400, strength=0.0)[0], DEFAULT).moved
@@ -100,13 +126,59 @@ def test_guardrail_binds(make_problem):
 
 def test_caps(make_problem):
     problem, _ = make_problem(n=4000, strength=3.0)
-    for settings in (TuningSettings(max_kl=0.05), TuningSettings(max_scale=0.3)):
+    for settings, limit in (
+        (TuningSettings(max_kl=0.05, kl_cap="always"), "the KL cap of 0.05 nats"),
+        (TuningSettings(max_scale=0.03), "the largest sum of the weights, 0.24"),
+        (TuningSettings(least_effective_rows=3000), "an effective sample size of 3000 of 3"),
+        (TuningSettings(least_effective_share=0.8), "an effective sample size of 30"),
+    ):
         found = tune(problem, settings)
         assert found.moved
-        assert found.kl <= settings.max_kl * 1.001
-        assert found.scale <= settings.max_scale * (1 + 1e-9)
+        assert found.kl <= settings.max_kl * 1.001 or settings.kl_cap == "horizon"
+        assert found.scale <= 8 * settings.max_scale * (1 + 1e-9)
+        known = np.isfinite(problem.rewards[:, 0]).sum()
+        asked = max(settings.least_effective_rows, settings.least_effective_share * known)
+        assert found.effective_sample_size >= asked * 0.998
         assert 0 <= found.kappa <= 1
         assert min(found.theta) >= 0
+        assert [name[: len(limit)] for name in found.limited_by] == [limit]
+
+
+def test_what_the_evidence_supports_is_taken_whole(make_problem):
+    """A tight scale is raised, and the champion's weight may fall to nothing."""
+    problem, truth = make_problem(n=20_000, strength=3.0, users=4000)
+    whole = tune(problem, TuningSettings(max_scale=64.0))
+    raised = tune(problem, TuningSettings(max_scale=8.0))
+    assert whole.scale > 8
+    assert raised.lift.lower == pytest.approx(whole.lift.lower, rel=0.01)
+    best = np.maximum.reduceat(truth, problem.offsets[:-1]).mean()
+    champion = (problem.champion * truth).sum() / len(problem.propensity)
+    assert true_lift(problem, truth, raised.point) > 0.6 * (0.9 * best + 0.1 * champion - champion)
+
+
+def test_a_champion_with_little_support_is_no_obstacle(make_problem):
+    """It stays permitted, and a step may not have less than it."""
+    problem, _ = make_problem(n=4000, strength=2.0)
+    found = tune(problem, TuningSettings(least_effective_rows=10**6))
+    champion = EffectiveSampleSize(
+        problem, TunedSoftmax(problem), np.isfinite(problem.rewards[:, 0]), 10**6
+    ).least
+    assert found.effective_sample_size >= champion * 0.998
+
+
+def test_a_score_with_a_horizon_keeps_to_its_own_cap(make_problem):
+    problem, _ = make_problem(n=4000, strength=3.0)
+    ahead = replace(problem, horizon=("head_0",))
+    settings = TuningSettings(max_kl=0.02)
+    found = tune(ahead, settings)
+    free = tune(problem, settings)
+    assert free.kl > 0.02 * 1.001
+    assert found.moved
+    assert found.theta[0] == 0.0 or found.kl <= 0.02 * 1.001
+    only = tune(replace(problem, horizon=problem.columns), settings)
+    assert only.moved
+    assert only.kl <= 0.02 * 1.001
+    assert "the KL cap of 0.02 nats" in only.limited_by
 
 
 def test_bounds_by_feature(make_problem):
@@ -126,7 +198,7 @@ def test_weights_fixed_by_hand(make_problem):
     found = tune(problem, TuningSettings(weights={"delight": 3.0, "diversity": 1.0}))
     assert found.moved
     assert found.shares == pytest.approx({"head_0": 0.75, "head_1": 0.25, "head_2": 0, "head_3": 0})
-    assert found.kl <= DEFAULT.max_kl * 1.001
+    assert found.effective_sample_size >= DEFAULT.least_effective_rows * 0.998
     assert found.target == "weights"
     only = tune(problem, TuningSettings(weights={"diversity": 1.0}))
     assert only.shares["head_1"] == 1.0
@@ -175,15 +247,17 @@ def test_a_champion_that_is_no_point_of_the_family(make_problem):
 
 
 def test_a_failing_solver_falls_back(make_problem, monkeypatch):
-    import mrlm.meta.tune as module
+    import mrlm.meta.search as module
 
     class Failed:
         x, success, message = np.full(5, np.nan), False, "singular matrix"
 
     monkeypatch.setattr(module, "minimize", lambda *a, **k: Failed())
-    found = tune(make_problem(n=2000)[0], DEFAULT)
+    problem, _ = make_problem(n=2000)
+    found = tune(replace(problem, serves=(None,) * 4), DEFAULT)
     assert not found.moved
     assert "singular matrix" in found.reason
+    assert tune(problem, DEFAULT).theta[1:] == (0.0,) * 3, "the own head needs no solver"
 
 
 @pytest.mark.parametrize(

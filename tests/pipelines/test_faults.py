@@ -49,6 +49,7 @@ READ = (
     ("learn_behaviour", "reward_model/model.safetensors", "evaluate"),
     ("learn_policy", "policy_gradient/**/*", "tune_weights"),
     ("learn_policy", "q_learning/**/*", "tune_weights"),
+    ("learn_policy", "baselines/**/*", "evaluate"),
     ("tune_weights", "bundle/**/*", "evaluate"),
     ("tune_weights", "bundle/**/*", "register"),
     ("evaluate", "evidence.json", "gate"),

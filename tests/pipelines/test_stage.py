@@ -88,6 +88,15 @@ def test_unchanged_is_skipped_and_changed_is_not(context: NightContext) -> None:
     assert third.manifest.output_fingerprint() != first.manifest.output_fingerprint()
 
 
+def test_an_output_that_earlier_code_did_not_make_is_a_missing_input(context: NightContext) -> None:
+    stage = Counting()
+    done = run_stage(stage, context).manifest
+    folder = context.of(stage.name, stage.place)
+    assert folder.output("result") == done.outputs["result"]
+    with pytest.raises(MissingInputError, match="without baselines; run 'mrlm stage counting"):
+        folder.output("baselines")
+
+
 def test_a_stage_reads_only_its_own_settings(context: NightContext) -> None:
     stage = Counting()
     run_stage(stage, context)

@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrlm.bandit_log import BanditLog
+from mrlm.learners.baselines import BASELINES
 from mrlm.promotion.registry.versions import version_folder
+from mrlm.report.simple_baselines import baseline_line
 from pipelines.care.summary import manifests_of, summarise
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import place_of
@@ -101,8 +103,15 @@ def test_the_challenger_is_compared_with_the_logger_too(night: Deployment) -> No
     folder = output_of("gate", context).folder
     checks = {c["name"] for c in json.loads((folder / "verdict.json").read_text())["checks"]}
     assert "certified: difference to the logger in delight" in checks
+    against = baseline_line(evidence)
     for page in ("index.html", "memo.md"):
-        assert "challenger - logger" in (folder / "report" / page).read_text()
+        text = (folder / "report" / page).read_text()
+        assert "challenger - logger" in text
+        assert against in text
+    assert set(evidence.baseline_differences) == set(BASELINES)
+    for name, differences in evidence.baseline_differences.items():
+        own = evidence.estimate(name, "dr", "delight")
+        assert differences["delight"].value == pytest.approx(challenger.value - own.value, abs=1e-9)
 
 
 def test_no_table_of_a_version_tells_of_fewer_users_than_the_setting(night: Deployment) -> None:
@@ -152,6 +161,11 @@ def test_the_summary_has_the_fields_that_it_promises(night: Deployment) -> None:
     for who in ("challenger", "champion", "difference"):
         assert {"value", "lower", "upper", "certified", "truth"} <= set(row[who])
         assert np.isfinite(row[who]["truth"])
+    assert set(row["baselines"]) == set(BASELINES)
+    for baseline in row["baselines"].values():
+        assert np.isfinite([baseline[of]["truth"] for of in ("policy", "difference")]).all()
+    true = {name: b["policy"]["truth"] for name, b in row["baselines"].items()}
+    assert true[row["best_baseline"]] == max(true.values())
     assert [n["verdict"] for n in found["nights"][:4]] == ["history"] * 4
     assert found["nights"][0]["challenger"] is None
 

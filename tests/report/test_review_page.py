@@ -16,6 +16,7 @@ from mrlm.report.facts import NightFacts
 from mrlm.report.memo import decision_memo, first_champion_memo
 from mrlm.report.plots import all_plots
 from mrlm.report.review_page import render_review_page, write_review
+from mrlm.report.simple_baselines import baseline_line, best_baseline
 
 BARE = Evidence(
     run_key="2026-11-12/abc",
@@ -73,6 +74,7 @@ FACTS = NightFacts(
     calibration={"delight": [(0.1, 0.12), (0.5, 0.48)]},
     truth={"challenger": 0.391, "champion": 0.305},
     units={"delight": "share"},
+    limited_by=["an effective sample size of 500 of 3560 decisions"],
     links={"data docs": "data_docs/index.html", "trap": "javascript:alert(1)"},
 )
 VERDICT = judge(FULL, GateSettings(), looks=1)
@@ -92,6 +94,7 @@ def test_the_page_shows_what_decides() -> None:
         "mean of 1/propensity",
         "0.741",
         "3 encoded, 40 reused",
+        "The step was limited by an effective sample size of 500 of 3560 decisions.",
     ):
         assert shown in page
     assert page.count("data:image/png;base64,") == 5
@@ -146,6 +149,10 @@ def test_the_memo_is_a_table_a_reviewer_can_read() -> None:
     assert "- ✅ delight: challenger - champion = +0.10000" in memo
     assert "champion version 1, on 900 decisions of 201 users" in memo
     assert "2026-11-14 to 2026-11-16 (3)" in memo
+    assert "like 0.3. The step was limited by an effective sample size of 500" in memo
+    alone = decision_memo(FULL, VERDICT, replace(FACTS, limited_by=[]))
+    assert "The evidence alone limited the step" in alone
+    assert "limited" not in decision_memo(FULL, VERDICT, replace(FACTS, limited_by=None))
     assert "first champion" in first_champion_memo("2026-11-12", "logger", "clone of the logger")
 
 
@@ -354,3 +361,83 @@ def test_page_and_memo_show_the_challenger_against_the_logger() -> None:
 def test_the_first_champions_memo_shows_what_was_tried() -> None:
     memo = first_champion_memo("2026-11-12", "clone", "closest", ["plain: far", "rich: near"])
     assert memo.index("- plain: far") < memo.index("- rich: near")
+
+
+def _against(**differences: PolicyEstimate) -> Evidence:
+    """FULL with simple baselines, each with a value of its own and the challenger's difference."""
+    values = {n: {"dr": {"delight": _estimate(0.21 + 0.01 * i)}} for i, n in enumerate(differences)}
+    return replace(
+        FULL,
+        policies=FULL.policies | values,
+        baseline_differences={n: {"delight": e} for n, e in differences.items()},
+    )
+
+
+BEATEN = _against(item_mean=_estimate(0.05), popularity=_estimate(0.0301))
+NOT_BEATEN = _against(
+    item_mean=_estimate(0.015), popularity=_estimate(0.05), nearest_neighbours=_estimate(-0.0042)
+)
+UNSURE = _against(item_mean=_estimate(0.05), recent_popularity=NOT_CERTIFIED)
+BOTH = _against(recent_popularity=NOT_CERTIFIED, item_mean=_estimate(0.015))
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (BEATEN, "it beats every simple baseline"),
+        (
+            NOT_BEATEN,
+            "not shown to beat nearest neighbours: difference -0.0042 [-0.0242, +0.0158]",
+        ),
+        (
+            UNSURE,
+            "not shown to beat recent popularity: difference +0.4 (no interval: not certified)",
+        ),
+        (BOTH, "not shown to beat item mean: difference +0.015 [-0.005, +0.035]"),
+        (
+            _against(item_mean=_estimate(0.02)),
+            "not shown to beat item mean: difference +0.02 [+0, +0.04]",
+        ),
+        (FULL, ""),
+    ],
+)
+def test_the_first_line_says_whether_every_simple_baseline_is_beaten(
+    found: Evidence, line: str
+) -> None:
+    assert baseline_line(found) == line
+    verdict = judge(found, GateSettings(), looks=1)
+    expected = "the gate would promote it" + (f"; {line}" if line else "")
+    memo = decision_memo(found, verdict)
+    assert memo.splitlines()[0] == f"## Night 2026-11-20: {expected}"
+    page = render_review_page(found, verdict)
+    assert f"<strong>{expected}</strong>" in page
+    # They never change the verdict.
+    assert verdict == VERDICT
+
+
+def test_page_and_memo_have_a_table_of_the_simple_baselines() -> None:
+    facts = replace(FACTS, truth={**FACTS.truth, "nearest_neighbours": 0.2277})
+    page, memo = (
+        render_review_page(NOT_BEATEN, VERDICT, facts),
+        decision_memo(NOT_BEATEN, None, facts),
+    )
+    row = "| nearest neighbours | 0.23 [0.21, 0.25] | -0.0042 [-0.0242, +0.0158] | 0.2277 |"
+    assert row in memo
+    # The best one first.
+    names = ("nearest neighbours", "popularity", "item mean")
+    places = [memo.index(f"| {name} |") for name in names]
+    assert places == sorted(places)
+    table = page.split("Challenger against simple baselines")[1].split("</table>")[0]
+    places = [table.index(f"<td>{name}</td>") for name in names]
+    assert places == sorted(places)
+    for shown in ("0.23 [0.21, 0.25]", "-0.0042 [-0.0242, +0.0158]", "0.2277"):
+        assert shown in table
+    assert "effective sample size 12" in render_review_page(UNSURE).split("against simple")[1]
+    assert "simple baseline" not in render_review_page(FULL) + decision_memo(FULL)
+
+
+def test_the_best_baseline_is_that_of_the_truth_where_it_is_known() -> None:
+    truth = {"challenger": 0.9, "item_mean": 0.25, "popularity": 0.3, "nearest_neighbours": 0.2}
+    assert best_baseline(NOT_BEATEN, truth, "dr") == "popularity"
+    assert best_baseline(NOT_BEATEN, {"challenger": 0.9}, "dr") == "nearest_neighbours"
+    assert best_baseline(FULL, truth, "dr") is None

@@ -74,7 +74,12 @@ print("java", spark._jvm.java.lang.System.getProperty("java.home"))
 print("sum", spark.range(100).repartition(2).selectExpr("sum(id)").first()[0])
 hadoop = spark._jsc.hadoopConfiguration()
 print("secret", hadoop.get("fs.s3a.secret.key"), hadoop.get("shown"))
-arguments = [a for p in psutil.Process().children(recursive=True) for a in p.cmdline()]
+def arguments_of(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:  # It ended meanwhile.
+        return []
+arguments = [a for p in psutil.Process().children(recursive=True) for a in arguments_of(p)]
 print("shown", any("open-value" in a for a in arguments))
 print("hidden", not any("hidden-value" in a for a in arguments))
 """

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.logged_policy import logging_log_probabilities
 from mrlm.behaviour.threads import one_thread
 from mrlm.learners.inputs import LearningInputs, LearningSample
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
@@ -32,6 +32,10 @@ class PolicyGradient:
     """
 
     name: str = "policy_gradient"
+
+    def looks_ahead(self, settings: LearningSettings) -> bool:
+        """It does not: a decision is judged by its own reward."""
+        return False
 
     def learn(
         self,
@@ -122,13 +126,3 @@ def doubly_robust_objective(
     log_policy = torch.where(mask, policy, 1.0).log()
     divergence = torch.where(mask, policy * (log_policy - logger), 0.0).sum(1)
     return (direct + weight * residual - settings.divergence * divergence).mean()
-
-
-def logging_log_probabilities(log: BanditLog) -> NDArray[np.float64]:
-    """Log propensity of every candidate, shape (N,); uniform in rows that did not log them all."""
-    lengths = log.decisions.candidates.lengths
-    row = log.decisions.candidates.row
-    p = log.candidate_propensity
-    bad = np.bincount(row, weights=~(np.isfinite(p) & (p > 0)), minlength=len(log)) > 0
-    uniform = (1.0 / np.maximum(lengths, 1))[row]
-    return np.log(np.where(bad[row], uniform, p))

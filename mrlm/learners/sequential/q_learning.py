@@ -34,6 +34,10 @@ class QLearning:
 
     name: str = "q_learning"
 
+    def looks_ahead(self, settings: LearningSettings) -> bool:
+        """Wherever the next reward counts."""
+        return settings.discount > 0
+
     def learn(
         self,
         sample: LearningSample,

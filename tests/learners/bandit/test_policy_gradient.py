@@ -7,12 +7,9 @@ import pytest
 import torch
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.logged_policy import logging_log_probabilities
 from mrlm.behaviour.features import PairFeatures
-from mrlm.learners.bandit.policy_gradient import (
-    doubly_robust_objective,
-    logging_log_probabilities,
-    train,
-)
+from mrlm.learners.bandit.policy_gradient import doubly_robust_objective, train
 from mrlm.learners.inputs import LearningInputs
 from mrlm.learners.network import CandidateSets, make_score_network
 from mrlm.learners.settings import LearningSettings

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mrlm.evidence.night_lift import NightLift
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import estimates
@@ -63,24 +64,24 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
                 raise DataError("propensities are missing and cannot be estimated")
             return nights[0], "estimates" if nights[0] in estimated else None
 
-        def paired(night: str, *_: Any) -> EvaluationState:
-            return state(int(night[-2:]), known=night not in unknown)
+        def lift(night: str, *_: Any, estimated: bool) -> NightLift:
+            return NightLift(state(int(night[-2:]), known=night not in unknown), estimated)
 
         monkeypatch.setattr(coming_nights, "read_completed", read)
         monkeypatch.setattr("mrlm.policies.predictions.predictions", lambda *_: None)
-        monkeypatch.setattr("mrlm.evidence.paired.paired_state", paired)
+        monkeypatch.setattr("mrlm.evidence.night_lift.night_lift", lift)
 
     return install
 
 
-def states() -> dict[str, EvaluationState]:
+def lifts() -> dict[str, NightLift]:
     nothing: Any = None
-    return coming_nights.outlook_states(CONTEXT, PLAN, nothing, nothing, nothing)
+    return coming_nights.outlook_lifts(CONTEXT, PLAN, nothing, nothing, nothing)
 
 
 def test_a_night_whose_north_star_is_unknown_is_left_out(fake: Fake) -> None:
     fake(unknown=(NIGHTS[3],))
-    kept = states()
+    kept = lifts()
     assert list(kept) == [n for n in coming_nights.outlook_nights(PLAN) if n != NIGHTS[3]]
     found = coming_nights.outlook(CONTEXT, PLAN, kept, 0.5)
     assert found is not None
@@ -90,27 +91,27 @@ def test_a_night_whose_north_star_is_unknown_is_left_out(fake: Fake) -> None:
 
 def test_gate_nights_of_which_nothing_is_known_have_no_outlook(fake: Fake) -> None:
     fake(unknown=tuple(NIGHTS[6:]))
-    assert coming_nights.outlook(CONTEXT, PLAN, states(), 0.5) is None
+    assert coming_nights.outlook(CONTEXT, PLAN, lifts(), 0.5) is None
 
 
 def test_a_night_that_cannot_be_evaluated_is_left_out(fake: Fake) -> None:
     fake(broken=(NIGHTS[2],))
-    assert list(states()) == [n for n in coming_nights.outlook_nights(PLAN) if n != NIGHTS[2]]
+    assert list(lifts()) == [n for n in coming_nights.outlook_nights(PLAN) if n != NIGHTS[2]]
 
 
 def test_a_gate_night_that_cannot_be_evaluated_leaves_no_outlook(fake: Fake) -> None:
     fake(broken=(NIGHTS[7],))
-    assert states() == {}
+    assert lifts() == {}
     assert coming_nights.outlook(CONTEXT, PLAN, {}, 0.5) is None
 
 
 def test_all_nights_carry_the_flag_where_one_was_estimated(fake: Fake) -> None:
     """Whatever the settings say now: the log itself tells."""
     fake(estimated=(NIGHTS[5],))
-    assert {s.estimator for s in states().values()} == {"snips (estimated propensities)"}
-    assert coming_nights.outlook(CONTEXT, PLAN, states(), 0.5) is not None
+    assert {f.state.estimator for f in lifts().values()} == {"snips (estimated propensities)"}
+    assert coming_nights.outlook(CONTEXT, PLAN, lifts(), 0.5) is not None
     fake()
-    assert {s.estimator for s in states().values()} == {"snips"}
+    assert {f.state.estimator for f in lifts().values()} == {"snips"}
 
 
 def test_damage_is_an_error_that_stops_the_night(
@@ -123,7 +124,7 @@ def test_damage_is_an_error_that_stops_the_night(
 
     monkeypatch.setattr(coming_nights, "read_completed", damaged)
     with pytest.raises(DamagedError):
-        states()
+        lifts()
 
 
 def test_too_few_nights_are_told_and_leave_power(
@@ -131,7 +132,7 @@ def test_too_few_nights_are_told_and_leave_power(
 ) -> None:
     """A prediction needs earlier nights, power none."""
     fake()
-    few = {n: s for n, s in states().items() if n in PLAN.gate}
+    few = {n: s for n, s in lifts().items() if n in PLAN.gate}
     with caplog.at_level(logging.INFO):
         found = coming_nights.outlook(CONTEXT, PLAN, few, 0.5)
     assert found is not None
@@ -144,7 +145,7 @@ def test_a_later_look_spends_less_of_the_error(fake: Fake) -> None:
     """Share t of the bound is 1 / ((t + 1) log(t + 1)^2), over the sum of all; so more rows."""
     fake()
     first, third = (
-        coming_nights.outlook(CONTEXT, replace(PLAN, look=look), states(), 0.5) for look in (1, 3)
+        coming_nights.outlook(CONTEXT, replace(PLAN, look=look), lifts(), 0.5) for look in (1, 3)
     )
     assert first is not None
     assert third is not None
@@ -161,7 +162,7 @@ def test_earlier_nights_are_the_newest_of_those_that_were_fitted_and_tuned_on() 
     assert coming_nights.outlook_nights(replace(PLAN, gate=[])) == []
 
 
-def test_states_are_those_of_the_logs_of_a_workspace(made: Made) -> None:
+def test_lifts_are_those_of_the_logs_of_a_workspace(made: Made) -> None:
     """From files to the paired difference of each night, by the estimator of the settings."""
     logs = {n: make_log(int(n[-2:]), n=120, users=40, nights=(n,)) for n in NIGHTS[4:]}
     for night, log in logs.items():
@@ -169,8 +170,8 @@ def test_states_are_those_of_the_logs_of_a_workspace(made: Made) -> None:
     plan = replace(PLAN, fit=[])
     context = made.context(NIGHTS[7], gate={"estimator": "ips"})
     first, second = Prefers(0.4), Prefers(-0.2)
-    found = coming_nights.outlook_states(context, plan, first, second, Heads())
+    found = coming_nights.outlook_lifts(context, plan, first, second, Heads())
     assert list(found) == NIGHTS[4:]
     for night, log in logs.items():
         gap = (weights(first, log) - weights(second, log)) * log.rewards[:, 0]
-        assert estimates(found[night])["delight"].value == pytest.approx(gap.mean(), abs=1e-9)
+        assert estimates(found[night].state)["delight"].value == pytest.approx(gap.mean(), abs=1e-9)

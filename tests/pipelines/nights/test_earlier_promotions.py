@@ -127,8 +127,8 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
         monkeypatch.setattr(module, "load_followed", load)
         monkeypatch.setattr(module, "read_completed", read)
         monkeypatch.setattr("mrlm.policies.predictions.predictions", predict)
-        monkeypatch.setattr("mrlm.evidence.paired.paired_batches", lambda log, *_: (log, log))
-        monkeypatch.setattr("mrlm.evidence.paired.state_of_pair", paired)
+        monkeypatch.setattr("mrlm.evidence.night_lift.paired_batches", lambda log, *_: (log, log))
+        monkeypatch.setattr("mrlm.evidence.night_lift.state_of_pair", paired)
         found = module.hindcast(CONTEXT, replace(PLAN, hindcast=plan, **kept))
         assert found is not None
         return found
