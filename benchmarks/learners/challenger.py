@@ -38,6 +38,7 @@ from mrlm.learners.choice import choose_on
 from mrlm.learners.inputs import LearningSample, reweighted
 from mrlm.learners.registry import LEARNERS
 from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
+from mrlm.meta.first_weights import first_weights
 from mrlm.meta.scalarise import objective_weights
 from mrlm.meta.tune import tune
 from mrlm.meta.weights import TuningResult
@@ -127,7 +128,7 @@ def _night(
     of = settings()
     sample = sample_of(fit.log)
     names = [o.name for o in of.objective_tuple]
-    weights = objective_weights(names, previous=before.weights)
+    weights = before.weights or first_weights(fit.log, sample.reward_model, of.tuning, of.seed)
     whole = reweighted(sample, weights)
     learned = [LEARNERS[n].learn(whole, of.learning, of.seed) for n in of.learning.learners]
     scorers: tuple[Scorer, ...] = (sample.reward_model, *learned)
@@ -161,6 +162,7 @@ def _night(
             "theta": dict(zip(result.columns, result.theta, strict=True)),
             "scale": result.scale,
             "kl": result.kl,
+            "limited by": list(result.limited_by) if result.moved else [],
         },
     }
 
@@ -185,6 +187,7 @@ def tuned_policy(
         anchor,
         floor=of.tuning.floor,
         weight_clip=of.tuning.weight_clip,
+        horizon=tuple(n for n in of.learning.learners if LEARNERS[n].looks_ahead(of.learning)),
     )
     result = tune(problem, of.tuning, before.point, of.seed)
     policy = before.champion

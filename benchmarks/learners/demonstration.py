@@ -33,6 +33,7 @@ from benchmarks.learners._world import (
 from benchmarks.rows import Row
 from mrlm.bandit_log.objectives import north_star
 from mrlm.learners.choice import choose
+from mrlm.meta.first_weights import first_weights
 from mrlm.policies.greedy import greedy_with_floor
 
 SEEDS, QUICK_SEEDS = 20, 2
@@ -70,8 +71,8 @@ def cell(seed: int, settings_of: Mapping[str, str], users: int | None) -> dict[s
     ]
     choice = choose(sample, contenders, of.learning.floor)
     clock.lap("choice")
-    equal = dict.fromkeys((o.name for o in fit.log.objectives), 1.0)
-    also = learned(equal, of.learning, of.seed, "all objectives alike")
+    first = first_weights(fit.log, sample.reward_model, of.tuning, of.seed)
+    also = learned(first, of.learning, of.seed, "a first night's weights")
     served = {c.name: fitted(c, sample) for c in [*contenders, *also]}
     clock.lap("learners")
     for name in field():
