@@ -70,26 +70,31 @@ class Values:
         """Mean over seeds."""
         return float(np.nanmean(self.by_seed(policy)))
 
-    def above(self, policy: str, other: str, what: str = "") -> Row:
-        """Whether one policy is above another: paired over seeds, one-sided."""
+    def above(self, policy: str, other: str, judged: bool) -> Row:
+        """Whether one policy is above another: paired over seeds, and clustered by user.
+
+        Args:
+            policy: should be above.
+            other: the other.
+            judged: whether there are seeds enough to judge by.
+        """
         paired = self.by_seed(policy) - self.by_seed(other)
         paired = paired[np.isfinite(paired)]
-        count = len(paired)
-        mean = float(paired.mean())
+        count, mean = len(paired), float(paired.mean())
         error = float(paired.std(ddof=1) / np.sqrt(count)) if count > 1 else np.nan
         least = mean - float(stdtrit(max(count - 1, 1), 1 - LEVEL)) * error
         low, high = self.clustered(policy, other)
         return Row(
-            what or f"true north star, {policy} less {other}",
+            f"{policy}, less {other}",
             mean,
-            bar="lower end above 0" if count > 1 else "",
-            holds=least > 0 if count > 1 else None,
+            bar="both lower ends above 0" if judged else "",
+            holds=least > 0 and low > 0 if judged else None,
             note=f"paired over {count} seeds: standard error {error:.5f}, one-sided 95 % lower "
-            f"end {least:+.5f}; 95 % interval clustered by user [{low:+.5f}, {high:+.5f}]",
+            f"end {least:+.5f}; clustered by user, 90 % interval [{low:+.5f}, {high:+.5f}]",
         )
 
     def clustered(self, policy: str, other: str) -> tuple[float, float]:
-        """95 % interval of the difference over all seeds together, clustered by user."""
+        """90 % interval of the difference over all seeds together, clustered by user."""
         kept = np.isfinite(self.sums[policy].sum(1) + self.sums[other].sum(1))
         paired = (self.sums[policy] - self.sums[other])[kept].sum(0)
         rows = self.rows[kept].sum(0)
@@ -97,5 +102,5 @@ class Values:
         influence = (paired - value * rows) / rows.sum()
         users = int((rows > 0).sum())
         error = float(np.sqrt(influence @ influence * users / (users - 1)))
-        reach = float(stdtrit(users - 1, 0.975)) * error
+        reach = float(stdtrit(users - 1, 1 - LEVEL)) * error
         return float(value - reach), float(value + reach)

@@ -82,7 +82,7 @@ def run(quick: bool) -> list[Row]:
         kept.of(["challenger", users or 0, seed], lambda seed=seed: cell(seed, settings_of, users))  # type: ignore[misc]
         for seed in seeds(QUICK_SEEDS if quick else SEEDS)
     ]
-    return _rows(cells)
+    return _rows(cells, judged=not quick)
 
 
 def plans(nights: Sequence[str]) -> Iterator[tuple[list[str], list[str], list[str]]]:
@@ -213,7 +213,7 @@ def _greedy(
     return choice.chosen, {n: greedy_with_floor(s, offsets, floor) for n, s in on_gate.items()}
 
 
-def _rows(cells: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
+def _rows(cells: Sequence[Sequence[Mapping[str, Any]]], judged: bool) -> list[Row]:
     star = north_star(settings().objective_tuple).name
     by_night = [Values.of(nights) for nights in zip(*cells, strict=True)]
     rows = []
@@ -240,8 +240,8 @@ def _rows(cells: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
             Row(
                 f"mean over nights and seeds: {CHALLENGER} less {other}",
                 float(less.mean()),
-                bar="above 0",
-                holds=bool(less.mean() > 0),
+                bar="above 0" if judged else "",
+                holds=bool(less.mean() > 0) if judged else None,
                 note=f"by seed {less.mean(1).min():+.4f} to {less.mean(1).max():+.4f}",
             )
         )
@@ -252,14 +252,14 @@ def _rows(cells: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
         Row(
             f"least over nights and seeds: {CHALLENGER} less {LOGGER}",
             float(least.min()),
-            bar=">= 0",
-            holds=bool(least.min() >= 0),
+            bar=">= 0" if judged else "",
+            holds=bool(least.min() >= 0) if judged else None,
         ),
         Row(
             f"third judged night: {CHALLENGER} over {GREEDY}",
             float(last),
-            bar=f">= {KEPT:g}",
-            holds=bool(last >= KEPT),
+            bar=f">= {KEPT:g}" if judged else "",
+            holds=bool(last >= KEPT) if judged else None,
         ),
     ]
 

@@ -52,7 +52,7 @@ def run(quick: bool) -> list[Row]:
         )  # type: ignore[misc]
         for seed in seeds(QUICK_SEEDS if quick else SEEDS)
     ]
-    return _rows(cells, settings_of)
+    return _rows(cells, settings_of, judged=not quick)
 
 
 def cell(seed: int, settings_of: Mapping[str, str], users: int | None) -> dict[str, Any]:
@@ -95,7 +95,9 @@ def cell(seed: int, settings_of: Mapping[str, str], users: int | None) -> dict[s
     }
 
 
-def _rows(cells: Sequence[Mapping[str, Any]], settings_of: Mapping[str, str]) -> list[Row]:
+def _rows(
+    cells: Sequence[Mapping[str, Any]], settings_of: Mapping[str, str], judged: bool
+) -> list[Row]:
     values = Values.of(cells)
     star = north_star(settings().objective_tuple).name
     rows = []
@@ -104,7 +106,7 @@ def _rows(cells: Sequence[Mapping[str, Any]], settings_of: Mapping[str, str]) ->
         note = f"{len(cells)} seeds, {by_seed.min():.4f} to {by_seed.max():.4f}"
         note += f"; {settings_of[name]}" if name in settings_of else ""
         rows.append(Row(f"true {star}, {name}", values.mean(name), note=note))
-    rows += [values.above(CHOSEN, peer, f"true {star}, {CHOSEN}, less {peer}") for peer in field()]
+    rows += [values.above(CHOSEN, peer, judged) for peer in field()]
     lifts = {n: values.by_seed(n) - values.by_seed(LOGGER) for n in (CHOSEN, ITEM_MEAN)}
     lift = float(lifts[CHOSEN].mean() / lifts[ITEM_MEAN].mean())
     each = lifts[CHOSEN] / lifts[ITEM_MEAN]
@@ -115,8 +117,8 @@ def _rows(cells: Sequence[Mapping[str, Any]], settings_of: Mapping[str, str]) ->
         Row(
             "lift over the logger, ours over the item mean's",
             lift,
-            bar=f">= {LIFT:g}",
-            holds=lift >= LIFT,
+            bar=f">= {LIFT:g}" if judged else "",
+            holds=lift >= LIFT if judged else None,
             note=f"{each.min():.3f} to {each.max():.3f}; chosen: "
             + ", ".join(f"{name} {chosen.count(name)} x" for name in sorted(set(chosen))),
         ),

@@ -70,15 +70,16 @@ def test_the_comparison_over_seeds_and_by_user() -> None:
     values = Values.of(cells)
     np.testing.assert_allclose(values.by_seed("x"), [0.75, 0.75])
     np.testing.assert_allclose(values.by_seed("y"), [0.5, 0.25])
-    row = values.above("x", "y")
+    row = values.above("x", "y", judged=True)
     assert row.ours == pytest.approx(0.375)
     # t(1) at .95 is 6.31, the standard error .125.
     assert row.holds is False
+    assert values.above("x", "y", judged=False).holds is None
     low, high = values.clustered("x", "y")
     # Three more over eight decisions: user a is 1 - 2 * 3/8 above it, user b as much below.
     assert (low + high) / 2 == pytest.approx(3 / 8)
     error = np.sqrt(2 * (0.25 / 8) ** 2 * 2 / 1)
-    assert (high - low) / 2 == pytest.approx(12.706204736 * error)
+    assert (high - low) / 2 == pytest.approx(6.313751515 * error)
 
 
 def test_the_challengers_nights_are_those_of_make_run() -> None:
