@@ -5,18 +5,26 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from benchmarks.rows import Row
 
 
-def parts_of(path: Iterable[str]) -> list[str]:
-    """Names of the parts of a room, given its ``__path__``; each has ``run(quick)``."""
-    return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
+@dataclass(frozen=True)
+class Room:
+    """A room by its name and its ``__path__``."""
 
+    name: str
+    path: Iterable[str]
 
-def run_parts(room: str, path: Iterable[str], quick: bool) -> list[Row]:
-    """The rows of all parts of the room of this name."""
-    rows: list[Row] = []
-    for name in parts_of(path):
-        rows += importlib.import_module(f"{room}.{name}").run(quick)
-    return rows
+    def parts(self) -> list[str]:
+        """Names of the parts, each with ``run(quick)``."""
+        found = [m.name for m in pkgutil.iter_modules(self.path)]
+        return sorted(name for name in found if not name.startswith("_"))
+
+    def run(self, quick: bool) -> list[Row]:
+        """The rows of all parts."""
+        rows: list[Row] = []
+        for part in self.parts():
+            rows += importlib.import_module(f"{self.name}.{part}").run(quick)
+        return rows

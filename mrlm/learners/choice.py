@@ -68,7 +68,8 @@ class ExpectedReward:
         """Expected scalar reward; see ``Contender``."""
         flat, _ = gather(sample.log.decisions.offsets, held)
         at = sample.scalarisation.at(self.weights)
-        return at.standardise(expected_rewards(sample)[flat]).sum(axis=1)
+        value: Floats = at.standardise(expected_rewards(sample)[flat]).sum(axis=1)
+        return value
 
 
 @dataclass(frozen=True)
