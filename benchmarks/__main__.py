@@ -1,6 +1,6 @@
 """``python -m benchmarks NAME [--quick] [--json]``: run one benchmark and print its rows.
 
-``ope`` runs every part of the room, ``ope.grid`` one of them.
+``ope`` and ``learners`` run every part of the room, ``ope.grid`` one of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pkgutil
 import sys
 
 import benchmarks
-from benchmarks import ope
+from benchmarks import learners, ope
 from benchmarks.rows import Row
 
 _NOT_BENCHMARKS = {"__main__", "rows"}
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__)]
     names = sorted(n for n in found if n not in _NOT_BENCHMARKS and not n.startswith("_"))
     names += [f"ope.{part}" for part in ope.parts()]
+    names += [f"learners.{part}" for part in learners.parts()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="a smaller run of the same")

@@ -28,6 +28,7 @@ STARTED = {
 # For people: what no command needs and a package exports, or the documentation describes.
 PUBLIC = {
     "mrlm.behaviour.item_ridge": "docs/ope.md",
+    "mrlm.learners.choice": "mrlm.learners",
     "mrlm.learners.policy": "mrlm",
     "mrlm.metrics.exposure": "mrlm.metrics",
     "mrlm.ope.choice.selected": "mrlm.ope",

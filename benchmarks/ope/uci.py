@@ -22,15 +22,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import json
-import os
-import tempfile
 from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._kept import Kept
 from benchmarks.rows import Row
 from mrlm.behaviour import item_ridge
 from mrlm.ope import EvaluationBatch
@@ -182,21 +179,14 @@ def _installed() -> bool:
 
 def _errors(name: str, repetitions: int, keep: bool) -> dict[str, list[float]]:
     """Errors by estimator, one a repetition; those that were kept are not run again."""
-    path = Path(os.environ.get(KEEP, Path(tempfile.gettempdir()) / "mrlm-uci.jsonl"))
-    kept = {}
-    if keep and path.exists():
-        for line in path.read_text().splitlines():
-            code, at, seed, found = json.loads(line)
-            if code == _fingerprint() and at == name:
-                kept[seed] = found
+    kept = Kept(KEEP, "mrlm-uci.jsonl", _fingerprint()) if keep else None
     out: dict[str, list[float]] = {}
     for seed in range(repetitions):
-        found = kept.get(seed)
-        if found is None:
-            found = repetition(name, seed)
-            if keep:
-                with path.open("a") as file:
-                    file.write(json.dumps([_fingerprint(), name, seed, found]) + "\n")
+        found = (
+            repetition(name, seed)
+            if kept is None
+            else kept.of([name, seed], lambda seed=seed: repetition(name, seed))  # type: ignore[misc]
+        )
         for estimator, error in found.items():
             out.setdefault(estimator, []).append(error)
     return out

@@ -8,6 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mrlm.learners.choice import (
+        Choice,
+        Contender,
+        ExpectedReward,
+        LearnedScore,
+        choose,
+        choose_on,
+    )
     from mrlm.learners.contract import Learner
     from mrlm.learners.inputs import LearningSample, learning_sample
     from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
@@ -18,13 +26,19 @@ if TYPE_CHECKING:
 
 _LATER = {
     "CandidateSets": "network",
+    "Choice": "choice",
+    "Contender": "choice",
+    "ExpectedReward": "choice",
     "LEARNERS": "registry",
     "LearnedPolicy": "policy",
+    "LearnedScore": "choice",
     "LearnedScorer": "scorer",
     "Learner": "contract",
     "LearningSample": "inputs",
     "LearningSettings": "settings",
     "ScoreNetwork": "network",
+    "choose": "choice",
+    "choose_on": "choice",
     "learning_sample": "inputs",
     "make_score_network": "network",
 }
@@ -39,12 +53,18 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "LEARNERS",
     "CandidateSets",
+    "Choice",
+    "Contender",
+    "ExpectedReward",
     "LearnedPolicy",
+    "LearnedScore",
     "LearnedScorer",
     "Learner",
     "LearningSample",
     "LearningSettings",
     "ScoreNetwork",
+    "choose",
+    "choose_on",
     "learning_sample",
     "make_score_network",
 ]

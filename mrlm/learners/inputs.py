@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
+from mrlm.bandit_log.ragged import gather
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.threads import side_by_side
@@ -76,6 +77,50 @@ def learning_sample(
     sampled = sample_sessions(log, settings.max_decisions, seed)
     inputs = learning_inputs(sampled, reward_model, scalarisation)
     return LearningSample(sampled, reward_model, scalarisation, inputs)
+
+
+def expected_rewards(sample: LearningSample) -> NDArray[np.float64]:
+    """Expected reward vector of every candidate, cross-fitted, float64, shape (N, objectives).
+
+    Read back from the features, so to the precision of float32.
+    """
+    scalarisation = sample.scalarisation
+    return _standard_rewards(sample) * scalarisation.scale + scalarisation.mean
+
+
+def reweighted(sample: LearningSample, weights: Mapping[str, float]) -> LearningSample:
+    """The same sample at other weights, without encoding it again.
+
+    Raises:
+        ValueError: weights name no objective or are all 0.
+    """
+    scalarisation = sample.scalarisation.at(weights)
+    standard = _standard_rewards(sample)
+    outcome = (known_outcomes(sample.log) - scalarisation.mean) / scalarisation.scale
+    residual = np.nan_to_num(outcome - standard[sample.log.shown], nan=0.0)
+    value = standard @ scalarisation.weight
+    features = sample.inputs.features
+    dense = features.dense.copy()
+    dense[:, -1] = value
+    inputs = LearningInputs(replace(features, dense=dense), value, residual @ scalarisation.weight)
+    return replace(sample, scalarisation=scalarisation, inputs=inputs)
+
+
+def part_of(sample: LearningSample, index: NDArray[np.int64]) -> LearningSample:
+    """The sample's decisions at ``index``, whole sessions of them, in rising order."""
+    flat, _ = gather(sample.log.decisions.offsets, index)
+    inputs = LearningInputs(
+        features=sample.inputs.features.take(flat),
+        value=sample.inputs.value[flat],
+        residual=sample.inputs.residual[index],
+    )
+    return replace(sample, log=sample.log.take(index), inputs=inputs)
+
+
+def _standard_rewards(sample: LearningSample) -> NDArray[np.float64]:
+    """The columns that ``score_features`` put before the last, float64, shape (N, objectives)."""
+    m = len(sample.scalarisation.objectives)
+    return sample.inputs.features.dense[:, -m - 1 : -1].astype(np.float64)
 
 
 def score_features(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,14 @@ class Scalarisation:
     weight: NDArray[np.float64]
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
+
+    def at(self, weights: Mapping[str, float]) -> Scalarisation:
+        """The same means and scales at other weights.
+
+        Raises:
+            ValueError: a weight names no objective or is not finite, or none differs from 0.
+        """
+        return replace(self, weight=_shares(self.objectives, weights))
 
     @property
     def known(self) -> tuple[Objective, ...]:
@@ -57,22 +65,28 @@ def fit_scalarisation(log: BanditLog, weights: Mapping[str, float]) -> Scalarisa
     Raises:
         ValueError: a weight names no objective or is not finite, or none differs from 0.
     """
-    names = [o.name for o in log.objectives]
+    weight = _shares(log.objectives, weights)
+    rewards = known_outcomes(log)
+    mean, scale = np.zeros(len(weight)), np.ones(len(weight))
+    for j in range(len(weight)):
+        known = rewards[np.isfinite(rewards[:, j]), j]
+        if len(known):
+            mean[j], scale[j] = known.mean(), known.std() or 1.0
+    return Scalarisation(log.objectives, weight, mean, scale)
+
+
+def known_outcomes(log: BanditLog) -> NDArray[np.float64]:
+    """The log's rewards, NaN where a later event may still change them, shape (n, objectives)."""
+    return np.where(log.final, log.rewards, np.nan)
+
+
+def _shares(objectives: tuple[Objective, ...], weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Weights in the order of the objectives, absolute values summing to 1."""
+    names = [o.name for o in objectives]
     unknown = sorted(set(weights) - set(names))
     if unknown:
         raise ValueError(f"weights name {unknown}, which are none of the objectives {names}")
     weight = np.array([float(weights.get(n, 0.0)) for n in names])
     if not np.isfinite(weight).all() or not weight.any():
         raise ValueError(f"weights must be finite and not all 0: {dict(weights)}")
-    rewards = known_outcomes(log)
-    mean, scale = np.zeros(len(names)), np.ones(len(names))
-    for j in range(len(names)):
-        known = rewards[np.isfinite(rewards[:, j]), j]
-        if len(known):
-            mean[j], scale[j] = known.mean(), known.std() or 1.0
-    return Scalarisation(log.objectives, weight / np.abs(weight).sum(), mean, scale)
-
-
-def known_outcomes(log: BanditLog) -> NDArray[np.float64]:
-    """The log's rewards, NaN where a later event may still change them, shape (n, objectives)."""
-    return np.where(log.final, log.rewards, np.nan)
+    return np.asarray(weight / np.abs(weight).sum(), np.float64)

@@ -64,3 +64,35 @@ class Greedy:
     def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
         """The same mixed with the floor, float64, shape (N,)."""
         return with_floor(self.core_log_probabilities(decisions), decisions.offsets, self.floor)
+
+
+def greedy_with_floor(
+    scores: NDArray[np.float64], offsets: NDArray[np.int64], floor: float
+) -> NDArray[np.float64]:
+    """Probabilities of ``Greedy`` from scores that are there already, float64, shape (N,).
+
+    Args:
+        scores: float64, shape (N,), not NaN.
+        offsets: int64, shape (n + 1,), of the candidate sets; none is empty.
+        floor: share of uniform exploration, in [0, 1].
+
+    Raises:
+        ValueError: a score is NaN.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mrlm.policies.greedy import greedy_with_floor
+        >>> greedy_with_floor(np.array([0.2, 0.9, 0.5, 0.5]), np.array([0, 2, 4]), 0.1).round(3)
+        array([0.05, 0.95, 0.5 , 0.5 ])
+    """
+    if np.isnan(scores).any():
+        raise ValueError(f"{int(np.isnan(scores).sum())} of {len(scores)} scores are NaN")
+    uniform = (1.0 / np.diff(offsets))[rows(offsets)]
+    return np.asarray((1.0 - floor) * _shares(scores, offsets) + floor * uniform, np.float64)
+
+
+def _shares(scores: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """1 over the number of candidates that tie for the highest score, for each of these, else 0."""
+    row = rows(offsets)
+    best = scores == segment_max(scores, offsets)[row]
+    return np.asarray(best / segment_sum(best.astype(np.float64), offsets)[row], np.float64)
