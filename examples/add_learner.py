@@ -47,6 +47,10 @@ class WeightedImitation:
 
     name: str = "weighted_imitation"
 
+    def looks_ahead(self, settings: LearningSettings) -> bool:
+        """A decision is judged by its own reward."""
+        return False
+
     def learn(
         self,
         sample: LearningSample,

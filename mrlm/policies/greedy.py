@@ -55,11 +55,9 @@ class Greedy:
 
         float64, shape (N,).
         """
-        score, offsets = self.scorer.score(decisions)[:, 0], decisions.offsets
-        row = rows(offsets)
-        best = score == segment_max(score, offsets)[row]
-        equal = np.maximum(segment_sum(best.astype(np.float64), offsets), 1.0)
-        return np.where(best, -np.log(equal)[row], _NEVER)
+        shares = _shares(self.scorer.score(decisions)[:, 0], decisions.offsets)
+        tiny = np.finfo(np.float64).tiny
+        return np.where(shares > 0, np.log(np.maximum(shares, tiny)), _NEVER)
 
     def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
         """The same mixed with the floor, float64, shape (N,)."""

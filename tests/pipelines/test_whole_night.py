@@ -177,7 +177,7 @@ def test_log_memo_and_weights_name_the_same_objective_weights(night: Deployment)
     log = "\n".join(path.read_text(errors="replace") for path in logs)
     assert "PolicyEstimate(" not in log
     assert "Certificate(" not in log
-    assert re.search(r"in delight: challenger - champion [+-][\d.e-]+ ", log)
+    assert re.search(r"in delight: challenger - champion [+-][\d.e-]+[ ,]", log)
     context = night.context(NIGHT)
     weights = manifests_of(context)["tune_weights"].counts["weights"]
     assert set(weights) == {"delight", "like", "relative_rating", "diversity"}
