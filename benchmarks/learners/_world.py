@@ -26,7 +26,7 @@ from pipelines.settings.model import Settings
 NIGHTS, FIT_NIGHTS = 12, 8
 # The seed of the demonstration's own log, then others.
 OWN_SEED = 20261109
-QUICK_USERS = 150
+QUICK_USERS = 110
 
 
 @dataclass(frozen=True)

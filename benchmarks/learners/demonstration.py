@@ -6,7 +6,7 @@ fitted on the log of the fit nights, and which one is served is chosen by ``mrlm
 on that log alone: ours on each log anew, and a peer's settings likewise where they are cheap to
 try, else on the demonstration's own log (seed 20261109) once for all.
 
-20 seeds of the logger; users, films and our models' seed stay. Quick: 2 seeds, 150 users and the
+20 seeds of the logger; users, films and our models' seed stay. Quick: 2 seeds, 110 users and the
 hashing encoder, where the full form has the demonstration's transformer.
 """
 

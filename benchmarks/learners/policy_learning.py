@@ -228,6 +228,7 @@ def _rows(cells: Sequence[Mapping[str, Any]], judged: bool) -> list[Row]:
             note=f"{len(cells)} seeds, {values.min():.4f} to {values.max():.4f}",
         )
         for name, values in sorted(share.items(), key=lambda entry: -entry[1].mean())
+        if name != CHOSEN
     ]
     mean, less = float(share[CHOSEN].mean()), share[CHOSEN] - share[PEER]
     return [
