@@ -84,9 +84,11 @@ def tune(
     t_squared, rank, direction = target.significance(policy.champion_point, asked.space.basis)
     needed = float(chdtri(rank, 1 - settings.confidence)) if rank else math.inf
     z = math.sqrt(needed) if rank else 0.0
-    searches = _searches(problem, settings, policy, asked, limits, z)
+    # Where no direction moves the lift there is no z to search with.
+    searches = _searches(problem, settings, policy, asked, limits, z) if rank else []
     uphill = asked.space.basis @ direction if t_squared > needed else None
-    step = _searched(searches, uphill, [asked.own, *([] if previous is None else [previous])], seed)
+    points = [asked.own, *([] if previous is None else [previous])]
+    step = _searched(searches, policy.champion_point, uphill, points, seed)
     if step.bound <= 0:
         step = _own_head(step, asked, limits, settings)
     if step.bound > 0:
@@ -150,20 +152,24 @@ class _Step:
 
 
 def _searched(
-    searches: Sequence[Search], uphill: Vector | None, points: Sequence[Vector], seed: int
+    searches: Sequence[Search],
+    champion: Vector,
+    uphill: Vector | None,
+    points: Sequence[Vector],
+    seed: int,
 ) -> _Step:
     """The best point of all searches; the champion's with bound 0 where none is better.
 
     Args:
-        searches: at least one.
+        searches: in one problem; none leaves the champion.
+        champion: its point.
         uphill: direction of the lift at the champion; None where it is not significant: then only
             what is better than the champion is started from.
         points: to start from besides.
         seed: of the random starts.
     """
     failures: list[str] = []
-    champion = searches[0].space.basis @ searches[0].space.origin
-    best = _Step(champion, 0.0, searches[0].z, (), 0, ())
+    best = _Step(champion, 0.0, searches[0].z if searches else 0.0, (), 0, ())
     looked = 0
     for search in searches:
         starts = search.starts(uphill, points, seed)

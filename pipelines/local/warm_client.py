@@ -141,7 +141,9 @@ def _forked(
         message = json.dumps(request).encode() + b"\n"
         try:
             sent = socket.send_fds(connection, [message], [writing])
-            connection.sendall(message[sent:])
+            # Even to send nothing fails where a parent that refuses has answered and closed.
+            if sent < len(message):
+                connection.sendall(message[sent:])
         finally:
             os.close(writing)
         answers = opened.enter_context(connection.makefile())

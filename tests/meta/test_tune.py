@@ -84,6 +84,21 @@ def test_tonight_s_head_is_proposed_where_the_search_is_too_wide_to_prove_anythi
     assert "no evidence" in unnamed.reason
 
 
+def test_features_that_never_vary_move_nothing(make_problem):
+    """No direction changes the lift then, and chance alone would choose a start."""
+    problem, _ = make_problem(n=1000)
+    flat = replace(
+        problem,
+        features=np.zeros_like(problem.features),
+        log_anchor=np.zeros_like(problem.log_anchor),
+        serves=(None,) * 4,
+    )
+    found = tune(flat, DEFAULT)
+    assert found.directions == 0
+    assert not found.moved
+    assert found.evaluations == 0
+
+
 @pytest.mark.statistics
 def test_null_worlds_rarely_move(make_problem):
     """Nothing to gain: each of the two tests moves in at most a tenth of worlds.
