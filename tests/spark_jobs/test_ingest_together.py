@@ -49,7 +49,7 @@ def night_by_night(spark: Any, wanted: list[IngestJob]) -> dict[str, dict[str, A
     return counts
 
 
-@pytest.mark.parametrize("many", [4, pytest.param(6, marks=pytest.mark.long)])
+@pytest.mark.parametrize("many", [3, pytest.param(6, marks=pytest.mark.long)])
 def test_mangled_lines_of_many_nights(
     spark, logs, impression, event, items, tmp_path: Path, many: int
 ):
