@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import gather
+from mrlm.bandit_log.whole_groups import sample_groups
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.threads import side_by_side
@@ -164,16 +165,7 @@ def sample_sessions(log: BanditLog, limit: int, seed: int) -> BanditLog:
     """
     if len(log) == 0:
         raise ValueError("no decisions to learn from: no fit night has a bandit log")
-    if len(log) <= limit:
-        return log
-    sessions, place, counts = np.unique(
-        log.session.astype(str), return_inverse=True, return_counts=True
-    )
-    order = np.random.default_rng(seed).permutation(len(sessions))
-    taken = np.zeros(len(sessions), np.bool_)
-    taken[order[np.cumsum(counts[order]) <= limit]] = True
-    taken[order[0]] = True
-    return log.where(taken[place])
+    return sample_groups(log, log.session, limit, seed)
 
 
 def _joined(parts: Sequence[PairFeatures]) -> PairFeatures:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrlm.bandit_log.logged_policy import logging_log_probabilities
+from mrlm.bandit_log.whole_groups import sample_groups
 from mrlm.meta.problem import TuningProblem
 from mrlm.meta.scalarise import objective_weights
 from mrlm.meta.tune import tune
@@ -41,7 +42,8 @@ def first_weights(
     Returns:
         Objective to weight, on the simplex, for learners to train with.
     """
-    log = _some_users(log, seed)
+    # The lift needs two users, however many decisions one of them has.
+    log = sample_groups(log, log.decisions.user, _ENOUGH, seed, least=2)
     decisions, names = log.decisions, [o.name for o in log.objectives]
     heads = dict(zip(reward_model.heads, reward_model.score_cross_fitted(decisions).T, strict=True))
     q = by_objective(log, log.objectives, heads)
@@ -66,16 +68,3 @@ def first_weights(
     free = settings.model_copy(update={"weights": None})
     result = tune(problem, free, seed=seed)
     return objective_weights(names, result, {c: c for c in columns})
-
-
-def _some_users(log: BanditLog, seed: int) -> BanditLog:
-    """All decisions of users drawn at random, about ``_ENOUGH`` where there are more."""
-    if len(log) <= _ENOUGH:
-        return log
-    users, place, counts = np.unique(
-        log.decisions.user.astype(str), return_inverse=True, return_counts=True
-    )
-    order = np.random.default_rng(seed).permutation(len(users))
-    drawn = np.zeros(len(users), np.bool_)
-    drawn[order[: max(int((np.cumsum(counts[order]) <= _ENOUGH).sum()), 2)]] = True
-    return log.where(drawn[place])

@@ -227,12 +227,15 @@ def _searches(
     limits: list[Limit],
     z: float,
 ) -> list[Search]:
-    """One search without scores that have a horizon, and one with them within their KL cap."""
+    """One search without scores that have a horizon, and one with them within their KL cap.
+
+    A cap on every step is theirs too: then one search does.
+    """
     target, space = asked.target, asked.space
     ahead = [j for j, c in enumerate(problem.columns) if c in problem.horizon]
-    capped = [*limits, DivergenceCap(policy, settings.max_kl)]
-    if not space.basis[1 + np.array(ahead, np.int64)].any():
+    if settings.kl_cap == "always" or not space.basis[1 + np.array(ahead, np.int64)].any():
         return [Search(space, target, limits, z)]
+    capped = [*limits, DivergenceCap(policy, settings.max_kl)]
     if settings.weights is not None:
         return [Search(space, target, capped, z)]
     found = [Search(space, target, capped, z)]

@@ -194,6 +194,8 @@ def test_a_score_with_a_horizon_keeps_to_its_own_cap(make_problem):
     assert only.moved
     assert only.kl <= 0.02 * 1.001
     assert "the KL cap of 0.02 nats" in only.limited_by
+    always = tune(ahead, TuningSettings(max_kl=0.02, kl_cap="always"))
+    assert always.limited_by.count("the KL cap of 0.02 nats") == 1
 
 
 def test_bounds_by_feature(make_problem):

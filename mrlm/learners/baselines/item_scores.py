@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from mrlm.bandit_log import Decisions
-
-_FORMAT = 1
+from mrlm.learners.baselines.stored_scores import read_scores, write_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +48,8 @@ class ItemScores:
 
     def save(self, folder: Path) -> None:
         """Write ``scorer.json`` and ``scorer.safetensors`` into a folder."""
-        save_file({"value": np.ascontiguousarray(self.value)}, folder / "scorer.safetensors")
-        data = {
-            "kind": self.kind,
-            "format": _FORMAT,
-            "elsewhere": self.elsewhere,
-            "item_id": self.item_id.tolist(),
-        }
-        (folder / "scorer.json").write_text(json.dumps(data, indent=1, sort_keys=True))
+        tensors = {"value": self.value}
+        write_scores(folder, self.kind, self.item_id, tensors, elsewhere=self.elsewhere)
 
 
 def load_item_scores(folder: Path) -> ItemScores:
@@ -67,12 +58,5 @@ def load_item_scores(folder: Path) -> ItemScores:
     Raises:
         ValueError: the folder holds a format of another version.
     """
-    data = json.loads((folder / "scorer.json").read_text())
-    if data["format"] != _FORMAT:
-        raise ValueError(f"{folder}: format {data['format']}, this version reads {_FORMAT}")
-    return ItemScores(
-        name=data["kind"],
-        item_id=np.array(data["item_id"], dtype=object),
-        value=load_file(folder / "scorer.safetensors")["value"],
-        elsewhere=data["elsewhere"],
-    )
+    kind, fields = read_scores(folder)
+    return ItemScores(kind, **fields)

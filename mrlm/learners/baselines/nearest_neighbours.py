@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import pieces, rows, segment_max, segment_sum
 from mrlm.bandit_log.users import group
 from mrlm.learners.baselines.shown_items import shown_items
+from mrlm.learners.baselines.stored_scores import read_scores, write_scores
 
-_FORMAT = 1
 NAME = "nearest_neighbours"
 
 # Neighbours that are kept of each item.
@@ -104,22 +102,13 @@ class NearestNeighbours:
 
     def save(self, folder: Path) -> None:
         """Write ``scorer.json`` and ``scorer.safetensors`` into a folder."""
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             "users": self.users,
             "offsets": self.offsets,
             "neighbour": self.neighbour,
             "similarity": self.similarity,
         }
-        save_file(
-            {n: np.ascontiguousarray(a) for n, a in tensors.items()}, folder / "scorer.safetensors"
-        )
-        data = {
-            "kind": self.kind,
-            "format": _FORMAT,
-            "liked_above": self.liked_above,
-            "item_id": self.item_id.tolist(),
-        }
-        (folder / "scorer.json").write_text(json.dumps(data, indent=1, sort_keys=True))
+        write_scores(folder, self.kind, self.item_id, tensors, liked_above=self.liked_above)
 
 
 def load_nearest_neighbours(folder: Path) -> NearestNeighbours:
@@ -128,14 +117,8 @@ def load_nearest_neighbours(folder: Path) -> NearestNeighbours:
     Raises:
         ValueError: the folder holds a format of another version.
     """
-    data = json.loads((folder / "scorer.json").read_text())
-    if data["format"] != _FORMAT:
-        raise ValueError(f"{folder}: format {data['format']}, this version reads {_FORMAT}")
-    return NearestNeighbours(
-        item_id=np.array(data["item_id"], dtype=object),
-        liked_above=data["liked_above"],
-        **load_file(folder / "scorer.safetensors"),
-    )
+    _, fields = read_scores(folder)
+    return NearestNeighbours(**fields)
 
 
 def fit_nearest_neighbours(log: BanditLog, objective: str) -> NearestNeighbours:
