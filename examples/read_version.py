@@ -38,7 +38,7 @@ def main(workspace: Path) -> None:
             "candidates": [items, items[1:]],
             # What the user was shown before, and the reward of each, where you have it.
             "history_items": [items[:1], []],
-            "history_values": [[1.0], []],
+            "history_rewards": [{"like": [1.0]}, {}],
         }
     )
     lists = answer(found.bundle, requests, k=3, seed=7)

@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from mrlm.bandit_log import Objective
-from mrlm.bandit_log.schema import stored_schema
+from mrlm.bandit_log.schema import DECISIONS, HISTORIES, histories_schema, stored_schema
 from spark_jobs import output
 from spark_jobs.errors import InputError
 from spark_jobs.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot
 from spark_jobs.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD, spark_schema
 from spark_jobs.sessions import with_sessions
 from spark_jobs.user_history import histories
+
+_ORDER = ("user", "shown", "request_id", "position", "item_id", "event", "known_from")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ class BuildLogJob:
         feedback: arrival night to folder of clean feedback, likewise.
         unread: arrival night to folder of the slots whose event could not be read, likewise.
         objectives: the reward vector.
-        history_objective: name of the feedback objective whose value goes with the history.
+        history_objective: name of the feedback objective that comes first in the histories.
         out: folder to write; ``night=<date>`` of each night in it is replaced.
         history: arrival night to folder of clean events that name no request, likewise.
         excluded: event nights whose impressions are not trusted: neither built nor in a history.
         delivered: objective to what is known of its deliveries.
-        history_length: most recent shown items that are kept.
+        history_length: most recent entries that are kept of a user before the night's decisions.
         history_nights: how far back the history reaches.
         session_gap_minutes: a longer pause starts a new session, where the log names none.
     """
@@ -59,7 +61,7 @@ class BuildLogJob:
     history: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     delivered: dict[str, Delivered] = field(default_factory=dict)
-    history_length: int = 50
+    history_length: int = 200
     history_nights: int = 30
     session_gap_minutes: int = 30
 
@@ -84,59 +86,84 @@ class BuildLogJob:
 def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
     """Build the nights; returns what ``counts.json`` holds.
 
-    Writes ``night=<date>/*.parquet`` of ``stored_schema(job.objectives)`` and ``counts.json``:
-    night to ``{decisions, candidates, rewarded: {objective: decisions with a value}, unknown:
-    {objective: decisions whose reward stays unknown}, lost, final}``.
+    Writes ``night=<date>/decisions/*.parquet`` of ``stored_schema(job.objectives)``,
+    ``night=<date>/histories/*.parquet`` of ``histories_schema``, and ``counts.json``: night to
+    ``{decisions, candidates, rewarded: {objective: decisions with a value}, unknown: {objective:
+    decisions whose reward stays unknown}, lost, final}``.
 
     Raises:
         InputError: no impressions are given, a night is excluded, or the history's objective is
             not among the feedback objectives.
     """
     _check(job)
-    log = build(spark, job).persist(StorageLevel.MEMORY_AND_DISK)
+    known = _known(spark, job).persist(StorageLevel.MEMORY_AND_DISK)
+    log = _decisions(known, job).persist(StorageLevel.MEMORY_AND_DISK)
+    lookups = _histories(spark, known, job).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         counts = _counts(log, job)
         schema = spark_schema(stored_schema(job.objectives))
+        entries = spark_schema(histories_schema([o.name for o in _feedback(job)]))
         for night in job.nights:
-            rows = log.filter(F.col("night") == F.to_date(F.lit(night)))
+            own = F.col("night") == F.to_date(F.lit(night))
+            folder = output.replace_folder(f"{job.out}/night={night}")
             # One sorted file: the log of a night is read whole, and repeats bit for bit.
-            ordered = rows.coalesce(1).sortWithinPartitions("ts", "decision_id")
-            output.write(ordered, f"{job.out}/night={night}", schema)
+            ordered = log.filter(own).coalesce(1).sortWithinPartitions("ts", "decision_id")
+            output.write(ordered, f"{folder}/{DECISIONS}", schema)
+            together = lookups.filter(own).coalesce(1).sortWithinPartitions(*_ORDER)
+            output.write(together, f"{folder}/{HISTORIES}", entries)
     finally:
-        log.unpersist()
+        for table in (lookups, log, known):
+            table.unpersist()
     Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
     return counts
 
 
-def build(spark: SparkSession, job: BuildLogJob) -> DataFrame:
-    """The bandit log of ``job.nights`` as it stood when ``job.as_of`` had been ingested."""
-    objective = next(o for o in job.objectives if o.name == job.history_objective)
+def _known(spark: SparkSession, job: BuildLogJob) -> DataFrame:
+    """The slots of the nights' users, with the events of each, by user."""
     slots = _slots(spark, job)
-    target = F.col("night").isin(*[F.to_date(F.lit(n)) for n in job.nights])
-    users = slots.filter(target).select("user").distinct()
+    users = slots.filter(_target(job)).select("user").distinct()
     known = slots.join(users, "user", "left_semi").join(
         events_by_slot(_events(spark, job)), ["request_id", "item_id"], "left"
     )
     unread = unread_by_slot(_unread(spark, job))
-    known = known.join(unread, ["request_id", "item_id"], "left")
-    # Everything after this is by user: one shuffle serves the history, the list and the session.
-    known = known.repartition("user")
-    decisions = known.filter(target)
-    told = _told(spark, job)
-    if told is not None:
-        told = told.join(users, "user", "left_semi")
-    history = histories(known, decisions, objective, job.history_length, job.history_nights, told)
+    # Everything after this is by user: one shuffle serves the histories, the list and the session.
+    return known.join(unread, ["request_id", "item_id"], "left").repartition("user")
+
+
+def _decisions(known: DataFrame, job: BuildLogJob) -> DataFrame:
+    """The decisions of ``job.nights`` as they stood when ``job.as_of`` had been ingested."""
     in_request = Window.partitionBy("user", "request_id").orderBy("position")
     above = F.collect_list("item_id").over(in_request.rowsBetween(Window.unboundedPreceding, -1))
-    stated = with_sessions(decisions.withColumn("above", above), job.session_gap_minutes)
-    joined = stated.join(history, ["user", "request_id", "ts"])
-    return joined.withColumns(
+    decisions = known.filter(_target(job)).withColumn("above", above)
+    return with_sessions(decisions, job.session_gap_minutes).withColumns(
         {
             "decision_id": F.concat_ws("#", "request_id", F.col("position").cast("string")),
             "action": (F.array_position("candidates", F.col("item_id")) - 1).cast("int"),
             **reward_columns(job.objectives, job.delivered),
         }
     )
+
+
+def _histories(spark: SparkSession, known: DataFrame, job: BuildLogJob) -> DataFrame:
+    """What the decisions of each night look back on."""
+    return histories(
+        known,
+        known.filter(_target(job)),
+        _feedback(job),
+        job.history_length,
+        job.history_nights,
+        _told(spark, job),
+    )
+
+
+def _target(job: BuildLogJob) -> Column:
+    return F.col("night").isin(*[F.to_date(F.lit(n)) for n in job.nights])
+
+
+def _feedback(job: BuildLogJob) -> list[Objective]:
+    """The feedback objectives, the history's first."""
+    feedback = [o for o in job.objectives if o.source == "feedback"]
+    return sorted(feedback, key=lambda o: o.name != job.history_objective)
 
 
 def _check(job: BuildLogJob) -> None:
@@ -166,18 +193,12 @@ def _slots(spark: SparkSession, job: BuildLogJob) -> DataFrame:
 
 
 def _events(spark: SparkSession, job: BuildLogJob) -> DataFrame:
-    """The events that some objective reads; of older nights those of the history alone."""
+    """The events that some objective reads."""
     folders = [f for n, f in sorted(job.feedback.items()) if n <= job.as_of]
     if not folders:
         return spark.createDataFrame([], FEEDBACK)
     rows = spark.read.schema(FEEDBACK).parquet(*folders)
-    feedback = [o for o in job.objectives if o.source == "feedback"]
-    history = next(o.event for o in feedback if o.name == job.history_objective)
-    night = F.col("impression_night")
-    # Unattributed events may belong to an impression that arrived after them.
-    built = night.isNull() | (night >= F.to_date(F.lit(min(job.nights))))
-    read = F.col("event").isin(*sorted({o.event for o in feedback}))
-    return rows.filter(read & (built | (F.col("event") == history)))
+    return rows.filter(F.col("event").isin(*sorted({o.event for o in _feedback(job)})))
 
 
 def _told(spark: SparkSession, job: BuildLogJob) -> DataFrame | None:

@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import segment_log_softmax
 
 Floats = NDArray[np.float64]
@@ -192,8 +193,13 @@ def _assemble(
         position=np.concatenate([s["position"] for s in steps]).astype(np.int32),
         ts=(_FIRST + night).astype("datetime64[us]") + step.astype("timedelta64[s]"),
         candidates=Ragged(offsets, np.concatenate([s["items"] for s in steps]).astype(np.int32)),
-        history=Ragged(past, shown_items[back, user[owner]].astype(np.int32)),
-        history_value=values[back, user[owner]].astype(np.float32),
+        histories=Histories.of_lists(
+            Ragged(past, shown_items[back, user[owner]].astype(np.int32)),
+            values[back, user[owner]].astype(np.float32),
+        ),
+        since=past[:-1],
+        until=past[1:],
+        request=np.arange(n),
         above=Ragged(above_edges, shown_items[above_step, user[above_owner]].astype(np.int32)),
     )
     log = BanditLog(

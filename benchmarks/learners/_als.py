@@ -16,6 +16,7 @@ from benchmarks.learners._peers import Floats, Score
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.users import group
 from mrlm.behaviour.features import PairFeatures
+from mrlm.embeddings.user_state import Entries
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Als:
         model.fit(self._matrix(like, user, shown.item, (len(users), items)), show_progress=False)
 
         def score(decisions: Decisions, features: PairFeatures) -> Floats:
-            history, like = decisions.history, decisions.history_value
+            entries = Entries.of(decisions)
+            history, like = entries.items, entries.values[:, 0]
             state = self._matrix(like, history.row, history.values, (len(decisions), items))
             own = model.recalculate_user(np.arange(len(decisions)), state)
             return np.einsum(

@@ -28,6 +28,7 @@ from benchmarks.learners._finished import finished
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.user_folds import split_mix, user_folds
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.item_ridge import SALT, item_ridge
@@ -195,8 +196,10 @@ def _log(logged: Mapping[str, Any], propensity: Floats) -> BanditLog:
         candidates=Ragged(
             np.arange(n + 1) * ACTIONS, np.tile(np.arange(ACTIONS, dtype=np.int32), n)
         ),
-        history=nothing,
-        history_value=np.zeros(0, np.float32),
+        histories=Histories.none(),
+        since=np.zeros(n, np.int64),
+        until=np.zeros(n, np.int64),
+        request=np.arange(n),
         above=nothing,
     )
     return BanditLog(

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
-from mrlm.bandit_log.ragged import Ragged, gather, pieces
+from mrlm.bandit_log.histories import Histories
+from mrlm.bandit_log.ragged import Ragged, pieces, ranges
 
-# Candidates that are looked at together: about 100 MiB of features.
+# Candidates, and entries of histories, that are looked at together: about 100 MiB of features.
 BLOCK = 1 << 18
+_ENTRIES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ class Decisions:
         position: int32, shape (n,), 1 at the top of the list.
         ts: datetime64[us] in UTC, shape (n,).
         candidates: ragged int32 item codes, one row a decision.
-        history: ragged int32 codes of the items this user was shown before, oldest first.
-        history_value: float32, one value an entry of ``history``: the reward that was known when
-            the decision was taken, NaN where none was.
+        histories: entries of users' histories, shared by all decisions.
+        since: int64, shape (n,), the first entry that a decision may look back on.
+        until: int64, shape (n,), the end of them; which of these it sees, see ``Histories``.
+        request: int64, shape (n,), number of the decision's request among those of ``histories``.
         above: ragged int32 codes of the items shown above in the same request.
 
     Examples:
@@ -37,6 +40,8 @@ class Decisions:
         >>> first = decisions.candidates.values[: decisions.offsets[1]]
         >>> [str(item) for item in decisions.catalog.item_id[first]]
         ['m000095', 'm000113', 'm000119', 'm000136']
+        >>> decisions.history.lengths[[0, 50, 299]].tolist()
+        [0, 1, 5]
     """
 
     catalog: Catalog
@@ -45,8 +50,10 @@ class Decisions:
     position: NDArray[np.int32]
     ts: NDArray[np.datetime64]
     candidates: Ragged
-    history: Ragged
-    history_value: NDArray[np.float32]
+    histories: Histories
+    since: NDArray[np.int64]
+    until: NDArray[np.int64]
+    request: NDArray[np.int64]
     above: Ragged
 
     def __len__(self) -> int:
@@ -57,9 +64,46 @@ class Decisions:
         """Offsets of the candidate sets, int64, shape (n + 1,)."""
         return self.candidates.offsets
 
+    def looked_back_on(self) -> Ragged:
+        """Places in ``histories`` of the entries that each decision sees, int64, oldest first.
+
+        Made anew at each call, with an entry a decision and entry seen: for many decisions at once,
+        go by ``blocks``.
+        """
+        place, row = ranges(self.since, self.until)
+        entries, moment = self.histories, self.ts[row]
+        seen = (entries.known_from[place] < moment) & (moment <= entries.known_until[place])
+        seen &= entries.request[place] != self.request[row]
+        offsets = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(np.bincount(row[seen], minlength=len(self)), out=offsets[1:])
+        return Ragged(offsets, place[seen])
+
+    @property
+    def history(self) -> Ragged:
+        """Codes of the items that each decision looks back on, int32; see ``looked_back_on``."""
+        seen = self.looked_back_on()
+        return Ragged(seen.offsets, self.histories.item[seen.values])
+
+    @property
+    def history_value(self) -> NDArray[np.float32]:
+        """Their known rewards by the histories' first objective, float32; NaN where unknown."""
+        first = self.histories.rewards[:, 0]
+        return np.asarray(first[self.looked_back_on().values], np.float32)
+
+    def with_history(
+        self, items: Ragged, rewards: NDArray[np.float32], objectives: tuple[str, ...] = ("",)
+    ) -> Decisions:
+        """The same with these histories, a list for each decision; see ``Histories.of_lists``."""
+        return replace(
+            self,
+            histories=Histories.of_lists(items, rewards, objectives),
+            since=items.offsets[:-1],
+            until=items.offsets[1:],
+            request=np.zeros(len(self), np.int64),
+        )
+
     def take(self, index: NDArray[np.int64]) -> Decisions:
-        """The decisions at ``index``, in that order."""
-        flat, _ = gather(self.history.offsets, index)
+        """The decisions at ``index``, in that order; the histories are shared, not copied."""
         return replace(
             self,
             user=self.user[index],
@@ -67,8 +111,9 @@ class Decisions:
             position=self.position[index],
             ts=self.ts[index],
             candidates=self.candidates.take(index),
-            history=self.history.take(index),
-            history_value=self.history_value[flat],
+            since=self.since[index],
+            until=self.until[index],
+            request=self.request[index],
             above=self.above.take(index),
         )
 
@@ -79,7 +124,12 @@ class Decisions:
         holds all of them, these decisions themselves. ``most`` is ``BLOCK`` unless given.
         """
         offsets = self.offsets
-        for start, stop in pieces(offsets, BLOCK if most is None else most):
+        many = BLOCK if most is None else most
+        # Candidates and entries in one count, so that neither grows beyond what is kept of them.
+        entries = (self.until - self.since) * many // _ENTRIES
+        together = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(np.maximum(np.diff(offsets), entries), out=together[1:])
+        for start, stop in pieces(together, many):
             whole = stop - start == len(self)
             part = self if whole else self.take(np.arange(start, stop))
             yield slice(int(offsets[start]), int(offsets[stop])), part
@@ -87,6 +137,9 @@ class Decisions:
     @classmethod
     def concat(cls, parts: Sequence[Decisions]) -> Decisions:
         """All decisions of ``parts``, which share one catalogue; at least one part."""
+        shared = all(p.histories is parts[0].histories for p in parts)
+        sizes = [0 if shared else len(p.histories) for p in parts]
+        shift = np.cumsum([0, *sizes])[:-1].tolist()
         return cls(
             catalog=parts[0].catalog,
             user=np.concatenate([p.user for p in parts]),
@@ -94,7 +147,11 @@ class Decisions:
             position=np.concatenate([p.position for p in parts]),
             ts=np.concatenate([p.ts for p in parts]),
             candidates=Ragged.concat([p.candidates for p in parts]),
-            history=Ragged.concat([p.history for p in parts]),
-            history_value=np.concatenate([p.history_value for p in parts]),
+            histories=parts[0].histories
+            if shared
+            else Histories.concat([p.histories for p in parts]),
+            since=np.concatenate([p.since + s for p, s in zip(parts, shift, strict=True)]),
+            until=np.concatenate([p.until + s for p, s in zip(parts, shift, strict=True)]),
+            request=np.concatenate([p.request for p in parts]),
             above=Ragged.concat([p.above for p in parts]),
         )

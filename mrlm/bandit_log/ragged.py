@@ -94,15 +94,22 @@ def pieces(offsets: Offsets, most: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
+def ranges(
+    start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the ranges ``start[i]:stop[i]``, one after the other, and the i of each."""
+    lengths = stop - start
+    row = np.repeat(np.arange(len(start)), lengths)
+    first = start - (np.cumsum(lengths) - lengths)
+    return np.arange(len(row)) + first[row], row
+
+
 def gather(offsets: Offsets, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], Offsets]:
     """Flat positions of the rows at ``index``, and the offsets of the result."""
-    lengths = np.diff(offsets)[index]
+    start, stop = offsets[:-1][index], offsets[1:][index]
     new = np.zeros(len(index) + 1, np.int64)
-    np.cumsum(lengths, out=new[1:])
-    flat = (
-        np.arange(new[-1]) - np.repeat(new[:-1], lengths) + np.repeat(offsets[:-1][index], lengths)
-    )
-    return flat, new
+    np.cumsum(stop - start, out=new[1:])
+    return ranges(start, stop)[0], new
 
 
 def segment_sum(values: NDArray[np.float64], offsets: Offsets) -> NDArray[np.float64]:

@@ -15,16 +15,24 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.bandit_log import BanditLog
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.decisions import Decisions
+from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.known_rewards import known_rewards
 from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
-from mrlm.bandit_log.schema import bandit_log_schema, doubt_columns
+from mrlm.bandit_log.schema import DECISIONS, bandit_log_schema, doubt_columns
+from mrlm.bandit_log.stored_histories import PLACES, with_histories
 
 
 def read_bandit_log(
     paths: Sequence[Path], catalog: Catalog, objectives: tuple[Objective, ...]
 ) -> BanditLog:
-    """Read Parquet files or folders, rows sorted by (ts, decision_id).
+    """Read nights of the log, rows sorted by (ts, decision_id).
+
+    Args:
+        paths: a folder each, as ``build_log`` writes it: ``decisions`` and ``histories`` in it. A
+            folder of Parquet files or one such file is a log whose decisions have no history.
+        catalog: the items.
+        objectives: columns of the rewards.
 
     Raises:
         ValueError: no path is given, a column is missing, or an item is not in the catalogue.
@@ -57,14 +65,17 @@ def read_bandit_log(
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
     schema = bandit_log_schema(objectives)
-    table = pa.concat_tables([_read(p, schema, objectives) for p in paths])
+    tables = [_read(p, schema, objectives) for p in paths]
+    table, histories = with_histories(tables, paths, catalog)
     order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])
-    return from_table(table.take(order).combine_chunks(), catalog, objectives)
+    return _from_table(table.take(order).combine_chunks(), histories, catalog, objectives)
 
 
 def _read(path: Path, schema: pa.Schema, objectives: tuple[Objective, ...]) -> pa.Table:
-    there = pq.ParquetDataset(path, partitioning=None).schema.names
-    table = pq.read_table(path, columns=[n for n in schema.names if n in there], partitioning=None)
+    folder = path / DECISIONS
+    place = folder if folder.is_dir() else path
+    there = pq.ParquetDataset(place, partitioning=None).schema.names
+    table = pq.read_table(place, columns=[n for n in schema.names if n in there], partitioning=None)
     for objective in objectives:
         if objective.source == "feedback":
             for name, kind in doubt_columns(objective):
@@ -79,13 +90,11 @@ def _read(path: Path, schema: pa.Schema, objectives: tuple[Objective, ...]) -> p
     return table.select(schema.names).cast(schema)
 
 
-def from_table(table: pa.Table, catalog: Catalog, objectives: tuple[Objective, ...]) -> BanditLog:
-    """Build from a table of ``bandit_log_schema(objectives)``, rows in the order of the table.
-
-    Raises:
-        ValueError: an item is not in the catalogue.
-    """
-    history = _codes(table, "history_items", catalog)
+def _from_table(
+    table: pa.Table, histories: Histories, catalog: Catalog, objectives: tuple[Objective, ...]
+) -> BanditLog:
+    """Build from a table of ``bandit_log_schema(objectives)`` and ``PLACES``, in its order."""
+    since, until, request = (_numbers(table, name, np.int64) for name in PLACES)
     decisions = Decisions(
         catalog=catalog,
         user=_objects(table, "user"),
@@ -93,8 +102,10 @@ def from_table(table: pa.Table, catalog: Catalog, objectives: tuple[Objective, .
         position=_numbers(table, "position", np.int32),
         ts=pc.cast(_array(table, "ts"), pa.timestamp("us")).to_numpy(zero_copy_only=False),
         candidates=_codes(table, "candidates", catalog),
-        history=history,
-        history_value=_flat(table, "history_values", np.float32),
+        histories=histories,
+        since=since,
+        until=until,
+        request=request,
         above=_codes(table, "above", catalog),
     )
     action = _numbers(table, "action", np.int64)

@@ -1,4 +1,4 @@
-"""The bandit log as Parquet: one row a decision."""
+"""The bandit log as Parquet: one row a decision, and one an entry of the users' histories."""
 
 from __future__ import annotations
 
@@ -26,9 +26,22 @@ _BASE = [
     ("propensity_kind", pa.string()),
     ("policy_id", pa.string()),
     ("above", pa.list_(pa.string())),
-    ("history_items", pa.list_(pa.string())),
-    ("history_values", pa.list_(pa.float32())),
 ]
+_HISTORY = [
+    ("user", pa.string()),
+    ("request_id", pa.string()),
+    ("item_id", pa.string()),
+    ("shown", pa.timestamp("us", tz="UTC")),
+    ("scene", pa.string()),
+    ("position", pa.int32()),
+    ("event", pa.string()),
+    ("value", pa.float64()),
+    ("known_from", pa.timestamp("us", tz="UTC")),
+    ("known_until", pa.timestamp("us", tz="UTC")),
+]
+# Folders of a night's bandit log.
+DECISIONS = "decisions"
+HISTORIES = "histories"
 
 
 def bandit_log_schema(objectives: Iterable[Objective]) -> pa.Schema:
@@ -46,6 +59,21 @@ def bandit_log_schema(objectives: Iterable[Objective]) -> pa.Schema:
             fields.append(pa.field(f"final_{objective.name}", pa.bool_()))
             fields += [pa.field(n, t) for n, t in doubt_columns(objective)]
     return pa.schema(fields)
+
+
+def histories_schema(objectives: Iterable[str]) -> pa.Schema:
+    """Columns and types of what the decisions of one night look back on: one row an entry.
+
+    ``request_id``, ``scene`` and ``position`` of the slot that showed ``item_id`` at ``shown``; or
+    ``event`` and ``value`` of an event that names no request. ``known_from``, ``known_until``
+    (null: to the night's end) and ``reward_<name>`` (float, null when unknown) are those of
+    ``Histories``. The request is null where it was before the night before.
+
+    Args:
+        objectives: names of feedback objectives, in their order there.
+    """
+    rewards = [pa.field(f"reward_{name}", pa.float32()) for name in objectives]
+    return pa.schema([*(pa.field(n, t) for n, t in _HISTORY), *rewards])
 
 
 def stored_schema(objectives: Iterable[Objective]) -> pa.Schema:

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log.known_rewards import category_novelty
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
-from mrlm.embeddings.user_state import Kernel, attention_features, history_moments, profile
+from mrlm.embeddings.user_state import (
+    Entries,
+    Kernel,
+    attention_features,
+    history_moments,
+    profile,
+)
 
 # Sharp, middle and broad attention; the prior grows with the width, for broad weights are many.
 _TEMPERATURES = ((0.05, 0.05), (0.15, 0.3), (0.5, 1.0))
@@ -27,7 +33,7 @@ class PairFeatures:
         item: int64, shape (N,), row of ``item_vectors``.
         row: int64, shape (N,), the candidate's decision: row of ``user_vectors``.
         item_vectors: shape (items, width).
-        user_vectors: shape (n, width).
+        user_vectors: shape (n, rewards of the history * width).
     """
 
     dense: NDArray[np.floating]
@@ -71,12 +77,11 @@ def pair_features(
     table = item_table(space, decisions.catalog, precision) if table is None else table
     codes = decisions.candidates.values.astype(np.int64)
     row = decisions.candidates.row
-    values = ((decisions.history_value - space.history_mean) / space.history_scale).astype(
-        np.float32
-    )
-    moments = history_moments(decisions, values, _HALF_LIFE).astype(precision)
+    entries = _entries(decisions, space)
+    moments = history_moments(entries, _HALF_LIFE)
     # What the user thought of each item against the user's own mean.
-    residual = values - np.repeat(moments[:, 1], decisions.history.lengths)
+    own = moments[entries.items.row, :, 1].astype(precision)
+    residual = Entries(entries.items, entries.values - own)
     kernels = [
         Kernel(vectors, temperature, prior)
         for vectors in (table.text, table.category)
@@ -84,10 +89,17 @@ def pair_features(
     ]
     position = np.log(np.maximum(decisions.position, 1)).astype(precision)
     scene = decisions.scene.astype(str)[:, None] == np.array(space.scenes, str)
-    state = np.concatenate([moments, position[:, None], scene.astype(precision)], axis=1)
+    state = np.concatenate(
+        [
+            moments.reshape(len(moments), -1).astype(precision),
+            position[:, None],
+            scene.astype(precision),
+        ],
+        axis=1,
+    )
     dense = np.concatenate(
         [
-            attention_features(decisions, kernels, residual[:, None]),
+            attention_features(decisions.candidates, residual, kernels, seen=space.counts_ignored),
             state[row],
             table.attributes[codes],
             category_novelty(decisions)[:, None].astype(precision),
@@ -100,5 +112,21 @@ def pair_features(
         item=codes,
         row=row,
         item_vectors=vectors,
-        user_vectors=profile(decisions, vectors, residual, _PROFILE_PRIOR),
+        user_vectors=profile(decisions.candidates, residual, vectors, _PROFILE_PRIOR),
     )
+
+
+def _entries(decisions: Decisions, space: FeatureSpace) -> Entries:
+    """What the decisions look back on, with the space's scaled rewards."""
+    seen = decisions.looked_back_on()
+    histories = decisions.histories
+    values = np.full((len(seen.values), len(space.history)), np.nan, np.float32)
+    for j, scale in enumerate(space.history):
+        column = histories.column(scale.objective, j)
+        if column is None:
+            continue
+        reward = column[seen.values]
+        if scale.missing is not None:
+            reward = np.nan_to_num(reward, nan=scale.missing)
+        values[:, j] = (reward - scale.centre) / scale.scale
+    return Entries(Ragged(seen.offsets, histories.item[seen.values]), values)

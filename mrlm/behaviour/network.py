@@ -25,7 +25,7 @@ class Pairs:
         dense: shape (b, dense).
         items: shape (i, vector), item vectors.
         item: int64, shape (b,), rows of ``items``.
-        users: shape (u, vector), user vectors.
+        users: shape (u, user vector), user vectors.
         user: int64, shape (b,), rows of ``users``.
     """
 
@@ -48,6 +48,7 @@ class PairNetwork(nn.Module):  # type: ignore[misc]
         *,
         dense: int,
         vector: int,
+        user_vector: int,
         projection: int,
         hidden: int,
         outputs: int,
@@ -55,7 +56,7 @@ class PairNetwork(nn.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.item = nn.Linear(vector, projection, bias=False)
-        self.user = nn.Linear(vector, projection, bias=False)
+        self.user = nn.Linear(user_vector, projection, bias=False)
         self.body = nn.Sequential(
             nn.Linear(dense + 2 * projection, hidden),
             nn.SiLU(),
@@ -87,6 +88,7 @@ def seeded_network(
     *,
     dense: int,
     vector: int,
+    user_vector: int,
     projection: int,
     hidden: int,
     outputs: int,
@@ -98,6 +100,7 @@ def seeded_network(
         return PairNetwork(
             dense=dense,
             vector=vector,
+            user_vector=user_vector,
             projection=projection,
             hidden=hidden,
             outputs=outputs,
@@ -165,6 +168,7 @@ def network_from_state(state: Mapping[str, torch.Tensor]) -> PairNetwork:
     network = PairNetwork(
         dense=width - 2 * projection,
         vector=vector,
+        user_vector=state["user.weight"].shape[1],
         projection=projection,
         hidden=hidden,
         outputs=state["head.weight"].shape[0],

@@ -23,7 +23,8 @@ from mrlm.behaviour.statistics import ItemStatistics
 
 UNCERTAINTY = "uncertainty"
 KIND = "reward_model"
-_FORMAT = 1
+# Format 1 reads one reward of the history, and has no evidence of what was ignored.
+_FORMAT, _FORMATS = 2, (1, 2)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def load_reward_model(folder: Path) -> RewardModel:
     """
     description = (folder / "model.json").read_bytes()
     data = json.loads(description)
-    if data.get("kind") != KIND or data.get("format") != _FORMAT:
+    if data.get("kind") != KIND or data.get("format") not in _FORMATS:
         raise ValueError(
             f"{folder}: expected a {KIND} of format {_FORMAT}, found {data.get('kind')!r} of "
             f"format {data.get('format')!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog
+from mrlm.bandit_log.histories import UNNAMED
 
 # More categories than this are left to the text embedding.
 _MAX_CATEGORIES = 64
@@ -26,6 +28,23 @@ class Attribute:
 
 
 @dataclass(frozen=True)
+class HistoryScale:
+    """How one reward of the history is scaled: (x - centre) / scale.
+
+    Attributes:
+        objective: its name; ``UNNAMED``: the histories' first one, whatever it is called.
+        centre: mean of the known rewards.
+        scale: their standard deviation, or 1 where there are none.
+        missing: what an entry without a reward counts as; None: it is unknown.
+    """
+
+    objective: str
+    centre: float
+    scale: float
+    missing: float | None = None
+
+
+@dataclass(frozen=True)
 class FeatureSpace:
     """Fitted on the fit nights and kept with the model, so that later nights are read alike.
 
@@ -36,8 +55,7 @@ class FeatureSpace:
         category_weight: float32, one a category: the logarithm of its rarity.
         attributes: scaled item attributes.
         scenes: scenes that have an indicator.
-        history_mean: mean of the known history values.
-        history_scale: their standard deviation, or 1 where there are none.
+        history: scaled rewards of the history.
     """
 
     centre: NDArray[np.float32]
@@ -46,8 +64,12 @@ class FeatureSpace:
     category_weight: NDArray[np.float32]
     attributes: tuple[Attribute, ...]
     scenes: tuple[str, ...]
-    history_mean: float
-    history_scale: float
+    history: tuple[HistoryScale, ...]
+
+    @property
+    def counts_ignored(self) -> bool:
+        """Whether entries without a reward are evidence; not in spaces of format 1."""
+        return self.history[0].objective != UNNAMED
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
@@ -55,8 +77,7 @@ class FeatureSpace:
             "categories": list(self.categories),
             "attributes": [asdict(a) for a in self.attributes],
             "scenes": list(self.scenes),
-            "history_mean": self.history_mean,
-            "history_scale": self.history_scale,
+            "history": [asdict(h) for h in self.history],
         }
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
@@ -79,8 +100,9 @@ class FeatureSpace:
             categories=tuple(data["categories"]),
             attributes=tuple(Attribute(**a) for a in data["attributes"]),
             scenes=tuple(data["scenes"]),
-            history_mean=data["history_mean"],
-            history_scale=data["history_scale"],
+            history=tuple(HistoryScale(**h) for h in data["history"])
+            if "history" in data
+            else (HistoryScale(UNNAMED, data["history_mean"], data["history_scale"]),),
         )
 
 
@@ -118,8 +140,6 @@ def fit_space(log: BanditLog, components: int) -> FeatureSpace:
     used = np.argsort(-counts, kind="stable")[:_MAX_CATEGORIES]
     scenes, rows = np.unique(log.decisions.scene.astype(str), return_counts=True)
     frequent = sorted(scenes[np.argsort(-rows, kind="stable")[:_MAX_SCENES]].tolist())
-    values = log.decisions.history_value[np.isfinite(log.decisions.history_value)]
-    spread = float(values.std(dtype=np.float64)) if len(values) else 0.0
     return FeatureSpace(
         centre=centre.astype(np.float32),
         components=np.ascontiguousarray(directions, np.float32),
@@ -127,8 +147,7 @@ def fit_space(log: BanditLog, components: int) -> FeatureSpace:
         category_weight=np.log(1.0 + len(catalog) / np.maximum(counts[used], 1)).astype(np.float32),
         attributes=tuple(_attribute(catalog, name) for name in sorted(catalog.attributes)),
         scenes=tuple(frequent),
-        history_mean=float(values.mean(dtype=np.float64)) if len(values) else 0.0,
-        history_scale=spread if spread > 0 else 1.0,
+        history=tuple(_history_scales(log)),
     )
 
 
@@ -168,6 +187,18 @@ def _embedding(catalog: Catalog) -> NDArray[np.float32]:
     if catalog.embedding is None:
         raise ValueError("the catalogue has no embedding: run embed_catalog (stage embed) first")
     return catalog.embedding
+
+
+def _history_scales(log: BanditLog) -> Iterator[HistoryScale]:
+    histories = log.decisions.histories
+    missing = {o.name: o.missing for o in log.objectives}
+    for j, name in enumerate(histories.objectives):
+        absent = missing.get(name)
+        value = histories.rewards[:, j].astype(np.float64)
+        value = value[np.isfinite(value)] if absent is None else np.nan_to_num(value, nan=absent)
+        spread = float(value.std()) if len(value) else 0.0
+        centre = float(value.mean()) if len(value) else 0.0
+        yield HistoryScale(name, centre, spread if spread > 0 else 1.0, absent)
 
 
 def _unit(x: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -39,6 +39,7 @@ def train_network(
         seed,
         dense=features.dense.shape[1],
         vector=features.item_vectors.shape[1],
+        user_vector=features.user_vectors.shape[1],
         projection=settings.projection,
         hidden=settings.hidden,
         outputs=targets.shape[1],

@@ -1,6 +1,6 @@
 """User state from history embeddings: what each candidate resembles in the user's history.
 
-Everything is computed from ``Decisions`` in blocks of decisions padded to one length, so memory is
+Everything is computed in blocks of decisions padded to one length, so memory is
 bounded by the block and nothing is ever rows x catalogue.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
-from mrlm.bandit_log.ragged import gather
+from mrlm.bandit_log.ragged import gather, segment_sum
 
 # Entries of the largest array of a block: 2**21 float32 are 8 MiB, which stays near the cache.
 _BLOCK = 1 << 21
@@ -35,35 +35,59 @@ class Kernel:
     prior: float
 
 
+@dataclass(frozen=True)
+class Entries:
+    """What n decisions look back on: H entries, and what is known of each.
+
+    Attributes:
+        items: ragged int32 item codes, one row a decision, oldest first.
+        values: shape (H, r); NaN where unknown.
+    """
+
+    items: Ragged
+    values: NDArray[np.floating]
+
+    @classmethod
+    def of(cls, decisions: Decisions) -> Entries:
+        """What the decisions look back on, with the rewards of the histories' first objective."""
+        seen = decisions.looked_back_on()
+        histories = decisions.histories
+        items = Ragged(seen.offsets, histories.item[seen.values])
+        return cls(items, histories.rewards[seen.values, :1])
+
+
 def attention_features(
-    decisions: Decisions,
-    kernels: Sequence[Kernel],
-    values: NDArray[np.float32],
+    candidates: Ragged, entries: Entries, kernels: Sequence[Kernel], *, seen: bool = False
 ) -> NDArray[np.floating]:
     """Target attention of every candidate over the history, under each kernel.
 
-    For kernel k and value column r: sum_h w_k(c, h) v_r(h) / (sum_h w_k(c, h) + prior), over the
-    entries with a known value; and log(1 + sum_h w_k(c, h)), the evidence (Nadaraya-Watson
-    regression with a prior; target attention as in Zhou et al., Deep Interest Network, 2018, with
-    frozen similarities).
+    For kernel k and value r: sum_h w_k(c, h) v_r(h) / (sum_h w_k(c, h) + prior), over the entries
+    whose value r is known; and log(1 + sum_h w_k(c, h)) over the same, the evidence
+    (Nadaraya-Watson regression with a prior; target attention as in Zhou et al., Deep Interest
+    Network, 2018, with frozen similarities).
 
     Args:
-        decisions: states and candidates.
+        candidates: ragged item codes, N in all, one row a decision.
+        entries: what the same decisions look back on.
         kernels: how candidates attend; all vectors in one precision.
-        values: float32, shape (history entries, r); NaN in a row where its value is unknown.
+        seen: whether the evidence of all entries, known or not, comes last: what a user was shown
+            and did nothing with.
 
     Returns:
-        Precision of the vectors, shape (N, kernels * (r + 1)): for each kernel its r means, then
-        its evidence.
+        Precision of the vectors, shape (N, kernels * (2 r + seen)): for each kernel its r means,
+        then the evidence of each.
     """
+    values = entries.values
     width = values.shape[1]
+    each = 2 * width + seen
     real = np.result_type(np.float32, *[k.vectors for k in kernels])
-    out = np.zeros((len(decisions.candidates.values), len(kernels) * (width + 1)), real)
-    known = np.asarray(np.isfinite(values).all(axis=1, keepdims=True), np.bool_)
-    columns = np.where(known, values, 0.0).astype(real)
-    columns = np.concatenate([columns, known.astype(real)], axis=1)
-    for block in _blocks(decisions.candidates, decisions.history):
-        weighed = columns[block.history_flat] * block.history_mask[..., None]
+    out = np.zeros((len(candidates.values), len(kernels) * each), real)
+    known = np.isfinite(values)
+    columns = [np.where(known, values, 0.0), known]
+    columns += [np.ones((len(values), 1))] if seen else []
+    weighed_by = np.concatenate(columns, axis=1).astype(real)
+    for block in _blocks(candidates, entries.items):
+        weighed = weighed_by[block.history_flat] * block.history_mask[..., None]
         similarity: dict[int, NDArray[np.floating]] = {}
         for j, kernel in enumerate(kernels):
             name = id(kernel.vectors)
@@ -73,63 +97,59 @@ def attention_features(
                 similarity[name] = candidate @ history.transpose(0, 2, 1)
             weight = np.exp((similarity[name] - 1) * real.type(1 / kernel.temperature))
             sums = weight @ weighed
-            evidence = sums[..., -1:]
-            means = sums[..., :-1] / (evidence + real.type(kernel.prior))
+            evidence = sums[..., width:]
+            means = sums[..., :width] / (evidence[..., :width] + real.type(kernel.prior))
             block_out = np.concatenate([means, np.log1p(evidence)], axis=-1)
-            place = slice(j * (width + 1), (j + 1) * (width + 1))
+            place = slice(j * each, (j + 1) * each)
             out[block.candidate_flat, place] = block_out[block.candidate_mask]
     return out
 
 
 def profile(
-    decisions: Decisions,
-    vectors: NDArray[np.floating],
-    values: NDArray[np.float32],
-    prior: float,
+    candidates: Ragged, entries: Entries, vectors: NDArray[np.floating], prior: float
 ) -> NDArray[np.floating]:
-    """Mean of the history's item vectors, each times its value, shape (n, width).
+    """Mean of the history's item vectors, each times its value, shape (n, r * width).
 
-    In the precision of the vectors. Entries with a value of NaN are left out; ``prior`` zero
-    vectors are added.
+    In the precision of the vectors, a vector for each of the r values. Entries whose value is not
+    known are left out; ``prior`` zero vectors are added. A decision without candidates has zeros.
     """
-    real = vectors.dtype
-    weight = np.nan_to_num(values, nan=0.0).astype(real)
-    known = np.isfinite(values)
-    out = np.zeros((len(decisions), vectors.shape[1]), real)
-    for block in _blocks(decisions.candidates, decisions.history):
-        mask = block.history_mask
+    real, width = vectors.dtype, entries.values.shape[1]
+    known = np.isfinite(entries.values)
+    weight = np.where(known, entries.values, 0.0).astype(real)
+    out = np.zeros((len(entries.items), width, vectors.shape[1]), real)
+    for block in _blocks(candidates, entries.items):
+        mask = block.history_mask[..., None]
         w = weight[block.history_flat] * mask
         count = (known[block.history_flat] * mask).sum(axis=1)
-        total = np.matmul(w[:, None, :], vectors[block.history])[:, 0]
-        out[block.decisions] = total / (count + real.type(prior))[:, None]
-    return out
+        total = w.transpose(0, 2, 1) @ vectors[block.history]
+        out[block.decisions] = total / (count + real.type(prior))[..., None]
+    return out.reshape(len(out), -1)
 
 
-def history_moments(
-    decisions: Decisions, values: NDArray[np.float32], half_life: float
-) -> NDArray[np.float64]:
-    """Count, mean, and recency-weighted mean of the known history values.
+def history_moments(entries: Entries, half_life: float) -> NDArray[np.float64]:
+    """Count, mean, and recency-weighted mean of each known value of the history.
 
     Args:
-        decisions: n states.
-        values: float32, one an entry of the history; NaN is unknown.
+        entries: what n decisions look back on, with r values.
         half_life: entries back at which a value's weight has fallen to a half.
 
     Returns:
-        float64, shape (n, 3): log(1 + count); sum / (count + 2); weighted sum / (weights + 2).
+        float64, shape (n, r, 3): log(1 + count); sum / (count + 2); weighted sum / (weights + 2).
     """
-    history = decisions.history
-    n = len(history)
+    history, values = entries.items, entries.values
     row = history.row
-    known = np.isfinite(values)
     age = np.repeat(history.offsets[1:], history.lengths) - 1 - np.arange(len(row))
-    weight = np.where(known, 0.5 ** (age / half_life), 0.0)
-    value = np.nan_to_num(values, nan=0.0).astype(np.float64)
-    count = np.bincount(row, weights=known, minlength=n)
-    mean = np.bincount(row, weights=value, minlength=n) / (count + 2.0)
-    total = np.bincount(row, weights=weight, minlength=n)
-    recent = np.bincount(row, weights=weight * value, minlength=n) / (total + 2.0)
-    return np.stack([np.log1p(count), mean, recent], axis=1)
+    fresh = 0.5 ** (age / half_life)
+    out = np.zeros((len(history), values.shape[1], 3))
+    for j in range(values.shape[1]):
+        known = np.isfinite(values[:, j])
+        value = np.where(known, values[:, j], 0.0).astype(np.float64)
+        columns = np.stack([known, value, fresh * known, fresh * value], axis=1)
+        count, total, weight, recent = segment_sum(columns, history.offsets).T
+        out[:, j] = np.stack(
+            [np.log1p(count), total / (count + 2.0), recent / (weight + 2.0)], axis=1
+        )
+    return out
 
 
 @dataclass(frozen=True)

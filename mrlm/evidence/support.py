@@ -99,7 +99,7 @@ def drift(
 
 def _history(log: BanditLog) -> NDArray[np.object_]:
     """Whether the user is new, known or well known, by the items of their history."""
-    seen = np.diff(log.decisions.history.offsets)
+    seen = log.decisions.looked_back_on().lengths
     label = np.array(["0 items", "1 to 9 items", "10 items or more"], dtype=object)
     return label[np.digitize(seen, [1, 10])]
 

@@ -51,6 +51,7 @@ def make_score_network(
         seed,
         dense=features.dense.shape[1],
         vector=features.item_vectors.shape[1],
+        user_vector=features.user_vectors.shape[1],
         projection=settings.projection,
         hidden=settings.hidden,
         outputs=1,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.ragged import rows, segment_sum
-from mrlm.embeddings.user_state import Kernel, attention_features
+from mrlm.embeddings.user_state import Entries, Kernel, attention_features
 from mrlm.policies.item_softmax import Term, attribute_terms, term_column
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ class CloneView:
         columns = [(scene == s).astype(np.float64) for s in self.scenes]
         columns.append(np.log(np.maximum(decisions.position, 1).astype(np.float64)))
         columns.append((decisions.position <= 1).astype(np.float64))
-        columns.append(np.log1p(decisions.history.lengths.astype(np.float64)))
+        columns.append(np.log1p(decisions.looked_back_on().lengths.astype(np.float64)))
         return np.stack(columns, axis=1)
 
     def features(self, decisions: Decisions) -> Floats:
@@ -83,24 +83,34 @@ class CloneView:
             [term_column(catalog, t) for t in self.terms] or [np.zeros(len(catalog))], axis=1
         )
         vectors = self._vectors(catalog)
-        history = self._history(decisions, vectors)
+        entries = Entries.of(decisions)
+        shown = _means(entries.items, vectors, np.ones(len(entries.values)))
+        history = self._history(decisions, vectors, entries, shown)
         main = np.concatenate([attributes[codes], history], axis=1)
         context = self.context(decisions)[row]
         products = (main[:, :, None] * context[:, None, :]).reshape(len(main), -1)
-        profile = self._profile(decisions, vectors, np.ones_like(decisions.history_value))
         return np.concatenate(
             [
                 main,
                 self._categories(catalog)[codes],
                 vectors[codes],
-                vectors[codes] * profile[row],
+                vectors[codes] * shown[row],
                 products,
             ],
             axis=1,
         )
 
-    def _history(self, decisions: Decisions, vectors: Floats) -> Floats:
-        """Scalars of history and items above, float64, shape (N, 6)."""
+    def _history(
+        self, decisions: Decisions, vectors: Floats, entries: Entries, shown: Floats
+    ) -> Floats:
+        """Scalars of history and items above, float64, shape (N, 6).
+
+        Args:
+            decisions: N candidates in all.
+            vectors: of the items.
+            entries: what the decisions look back on.
+            shown: mean vector of these, one row a decision.
+        """
         codes, row = decisions.candidates.values, rows(decisions.offsets)
         out = np.zeros((len(codes), 6))
         out[:, 5] = _overlap(decisions)
@@ -108,23 +118,17 @@ class CloneView:
             return out
         own = vectors[codes]
         width = vectors.shape[1] ** 0.5
-        known = np.nan_to_num(decisions.history_value, nan=0.0)
-        for j, value in enumerate((np.ones_like(known), known)):
-            out[:, j] = (own * self._profile(decisions, vectors, value)[row]).sum(axis=1) / width
+        known = np.nan_to_num(entries.values[:, 0], nan=0.0).astype(np.float64)
+        for j, mean in enumerate((shown, _means(entries.items, vectors, known))):
+            out[:, j] = (own * mean[row]).sum(axis=1) / width
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors / np.where(length > 0, length, 1.0)
         kernel = Kernel(unit, _TEMPERATURE, _PRIOR)
-        out[:, 2:4] = attention_features(decisions, [kernel], decisions.history_value[:, None])
+        out[:, 2:4] = attention_features(decisions.candidates, entries, [kernel])
         if len(decisions.above.values):
             above = _means(decisions.above, unit, np.ones(len(decisions.above.values)))
             out[:, 4] = (unit[codes] * above[row]).sum(axis=1)
         return out
-
-    def _profile(
-        self, decisions: Decisions, vectors: Floats, value: NDArray[np.floating]
-    ) -> Floats:
-        """Mean of the history's vectors, each times its value, float64, shape (n, r)."""
-        return _means(decisions.history, vectors, value.astype(np.float64))
 
     def _vectors(self, catalog: Catalog) -> Floats:
         if catalog.embedding is None or self.directions.shape[1] == 0:

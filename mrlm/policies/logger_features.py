@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
-from mrlm.embeddings.user_state import Kernel, attention_features
+from mrlm.embeddings.user_state import Entries, Kernel, attention_features
 from mrlm.policies.item_softmax import attribute_columns
 
 # An entry that is half as similar counts e^-2.5, a twelfth.
@@ -22,10 +22,11 @@ def logger_features(decisions: Decisions) -> NDArray[np.float64]:
     """
     catalog = decisions.catalog
     parts = [attribute_columns(catalog)[decisions.candidates.values]]
-    if catalog.embedding is not None and len(decisions.history.values):
+    entries = Entries.of(decisions)
+    if catalog.embedding is not None and len(entries.values):
         length = np.linalg.norm(catalog.embedding, axis=1, keepdims=True)
         unit = catalog.embedding / np.where(length > 0, length, 1)
         kernel = Kernel(unit.astype(np.float32), _TEMPERATURE, 1.0)
-        values = decisions.history_value[:, None]
-        parts.append(attention_features(decisions, [kernel], values).astype(np.float64))
+        spoken = attention_features(decisions.candidates, entries, [kernel])
+        parts.append(spoken.astype(np.float64))
     return np.concatenate(parts, axis=1)

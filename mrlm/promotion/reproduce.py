@@ -55,7 +55,7 @@ def _served_difference(model: Any, stored: list[dict[str, Any]]) -> float:
             "ts": pd.to_datetime([r["ts"] for r in tops]).tz_localize(None),
             "candidates": [r["candidates"] for r in tops],
             "history_items": [r["history_items"] for r in tops],
-            "history_values": [[float(v) for v in r["history_values"]] for r in tops],
+            **_rewards_of(tops),
         }
     )
     answered = model.predict(frame, params={"k": 1, "seed": 0})
@@ -66,6 +66,13 @@ def _served_difference(model: Any, stored: list[dict[str, Any]]) -> float:
         )
     ]
     return float(max(gaps))
+
+
+def _rewards_of(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The column of rewards that the rows have; the other one would be empty everywhere."""
+    if rows[0].get("history_rewards") is not None:
+        return {"history_rewards": [dict(r["history_rewards"]) for r in rows]}
+    return {"history_values": [r["history_values"] for r in rows]}
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
-from mrlm.worlds.counted_rows import edges, expand
+from mrlm.bandit_log.histories import NO_REQUEST, OPEN, Histories
 from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.logger import SoftmaxLogger, draw
 from mrlm.worlds.ratings import CompleteRatings, film_catalog
@@ -256,8 +256,9 @@ def latent_log(
     second = (step - first_step) * (80_000 // many) + user * (80_000 // many) // n_users
     midnight = np.datetime64(first_night, "D") + night
     ts = midnight.astype("datetime64[us]") + second.astype("timedelta64[s]")
-    of, earlier = expand(step)
-    history_row = earlier * n_users + user[of]
+    # By user and then step, as histories lie; rows go by step and then user.
+    by_user = np.argsort(user, kind="stable")
+    first = user * decisions_per_user
     decisions = Decisions(
         catalog=model.catalog.with_embedding(
             np.column_stack([model.item_factor, model.item_bias]).astype(np.float32)
@@ -269,8 +270,18 @@ def latent_log(
         candidates=Ragged(
             np.arange(n + 1, dtype=np.int64) * n_candidates, offered.ravel().astype(np.int32)
         ),
-        history=Ragged(edges(step), offered[row, action][history_row].astype(np.int32)),
-        history_value=rating[history_row].astype(np.float32),
+        histories=Histories(
+            item=offered[row, action][by_user].astype(np.int32),
+            shown=ts[by_user],
+            known_from=ts[by_user],
+            known_until=np.full(n, OPEN),
+            request=np.full(n, NO_REQUEST, np.int64),
+            objectives=("rating", "like"),
+            rewards=np.stack([rating, rating >= LIKE], axis=1)[by_user].astype(np.float32),
+        ),
+        since=first,
+        until=first + step,
+        request=np.arange(n),
         above=Ragged(np.zeros(n + 1, np.int64), np.zeros(0, np.int32)),
     )
     log = BanditLog(

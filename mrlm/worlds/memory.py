@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
-from mrlm.bandit_log.ragged import gather, rows
-from mrlm.worlds.counted_rows import edges, expand
+from mrlm.bandit_log.histories import NO_REQUEST, OPEN, Histories
+from mrlm.bandit_log.ragged import gather, ranges
+from mrlm.worlds.counted_rows import edges
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of
 from mrlm.worlds.ratings import CompleteRatings
@@ -74,9 +75,7 @@ def to_log(
     n = len(world)
     first_of_request = np.searchsorted(world.request, world.request)
     first_of_user = np.searchsorted(world.user, world.user)
-    history_start = np.maximum(first_of_user, first_of_request - history_length)
-    history, history_row = _ranges(history_start, first_of_request)
-    above, above_row = _ranges(first_of_request, np.arange(n))
+    above, _ = ranges(first_of_request, np.arange(n))
     shown_code = world.ratings.item[world.shown]
     decisions = Decisions(
         catalog=world.ratings.catalog,
@@ -85,24 +84,27 @@ def to_log(
         position=world.position,
         ts=world.ts.astype("datetime64[us]"),
         candidates=world.item_codes(),
-        history=Ragged(history, shown_code[history_row]),
-        history_value=np.zeros(len(history_row), np.float32),
-        above=Ragged(above, shown_code[above_row]),
+        histories=Histories.none(),
+        since=np.zeros(n, np.int64),
+        until=np.zeros(n, np.int64),
+        request=world.request.astype(np.int64),
+        above=Ragged(edges(np.arange(n) - first_of_request), shown_code[above]),
     )
     candidate_rating = world.candidates.values.astype(np.int64)
     events = {e: v[candidate_rating] for e, v in world.ratings.events.items()}
     truth = rewards_of(objectives, decisions, events)
     shown = decisions.offsets[:-1] + world.action
-    column = [o.name for o in objectives].index(history_objective)
-    value = truth[shown, column][history_row]
-    known_after = objectives[column].window_nights
-    if known_after:
-        age = world.night[rows(history)] - world.night[history_row]
-        value = np.where(age >= known_after, value, np.nan)
+    histories, versions = _histories(world, objectives, truth[shown], history_objective)
+    decisions = with_fields(
+        decisions,
+        histories=histories,
+        since=np.maximum(first_of_user, first_of_request - history_length) * versions,
+        until=first_of_request * versions,
+    )
     session = np.cumsum(world.opens & (world.position == 1))
     first_of_session = np.searchsorted(session, session)
     log = BanditLog(
-        decisions=with_fields(decisions, history_value=value.astype(np.float32)),
+        decisions=decisions,
         decision_id=np.array(decision_ids(world), object),
         night=np.datetime64(world.settings.first_night, "D") + world.night,
         session=np.array([f"s{s}" for s in session.tolist()], object),
@@ -133,9 +135,40 @@ def request_ids(world: ReplayedWorld) -> list[str]:
     return [f"r{r:08d}" for r in world.request.tolist()]
 
 
-def _ranges(
-    start: NDArray[np.int64], stop: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Offsets and flat positions of the ranges ``start[i]:stop[i]``."""
-    row, place = expand(stop - start)
-    return edges(stop - start), start[row] + place
+def _histories(
+    world: ReplayedWorld,
+    objectives: tuple[Objective, ...],
+    rewards: NDArray[np.float64],
+    history_objective: str,
+) -> tuple[Histories, int]:
+    """What was shown in the world, in its order, and how many entries there are of each slot.
+
+    A reward is known from the slot on, or from the first moment of the night on which its window
+    has closed. So a slot has an entry for each such moment, with what is known then.
+    """
+    names = [o.name for o in objectives]
+    feedback = [o for o in objectives if o.source == "feedback"]
+    feedback.sort(key=lambda o: o.name != history_objective)
+    if history_objective != feedback[0].name:
+        raise ValueError(f"history_objective {history_objective!r} is none of the feedback")
+    windows = sorted({0, *(o.window_nights for o in feedback)})
+    n, versions = len(world), len(windows)
+    ts = world.ts.astype("datetime64[us]")
+    midnight = (np.datetime64(world.settings.first_night, "D") + world.night).astype(ts.dtype)
+    # A decision sees what was known before its time, so one at midnight sees what midnight brings.
+    opens = [midnight + np.timedelta64(w, "D") - np.timedelta64(1, "us") for w in windows[1:]]
+    moments = np.stack([ts, *opens], axis=1)
+    known = np.array([[o.window_nights <= w for o in feedback] for w in windows])
+    own = rewards[:, [names.index(o.name) for o in feedback]]
+    values = np.where(known, own[:, None, :], np.nan).astype(np.float32)
+    never = np.full((n, 1), OPEN)
+    histories = Histories(
+        item=np.repeat(world.ratings.item[world.shown], versions).astype(np.int32),
+        shown=np.repeat(ts, versions),
+        known_from=moments.ravel(),
+        known_until=np.concatenate([moments[:, 1:], never], axis=1).ravel(),
+        request=np.full(n * versions, NO_REQUEST, np.int64),
+        objectives=tuple(o.name for o in feedback),
+        rewards=values.reshape(n * versions, len(feedback)),
+    )
+    return histories, versions

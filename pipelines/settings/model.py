@@ -309,10 +309,15 @@ class Ingestion(_Section):
 class State(_Section):
     """What the bandit log carries as the user's state."""
 
-    history_length: int = Field(50, ge=0, description="Most recent shown items that are kept.")
+    history_length: int = Field(
+        200,
+        ge=0,
+        description="Most recent entries that are kept of a user before the night's decisions.",
+    )
     history_nights: int = Field(30, ge=1, description="How far back the history reaches.")
     history_objective: str = Field(
-        description="Feedback objective whose known value goes with each history entry."
+        description="Feedback objective that tells most of what a user likes: the histories carry "
+        "all, and what reads only one reads this."
     )
 
 

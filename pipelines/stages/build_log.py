@@ -37,7 +37,7 @@ class BuildLog:
     name = "build_log"
     place: Literal["lake"] = "lake"
     sections = ("objectives", "state", "ingestion")
-    form = 1
+    form = 2
 
     def plan(self, context: NightContext) -> Building:
         """The nights whose logs are built, and their deliveries; tonight must have passed."""
@@ -109,13 +109,17 @@ def _arrivals(context: NightContext, nights: list[str]) -> list[str]:
 def _nights_to_build(context: NightContext) -> list[str]:
     """Tonight, earlier nights without a log, and those that feedback or a closing window changed.
 
-    "Without" and "changed" are as of the night before, so that a second run finds the same nights.
+    A log of an earlier form is none. "Without" and "changed" are as of the night before, so that a
+    second run finds the same nights.
     """
     built = built_logs(replace(context, night=shift(context.night, -1)))
     windows = {o.window_nights for o in context.objectives if o.source == "feedback"}
     passed = {n for n in ingested(context) if table_passed(context, n, "impressions")}
     nights = {context.night, *(passed - built.keys())}
     for night, (builder, _) in built.items():
+        if context.lake("build_log", builder).require().form != BuildLog.form:
+            nights.add(night)
+            continue
         closed = any(builder < shift(night, w) <= context.night for w in windows)
         reopened = any(night in _reopened(context, a) for a in _between(context, builder))
         if closed or reopened:

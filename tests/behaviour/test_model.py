@@ -153,7 +153,7 @@ def test_the_catalogue_may_change_its_codes(model: RewardModel, later_log: Bandi
         decisions,
         catalog=smaller,
         candidates=replace(decisions.candidates, values=place[decisions.candidates.values]),
-        history=replace(decisions.history, values=place[decisions.history.values]),
+        histories=replace(decisions.histories, item=place[decisions.histories.item]),
     )
     np.testing.assert_allclose(model.score(moved), model.score(decisions), atol=1e-5)
 
@@ -213,8 +213,10 @@ def test_outcomes_cannot_enter_the_features(model: RewardModel, fit_log: BanditL
         "position",
         "ts",
         "candidates",
-        "history",
-        "history_value",
+        "histories",
+        "since",
+        "until",
+        "request",
         "above",
     }
     assert {f.name for f in fields(Decisions)} == allowed
@@ -230,7 +232,8 @@ def test_what_was_never_seen_still_scores(
     decisions = later_log.decisions
     catalog = decisions.catalog
     if drop == "history":
-        decisions = replace(decisions, history_value=np.full_like(decisions.history_value, np.nan))
+        nothing = np.full_like(decisions.histories.rewards, np.nan)
+        decisions = replace(decisions, histories=replace(decisions.histories, rewards=nothing))
     if drop == "attributes":
         gone = {k: np.full(len(catalog), np.nan) for k in list(catalog.attributes)[:1]}
         decisions = replace(decisions, catalog=replace(catalog, attributes=gone))
@@ -302,9 +305,7 @@ def test_a_bare_log_is_enough(fit_log: BanditLog) -> None:
                 category_names=np.zeros(0, object),
                 attributes={},
             ),
-            history=none,
-            history_value=np.zeros(0, np.float32),
-        ),
+        ).with_history(none, np.zeros(0, np.float32)),
         rewards=np.zeros_like(log.rewards),
     )
     model = fit_reward_model(bare, SMALL.model_copy(update={"epochs": 1}), 0)

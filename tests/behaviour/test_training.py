@@ -64,7 +64,9 @@ def test_a_batch_holds_shared_vectors_once_and_its_rows_in_order() -> None:
 
 def test_every_parameter_has_a_gradient_and_one_step_changes_it() -> None:
     features, targets = pairs()
-    network = seeded_network(0, dense=2, vector=3, projection=4, hidden=8, outputs=2, dropout=0.0)
+    network = seeded_network(
+        0, dense=2, vector=3, user_vector=3, projection=4, hidden=8, outputs=2, dropout=0.0
+    )
     before = {n: p.detach().clone() for n, p in network.named_parameters()}
     index = torch.arange(64)
     wanted = torch.from_numpy(targets[:64].astype(np.float32))
@@ -131,7 +133,9 @@ def test_rows_that_are_left_out_change_nothing() -> None:
 
 def test_a_network_is_rebuilt_from_its_state_without_dropout() -> None:
     features, _ = pairs()
-    network = seeded_network(0, dense=2, vector=3, projection=4, hidden=8, outputs=2, dropout=0.5)
+    network = seeded_network(
+        0, dense=2, vector=3, user_vector=3, projection=4, hidden=8, outputs=2, dropout=0.5
+    )
     network.standardise_on(features.dense)
     again = network_from_state(network.state_dict())
     np.testing.assert_array_equal(evaluate(again, features, 2), evaluate(network, features, 2))

@@ -8,8 +8,15 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.histories import Histories
 from mrlm.embeddings import user_state as state
-from mrlm.embeddings.user_state import Kernel, attention_features, history_moments, profile
+from mrlm.embeddings.user_state import (
+    Entries,
+    Kernel,
+    attention_features,
+    history_moments,
+    profile,
+)
 
 
 def decisions(n: int = 40, items: int = 12, seed: int = 0) -> tuple[Decisions, Any]:
@@ -22,15 +29,19 @@ def decisions(n: int = 40, items: int = 12, seed: int = 0) -> tuple[Decisions, A
     history = [rng.integers(0, items, k).tolist() for k in rng.integers(0, 9, n)]
     values = rng.normal(size=sum(map(len, history))).astype(np.float32)
     values[rng.random(len(values)) < 0.2] = np.nan
+    catalog = Catalog.from_table(pa.Table.from_pylist(rows, schema=ITEMS_SCHEMA))
+    seen = Ragged.from_rows(history, np.int32)
     made = Decisions(
-        catalog=Catalog.from_table(pa.Table.from_pylist(rows, schema=ITEMS_SCHEMA)),
+        catalog=catalog,
         user=np.array([f"u{i}" for i in range(n)], object),
         scene=np.full(n, "home", object),
         position=np.ones(n, np.int32),
         ts=np.full(n, np.datetime64("2026-11-09", "us")),
         candidates=Ragged.from_rows(candidates, np.int32),
-        history=Ragged.from_rows(history, np.int32),
-        history_value=values,
+        histories=Histories.of_lists(seen, values),
+        since=seen.offsets[:-1],
+        until=seen.offsets[1:],
+        request=np.zeros(n, np.int64),
         above=Ragged.from_rows([[]] * n, np.int32),
     )
     vectors = rng.normal(size=(items, 5))
@@ -40,7 +51,7 @@ def decisions(n: int = 40, items: int = 12, seed: int = 0) -> tuple[Decisions, A
 def test_attention_equals_its_formula() -> None:
     given, vectors = decisions()
     kernel = Kernel(vectors, temperature=0.3, prior=0.7)
-    got = attention_features(given, [kernel], given.history_value[:, None])
+    got = attention_features(given.candidates, Entries.of(given), [kernel])
     offsets, place = given.history.offsets, 0
     for i in range(len(given)):
         history = given.history[i]
@@ -55,8 +66,8 @@ def test_attention_equals_its_formula() -> None:
 
 def test_profile_and_moments_equal_their_formulas() -> None:
     given, vectors = decisions()
-    mean = profile(given, vectors, given.history_value, prior=2.0)
-    moments = history_moments(given, given.history_value, half_life=2.0)
+    mean = profile(given.candidates, Entries.of(given), vectors, prior=2.0)
+    moments = history_moments(Entries.of(given), half_life=2.0)[:, 0]
     offsets = given.history.offsets
     for i in range(len(given)):
         value = given.history_value[offsets[i] : offsets[i + 1]].astype(float)
@@ -79,17 +90,45 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     given, vectors = decisions(n=200)
     kernels = [Kernel(vectors, 0.1, 0.1), Kernel(vectors, 1.0, 1.0)]
     values = np.stack([given.history_value, given.history_value**2], axis=1)
-    whole = attention_features(given, kernels, values)
+    entries = Entries(given.history, values)
+    whole = attention_features(given.candidates, entries, kernels, seen=True)
+    mean = profile(given.candidates, entries, vectors, 1.0)
     monkeypatch.setattr(state, "_BLOCK", 4096)
-    np.testing.assert_allclose(attention_features(given, kernels, values), whole, atol=1e-5)
+    again = attention_features(given.candidates, entries, kernels, seen=True)
+    np.testing.assert_allclose(again, whole, atol=1e-5)
+    np.testing.assert_allclose(profile(given.candidates, entries, vectors, 1.0), mean, atol=1e-5)
+
+
+def test_each_value_has_its_own_known_entries() -> None:
+    """Two values at once are what each is alone; evidence of all entries counts unknown ones."""
+    given, vectors = decisions(n=200)
+    kernel, first = Kernel(vectors, 0.3, 0.7), given.history_value
+    second = np.where(np.arange(len(first)) % 3 == 0, np.nan, 1.0).astype(np.float32)
+    both = Entries(given.history, np.stack([first, second], axis=1))
+    alone = [Entries(given.history, v[:, None]) for v in (first, second)]
+    got = attention_features(given.candidates, both, [kernel], seen=True)
+    for j, entries in enumerate(alone):
+        wanted = attention_features(given.candidates, entries, [kernel])
+        np.testing.assert_allclose(got[:, [j, 2 + j]], wanted, atol=1e-5)
+    known = Entries(given.history, np.zeros((len(first), 1), np.float32))
+    evidence = attention_features(given.candidates, known, [kernel])[:, 1]
+    np.testing.assert_allclose(got[:, 4], evidence, atol=1e-5)
+    width = vectors.shape[1]
+    mean = profile(given.candidates, both, vectors, 1.0)
+    moments = history_moments(both, 2.0)
+    for j, entries in enumerate(alone):
+        part = mean[:, j * width : (j + 1) * width]
+        np.testing.assert_allclose(
+            part, profile(given.candidates, entries, vectors, 1.0), atol=1e-5
+        )
+        np.testing.assert_allclose(moments[:, j], history_moments(entries, 2.0)[:, 0])
 
 
 def test_without_history_everything_is_zero() -> None:
     given, vectors = decisions()
     none = given.take(np.flatnonzero(given.history.lengths == 0))
     assert len(none)
-    assert not attention_features(
-        none, [Kernel(vectors, 0.1, 0.1)], none.history_value[:, None]
-    ).any()
-    assert not profile(none, vectors, none.history_value, 1.0).any()
-    assert not history_moments(none, none.history_value, 5.0).any()
+    entries = Entries.of(none)
+    assert not attention_features(none.candidates, entries, [Kernel(vectors, 0.1, 0.1)]).any()
+    assert not profile(none.candidates, entries, vectors, 1.0).any()
+    assert not history_moments(entries, 5.0).any()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.paired import paired_batches, state_of_pair
@@ -64,8 +65,10 @@ def make_log(
         position=np.ones(n, np.int32),
         ts=night.astype("datetime64[us]") + np.arange(n).astype("timedelta64[s]"),
         candidates=Ragged(step * CANDIDATES, offered.ravel()),
-        history=Ragged(step * 0, np.zeros(0, np.int32)),
-        history_value=np.zeros(0, np.float32),
+        histories=Histories.none(),
+        since=step[:-1] * 0,
+        until=step[:-1] * 0,
+        request=step[:-1],
         above=Ragged(step * 0, np.zeros(0, np.int32)),
     )
     delight = shown / 5 + g.normal(0, 0.1, n)

@@ -52,10 +52,8 @@ def test_users_are_new_known_or_well_known_by_their_history() -> None:
     seen = np.repeat([0, 1, 9, 10, 30], [10, 5, 5, 9, 1])
     offsets = np.concatenate([[0], np.cumsum(seen)])
     length = int(offsets[-1])
-    decisions = replace(
-        log.decisions,
-        history=Ragged(offsets, np.zeros(length, np.int32)),
-        history_value=np.zeros(length, np.float32),
+    decisions = log.decisions.with_history(
+        Ragged(offsets, np.zeros(length, np.int32)), np.zeros(length, np.float32)
     )
     found = support_of(replace(log, decisions=decisions))
     assert [(g["group"], g["rows"]) for g in found["groups"]["history"]] == [

@@ -13,6 +13,7 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.histories import Histories
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.policies.contract import Policy
@@ -62,6 +63,7 @@ def decisions(catalog: Catalog) -> Decisions:
     candidates = [list(s) if i % 3 else list(s[1:]) for i, s in enumerate(sets)]
     history = [list(rng.integers(0, ITEMS, rng.integers(0, 4))) for _ in range(n)]
     values = np.concatenate([rng.choice([0.0, 1.0, np.nan], len(h)) for h in history])
+    seen = Ragged.from_rows(history, np.int32)
     return Decisions(
         catalog=catalog,
         user=np.array([f"u{i % 40}" for i in range(n)], dtype=object),
@@ -69,8 +71,10 @@ def decisions(catalog: Catalog) -> Decisions:
         position=np.array([2 if a else 1 for a in above], np.int32),
         ts=np.datetime64("2026-11-19T10:00:00", "us") + np.arange(n).astype("timedelta64[s]"),
         candidates=Ragged.from_rows(candidates, np.int32),
-        history=Ragged.from_rows(history, np.int32),
-        history_value=values.astype(np.float32),
+        histories=Histories.of_lists(seen, values.astype(np.float32)),
+        since=seen.offsets[:-1],
+        until=seen.offsets[1:],
+        request=np.zeros(n, np.int64),
         above=Ragged.from_rows(above, np.int32),
     )
 

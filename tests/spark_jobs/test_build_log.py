@@ -131,11 +131,10 @@ def row(log: BanditLog, decision: str) -> int:
 
 def history(log: BanditLog, decision: str) -> list[tuple[str, float | None]]:
     i = row(log, decision)
-    ragged = log.decisions.history
-    values = log.decisions.history_value[ragged.offsets[i] : ragged.offsets[i + 1]]
+    own = log.decisions.take(np.array([i]))
     return [
         (item, None if np.isnan(v) else float(v))
-        for item, v in zip(names(log, ragged[i]), values, strict=True)
+        for item, v in zip(names(log, own.history[0]), own.history_value, strict=True)
     ]
 
 
@@ -180,19 +179,20 @@ def test_history_is_as_it_stood_at_the_decision(lake: Lake):
 )
 def test_history_length_and_reach(spark, length: int, nights: int, expected: str):
     rows = [
-        ("u", f"r{d}", at(f"{d:02d} 10:00"), at(f"{d:02d} 10:00").date(), 1, item, None)
+        ("u", f"r{d}", at(f"{d:02d} 10:00"), at(f"{d:02d} 10:00").date(), "home", 1, item, None)
         for d, item in zip(range(5, 11), "abcdef", strict=True)
     ]
     events = "array<struct<ts:timestamp,event_id:string,event:string,value:double,arrival:date>>"
     slots = spark.createDataFrame(
         rows,
-        "user string, request_id string, ts timestamp, night date, position int, item_id string, "
+        "user string, request_id string, ts timestamp, night date, scene string, position int, "
+        "item_id string, "
         f"events {events}",
     )
     newest = slots.filter("request_id = 'r10'")
-    found = histories(slots, newest, OBJECTIVES[2], length, nights).first()
-    assert "".join(found["history_items"]) == expected
-    assert len(found["history_values"]) == len(expected)
+    found = histories(slots, newest, OBJECTIVES[2:3], length, nights).orderBy("shown").collect()
+    assert "".join(row["item_id"] for row in found) == expected
+    assert all(row["known_until"] is None for row in found)
 
 
 def test_excluded_nights_are_in_no_history(lake: Lake):
@@ -352,10 +352,15 @@ def test_several_nights_at_once_equal_one_by_one(lake: Lake, tmp_path: Path):
         )
         lake.happened(day, (f"e{day}", f"{day}1", "b", "rating", 3, f"{day} 11:05"))
     folder = tmp_path / "log" / f"night={night('10')}"
+
+    def stored() -> str:
+        parts = [folder / name for name in ("decisions", "histories")]
+        return str([pq.read_table(part, partitioning=None).to_pylist() for part in parts])
+
     lake.build("10")
-    alone = pq.read_table(folder, partitioning=None).to_pylist()
+    alone = stored()
     together = lake.build("09", "10", "11")
-    assert str(pq.read_table(folder, partitioning=None).to_pylist()) == str(alone)
+    assert stored() == alone
     assert len(together) == 8
     # No slot on the 11th: its log is there, and empty.
     assert lake.counts[night("11")]["decisions"] == 0
@@ -388,7 +393,8 @@ def test_the_context_is_carried_into_the_log(spark: Any, tmp_path: Path) -> None
     )
     log = lake.build("10")
     assert len(log) == 2
-    table = pq.read_table(Path(lake.job.out) / "night=2026-11-10", partitioning=None)
+    folder = Path(lake.job.out) / "night=2026-11-10" / "decisions"
+    table = pq.read_table(folder, partitioning=None)
     found = dict(zip(table["request_id"].to_pylist(), table["context"].to_pylist(), strict=True))
     assert {r: dict(c) if c else None for r, c in found.items()} == {
         "r1": {"device": "phone", "hour": "9"},
@@ -411,10 +417,66 @@ def test_events_that_name_no_request_are_entries_of_the_history(spark: Any, tmp_
     )
     # What arrives later was not known on the night, whenever it was.
     lake.told("11", ("h4", "e", "rating", 5, "10 07:00"))
-    lake.build("10")
-    rows = pq.read_table(Path(lake.job.out) / "night=2026-11-10", partitioning=None).to_pylist()
-    found = {r["request_id"]: (r["history_items"], r["history_values"]) for r in rows}
-    assert found["r1"][0] == ["c"]
-    assert found["r2"][0] == ["c", "a", "d"]
-    assert np.isnan(found["r2"][1][:2]).all()
-    assert found["r2"][1][2] == 4.0
+    log = lake.build("10")
+    assert history(log, "r1#1") == [("c", None)]
+    assert history(log, "r2#1") == [("c", None), ("a", None), ("d", 4.0)]
+    folder = Path(lake.job.out) / "night=2026-11-10" / "histories"
+    rows = pq.read_table(folder, partitioning=None).to_pylist()
+    told = {r["item_id"]: (r["event"], r["value"], r["position"]) for r in rows if r["event"]}
+    assert told == {"c": ("VIEW", 1.0, None), "d": ("rating", 4.0, None)}
+
+
+def test_every_objective_has_its_rewards_as_they_stood(lake: Lake) -> None:
+    lake.shown(
+        "09",
+        {"request_id": "r1", "ts": "09 10:00", "item_id": "a"},
+        {"request_id": "r1", "ts": "09 10:00", "item_id": "b", "position": 2},
+    )
+    lake.shown(
+        "10",
+        {"request_id": "r2", "ts": "10 10:00", "item_id": "c"},
+        {"request_id": "r3", "ts": "10 12:00", "item_id": "d"},
+        {"request_id": "r4", "ts": "10 14:00", "item_id": "d"},
+    )
+    lake.happened("09", ("e1", "r1", "a", "rating", 4, "09 10:05"))
+    lake.happened(
+        "10",
+        ("e2", "r1", "a", "buy", 1, "10 11:00"),
+        ("e3", "r1", "a", "rating", 2, "10 13:00"),
+        # After the last decision of the night: nobody has seen it.
+        ("e4", "r1", "b", "buy", 1, "10 15:00"),
+    )
+    # Later than the windows of like (0 nights) and rating (1): counted by neither.
+    lake.happened("11", ("e5", "r2", "c", "buy", 1, "10 10:30"))
+    log = lake.build("10")
+    seen = log.decisions.histories
+    assert seen.objectives == ("rating", "buy", "like")
+
+    def rewards(decision: str) -> dict[str, list[float | None]]:
+        own = log.decisions.take(np.array([row(log, decision)])).looked_back_on()
+        known = [[None if np.isnan(v) else float(v) for v in r] for r in seen.rewards[own.values]]
+        return dict(zip(names(log, seen.item[own.values]), known, strict=True))
+
+    assert rewards("r2#1") == {"a": [4.0, None, 1.0], "b": [None, None, None]}
+    assert rewards("r3#1")["a"] == [4.0, 1.0, 1.0]
+    # The new rating arrived inside the window of rating, and outside that of like.
+    assert rewards("r4#1")["a"] == [2.0, 1.0, 1.0]
+    assert rewards("r4#1")["c"] == [None, None, None]
+    assert rewards("r4#1").keys() == {"a", "b", "c", "d"}
+
+
+def test_an_entry_is_stored_once_a_night_and_what_no_decision_saw_is_not(lake: Lake) -> None:
+    lake.shown("09", {"request_id": "r1", "ts": "09 10:00", "item_id": "a"})
+    lake.shown(
+        "10", *[{"request_id": f"s{k}", "ts": f"10 1{k}:00", "item_id": "b"} for k in range(5)]
+    )
+    lake.happened(
+        "09",
+        ("e1", "r1", "a", "rating", 1, "09 10:05"),
+        ("e2", "r1", "a", "rating", 2, "09 10:06"),
+        ("e3", "r1", "a", "rating", 3, "09 10:07"),
+    )
+    log = lake.build("10")
+    # The slot of before, and of the night's own all but the last.
+    assert len(log.decisions.histories) == 1 + 4
+    assert history(log, "s4#1") == [("a", 3.0), *[("b", None)] * 4]

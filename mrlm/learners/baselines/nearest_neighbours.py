@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import pieces, rows, segment_max, segment_sum
 from mrlm.bandit_log.users import group
+from mrlm.embeddings.user_state import Entries
 from mrlm.learners.baselines.shown_items import shown_items
 from mrlm.learners.baselines.stored_scores import read_scores, write_scores
 
@@ -74,7 +75,7 @@ class NearestNeighbours:
         shape = (items + 1, items + 1)
         near = csr_array((self.similarity, self.neighbour, offsets), shape=shape)
         out = np.zeros(len(decisions.candidates.values))
-        cost = np.diff(decisions.offsets) * (decisions.history.lengths + _NEIGHBOURS)
+        cost = np.diff(decisions.offsets) * (decisions.until - decisions.since + _NEIGHBOURS)
         for start, stop in pieces(np.concatenate([[0], np.cumsum(cost)]), _PAIRS):
             part = decisions.take(np.arange(start, stop))
             liked = self._liked(part, place)[rows(part.offsets)]
@@ -87,9 +88,10 @@ class NearestNeighbours:
 
     def _liked(self, decisions: Decisions, place: NDArray[np.int64]) -> Any:
         """Items that each user liked, 1 each, sparse, shape (n, items + 1)."""
-        history = decisions.history
+        entries = Entries.of(decisions)
+        history = entries.items
         # An entry whose value is not known is NaN, and so not above anything.
-        liked = decisions.history_value > self.liked_above
+        liked = entries.values[:, 0] > self.liked_above
         many = segment_sum(liked.astype(np.float64), history.offsets).astype(np.int64)
         column = place[history.values[liked].astype(np.int64)]
         found = csr_array(
@@ -125,10 +127,10 @@ def fit_nearest_neighbours(log: BanditLog, objective: str) -> NearestNeighbours:
     """Cosine of two items over the users who liked them, for each item's nearest neighbours.
 
     A user liked what brought more than the mean reward of the log, and an entry of the history is
-    liked whose value is above the mean of all known ones: for rewards of 0 and 1 those of 1. The
-    cosine is ``both / (sqrt(users of one · users of the other) + shrinkage)``. Source: Sarwar et
-    al., Item-based collaborative filtering recommendation algorithms, 2001; the shrinkage: Bell and
-    Koren, 2007.
+    liked whose value is above the mean of all known ones in the histories: for rewards of 0 and 1
+    those of 1. The cosine is ``both / (sqrt(users of one · users of the other) + shrinkage)``.
+    Source: Sarwar et al., Item-based collaborative filtering recommendation algorithms, 2001; the
+    shrinkage: Bell and Koren, 2007.
     """
     row, code, reward = shown_items(log, objective)
     liked = reward > reward.mean() if len(reward) else np.zeros(0, np.bool_)
@@ -138,7 +140,8 @@ def fit_nearest_neighbours(log: BanditLog, objective: str) -> NearestNeighbours:
     likes = csr_array((np.ones(len(user)), (user, item)), shape=(people, len(seen)))
     likes.data[:] = 1.0
     offsets, neighbour, similarity = _neighbours(likes)
-    known = log.decisions.history_value[np.isfinite(log.decisions.history_value)]
+    value = log.decisions.histories.rewards[:, 0]
+    known = value[np.isfinite(value)]
     return NearestNeighbours(
         item_id=log.decisions.catalog.item_id[seen],
         users=np.asarray(likes.sum(axis=0), np.float64),

@@ -55,7 +55,7 @@ def signature() -> Any:
     """Columns and parameters of ``predict``; see ``answer.answer``."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import Array, Map
 
     strings, doubles = Array(DataType.string), Array(DataType.double)
     return ModelSignature(
@@ -68,6 +68,7 @@ def signature() -> Any:
                 ColSpec(strings, "candidates"),
                 ColSpec(strings, "history_items", required=False),
                 ColSpec(doubles, "history_values", required=False),
+                ColSpec(Map(doubles), "history_rewards", required=False),
             ]
         ),
         outputs=Schema(

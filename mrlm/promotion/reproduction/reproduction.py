@@ -38,20 +38,26 @@ def reproduction_rows(policy: Policy, decisions: Decisions, rows: int) -> pa.Tab
 def table_fingerprint(table: pa.Table) -> str:
     """SHA-256 of the rows' content, hexadecimal; file bytes and chunks do not count."""
     digest = hashlib.sha256()
-    for row in table.select(REPRODUCTION_SCHEMA.names).to_pylist():
+    for row in _known(table).to_pylist():
         digest.update(repr(sorted(row.items())).encode())
     return digest.hexdigest()
 
 
 def write_reproduction(table: pa.Table, path: Path) -> str:
     """Write the rows as Parquet and return their fingerprint, which the evidence names."""
-    pq.write_table(table.select(REPRODUCTION_SCHEMA.names), path)
+    pq.write_table(_known(table), path)
     return table_fingerprint(table)
 
 
 def read_reproduction(path: Path) -> pa.Table:
     """Read what ``write_reproduction`` wrote."""
-    return pq.read_table(path).select(REPRODUCTION_SCHEMA.names).cast(REPRODUCTION_SCHEMA)
+    table = _known(pq.read_table(path))
+    return table.cast(pa.schema([REPRODUCTION_SCHEMA.field(n) for n in table.column_names]))
+
+
+def _known(table: pa.Table) -> pa.Table:
+    """Its columns of the schema: a file of earlier code may lack one, and counts as it was."""
+    return table.select([n for n in REPRODUCTION_SCHEMA.names if n in table.column_names])
 
 
 def fingerprint_as_written(path: Path) -> str:

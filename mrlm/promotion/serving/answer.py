@@ -28,7 +28,8 @@ def answer(
     Args:
         bundle: what is served.
         frame: columns ``request_id``, ``user``, ``candidates`` and, where there are, ``scene``,
-            ``ts``, ``history_items``, ``history_values``.
+            ``ts``, ``history_items``, and ``history_rewards`` or ``history_values``; see
+            ``read_states``.
         k: slots to fill.
         seed: of the draws; the same seed and request give the same list.
 
@@ -70,17 +71,18 @@ def answer(
 
 
 def _array(values: list[Any], field: pa.Field) -> pa.Array:
-    # Data frames hold lists as arrays or lists, and a missing list as None or NaN.
-    plain = [
-        v.tolist()
-        if isinstance(v, np.ndarray)
-        else None
-        if isinstance(v, float) and np.isnan(v)
-        else v
-        for v in values
-    ]
+    plain = [_plain(v) for v in values]
     try:
         return pa.array(plain, field.type, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         message = f"requests: column {field.name!r} must be {field.type}: {error}"
         raise ValueError(message) from error
+
+
+def _plain(value: Any) -> Any:
+    """Data frames hold lists as arrays or lists, maps as dicts, and what is missing as NaN."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return [(key, _plain(item)) for key, item in value.items()]
+    return None if isinstance(value, float) and np.isnan(value) else value

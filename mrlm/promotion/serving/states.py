@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
+from mrlm.bandit_log.histories import UNNAMED, Histories
 
 STATES_SCHEMA = pa.schema(
     [
@@ -21,6 +22,7 @@ STATES_SCHEMA = pa.schema(
         pa.field("candidates", pa.list_(pa.string())),
         pa.field("history_items", pa.list_(pa.string())),
         pa.field("history_values", pa.list_(pa.float32())),
+        pa.field("history_rewards", pa.map_(pa.string(), pa.list_(pa.float32()))),
         pa.field("above", pa.list_(pa.string())),
     ]
 )
@@ -30,7 +32,9 @@ _REQUIRED = ("user", "candidates")
 def states_table(decisions: Decisions) -> pa.Table:
     """The decisions as a table of ``STATES_SCHEMA``, one row a decision, same order."""
     ids = decisions.catalog.item_id
-    history = Ragged(decisions.history.offsets, decisions.history_value)
+    seen = decisions.looked_back_on()
+    history = Ragged(seen.offsets, decisions.histories.item[seen.values])
+    values, rewards = _stated(decisions.histories, seen)
     columns = [
         pa.array(decisions.user, pa.string()),
         pa.array(decisions.scene, pa.string()),
@@ -39,8 +43,9 @@ def states_table(decisions: Decisions) -> pa.Table:
             STATES_SCHEMA.field("ts").type
         ),
         lists(decisions.candidates, ids),
-        lists(decisions.history, ids),
-        lists(history),
+        lists(history, ids),
+        values,
+        rewards,
         lists(decisions.above, ids),
     ]
     return pa.Table.from_arrays(columns, schema=STATES_SCHEMA)
@@ -56,7 +61,9 @@ def read_states(
     """Decisions of a table with at least ``user`` and ``candidates``, same order.
 
     An absent or null scene is "default", position 1, history and items above empty. History
-    items that the catalogue no longer has are left out with their values.
+    items that the catalogue no longer has are left out with their rewards. ``history_rewards`` maps
+    an objective to its known reward of each item; ``history_values`` is the same for the one
+    objective that a model asks for first, without its name.
 
     Args:
         table: columns of ``STATES_SCHEMA``; others are ignored.
@@ -66,8 +73,8 @@ def read_states(
 
     Raises:
         ValueError: a required column is absent or null, an item shown above or, unless dropped, a
-            candidate is not in the catalogue, or a row has another
-            number of history values than of history items.
+            candidate is not in the catalogue, a row has another number of rewards than of history
+            items, or some rows name the objectives of their rewards and others do not.
     """
     for name in _REQUIRED:
         if name not in table.column_names:
@@ -78,7 +85,7 @@ def read_states(
             row = int(np.flatnonzero(columns[name].is_null().to_numpy(zero_copy_only=False))[0])
             raise ValueError(f"states: {name} is null in row {row}")
     history, kept = _codes(columns["history_items"], catalog, "history_items", drop=True)
-    values = _values(columns["history_values"], columns["history_items"])
+    objectives, rewards = _rewards(columns)
     return Decisions(
         catalog=catalog,
         user=columns["user"].to_numpy(zero_copy_only=False).astype(object),
@@ -92,8 +99,10 @@ def read_states(
         candidates=_codes(
             columns["candidates"], catalog, "candidates", drop=unknown_candidates == "drop"
         )[0],
-        history=history,
-        history_value=values[kept],
+        histories=Histories.of_lists(history, rewards[kept], objectives),
+        since=history.offsets[:-1],
+        until=history.offsets[1:],
+        request=np.zeros(len(table), np.int64),
         above=_codes(columns["above"], catalog, "above", drop=False)[0],
     )
 
@@ -172,14 +181,63 @@ def _codes(
     return Ragged(count[offsets], codes[kept]), kept
 
 
-def _values(column: pa.ListArray, items: pa.ListArray) -> NDArray[np.float32]:
-    """History values, one an item; NaN in every row that brings none."""
+def _stated(histories: Histories, seen: Ragged) -> tuple[pa.Array, pa.Array]:
+    """The columns ``history_values`` and ``history_rewards``, of which one is null everywhere."""
+    values, rewards = (STATES_SCHEMA.field(f"history_{n}").type for n in ("values", "rewards"))
+    if histories.objectives == (UNNAMED,):
+        own = histories.rewards[seen.values, 0]
+        return lists(Ragged(seen.offsets, own)), pa.nulls(len(seen), rewards)
+    names = histories.objectives
+    many, m = len(seen), len(names)
+    # A map is a list of keys and items: a row's objectives one after the other, each with its list.
+    entry, row = seen.values, seen.row
+    order = np.argsort(np.tile(np.arange(m), len(entry)) + row.repeat(m) * m, kind="stable")
+    flat = histories.rewards[entry].ravel()[order]
+    offsets = np.zeros(many * m + 1, np.int64)
+    np.cumsum(np.repeat(seen.lengths, m), out=offsets[1:])
+    items = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat))
+    keys = pa.array(list(names) * many, pa.string())
+    step = pa.array(np.arange(many + 1) * m, pa.int32())
+    return pa.nulls(many, values), pa.MapArray.from_arrays(step, keys, items)
+
+
+def _rewards(
+    columns: dict[str, pa.Array],
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Objectives, and known rewards of every history item, float32, shape (E, objectives)."""
+    items, named = columns["history_items"], columns["history_rewards"]
+    if not np.diff(np.asarray(named.offsets)).any():
+        unnamed = _values(columns["history_values"], items, "history_values")
+        return (UNNAMED,), unnamed[:, None]
+    alone = pc.fill_null(pc.list_value_length(columns["history_values"]), 0)
+    both = np.flatnonzero(alone.to_numpy(zero_copy_only=False) > 0)
+    if len(both):
+        raise ValueError(
+            f"states: row {int(both[0])} has history_values, and other rows have history_rewards: "
+            "name the objectives in all rows or in none"
+        )
+    rows = named.to_pylist()
+    names = tuple(dict.fromkeys(name for row in rows for name, _ in row or ()))
+    lists_of = [
+        pa.array(
+            [dict(row or ()).get(n) for row in rows], STATES_SCHEMA.field("history_values").type
+        )
+        for n in names
+    ]
+    own = [
+        _values(c, items, f"history_rewards[{n!r}]") for n, c in zip(names, lists_of, strict=True)
+    ]
+    return names, np.stack(own, axis=1)
+
+
+def _values(column: pa.ListArray, items: pa.ListArray, name: str) -> NDArray[np.float32]:
+    """Rewards, one an item of the history; NaN in every row that brings none."""
     own, expected = np.diff(_offsets(column)), np.diff(_offsets(items))
     wrong = np.flatnonzero((own != expected) & (own != 0))
     if len(wrong):
         row = int(wrong[0])
         raise ValueError(
-            f"states: row {row} has {own[row]} history_values for {expected[row]} history_items"
+            f"states: row {row} has {own[row]} {name} for {expected[row]} history_items"
         )
     out = np.full(int(expected.sum()), np.nan, np.float32)
     given = np.repeat(own > 0, expected)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mrlm.bandit_log.schema import HISTORIES
 from mrlm.privacy.person import Person, salted
 from mrlm.privacy.person_rows import reading, request_of_text
 from mrlm.privacy.person_texts import texts_of_rows
@@ -60,6 +61,9 @@ def traces_of(
         for path in sorted((ingest / "quarantine").rglob("*.parquet")):
             found |= _quarantined(path, person, names)
         for path in sorted(workspace.lake_stage(night, "build_log").rglob("*.parquet")):
+            # Histories repeat slots of other nights, whose own logs tell of them.
+            if path.parent.name == HISTORIES:
+                continue
             ids, of = _of_user(path, person.pseudonym)
             found |= ids
             nights |= of

@@ -116,8 +116,11 @@ def in_another_catalogue(decisions: Decisions) -> Decisions:
     items = pa.Table.from_pylist([{"item_id": "a new one"}, *kept], schema=ITEMS_SCHEMA)
     catalog = Catalog.from_table(items)
     code = catalog.codes(decisions.catalog.item_id)
-    candidates, history, above = (Ragged(r.offsets, code[r.values]) for r in ragged)
-    return replace(decisions, catalog=catalog, candidates=candidates, history=history, above=above)
+    candidates, _, above = (Ragged(r.offsets, code[r.values]) for r in ragged)
+    histories = replace(decisions.histories, item=code[decisions.histories.item])
+    return replace(
+        decisions, catalog=catalog, candidates=candidates, histories=histories, above=above
+    )
 
 
 def test_only_known_and_final_rewards_count(name: str, fit_log: BanditLog) -> None:
@@ -225,7 +228,7 @@ def brute_force(
     norm = np.sqrt(likes.sum(axis=0))
     cosine = likes.T @ likes / (np.outer(norm, norm) + shrinkage)
     np.fill_diagonal(cosine, 0.0)
-    bar = float(np.nanmean(log.decisions.history_value.astype(np.float64)))
+    bar = float(np.nanmean(log.decisions.histories.rewards[:, 0].astype(np.float64)))
     out = []
     for d in range(len(decisions)):
         flat = slice(*decisions.history.offsets[d : d + 2])
@@ -248,7 +251,7 @@ def test_neighbours_are_those_of_dense_matrices(
     part = fit_log.take(np.arange(3000, 3100)).decisions
     holes = part.history_value.copy()
     holes[::4] = np.nan
-    part = replace(part, history_value=holes)
+    part = part.with_history(part.history, holes)
     expected = brute_force(fit_log, part, neighbours, nearest_neighbours._SHRINKAGE)
     # Similarities and, where there is none, numbers of users.
     assert min(np.mean((expected > 0) & (expected < 1)), np.mean(expected >= 1)) > 0.02
@@ -273,9 +276,9 @@ def test_an_entry_that_comes_twice_counts_once_and_a_disliked_one_never() -> Non
     history = Ragged(np.array([0, 3, 4, 5, 5, 5, 5], np.int64), np.array([0, 0, 2, 0, 5], np.int32))
     value = np.array([1.0, 1.0, 1.0, 0.0, 1.0], np.float32)
     candidates = Ragged(np.arange(7, dtype=np.int64), np.full(6, 1, np.int32))
-    decisions = replace(log.decisions, history=history, history_value=value, candidates=candidates)
+    decisions = replace(log.decisions.with_history(history, value), candidates=candidates)
     scorer = fit_nearest_neighbours(
-        replace(log, decisions=replace(log.decisions, history=history, history_value=value)),
+        replace(log, decisions=log.decisions.with_history(history, value)),
         "delight",
     )
     # Both users liked both items: the norms are root 2.

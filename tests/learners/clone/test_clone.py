@@ -145,7 +145,7 @@ def test_items_that_the_log_never_held_get_a_probability(small: BanditLog) -> No
         known,
         catalog=catalog.with_embedding(embedding),
         candidates=candidates,
-        history=moved(known.history),
+        histories=replace(known.histories, item=code[known.histories.item]),
         above=moved(known.above),
     )
     for form in ("features of state and item", "small network"):

@@ -21,6 +21,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest, Output
 from pipelines.contract.workspace import Workspace
 from pipelines.settings.model import Settings
+from pipelines.stages import stage_named
 from tests.evidence.arrays import ITEMS, OBJECTIVES, catalog
 
 EMBEDDING = np.eye(ITEMS, 2, dtype=np.float32)
@@ -55,8 +56,9 @@ class Made:
         outputs: dict[str, str] | None = None,
         counts: dict[str, Any] | None = None,
         run_key: str = "",
+        form: int | None = None,
     ) -> Manifest:
-        """The manifest of a stage whose files are in its folder."""
+        """The manifest of a stage whose files are in its folder, of its form or another."""
         folder.mkdir(parents=True, exist_ok=True)
         made = Manifest(
             stage=stage,
@@ -73,6 +75,7 @@ class Made:
             stopped="",
             seconds=0.0,
             files=checksums.of_files(folder),
+            form=stage_named(stage).form if form is None else form,
         )
         made.write(folder)
         return made
@@ -82,13 +85,17 @@ class Made:
     ) -> None:
         """A night that was ingested and validated, with what its deliveries are worth."""
         lake = self.workspace.lake_stage
-        self.complete(lake(night, "ingest"), "ingest", night)
+        self.complete(lake(night, "ingest"), "ingest", night, counts={"reopened": []})
         tables = {"impressions": impressions, "feedback": "passed", "items": "passed"}
         counts = {"tables": tables, "deliveries": deliveries or {}}
         self.complete(lake(night, "validate"), "validate", night, counts=counts)
 
     def built(
-        self, builder: str, logs: dict[str, BanditLog], final: tuple[str, ...] | None = None
+        self,
+        builder: str,
+        logs: dict[str, BanditLog],
+        final: tuple[str, ...] | None = None,
+        form: int | None = None,
     ) -> Manifest:
         """The logs that a night built, with the nights whose north star they make final."""
         folder = self.workspace.lake_stage(builder, "build_log")
@@ -97,8 +104,10 @@ class Made:
             place = folder / f"night={night}"
             place.mkdir(parents=True)
             pq.write_table(log_table(log), place / "part-0.parquet")
-        counts = {n: {"delight": final is None or n in final} for n in logs}
-        return self.complete(folder, "build_log", builder, outputs, {"final": counts})
+        names = [o.name for o in OBJECTIVES if o.source == "feedback"]
+        counts = {n: dict.fromkeys(names, final is None or n in final) for n in logs}
+        made = {"final": counts}
+        return self.complete(folder, "build_log", builder, outputs, made, form=form)
 
     def embedded(self, night: str, embedding: np.ndarray = EMBEDDING) -> None:
         """The night's catalogue with its vectors."""
@@ -163,8 +172,6 @@ def log_table(log: BanditLog) -> pa.Table:
         "propensity_kind": ["conditional"] * len(log),
         "policy_id": log.policy_id,
         "above": texts(decisions.above),
-        "history_items": texts(decisions.history),
-        "history_values": [[] for _ in range(len(log))],
     }
     for j, objective in enumerate(log.objectives):
         if objective.source == "feedback":
