@@ -13,9 +13,14 @@ from pipelines.contract.code_version import code_version
 
 def finished(part: str) -> Kept:
     """Those of a part, given its module's name."""
+    return Kept("BENCH_LEARNERS", "mrlm-learners.jsonl", version(part))
+
+
+def version(part: str) -> str:
+    """Fingerprint of the settings, and of all code that a part of a benchmark runs."""
     digest = hashlib.sha256(settings().fingerprint().encode())
     own = sorted(path.stem for path in Path(__file__).parent.glob("_[a-z]*.py"))
     for name in [part, *(f"{__package__}.{stem}" for stem in own)]:
         importlib.import_module(name)
         digest.update(code_version(name).encode())
-    return Kept("BENCH_LEARNERS", "mrlm-learners.jsonl", digest.hexdigest()[:16])
+    return digest.hexdigest()[:16]

@@ -24,7 +24,7 @@ class BoostedTrees:
         rate: share of each that is added.
         leaves: the most of one tree.
         vectors: whether it reads the item's vector, and its product with the user's entry by
-            entry, as the network does, or only their inner product.
+            entry, as the network does, or only their inner product for each reward.
     """
 
     rounds: int
@@ -63,8 +63,10 @@ class BoostedTrees:
 
     def _columns(self, features: PairFeatures) -> NDArray[np.floating]:
         item = features.item_vectors[features.item]
-        product = item * features.user_vectors[features.row]
-        more = [item, product] if self.vectors else [product.sum(axis=1, keepdims=True)]
+        # A vector of the user for each reward of the history.
+        user = features.user_vectors[features.row].reshape(len(item), -1, item.shape[1])
+        more = [np.einsum("nw,nrw->nr", item, user)]
+        more += [item, item * user.mean(axis=1)] if self.vectors else []
         return np.concatenate([features.dense, *more], axis=1, dtype=np.float32)
 
 

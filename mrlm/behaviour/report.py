@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.users import group
 from mrlm.behaviour.features import shown_only
 from mrlm.behaviour.reward_model import RewardModel
+from mrlm.metrics.clustered_auc import auc_within
 from mrlm.metrics.ranking import auc
 from mrlm.metrics.reliability import calibration_error, log_loss
+
+ALL = "all"
+# Users with so few entries in their history are new to the model.
+FEW_EVENTS = 5
+_MOST_SCENES = 16
 
 
 @dataclass(frozen=True)
@@ -19,10 +28,13 @@ class HeadReport:
 
     Attributes:
         objective: name of the head.
+        group: which decisions; see ``groups_of``.
         rows: decisions with a final reward.
+        users: of those rows; tables tell of no group with few of them.
         mean_reward: of those rows.
         mean_prediction: of those rows.
         auc: binary heads with both outcomes.
+        auc_within_users: the same within each user, mean over users by rows.
         log_loss: binary heads, nats.
         squared_error: mean, other heads.
         explained: share of the variance that is explained, other heads; may be negative.
@@ -30,10 +42,13 @@ class HeadReport:
     """
 
     objective: str
+    group: str
     rows: int
+    users: int
     mean_reward: float | None = None
     mean_prediction: float | None = None
     auc: float | None = None
+    auc_within_users: float | None = None
     log_loss: float | None = None
     squared_error: float | None = None
     explained: float | None = None
@@ -41,31 +56,70 @@ class HeadReport:
 
 
 def report_reward_model(model: RewardModel, log: BanditLog) -> list[HeadReport]:
-    """Measure each head on a log's shown items, final rewards only, in the order of the heads."""
+    """Measure each head on a log's shown items, final rewards only.
+
+    In the order of the heads, and of each head all decisions first, then those of each group that
+    has any.
+    """
     values = model.score(shown_only(log))
+    groups = groups_of(model, log)
+    users = group(log.decisions.user)[1]
     reports = []
     for j, (head, calibration) in enumerate(zip(model.heads, model.calibration, strict=True)):
         column = log.column(head)
         rewards = log.rewards[:, column]
         known = log.final[:, column] & np.isfinite(rewards)
-        y, p = rewards[known], values[known, j]
-        if len(y) == 0:
-            reports.append(HeadReport(head, 0))
-            continue
-        binary = calibration.binary and bool(np.isin(y, (0.0, 1.0)).all())
-        area = auc(y, p) if binary else float("nan")
-        error, spread = float(np.mean((y - p) ** 2)), float(y.var())
-        reports.append(
-            HeadReport(
-                objective=head,
-                rows=len(y),
-                mean_reward=float(y.mean()),
-                mean_prediction=float(p.mean()),
-                auc=None if np.isnan(area) else area,
-                log_loss=log_loss(y, p) if binary else None,
-                squared_error=None if binary else error,
-                explained=None if binary or spread == 0 else 1.0 - error / spread,
-                calibration_error=calibration_error(y, p),
-            )
-        )
+        for name, inside in groups.items():
+            kept = known & inside
+            if name == ALL or kept.any():
+                found = _measured(
+                    rewards[kept], values[kept, j], users[kept], binary=calibration.binary
+                )
+                many = len(np.unique(users[kept]))
+                reports.append(HeadReport(head, name, int(kept.sum()), many, **found))
     return reports
+
+
+def groups_of(model: RewardModel, log: BanditLog) -> dict[str, NDArray[np.bool_]]:
+    """Groups of decisions by name, each a mask of bool, shape (n,).
+
+    All; each scene where there are several, the most frequent sixteen; decisions that showed an
+    item which the model has no reward of; those of users with at most five entries in their
+    history.
+    """
+    return {ALL: np.ones(len(log), np.bool_), **dict(_groups(model, log))}
+
+
+def _groups(model: RewardModel, log: BanditLog) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    scene = log.decisions.scene.astype(str)
+    names, rows = np.unique(scene, return_counts=True)
+    if len(names) > 1:
+        for name in sorted(names[np.argsort(-rows, kind="stable")[:_MOST_SCENES]].tolist()):
+            yield f"scene {name}", scene == name
+    seen = np.unique(np.concatenate([m.statistics.item_id for m in model.members]))
+    shown = log.decisions.catalog.item_id[log.decisions.candidates.values[log.shown]]
+    yield "new items", ~np.isin(shown.astype(str), seen.astype(str))
+    few = log.decisions.looked_back_on().lengths <= FEW_EVENTS
+    yield f"users with at most {FEW_EVENTS} events", few
+
+
+def _measured(
+    y: NDArray[np.float64], p: NDArray[np.float64], user: NDArray[np.int64], *, binary: bool
+) -> dict[str, float]:
+    """The measures that apply, by their names in ``HeadReport``."""
+    if len(y) == 0:
+        return {}
+    found = {
+        "mean_reward": float(y.mean()),
+        "mean_prediction": float(p.mean()),
+        "calibration_error": calibration_error(y, p),
+    }
+    if binary and np.isin(y, (0.0, 1.0)).all():
+        areas = {"auc": auc(y, p), "auc_within_users": auc_within(y, p, user)}
+        found |= {name: area for name, area in areas.items() if not np.isnan(area)}
+        found["log_loss"] = log_loss(y, p)
+    else:
+        error, spread = float(np.mean((y - p) ** 2)), float(y.var())
+        found["squared_error"] = error
+        found |= {"explained": 1.0 - error / spread} if spread > 0 else {}
+    return found

@@ -15,7 +15,8 @@ class NightFacts:
         validation: verdict of the data's validation; "" where there was none.
         failed_expectations: in words.
         items: ``encoded`` and ``reused`` items.
-        reward_model: objective to figures on a later night (``auc``, ``log_loss``, ...).
+        reward_model: objective, or objective and group of decisions, to figures on a later night
+            (``auc``, ``log_loss``, ...).
         calibration: objective to (mean prediction, mean outcome) of each bin.
         truth: policy, a simple baseline included, or ``difference``, to the north star's true
             value, where a log comes from a known world.

@@ -88,6 +88,7 @@ def _facts(context: NightContext) -> NightFacts:
     rows = counts(context.lake("ingest"))
     validation = counts(context.lake("validate"))
     embed = counts(context.lake("embed"))
+    heads, least = counts(context.run("learn_behaviour")), context.settings.registry.least_users
     return NightFacts(
         rows={
             t: {**rows[t], "quarantined": sum(rows[t]["quarantined"].values())}
@@ -97,7 +98,10 @@ def _facts(context: NightContext) -> NightFacts:
         validation=validation.get("verdict", ""),
         failed_expectations=[describe(w) for w in validation.get("warnings", [])],
         items={k: embed[k] for k in ("encoded", "reused") if k in embed},
-        reward_model=counts(context.run("learn_behaviour")).get("heads", {}),
+        reward_model={
+            **heads.get("heads", {}),
+            **{name: f for name, f in heads.get("groups", {}).items() if f["users"] >= least},
+        },
         limited_by=counts(context.run("tune_weights")).get("limited_by"),
         units={o.name: o.unit for o in context.objectives if o.unit},
         links={"data docs": "data_docs/index.html"},

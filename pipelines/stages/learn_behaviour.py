@@ -39,7 +39,7 @@ class LearnBehaviour:
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Fit, report on a later night, save."""
         from mrlm.behaviour.fit import fit_reward_model
-        from mrlm.behaviour.report import report_reward_model
+        from mrlm.behaviour.report import ALL, report_reward_model
 
         model = fit_reward_model(
             read_logs(context, plan.fit),
@@ -48,23 +48,35 @@ class LearnBehaviour:
             partial(context.progress, "reward model epochs"),
         )
         later = report_reward_model(model, read_logs(context, plan.tune))
-        report = {head.objective: _measured(head) for head in later}
+        report = {head.objective: _measured(head) for head in later if head.group == ALL}
+        groups = {
+            f"{head.objective}, {head.group}": _measured(head)
+            for head in later
+            if head.group != ALL
+        }
         (out / "reward_model").mkdir()
         model.save(out / "reward_model")
-        (out / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+        whole = json.dumps({**report, **groups}, indent=1, sort_keys=True)
+        (out / "report.json").write_text(whole)
         log = context.log(self.name)
         for head, figures in report.items():
             log.info("%s: %s", head, figures)
         return Product(
             outputs={"reward_model": "reward_model", "report": "report.json"},
-            counts={"heads": report, "fit": plan.fit, "tune": plan.tune, "gate": plan.gate},
+            counts={
+                "heads": report,
+                "groups": groups,
+                "fit": plan.fit,
+                "tune": plan.tune,
+                "gate": plan.gate,
+            },
         )
 
 
 def _measured(head: HeadReport) -> dict[str, float]:
     """The figures that apply to a head."""
     figures = asdict(head)
-    del figures["objective"]
+    del figures["objective"], figures["group"]
     return {name: value for name, value in figures.items() if value is not None}
 
 

@@ -18,7 +18,7 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour import reward_model as module
 from mrlm.behaviour.features import PairFeatures, pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.report import report_reward_model
+from mrlm.behaviour.report import ALL, groups_of, report_reward_model
 from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.threads import side_by_side
@@ -49,7 +49,8 @@ def test_it_is_a_scorer_with_one_column_a_feedback_objective(
 @pytest.mark.statistics
 def test_it_predicts_later_nights(model: RewardModel, later_log: BanditLog) -> None:
     """The seed is fixed: .696 here; popularity alone has .565 and the truth .816."""
-    reports = {r.objective: r for r in report_reward_model(model, later_log)}
+    found = report_reward_model(model, later_log)
+    reports = {r.objective: r for r in found if r.group == ALL}
     like, rating = reports["like"], reports["rating"]
     popularity = later_log.decisions.catalog.attributes["popularity"]
     shown = later_log.decisions.candidates.values[later_log.shown]
@@ -64,6 +65,41 @@ def test_it_predicts_later_nights(model: RewardModel, later_log: BanditLog) -> N
     assert rating.auc is None
     assert rating.explained is not None
     assert rating.explained > 0.1
+
+
+def test_it_is_reported_for_scenes_new_items_and_new_users(
+    model: RewardModel, later_log: BanditLog
+) -> None:
+    log = later_log.take(np.arange(600))
+    decisions = log.decisions
+    scene = np.where(np.arange(600) % 3 == 0, "search", "home").astype(object)
+    short = np.where(np.arange(600) < 200, decisions.until - 3, decisions.since)
+    log = replace(log, decisions=replace(decisions, scene=scene, since=short))
+    groups = groups_of(model, log)
+    known = set(model.members[0].statistics.item_id) | set(model.members[1].statistics.item_id)
+    shown = decisions.catalog.item_id[decisions.candidates.values[log.shown]]
+    few = "users with at most 5 events"
+    assert list(groups) == [ALL, "scene home", "scene search", "new items", few]
+    assert groups["scene search"].tolist() == (scene == "search").tolist()
+    assert (groups[few] == (np.arange(600) < 200)).all()
+    assert not groups["new items"][np.isin(shown, list(known))].any()
+    reports = {(r.objective, r.group): r for r in report_reward_model(model, log)}
+    for group, inside in groups.items():
+        for head in ("like", "rating"):
+            if not inside.any():
+                assert (head, group) not in reports
+                continue
+            alone = report_reward_model(model, log.where(inside))[0 if head == "like" else -1]
+            if alone.group == ALL:
+                assert reports[head, group].auc == alone.auc
+            assert reports[head, group].rows == inside.sum()
+            assert reports[head, group].users == len(set(decisions.user[inside]))
+    whole = reports["like", ALL]
+    # The first 600 decisions are of 600 users: no user has both outcomes.
+    assert (whole.users, whole.auc_within_users) == (600, None)
+    within = report_reward_model(model, later_log)[0].auc_within_users
+    assert within is not None
+    assert 0.5 < within < 1.0
 
 
 def test_the_same_seed_gives_the_same_bits(

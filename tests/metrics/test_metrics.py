@@ -6,8 +6,10 @@ import pytest
 from mrlm.bandit_log import Ragged
 from mrlm.metrics import (
     auc,
+    auc_within,
     calibration_error,
     category_entropy,
+    clustered_auc,
     coverage,
     exposure,
     gini,
@@ -20,6 +22,75 @@ def pairs_auc(label, score):
     positive, negative = score[label == 1], score[label == 0]
     above = (positive[:, None] > negative).mean()
     return above + 0.5 * (positive[:, None] == negative).mean()
+
+
+def clusters(g, users, rows, shared):
+    """Labels of users whose rows share ``shared`` of their variance, and two scores of them."""
+    user = np.repeat(np.arange(users), rows)
+    taste = g.normal(size=users)[user]
+    signal = shared**0.5 * taste + (1 - shared) ** 0.5 * g.normal(size=len(user))
+    label = (signal + g.normal(size=len(user)) > 0).astype(int)
+    scores = [signal + s * g.normal(size=len(user)) + taste for s in (1.0, 1.0)]
+    return label, scores, user
+
+
+def test_an_area_and_its_influence_are_those_of_the_pairs():
+    g = np.random.default_rng(3)
+    label, (score, other), user = clusters(g, 30, 5, 0.5)
+    score = np.round(score)
+    found = clustered_auc(label, score, user)
+    assert found.value == pytest.approx(pairs_auc(label, score), abs=1e-12)
+    assert found.influence.sum() == pytest.approx(0.0, abs=1e-12)
+    # To first order the influence is what leaving the user out changes.
+    for u in range(3):
+        kept = user != u
+        change = found.value - pairs_auc(label[kept], score[kept])
+        assert change == pytest.approx(found.influence[u], abs=0.15 * abs(change) + 2e-4)
+    same = clustered_auc(label, score, user) - found
+    assert (same.value, same.standard_error) == (0.0, 0.0)
+    difference = found - clustered_auc(label, other, user)
+    low, high = difference.interval(0.9)
+    assert low < difference.value < high
+    with pytest.raises(ValueError, match="both classes"):
+        clustered_auc(np.ones(4), np.arange(4.0), np.arange(4))
+
+
+@pytest.mark.statistics
+def test_the_clustered_error_covers_where_that_of_rows_does_not():
+    """300 logs of 60 users with 10 rows that share: 90 % intervals of area and of a difference.
+
+    The truth is that of one large log. By chance coverage of .9 leaves [.85, .95] once in 250.
+    """
+    g = np.random.default_rng(11)
+    label, scores, _ = clusters(g, 60_000, 10, 0.5)
+    truth = [auc(label, s) for s in scores]
+    held, alone = np.zeros((300, 3), bool), np.zeros(300, bool)
+    for k in range(300):
+        label, scores, user = clusters(g, 60, 10, 0.5)
+        areas = [clustered_auc(label, s, user) for s in scores]
+        wanted = [*truth, truth[0] - truth[1]]
+        for j, area in enumerate([*areas, areas[0] - areas[1]]):
+            low, high = area.interval(0.9)
+            held[k, j] = low <= wanted[j] <= high
+        low, high = clustered_auc(label, scores[0], np.arange(len(label))).interval(0.9)
+        alone[k] = low <= truth[0] <= high
+    assert (held.mean(0) > 0.85).all(), held.mean(0)
+    assert (held.mean(0) < 0.95).all(), held.mean(0)
+    assert alone.mean() < 0.85
+
+
+def test_the_area_within_groups_leaves_what_lies_between_them_out():
+    group = np.repeat([0, 1, 2], [4, 6, 2])
+    label = np.array([1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 1, 1])
+    score = np.arange(12.0)
+    parts = [slice(0, 4), slice(4, 10)]
+    areas = [auc(label[p], score[p]) for p in parts]
+    wanted = (4 * areas[0] + 6 * areas[1]) / 10
+    assert auc_within(label, score, group) == pytest.approx(wanted)
+    assert auc_within(label, score + 100.0 * group, group) == pytest.approx(wanted)
+    mixed = np.random.default_rng(0).permutation(12)
+    assert auc_within(label[mixed], score[mixed], group[mixed]) == pytest.approx(wanted)
+    assert np.isnan(auc_within(np.ones(3), score[:3], np.zeros(3, int)))
 
 
 @pytest.mark.parametrize("levels", [2, 5, 1000])

@@ -1,0 +1,57 @@
+"""The benchmark of behaviour models compares what it says it compares."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.behaviour._models import one_reward, without_text
+from benchmarks.behaviour.prediction import Predicted, over_seeds
+from benchmarks.learners import _world
+from mrlm.behaviour.features import pair_features
+from mrlm.behaviour.space import fit_space
+from mrlm.metrics.clustered_auc import clustered_auc
+
+
+def test_what_is_taken_away_is_gone_and_the_rest_stays() -> None:
+    log = _world.demonstration(1, 12).log
+    seen, cut = log.decisions, one_reward(log).decisions
+    assert seen.history.lengths.max() > 50
+    np.testing.assert_array_equal(cut.history.lengths, np.minimum(seen.history.lengths, 50))
+    for d in (0, 40, len(log) - 1):
+        own, less = (x.take(np.array([d])) for x in (seen, cut))
+        kept = len(less.history.values)
+        np.testing.assert_array_equal(less.history.values, own.history.values[-kept:][:kept])
+        np.testing.assert_array_equal(less.history_value, own.history_value[-kept:][:kept])
+    space = fit_space(one_reward(log), 8)
+    assert (len(space.history), space.counts_ignored) == (1, False)
+    assert len(fit_space(log, 8).history) == 3
+    bare = without_text(log)
+    text = pair_features(bare.decisions, fit_space(bare, 8)).item_vectors[:, :8]
+    assert not text.any()
+
+
+def test_areas_over_seeds_are_means_whose_error_knows_that_users_are_the_same() -> None:
+    g = np.random.default_rng(5)
+
+    def cell(users: int) -> Predicted:
+        user = g.integers(0, users, 400)
+        label = g.integers(0, 2, 400)
+        found = {"pair": (label + g.normal(size=400)).tolist()}
+        nothing = [False] * 400
+        names = [f"u{u:03d}" for u in user]
+        return Predicted(
+            {"user": names, "label": label.tolist(), "few": nothing, "new": nothing,
+             "predicted": found}
+        )  # fmt: skip
+
+    first, second = cell(30), cell(40)
+    code = np.unique(first.user.astype(str), return_inverse=True)[1]
+    alone = clustered_auc(first.label, first.by_model["pair"], code)
+    one = over_seeds([first], "pair")
+    assert one.value == alone.value
+    assert np.isclose(one.standard_error, alone.standard_error)
+    twice = over_seeds([first, first], "pair")
+    assert np.isclose(twice.standard_error, one.standard_error), "the same users tell nothing new"
+    both = over_seeds([first, second], "pair")
+    assert np.isclose(both.value, (one.value + over_seeds([second], "pair").value) / 2)
+    assert np.isnan(over_seeds([first], "pair", "films first shown that night").value)
