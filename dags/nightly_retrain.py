@@ -66,7 +66,11 @@ def stage(name: str, **options: Any) -> Any:
         "learner": Param(
             None,
             type=["string", "null"],
-            enum=[None, "policy_gradient", "q_learning"],
+            enum=[
+                None,
+                "policy_gradient",
+                "q_learning",
+            ],
             title="Learn with this learner alone",
         ),
         "force": Param(False, type="boolean", title="Run stages again although nothing changed"),

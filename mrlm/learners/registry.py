@@ -7,7 +7,11 @@ from mrlm.learners.contract import Learner
 from mrlm.learners.sequential.q_learning import QLearning
 
 LEARNERS: dict[str, Learner] = {
-    learner.name: learner for learner in (PolicyGradient(), QLearning())
+    learner.name: learner
+    for learner in (
+        PolicyGradient(),
+        QLearning(),
+    )
 }
 """The learners that a night trains, by their name in the settings.
 

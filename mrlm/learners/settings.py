@@ -6,7 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LearnerName = Literal["policy_gradient", "q_learning"]
+LearnerName = Literal[
+    "policy_gradient",
+    "q_learning",
+]
 
 
 class LearningSettings(BaseModel):

@@ -11,12 +11,12 @@ import torch
 from torch.nn import functional
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.threads import one_thread
 from mrlm.learners.inputs import LearningInputs, LearningSample
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.sequential.transitions import Transitions, transitions
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import train_by_batches
 
 
 @dataclass(frozen=True)
@@ -71,33 +71,30 @@ def train(
     counted = torch.from_numpy(~steps.truncated)
     action = torch.from_numpy(log.action)
     target = copy.deepcopy(network).eval()
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    order = torch.Generator().manual_seed(seed)
     updates = 0
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for epoch in range(settings.epochs):
-            for index in torch.randperm(len(log), generator=order).split(settings.batch_size):
-                goal = td_target(
-                    network, target, sets, reward[index], following[index], settings.discount
-                )
-                network.train()
-                place, mask = sets.places(index)
-                scores = sets.scores(network, place, mask)
-                loss = conservative_loss(
-                    scores, action[index], goal, counted[index], settings.conservative
-                )
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                updates += 1
-                if updates % settings.target_every == 0:
-                    target.load_state_dict(network.state_dict())
-            if progress is not None:
-                progress(epoch + 1, settings.epochs)
-    network.eval()
+
+    def loss(index: torch.Tensor) -> torch.Tensor:
+        goal = td_target(network, target, sets, reward[index], following[index], settings.discount)
+        # What looks ahead does so without dropout.
+        network.train()
+        scores = sets.scores(network, *sets.places(index))
+        return conservative_loss(scores, action[index], goal, counted[index], settings.conservative)
+
+    def renew_target() -> None:
+        nonlocal updates
+        updates += 1
+        if updates % settings.target_every == 0:
+            target.load_state_dict(network.state_dict())
+
+    train_by_batches(
+        network,
+        len(log),
+        lambda: loss,
+        settings,
+        seed,
+        after_update=renew_target,
+        progress=progress,
+    )
 
 
 def td_target(
