@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from mrlm.learners.bandit.policy_gradient import PolicyGradient
 from mrlm.learners.contract import Learner
+from mrlm.learners.sequential.advantage_weighted_regression import AdvantageWeightedRegression
+from mrlm.learners.sequential.batch_constrained_q_learning import BatchConstrainedQLearning
+from mrlm.learners.sequential.clipped_policy_optimisation import ClippedPolicyOptimisation
+from mrlm.learners.sequential.double_q_learning import DoubleQLearning
+from mrlm.learners.sequential.implicit_q_learning import ImplicitQLearning
 from mrlm.learners.sequential.q_learning import QLearning
+from mrlm.learners.sequential.vector_policy_iteration import VectorPolicyIteration
 
 LEARNERS: dict[str, Learner] = {
     learner.name: learner
     for learner in (
         PolicyGradient(),
         QLearning(),
+        DoubleQLearning(),
+        ImplicitQLearning(),
+        BatchConstrainedQLearning(),
+        AdvantageWeightedRegression(),
+        ClippedPolicyOptimisation(),
+        VectorPolicyIteration(),
     )
 }
 """The learners that a night trains, by their name in the settings.

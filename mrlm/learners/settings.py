@@ -9,7 +9,81 @@ from pydantic import BaseModel, ConfigDict, Field
 LearnerName = Literal[
     "policy_gradient",
     "q_learning",
+    "double_q_learning",
+    "implicit_q_learning",
+    "batch_constrained_q_learning",
+    "advantage_weighted_regression",
+    "clipped_policy_optimisation",
+    "vector_policy_iteration",
 ]
+
+
+class _Of(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DoubleQSettings(_Of):
+    """What only double_q_learning reads."""
+
+    steps: int = Field(
+        3, ge=1, description="The most rewards of a session that are added up before Q is asked."
+    )
+
+
+class ImplicitQSettings(_Of):
+    """What only implicit_q_learning reads."""
+
+    expectile: float = Field(
+        0.9, ge=0.5, lt=1, description="Of Q over logged actions: .5 is their mean, 1 their best."
+    )
+    temperature: float = Field(
+        0.1,
+        gt=0,
+        description="Standard deviations of reward that make a candidate e times as likely as "
+        "the logger has it.",
+    )
+
+
+class BatchConstrainedQSettings(_Of):
+    """What only batch_constrained_q_learning reads."""
+
+    threshold: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Candidates are left out that the logger takes less often than this share of "
+        "how often it takes its favourite.",
+    )
+
+
+class AdvantageWeightedSettings(_Of):
+    """What only advantage_weighted_regression reads."""
+
+    temperature: float = Field(
+        0.1,
+        gt=0,
+        description="Standard deviations of reward that make a candidate e times as likely as "
+        "the logger has it.",
+    )
+
+
+class ClippedPolicySettings(_Of):
+    """What only clipped_policy_optimisation reads."""
+
+    clip: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="How far a probability may leave that of the last renewal, as a share of it.",
+    )
+
+
+class VectorPolicySettings(_Of):
+    """What only vector_policy_iteration reads."""
+
+    rounds: int = Field(
+        3, ge=1, description="Evaluations, each followed by an improvement; epochs are of each."
+    )
 
 
 class LearningSettings(BaseModel):
@@ -54,6 +128,24 @@ class LearningSettings(BaseModel):
         "score, so that its softmax is a policy.",
     )
     target_every: int = Field(50, ge=1, description="Updates between target network copies.")
+    double_q_learning: DoubleQSettings = Field(
+        DoubleQSettings(), description="What only this learner reads."
+    )
+    implicit_q_learning: ImplicitQSettings = Field(
+        ImplicitQSettings(), description="What only this learner reads."
+    )
+    batch_constrained_q_learning: BatchConstrainedQSettings = Field(
+        BatchConstrainedQSettings(), description="What only this learner reads."
+    )
+    advantage_weighted_regression: AdvantageWeightedSettings = Field(
+        AdvantageWeightedSettings(), description="What only this learner reads."
+    )
+    clipped_policy_optimisation: ClippedPolicySettings = Field(
+        ClippedPolicySettings(), description="What only this learner reads."
+    )
+    vector_policy_iteration: VectorPolicySettings = Field(
+        VectorPolicySettings(), description="What only this learner reads."
+    )
     hidden: int = Field(32, ge=4, description="Units of each hidden layer.")
     projection: int = Field(16, ge=2, description="Width to which embeddings are projected.")
     max_decisions: int = Field(

@@ -21,6 +21,7 @@ def train_by_batches(
     settings: LearningSettings,
     seed: int,
     *,
+    last_step: float = 1.0,
     after_update: Callable[[], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -36,11 +37,17 @@ def train_by_batches(
         epoch_loss: asked once an epoch, before its first batch, for the loss of that epoch.
         settings: epochs, batch size, step size and weight decay.
         seed: of the order of rows and of dropout.
+        last_step: share of the step size that is left at the end, reached in a straight line: 0
+            lets what is estimated from noise come to rest.
         after_update: called after every step of the optimiser.
         progress: called with (epochs done, epochs in all).
     """
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    updates = settings.epochs * -(-rows // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda done: 1.0 - (1.0 - last_step) * done / updates
     )
     order = torch.Generator().manual_seed(seed)
     with one_thread(), torch.random.fork_rng(devices=[]):
@@ -53,6 +60,7 @@ def train_by_batches(
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
+                schedule.step()
                 if after_update is not None:
                     after_update()
             if progress is not None:
