@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from mrlm.learners.bandit.cost_sensitive import CostSensitive
+from mrlm.learners.bandit.ips_gradient import IpsGradient
+from mrlm.learners.bandit.logarithmic_smoothing import LogarithmicSmoothing
+from mrlm.learners.bandit.poem import Poem
 from mrlm.learners.bandit.policy_gradient import PolicyGradient
+from mrlm.learners.bandit.snips_gradient import SnipsGradient
+from mrlm.learners.bandit.top_k_reinforce import TopKReinforce
 from mrlm.learners.contract import Learner
 from mrlm.learners.sequential.q_learning import QLearning
 
 LEARNERS: dict[str, Learner] = {
     learner.name: learner
     for learner in (
+        CostSensitive(),
+        IpsGradient(),
+        LogarithmicSmoothing(),
+        Poem(),
         PolicyGradient(),
         QLearning(),
+        SnipsGradient(),
+        TopKReinforce(),
     )
 }
 """The learners that a night trains, by their name in the settings.

@@ -7,9 +7,40 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 LearnerName = Literal[
+    "cost_sensitive",
+    "ips_gradient",
+    "logarithmic_smoothing",
+    "poem",
     "policy_gradient",
     "q_learning",
+    "snips_gradient",
+    "top_k_reinforce",
 ]
+
+
+class PoemSettings(BaseModel):
+    """What the learner ``poem`` alone reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    variance_penalty: float = Field(
+        1.0,
+        ge=0,
+        description="Standard errors of a policy's estimated value that are taken from it.",
+    )
+
+
+class LogarithmicSmoothingSettings(BaseModel):
+    """What the learner ``logarithmic_smoothing`` alone reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    error: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="Chance that a policy is worth less than the bound which is maximised says.",
+    )
 
 
 class LearningSettings(BaseModel):
@@ -59,6 +90,10 @@ class LearningSettings(BaseModel):
     max_decisions: int = Field(
         40_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
     )
+    logarithmic_smoothing: LogarithmicSmoothingSettings = Field(
+        LogarithmicSmoothingSettings(), description="Of the learner logarithmic_smoothing."
+    )
+    poem: PoemSettings = Field(PoemSettings(), description="Of the learner poem.")
     session_gap_minutes: int = Field(
         30, ge=0, description="A session that ends this close to the log's end may go on after it."
     )

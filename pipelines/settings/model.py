@@ -40,6 +40,10 @@ _ADDED = {
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),
         *("scrub_contacts", "keep_user_ids"),
     ),
+    "learning": (
+        "logarithmic_smoothing",
+        "poem",
+    ),
     "publishing": ("user_ids",),
     "registry": ("least_users",),
     "tuning": (*("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),),
