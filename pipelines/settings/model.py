@@ -41,6 +41,8 @@ _ADDED = {
         *("scrub_contacts", "keep_user_ids"),
     ),
     "learning": (
+        "logarithmic_smoothing",
+        "poem",
         *("double_q_learning", "implicit_q_learning", "batch_constrained_q_learning"),
         *("advantage_weighted_regression", "clipped_policy_optimisation"),
         *("vector_policy_iteration",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.features import PairFeatures
+from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms, objective
 from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
 from mrlm.learners.inputs import LearningInputs
@@ -181,3 +182,39 @@ def learned_policy(
 def numbers(batch: FeedbackBatch) -> Mapping[str, Floats]:
     """The batch's tensors as arrays."""
     return {name: tensor.numpy() for name, tensor in vars(batch).items()}
+
+
+def expected_gradient(terms: Terms, settings: LearningSettings, seed: int) -> tuple[Floats, ...]:
+    """One decision of four candidates, averaged over what the logger may show, exactly.
+
+    Returns:
+        Expected gradient of the terms by the scores, scores, and the candidates' true rewards.
+    """
+    rng = np.random.default_rng(seed)
+    scores = torch.tensor(rng.normal(size=(1, 4)), requires_grad=True)
+    logger, value, truth = rng.dirichlet(np.ones(4)), rng.normal(size=4), rng.normal(size=4)
+    total = torch.zeros(())
+    for a, p in enumerate(logger):
+        batch = FeedbackBatch(
+            rows=torch.tensor([0]),
+            mask=torch.ones((1, 4), dtype=torch.bool),
+            value=torch.tensor(value)[None],
+            logger=torch.tensor(np.log(logger))[None],
+            action=torch.tensor([a]),
+            propensity=torch.tensor([p]),
+            reward=torch.tensor([truth[a]]),
+            residual=torch.tensor([truth[a] - value[a]]),
+        )
+        policy = BatchPolicy.of(scores, batch.mask, settings)
+        total = total + p * terms(policy, batch)[0]
+    total.backward()
+    assert scores.grad is not None
+    return scores.grad.numpy()[0], scores.detach().numpy()[0], truth
+
+
+def gradient_of(function: Callable[[torch.Tensor], torch.Tensor], scores: Floats) -> Floats:
+    """Of a scalar function of the policy's probabilities, by the scores; softmax, no floor."""
+    at = torch.tensor(scores, requires_grad=True)
+    function(torch.softmax(at, 0)).backward()
+    assert at.grad is not None
+    return at.grad.numpy()
