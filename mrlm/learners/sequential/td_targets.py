@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
-from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.sequential.experience import Experience
 
 BatchScores = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -17,8 +17,8 @@ BatchScores = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def double_target(
-    network: ScoreNetwork,
-    target: ScoreNetwork,
+    network: nn.Module,
+    target: nn.Module,
     seen: Experience,
     index: torch.Tensor,
     discount: float,
@@ -70,7 +70,7 @@ def double_target(
 
 
 def expected_target(
-    target: ScoreNetwork,
+    target: nn.Module,
     policy: BatchScores,
     seen: Experience,
     index: torch.Tensor,
