@@ -56,9 +56,12 @@ class ClippedPolicyOptimisation(SequentialLearner):
         old = TargetNetwork(actor, settings.target_every)
         target = TargetNetwork(critic, settings.target_every)
         logger = torch.from_numpy(known.astype(np.float32))
+        taken = torch.isfinite(logger)
 
         def policy(place: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            return torch.softmax(seen.sets.scores(old.frozen, place, mask), dim=1)
+            scores = seen.sets.scores(old.frozen, place, mask)
+            # What the logger never takes has no place in targets, and its growth no reward.
+            return torch.softmax(scores.masked_fill(~taken[place], -torch.inf), dim=1)
 
         def loss(index: torch.Tensor) -> torch.Tensor:
             goal = expected_target(target.frozen, policy, seen, index, settings.discount)
