@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.inputs import LearningSample
-from mrlm.learners.network import ScoreNetwork, make_score_network
-from mrlm.learners.scorer import LearnedScorer
+from mrlm.learners.bandit.bandit_learner import BanditLearner
+from mrlm.learners.bandit.epoch import Epoch
+from mrlm.learners.bandit.logged_feedback import FeedbackBatch
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import train_by_batches
+from mrlm.learners.training_loop import BatchLoss
 
 
-@dataclass(frozen=True)
-class CostSensitive:
+class CostSensitive(BanditLearner):
     """Fits every candidate's doubly robust reward; the best of a set is the one with the highest.
 
     The log says the reward of one candidate. The doubly robust estimate
@@ -32,40 +27,21 @@ class CostSensitive:
     the fitted reward over ``value_temperature``.
     """
 
-    name: str = "cost_sensitive"
+    name = "cost_sensitive"
 
-    def looks_ahead(self, settings: LearningSettings) -> bool:
-        """It does not: a decision is judged by its own reward."""
-        return False
+    def epoch_loss(self, epoch: Epoch) -> BatchLoss:
+        """The same in every epoch; see ``BanditLearner``."""
 
-    def learn(
-        self,
-        sample: LearningSample,
-        settings: LearningSettings,
-        seed: int,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> LearnedScorer:
-        """Learn on the fit nights; see ``Learner``."""
-        network = make_score_network(sample.inputs.features, settings, seed, gain=1.0)
-        train(network, LoggedFeedback(sample.log, sample.inputs), settings, seed, progress)
-        network.rescale(1.0 / settings.value_temperature)
-        return LearnedScorer(self.name, network, sample.reward_model, sample.scalarisation)
+        def loss(rows: torch.Tensor) -> torch.Tensor:
+            scores, logged = epoch.feedback.batch(epoch.network, rows)
+            rewards = robust_rewards(logged, epoch.settings.weight_clip)
+            return contrast_loss(scores, rewards, logged.mask)
 
+        return loss
 
-def train(
-    network: ScoreNetwork,
-    feedback: LoggedFeedback,
-    settings: LearningSettings,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Change ``network`` by ``settings.epochs`` passes over the log."""
-
-    def loss(rows: torch.Tensor) -> torch.Tensor:
-        scores, batch = feedback.batch(network, rows)
-        return contrast_loss(scores, robust_rewards(batch, settings.weight_clip), batch.mask)
-
-    train_by_batches(network, len(feedback), lambda: loss, settings, seed, progress=progress)
+    def logits(self, settings: LearningSettings) -> float:
+        """Standard deviations of reward over ``value_temperature``."""
+        return 1.0 / settings.value_temperature
 
 
 def robust_rewards(batch: FeedbackBatch, clip: float) -> torch.Tensor:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 
 import torch
 
+from mrlm.learners.bandit.bandit_learner import BanditLearner
 from mrlm.learners.bandit.batch_policy import BatchPolicy
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.inputs import LearningSample
-from mrlm.learners.network import ScoreNetwork, make_score_network
-from mrlm.learners.scorer import LearnedScorer
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import BatchLoss, train_by_batches
+from mrlm.learners.training_loop import BatchLoss
 
-Terms = Callable[[BatchPolicy, FeedbackBatch], torch.Tensor]
+Terms = Callable[[BatchPolicy], torch.Tensor]
 """What each decision of a batch adds to the estimated value of a policy, shape (b,)."""
 
 
-class GradientLearner(ABC):
+class GradientLearner(BanditLearner):
     """Maximises an estimated value of a softmax policy, less a price on leaving the logger.
 
         mean over decisions of: term_i(pi) - divergence KL(pi(.|x_i) | logger(.|x_i))
@@ -28,69 +26,22 @@ class GradientLearner(ABC):
     all candidates, the divergence is from uniform.
     """
 
-    name: str
-
     @abstractmethod
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
-        """The terms of the next epoch; those that need sums over the whole log take them here.
+    def epoch_terms(self, epoch: Epoch) -> Terms:
+        """The terms of the next epoch; those that need sums over the whole log take them here."""
 
-        Args:
-            network: as it is before the epoch.
-            feedback: the whole log.
-            settings: clip of the weights, and the learner's own.
-        """
+    def epoch_loss(self, epoch: Epoch) -> BatchLoss:
+        """Minus the objective; see ``BanditLearner``."""
+        terms = self.epoch_terms(epoch)
 
-    def looks_ahead(self, settings: LearningSettings) -> bool:
-        """It does not: a decision is judged by its own reward."""
-        return False
+        def loss(rows: torch.Tensor) -> torch.Tensor:
+            scores, logged = epoch.feedback.batch(epoch.network, rows)
+            return -objective(BatchPolicy.of(scores, logged, epoch.settings), terms, epoch.settings)
 
-    def learn(
-        self,
-        sample: LearningSample,
-        settings: LearningSettings,
-        seed: int,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> LearnedScorer:
-        """Learn on the fit nights; see ``Learner``."""
-        network = make_score_network(sample.inputs.features, settings, seed, gain=1.0)
-        self.train(network, LoggedFeedback(sample.log, sample.inputs), settings, seed, progress)
-        return LearnedScorer(self.name, network, sample.reward_model, sample.scalarisation)
-
-    def train(
-        self,
-        network: ScoreNetwork,
-        feedback: LoggedFeedback,
-        settings: LearningSettings,
-        seed: int,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Change ``network`` by ``settings.epochs`` passes over the log."""
-
-        def epoch_loss() -> BatchLoss:
-            terms = self.epoch_terms(network, feedback, settings)
-
-            def loss(rows: torch.Tensor) -> torch.Tensor:
-                scores, batch = feedback.batch(network, rows)
-                return -objective(scores, batch, terms, settings)
-
-            return loss
-
-        train_by_batches(network, len(feedback), epoch_loss, settings, seed, progress=progress)
+        return loss
 
 
-def objective(
-    scores: torch.Tensor, batch: FeedbackBatch, terms: Terms, settings: LearningSettings
-) -> torch.Tensor:
-    """What is maximised, mean over a batch, a scalar.
-
-    Args:
-        scores: shape (b, k), -inf on pads.
-        batch: b decisions.
-        terms: of the estimated value.
-        settings: temperature, floor and divergence.
-    """
-    policy = BatchPolicy.of(scores, batch.mask, settings)
-    value = terms(policy, batch)
-    return (value - settings.divergence * policy.divergence(batch)).mean()
+def objective(policy: BatchPolicy, terms: Terms, settings: LearningSettings) -> torch.Tensor:
+    """What is maximised, mean over a batch, a scalar."""
+    value = terms(policy)
+    return (value - settings.divergence * policy.divergence()).mean()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.network import ScoreNetwork
-from mrlm.learners.settings import LearningSettings
 
 
-@dataclass(frozen=True)
 class IpsGradient(GradientLearner):
     """Maximises the inverse propensity estimate of a policy's value; see ``GradientLearner``.
 
@@ -26,14 +21,17 @@ class IpsGradient(GradientLearner):
     counterfactual learning, 2015): far above 0 it imitates the logger, far below it avoids it.
     """
 
-    name: str = "ips_gradient"
+    name = "ips_gradient"
 
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
+    def epoch_terms(self, epoch: Epoch) -> Terms:
         """The same in every epoch."""
+        return importance_weighted_terms(epoch.settings.weight_clip)
 
-        def terms(policy: BatchPolicy, batch: FeedbackBatch) -> torch.Tensor:
-            return policy.weight(batch, settings.weight_clip) * batch.reward
 
-        return terms
+def importance_weighted_terms(clip: float) -> Terms:
+    """The terms at the largest weight ``clip``."""
+
+    def terms(policy: BatchPolicy) -> torch.Tensor:
+        return policy.weight().clamp(max=clip) * policy.logged.reward
+
+    return terms

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 
 from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.network import ScoreNetwork
-from mrlm.learners.settings import LearningSettings
 
 
-@dataclass(frozen=True)
 class LogarithmicSmoothing(GradientLearner):
     """Maximises a lower confidence bound of a policy's value; see ``GradientLearner``.
 
@@ -35,29 +31,26 @@ class LogarithmicSmoothing(GradientLearner):
     where the log cannot tell, it stays with what the logger did.
     """
 
-    name: str = "logarithmic_smoothing"
+    name = "logarithmic_smoothing"
 
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
+    def epoch_terms(self, epoch: Epoch) -> Terms:
         """The same in every epoch."""
-        return smoothed_terms(feedback.reward, settings)
+        error = epoch.settings.logarithmic_smoothing.error
+        return smoothed_terms(epoch.feedback.reward, error)
 
 
-def smoothed_terms(reward: torch.Tensor, settings: LearningSettings) -> Terms:
+def smoothed_terms(reward: torch.Tensor, error: float) -> Terms:
     """Terms of the bound in units of the reward, less the lowest reward.
 
     Args:
         reward: of every logged decision, shape (n,).
-        settings: error of the bound.
+        error: of the bound.
     """
     lowest = float(reward.min())
     span = float(reward.max()) - lowest or 1.0
-    error = settings.logarithmic_smoothing.error
     rate = math.sqrt(2.0 * math.log(1.0 / error) / len(reward)) / span
 
-    def terms(policy: BatchPolicy, batch: FeedbackBatch) -> torch.Tensor:
-        weight = policy.shown(batch) / batch.propensity
-        return torch.log1p(rate * weight * (batch.reward - lowest)) / rate
+    def terms(policy: BatchPolicy) -> torch.Tensor:
+        return torch.log1p(rate * policy.weight() * (policy.logged.reward - lowest)) / rate
 
     return terms

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-from mrlm.learners.bandit.batch_policy import BatchPolicy, log_weights
+from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.network import ScoreNetwork
-from mrlm.learners.settings import LearningSettings
 
 
-@dataclass(frozen=True)
 class Poem(GradientLearner):
     """Counterfactual risk minimisation with a penalty on variance; see ``GradientLearner``.
 
@@ -30,35 +25,35 @@ class Poem(GradientLearner):
     Decisions count as independent; where users make many each, the true standard error is larger.
     """
 
-    name: str = "poem"
+    name = "poem"
 
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
+    def epoch_terms(self, epoch: Epoch) -> Terms:
         """Of the bound that touches where the network is now."""
-        weight = log_weights(network, feedback, settings)
-        return minorising_terms(weight * feedback.reward, settings)
+        weighted = epoch.clipped_weights() * epoch.feedback.reward
+        settings = epoch.settings
+        return minorising_terms(weighted, settings.poem.variance_penalty, settings.weight_clip)
 
 
-def minorising_terms(weighted: torch.Tensor, settings: LearningSettings) -> Terms:
+def minorising_terms(weighted: torch.Tensor, penalty: float, clip: float) -> Terms:
     """Terms whose mean is nowhere above the objective, and equal to it at ``weighted``.
 
     Where all ``weighted`` are equal the square root has no tangent: then there is no penalty.
 
     Args:
         weighted: u of every logged decision, shape (n,).
-        settings: clip and penalty.
+        penalty: standard errors that are taken from the mean.
+        clip: largest weight.
     """
     n, u = len(weighted), weighted.double()
     mean, variance = float(u.mean()), float(u.var()) if n > 1 else 0.0
-    penalty = settings.poem.variance_penalty / n**0.5
+    price = penalty / n**0.5
     # sqrt(v) <= (sqrt(at) + v / sqrt(at)) / 2, and (n - 1) v <= sum of (u - mean)^2 for any mean.
     root = variance**0.5
-    slope = penalty * n / (n - 1) / (2.0 * root) if root > 0.0 else 0.0
-    constant = penalty * root / 2.0
+    slope = price * n / (n - 1) / (2.0 * root) if root > 0.0 else 0.0
+    constant = price * root / 2.0
 
-    def terms(policy: BatchPolicy, batch: FeedbackBatch) -> torch.Tensor:
-        own = policy.weight(batch, settings.weight_clip) * batch.reward
+    def terms(policy: BatchPolicy) -> torch.Tensor:
+        own = policy.weight().clamp(max=clip) * policy.logged.reward
         return own - slope * (own - mean) ** 2 - constant
 
     return terms

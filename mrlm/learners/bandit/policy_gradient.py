@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.network import ScoreNetwork
-from mrlm.learners.settings import LearningSettings
 
 
-@dataclass(frozen=True)
 class PolicyGradient(GradientLearner):
     """Maximises the doubly robust value of a softmax policy; see ``GradientLearner``.
 
@@ -26,14 +21,17 @@ class PolicyGradient(GradientLearner):
     al., Doubly robust policy evaluation and optimization, 2014.
     """
 
-    name: str = "policy_gradient"
+    name = "policy_gradient"
 
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
+    def epoch_terms(self, epoch: Epoch) -> Terms:
         """The same in every epoch."""
+        return doubly_robust_terms(epoch.settings.weight_clip)
 
-        def terms(policy: BatchPolicy, batch: FeedbackBatch) -> torch.Tensor:
-            return policy.value(batch) + policy.weight(batch, settings.weight_clip) * batch.residual
 
-        return terms
+def doubly_robust_terms(clip: float) -> Terms:
+    """The terms at the largest weight ``clip``."""
+
+    def terms(policy: BatchPolicy) -> torch.Tensor:
+        return policy.value() + policy.weight().clamp(max=clip) * policy.logged.residual
+
+    return terms

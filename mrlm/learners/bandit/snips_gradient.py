@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-from mrlm.learners.bandit.batch_policy import BatchPolicy, log_weights
+from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.network import ScoreNetwork
-from mrlm.learners.settings import LearningSettings
 
 
-@dataclass(frozen=True)
 class SnipsGradient(GradientLearner):
     """Maximises the self-normalised estimate of a policy's value; see ``GradientLearner``.
 
@@ -28,32 +23,28 @@ class SnipsGradient(GradientLearner):
     parametric difference, Dinkelbach, On nonlinear fractional programming, 1967.
     """
 
-    name: str = "snips_gradient"
+    name = "snips_gradient"
 
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
+    def epoch_terms(self, epoch: Epoch) -> Terms:
         """With the sums over the whole log as the network is now."""
-        weight = log_weights(network, feedback, settings)
-        return self_normalised_terms(weight, feedback.reward, settings)
+        weight = epoch.clipped_weights()
+        return self_normalised_terms(weight, epoch.feedback.reward, epoch.settings.weight_clip)
 
 
-def self_normalised_terms(
-    weight: torch.Tensor, reward: torch.Tensor, settings: LearningSettings
-) -> Terms:
+def self_normalised_terms(weight: torch.Tensor, reward: torch.Tensor, clip: float) -> Terms:
     """Terms whose gradient is that of the self-normalised value at these weights.
 
     Args:
         weight: of every logged decision, shape (n,), not all 0.
         reward: shape (n,).
-        settings: clip of the weights.
+        clip: largest weight.
     """
     # Sums in double precision: the value is held for a whole epoch.
     mean = weight.double().mean()
     value = (weight.double() * reward).mean() / mean
 
-    def terms(policy: BatchPolicy, batch: FeedbackBatch) -> torch.Tensor:
-        centred = (batch.reward - value) / mean
-        return policy.weight(batch, settings.weight_clip) * centred.to(batch.reward.dtype)
+    def terms(policy: BatchPolicy) -> torch.Tensor:
+        centred = (policy.logged.reward - value) / mean
+        return policy.weight().clamp(max=clip) * centred.to(policy.logged.reward.dtype)
 
     return terms

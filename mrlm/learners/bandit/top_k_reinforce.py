@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
-from mrlm.learners.network import ScoreNetwork
-from mrlm.learners.settings import LearningSettings
 
 
-@dataclass(frozen=True)
 class TopKReinforce(GradientLearner):
     """Maximises the reward of a list that is filled from one softmax; see ``GradientLearner``.
 
@@ -32,28 +27,27 @@ class TopKReinforce(GradientLearner):
     system, 2019, section 4.3. A reward is taken to depend on the item and not on the others shown.
     """
 
-    name: str = "top_k_reinforce"
+    name = "top_k_reinforce"
 
-    def epoch_terms(
-        self, network: ScoreNetwork, feedback: LoggedFeedback, settings: LearningSettings
-    ) -> Terms:
+    def epoch_terms(self, epoch: Epoch) -> Terms:
         """The same in every epoch."""
-        return top_k_terms(torch.from_numpy(slots_left(feedback.log)), settings)
+        slots = torch.from_numpy(slots_left(epoch.feedback.log))
+        return top_k_terms(slots, epoch.settings.weight_clip)
 
 
-def top_k_terms(slots: torch.Tensor, settings: LearningSettings) -> Terms:
+def top_k_terms(slots: torch.Tensor, clip: float) -> Terms:
     """Terms with the gradient above; their own value means nothing.
 
     Args:
         slots: slots left at every decision of the log, int64, shape (n,).
-        settings: clip of the weights.
+        clip: largest weight.
     """
 
-    def terms(policy: BatchPolicy, batch: FeedbackBatch) -> torch.Tensor:
-        shown, k = policy.shown(batch), slots[batch.rows]
+    def terms(policy: BatchPolicy) -> torch.Tensor:
+        shown, k = policy.shown(), slots[policy.logged.rows]
         with torch.no_grad():
             multiplier = k * (1.0 - shown) ** (k - 1)
-            pull = policy.weight(batch, settings.weight_clip) * multiplier * batch.reward
+            pull = policy.weight().clamp(max=clip) * multiplier * policy.logged.reward
         return pull * shown.log()
 
     return terms

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mrlm.bandit_log import BanditLog
-from mrlm.learners.bandit.cost_sensitive import contrast_loss, robust_rewards, train
+from mrlm.learners.bandit.cost_sensitive import CostSensitive, contrast_loss, robust_rewards
 from mrlm.learners.bandit.logged_feedback import FeedbackBatch
 from mrlm.learners.network import make_score_network
 from mrlm.learners.settings import LearningSettings
@@ -87,7 +87,7 @@ def test_expected_rewards_that_are_wrong_are_put_right(fit_log: BanditLog) -> No
     settings = LearningSettings(epochs=25, batch_size=100, learning_rate=1e-2, dropout=0.0)
     network = make_score_network(bandit.features, settings, 0, gain=1.0)
     assert (bandit.probabilities(network, settings).argmax(1) == 0).all()
-    train(network, bandit.feedback(fit_log), settings, seed=0)
+    CostSensitive().train(network, bandit.feedback(fit_log), settings, seed=0)
     learned = bandit.probabilities(network, settings)
     assert bandit.value(np.eye(3)[learned.argmax(1)]) == pytest.approx(0.8)
     p = (learned - settings.floor / 3) / (1 - settings.floor)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.gradient_learner import objective
-from mrlm.learners.bandit.ips_gradient import IpsGradient
+from mrlm.learners.bandit.ips_gradient import importance_weighted_terms
 from mrlm.learners.settings import LearningSettings
 from tests.learners.bandit.tiny import (
     assert_gradient_is_exact,
@@ -17,7 +18,7 @@ from tests.learners.bandit.tiny import (
 )
 
 SETTINGS = LearningSettings(floor=0.1, divergence=0.3, weight_clip=1.5, temperature=2.0)
-TERMS = IpsGradient().epoch_terms(None, None, SETTINGS)  # type: ignore[arg-type]
+TERMS = importance_weighted_terms(SETTINGS.weight_clip)
 
 
 def test_the_objective_is_its_formula() -> None:
@@ -29,7 +30,7 @@ def test_the_objective_is_its_formula() -> None:
         divergence = p @ (np.log(p) - given["logger"][i, : len(p)])
         total += min(weights[-1], 1.5) * given["reward"][i] - 0.3 * divergence
     assert min(weights) < 1.5 < max(weights), "the clip binds somewhere"
-    got = objective(scores, batch, TERMS, SETTINGS)
+    got = objective(BatchPolicy.of(scores, batch, SETTINGS), TERMS, SETTINGS)
     assert float(got.detach()) == pytest.approx(total / 3, rel=1e-6)
 
 
@@ -40,7 +41,7 @@ def test_the_gradient_is_exact_and_sums_to_zero_over_actions() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_over_what_the_logger_may_show_the_gradient_is_that_of_the_true_value(seed: int) -> None:
     free = LearningSettings(floor=1e-12, weight_clip=1e6)
-    terms = IpsGradient().epoch_terms(None, None, free)  # type: ignore[arg-type]
+    terms = importance_weighted_terms(free.weight_clip)
     got, scores, truth = expected_gradient(terms, free, seed)
     wanted = gradient_of(lambda p: p @ torch.tensor(truth), scores)
     np.testing.assert_allclose(got, wanted, atol=1e-9)

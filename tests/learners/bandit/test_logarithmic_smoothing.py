@@ -15,7 +15,7 @@ from mrlm.learners.bandit.logarithmic_smoothing import (
 )
 from mrlm.learners.bandit.logged_feedback import FeedbackBatch
 from mrlm.learners.bandit.policy_gradient import PolicyGradient
-from mrlm.learners.settings import LearningSettings, LogarithmicSmoothingSettings
+from mrlm.learners.settings import LearningSettings
 from tests.learners.bandit.tiny import (
     assert_gradient_is_exact,
     known_bandit,
@@ -25,15 +25,11 @@ from tests.learners.bandit.tiny import (
     three_decisions,
 )
 
-SETTINGS = LearningSettings(
-    floor=0.1,
-    divergence=0.3,
-    temperature=2.0,
-    logarithmic_smoothing=LogarithmicSmoothingSettings(error=0.2),
-)
+ERROR = 0.2
+SETTINGS = LearningSettings(floor=0.1, divergence=0.3, temperature=2.0)
 
 
-def test_the_terms_are_their_formula_whatever_the_clip() -> None:
+def test_the_terms_are_their_formula_without_a_clip() -> None:
     scores, batch = three_decisions()
     given, wanted = numbers(batch), []
     logged = torch.tensor([-2.0, 3.0, *batch.reward])
@@ -42,21 +38,20 @@ def test_the_terms_are_their_formula_whatever_the_clip() -> None:
         a = given["action"][i]
         scaled = p[a] / given["propensity"][i] * (given["reward"][i] + 2) / 5
         wanted.append(5 * np.log(1 + rate * scaled) / rate)
-    tight = SETTINGS.model_copy(update={"weight_clip": 0.01})
-    got = smoothed_terms(logged, tight)(BatchPolicy.of(scores, batch.mask, SETTINGS), batch)
+    got = smoothed_terms(logged, ERROR)(BatchPolicy.of(scores, batch, SETTINGS))
     np.testing.assert_allclose(got.detach().numpy(), wanted, rtol=1e-6)
 
 
 def test_the_gradient_is_exact_and_sums_to_zero_over_actions() -> None:
     scores, batch = three_decisions()
-    assert_gradient_is_exact(scores, batch, smoothed_terms(batch.reward, SETTINGS), SETTINGS)
+    assert_gradient_is_exact(scores, batch, smoothed_terms(batch.reward, ERROR), SETTINGS)
 
 
 def test_a_log_of_one_reward_throughout_is_no_obstacle() -> None:
     scores, batch = three_decisions()
     batch = replace(batch, reward=torch.ones(3, dtype=torch.float64))
-    terms = smoothed_terms(batch.reward, SETTINGS)
-    found = terms(BatchPolicy.of(scores, batch.mask, SETTINGS), batch)
+    terms = smoothed_terms(batch.reward, ERROR)
+    found = terms(BatchPolicy.of(scores, batch, SETTINGS))
     assert (found == 0.0).all()
 
 
@@ -85,8 +80,8 @@ def test_a_policy_is_worth_less_than_its_bound_as_seldom_as_was_promised() -> No
         residual=flat,
     )
     # Rewards of one log, with both ends of their range.
-    terms = smoothed_terms(torch.tensor([0.0] * (n - 1) + [1.0]), SETTINGS)
-    estimate = terms(BatchPolicy(shown, batch.mask), batch).reshape(logs, n).mean(1).numpy()
+    terms = smoothed_terms(torch.tensor([0.0] * (n - 1) + [1.0]), ERROR)
+    estimate = terms(BatchPolicy(shown, batch)).reshape(logs, n).mean(1).numpy()
     bound = estimate - math.log(5) / (n * math.sqrt(2 * math.log(5) / n))
     plain = (policy[action] / logger[action] * reward).mean(1)
     value = float(policy @ truth)

@@ -18,35 +18,34 @@ from tests.learners.bandit.tiny import (
     three_decisions,
 )
 
-SETTINGS = LearningSettings(
-    floor=0.1, divergence=0.0, weight_clip=3.0, poem=PoemSettings(variance_penalty=0.7)
-)
+PENALTY, CLIP = 0.7, 3.0
+SETTINGS = LearningSettings(floor=0.1, divergence=0.0, weight_clip=CLIP)
 
 
 def weighted(scores: torch.Tensor, batch: FeedbackBatch) -> torch.Tensor:
-    policy = BatchPolicy.of(scores, batch.mask, SETTINGS)
-    return policy.weight(batch, SETTINGS.weight_clip) * batch.reward
+    policy = BatchPolicy.of(scores, batch, SETTINGS)
+    return policy.weight().clamp(max=CLIP) * batch.reward
 
 
 def penalised(scores: torch.Tensor, batch: FeedbackBatch) -> torch.Tensor:
     """The objective itself, which is no sum over decisions."""
     u = weighted(scores, batch)
-    return u.mean() - 0.7 * (u.var() / len(u)).sqrt()
+    return u.mean() - PENALTY * (u.var() / len(u)).sqrt()
 
 
 def bound(terms: Terms, scores: torch.Tensor, batch: FeedbackBatch) -> torch.Tensor:
-    return terms(BatchPolicy.of(scores, batch.mask, SETTINGS), batch).mean()
+    return terms(BatchPolicy.of(scores, batch, SETTINGS)).mean()
 
 
 def test_the_gradient_is_exact_and_sums_to_zero_over_actions() -> None:
     scores, batch = three_decisions()
-    terms = minorising_terms(torch.tensor([0.3, -1.0, 2.0]), SETTINGS)
+    terms = minorising_terms(torch.tensor([0.3, -1.0, 2.0]), PENALTY, CLIP)
     assert_gradient_is_exact(scores, batch, terms, SETTINGS)
 
 
 def test_the_bound_touches_the_objective_and_its_slope_where_the_epoch_began() -> None:
     scores, batch = three_decisions()
-    terms = minorising_terms(weighted(scores, batch).detach(), SETTINGS)
+    terms = minorising_terms(weighted(scores, batch).detach(), PENALTY, CLIP)
     exact, own = penalised(scores, batch), bound(terms, scores, batch)
     assert float(own.detach()) == pytest.approx(float(exact.detach()), rel=1e-12)
     (wanted,) = torch.autograd.grad(exact, scores)
@@ -56,40 +55,39 @@ def test_the_bound_touches_the_objective_and_its_slope_where_the_epoch_began() -
 
 def test_the_bound_is_nowhere_above_the_objective() -> None:
     scores, batch = three_decisions()
-    terms = minorising_terms(weighted(scores, batch).detach(), SETTINGS)
+    terms = minorising_terms(weighted(scores, batch).detach(), PENALTY, CLIP)
     moves = torch.Generator().manual_seed(0)
     gaps = []
     for _ in range(200):
         other = scores.detach() + 2 * torch.randn(scores.shape, generator=moves)
-        gaps.append(float(penalised(other, batch) - bound(terms, other, batch)))
+        gaps.append(float((penalised(other, batch) - bound(terms, other, batch)).detach()))
     assert min(gaps) > -1e-12
     assert max(gaps) > 0.1
 
 
 def test_every_maximised_bound_raises_the_objective() -> None:
     scores, batch = three_decisions()
-    reached = [float(penalised(scores, batch))]
+    reached = [float(penalised(scores, batch).detach())]
     for _ in range(4):
-        terms = minorising_terms(weighted(scores, batch).detach(), SETTINGS)
+        terms = minorising_terms(weighted(scores, batch).detach(), PENALTY, CLIP)
         optimiser = torch.optim.SGD([scores], lr=0.2)
         for _ in range(50):
             optimiser.zero_grad()
             (-bound(terms, scores, batch)).backward()
             optimiser.step()
-        reached.append(float(penalised(scores, batch)))
+        reached.append(float(penalised(scores, batch).detach()))
     assert (np.diff(reached) > 0).all()
 
 
 def test_without_a_penalty_or_a_variance_it_is_the_importance_weighted_reward() -> None:
     scores, batch = three_decisions()
     u = weighted(scores, batch)
-    policy = BatchPolicy.of(scores, batch.mask, SETTINGS)
-    free = SETTINGS.model_copy(update={"poem": PoemSettings(variance_penalty=0.0)})
-    torch.testing.assert_close(minorising_terms(u.detach(), free)(policy, batch), u)
-    flat = minorising_terms(torch.ones(3, dtype=torch.float64), SETTINGS)
-    torch.testing.assert_close(flat(policy, batch), u)
-    alone = minorising_terms(torch.ones(1, dtype=torch.float64), SETTINGS)
-    torch.testing.assert_close(alone(policy, batch), u)
+    policy = BatchPolicy.of(scores, batch, SETTINGS)
+    torch.testing.assert_close(minorising_terms(u.detach(), 0.0, CLIP)(policy), u)
+    flat = minorising_terms(torch.ones(3, dtype=torch.float64), PENALTY, CLIP)
+    torch.testing.assert_close(flat(policy), u)
+    alone = minorising_terms(torch.ones(1, dtype=torch.float64), PENALTY, CLIP)
+    torch.testing.assert_close(alone(policy), u)
 
 
 @pytest.mark.statistics

@@ -9,9 +9,10 @@ import torch
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.logged_policy import logging_log_probabilities
 from mrlm.behaviour.features import PairFeatures
+from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.gradient_learner import objective
 from mrlm.learners.bandit.logged_feedback import LoggedFeedback
-from mrlm.learners.bandit.policy_gradient import PolicyGradient
+from mrlm.learners.bandit.policy_gradient import PolicyGradient, doubly_robust_terms
 from mrlm.learners.inputs import LearningInputs
 from mrlm.learners.network import CandidateSets, make_score_network
 from mrlm.learners.settings import LearningSettings
@@ -25,7 +26,7 @@ from tests.learners.bandit.tiny import (
 SETTINGS = LearningSettings(floor=0.1, divergence=0.3, weight_clip=4.0, temperature=2.0)
 
 
-TERMS = PolicyGradient().epoch_terms(None, None, SETTINGS)  # type: ignore[arg-type]
+TERMS = doubly_robust_terms(SETTINGS.weight_clip)
 
 
 def test_the_objective_is_its_formula() -> None:
@@ -37,7 +38,7 @@ def test_the_objective_is_its_formula() -> None:
         weight = min(p[a] / given["propensity"][i], 4.0)
         divergence = p @ (np.log(p) - given["logger"][i, :k])
         total += p @ given["value"][i, :k] + weight * given["residual"][i] - 0.3 * divergence
-    got = objective(scores, batch, TERMS, SETTINGS)
+    got = objective(BatchPolicy.of(scores, batch, SETTINGS), TERMS, SETTINGS)
     assert float(got.detach()) == pytest.approx(total / 3, rel=1e-6)
 
 
@@ -49,7 +50,7 @@ def test_a_weight_above_the_clip_pulls_no_further() -> None:
     scores, batch = three_decisions()
     batch = replace(batch, propensity=torch.full((3,), 1e-3), value=torch.zeros_like(batch.value))
     settings = SETTINGS.model_copy(update={"divergence": 0.0})
-    objective(scores, batch, TERMS, settings).backward()
+    objective(BatchPolicy.of(scores, batch, settings), TERMS, settings).backward()
     assert scores.grad is not None
     assert not scores.grad.any()
 

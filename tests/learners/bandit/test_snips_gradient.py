@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mrlm.bandit_log import BanditLog
-from mrlm.learners.bandit.batch_policy import BatchPolicy, log_weights
+from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.ips_gradient import IpsGradient
 from mrlm.learners.bandit.snips_gradient import SnipsGradient, self_normalised_terms
 from mrlm.learners.network import make_score_network
@@ -20,25 +21,26 @@ from tests.learners.bandit.tiny import (
     three_decisions,
 )
 
-SETTINGS = LearningSettings(floor=0.1, divergence=0.0, weight_clip=1.5)
+CLIP = 1.5
+SETTINGS = LearningSettings(floor=0.1, divergence=0.0, weight_clip=CLIP)
 
 
 def test_the_gradient_is_exact_and_sums_to_zero_over_actions() -> None:
     scores, batch = three_decisions()
-    terms = self_normalised_terms(torch.tensor([0.5, 2.0, 1.0]), batch.reward, SETTINGS)
+    terms = self_normalised_terms(torch.tensor([0.5, 2.0, 1.0]), batch.reward, CLIP)
     assert_gradient_is_exact(scores, batch, terms, SETTINGS)
 
 
 def test_it_is_the_gradient_of_the_ratio_over_the_whole_log_batch_by_batch() -> None:
     """The ratio of each batch's own sums has another one."""
     scores, batch = three_decisions()
-    policy = BatchPolicy.of(scores, batch.mask, SETTINGS)
-    weight = policy.weight(batch, SETTINGS.weight_clip)
+    policy = BatchPolicy.of(scores, batch, SETTINGS)
+    weight = policy.weight().clamp(max=CLIP)
     ratio = (weight * batch.reward).sum() / weight.sum()
     (wanted,) = torch.autograd.grad(ratio, scores, retain_graph=True)
 
-    terms = self_normalised_terms(weight.detach(), batch.reward, SETTINGS)
-    rows = terms(policy, batch) / 3
+    terms = self_normalised_terms(weight.detach(), batch.reward, CLIP)
+    rows = terms(policy) / 3
     parts = [torch.autograd.grad(row, scores, retain_graph=True)[0] for row in rows]
     torch.testing.assert_close(sum(parts), wanted, atol=1e-12, rtol=1e-9)
 
@@ -52,9 +54,9 @@ def test_a_constant_added_to_all_rewards_changes_nothing() -> None:
     for shift in (0.0, 100.0):
         scores, batch = three_decisions()
         batch = replace(batch, reward=batch.reward + shift)
-        policy = BatchPolicy.of(scores, batch.mask, SETTINGS)
-        weight = policy.weight(batch, SETTINGS.weight_clip).detach()
-        self_normalised_terms(weight, batch.reward, SETTINGS)(policy, batch).sum().backward()
+        policy = BatchPolicy.of(scores, batch, SETTINGS)
+        weight = policy.weight().clamp(max=CLIP).detach()
+        self_normalised_terms(weight, batch.reward, CLIP)(policy).sum().backward()
         assert scores.grad is not None
         gradients.append(scores.grad)
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-10, rtol=1e-10)
@@ -65,7 +67,7 @@ def test_the_sums_are_those_of_the_whole_log_without_dropout(fit_log: BanditLog)
     settings = LearningSettings(dropout=0.5, floor=0.2)
     network = make_score_network(bandit.features, settings, 3, gain=1.0)
     torch.nn.init.normal_(network.pair.head.weight, generator=torch.Generator().manual_seed(1))
-    weight = log_weights(network, bandit.feedback(fit_log), settings)
+    weight = Epoch(network, bandit.feedback(fit_log), settings).clipped_weights()
     row = np.arange(len(bandit.action))
     chosen = bandit.probabilities(network, settings)[row, bandit.action]
     wanted = np.minimum(chosen / bandit.propensity[row, bandit.action], settings.weight_clip)

@@ -19,28 +19,28 @@ from tests.learners.bandit.tiny import (
     three_decisions,
 )
 
-FREE = LearningSettings(floor=1e-12, weight_clip=1e6)
+FREE = LearningSettings(floor=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_over_what_the_logger_may_show_the_gradient_is_that_of_the_lists_reward(k: int) -> None:
-    got, scores, truth = expected_gradient(top_k_terms(torch.tensor([k]), FREE), FREE, seed=k)
+    got, scores, truth = expected_gradient(top_k_terms(torch.tensor([k]), 1e6), FREE, seed=k)
     wanted = gradient_of(lambda p: (1 - (1 - p) ** k) @ torch.tensor(truth), scores)
     np.testing.assert_allclose(got, wanted, atol=1e-9)
 
 
 def test_the_gradient_is_that_of_the_chance_to_be_shown_against_differences() -> None:
     scores, batch = three_decisions()
-    settings = LearningSettings(floor=0.1, weight_clip=1e6)
+    settings = LearningSettings(floor=0.1)
     slots = torch.tensor([3, 1, 2])
-    terms = top_k_terms(slots, settings)
-    terms(BatchPolicy.of(scores, batch.mask, settings), batch).sum().backward()
+    terms = top_k_terms(slots, 1e6)
+    terms(BatchPolicy.of(scores, batch, settings)).sum().backward()
     assert scores.grad is not None
     torch.testing.assert_close(scores.grad.sum(1), torch.zeros(3, dtype=torch.float64))
     assert (scores.grad[~batch.mask] == 0).all()
 
     def listed(at: torch.Tensor) -> float:
-        shown = BatchPolicy.of(at, batch.mask, settings).shown(batch)
+        shown = BatchPolicy.of(at, batch, settings).shown()
         return float(((1 - (1 - shown) ** slots) / batch.propensity * batch.reward).sum())
 
     for i, j in np.argwhere(batch.mask.numpy()).tolist():
@@ -56,9 +56,9 @@ def test_a_weight_above_the_clip_pulls_as_one_at_the_clip() -> None:
     for propensity in (0.5, 1e-4):
         scores, batch = three_decisions()
         batch = replace(batch, propensity=torch.full((3,), propensity, dtype=torch.float64))
-        settings = LearningSettings(floor=0.1, weight_clip=0.02)
-        policy = BatchPolicy.of(scores, batch.mask, settings)
-        top_k_terms(torch.tensor([3, 1, 2]), settings)(policy, batch).sum().backward()
+        settings = LearningSettings(floor=0.1)
+        policy = BatchPolicy.of(scores, batch, settings)
+        top_k_terms(torch.tensor([3, 1, 2]), 0.02)(policy).sum().backward()
         gradients.append(scores.grad)
     assert gradients[0] is not None
     assert gradients[0].abs().sum() > 0

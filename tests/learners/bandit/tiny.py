@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.features import PairFeatures
+from mrlm.learners.bandit.bandit_learner import BanditLearner
 from mrlm.learners.bandit.batch_policy import BatchPolicy
-from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms, objective
+from mrlm.learners.bandit.gradient_learner import Terms, objective
 from mrlm.learners.bandit.logged_feedback import FeedbackBatch, LoggedFeedback
 from mrlm.learners.inputs import LearningInputs
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
@@ -49,7 +50,7 @@ def assert_gradient_is_exact(
     scores: torch.Tensor, batch: FeedbackBatch, terms: Terms, settings: LearningSettings
 ) -> torch.Tensor:
     """Against differences; it sums to 0 over actions and is 0 on pads. Gives the gradient."""
-    objective(scores, batch, terms, settings).backward()
+    objective(BatchPolicy.of(scores, batch, settings), terms, settings).backward()
     gradient = scores.grad
     assert gradient is not None
     assert torch.isfinite(gradient).all()
@@ -60,7 +61,8 @@ def assert_gradient_is_exact(
         for step in (1e-5, -1e-5):
             moved = scores.detach().clone()
             moved[i, j] += step
-            values.append(float(objective(moved, batch, terms, settings)))
+            policy = BatchPolicy.of(moved, batch, settings)
+            values.append(float(objective(policy, terms, settings)))
         assert abs(float(gradient[i, j]) - (values[0] - values[1]) / 2e-5) < 1e-7
     return gradient
 
@@ -167,7 +169,7 @@ def known_bandit(
 
 
 def learned_policy(
-    learner: GradientLearner,
+    learner: BanditLearner,
     bandit: KnownBandit,
     like: BanditLog,
     settings: LearningSettings,
@@ -205,8 +207,7 @@ def expected_gradient(terms: Terms, settings: LearningSettings, seed: int) -> tu
             reward=torch.tensor([truth[a]]),
             residual=torch.tensor([truth[a] - value[a]]),
         )
-        policy = BatchPolicy.of(scores, batch.mask, settings)
-        total = total + p * terms(policy, batch)[0]
+        total = total + p * terms(BatchPolicy.of(scores, batch, settings))[0]
     total.backward()
     assert scores.grad is not None
     return scores.grad.numpy()[0], scores.detach().numpy()[0], truth
