@@ -6,6 +6,10 @@ the policy that takes the highest score, at discount .9. Sets are ragged, reward
 sessions end and the log cuts the others. Beside it stands policy iteration on the counted model,
 which is what the log can tell: that one on 100 random models, the networks on 20.
 
+Beside discrete IQL stands TorchRL's, on the random models, with the same sizes, rates, number of
+updates, expectile and temperature; it knows no candidate sets, so what a state does not offer is
+left out of its actor's logits afterwards.
+
 Vector evaluation: the values of the logger, one output an objective, against exact ones, once from
 rows whose frequencies are a model's very chances, and once from 50,000 transitions; relative to the
 root mean square of the true values.
@@ -19,9 +23,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
+from benchmarks._kept import Kept
 from benchmarks.learners._clock import Clock
 from benchmarks.learners._finished import finished
+from benchmarks.learners._rl_peers import MISSING, installed, measured
 from benchmarks.learners._tabular_field import (
     DISCOUNT,
     Floats,
@@ -37,6 +44,7 @@ from benchmarks.rows import Row
 from mrlm.learners.inputs import logged_rewards
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.sequential.experience import Experience, experience_of
+from mrlm.learners.sequential.transitions import transitions
 from mrlm.learners.sequential.vector_network import make_vector_network
 from mrlm.learners.sequential.vector_policy_iteration import evaluate_policy
 from mrlm.learners.settings import LearningSettings
@@ -100,6 +108,8 @@ def run(quick: bool) -> list[Row]:
             for name, world in worlds.items()
         ]
         rows += _regret_rows(title, cells, learner in VALUES, judged=not quick)
+    if not quick:
+        rows.append(_torchrl_row(kept, worlds, users))
     table = [
         kept.of(["counted", n, users], lambda w=w: counted_regret(w, users))  # type: ignore[misc]
         for n, w in named(2 if quick else COUNTED).items()
@@ -125,6 +135,35 @@ def regret_cell(learner: str, world: World, users: int) -> dict[str, Any]:
     clock.lap("learn")
     score = scores_of(network, world.model)[:, 0]
     return {"regret": _regret(world, score), "seconds": clock.seconds["learn"]}
+
+
+def torchrl_regret(world: World, users: int) -> dict[str, Any]:
+    """Regret of the actor of TorchRL's discrete IQL on the same log."""
+    model, drawn_log = world.model, world.log(users, seed=0)
+    log, settings = drawn_log.log, _settings(users, _SLOW)
+    shown, steps = drawn_log.pair[log.shown], transitions(log, settings.session_gap_minutes)
+    known, going = ~steps.truncated, steps.following >= 0
+    after = np.where(going, model.state[shown][steps.following], 0)
+    own = settings.implicit_q_learning
+    found = measured(
+        "_torchrl_iql.py",
+        states=len(model.start),
+        actions=model.action.max() + 1,
+        state=model.state[shown][known],
+        action=model.action[shown][known],
+        reward=(log.rewards @ world.weights)[known],
+        next_state=after[known],
+        ended=steps.terminal[known],
+        hidden=settings.hidden,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        target_every=settings.target_every,
+        discount=settings.discount,
+        expectile=own.expectile,
+        temperature=own.temperature,
+    )
+    return {"regret": _regret(world, np.array(found)[model.state, model.action])}
 
 
 def counted_regret(world: World, users: int) -> dict[str, Any]:
@@ -200,6 +239,35 @@ def _regret_rows(
         )
         for which, value, limit in (("mean", mean, limits[0]), ("worst", worst, limits[1]))
     ]
+
+
+def _torchrl_row(kept: Kept, worlds: Mapping[str, World], users: int) -> Row:
+    title = "tabular: regret, discrete IQL, less TorchRL's on the random models"
+    if not installed():
+        return Row(title, float("nan"), note=MISSING)
+    random = {name: w for name, w in worlds.items() if name.startswith("random")}
+    own, peer = [], []
+    for name, world in random.items():
+        ours = kept.of(
+            ["regret", "implicit_q_learning", name, users],
+            lambda world=world: regret_cell("implicit_q_learning", world, users),  # type: ignore[misc]
+        )
+        theirs = kept.of(
+            ["torchrl", name, users],
+            lambda world=world: torchrl_regret(world, users),  # type: ignore[misc]
+        )
+        own.append(ours["regret"])
+        peer.append(theirs["regret"])
+    less = np.array(own) - np.array(peer)
+    error = float(less.std(ddof=1) / np.sqrt(len(less)))
+    return Row(
+        title,
+        float(less.mean()),
+        bar="not significantly above 0, one-sided 5 %",
+        holds=bool(less.mean() <= float(stdtrit(len(less) - 1, 0.95)) * error),
+        note=f"paired over {len(less)} models, standard error {error:.4f}; ours "
+        f"{np.mean(own):.4f}, TorchRL's {np.mean(peer):.4f}, worst {max(peer):.4f}",
+    )
 
 
 def _error_rows(
