@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mrlm.behaviour.network import Pairs
+from mrlm.learners.sequential.q_regression import regress_q
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import double_target, expected_target, squared_error
+from mrlm.learners.settings import LearningSettings
 from tests.learners.sequential.table import Table, table_experience
 
 
@@ -137,7 +140,56 @@ def test_a_target_network_is_renewed_when_it_is_due_and_never_else() -> None:
         with torch.no_grad():
             table.values += 1.0
         target.after_update()
-        seen.append(float(target.frozen.values[0]))
+        seen.append(float(target.frozen.values.detach()[0]))
         assert float(table.values.detach()[0]) == update
     assert seen == [0.0, 0.0, 3.0, 3.0, 3.0, 6.0, 6.0]
     assert not target.frozen.training
+
+
+class Watched(Table):
+    """Notes in which mode it is asked."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__(values)
+        self.modes: list[bool] = []
+
+    def forward(self, pairs: Pairs) -> torch.Tensor:
+        """Shape (b, 1)."""
+        self.modes.append(self.training)
+        return super().forward(pairs)
+
+
+def test_what_looks_ahead_has_no_dropout_and_what_learns_has() -> None:
+    seen = table_experience([1, 2], [0, 1], [1.0, 2.0], [1, -1])
+    network = Watched([0.0, 0.0, 0.0])
+    target = TargetNetwork(network, every=1)
+    settings = LearningSettings(epochs=2, batch_size=8, learning_rate=0.1, discount=0.5)
+
+    def goal(index: torch.Tensor) -> torch.Tensor:
+        return double_target(network, target.frozen, seen, index, 0.5)[:, None]
+
+    regress_q(network, target, goal, seen, settings, seed=0)
+    assert network.modes == [False, True, False, True]
+    assert set(target.frozen.modes) == {False}
+    assert not network.training
+
+
+def test_q_is_found_where_it_is_a_table() -> None:
+    """Three decisions in a row, every action shown: r + discount max of what follows, by hand."""
+    seen = table_experience(
+        [2, 2, 2, 2], [0, 1, 0, 1], [0.0, 1.0, 5.0, 2.0], [2, 3, -1, -1], [False] * 4
+    )
+    # Decisions 0 and 1 lead to 2 and 3, whose other candidates nobody tried and start at -9.
+    network = Table([0.0, 0.0, 0.0, 0.0, 0.0, -9.0, -9.0, 0.0])
+    target = TargetNetwork(network, every=1)
+    settings = LearningSettings(
+        epochs=800, batch_size=8, learning_rate=0.05, weight_decay=0, discount=0.5
+    )
+
+    def goal(index: torch.Tensor) -> torch.Tensor:
+        return double_target(network, target.frozen, seen, index, 0.5)[:, None]
+
+    regress_q(network, target, goal, seen, settings, seed=0)
+    found = network.values.detach()[:, 0].numpy()
+    np.testing.assert_allclose(found[[0, 3, 4, 7]], [2.5, 2.0, 5.0, 2.0], atol=0.01)
+    assert found[[1, 2, 5, 6]].tolist() == [0.0, 0.0, -9.0, -9.0], "nothing was shown there"
