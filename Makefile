@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets bench-peers bench-house coverage clean-workspace setup lint lock \
+.PHONY: run test test-long ui bench bench-sets bench-peers bench-rl bench-house coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
 help: ## this list
@@ -71,6 +71,15 @@ bench-peers: ## install the peers of benchmarks coverage, ingest and learners
 bench-sets bench-peers: $(READY)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--constraint infra/bench.lock $(PACKAGE)
+
+# Libraries whose pins are not ours: an environment of their own, which reads torch and NumPy of .venv.
+RL_PEERS = benchmarks/.peers/rl
+SITE = -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+bench-rl: $(READY) ## install d3rlpy and TorchRL, peers of benchmarks learners.tabular and .updates
+	.venv/bin/python -m venv $(RL_PEERS)
+	.venv/bin/python $(SITE) > "$$($(RL_PEERS)/bin/python $(SITE))/ours.pth"
+	$(RL_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement infra/rl-peers.lock
 
 # Sources to count, never to import: benchmarks/house.py reads them.
 bench-house: $(READY) ## count how the code is built, beside three other projects

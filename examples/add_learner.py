@@ -32,6 +32,7 @@ from mrlm.learners import (
     Learner,
     LearningSample,
     make_score_network,
+    train_by_batches,
 )
 
 
@@ -68,23 +69,14 @@ class WeightedImitation:
         weight = np.minimum(1.0 / log.propensity, settings.weight_clip)
         gain = torch.from_numpy((np.maximum(reward, 0.0) * weight).astype(np.float32))
         action = torch.from_numpy(log.action)
-        optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
+
+        def loss(index: torch.Tensor) -> torch.Tensor:
+            log_policy = torch.log_softmax(sets.scores(network, *sets.places(index)), dim=1)
+            shown = log_policy.gather(1, action[index][:, None])[:, 0]
+            return -(gain[index] * shown).mean()
+
         # All that is random comes from the seed, and nothing of the process changes.
-        order = torch.Generator().manual_seed(seed)
-        network.train()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for epoch in range(settings.epochs):
-                for index in torch.randperm(len(log), generator=order).split(settings.batch_size):
-                    place, mask = sets.places(index)
-                    log_policy = torch.log_softmax(sets.scores(network, place, mask), dim=1)
-                    shown = log_policy.gather(1, action[index][:, None])[:, 0]
-                    optimiser.zero_grad()
-                    (-(gain[index] * shown).mean()).backward()
-                    optimiser.step()
-                if progress is not None:
-                    progress(epoch + 1, settings.epochs)
-        network.eval()
+        train_by_batches(network, len(log), lambda: loss, settings, seed, progress=progress)
         # Scores are the logits of a softmax. Imitation shows each item in proportion to its reward;
         # six times the logits prefer clearly what is better.
         network.rescale(6.0)

@@ -44,6 +44,9 @@ PUBLIC = {
     "mrlm.ope.sequential.registry": "mrlm.ope.sequential",
     "mrlm.ope.sequential.state_marginal": "mrlm.ope.sequential",
     "mrlm.worlds.latent": "mrlm",
+    "mrlm.worlds.tabular.exact_solution": "mrlm.worlds.tabular",
+    "mrlm.worlds.tabular.small_models": "mrlm.worlds.tabular",
+    "mrlm.worlds.tabular.tabular_log": "mrlm.worlds.tabular",
     "spark_jobs.evaluate": "docs/ope.md",
 }
 

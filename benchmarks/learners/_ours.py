@@ -27,10 +27,10 @@ def heads(names: Sequence[str], star: str) -> list[ExpectedReward]:
 def learned(
     weights: Mapping[str, float], settings: LearningSettings, seed: int, at: str
 ) -> list[LearnedScore]:
-    """Every learner at these weights; ``at`` says which, in tables."""
+    """Those that a night trains at these weights; ``at`` says which, in tables."""
     return [
-        LearnedScore(f"{name}, {at}", learner, weights, settings, seed)
-        for name, learner in LEARNERS.items()
+        LearnedScore(f"{name}, {at}", LEARNERS[name], weights, settings, seed)
+        for name in settings.learners
     ]
 
 

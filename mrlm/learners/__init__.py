@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mrlm.learners.registry import LEARNERS
     from mrlm.learners.scorer import LearnedScorer
     from mrlm.learners.settings import LearningSettings
+    from mrlm.learners.training_loop import train_by_batches
 
 _LATER = {
     "CandidateSets": "network",
@@ -41,6 +42,7 @@ _LATER = {
     "choose_on": "choice",
     "learning_sample": "inputs",
     "make_score_network": "network",
+    "train_by_batches": "training_loop",
 }
 
 
@@ -67,4 +69,5 @@ __all__ = [
     "choose_on",
     "learning_sample",
     "make_score_network",
+    "train_by_batches",
 ]

@@ -97,14 +97,24 @@ def reweighted(sample: LearningSample, weights: Mapping[str, float]) -> Learning
     """
     scalarisation = sample.scalarisation.at(weights)
     standard = _standard_rewards(sample)
-    outcome = (known_outcomes(sample.log) - scalarisation.mean) / scalarisation.scale
-    residual = np.nan_to_num(outcome - standard[sample.log.shown], nan=0.0)
+    residual = logged_rewards(sample) - standard[sample.log.shown]
     value = standard @ scalarisation.weight
     features = sample.inputs.features
     dense = features.dense.copy()
     dense[:, -1] = value
     inputs = LearningInputs(replace(features, dense=dense), value, residual @ scalarisation.weight)
     return replace(sample, scalarisation=scalarisation, inputs=inputs)
+
+
+def logged_rewards(sample: LearningSample) -> NDArray[np.float64]:
+    """Standardised rewards of the shown items, float64, shape (n, objectives).
+
+    An objective whose reward is not known has its expectation.
+    """
+    of = sample.scalarisation
+    outcome = (known_outcomes(sample.log) - of.mean) / of.scale
+    expected = _standard_rewards(sample)[sample.log.shown]
+    return np.where(np.isnan(outcome), expected, outcome)
 
 
 def part_of(sample: LearningSample, index: NDArray[np.int64]) -> LearningSample:

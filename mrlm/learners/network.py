@@ -47,6 +47,13 @@ def make_score_network(
     features: PairFeatures, settings: LearningSettings, seed: int, gain: float
 ) -> ScoreNetwork:
     """A network for these features, its scales taken from them, its weights from the seed."""
+    return ScoreNetwork(make_pair_network(features, settings, seed, outputs=1), gain)
+
+
+def make_pair_network(
+    features: PairFeatures, settings: LearningSettings, seed: int, outputs: int
+) -> PairNetwork:
+    """The same without the gain, of any number of outputs; all are 0 at first."""
     pair = seeded_network(
         seed,
         dense=features.dense.shape[1],
@@ -54,13 +61,13 @@ def make_score_network(
         user_vector=features.user_vectors.shape[1],
         projection=settings.projection,
         hidden=settings.hidden,
-        outputs=1,
+        outputs=outputs,
         dropout=settings.dropout,
     )
     pair.standardise_on(features.dense)
     nn.init.zeros_(pair.head.weight)
     nn.init.zeros_(pair.head.bias)
-    return ScoreNetwork(pair, gain)
+    return pair
 
 
 def score_network_from_state(state: Mapping[str, torch.Tensor]) -> ScoreNetwork:
@@ -92,3 +99,9 @@ class CandidateSets:
         flat = network(self._tensors.batch(place[mask]))[:, 0]
         out = torch.full(mask.shape, -torch.inf)
         return out.masked_scatter(mask, flat)
+
+    def vectors(self, network: nn.Module, place: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """All outputs for the candidates, shape (b, longest, outputs), 0 on pads."""
+        flat = network(self._tensors.batch(place[mask]))
+        out = torch.zeros((*mask.shape, flat.shape[1]))
+        return out.masked_scatter(mask[:, :, None], flat)

@@ -6,7 +6,115 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LearnerName = Literal["policy_gradient", "q_learning"]
+LearnerName = Literal[
+    "cost_sensitive",
+    "ips_gradient",
+    "logarithmic_smoothing",
+    "poem",
+    "policy_gradient",
+    "q_learning",
+    "snips_gradient",
+    "top_k_reinforce",
+    "double_q_learning",
+    "implicit_q_learning",
+    "batch_constrained_q_learning",
+    "advantage_weighted_regression",
+    "clipped_policy_optimisation",
+    "vector_policy_iteration",
+]
+
+
+class PoemSettings(BaseModel):
+    """What the learner ``poem`` alone reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    variance_penalty: float = Field(
+        1.0,
+        ge=0,
+        description="Standard errors of a policy's estimated value that are taken from it.",
+    )
+
+
+class LogarithmicSmoothingSettings(BaseModel):
+    """What the learner ``logarithmic_smoothing`` alone reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    error: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="Chance that a policy is worth less than the bound which is maximised says.",
+    )
+
+
+class _OneLearner(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DoubleQSettings(_OneLearner):
+    """What the learner ``double_q_learning`` alone reads."""
+
+    steps: int = Field(
+        3, ge=1, description="The most rewards of a session that are added up before Q is asked."
+    )
+
+
+class ImplicitQSettings(_OneLearner):
+    """What the learner ``implicit_q_learning`` alone reads."""
+
+    expectile: float = Field(
+        0.9, ge=0.5, lt=1, description="Of Q over logged actions: .5 is their mean, 1 their best."
+    )
+    temperature: float = Field(
+        0.1,
+        gt=0,
+        description="Standard deviations of reward that make a candidate e times as likely as "
+        "the logger has it.",
+    )
+
+
+class BatchConstrainedQSettings(_OneLearner):
+    """What the learner ``batch_constrained_q_learning`` alone reads."""
+
+    threshold: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Candidates are left out that the logger takes less often than this share of "
+        "how often it takes its favourite.",
+    )
+
+
+class AdvantageWeightedSettings(_OneLearner):
+    """What the learner ``advantage_weighted_regression`` alone reads."""
+
+    temperature: float = Field(
+        0.1,
+        gt=0,
+        description="Standard deviations of reward that make a candidate e times as likely as "
+        "the logger has it.",
+    )
+
+
+class ClippedPolicySettings(_OneLearner):
+    """What the learner ``clipped_policy_optimisation`` alone reads."""
+
+    clip: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="How far a probability may leave that of the last renewal, as a share of it.",
+    )
+
+
+class VectorPolicySettings(_OneLearner):
+    """What the learner ``vector_policy_iteration`` alone reads."""
+
+    rounds: int = Field(
+        3, ge=1, description="Evaluations, each followed by an improvement; epochs are of each."
+    )
 
 
 class LearningSettings(BaseModel):
@@ -51,11 +159,33 @@ class LearningSettings(BaseModel):
         "score, so that its softmax is a policy.",
     )
     target_every: int = Field(50, ge=1, description="Updates between target network copies.")
+    double_q_learning: DoubleQSettings = Field(
+        DoubleQSettings(), description="What this learner alone reads."
+    )
+    implicit_q_learning: ImplicitQSettings = Field(
+        ImplicitQSettings(), description="What this learner alone reads."
+    )
+    batch_constrained_q_learning: BatchConstrainedQSettings = Field(
+        BatchConstrainedQSettings(), description="What this learner alone reads."
+    )
+    advantage_weighted_regression: AdvantageWeightedSettings = Field(
+        AdvantageWeightedSettings(), description="What this learner alone reads."
+    )
+    clipped_policy_optimisation: ClippedPolicySettings = Field(
+        ClippedPolicySettings(), description="What this learner alone reads."
+    )
+    vector_policy_iteration: VectorPolicySettings = Field(
+        VectorPolicySettings(), description="What this learner alone reads."
+    )
     hidden: int = Field(32, ge=4, description="Units of each hidden layer.")
     projection: int = Field(16, ge=2, description="Width to which embeddings are projected.")
     max_decisions: int = Field(
         40_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
     )
+    logarithmic_smoothing: LogarithmicSmoothingSettings = Field(
+        LogarithmicSmoothingSettings(), description="Of the learner logarithmic_smoothing."
+    )
+    poem: PoemSettings = Field(PoemSettings(), description="Of the learner poem.")
     session_gap_minutes: int = Field(
         30, ge=0, description="A session that ends this close to the log's end may go on after it."
     )

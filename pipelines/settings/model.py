@@ -40,6 +40,13 @@ _ADDED = {
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),
         *("scrub_contacts", "keep_user_ids"),
     ),
+    "learning": (
+        "logarithmic_smoothing",
+        "poem",
+        *("double_q_learning", "implicit_q_learning", "batch_constrained_q_learning"),
+        *("advantage_weighted_regression", "clipped_policy_optimisation"),
+        *("vector_policy_iteration",),
+    ),
     "publishing": ("user_ids",),
     "registry": ("least_users",),
     "tuning": (*("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),),

@@ -41,6 +41,12 @@ def sample(fit_log: BanditLog, model: RewardModel) -> LearningSample:
     return learning_sample(fit_log, model, {"like": 1.0}, SETTINGS, 7)
 
 
+@pytest.fixture(scope="module")
+def small(sample: LearningSample) -> LearningSample:
+    """Few decisions, for what trains every learner several times."""
+    return part_of(sample, np.arange(900))
+
+
 @dataclass(frozen=True)
 class Known:
     """Scores that were there before, and what it was asked for."""
@@ -89,8 +95,8 @@ def test_nobody_is_judged_by_what_was_fitted_to_them(sample: LearningSample) -> 
     assert len(contender.asked) == len(sample.reward_model.members)
 
 
-def test_rewards_of_held_back_users_change_no_score_of_theirs(sample: LearningSample) -> None:
-    log = sample.log
+def test_rewards_of_held_back_users_change_no_score_of_theirs(small: LearningSample) -> None:
+    sample, log = small, small.log
     fold = (np.unique(log.decisions.user, return_inverse=True)[1] % 2).astype(np.int64)
     contenders = [
         LearnedScore(n, learner, {"like": 1.0}, SETTINGS, 3) for n, learner in LEARNERS.items()
@@ -196,7 +202,7 @@ def test_what_cannot_be_chosen_from_is_refused(sample: LearningSample) -> None:
 
 
 def test_heads_and_learners_are_chosen_from_alike_and_the_same_again(
-    sample: LearningSample,
+    small: LearningSample,
 ) -> None:
     contenders = [
         ExpectedReward("heads", {"like": 1.0}),
@@ -205,7 +211,7 @@ def test_heads_and_learners_are_chosen_from_alike_and_the_same_again(
             for n, learner in LEARNERS.items()
         ),
     ]
-    found, again = (choose(sample, contenders, floor=0.1) for _ in range(2))
+    found, again = (choose(small, contenders, floor=0.1) for _ in range(2))
     assert isinstance(found, Choice)
     assert set(found.values) == {"heads", *LEARNERS}
     assert found.values == again.values

@@ -19,6 +19,7 @@ from mrlm.bandit_log.ragged import segment_sum
 from mrlm.behaviour.reward_model import RewardModel
 from mrlm.learners.contract import Learner
 from mrlm.learners.inputs import learning_sample
+from mrlm.learners.network import make_score_network
 from mrlm.learners.policy import LearnedPolicy
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer
@@ -89,14 +90,64 @@ def test_its_policy_beats_the_logger_on_later_nights(
 
 
 def test_the_seed_decides_the_weights_to_the_bit(
+    name: str, fit_log: BanditLog, model: RewardModel
+) -> None:
+    settings = SETTINGS.model_copy(update={"max_decisions": 400})
+    states = []
+    for seed in (7, 7, 8):
+        torch.rand(3)
+        sample = learning_sample(fit_log, model, WEIGHTS, settings, 7)
+        states.append(LEARNERS[name].learn(sample, settings, seed).network.state_dict())
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+    assert not all(torch.equal(states[0][k], states[2][k]) for k in states[0])
+
+
+def test_every_parameter_is_trained_and_what_is_served_has_no_dropout(
     name: str, learned: Mapping[str, LearnedScorer], fit_log: BanditLog, model: RewardModel
 ) -> None:
-    torch.rand(3)
-    sample = learning_sample(fit_log, model, WEIGHTS, SETTINGS, 7)
-    states = [LEARNERS[name].learn(sample, SETTINGS, s).network.state_dict() for s in (7, 8)]
-    first = learned[name].network.state_dict()
-    assert all(torch.equal(first[k], states[0][k]) for k in first)
-    assert not all(torch.equal(first[k], states[1][k]) for k in first)
+    sample = learning_sample(fit_log.take(np.arange(200)), model, WEIGHTS, SETTINGS, 7)
+    first = make_score_network(sample.inputs.features, SETTINGS, 7, gain=1.0)
+    before = {k: v.detach().clone() for k, v in first.named_parameters()}
+    network = LEARNERS[name].learn(sample, SETTINGS, 7).network
+    assert not any(torch.equal(v, before[k]) for k, v in network.named_parameters())
+    assert not any(module.training for module in network.modules())
+    assert not any(module.training for module in learned[name].network.modules())
+
+
+def test_candidate_sets_may_have_any_size(
+    name: str, fit_log: BanditLog, model: RewardModel
+) -> None:
+    """What is not offered is not scored, and a set of one candidate teaches and breaks nothing."""
+    log = ragged(fit_log.take(np.arange(300)))
+    assert set(np.diff(log.decisions.offsets).tolist()) == {1, 2, 3, 4, 5, 6}
+    sample = learning_sample(log, model, WEIGHTS, SETTINGS, 7)
+    scorer = LEARNERS[name].learn(sample, SETTINGS, 7)
+    scores = scorer.score(log.decisions)[:, 0]
+    assert np.isfinite(scores).all()
+    alone = np.diff(log.decisions.offsets)[log.decisions.candidates.row] == 1
+    np.testing.assert_array_equal(scores[alone], 0.0)
+    policy = LearnedPolicy(scorer, SETTINGS.temperature, SETTINGS.floor)
+    p = np.exp(policy.log_probabilities(log.decisions))
+    np.testing.assert_allclose(segment_sum(p, log.decisions.offsets), 1.0)
+
+
+def ragged(log: BanditLog) -> BanditLog:
+    """Sets of one to six candidates: the shown one and those before it, up to some number."""
+    rng = np.random.default_rng(0)
+    offsets = log.decisions.offsets
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], 6)
+    kept = place <= np.repeat(np.maximum(log.action, rng.integers(0, 6, len(log))), 6)
+    lengths = segment_sum(kept.astype(np.float64), offsets).astype(np.int64)
+    candidates = replace(
+        log.decisions.candidates,
+        offsets=np.concatenate([[0], lengths.cumsum()]),
+        values=log.decisions.candidates.values[kept],
+    )
+    total = np.repeat(segment_sum(log.candidate_propensity * kept, offsets), 6)
+    propensity = (log.candidate_propensity / total)[kept]
+    decisions = replace(log.decisions, candidates=candidates)
+    out = replace(log, decisions=decisions, candidate_propensity=propensity)
+    return replace(out, propensity=propensity[out.shown])
 
 
 def test_what_is_loaded_scores_the_same_to_the_bit(

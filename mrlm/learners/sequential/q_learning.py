@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.threads import one_thread
-from mrlm.learners.inputs import LearningInputs, LearningSample
-from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
-from mrlm.learners.scorer import LearnedScorer
-from mrlm.learners.sequential.transitions import Transitions, transitions
+from mrlm.learners.inputs import LearningSample
+from mrlm.learners.network import ScoreNetwork, make_score_network
+from mrlm.learners.sequential.experience import Experience
+from mrlm.learners.sequential.sequential_learner import SequentialLearner
+from mrlm.learners.sequential.target_network import TargetNetwork
+from mrlm.learners.sequential.td_targets import double_target
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import train_by_batches
 
 
 @dataclass(frozen=True)
-class QLearning:
+class QLearning(SequentialLearner):
     """Q-learning on logged sessions: double, with a target network, conservative.
 
     The target of decision i is r_i + discount Q'(s', argmax_a Q(s', a)) with the next decision's
@@ -28,107 +27,56 @@ class QLearning:
     Hasselt et al., Deep reinforcement learning with double Q-learning, 2016), and r_i alone at the
     end of a session. To the Huber loss is added ``conservative`` times logsumexp_a Q(s, a) -
     Q(s, a_i), which keeps actions that were not logged from being overrated (Kumar et al.,
-    Conservative Q-learning, 2020). An objective without a known reward enters by its expectation.
-    The score is Q over ``value_temperature``.
+    Conservative Q-learning, 2020). An objective without a known reward enters by its expectation,
+    and rewards are centred. The score is Q over ``value_temperature``.
     """
 
     name: str = "q_learning"
+    centred: bool = True
 
-    def looks_ahead(self, settings: LearningSettings) -> bool:
-        """Wherever the next reward counts."""
-        return settings.discount > 0
-
-    def learn(
+    def fit(
         self,
         sample: LearningSample,
+        seen: Experience,
         settings: LearningSettings,
         seed: int,
         progress: Callable[[int, int], None] | None = None,
-    ) -> LearnedScorer:
-        """Learn on the fit nights; see ``Learner``."""
-        log, inputs = sample.log, sample.inputs
-        network = make_score_network(inputs.features, settings, seed, gain=1.0)
-        steps = transitions(log, settings.session_gap_minutes)
-        train(network, log, inputs, steps, settings, seed, progress)
+    ) -> ScoreNetwork:
+        """See ``SequentialLearner``."""
+        network = make_score_network(seen.features, settings, seed, gain=1.0)
+        train(network, seen, settings, seed, progress)
         network.rescale(1.0 / settings.value_temperature)
-        return LearnedScorer(self.name, network, sample.reward_model, sample.scalarisation)
+        return network
 
 
 def train(
     network: ScoreNetwork,
-    log: BanditLog,
-    inputs: LearningInputs,
-    steps: Transitions,
+    seen: Experience,
     settings: LearningSettings,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Change ``network`` by ``settings.epochs`` passes over the log."""
-    sets = CandidateSets(inputs.features, log.decisions.offsets)
-    logged = inputs.value[log.shown] + inputs.residual
-    reward = torch.from_numpy(logged.astype(np.float32))
-    following = torch.from_numpy(steps.following)
-    counted = torch.from_numpy(~steps.truncated)
-    action = torch.from_numpy(log.action)
-    target = copy.deepcopy(network).eval()
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    target = TargetNetwork(network, settings.target_every)
+
+    def loss(index: torch.Tensor) -> torch.Tensor:
+        goal = double_target(network, target.frozen, seen, index, settings.discount)
+        # What looks ahead does so without dropout.
+        network.train()
+        scores = seen.sets.scores(network, *seen.sets.places(index))
+        return conservative_loss(
+            scores, seen.action[index], goal, seen.counted[index], settings.conservative
+        )
+
+    train_by_batches(
+        network,
+        len(seen),
+        lambda: loss,
+        settings,
+        seed,
+        after_update=target.after_update,
+        progress=progress,
     )
-    order = torch.Generator().manual_seed(seed)
-    updates = 0
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for epoch in range(settings.epochs):
-            for index in torch.randperm(len(log), generator=order).split(settings.batch_size):
-                goal = td_target(
-                    network, target, sets, reward[index], following[index], settings.discount
-                )
-                network.train()
-                place, mask = sets.places(index)
-                scores = sets.scores(network, place, mask)
-                loss = conservative_loss(
-                    scores, action[index], goal, counted[index], settings.conservative
-                )
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                updates += 1
-                if updates % settings.target_every == 0:
-                    target.load_state_dict(network.state_dict())
-            if progress is not None:
-                progress(epoch + 1, settings.epochs)
-    network.eval()
-
-
-def td_target(
-    network: ScoreNetwork,
-    target: ScoreNetwork,
-    sets: CandidateSets,
-    reward: torch.Tensor,
-    following: torch.Tensor,
-    discount: float,
-) -> torch.Tensor:
-    """Reward plus the discounted value of the next decision, shape (b,), without a gradient.
-
-    Args:
-        network: chooses the next action.
-        target: values it.
-        sets: candidate sets of the whole log.
-        reward: shape (b,).
-        following: int64, shape (b,), the next decision, or -1: then the target is the reward.
-        discount: in [0, 1).
-    """
-    goal = reward.clone()
-    rows = torch.nonzero(following >= 0)[:, 0]
-    if len(rows) == 0 or discount == 0.0:
-        return goal
-    network.eval()
-    with torch.no_grad():
-        place, mask = sets.places(following[rows])
-        best = sets.scores(network, place, mask).argmax(1, keepdim=True)
-        chosen = (place.gather(1, best), mask.gather(1, best))
-        goal[rows] += discount * sets.scores(target, *chosen)[:, 0]
-    return goal
 
 
 def conservative_loss(

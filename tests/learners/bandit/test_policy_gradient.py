@@ -9,75 +9,50 @@ import torch
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.logged_policy import logging_log_probabilities
 from mrlm.behaviour.features import PairFeatures
-from mrlm.learners.bandit.policy_gradient import doubly_robust_objective, train
+from mrlm.learners.bandit.batch_policy import BatchPolicy
+from mrlm.learners.bandit.gradient_learner import objective
+from mrlm.learners.bandit.logged_feedback import LoggedFeedback
+from mrlm.learners.bandit.policy_gradient import PolicyGradient, doubly_robust_terms
 from mrlm.learners.inputs import LearningInputs
 from mrlm.learners.network import CandidateSets, make_score_network
 from mrlm.learners.settings import LearningSettings
+from tests.learners.bandit.tiny import (
+    assert_gradient_is_exact,
+    numbers,
+    policies,
+    three_decisions,
+)
 
 SETTINGS = LearningSettings(floor=0.1, divergence=0.3, weight_clip=4.0, temperature=2.0)
 
 
-def batch(seed: int = 0) -> dict[str, torch.Tensor]:
-    rng = np.random.default_rng(seed)
-    lengths = np.array([4, 2, 3])
-    mask = np.arange(4) < lengths[:, None]
-    scores = np.where(mask, rng.normal(size=(3, 4)), -np.inf)
-    logger = np.where(mask, rng.random((3, 4)) + 0.2, 0.0)
-    logger /= logger.sum(axis=1, keepdims=True)
-    action = np.array([1, 0, 2])
-    return {
-        "scores": torch.tensor(scores, requires_grad=True),
-        "mask": torch.tensor(mask),
-        "value": torch.tensor(np.where(mask, rng.normal(size=(3, 4)), 99.0)),
-        "logger": torch.tensor(np.where(mask, np.log(np.where(mask, logger, 1.0)), 77.0)),
-        "action": torch.tensor(action),
-        "propensity": torch.tensor(logger[np.arange(3), action]),
-        "residual": torch.tensor(rng.normal(size=3)),
-    }
+TERMS = doubly_robust_terms(SETTINGS.weight_clip)
 
 
 def test_the_objective_is_its_formula() -> None:
-    given = batch()
+    scores, batch = three_decisions()
     total = 0.0
-    numbers = {k: v.detach().numpy() for k, v in given.items()}
-    for i, k in enumerate((4, 2, 3)):
-        s = numbers["scores"][i, :k] / 2.0
-        p = 0.9 * np.exp(s) / np.exp(s).sum() + 0.1 / k
-        a = numbers["action"][i]
-        weight = min(p[a] / numbers["propensity"][i], 4.0)
-        divergence = p @ (np.log(p) - numbers["logger"][i, :k])
-        total += p @ numbers["value"][i, :k] + weight * numbers["residual"][i] - 0.3 * divergence
-    got = doubly_robust_objective(**given, settings=SETTINGS)
+    given = numbers(batch)
+    for i, p in enumerate(policies(scores, SETTINGS)):
+        a, k = given["action"][i], len(p)
+        weight = min(p[a] / given["propensity"][i], 4.0)
+        divergence = p @ (np.log(p) - given["logger"][i, :k])
+        total += p @ given["value"][i, :k] + weight * given["residual"][i] - 0.3 * divergence
+    got = objective(BatchPolicy.of(scores, batch, SETTINGS), TERMS, SETTINGS)
     assert float(got.detach()) == pytest.approx(total / 3, rel=1e-6)
 
 
 def test_the_gradient_is_exact_and_sums_to_zero_over_actions() -> None:
-    given = batch()
-    doubly_robust_objective(**given, settings=SETTINGS).backward()
-    gradient = given["scores"].grad
-    assert gradient is not None
-    assert torch.isfinite(gradient).all()
-    torch.testing.assert_close(gradient.sum(1), torch.zeros(3, dtype=torch.float64))
-    assert (gradient[~given["mask"]] == 0).all()
-    for i, j in np.argwhere(given["mask"].numpy()).tolist():
-        values = []
-        for step in (1e-5, -1e-5):
-            moved = given["scores"].detach().clone()
-            moved[i, j] += step
-            values.append(
-                float(doubly_robust_objective(**{**given, "scores": moved}, settings=SETTINGS))
-            )
-        assert float(gradient[i, j]) == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-7)
+    assert_gradient_is_exact(*three_decisions(), TERMS, SETTINGS)
 
 
 def test_a_weight_above_the_clip_pulls_no_further() -> None:
-    given = batch()
-    given["propensity"] = torch.full((3,), 1e-3)
-    given["value"] = torch.zeros_like(given["value"])
+    scores, batch = three_decisions()
+    batch = replace(batch, propensity=torch.full((3,), 1e-3), value=torch.zeros_like(batch.value))
     settings = SETTINGS.model_copy(update={"divergence": 0.0})
-    doubly_robust_objective(**given, settings=settings).backward()
-    assert given["scores"].grad is not None
-    assert not given["scores"].grad.any()
+    objective(BatchPolicy.of(scores, batch, settings), TERMS, settings).backward()
+    assert scores.grad is not None
+    assert not scores.grad.any()
 
 
 def bandit(n: int = 600) -> tuple[PairFeatures, np.ndarray, np.ndarray]:
@@ -128,7 +103,7 @@ def test_training_raises_the_value_on_a_known_bandit_from_outcomes_alone(
 
     network.eval()
     start = value()
-    train(network, log, inputs, settings, seed=0)
+    PolicyGradient().train(network, LoggedFeedback(log, inputs), settings, seed=0)
     # Two kinds, half a user each: uniform has .5, the best policy with this floor .86.
     assert start == pytest.approx(0.5, abs=0.02)
     assert value() > 0.78
@@ -158,7 +133,7 @@ def test_a_high_price_on_divergence_keeps_the_logger(fit_log: BanditLog) -> None
             epochs=10, batch_size=32, divergence=price, dropout=0.0, learning_rate=1e-2
         )
         network = make_score_network(features, settings, seed=0, gain=1.0)
-        train(network, uniform, inputs, settings, seed=0)
+        PolicyGradient().train(network, LoggedFeedback(uniform, inputs), settings, seed=0)
         sets = CandidateSets(features, log.decisions.offsets)
         with torch.no_grad():
             scores = sets.scores(network, *sets.places(torch.arange(n)))

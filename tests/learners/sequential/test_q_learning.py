@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.features import PairFeatures
-from mrlm.learners.inputs import LearningInputs
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
-from mrlm.learners.sequential.q_learning import conservative_loss, td_target, train
+from mrlm.learners.sequential.experience import Experience
+from mrlm.learners.sequential.q_learning import conservative_loss, train
+from mrlm.learners.sequential.td_targets import double_target
 from mrlm.learners.sequential.transitions import Transitions, transitions
 from mrlm.learners.settings import LearningSettings
 
 OFFSETS = np.array([0, 3, 5, 9])
 
 
-def scored(seed: int = 0) -> tuple[ScoreNetwork, ScoreNetwork, CandidateSets, PairFeatures]:
-    """Two different networks over three decisions with 3, 2 and 4 candidates."""
+def scored(seed: int = 0) -> tuple[ScoreNetwork, ScoreNetwork, Experience]:
+    """Two different networks over three decisions with 3, 2 and 4 candidates.
+
+    The third follows the first, the first the second, and nothing the third.
+    """
     rng = np.random.default_rng(seed)
     features = PairFeatures(
         dense=rng.normal(size=(9, 3)).astype(np.float32),
@@ -35,7 +39,15 @@ def scored(seed: int = 0) -> tuple[ScoreNetwork, ScoreNetwork, CandidateSets, Pa
         with torch.no_grad():
             network.pair.head.weight.normal_(generator=torch.Generator().manual_seed(s))
         networks.append(network.eval())
-    return networks[0], networks[1], CandidateSets(features, OFFSETS), features
+    following, cut = np.array([2, 0, -1]), np.zeros(3, bool)
+    seen = Experience.of(
+        features,
+        OFFSETS,
+        np.zeros(3, np.int64),
+        np.array([1.0, -2.0, 0.5]),
+        Transitions(following, following < 0, cut),
+    )
+    return networks[0], networks[1], seen
 
 
 def all_scores(network: ScoreNetwork, sets: CandidateSets) -> np.ndarray:
@@ -44,23 +56,22 @@ def all_scores(network: ScoreNetwork, sets: CandidateSets) -> np.ndarray:
 
 
 def test_the_target_is_double_and_stops_at_the_end() -> None:
-    online, target, sets, _ = scored()
-    reward = torch.tensor([1.0, -2.0, 0.5])
-    following = torch.tensor([2, 0, -1])
-    goal = td_target(online, target, sets, reward, following, discount=0.9)
-    chosen, valued = all_scores(online, sets), all_scores(target, sets)
+    online, target, seen = scored()
+    reward, following = seen.reward, seen.following.tolist()
+    goal = double_target(online, target, seen, torch.arange(3), discount=0.9)
+    chosen, valued = all_scores(online, seen.sets), all_scores(target, seen.sets)
     for i, j in ((0, 2), (1, 0)):
+        assert following[i] == j
         wanted = reward[i] + 0.9 * valued[j, chosen[j].argmax()]
         assert float(goal[i]) == pytest.approx(float(wanted), rel=1e-5)
     assert float(goal[2]) == 0.5, "nothing follows: the reward and nothing else"
 
 
 def test_the_target_has_no_gradient_and_the_reward_is_not_changed() -> None:
-    online, target, sets, _ = scored()
-    reward = torch.tensor([1.0, -2.0, 0.5])
-    goal = td_target(online, target, sets, reward, torch.tensor([2, 0, -1]), 0.9)
+    online, target, seen = scored()
+    goal = double_target(online, target, seen, torch.arange(3), 0.9)
     assert not goal.requires_grad
-    assert reward.tolist() == [1.0, -2.0, 0.5]
+    assert seen.reward.tolist() == [1.0, -2.0, 0.5]
 
 
 def test_the_loss_is_zero_where_q_is_the_goal_and_huber_elsewhere() -> None:
@@ -139,22 +150,17 @@ def chain() -> tuple[PairFeatures, Transitions, np.ndarray, np.ndarray]:
     return features, steps, action, reward
 
 
-def two_candidates(log: BanditLog, action: NDArray[np.int64]) -> BanditLog:
-    """As many rows of a log as there are actions, each with two candidates."""
-    n = len(action)
-    log = log.take(np.arange(n))
-    candidates = replace(
-        log.decisions.candidates, offsets=np.arange(n + 1) * 2, values=np.zeros(2 * n, np.int32)
-    )
-    return replace(log, action=action, decisions=replace(log.decisions, candidates=candidates))
+def seen_of(
+    features: PairFeatures, steps: Transitions, action: NDArray[np.int64], reward: np.ndarray
+) -> Experience:
+    """Every decision with two candidates."""
+    return Experience.of(features, np.arange(len(action) + 1) * 2, action, reward, steps)
 
 
 @pytest.mark.parametrize(("discount", "best"), [(0.0, 0), (0.9, 1)])
-def test_it_looks_as_far_ahead_as_the_discount(
-    fit_log: BanditLog, discount: float, best: int
-) -> None:
+def test_it_looks_as_far_ahead_as_the_discount(discount: float, best: int) -> None:
     features, steps, action, reward = chain()
-    n, log = len(action), two_candidates(fit_log, action)
+    n, seen = len(action), seen_of(features, steps, action, reward)
     settings = LearningSettings(
         discount=discount,
         conservative=0.0,
@@ -165,44 +171,39 @@ def test_it_looks_as_far_ahead_as_the_discount(
         dropout=0.0,
     )
     network = make_score_network(features, settings, seed=0, gain=1.0)
-    inputs = LearningInputs(features, np.zeros(2 * n), reward)
-    train(network, log, inputs, steps, settings, seed=0)
-    sets = CandidateSets(features, log.decisions.offsets)
+    train(network, seen, settings, seed=0)
     with torch.no_grad():
-        q = sets.scores(network, *sets.places(torch.arange(0, n, 2))).numpy()
+        q = seen.sets.scores(network, *seen.sets.places(torch.arange(0, n, 2))).numpy()
     wanted = [0.3, discount * 1.0]
     assert int(q.mean(axis=0).argmax()) == best
     np.testing.assert_allclose(q.mean(axis=0), wanted, atol=0.12)
 
 
-def test_truncated_rows_teach_nothing_without_the_conservative_term(fit_log: BanditLog) -> None:
+def test_truncated_rows_teach_nothing_without_the_conservative_term() -> None:
     features, _, action, reward = chain()
-    n, log = len(action), two_candidates(fit_log, action)
+    n = len(action)
     settings = LearningSettings(conservative=0.0, epochs=1, dropout=0.0, weight_decay=0.0)
     network = make_score_network(features, settings, seed=0, gain=1.0)
     before = copy.deepcopy(network.state_dict())
     cut = Transitions(np.full(n, -1), np.zeros(n, bool), np.ones(n, bool))
-    train(network, log, LearningInputs(features, np.zeros(2 * n), reward), cut, settings, seed=0)
+    train(network, seen_of(features, cut, action, reward), settings, seed=0)
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 
 
-def test_the_target_network_is_frozen_between_copies(
-    fit_log: BanditLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_target_network_is_frozen_between_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     from mrlm.learners.sequential import q_learning
 
     features, steps, action, reward = chain()
-    n, log = len(action), two_candidates(fit_log, action)
     seen: list[float] = []
 
     def spy(network: ScoreNetwork, target: ScoreNetwork, *rest: object) -> torch.Tensor:
         seen.append(float(sum(p.detach().abs().sum() for p in target.parameters())))
-        return td_target(network, target, *rest)  # type: ignore[arg-type]
+        return double_target(network, target, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(q_learning, "td_target", spy)
+    monkeypatch.setattr(q_learning, "double_target", spy)
     settings = LearningSettings(epochs=1, batch_size=100, target_every=3)
     network = make_score_network(features, settings, seed=0, gain=1.0)
-    train(network, log, LearningInputs(features, np.zeros(2 * n), reward), steps, settings, seed=0)
+    train(network, seen_of(features, steps, action, reward), settings, seed=0)
     assert len(seen) == 8
     assert seen[0] == seen[1] == seen[2] != seen[3]
     assert seen[3] == seen[4] == seen[5] != seen[6]

@@ -1,0 +1,123 @@
+"""Small models of the literature, and random ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrlm.worlds.tabular.tabular_model import TabularModel
+
+_STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
+
+
+def chain(length: int = 5, slip: float = 0.2, noise: float = 0.1) -> TabularModel:
+    """A chain that pays at its far end, and a little for going back to the start.
+
+    Forward, back, and from the second state on a third action that pays half of what going back
+    pays and stays, so that sets are ragged. With chance ``slip`` forward and back change places.
+    After Strens, A Bayesian framework for reinforcement learning, 2000, section 4.1, rewards
+    divided by 10; sessions do not end.
+    """
+    action: list[int] = []
+    transition, reward, offsets = [], [], [0]
+    for state in range(length):
+        moves = np.zeros((2, length))
+        moves[0, min(state + 1, length - 1)] = 1.0
+        moves[1, 0] = 1.0
+        pays = np.array([1.0 if state == length - 1 else 0.0, 0.2])
+        mixed = np.array([[1 - slip, slip], [slip, 1 - slip]])
+        rows, paid = list(mixed @ moves), list(mixed @ pays)
+        if state > 0:
+            rows.append(np.eye(length)[state])
+            paid.append(0.1)
+        action += range(len(rows))
+        transition += rows
+        reward += paid
+        offsets.append(len(action))
+    return TabularModel(
+        offsets=np.array(offsets),
+        action=np.array(action),
+        transition=np.array(transition),
+        reward=np.array(reward)[:, None],
+        noise=np.array([noise]),
+        start=np.eye(length)[0],
+    )
+
+
+def grid(side: int = 5, slip: float = 0.1, noise: float = 0.1) -> TabularModel:
+    """A square with a goal in one corner, where the session ends; moves into walls are not offered.
+
+    Objectives are the goal (1 on reaching it) and effort (-1 a step, -3 on the diagonal that leads
+    there), so which way is best depends on their weights. With chance ``slip`` another offered move
+    is made. Sessions start in any other cell.
+    """
+    cells = [(r, c) for r in range(side) for c in range(side) if (r, c) != (side - 1, side - 1)]
+    place = {cell: i for i, cell in enumerate(cells)}
+    action: list[int] = []
+    transition, reward, offsets = [], [], [0]
+    for r, c in cells:
+        offered = [
+            (a, (r + dr, c + dc))
+            for a, (dr, dc) in enumerate(_STEPS)
+            if 0 <= r + dr < side and 0 <= c + dc < side
+        ]
+        reached = np.zeros((len(offered), len(cells)))
+        for k, (_, cell) in enumerate(offered):
+            if cell in place:
+                reached[k, place[cell]] = 1.0
+        moved = np.full((len(offered), len(offered)), slip / (len(offered) - 1))
+        np.fill_diagonal(moved, 1 - slip)
+        transition.append(moved @ reached)
+        goal = moved @ (1.0 - reached.sum(1))
+        effort = np.full(len(offered), -3.0 if r == c else -1.0)
+        reward.append(np.column_stack([goal, effort]))
+        action += [a for a, _ in offered]
+        offsets.append(len(action))
+    return TabularModel(
+        offsets=np.array(offsets),
+        action=np.array(action),
+        transition=np.concatenate(transition),
+        reward=np.concatenate(reward),
+        noise=np.full(2, noise),
+        start=np.full(len(cells), 1 / len(cells)),
+    )
+
+
+def garnet(
+    seed: int,
+    states: int = 12,
+    actions: int = 5,
+    branches: int = 4,
+    objectives: int = 4,
+    ending: float = 0.1,
+    noise: float = 0.5,
+) -> TabularModel:
+    """A random model: each pair leads to ``branches`` states and pays standard normal rewards.
+
+    Each state offers two to ``actions`` of the actions; each pair ends the session with a chance
+    drawn below ``ending``. Chances of the next states are the gaps between uniform cuts. After
+    Archibald, McKinnon and Thomas, On the generation of Markov decision processes, 1995.
+
+    Raises:
+        ValueError: there are fewer states than branches, or fewer than two actions.
+    """
+    if branches > states or actions < 2:
+        raise ValueError(f"{states} states, {branches} branches, {actions} actions: not possible")
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(2, actions + 1, states)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    pairs = int(offsets[-1])
+    offered = [np.sort(rng.permutation(actions)[:size]) for size in sizes]
+    cuts = np.sort(rng.random((pairs, branches - 1)), axis=1)
+    edges = np.column_stack([np.zeros(pairs), cuts, np.ones(pairs)])
+    transition = np.zeros((pairs, states))
+    for pair in range(pairs):
+        transition[pair, rng.permutation(states)[:branches]] = np.diff(edges[pair])
+    transition *= 1 - ending * rng.random((pairs, 1))
+    return TabularModel(
+        offsets=offsets,
+        action=np.concatenate(offered),
+        transition=transition,
+        reward=rng.normal(size=(pairs, objectives)),
+        noise=np.full(objectives, noise),
+        start=np.full(states, 1 / states),
+    )
