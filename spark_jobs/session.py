@@ -190,6 +190,11 @@ def spark_session(
     return session
 
 
+def is_small(spark: Any) -> bool:
+    """Whether a session is one of this machine that was started for small inputs."""
+    return bool(spark.conf.get("spark.sql.codegen.wholeStage") == "false")
+
+
 def use_shelf(shelf: kept_java.Shelf) -> None:
     """Take this process's Java from there, if one fits; ``leave_java`` puts it there."""
     _running.shelf = shelf

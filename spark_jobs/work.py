@@ -10,13 +10,15 @@ from typing import ParamSpec, TypeVar
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
+from spark_jobs.session import is_small
+
 P = ParamSpec("P")
 T = TypeVar("T")
 _THREADS = 2
 
 
 class Work:
-    """Background jobs and persisted frames of one run; both end with the ``with`` block.
+    """Background jobs and kept frames of one run; both end with the ``with`` block.
 
     Leaving the block waits for every job and raises the first error of one.
     """
@@ -24,7 +26,7 @@ class Work:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS)
         self._started: list[Future[object]] = []
-        self._kept: list[DataFrame] = []
+        self._kept: list[Callable[[], object]] = []
 
     def start(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run ``job`` in the background."""
@@ -33,9 +35,28 @@ class Work:
         return future
 
     def keep(self, rows: DataFrame) -> DataFrame:
-        """Persist ``rows`` until the block ends."""
-        self._kept.append(rows.persist(StorageLevel.MEMORY_AND_DISK))
-        return rows
+        """``rows``, made once, at their first use, and kept until the block ends.
+
+        Of a small night, going over plans is most of the work, and each step goes over the whole
+        plan below it: there, what is made of kept rows has a plan that begins with them. Elsewhere
+        Spark is left the plan, to read few columns of many, and to make again what was lost with
+        another machine.
+        """
+        level = StorageLevel.MEMORY_AND_DISK
+        spark = rows.sparkSession
+        if not is_small(spark):
+            self._kept.append(rows.persist(level).unpersist)
+            return rows
+        persisted = spark.sparkContext._jsc.getPersistentRDDs
+        before = set(persisted())
+        kept = rows.localCheckpoint(eager=False, storageLevel=level)
+        self._kept += [rdd.unpersist for i, rdd in persisted().items() if i not in before]
+        return kept
+
+    def free(self) -> None:
+        """Free what the kept frames hold."""
+        for release in self._kept:
+            release()
 
     def __enter__(self) -> Work:
         return self
@@ -52,5 +73,4 @@ class Work:
                 for future in self._started:
                     future.result()
         finally:
-            for rows in self._kept:
-                rows.unpersist()
+            self.free()

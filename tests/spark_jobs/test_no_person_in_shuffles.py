@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame
 
 from spark_jobs import ingest, work
 from spark_jobs.raw import TableInput
@@ -22,9 +21,12 @@ pytestmark = pytest.mark.spark
 
 NIGHT = "2026-11-10"
 USER, TEXT = b"user-secret-1", b"broken by a planted text"
-# What hands rows from task to task, or keeps them.
-PASSES = r"(?:Broadcast)?Exchange|ReusedExchange|\w*QueryStage|InMemoryRelation|InMemoryTableScan"
-NODE = re.compile(r"^\(\d+\) (\w+)[^\n]*\n(.*?)(?=^\(\d+\) |^=====|\Z)", re.M | re.S)
+# What hands rows from task to task, or keeps them: for a small night as an RDD, else as a relation.
+KEEPS = r"InMemoryRelation|InMemoryTableScan|Scan ExistingRDD"
+PASSES = rf"(?:Broadcast)?Exchange|ReusedExchange|\w*QueryStage|{KEEPS}"
+NODE = re.compile(
+    r"^\(\d+\) (Scan ExistingRDD|\w+)[^\n]*\n(.*?)(?=^\(\d+\) |^=====|\Z)", re.M | re.S
+)
 ATTRIBUTE = r"[\w.]+#\d+"
 
 
@@ -89,19 +91,25 @@ def rewritten(folder: Path, form: str) -> str:
     return str(target)
 
 
-@pytest.fixture
+@pytest.fixture(params=["small", "large"])
 def ran(
-    spark: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, spark: Any, job: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[list[str], list[Path]]]:
     """Plans of what ran, and the files with what went through shuffles, broadcasts and caches."""
-    spark.conf.set("spark.sql.debug.maxToStringFields", "1000")
-    spark.conf.set("spark.sql.maxPlanStringLength", "10000000")
+    changed = {
+        "spark.sql.debug.maxToStringFields": "1000",
+        "spark.sql.maxPlanStringLength": "10000000",
+    }
+    if request.param == "large":
+        # As in the session of a large night.
+        changed["spark.sql.codegen.wholeStage"] = "true"
+    settings = {name: spark.conf.get(name) for name in changed}
+    for name, value in changed.items():
+        spark.conf.set(name, value)
     # What is kept goes to disk, where it can be looked at, and stays there until the end.
-    kept: list[DataFrame] = []
-    frames = type(spark.range(1))
-    unpersist = frames.unpersist
+    releases: list[Callable[[], object]] = []
     monkeypatch.setattr(work.StorageLevel, "MEMORY_AND_DISK", StorageLevel.DISK_ONLY)
-    monkeypatch.setattr(frames, "unpersist", lambda rows, *_: kept.append(rows))
+    monkeypatch.setattr(work.Work, "free", lambda run: releases.extend(run._kept))
     store = spark._jsparkSession.sharedState().statusStore()
     # Spark forgets old executions, so their number says nothing of which are new.
     before = max(_executions(store), default=-1)
@@ -111,10 +119,10 @@ def ran(
     spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
     plans = [plan for number, plan in _executions(store).items() if number > before]
     yield plans, [p for p in scratch.rglob("*") if p.is_file() and p not in there]
-    for rows in kept:
-        unpersist(rows)
-    for name in ("debug.maxToStringFields", "maxPlanStringLength"):
-        spark.conf.unset(f"spark.sql.{name}")
+    for release in releases:
+        release()
+    for name, value in settings.items():
+        spark.conf.set(name, value)
 
 
 def _executions(store: Any) -> dict[int, str]:
@@ -128,6 +136,7 @@ def test_raw_ids_and_texts_pass_nothing(ran: tuple[list[str], list[Path]]) -> No
     plans, files = ran
     nodes = [node for plan in plans for node in NODE.findall(plan)]
     assert sum(re.fullmatch(PASSES, kind) is not None for kind, _ in nodes) > 20
+    assert sum(re.fullmatch(KEEPS, kind) is not None for kind, _ in nodes) > 5
     raw = raw_attributes(nodes)
     assert any(a.startswith("user_id#") for a in raw)
     for kind, text in nodes:
