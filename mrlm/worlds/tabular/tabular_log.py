@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import gather
 from mrlm.worlds.tabular.tabular_model import TabularModel
 
@@ -92,8 +93,10 @@ def _as_log(
         position=np.ones(n, np.int32),
         ts=ts,
         candidates=Ragged(offsets, model.action[pair].astype(np.int32)),
-        history=nothing,
-        history_value=np.zeros(0, np.float32),
+        histories=Histories.none(),
+        since=np.zeros(n, np.int64),
+        until=np.zeros(n, np.int64),
+        request=np.arange(n),
         above=nothing,
     )
     names = [f"u{u}-{k}" for u, k in zip(user, session.ravel(), strict=True)]
