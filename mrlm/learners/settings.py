@@ -24,10 +24,12 @@ LearnerName = Literal[
 ]
 
 
-class PoemSettings(BaseModel):
-    """What the learner ``poem`` alone reads."""
-
+class _OneLearner(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PoemSettings(_OneLearner):
+    """What the learner ``poem`` alone reads."""
 
     variance_penalty: float = Field(
         1.0,
@@ -36,10 +38,8 @@ class PoemSettings(BaseModel):
     )
 
 
-class LogarithmicSmoothingSettings(BaseModel):
+class LogarithmicSmoothingSettings(_OneLearner):
     """What the learner ``logarithmic_smoothing`` alone reads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     error: float = Field(
         0.05,
@@ -47,10 +47,6 @@ class LogarithmicSmoothingSettings(BaseModel):
         lt=1,
         description="Chance that a policy is worth less than the bound which is maximised says.",
     )
-
-
-class _OneLearner(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DoubleQSettings(_OneLearner):
@@ -159,6 +155,10 @@ class LearningSettings(BaseModel):
         "score, so that its softmax is a policy.",
     )
     target_every: int = Field(50, ge=1, description="Updates between target network copies.")
+    logarithmic_smoothing: LogarithmicSmoothingSettings = Field(
+        LogarithmicSmoothingSettings(), description="What this learner alone reads."
+    )
+    poem: PoemSettings = Field(PoemSettings(), description="What this learner alone reads.")
     double_q_learning: DoubleQSettings = Field(
         DoubleQSettings(), description="What this learner alone reads."
     )
@@ -182,10 +182,6 @@ class LearningSettings(BaseModel):
     max_decisions: int = Field(
         40_000, ge=1, description="Larger logs are sampled, whole sessions at a time."
     )
-    logarithmic_smoothing: LogarithmicSmoothingSettings = Field(
-        LogarithmicSmoothingSettings(), description="Of the learner logarithmic_smoothing."
-    )
-    poem: PoemSettings = Field(PoemSettings(), description="Of the learner poem.")
     session_gap_minutes: int = Field(
         30, ge=0, description="A session that ends this close to the log's end may go on after it."
     )
