@@ -31,7 +31,8 @@ from mrlm.learners.settings import LearningSettings
 from mrlm.policies.greedy import greedy_with_floor
 from mrlm.worlds.latent import latent_log
 
-SETTINGS = LearningSettings(hidden=8, projection=4, batch_size=64, epochs=1)
+# Target networks are renewed so often that a few updates learn from what they have learned.
+SETTINGS = LearningSettings(hidden=8, projection=4, batch_size=64, epochs=1, target_every=2)
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
