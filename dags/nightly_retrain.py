@@ -76,6 +76,7 @@ def stage(name: str, **options: Any) -> Any:
                 "q_learning",
                 "snips_gradient",
                 "top_k_reinforce",
+                "weighted_classification",
             ],
             title="Learn with this learner alone",
         ),

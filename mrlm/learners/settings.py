@@ -15,6 +15,7 @@ LearnerName = Literal[
     "q_learning",
     "snips_gradient",
     "top_k_reinforce",
+    "weighted_classification",
 ]
 
 
