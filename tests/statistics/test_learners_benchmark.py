@@ -12,8 +12,16 @@ import pytest
 
 from benchmarks import learners
 from benchmarks._kept import Kept
-from benchmarks.learners import _field, _world, challenger, demonstration, nothing_to_gain
+from benchmarks.learners import (
+    _field,
+    _world,
+    challenger,
+    classification,
+    demonstration,
+    nothing_to_gain,
+)
 from benchmarks.learners._comparison import Values
+from benchmarks.learners._context_bandit import LoggedRounds
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.writer import write_replay
 
@@ -142,3 +150,28 @@ def test_what_was_finished_is_not_measured_again(
     assert len(asked) == 2
     Kept("MRLM_KEPT", "", "later").of(["a", 1], measure)
     assert len(asked) == 3
+
+
+def test_classification_sets_are_left_out_without_their_peers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classification, "PEERS", ("obp", "no_such_package"))
+    (row,) = classification.run(quick=True)
+    assert (row.ours, row.holds) == (0, None)
+    assert "no_such_package; make bench-sets bench-peers" in row.note
+
+
+def test_of_logged_classes_the_log_chooses_a_policy_that_finds_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classification, "EPOCHS", 3)
+    monkeypatch.setattr(classification, "LEAST_EPOCHS", 1)
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, 900)
+    context = np.eye(3)[label] + 0.3 * rng.normal(size=(900, 3))
+    action = rng.integers(0, 3, 600)
+    reward = (action == label[:600]).astype(np.float64)
+    logged = LoggedRounds(context[:600], action, reward, np.full((600, 3), 1 / 3))
+    found = classification._ours(logged, context[600:], seed=0)
+    assert set(found) == {"chosen", *classification.OURS}
+    assert np.mean(found[found["chosen"]] == label[600:]) > 0.9

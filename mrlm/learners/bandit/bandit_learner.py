@@ -23,7 +23,7 @@ class BanditLearner(ABC):
     def epoch_loss(self, epoch: Epoch) -> BatchLoss:
         """The loss of the next pass over the log."""
 
-    def logits(self, settings: LearningSettings) -> float:
+    def logits(self, epoch: Epoch) -> float:
         """What the trained scores are multiplied by, so that their softmax is a policy."""
         return 1.0
 
@@ -40,8 +40,9 @@ class BanditLearner(ABC):
     ) -> LearnedScorer:
         """Learn on the fit nights; see ``Learner``."""
         network = make_score_network(sample.inputs.features, settings, seed, gain=1.0)
-        self.train(network, LoggedFeedback(sample.log, sample.inputs), settings, seed, progress)
-        if (factor := self.logits(settings)) != 1.0:
+        feedback = LoggedFeedback(sample.log, sample.inputs)
+        self.train(network, feedback, settings, seed, progress)
+        if (factor := self.logits(Epoch(network, feedback, settings))) != 1.0:
             network.rescale(factor)
         return LearnedScorer(self.name, network, sample.reward_model, sample.scalarisation)
 

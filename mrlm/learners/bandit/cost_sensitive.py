@@ -7,7 +7,6 @@ import torch
 from mrlm.learners.bandit.bandit_learner import BanditLearner
 from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.logged_feedback import FeedbackBatch
-from mrlm.learners.settings import LearningSettings
 from mrlm.learners.training_loop import BatchLoss
 
 
@@ -39,17 +38,16 @@ class CostSensitive(BanditLearner):
 
         return loss
 
-    def logits(self, settings: LearningSettings) -> float:
-        """Standard deviations of reward over ``value_temperature``."""
-        return 1.0 / settings.value_temperature
+    def logits(self, epoch: Epoch) -> float:
+        """A score is a reward in standard deviations; it is served over ``value_temperature``."""
+        return 1.0 / epoch.settings.value_temperature
 
 
 def robust_rewards(batch: FeedbackBatch, clip: float) -> torch.Tensor:
     """Doubly robust reward of every candidate, shape (b, k); 0 on pads."""
-    size = batch.mask.sum(1)
-    weight = size * (1.0 / (size * batch.propensity)).clamp(max=clip)
     rewards = torch.where(batch.mask, batch.value, 0.0)
-    return rewards.scatter_add(1, batch.action[:, None], (weight * batch.residual)[:, None])
+    correction = batch.inverse_propensity(clip) * batch.residual
+    return rewards.scatter_add(1, batch.action[:, None], correction[:, None])
 
 
 def contrast_loss(scores: torch.Tensor, rewards: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

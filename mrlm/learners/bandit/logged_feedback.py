@@ -39,6 +39,14 @@ class FeedbackBatch:
     reward: torch.Tensor
     residual: torch.Tensor
 
+    def inverse_propensity(self, clip: float) -> torch.Tensor:
+        """1 / p of what was shown, at most ``clip`` times the size of its set, shape (b,).
+
+        1 / (size p) is the importance weight of the uniform policy.
+        """
+        size = self.mask.sum(1)
+        return size * (1.0 / (size * self.propensity)).clamp(max=clip)
+
 
 class LoggedFeedback:
     """A log of n decisions; an objective whose reward is not known enters by its expectation.

@@ -8,10 +8,9 @@ import torch
 
 from mrlm.bandit_log import BanditLog
 from mrlm.learners.bandit.cost_sensitive import CostSensitive, contrast_loss, robust_rewards
-from mrlm.learners.bandit.logged_feedback import FeedbackBatch
 from mrlm.learners.network import make_score_network
 from mrlm.learners.settings import LearningSettings
-from tests.learners.bandit.tiny import LENGTHS, known_bandit, three_decisions
+from tests.learners.bandit.tiny import LENGTHS, known_bandit, one_decision, three_decisions
 
 
 def test_over_what_the_logger_may_show_the_rewards_are_the_true_ones() -> None:
@@ -19,17 +18,7 @@ def test_over_what_the_logger_may_show_the_rewards_are_the_true_ones() -> None:
     rng = np.random.default_rng(0)
     logger, value, truth = rng.dirichlet(np.ones(4)), rng.normal(size=4), rng.normal(size=4)
     total = np.zeros(4)
-    for a, p in enumerate(logger):
-        batch = FeedbackBatch(
-            rows=torch.tensor([0]),
-            mask=torch.ones((1, 4), dtype=torch.bool),
-            value=torch.tensor(value)[None],
-            logger=torch.tensor(np.log(logger))[None],
-            action=torch.tensor([a]),
-            propensity=torch.tensor([p]),
-            reward=torch.tensor([truth[a]]),
-            residual=torch.tensor([truth[a] - value[a]]),
-        )
+    for p, batch in one_decision(logger, value, truth):
         total += p * robust_rewards(batch, clip=1e6).numpy()[0]
     np.testing.assert_allclose(total, truth)
 

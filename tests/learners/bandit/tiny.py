@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -186,8 +186,31 @@ def numbers(batch: FeedbackBatch) -> Mapping[str, Floats]:
     return {name: tensor.numpy() for name, tensor in vars(batch).items()}
 
 
+def one_decision(
+    logger: Floats, value: Floats, truth: Floats
+) -> Iterator[tuple[float, FeedbackBatch]]:
+    """All that the logger may show at one decision of k candidates: its chance, and what is seen.
+
+    Rewards are without noise.
+    """
+    for a, p in enumerate(logger):
+        yield (
+            float(p),
+            FeedbackBatch(
+                rows=torch.tensor([0]),
+                mask=torch.ones((1, len(logger)), dtype=torch.bool),
+                value=torch.tensor(value)[None],
+                logger=torch.tensor(np.log(logger))[None],
+                action=torch.tensor([a]),
+                propensity=torch.tensor([p]),
+                reward=torch.tensor([truth[a]]),
+                residual=torch.tensor([truth[a] - value[a]]),
+            ),
+        )
+
+
 def expected_gradient(terms: Terms, settings: LearningSettings, seed: int) -> tuple[Floats, ...]:
-    """One decision of four candidates, averaged over what the logger may show, exactly.
+    """Of one decision of four candidates, averaged over what the logger may show, exactly.
 
     Returns:
         Expected gradient of the terms by the scores, scores, and the candidates' true rewards.
@@ -196,17 +219,7 @@ def expected_gradient(terms: Terms, settings: LearningSettings, seed: int) -> tu
     scores = torch.tensor(rng.normal(size=(1, 4)), requires_grad=True)
     logger, value, truth = rng.dirichlet(np.ones(4)), rng.normal(size=4), rng.normal(size=4)
     total = torch.zeros(())
-    for a, p in enumerate(logger):
-        batch = FeedbackBatch(
-            rows=torch.tensor([0]),
-            mask=torch.ones((1, 4), dtype=torch.bool),
-            value=torch.tensor(value)[None],
-            logger=torch.tensor(np.log(logger))[None],
-            action=torch.tensor([a]),
-            propensity=torch.tensor([p]),
-            reward=torch.tensor([truth[a]]),
-            residual=torch.tensor([truth[a] - value[a]]),
-        )
+    for p, batch in one_decision(logger, value, truth):
         total = total + p * terms(BatchPolicy.of(scores, batch, settings))[0]
     total.backward()
     assert scores.grad is not None
