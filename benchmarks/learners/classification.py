@@ -13,7 +13,7 @@ and mtr, after one pass and after four; of a set's five results that with the hi
 peer, a choice by hindsight in their favour. obp's NNPolicyLearner is left out: it takes minutes for
 a log of 10,000 rows, and on its own example it is below IPWLearner.
 
-20 splits of five sets, about an hour and a half on one core; quick: 2 of the two smallest. Splits
+20 splits of five sets, about an hour and a half on one core; quick: 2 of the smallest. Splits
 of one set share rows, so an interval over them is a little too short. ``make bench-sets
 bench-peers`` installs sets and peers; without them nothing is measured, and the row says so.
 """
@@ -46,7 +46,7 @@ from mrlm.learners.choice import Contender, ExpectedReward, choose_on, cross_fit
 from mrlm.learners.inputs import expected_rewards
 
 SPLITS, QUICK_SPLITS = 20, 2
-QUICK = ("vehicle", "satimage")
+QUICK = ("vehicle",)
 LOGGED, LEVEL = 0.7, 0.05
 CHOSEN = "ours, chosen by the log"
 OURS = ("item_ridge", "cost_sensitive", "weighted_classification")
