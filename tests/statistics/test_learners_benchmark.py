@@ -164,7 +164,7 @@ def test_classification_sets_are_left_out_without_their_peers(
 def test_of_logged_classes_the_log_chooses_a_policy_that_finds_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(classification, "EPOCHS", 3)
+    monkeypatch.setattr(classification, "MOST_EPOCHS", 3)
     monkeypatch.setattr(classification, "LEAST_EPOCHS", 1)
     rng = np.random.default_rng(0)
     label = rng.integers(0, 3, 900)

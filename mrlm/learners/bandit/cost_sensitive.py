@@ -19,7 +19,7 @@ class CostSensitive(BanditLearner):
 
     says one of every candidate, whose expectation is the true reward, and so makes of the log a
     cost-sensitive classification with costs -R (Dudik et al., Doubly robust policy evaluation and
-    optimization, 2014, section 3.2). It is solved by regression, one against all: least squares of
+    optimization, 2014). It is solved by regression, one against all: least squares of
     differences within the set, mean_a ((f(a) - mean f) - (R(a) - mean R))^2, which is convex in the
     scores and counts all candidates alike, whatever the logger preferred. 1 / p is at most ``clip``
     times the size of the set, since 1 / (size p) is the weight of the uniform policy. The score is

@@ -15,7 +15,7 @@ class IpsGradient(GradientLearner):
         term_i = min(pi(a_i) / p_i, clip) r_i
 
     It needs propensities and nothing else: expected rewards only stand in where a reward is not
-    known. Source: Bottou et al., Counterfactual reasoning and learning systems, 2013, section 4.
+    known. Source: Bottou et al., Counterfactual reasoning and learning systems, 2013.
     Rewards are counted from the mean of the log, since the estimate is not indifferent to where
     they are counted from (Swaminathan and Joachims, The self-normalized estimator for
     counterfactual learning, 2015): far above 0 it imitates the logger, far below it avoids it.

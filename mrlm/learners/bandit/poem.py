@@ -20,7 +20,7 @@ class Poem(GradientLearner):
     from below that is one, and touches it where the policy was before the epoch: the square root
     lies below its tangent, and so does minus the square of the mean. Every such step raises the
     objective itself. Source: Swaminathan and Joachims, Counterfactual risk minimization: learning
-    from logged bandit feedback, 2015, equation 6 and proposition 2.
+    from logged bandit feedback, 2015, their iterated majorisation of the variance.
 
     Decisions count as independent; where users make many each, the true standard error is larger.
     """

@@ -20,8 +20,7 @@ class WeightedClassification(BanditLearner):
     others do not, as in classification; where all earn something, ``cost_sensitive`` sees smaller
     differences. 1 / p is at most ``clip`` times the size of the set. Sources: Zadrozny, Langford
     and Abe, Cost-sensitive learning by cost-proportionate example weighting, 2003; for logged
-    bandits, Beygelzimer and Langford, The offset tree for learning with partial labels, 2009,
-    section 3.2.
+    bandits, Beygelzimer and Langford, The offset tree for learning with partial labels, 2009.
 
     A score is the logarithm of an expected reward. Times the mean reward above the lowest it is
     about the reward itself, and that over ``value_temperature`` is what is served.

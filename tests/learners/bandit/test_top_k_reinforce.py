@@ -80,7 +80,7 @@ def test_slots_that_are_left_end_with_the_list(fit_log: BanditLog) -> None:
 
 @pytest.mark.statistics
 def test_the_second_best_is_learned_too(fit_log: BanditLog) -> None:
-    """The simulation of Chen et al., 2019, section 6.1.2: ten items, rewards 10, 9 and 1 for all
+    """The simulation of Chen et al., 2019, section 6.1: ten items, rewards 10, 9 and 1 for all
     others, a uniform logger, lists of two. Without the correction the best item takes all. Exact
     expected rewards and a fixed seed: no error rate."""
     n = 400

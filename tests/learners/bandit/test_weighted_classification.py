@@ -54,7 +54,11 @@ def test_the_loss_is_its_formula_with_an_exact_gradient() -> None:
         assert float(scores.grad[i, j]) == pytest.approx(difference, abs=1e-7)
 
 
-@pytest.mark.parametrize("rewards", [(0.0, 0.0), (0.0, 2.0)], ids=["all alike", "one that earned"])
+@pytest.mark.parametrize(
+    "rewards",
+    [(0.0, 0.0), (0.0, 2.0), (-3.0, -1.0)],
+    ids=["all alike", "one that earned", "all below 0"],
+)
 def test_what_earned_nothing_changes_nothing(
     fit_log: BanditLog, rewards: tuple[float, float]
 ) -> None:
@@ -67,7 +71,7 @@ def test_what_earned_nothing_changes_nothing(
     loss = learner.epoch_loss(Epoch(network, bandit.feedback(fit_log), LearningSettings()))
     assert float(loss(torch.arange(5)).detach()) == 0.0
     # A reward of 8 times the mean gain, one of eight rows, a weight of 3, three equal scores.
-    expected = 3 * np.log(3) if rewards[1] else 0.0
+    expected = 3 * np.log(3) if rewards[1] > rewards[0] else 0.0
     assert float(loss(torch.arange(8)).detach()) == pytest.approx(expected, rel=1e-5)
 
 
