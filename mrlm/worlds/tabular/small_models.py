@@ -14,8 +14,8 @@ def chain(length: int = 5, slip: float = 0.2, noise: float = 0.1) -> TabularMode
 
     Forward, back, and from the second state on a third action that pays half of what going back
     pays and stays, so that sets are ragged. With chance ``slip`` forward and back change places.
-    After Strens, A Bayesian framework for reinforcement learning, 2000, section 4.1, rewards
-    divided by 10; sessions do not end.
+    After Strens, A Bayesian framework for reinforcement learning, 2000, rewards divided by 10;
+    sessions do not end.
     """
     action: list[int] = []
     transition, reward, offsets = [], [], [0]
