@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.learners import _rl_peers, tabular
+from benchmarks.learners import _rl_peers, long_term, tabular
 from benchmarks.learners._tabular_field import (
     DISCOUNT,
     counted,
@@ -95,6 +95,23 @@ def test_bars_bind_on_mean_and_on_the_worst() -> None:
         [[0.001, 0.02]], [{"network": 0.05, "counted": 0.04}], judged=True
     )
     assert (exact.holds, logged.holds, logged.peer) == (False, True, 0.04)
+
+
+def test_the_long_term_is_judged_by_the_best_of_each_room() -> None:
+    contenders = long_term.contenders()
+    assert set(long_term.SEQUENTIAL) < set(contenders) < set(LEARNERS)
+    cells = [
+        {"chance": 0.8, "q_learning": q, "double_q_learning": d, "poem": 0.6, "ips_gradient": i}
+        | {"advantage_weighted_regression": 0.7}
+        for q, d, i in ((0.9, 0.95, 0.7), (0.9, 0.99, 0.66))
+    ]
+    row = long_term._rows("x", cells, effect=True, judged=True)[-1]
+    # Paired: .25 and .33, standard error .04; the t quantile with one degree of freedom is 6.31.
+    assert row.ours == pytest.approx(0.29)
+    assert "double_q_learning against ips_gradient" in row.note
+    assert row.holds is (0.29 > 6.313751515 * 0.04)
+    tie = long_term._rows("x", cells, effect=False, judged=True)[-1]
+    assert tie.holds is False
 
 
 def test_without_the_peers_there_is_a_row_that_says_so(

@@ -18,6 +18,7 @@ from mrlm.worlds.tabular import (
     normalised_regret,
     policy_evaluation,
     policy_iteration,
+    satisfaction,
     start_value,
     state_values,
     tabular_log,
@@ -151,6 +152,18 @@ def test_the_articles_toy_reward_pays_for_one_pair_alone() -> None:
     )
     q = policy_evaluation(model, uniform(model), 0.9)
     assert q[:, 0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_bait_is_worse_than_chance_only_where_it_wears_users_out() -> None:
+    regret = []
+    for effect in (True, False):
+        model = satisfaction(effect)
+        bait = greedy(model, model.reward[:, 0])
+        regret.append(normalised_regret(model, bait, np.ones(1), 0.9))
+        np.testing.assert_allclose(model.transition.sum(1), 0.95)
+        assert len(set(np.diff(model.offsets))) > 1
+    assert regret[0] > 1.5
+    assert regret[1] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_ties_go_to_the_first_action() -> None:

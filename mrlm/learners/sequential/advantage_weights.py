@@ -2,7 +2,7 @@
 
 The policy that maximises the expected Q less ``temperature`` times its KL divergence from the
 logger is pi(a) = logger(a) exp(Q(a) / temperature) / Z: Peng, Kumar, Zhang and Levine,
-Advantage-weighted regression, 2019, equation 7. What the state is worth cancels.
+Advantage-weighted regression, 2019. What the state is worth cancels.
 """
 
 from __future__ import annotations

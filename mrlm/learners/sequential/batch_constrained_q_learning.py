@@ -28,8 +28,8 @@ class BatchConstrainedQLearning(SequentialLearner):
 
     A candidate may be chosen, in targets and by the policy, where the logger's probability is
     above ``threshold`` times that of the logger's favourite in the set: Fujimoto, Conti,
-    Ghavamzadeh and Pineau, Benchmarking batch deep reinforcement learning algorithms, 2019,
-    equation 10. The score is the softmax of Q over ``value_temperature`` among them, distilled.
+    Ghavamzadeh and Pineau, Benchmarking batch deep reinforcement learning algorithms, 2019. The
+    score is the softmax of Q over ``value_temperature`` among them, distilled.
     """
 
     name: str = "batch_constrained_q_learning"

@@ -14,7 +14,8 @@ from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.settings import LearningSettings
 from mrlm.learners.training_loop import train_by_batches
 
-_SUM = 1e-6
+# How far the propensities of a set may be from 1 and still be all of them.
+_SUM = 1e-3
 
 
 def logger_log_probabilities(

@@ -30,7 +30,7 @@ def double_target(
     The best is chosen by one network and valued by the other: van Hasselt, Guez and Silver, Deep
     reinforcement learning with double Q-learning, 2016. With more than one step the rewards of the
     session are added up for as long as it went on with the best candidate, so that what another
-    policy did afterwards never enters: Watkins, Learning from delayed rewards, 1989, section 7.
+    policy did afterwards never enters: Watkins, Learning from delayed rewards, 1989.
 
     Args:
         network: chooses the next action, in evaluation mode.

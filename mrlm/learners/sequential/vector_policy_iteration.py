@@ -76,8 +76,7 @@ def evaluate_policy(
     """Train a network to the discounted sums of all objectives under a policy.
 
     The target is r + discount sum_a policy(a) Q'(s', a), a vector: fitted Q evaluation, Le,
-    Voloshin and Yue, Batch policy learning under constraints, 2019, algorithm 3, with a target
-    network.
+    Voloshin and Yue, Batch policy learning under constraints, 2019, with a target network.
 
     Args:
         network: of m outputs; is changed.

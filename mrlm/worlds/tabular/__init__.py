@@ -14,7 +14,7 @@ from mrlm.worlds.tabular.exact_solution import (
     uniform,
     value_iteration,
 )
-from mrlm.worlds.tabular.small_models import chain, garnet, grid
+from mrlm.worlds.tabular.small_models import chain, garnet, grid, satisfaction
 from mrlm.worlds.tabular.tabular_log import TabularLog, tabular_log
 from mrlm.worlds.tabular.tabular_model import TabularModel
 
@@ -28,6 +28,7 @@ __all__ = [
     "normalised_regret",
     "policy_evaluation",
     "policy_iteration",
+    "satisfaction",
     "start_value",
     "state_values",
     "tabular_log",

@@ -14,8 +14,8 @@ def chain(length: int = 5, slip: float = 0.2, noise: float = 0.1) -> TabularMode
 
     Forward, back, and from the second state on a third action that pays half of what going back
     pays and stays, so that sets are ragged. With chance ``slip`` forward and back change places.
-    After Strens, A Bayesian framework for reinforcement learning, 2000, section 4.1, rewards
-    divided by 10; sessions do not end.
+    After Strens, A Bayesian framework for reinforcement learning, 2000, rewards divided by 10;
+    sessions do not end.
     """
     action: list[int] = []
     transition, reward, offsets = [], [], [0]
@@ -120,4 +120,35 @@ def garnet(
         reward=rng.normal(size=(pairs, objectives)),
         noise=np.full(objectives, noise),
         start=np.full(states, 1 / states),
+    )
+
+
+def satisfaction(effect: bool = True, levels: int = 6, noise: float = 0.3) -> TabularModel:
+    """Users whose satisfaction goes down with bait and up with what is good for them.
+
+    Three actions: bait pays most now, what is good least; what any pays grows with the level of
+    satisfaction. Without the ``effect`` the level goes up and down by chance alone, whatever is
+    shown, so that looking ahead wins nothing. The lowest level does not offer what lies between;
+    a session ends with chance .05 at each step and starts at the middle level.
+    """
+    appeal, drift = (0.9, 0.65, 0.4), (-1, 0, 1)
+    action: list[int] = []
+    transition, reward, offsets = [], [], [0]
+    for level in range(levels):
+        for a in (0, 1, 2) if level else (0, 2):
+            row = np.zeros(levels)
+            for to, chance in ((drift[a], 0.5),) if effect else ((-1, 0.25), (1, 0.25)):
+                row[np.clip(level + to, 0, levels - 1)] += chance
+            row[level] += 1.0 - row.sum()
+            transition.append(0.95 * row)
+            reward.append((0.1 + 0.9 * level / (levels - 1)) * appeal[a])
+            action.append(a)
+        offsets.append(len(action))
+    return TabularModel(
+        offsets=np.array(offsets),
+        action=np.array(action),
+        transition=np.array(transition),
+        reward=np.array(reward)[:, None],
+        noise=np.array([noise]),
+        start=np.eye(levels)[levels // 2],
     )
