@@ -100,7 +100,7 @@ def test_only_the_raw_files_know_a_person_who_was_forgotten(
     tables = ("impressions", "late/impressions", "feedback")
     assert clean == {
         *(f"lake/{FIRST}/ingest/{table}" for table in tables),
-        f"lake/{FIRST}/build_log/night={FIRST}",
+        f"lake/{FIRST}/build_log/night={FIRST}/decisions",
     }
 
     raw = holding(tmp_path / "impressions", USER)
