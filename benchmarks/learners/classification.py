@@ -12,8 +12,8 @@ need more. Order and settings were looked at on three other sets (segment, textu
 
 The peers are obp's IPWLearner with its default logistic regression and Vowpal Wabbit with
 ``--cb_type`` dr and mtr, after one pass and after four; of a set's five results that with the
-highest mean is the peer, a choice by hindsight in their favour. obp's NNPolicyLearner is left out: it takes minutes for
-a log of 10,000 rows, and on its own example it is below IPWLearner.
+highest mean is the peer, a choice by hindsight in their favour. obp's NNPolicyLearner is left out:
+it takes minutes for a log of 10,000 rows, and on its own example it is below IPWLearner.
 
 20 splits of five sets, about an hour and a half on one core; quick: 2 of the smallest. Splits
 of one set share rows, so an interval over them is a little too short. ``make bench-sets
