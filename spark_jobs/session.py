@@ -159,6 +159,9 @@ def spark_session(
         "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
         # The generated code of one night serves the next; the default forgets it within a night.
         "spark.sql.codegen.cache.maxEntries": "2000",
+        # Else each operation on a column asks Java for the session and reads the stack, to name the
+        # line of ours in an error: a tenth of a small night.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Nobody looks at the plans, and printing them takes a twentieth of a small job.
         "spark.sql.maxPlanStringLength": "1000",
         # Whoever waits for a broadcast may wait for a whole night's rows to be looked through.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
@@ -43,14 +44,13 @@ class Work:
         another machine.
         """
         level = StorageLevel.MEMORY_AND_DISK
-        spark = rows.sparkSession
-        if not is_small(spark):
+        if not is_small(rows.sparkSession):
             self._kept.append(rows.persist(level).unpersist)
             return rows
-        persisted = spark.sparkContext._jsc.getPersistentRDDs
-        before = set(persisted())
         kept = rows.localCheckpoint(eager=False, storageLevel=level)
-        self._kept += [rdd.unpersist for i, rdd in persisted().items() if i not in before]
+        # Spark has no word for it; of a checkpoint the plan is its RDD.
+        held = kept._jdf.queryExecution().logical().rdd()
+        self._kept.append(partial(held.unpersist, False))
         return kept
 
     def free(self) -> None:
