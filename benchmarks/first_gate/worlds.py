@@ -14,9 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
+from mrlm.bandit_log import BanditLog, Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import segment_log_softmax
 
 Floats = NDArray[np.float64]

@@ -10,12 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
-from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.histories import Histories
+from mrlm.bandit_log import BanditLog, Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.user_folds import split_mix, user_folds
 from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.item_ridge import SALT, item_ridge
@@ -102,10 +99,7 @@ def new_scores(contender: Contender, sample: LearningSample, new: PairFeatures) 
 
 def _log(logged: LoggedRounds) -> BanditLog:
     n, actions = logged.propensity.shape
-    names = [f"a{k}" for k in range(actions)]
-    columns = [names, [""] * actions, [[]] * actions, [""] * actions, [[]] * actions]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, ITEMS_SCHEMA, strict=True)]
-    catalog = Catalog.from_table(pa.Table.from_arrays(arrays, schema=ITEMS_SCHEMA))
+    catalog = Catalog.of_names([f"a{k}" for k in range(actions)])
     nothing = Ragged(np.zeros(n + 1, np.int64), np.zeros(0, np.int32))
     day = np.datetime64("2026-11-09", "D")
     decisions = Decisions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +95,12 @@ class Catalog:
         if len(embedding) != len(self):
             raise ValueError(f"{len(embedding)} embedding rows for {len(self)} items")
         return replace(self, embedding=np.ascontiguousarray(embedding, np.float32))
+
+    @classmethod
+    def of_names(cls, item_id: Sequence[str]) -> Catalog:
+        """Items of which nothing is known but what they are called, in the order of their names."""
+        rows = [{"item_id": name, "text": "", "categories": [], "provider": ""} for name in item_id]
+        return cls.from_table(pa.Table.from_pylist(rows, schema=ITEMS_SCHEMA))
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Catalog:

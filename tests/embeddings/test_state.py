@@ -6,9 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log import Catalog, Decisions, Histories, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.histories import Histories
 from mrlm.embeddings import user_state as state
 from mrlm.embeddings.user_state import (
     Entries,

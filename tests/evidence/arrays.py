@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
+from mrlm.bandit_log import BanditLog, Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.paired import paired_batches, state_of_pair

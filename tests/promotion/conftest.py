@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrlm.bandit_log import Catalog, Decisions, Objective, Ragged
+from mrlm.bandit_log import Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.histories import Histories
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.policies.contract import Policy

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
-from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.histories import Histories
+from mrlm.bandit_log import BanditLog, Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.ragged import gather
 from mrlm.worlds.tabular.tabular_model import TabularModel
 
@@ -87,7 +84,7 @@ def _as_log(
     nothing = Ragged(np.zeros(n + 1, np.int64), np.zeros(0, np.int32))
     ts = _START + at * np.timedelta64(60_000_000, "us")
     decisions = Decisions(
-        catalog=_catalog(int(model.action.max()) + 1),
+        catalog=Catalog.of_names([f"a{k}" for k in range(int(model.action.max()) + 1)]),
         user=np.array([f"u{u}" for u in range(users)], object)[user],
         scene=np.array([f"s{s}" for s in range(len(model.start))], object)[state.ravel()],
         position=np.ones(n, np.int32),
@@ -125,10 +122,3 @@ def _as_log(
         lost=np.zeros((n, m), np.int64),
     )
     return TabularLog(log, pair)
-
-
-def _catalog(actions: int) -> Catalog:
-    names = [f"a{k}" for k in range(actions)]
-    columns = [names, [""] * actions, [[]] * actions, [""] * actions, [[]] * actions]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, ITEMS_SCHEMA, strict=True)]
-    return Catalog.from_table(pa.Table.from_arrays(arrays, schema=ITEMS_SCHEMA))
