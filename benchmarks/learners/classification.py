@@ -15,7 +15,7 @@ The peers are obp's IPWLearner with its default logistic regression and Vowpal W
 highest mean is the peer, a choice by hindsight in their favour. obp's NNPolicyLearner is left out:
 it takes minutes for a log of 10,000 rows, and on its own example it is below IPWLearner.
 
-20 splits of five sets, about an hour and a half on one core; quick: 2 of the smallest. Splits
+20 splits of five sets, about an hour and a quarter on one core; quick: 2 of the smallest. Splits
 of one set share rows, so an interval over them is a little too short. ``make bench-sets
 bench-peers`` installs sets and peers; without them nothing is measured, and the row says so.
 """
