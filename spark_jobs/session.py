@@ -172,8 +172,8 @@ def spark_session(
     }
     if local:
         # Bytes that stay on this machine are cheaper to write than to compress.
-        for kind in ("shuffle.compress", "shuffle.spill.compress", "broadcast.compress"):
-            settings[f"spark.{kind}"] = "false"
+        for kind in ("shuffle", "shuffle.spill", "broadcast", "rdd"):
+            settings[f"spark.{kind}.compress"] = "false"
         settings["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
         settings["spark.sql.files.openCostInBytes"] = "65536"
         optimised = str(wanted.optimised).lower()

@@ -110,6 +110,17 @@ def ran(
     releases: list[Callable[[], object]] = []
     monkeypatch.setattr(work.StorageLevel, "MEMORY_AND_DISK", StorageLevel.DISK_ONLY)
     monkeypatch.setattr(work.Work, "free", lambda run: releases.extend(run._kept))
+    # Rows that are kept as an RDD let go of the shuffles that made them, and Spark removes those.
+    made: list[Any] = []
+    keep = work.Work.keep
+
+    def kept_with_shuffles(run: work.Work, rows: Any) -> Any:
+        found = keep(run, rows)
+        if found is not rows:
+            made.append(rows._jdf.queryExecution().toRdd())
+        return found
+
+    monkeypatch.setattr(work.Work, "keep", kept_with_shuffles)
     store = spark._jsparkSession.sharedState().statusStore()
     # Spark forgets old executions, so their number says nothing of which are new.
     before = max(_executions(store), default=-1)
