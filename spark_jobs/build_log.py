@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -24,6 +23,7 @@ from spark_jobs.rewards import Delivered, events_by_slot, reward_columns, unread
 from spark_jobs.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD, spark_schema
 from spark_jobs.sessions import with_sessions
 from spark_jobs.user_history import histories
+from spark_jobs.work import Work
 
 _ORDER = ("user", "shown", "request_id", "position", "item_id", "event", "known_from")
 
@@ -96,10 +96,10 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
             not among the feedback objectives.
     """
     _check(job)
-    known = _known(spark, job).persist(StorageLevel.MEMORY_AND_DISK)
-    log = _decisions(known, job).persist(StorageLevel.MEMORY_AND_DISK)
-    lookups = _histories(spark, known, job).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
+    with Work() as work:
+        known = work.keep(_known(spark, job))
+        log = work.keep(_decisions(known, job))
+        lookups = work.keep(_histories(spark, known, job))
         counts = _counts(log, job)
         schema = spark_schema(stored_schema(job.objectives))
         entries = spark_schema(histories_schema([o.name for o in _feedback(job)]))
@@ -111,9 +111,6 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
             output.write(ordered, f"{folder}/{DECISIONS}", schema)
             together = lookups.filter(own).coalesce(1).sortWithinPartitions(*_ORDER)
             output.write(together, f"{folder}/{HISTORIES}", entries)
-    finally:
-        for table in (lookups, log, known):
-            table.unpersist()
     Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
     return counts
 
