@@ -382,8 +382,8 @@ def test_a_night_at_work_is_waited_for(made: Deployment) -> None:
 
 def test_a_damaged_output_is_told_and_the_rest_is_done(made: Deployment) -> None:
     user = somebody(made)
-    folder = made.folder / "workspace/lake/2026-11-12/build_log"
-    path = next(folder.glob("night=2026-11-12/*.parquet"))
+    folder = made.folder / "workspace/lake/2026-11-12/ingest"
+    path = next(folder.glob("impressions/*.parquet"))
     path.chmod(0o644)
     data = pq.read_table(path)
     pq.write_table(data.slice(1), path)
@@ -391,11 +391,11 @@ def test_a_damaged_output_is_told_and_the_rest_is_done(made: Deployment) -> None
     found = forgotten(made, user)
     (left,) = found.left
     assert str(path) in left
-    assert "mrlm stage build_log --night 2026-11-12" in left
+    assert "mrlm stage ingest --night 2026-11-12" in left
     assert path.read_bytes() == before
     assert "forgotten" not in [e["kind"] for e in entries(made)], "it is not done"
     names = holding(made.folder / "workspace", pseudonym_of(KEY, user))
-    assert {n.rpartition("/night=")[0] for n in names} == {"lake/2026-11-12/build_log"}
+    assert {n.partition("/ingest/")[0] for n in names} == {"lake/2026-11-12"}
 
 
 def test_a_version_without_hashes_is_left_until_it_is_upgraded(

@@ -73,6 +73,11 @@ class Erasure:
     versions: dict[int, list[str]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
+    def leave(self, why: str) -> None:
+        """Add to ``left``; a folder that two steps come to is told once."""
+        if why not in self.left:
+            self.left.append(why)
+
 
 def forget(
     settings: Settings,
@@ -203,7 +208,7 @@ def _erase(
             try:
                 found.files += list_requests(folder, traces.person, requests)
             except DamagedError as error:
-                found.left.append(str(error))
+                found.leave(str(error))
     for i, folder in enumerate(folders):
         progress("folders searched", i, len(folders))
         _erase_one(folder, Removal(traces.person, names), found)
@@ -214,7 +219,7 @@ def _erase_one(folder: Path, change: Removal, found: Erasure) -> None:
     try:
         found.files += erase_folder(folder, change)
     except (DamagedError, ValueError) as error:
-        found.left.append(str(error))
+        found.leave(str(error))
     found.rows += change.removed
 
 
@@ -286,7 +291,7 @@ def _erase_loose(
             continue
         if path.suffix in _APART:
             if person.pseudonym.encode() in path.read_bytes():
-                found.left.append(f"{path} names the person: take it out of that database by hand")
+                found.leave(f"{path} names the person: take it out of that database by hand")
         else:
             _replace(path, person, found)
 
@@ -301,7 +306,7 @@ def _replace(path: Path, person: Person, found: Erasure) -> None:
         copy.replace(path)
         found.files += 1
     except ValueError as error:
-        found.left.append(str(error))
+        found.leave(str(error))
     finally:
         copy.unlink(missing_ok=True)
 
