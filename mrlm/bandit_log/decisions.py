@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
-from mrlm.bandit_log.histories import Histories
+from mrlm.bandit_log.histories import UNNAMED, Histories
 from mrlm.bandit_log.ragged import Ragged, pieces, ranges
 
 # Candidates, and entries of histories, that are looked at together: about 100 MiB of features.
@@ -91,7 +91,7 @@ class Decisions:
         return np.asarray(first[self.looked_back_on().values], np.float32)
 
     def with_history(
-        self, items: Ragged, rewards: NDArray[np.float32], objectives: tuple[str, ...] = ("",)
+        self, items: Ragged, rewards: NDArray[np.float32], objectives: tuple[str, ...] = (UNNAMED,)
     ) -> Decisions:
         """The same with these histories, a list for each decision; see ``Histories.of_lists``."""
         return replace(

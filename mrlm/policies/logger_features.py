@@ -21,12 +21,14 @@ def logger_features(decisions: Decisions) -> NDArray[np.float64]:
     the candidates is none: loggers write it after they chose.
     """
     catalog = decisions.catalog
-    parts = [attribute_columns(catalog)[decisions.candidates.values]]
+    attributes: NDArray[np.float64] = attribute_columns(catalog)[decisions.candidates.values]
+    if catalog.embedding is None:
+        return attributes
     entries = Entries.of(decisions)
-    if catalog.embedding is not None and len(entries.values):
-        length = np.linalg.norm(catalog.embedding, axis=1, keepdims=True)
-        unit = catalog.embedding / np.where(length > 0, length, 1)
-        kernel = Kernel(unit.astype(np.float32), _TEMPERATURE, 1.0)
-        spoken = attention_features(decisions.candidates, entries, [kernel])
-        parts.append(spoken.astype(np.float64))
-    return np.concatenate(parts, axis=1)
+    if len(entries.values) == 0:
+        return attributes
+    length = np.linalg.norm(catalog.embedding, axis=1, keepdims=True)
+    unit = catalog.embedding / np.where(length > 0, length, 1)
+    kernel = Kernel(unit.astype(np.float32), _TEMPERATURE, 1.0)
+    spoken = attention_features(decisions.candidates, entries, [kernel])
+    return np.concatenate([attributes, spoken.astype(np.float64)], axis=1)
