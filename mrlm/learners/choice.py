@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
@@ -100,7 +101,7 @@ class LearnedScore:
 
 @dataclass(frozen=True)
 class Choice:
-    """The first contender that is as good as the best, up to chance.
+    """The first contender that is not proven worse than the best.
 
     Attributes:
         chosen: its name.
@@ -131,17 +132,18 @@ def choose(
     never saw them. What is left is the path through the features of those others, which members
     gave that did see this fold.
 
-    Of contenders that are close, the highest value is the luckiest one. So the first is taken whose
-    value is less than one standard error below the highest, by their paired difference: the
-    one-standard-error rule of Breiman, Friedman, Olshen and Stone, Classification and regression
-    trees, 1984, section 3.4.3.
+    Of contenders that are close, the highest value is the luckiest one, the more of them there are.
+    So the first is taken that is not proven worse than the highest: the paired difference tests
+    each at ``error`` over their number (Bonferroni), so that where the first is the best one,
+    another is taken with a chance of at most ``error``.
 
     Args:
         sample: of the fit nights.
         contenders: at least one, with different names, the one first that is to be preferred among
             equals.
         floor: share of uniform exploration of the policies that are compared.
-        error: chance that ``Choice.lift`` is above 0 where no contender beats the logger.
+        error: chance that ``Choice.lift`` is above 0 where no contender beats the logger, and that
+            the first contender is left where it is the best one.
 
     Raises:
         ValueError: contenders are missing or share a name, or the sample has no known north star.
@@ -224,15 +226,16 @@ def choose_on(
     best = max(values, key=lambda name: values[name].value)
     if np.isnan(values[best].value):
         raise ValueError(f"no decision has a final {rounds.objectives[0]!r}: ingest more nights")
-    chosen = next(name for name in values if _as_good(by_name[name], by_name[best]))
+    z = float(ndtri(1.0 - error / max(len(values) - 1, 1)))
+    chosen = next(name for name in values if _as_good(by_name[name], by_name[best], z))
     paired = difference(by_name[chosen], logger_scores(rounds, _DR))
     return Choice(chosen, best, values, _estimate(paired, 1.0 - 2.0 * error / len(values)))
 
 
-def _as_good(scores: Scores, best: Scores) -> bool:
-    """Whether a value is less than one standard error below the best."""
+def _as_good(scores: Scores, best: Scores, z: float) -> bool:
+    """Whether a value is less than ``z`` standard errors below the best."""
     found = _estimate(difference(best, scores), 0.5)
-    return scores is best or found.value <= found.standard_error
+    return scores is best or found.value <= z * found.standard_error
 
 
 def _rounds(log: BanditLog, q: Floats) -> EvaluationBatch:

@@ -45,6 +45,7 @@ _LACKING = {
     "learn_behaviour": "since then the model reads the rewards of every objective",
     "learn_policy": "since then it fits simple baselines too, and the log gives its first weights",
     "tune_weights": "since then tuning.json calls shares what it called weights",
+    "publish": "since then lists are drawn over the newest items and carry their candidates",
     "evaluate": "since then the evidence holds the difference to the logger",
 }
 

@@ -92,12 +92,25 @@ def read_logs(context: NightContext, nights: list[str]) -> BanditLog:
     return read_bandit_log(log_paths(context, nights), read_catalog(context), context.objectives)
 
 
-def read_catalog(context: NightContext) -> Catalog:
-    """Tonight's catalogue with its embeddings."""
-    from safetensors.numpy import load_file
+def newest_embedded(context: NightContext) -> str | None:
+    """The newest night, tonight included, whose items have embeddings."""
+    for night in reversed(context.workspace.nights()):
+        if night <= context.night and context.lake("embed", night).manifest() is not None:
+            return night
+    return None
 
-    embed = context.lake("embed")
+
+def read_catalog(context: NightContext, night: str = "") -> Catalog:
+    """A night's catalogue with its embeddings, tonight's unless given.
+
+    Raises:
+        MissingInputError: they were not made.
+        DamagedError: a file is not as it was written.
+    """
+    from mrlm.embeddings.stored_catalog import EMBEDDING, ITEMS, load_catalog
+
+    embed = context.lake("embed", night)
     embed.require()
-    catalog = Catalog.read(embed.path("catalog.parquet"))
-    vectors = load_file(embed.path("embedding.safetensors"))
-    return catalog.with_embedding(vectors["embedding"])
+    for name in (ITEMS, EMBEDDING):
+        embed.path(name)
+    return load_catalog(embed.folder)

@@ -36,11 +36,9 @@ class Embed:
 
     def run(self, context: NightContext, plan: Encoder, out: Path) -> Product:
         """Encode what the store lacks and write catalogue and embeddings side by side."""
-        import pyarrow.parquet as pq
-        from safetensors.numpy import save_file
-
         from mrlm.embeddings.embed_catalog import embed_catalog
         from mrlm.embeddings.store import EmbeddingStore
+        from mrlm.embeddings.stored_catalog import EMBEDDING, ITEMS, save_catalog
 
         store = EmbeddingStore(context.workspace.embeddings)
         catalog, counts = embed_catalog(
@@ -49,10 +47,7 @@ class Embed:
             store,
             progress=partial(context.progress, "items encoded"),
         )
-        pq.write_table(catalog.to_table(), out / "catalog.parquet")
-        if catalog.embedding is None:
-            raise RuntimeError("embed_catalog returned a catalogue without embeddings")
-        save_file({"embedding": catalog.embedding}, out / "embedding.safetensors")
+        save_catalog(catalog, out)
         log = context.log(self.name)
         for shard, why in store.set_aside.items():
             log.warning("%s was damaged (%s): its texts were encoded again", shard, why)
@@ -60,7 +55,7 @@ class Embed:
         if counts.without_text:
             log.info("without text %d: their vectors are 0", counts.without_text)
         return Product(
-            outputs={"catalog": "catalog.parquet", "embedding": "embedding.safetensors"},
+            outputs={"catalog": ITEMS, "embedding": EMBEDDING},
             counts={
                 "encoded": counts.encoded,
                 "reused": counts.reused,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,15 +21,36 @@ from pipelines.contract.stage import Product
 from pipelines.contract.workspace import write_atomically
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.arrivals import INGEST
-from pipelines.nights.lake import built_logs, history_command, ingested, log_fingerprints, log_paths
+from pipelines.nights.champion import over_items_of
+from pipelines.nights.lake import (
+    built_logs,
+    history_command,
+    ingested,
+    log_fingerprints,
+    log_paths,
+    newest_embedded,
+)
 
 _LISTS = "recommendations.parquet"
 # Folder of the lists with the platform's own user ids.
 PRIVATE_LISTS = "private"
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Nights that tonight's lists are made from.
+
+    Attributes:
+        state_night: whose bandit log tells the states of users.
+        catalog_night: whose embedded items can be shown; None where no night has any.
+    """
+
+    state_night: str
+    catalog_night: str | None
+
+
 class Publish:
-    """Draws a list for every user of the newest night that passed.
+    """Draws a list for every user of the newest night that passed, over the newest items.
 
     The candidate set of a user is the last one that the log holds for them, without what they were
     shown: retrieval is the platform's. A night that was stopped publishes too, and says how old
@@ -39,64 +60,63 @@ class Publish:
     name = "publish"
     place: Literal["run"] = "run"
     sections = ("publishing", "registry", "seed", "state", "objectives")
-    form = 1
+    form = 2
 
-    def plan(self, context: NightContext) -> str:
-        """The night whose bandit log tells the states of users."""
-        return _state_night(context)
+    def plan(self, context: NightContext) -> Sources:
+        """The night whose bandit log is read, and the one whose catalogue is."""
+        return Sources(_state_night(context), newest_embedded(context))
 
-    def inputs(self, context: NightContext, plan: str) -> dict[str, str]:
-        """The champion and the newest bandit log."""
+    def inputs(self, context: NightContext, plan: Sources) -> dict[str, str]:
+        """The champion, the newest bandit log, the newest catalogue."""
         version = require_champion(context.registry, context.night)
-        return {**log_fingerprints(context, [plan]), "champion": str(version)}
+        found = {**log_fingerprints(context, [plan.state_night]), "champion": str(version)}
+        if plan.catalog_night is not None:
+            embedded = context.lake("embed", plan.catalog_night).require()
+            found[f"embed/{plan.catalog_night}"] = embedded.output_fingerprint()
+        return found
 
-    def run(self, context: NightContext, plan: str, out: Path) -> Product:
+    def run(self, context: NightContext, plan: Sources, out: Path) -> Product:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
-        from mrlm.promotion.serving.serve import positions, recommend
+        from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
         from mrlm.promotion.serving.states import last_states, read_states, states_table
 
         serving = champion(context.registry)
         if serving is None:
             raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
-        catalog = serving.bundle.catalog
-        log = read_bandit_log(log_paths(context, [plan]), _catalog(context), context.objectives)
+        bundle = over_items_of(context, serving.bundle, plan.catalog_night)
+        paths = log_paths(context, [plan.state_night])
+        last = last_states(read_bandit_log(paths, _catalog(context), context.objectives))
         requests = read_states(
-            states_table(last_states(log)), catalog, ts=context.night, unknown_candidates="drop"
+            states_table(last), bundle.catalog, ts=context.night, unknown_candidates="drop"
         )
-        publishing = context.settings.publishing
-        lists = recommend(
-            policy=serving.bundle.policy,
-            requests=requests,
-            request_id=[f"{context.night}/{u}" for u in requests.user],
-            k=publishing.k,
-            seed=context.settings.seed,
-        )
-        lengths = lists.items.lengths
-        age = (date.fromisoformat(context.night) - date.fromisoformat(serving.bundle.night)).days
-        table = pa.table(
-            {
-                "user": np.repeat(requests.user, lengths),
-                "position": positions(lists.items),
-                "item_id": pa.array(catalog.item_id[lists.items.values], pa.string()),
-                "propensity": lists.propensities.values,
-                "policy_id": [f"{context.settings.registry.model}@{serving.version}"]
-                * int(lengths.sum()),
-            }
-        )
-        pq.write_table(table, out / _LISTS)
+        publishing, rows = context.settings.publishing, 0
+        with pq.ParquetWriter(out / _LISTS, PUBLISHED_SCHEMA) as file:
+            for part in published_lists(
+                bundle.policy,
+                requests,
+                night=context.night,
+                policy_id=f"{context.settings.registry.model}@{serving.version}",
+                k=publishing.k,
+                seed=context.settings.seed,
+            ):
+                file.write_table(part)
+                rows += len(part)
         private = {}
         if publishing.user_ids:
-            private = {"users_without_id": write_private(context, plan, table, out)}
+            lists = pq.read_table(out / _LISTS)
+            private = {"users_without_id": write_private(context, plan.state_night, lists, out)}
         about = {
             "night": context.night,
             "champion": serving.version,
             "champion_night": serving.bundle.night,
-            "champion_age_nights": age,
-            "state_night": plan,
-            "state_age_nights": (date.fromisoformat(context.night) - date.fromisoformat(plan)).days,
+            "champion_age_nights": _nights(serving.bundle.night, context.night),
+            "state_night": plan.state_night,
+            "state_age_nights": _nights(plan.state_night, context.night),
+            "catalog_night": None if bundle is serving.bundle else plan.catalog_night,
+            "candidates_left_out": int(last.offsets[-1] - requests.offsets[-1]),
             "users": len(requests),
-            "rows": len(table),
+            "rows": rows,
             **private,
         }
         (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
@@ -106,6 +126,10 @@ class Publish:
             counts=about,
             expiring=(PRIVATE_LISTS,),
         )
+
+
+def _nights(before: str, after: str) -> int:
+    return (date.fromisoformat(after) - date.fromisoformat(before)).days
 
 
 def write_private(context: NightContext, plan: str, lists: pa.Table, out: Path) -> int:
@@ -126,10 +150,13 @@ def write_private(context: NightContext, plan: str, lists: pa.Table, out: Path) 
 
 
 def point_at(context: NightContext, manifest: Manifest) -> None:
-    """Say in ``published/<night>.json`` which lists are the night's, and how old they are."""
+    """Say in ``published/<night>.json`` which lists are the night's, how old, over which items."""
     folder = context.run(STAGE.name).folder
     # Relative to the workspace, which may be moved.
     places = {"path": folder / _LISTS}
+    catalog_night = manifest.counts["catalog_night"]
+    if catalog_night is not None:
+        places["catalog"] = context.lake("embed", catalog_night).folder
     if (folder / PRIVATE_LISTS / _LISTS).exists():
         places["private_path"] = folder / PRIVATE_LISTS / _LISTS
     root = context.workspace.root

@@ -150,8 +150,8 @@ def test_all_contenders_share_the_error(sample: LearningSample) -> None:
     assert many.lift.lower < alone.lift.lower
 
 
-def test_the_first_within_a_standard_error_of_the_best_is_taken(sample: LearningSample) -> None:
-    """By the paired difference of users' sums, computed anew."""
+def test_the_first_that_is_not_proven_worse_than_the_best_is_taken(sample: LearningSample) -> None:
+    """By the paired difference of users' sums, computed anew, at .05 over three others."""
     log, q = sample.log, expected_rewards(sample)[:, 0]
     offsets, rng = log.decisions.offsets, np.random.default_rng(1)
     scores = {f"{noise:g}": q + noise * rng.normal(size=len(q)) for noise in (0.5, 0.2, 0.1, 0.03)}
@@ -167,7 +167,7 @@ def test_the_first_within_a_standard_error_of_the_best_is_taken(sample: Learning
         less = rounds(found.best) - rounds(name)
         total = np.bincount(users, less - less.mean())
         error = np.sqrt(total @ total * len(total) / (len(total) - 1)) / len(less)
-        return bool(less.mean() <= error)
+        return bool(less.mean() <= 2.128045 * error)
 
     assert found.best == max(scores, key=lambda name: rounds(name).mean())
     assert found.chosen == next(name for name in scores if is_as_good(name))
@@ -176,9 +176,9 @@ def test_the_first_within_a_standard_error_of_the_best_is_taken(sample: Learning
 
 @pytest.mark.statistics
 def test_equals_are_seldom_called_better() -> None:
-    """Candidates that are all alike: each of 300 logs errs with at most .05; more than 29 of 300
-    come with chance 3e-4."""
-    wrong = 0
+    """Candidates that are all alike: on each of 300 logs the logger is left with at most .05, and
+    so is the first contender; more than 29 of 300 come with chance 3e-4."""
+    wrong, left = 0, 0
     for seed in range(300):
         log, _ = latent_log(60, 6, 4, seed=seed, nights=6)
         rng = np.random.default_rng(seed)
@@ -188,7 +188,9 @@ def test_equals_are_seldom_called_better() -> None:
             replace(log, rewards=rewards), scores, np.full(len(scores["a"]), 0.3), 0.1
         )
         wrong += found.lift.lower > 0
+        left += found.chosen != "a"
     assert 0 < wrong <= 29
+    assert 0 < left <= 29
 
 
 def test_what_cannot_be_chosen_from_is_refused(sample: LearningSample) -> None:

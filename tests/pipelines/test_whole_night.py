@@ -214,6 +214,8 @@ def test_what_comes_out_is_what_the_readme_says(night: Deployment) -> None:
     assert names
     table = pq.read_table(context.workspace.root / about["path"])
     assert names[1].split(", ") == table.column_names
+    assert (context.workspace.root / about["catalog"] / "catalog.parquet").is_file()
+    assert about["catalog_night"] == NIGHT
     assert len(table) == about["rows"]
     assert set(table["policy_id"].to_pylist()) == {f"recommender@{about['champion']}"}
 

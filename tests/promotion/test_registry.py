@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from mrlm.bandit_log import Decisions
+from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.embeddings.stored_catalog import save_catalog
 from mrlm.evidence.evidence import Evidence
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
@@ -87,11 +90,14 @@ def test_a_night_from_registration_to_served_lists(
         softmax(0.5).log_probabilities(decisions),
     )
     assert not [*place.folder.rglob("*.pkl"), *place.folder.rglob("*.pickle")]
-    _served_elsewhere(place)
+    _served_elsewhere(place, decisions.catalog)
 
 
-def _served_elsewhere(place: RegistryPlace) -> None:
-    """Load by alias in a process that has only MLflow's paths, and ask it twice."""
+def _served_elsewhere(place: RegistryPlace, catalog: Catalog) -> None:
+    """Load by alias in a process that has only MLflow's paths, and ask it twice.
+
+    Then ask it over the items of a later night.
+    """
     code = """
 import sys, json, mlflow, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
@@ -106,12 +112,23 @@ try:
     raise SystemExit("a wrong parameter was taken")
 except mlflow.exceptions.MlflowException:
     pass
+newer = mlflow.pyfunc.load_model(
+    "models:/recommender@champion", model_config={"catalog": sys.argv[2]}
+)
+frame.at[1, "candidates"] = ["just out"]
+new = newer.predict(frame, params={"k": 2, "seed": 4})
+old = model.predict(frame, params={"k": 2, "seed": 4})
 import mrlm
-print(json.dumps({"rows": one.to_dict("records"), "code": mrlm.__file__}))
+print(json.dumps({"rows": one.to_dict("records"), "code": mrlm.__file__,
+                  "new": new["items"][1], "dropped": old["dropped"][1]}))
 """
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    items = place.folder.parent / "newer"
+    items.mkdir()
+    rows = [*catalog.to_table().to_pylist(), {"item_id": "just out", "text": "just out"}]
+    save_catalog(Catalog.from_table(pa.Table.from_pylist(rows, schema=ITEMS_SCHEMA)), items)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code, place.uri],
+        [sys.executable, "-P", "-c", code, place.uri, str(items)],
         env=environment,
         cwd=place.folder,
         capture_output=True,
@@ -121,6 +138,7 @@ print(json.dumps({"rows": one.to_dict("records"), "code": mrlm.__file__}))
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["code"].startswith(str(place.folder)), "the version brings its own code"
+    assert found["new"] == found["dropped"] == ["just out"]
     for row, offered in zip(found["rows"], ({"i01", "i02", "i03"}, {"i05", "i11"}), strict=True):
         assert set(row["items"]) <= offered
         assert len(row["items"]) == len(row["propensities"]) == 2

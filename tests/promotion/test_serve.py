@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from mrlm.bandit_log import Catalog, Decisions, Objective
+from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.ragged import segment_log_softmax
+from mrlm.embeddings.stored_catalog import load_catalog, save_catalog
 from mrlm.policies.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds
+from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states, states_table
 
@@ -39,8 +43,6 @@ class AvoidsNeighbours:
 
 
 def _requests(catalog: Catalog, n: int, candidates: list[str]) -> Decisions:
-    import pyarrow as pa
-
     table = pa.table({"user": [f"u{i}" for i in range(n)], "candidates": [candidates] * n})
     return read_states(table, catalog)
 
@@ -76,6 +78,44 @@ def test_a_request_gets_the_same_list_whoever_comes_with_it(
         assert few.items[place].tolist() == all_at_once.items[int(i)].tolist()
     other = recommend(softmax(0.5), decisions, ids, 3, seed=2)
     assert other.items.values.tolist() != all_at_once.items.values.tolist()
+
+
+def test_every_slot_tells_what_was_left_for_it_and_how_likely_each_was(
+    decisions: Decisions, softmax: MakeSoftmax
+) -> None:
+    ids = [f"r{i}" for i in range(len(decisions))]
+    drawn = recommend(softmax(0.5), decisions, ids, 3, seed=1)
+    owner, offered = drawn.items.row, decisions.candidates
+    assert len(drawn.candidates) == len(drawn.items.values)
+    np.testing.assert_array_equal(drawn.candidates.offsets, drawn.candidate_propensities.offsets)
+    for slot, item in enumerate(drawn.items.values.tolist()):
+        left, chance = drawn.candidates[slot], drawn.candidate_propensities[slot]
+        above = drawn.items.values[:slot][owner[:slot] == owner[slot]]
+        assert set(left.tolist()) == {*offered[int(owner[slot])].tolist()} - {*above.tolist()}
+        assert chance.sum() == pytest.approx(1.0, abs=1e-12)
+        assert chance[left == item].tolist() == [drawn.propensities.values[slot]]
+
+
+def test_published_rows_are_rows_of_a_log_whatever_the_blocks(
+    decisions: Decisions, softmax: MakeSoftmax, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def published() -> list[pa.Table]:
+        return list(
+            published_lists(
+                softmax(0.5), decisions, night="2026-11-20", policy_id="r@2", k=3, seed=1
+            )
+        )
+
+    (whole,) = published()
+    monkeypatch.setattr("mrlm.bandit_log.decisions.BLOCK", 40)
+    parts = published()
+    assert len(parts) > 5
+    assert pa.concat_tables(parts).combine_chunks().equals(whole.combine_chunks())
+    assert whole.schema == PUBLISHED_SCHEMA
+    for row in whole.to_pylist():
+        at = row["candidates"].index(row["item_id"])
+        assert row["candidate_propensities"][at] == row["propensity"]
+        assert row["request_id"] == f"2026-11-20/{row['user']}"
 
 
 def test_lists_hold_no_item_twice_and_end_with_the_candidates(
@@ -155,7 +195,32 @@ def test_a_frame_of_requests_is_answered(bundle: PolicyBundle) -> None:
     assert sorted(found["items"][0]) == ["i01", "i02"]
     assert found["items"][1] == ["i03"]
     assert found["propensities"][1] == [1.0]
+    assert found["dropped"].tolist() == [["gone"], []]
+    assert [len(slot) for slot in found["candidates"][0]] == [2, 1]
+    assert found["candidate_propensities"][1] == [[1.0]]
     assert json.dumps(found.to_dict("records"))
+
+
+def test_a_version_answers_over_the_items_that_came_after_it(
+    tmp_path: Path, catalog: Catalog, bundle: PolicyBundle
+) -> None:
+    vectors = np.arange(24, dtype=np.float32).reshape(12, 2)
+    older = replace(bundle, catalog=catalog.with_embedding(vectors))
+    rows = [*catalog.to_table().to_pylist(), {"item_id": "a new one", "text": "just out"}]
+    items = Catalog.from_table(pa.Table.from_pylist(rows, schema=ITEMS_SCHEMA))
+    place = items.codes(catalog.item_id)
+    newer = np.full((13, 2), 7.0, np.float32)
+    newer[place] = vectors
+    save_catalog(items.with_embedding(newer), tmp_path)
+    frame = pd.DataFrame({"request_id": ["a"], "user": ["u"], "candidates": [["i01", "a new one"]]})
+    assert answer(older, frame)["dropped"][0] == ["a new one"]
+    found = answer(older.with_catalog(load_catalog(tmp_path)), frame)
+    assert sorted(found["items"][0]) == ["a new one", "i01"]
+    newer[place[3]] += 1.0
+    with pytest.raises(ValueError, match="trained on the embeddings of another encoder"):
+        older.with_catalog(items.with_embedding(newer))
+    with pytest.raises(ValueError, match="another encoder"):
+        older.with_catalog(items.with_embedding(np.zeros((13, 3), np.float32)))
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ def log_served_model(name: str, artifacts: dict[str, Path]) -> Any:
             artifacts={n: str(p) for n, p in artifacts.items()},
             signature=signature(),
             input_example=(_example(bundle), {"k": 2, "seed": 0}),
+            # MLflow lets whoever loads a model set only what it was logged with.
+            model_config={"catalog": ""},
             pip_requirements=requirements(bundle),
             # The version brings its own code: it answers alike after this package has moved on.
             code_paths=[str(_PACKAGE)],
@@ -76,6 +78,9 @@ def signature() -> Any:
                 ColSpec("string", "request_id"),
                 ColSpec(strings, "items"),
                 ColSpec(doubles, "propensities"),
+                ColSpec(Array(strings), "candidates"),
+                ColSpec(Array(doubles), "candidate_propensities"),
+                ColSpec(strings, "dropped"),
             ]
         ),
         params=ParamSchema([ParamSpec("k", "long", DEFAULT_K), ParamSpec("seed", "long", 0)]),

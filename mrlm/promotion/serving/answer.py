@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.serve import recommend
-from mrlm.promotion.serving.states import STATES_SCHEMA, read_states
+from mrlm.promotion.serving.states import STATES_SCHEMA, read_states, unknown_candidates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +22,9 @@ def answer(
 ) -> pd.DataFrame:
     """Recommend for every row of ``frame``.
 
-    Candidates that the catalogue lacks are left out: the policy has no probability for them, so
-    the caller must not log them as candidates either.
+    Candidates that the catalogue lacks are left out, since the policy has no probability for them,
+    and named. A slot with its candidates and their propensities is a row of tomorrow's log as it
+    is.
 
     Args:
         bundle: what is served.
@@ -34,8 +35,9 @@ def answer(
         seed: of the draws; the same seed and request give the same list.
 
     Returns:
-        Columns ``request_id``, ``items`` (list of identifiers, top first) and ``propensities``
-        (list, each given the items above).
+        Columns ``request_id``, ``items`` (list of identifiers, top first), ``propensities`` (list,
+        each given the items above), ``candidates`` and ``candidate_propensities`` (a list a slot:
+        those that were left for it), and ``dropped`` (candidates that the catalogue lacks).
 
     Raises:
         ValueError: a required column is absent, null or of another type, or k is below 1.
@@ -62,12 +64,13 @@ def answer(
         raise ValueError("requests need the column 'request_id', without nulls")
     names = [f.name for f in STATES_SCHEMA if f.name in frame.columns]
     table = pa.table({n: _array(frame[n].tolist(), STATES_SCHEMA.field(n)) for n in names})
+    import pandas as pd
+
     states = read_states(table, bundle.catalog, ts=bundle.night, unknown_candidates="drop")
     drawn = recommend(bundle.policy, states, [str(r) for r in frame["request_id"]], k, seed)
-    answered: pd.DataFrame = drawn.to_table(bundle.catalog).to_pandas()
-    for column in ("items", "propensities"):
-        answered[column] = [list(v) for v in answered[column]]
-    return answered
+    dropped = unknown_candidates(table, bundle.catalog)
+    answered = drawn.to_table(bundle.catalog).append_column("dropped", dropped)
+    return pd.DataFrame({name: answered[name].to_pylist() for name in answered.column_names})
 
 
 def _array(values: list[Any], field: pa.Field) -> pa.Array:

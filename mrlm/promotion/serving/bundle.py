@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-from safetensors.numpy import load_file, save_file
-
 from mrlm.bandit_log import Catalog, Objective
+from mrlm.embeddings.stored_catalog import load_catalog, same_vectors, save_catalog
 from mrlm.policies.contract import Policy
 from mrlm.policies.storage import ScorerLoaders, load_policy, save_policy
 
@@ -48,6 +45,19 @@ class PolicyBundle:
     code_version: str
     objectives: tuple[Objective, ...]
 
+    def with_catalog(self, catalog: Catalog) -> PolicyBundle:
+        """The same policy over other items, as those that came after its night.
+
+        Raises:
+            ValueError: the catalogue's vectors are those of another encoder.
+        """
+        if not same_vectors(self.catalog, catalog):
+            raise ValueError(
+                f"{self.name} of night {self.night} was trained on the embeddings of another "
+                "encoder than the catalogue's: embed the catalogue with the encoder of that night"
+            )
+        return replace(self, catalog=catalog)
+
 
 def save_bundle(bundle: PolicyBundle, folder: Path) -> None:
     """Write a bundle into a new folder; ``bundle.json`` comes last and marks it whole.
@@ -56,10 +66,7 @@ def save_bundle(bundle: PolicyBundle, folder: Path) -> None:
         FileExistsError: the folder exists.
     """
     folder.mkdir(parents=True)
-    pq.write_table(bundle.catalog.to_table(), folder / "catalog.parquet")
-    if bundle.catalog.embedding is not None:
-        embedding = np.ascontiguousarray(bundle.catalog.embedding, np.float32)
-        save_file({"embedding": embedding}, folder / "embedding.safetensors")
+    save_catalog(bundle.catalog, folder)
     save_policy(bundle.policy, folder / "policy")
     about = {
         "name": bundle.name,
@@ -86,10 +93,7 @@ def load_bundle(folder: Path, loaders: ScorerLoaders | None = None) -> PolicyBun
     if not marker.is_file():
         raise FileNotFoundError(f"{folder} holds no whole policy bundle: bundle.json is missing")
     about: dict[str, Any] = json.loads(marker.read_text())
-    catalog = Catalog.read(folder / "catalog.parquet")
-    weights = folder / "embedding.safetensors"
-    if weights.is_file():
-        catalog = catalog.with_embedding(load_file(weights)["embedding"])
+    catalog = load_catalog(folder)
     objectives = tuple(Objective(**o) for o in about.pop("objectives"))
     policy = load_policy(folder / "policy", _loaders(folder) if loaders is None else loaders)
     return PolicyBundle(policy=policy, catalog=catalog, objectives=objectives, **about)

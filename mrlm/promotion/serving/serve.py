@@ -20,6 +20,8 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
         pa.field("request_id", pa.string()),
         pa.field("items", pa.list_(pa.string())),
         pa.field("propensities", pa.list_(pa.float64())),
+        pa.field("candidates", pa.list_(pa.list_(pa.string()))),
+        pa.field("candidate_propensities", pa.list_(pa.list_(pa.float64()))),
     ]
 )
 
@@ -32,18 +34,26 @@ class Recommendations:
         request_id: str objects, shape (n,).
         items: ragged int32 item codes.
         propensities: ragged float64, the probability of each item given the items above it.
+        candidates: ragged int32 item codes, one row a value of ``items``: those that were left for
+            the slot, the item itself among them.
+        candidate_propensities: ragged float64, the probability of each of them in that slot.
     """
 
     request_id: NDArray[np.object_]
     items: Ragged
     propensities: Ragged
+    candidates: Ragged
+    candidate_propensities: Ragged
 
     def to_table(self, catalog: Catalog) -> pa.Table:
         """A table of ``RECOMMENDATIONS_SCHEMA``, one row a request."""
+        offsets = pa.array(self.items.offsets, pa.int32())
         columns = [
             pa.array(self.request_id, pa.string()),
             lists(self.items, catalog.item_id),
             lists(self.propensities),
+            pa.ListArray.from_arrays(offsets, lists(self.candidates, catalog.item_id)),
+            pa.ListArray.from_arrays(offsets, lists(self.candidate_propensities)),
         ]
         return pa.Table.from_arrays(columns, schema=RECOMMENDATIONS_SCHEMA)
 
@@ -77,6 +87,8 @@ def recommend(
     codes: list[NDArray[np.int32]] = []
     chances: list[NDArray[np.float64]] = []
     owners: list[NDArray[np.int64]] = []
+    left_for: list[Ragged] = []
+    left_chances: list[NDArray[np.float64]] = []
     open_requests = np.flatnonzero(requests.candidates.lengths > 0)
     state = requests.take(open_requests)
     for slot in range(k):
@@ -88,7 +100,10 @@ def recommend(
         place = _draw(log_p, state.offsets, keys[open_requests], slot)
         shown = state.candidates.values[place].astype(np.int32)
         codes.append(shown)
-        chances.append(np.exp(log_p[place]))
+        probability = np.exp(log_p)
+        chances.append(probability[place])
+        left_for.append(state.candidates)
+        left_chances.append(probability)
         owners.append(open_requests)
         left = np.flatnonzero(state.candidates.lengths > 1)
         state = _next_slot(state, place, shown).take(left)
@@ -99,10 +114,15 @@ def recommend(
     np.cumsum(np.bincount(owner, minlength=n), out=offsets[1:])
     flat_codes = np.concatenate(codes) if codes else np.zeros(0, np.int32)
     flat_chances = np.concatenate(chances) if chances else np.zeros(0)
+    none = Ragged(np.zeros(1, np.int64), np.zeros(0, np.int32))
+    slots = Ragged.concat(left_for or [none])
+    of_slots = np.concatenate(left_chances) if left_chances else np.zeros(0)
     return Recommendations(
         request_id=np.array(request_id, dtype=object),
         items=Ragged(offsets, flat_codes[order]),
         propensities=Ragged(offsets, flat_chances[order]),
+        candidates=slots.take(order),
+        candidate_propensities=Ragged(slots.offsets, of_slots).take(order),
     )
 
 

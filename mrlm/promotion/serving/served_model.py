@@ -11,6 +11,7 @@ from typing import Any
 
 import mlflow
 
+from mrlm.embeddings.stored_catalog import load_catalog
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import load_bundle
 
@@ -19,7 +20,9 @@ class _Answers:
     # The schema is in the signature. MLflow would take type hints of predict for a second one, and
     # warns at every load of a model class whose own predict has none: so it is inherited.
     def load_context(self, context: Any) -> None:
-        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+        bundle = load_bundle(Path(context.artifacts["bundle"]))
+        newer = (context.model_config or {}).get("catalog")
+        self.bundle = bundle.with_catalog(load_catalog(Path(newer))) if newer else bundle
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         return answer(self.bundle, model_input, **(params or {}))
@@ -28,7 +31,8 @@ class _Answers:
 class ServedPolicy(_Answers, mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Answers requests with items and the probabilities with which it shows them.
 
-    ``load_context`` reads the policy bundle among the version's artifacts; ``predict`` draws a
+    ``load_context`` reads the policy bundle among the version's artifacts, and the catalogue of a
+    later night where the model configuration names its folder as ``catalog``. ``predict`` draws a
     list of up to ``k`` items for every row, see ``answer.answer``.
     """
 

@@ -107,6 +107,16 @@ def read_states(
     )
 
 
+def unknown_candidates(table: pa.Table, catalog: Catalog) -> pa.ListArray:
+    """Those of each row's ``candidates`` that the catalogue lacks, in their order."""
+    column = _column(table, STATES_SCHEMA.field("candidates"))
+    ids = pc.list_flatten(column)
+    unknown = catalog.codes(ids) < 0
+    count = np.concatenate([[0], np.cumsum(unknown)])
+    offsets = pa.array(count[_offsets(column)], pa.int32())
+    return pa.ListArray.from_arrays(offsets, ids.filter(pa.array(unknown)))
+
+
 def last_states(log: BanditLog) -> Decisions:
     """Each user's last decision as a request for a new list, by user.
 

@@ -11,7 +11,8 @@ from mrlm.bandit_log import Catalog
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from pipelines.failures.errors import DataError
-from pipelines.nights.champion import load_champion
+from pipelines.nights.champion import load_champion, over_items_of
+from pipelines.nights.lake import newest_embedded
 from tests.evidence.arrays import OBJECTIVES, catalog
 from tests.pipelines.nights.workspaces import EMBEDDING, Made
 
@@ -82,3 +83,18 @@ def test_catalogues_without_a_common_item_have_nothing_to_compare(
     made.embedded(NIGHT)
     version = register(replace(catalog(), item_id=names).with_embedding(EMBEDDING + 10))
     assert load_champion(made.context(NIGHT), version) == Uniform()
+
+
+def test_lists_are_drawn_over_the_items_of_the_newest_night(made: Made) -> None:
+    items = catalog().with_embedding(EMBEDDING)
+    older = PolicyBundle(Uniform(), items, "champion", "2026-11-18", "k", "c" * 64, OBJECTIVES)
+    context = made.context(NIGHT)
+    assert newest_embedded(context) is None
+    assert over_items_of(context, older, None) is older
+    made.embedded("2026-11-19")
+    made.embedded("2026-11-21", EMBEDDING + np.float32(1))
+    assert newest_embedded(context) == "2026-11-19"
+    found = over_items_of(context, older, "2026-11-19")
+    assert found.catalog is not items
+    np.testing.assert_array_equal(found.catalog.embedding, EMBEDDING)
+    assert over_items_of(made.context("2026-11-21"), older, "2026-11-21") is older

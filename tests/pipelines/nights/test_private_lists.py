@@ -21,6 +21,7 @@ from pipelines.stages.publish import PRIVATE_LISTS, point_at, write_private
 from tests.pipelines.nights.workspaces import Made
 
 NIGHTS = ("2026-11-10", "2026-11-11", "2026-11-12")
+COUNTS = {"users": 2, "champion_night": NIGHTS[0], "catalog_night": NIGHTS[1]}
 WANTED = {"ingestion": {"keep_user_ids": True}, "publishing": {"user_ids": True}}
 LISTS = pa.table({"user": ["p1", "p1", "p2"], "position": [1, 2, 1], "item_id": ["a", "b", "a"]})
 
@@ -47,10 +48,11 @@ def test_the_newest_night_names_a_user(tmp_path: Path) -> None:
     assert pq.read_table(place)["user_id"].to_pylist() == ["ann", "ann", None]
     assert (place.stat().st_mode & 0o777, place.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
-    manifest = made.complete(out, "publish", NIGHTS[2], counts={"users": 2})
+    manifest = made.complete(out, "publish", NIGHTS[2], counts=COUNTS)
     point_at(context, manifest)
     told = json.loads((context.workspace.published / f"{NIGHTS[2]}.json").read_text())
     assert tmp_path / told["private_path"] == place
+    assert tmp_path / told["catalog"] == context.workspace.lake_stage(NIGHTS[1], "embed")
 
 
 def test_they_go_with_the_quarantine(tmp_path: Path) -> None:
