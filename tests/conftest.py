@@ -41,7 +41,10 @@ if not hasattr(sys.modules["__main__"], "__file__"):
 # deployment's nights, the Spark session, then room by room, whose models are fitted once each.
 _FIRST = ("nights", "spark", "pipelines")
 # Those that use the deployment; another one would make nights of its own.
-_NIGHTS = {f"test_{of}.py" for of in ("airflow", "faults", "moved", "refusals", "whole_night")}
+_NIGHTS = {
+    f"test_{of}.py"
+    for of in ("airflow", "faults", "moved", "refusals", "serve_command", "whole_night")
+}
 # Of the pipelines, those that run Spark in their own process: its first use costs half a minute.
 _SPARK = {
     f"test_{of}.py"

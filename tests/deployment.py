@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace
-from pipelines.local.warm_client import SOCKET_VARIABLE, start
+from pipelines.local.warm_client import SOCKET_VARIABLE, Running, start
 from pipelines.settings.load import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,12 +135,16 @@ class Deployment:
         tail = ["--settings", str(self.settings_path)]
         return [sys.executable, "-m", "pipelines.cli", *arguments, *tail]
 
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """What a command prints, which ends with ``code``."""
+    def start(self, *arguments: str) -> Running:
+        """A command that runs, in a fork of the warm parent."""
         environment = {**os.environ, SOCKET_VARIABLE: str(_warm_parent()[0])}
         # It names the test that runs, and a Java is kept for who has the same environment.
         environment.pop("PYTEST_CURRENT_TEST", None)
-        running = start(self.command(*arguments), ROOT, environment)
+        return start(self.command(*arguments), ROOT, environment)
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """What a command prints, which ends with ``code``."""
+        running = self.start(*arguments)
         try:
             printed = "".join(running.lines())
             assert running.wait() == code, printed[-3000:]

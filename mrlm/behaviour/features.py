@@ -106,13 +106,12 @@ def pair_features(
         ],
         axis=1,
     )
-    vectors = np.concatenate([table.text, table.category], axis=1)
     return PairFeatures(
         dense=dense,
         item=codes,
         row=row,
-        item_vectors=vectors,
-        user_vectors=profile(decisions.candidates, residual, vectors, _PROFILE_PRIOR),
+        item_vectors=table.vectors,
+        user_vectors=profile(decisions.candidates, residual, table.vectors, _PROFILE_PRIOR),
     )
 
 

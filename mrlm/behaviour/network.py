@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.threads import one_thread
 
 _ROWS = 65536
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,17 @@ def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArra
     """Outputs of every row, without dropout, float64, shape (N, outputs).
 
     Computed in the precision of the features; the network keeps its own. Several threads may
-    evaluate one network at a time.
+    evaluate one network at a time. Where one network is asked often, give it the precision of the
+    features: else each call copies it.
     """
     tensors = PairTensors(features)
-    network.eval()
-    # A copy of its own: another thread may be reading the network's weights as they are.
-    own = copy.deepcopy(network).to(tensors.precision)
+    # To tell every layer takes longer than a request's few rows do.
+    if network.training:
+        network.eval()
+    own = network
+    if next(network.parameters()).dtype != tensors.precision:
+        # A copy of its own: another thread may be reading the network's weights as they are.
+        own = copy.deepcopy(network).to(tensors.precision)
     out = np.zeros((len(tensors), outputs))
     with one_thread(), torch.inference_mode():
         for start in range(0, len(tensors), _ROWS):
@@ -156,6 +163,13 @@ def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArra
             batch = tensors.batch(torch.arange(start, stop))
             out[start:stop] = own(batch).numpy()
     return out
+
+
+def in_float64(network: Network) -> Network:
+    """A copy of a network in the precision of what is served; the network keeps its own."""
+    exact: Network = copy.deepcopy(network).to(torch.float64)
+    exact.eval()
+    return exact
 
 
 def network_from_state(state: Mapping[str, torch.Tensor]) -> PairNetwork:

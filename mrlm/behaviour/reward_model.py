@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load, save_file
 
-from mrlm.bandit_log import Decisions
+from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import Calibration
 from mrlm.behaviour.features import PairFeatures, pair_features
 from mrlm.behaviour.last_call import LastCall
-from mrlm.behaviour.network import PairNetwork, evaluate, network_from_state
-from mrlm.behaviour.space import FeatureSpace
+from mrlm.behaviour.network import PairNetwork, evaluate, in_float64, network_from_state
+from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
 
 UNCERTAINTY = "uncertainty"
@@ -37,7 +37,20 @@ class FoldModel:
     def outputs(self, features: PairFeatures, table: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw outputs of every candidate; ``table`` holds this fold's statistics by item code."""
         whole = features.with_columns(table[features.item])
-        return evaluate(self.network, whole, self.network.head.out_features)
+        return evaluate(self._exact, whole, self.network.head.out_features)
+
+    @cached_property
+    def _exact(self) -> PairNetwork:
+        return in_float64(self.network)
+
+
+@dataclass(frozen=True)
+class _Items:
+    """A catalogue as the model reads it: features of items, and each fold's statistics of them."""
+
+    features: ItemTable
+    statistics: list[NDArray[np.float32]]
+    mean: NDArray[np.float64]
 
 
 # Models that one process reads again and again: tonight's, and those inside the champions.
@@ -49,7 +62,8 @@ class RewardModel:
     """A cross-fitted ensemble: fold model k was fitted without the users of fold k.
 
     What was encoded last is kept while its decisions live: the learned scores of a night read the
-    same encoding.
+    same encoding. So is what was read of the last catalogue: a request costs what it asks for, not
+    what there is.
 
     Attributes:
         heads: the feedback objectives, in the order of the log.
@@ -67,6 +81,7 @@ class RewardModel:
     _encoded: LastCall[Decisions, tuple[PairFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
+    _items: LastCall[Catalog, _Items] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -94,18 +109,22 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
-        features = pair_features(decisions, self.space, None, np.float64)
-        tables = [m.statistics.table(decisions.catalog) for m in self.members]
+        items = self._items.of(decisions.catalog, self._read_items)
+        features = pair_features(decisions, self.space, items.features, np.float64)
         heads = np.stack(
             [
                 self._calibrated(m.outputs(features, t))
-                for m, t in zip(self.members, tables, strict=True)
+                for m, t in zip(self.members, items.statistics, strict=True)
             ]
         )
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
-        mean = np.stack(tables).mean(axis=0, dtype=np.float64)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
-        return features.with_columns(mean[features.item]), values
+        return features.with_columns(items.mean[features.item]), values
+
+    def _read_items(self, catalog: Catalog) -> _Items:
+        tables = [m.statistics.table(catalog) for m in self.members]
+        mean = np.stack(tables).mean(axis=0, dtype=np.float64)
+        return _Items(item_table(self.space, catalog, np.float64), tables, mean)
 
     def score_cross_fitted(self, decisions: Decisions) -> NDArray[np.float64]:
         """Expected reward by the one fold model that never saw the row's user, (N, heads).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,11 @@ class ItemTable:
     text: NDArray[np.floating]
     category: NDArray[np.floating]
     attributes: NDArray[np.floating]
+
+    @cached_property
+    def vectors(self) -> NDArray[np.floating]:
+        """Text and category side by side."""
+        return np.concatenate([self.text, self.category], axis=1)
 
 
 def fit_space(log: BanditLog, components: int) -> FeatureSpace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from safetensors.torch import load, save_file
 from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.behaviour.last_call import LastCall
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.network import evaluate, in_float64
 from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state
@@ -71,12 +71,16 @@ class LearnedScorer:
         out = np.zeros((len(decisions.candidates.values), 1))
         for place, part in decisions.blocks():
             features = deployed_features(part, self.reward_model, self.scalarisation)
-            out[place] = evaluate(self.network, features, 1)
+            out[place] = evaluate(self._exact, features, 1)
         lengths = np.maximum(np.diff(decisions.offsets), 1)
         mean = segment_sum(out[:, 0], decisions.offsets) / lengths
         out -= mean[rows(decisions.offsets)][:, None]
         out.flags.writeable = False
         return out
+
+    @cached_property
+    def _exact(self) -> ScoreNetwork:
+        return in_float64(self.network)
 
     def save(self, folder: Path) -> None:
         """Write ``scorer.json``, ``scorer.safetensors`` and ``reward_model/`` into a folder."""

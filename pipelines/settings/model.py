@@ -487,6 +487,36 @@ class Publishing(_Section):
     )
 
 
+class Serving(_Section):
+    """The server of ``mrlm serve``."""
+
+    log_path: str | None = Field(
+        None,
+        description="Folder with {night} that what was served is written to, as JSON lines under "
+        "the column names that inputs.impressions maps; unset: served/dt={night} of the workspace.",
+    )
+    flush: Literal["answer", "second", "never"] = Field(
+        "second",
+        description="When rows are forced to the disk: before each answer leaves, at most once a "
+        "second, or when the system does. A killed process loses none in any case; a machine that "
+        "loses power loses those since.",
+    )
+    key_variable: str = Field(
+        "MRLM_SERVING_KEY",
+        description="Environment variable with the key that callers send as a bearer token. Unset, "
+        "only 127.0.0.1 is served.",
+    )
+    most_candidates: int = Field(10_000, ge=1, description="Longest candidate set of a request.")
+    most_history: int = Field(1_000, ge=0, description="Longest history of a request.")
+    most_bytes: int = Field(1 << 20, ge=1024, description="Largest request, in bytes.")
+    state_nights: int = Field(
+        7, ge=1, description="Newest nights whose users' last states are known to the server."
+    )
+    reload_seconds: float = Field(
+        10.0, gt=0, description="How often is looked for another champion, catalogue or states."
+    )
+
+
 class Spark(_Section):
     """The Spark session; what is not set follows from the size of the night's raw logs."""
 
@@ -559,6 +589,7 @@ class Settings(BaseSettings):
     gate: GateSettings = Field(GateSettings(), description="What a promotion has to show.")
     registry: Registry = Field(Registry(), description="Where versions are registered.")
     publishing: Publishing = Field(Publishing(), description="The lists that a night publishes.")
+    serving: Serving = Field(Serving(), description="The server of mrlm serve.")
     spark: Spark = Field(Spark(), description="The Spark session of the data stages.")
     notify: Notify = Field(Notify(), description="Who hears of a night.")
     truth_path: str | None = Field(
@@ -621,7 +652,7 @@ class Settings(BaseSettings):
     def fingerprint(self, *sections: str) -> str:
         """Hash of the named sections, or of all that can change a result."""
         data = self.model_dump(mode="json")
-        for place in ("workspace", "notify", "truth_path", "spark"):
+        for place in ("workspace", "notify", "truth_path", "spark", "serving"):
             data.pop(place)
         data["registry"].pop("tracking_uri")
         # Where files lie changes nothing; what is in them is fingerprinted by content.

@@ -37,7 +37,7 @@ PRIVATE_LISTS = "private"
 
 
 @dataclass(frozen=True)
-class Sources:
+class ListSources:
     """Nights that tonight's lists are made from.
 
     Attributes:
@@ -62,11 +62,11 @@ class Publish:
     sections = ("publishing", "registry", "seed", "state", "objectives")
     form = 2
 
-    def plan(self, context: NightContext) -> Sources:
+    def plan(self, context: NightContext) -> ListSources:
         """The night whose bandit log is read, and the one whose catalogue is."""
-        return Sources(_state_night(context), newest_embedded(context))
+        return ListSources(_state_night(context), newest_embedded(context))
 
-    def inputs(self, context: NightContext, plan: Sources) -> dict[str, str]:
+    def inputs(self, context: NightContext, plan: ListSources) -> dict[str, str]:
         """The champion, the newest bandit log, the newest catalogue."""
         version = require_champion(context.registry, context.night)
         found = {**log_fingerprints(context, [plan.state_night]), "champion": str(version)}
@@ -75,7 +75,7 @@ class Publish:
             found[f"embed/{plan.catalog_night}"] = embedded.output_fingerprint()
         return found
 
-    def run(self, context: NightContext, plan: Sources, out: Path) -> Product:
+    def run(self, context: NightContext, plan: ListSources, out: Path) -> Product:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
         from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists

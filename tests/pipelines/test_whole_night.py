@@ -403,19 +403,17 @@ def _killed(night: Deployment, name: str, after: float) -> int:
     """Start a stage, kill it -9 a moment after it began to work, and give its exit code."""
     folder = output_of(name, night.context(KILLED)).folder
     staging = folder.with_name(f".{folder.name}.staging")
-    process = subprocess.Popen(
-        night.command("stage", name, "--night", KILLED),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    running = night.start("stage", name, "--night", KILLED)
     deadline = time.monotonic() + 120
     while not staging.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(after)
-    os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()
+    lease = night.context(KILLED).workspace.locks / f"night-{KILLED}.json"
+    os.kill(json.loads(lease.read_text())["pid"], signal.SIGKILL)
+    try:
+        return running.wait()
+    finally:
+        running.end()
 
 
 def _fingerprints(night: Deployment) -> dict[str, str]:

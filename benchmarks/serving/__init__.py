@@ -1,0 +1,126 @@
+"""What an answer costs: in the process, over HTTP, and for many users at once.
+
+A tuned policy of the greatest depth that the meta-update allows, over a reward model fitted on the
+latent world with 10,000 items, answers for 100 candidates and a history of 50. One core; the
+network's load comes from another process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.rows import Row
+from benchmarks.serving import _load, _version
+from mrlm.promotion.serving.answer import answer
+from mrlm.promotion.serving.live import HistoryEntry, LiveRequest, LiveVersion
+
+CANDIDATES, ENTRIES = 100, 50
+_NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def run(quick: bool) -> list[Row]:
+    """Milliseconds of an answer by both ways into the process and over HTTP; users a second."""
+    live = _version.live()
+    return [
+        *_in_process(live, 300 if quick else 3_000),
+        *_over_http(live, seconds=10 if quick else 60),
+        _batch(live, 500 if quick else 5_000),
+    ]
+
+
+def _in_process(live: LiveVersion, many: int) -> list[Row]:
+    requests = [request(live, n) for n in range(many)]
+    ours = _milliseconds(lambda n: live.answer(requests[n], _NOW), many)
+    frames = [_frame(r) for r in requests[: many // 10]]
+    frame = _milliseconds(lambda n: answer(live.bundle, frames[n], k=1), len(frames))
+    note = f"{CANDIDATES} candidates, history of {ENTRIES}, one slot, {many} requests; peer: the "
+    note += "registered version's own answer, by data frames"
+    rows = []
+    for name, level, bar in (("p50", 50, 0.4), ("p99", 99, 1.5)):
+        value, other = (float(np.percentile(found, level)) for found in (ours, frame))
+        told = f"in the process: {name}, ms"
+        rows.append(Row(told, value, other, f"<= {bar}", value <= bar, note))
+    return rows
+
+
+def _over_http(live: LiveVersion, seconds: int) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = _load.paced(live, Path(folder), seconds)
+    rate = len(found.milliseconds) / found.seconds
+    p99 = float(np.percentile(found.milliseconds, 99))
+    note = f"{_load.RATE} asked for a second, {seconds} s, {found.failed} failed"
+    return [
+        Row(
+            "over HTTP: answers a second",
+            rate,
+            bar=f">= {0.98 * _load.RATE:g}",
+            holds=rate >= 0.98 * _load.RATE and not found.failed,
+            note=note,
+        ),
+        Row(
+            "over HTTP: p99, ms",
+            p99,
+            bar="<= 8",
+            holds=p99 <= 8,
+            note=f"{note}; from the time at which a request was due",
+        ),
+    ]
+
+
+def _batch(live: LiveVersion, many: int) -> Row:
+    decisions = _version.decisions(live, many, CANDIDATES)
+    started = time.perf_counter()
+    live.bundle.policy.log_probabilities(decisions)
+    rate = many / (time.perf_counter() - started)
+    return Row(
+        "many users at once: users a second",
+        rate,
+        bar=">= 3000",
+        holds=rate >= 3000,
+        note=f"{many} users, {CANDIDATES} candidates each, histories of the world's log, float64",
+    )
+
+
+def request(live: LiveVersion, seed: int) -> LiveRequest:
+    """A request for one slot, with candidates and a history that are drawn anew."""
+    g = np.random.default_rng(seed)
+    names = live.bundle.catalog.item_id
+    candidates = [str(n) for n in names[g.choice(len(names), CANDIDATES, replace=False)]]
+    shown = names[g.choice(len(names), ENTRIES, replace=False)]
+    history = [
+        HistoryEntry(str(n), {"like": float(g.integers(2)), "rating": float(g.normal())})
+        for n in shown
+    ]
+    return LiveRequest(f"r{seed}", "u", candidates, history, k=1)
+
+
+def _frame(asked: LiveRequest) -> pd.DataFrame:
+    history = asked.history or []
+    return pd.DataFrame(
+        {
+            "request_id": [asked.request_id],
+            "user": [asked.user],
+            "candidates": [asked.candidates],
+            "history_items": [[e.item_id for e in history]],
+            "history_rewards": [
+                {name: [e.rewards[name] for e in history] for name in ("like", "rating")}
+            ],
+        }
+    )
+
+
+def _milliseconds(ask: Callable[[int], object], many: int) -> list[float]:
+    ask(0)
+    found = []
+    for n in range(many):
+        started = time.perf_counter()
+        ask(n)
+        found.append(1e3 * (time.perf_counter() - started))
+    return found

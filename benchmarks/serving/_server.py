@@ -1,0 +1,53 @@
+"""The program's own HTTP interface over a version in a folder: ``python -m … FOLDER``."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import uvicorn
+
+from benchmarks.serving import _version
+from mrlm.promotion.serving.live import LiveVersion
+from pipelines.serving.app import Service, make_app
+from pipelines.serving.current import LiveSources
+from pipelines.serving.impression_log import ImpressionLog
+from pipelines.settings.model import Settings
+
+
+@dataclass
+class _Standing:
+    """One version that nothing takes over from."""
+
+    live: LiveVersion
+    found: LiveSources = LiveSources(1, None, ())  # noqa: RUF009 - it never changes
+    since: datetime = datetime(2026, 11, 21, tzinfo=UTC)
+    reloads: int = 0
+    trouble: str = ""
+
+
+def main(folder: Path) -> None:
+    """Print the port, then serve."""
+    torch.set_num_threads(1)
+    live = _version.load(folder / "bundle")
+    given = {
+        "workspace": folder,
+        "inputs": {t: {"path": "x"} for t in ("impressions", "feedback", "items")},
+        "state": {"history_objective": "like"},
+        "objectives": [asdict(o) for o in live.bundle.objectives],
+    }
+    settings = Settings.model_validate(given)
+    log = ImpressionLog(str(folder / "{night}"), {}, settings.ingestion, "second")
+    service = Service(_Standing(live), log, settings, lambda user: user, "")  # type: ignore[arg-type]
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    config = uvicorn.Config(make_app(service), access_log=False, log_level="warning")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,268 @@
+"""One request answered by the version that serves, as a row of tomorrow's log for each slot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions, Ragged
+from mrlm.bandit_log.histories import NO_REQUEST, UNNAMED, Histories
+from mrlm.promotion.serving.bundle import PolicyBundle
+from mrlm.promotion.serving.serve import recommend
+from mrlm.promotion.serving.states import read_states
+
+DEFAULT_SCENE = "default"
+
+
+class UnanswerableError(ValueError):
+    """A request that no list can be given for; the message says what it lacks."""
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """An item that the user was shown, and what is known of it.
+
+    Attributes:
+        item_id: the item.
+        rewards: known rewards by objective.
+    """
+
+    item_id: str
+    rewards: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LiveRequest:
+    """A request for one list.
+
+    Attributes:
+        request_id: unique; the same one gets the same list from the same state and version.
+        user: pseudonym, by which states are found.
+        candidates: item identifiers; None: those of the user's last known decision.
+        history: the user's entries, oldest first; None: what is known of the user.
+        scene: where the list is shown.
+        k: slots to fill.
+    """
+
+    request_id: str
+    user: str
+    candidates: Sequence[str] | None = None
+    history: Sequence[HistoryEntry] | None = None
+    scene: str = DEFAULT_SCENE
+    k: int = 10
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A shown item with what the log contract asks of it.
+
+    Attributes:
+        position: from 1.
+        item_id: the item.
+        propensity: the chance of the item in this slot, given those above.
+        candidates: identifiers of those that were left for the slot.
+        candidate_propensities: the chance of each.
+    """
+
+    position: int
+    item_id: str
+    propensity: float
+    candidates: list[str]
+    candidate_propensities: list[float]
+
+
+@dataclass(frozen=True)
+class LiveAnswer:
+    """A list, and who drew it.
+
+    Attributes:
+        request_id: of the request.
+        ts: when it was drawn.
+        scene: where it is shown.
+        policy_id: the version that drew it.
+        known_user: whether a state of the user was found or brought.
+        slots: top first.
+        dropped: candidates that the catalogue lacks, in the order of the request.
+    """
+
+    request_id: str
+    ts: datetime
+    scene: str
+    policy_id: str
+    known_user: bool
+    slots: list[Slot]
+    dropped: list[str]
+
+    def impressions(self, user_id: str) -> list[dict[str, Any]]:
+        """Its rows in the log contract, one a slot, with the user's id as the log has it."""
+        return [
+            {
+                "request_id": self.request_id,
+                "ts": self.ts.astimezone(UTC).isoformat(),
+                "user_id": user_id,
+                "scene": self.scene,
+                "policy_id": self.policy_id,
+                "position": slot.position,
+                "item_id": slot.item_id,
+                "propensity": slot.propensity,
+                "candidates": slot.candidates,
+                "candidate_propensities": slot.candidate_propensities,
+            }
+            for slot in self.slots
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class LiveVersion:
+    """A version over one catalogue, with what is known of users.
+
+    It never changes: a server that takes a newer one swaps the whole value, so an answer comes
+    from one version alone.
+
+    Attributes:
+        policy_id: of its rows in the log.
+        bundle: policy and catalogue.
+        states: last known states, a table of ``states.STATES_SCHEMA``, one row a user.
+    """
+
+    policy_id: str
+    bundle: PolicyBundle
+    states: pa.Table
+
+    def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
+        """Draw the list of a request.
+
+        Args:
+            request: what is asked for.
+            now: time of the answer, with an offset.
+            seed: of the draws.
+
+        Raises:
+            UnanswerableError: there is no candidate that the catalogue has, or k is below 1.
+        """
+        if request.k < 1:
+            raise UnanswerableError(f"k must be 1 or more, not {request.k}")
+        known = self._row.get(request.user)
+        if request.candidates is None and known is None:
+            raise UnanswerableError(
+                "candidates are missing, and nothing is known of the user: send the items that may "
+                "be shown"
+            )
+        dropped: list[str] = []
+        if request.candidates is not None:
+            codes, dropped = self._codes(request.candidates)
+        else:
+            codes = self._last.candidates[self._row[request.user]]
+        if len(codes) == 0:
+            raise UnanswerableError(
+                f"no candidate is left: the catalogue of {len(self._code)} items has none of the "
+                f"{len(dropped)} that were sent"
+            )
+        histories = self._histories(request, known)
+        at = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")
+        state = _one(self.bundle, request, codes, histories, at)
+        drawn = recommend(self.bundle.policy, state, [request.request_id], request.k, seed)
+        item_id = self.bundle.catalog.item_id
+        slots = [
+            Slot(
+                position=i + 1,
+                item_id=str(item_id[drawn.items.values[i]]),
+                propensity=float(drawn.propensities.values[i]),
+                candidates=[str(item_id[c]) for c in drawn.candidates[i]],
+                candidate_propensities=drawn.candidate_propensities[i].tolist(),
+            )
+            for i in range(len(drawn.items.values))
+        ]
+        return LiveAnswer(
+            request_id=request.request_id,
+            ts=now,
+            scene=request.scene,
+            policy_id=self.policy_id,
+            known_user=known is not None or request.history is not None,
+            slots=slots,
+            dropped=dropped,
+        )
+
+    def prepare(self, now: datetime) -> None:
+        """Answer once, for nobody: what is made on first use is made, and what fails fails here.
+
+        Raises:
+            ValueError: the version cannot answer.
+        """
+        item_id = [str(name) for name in self.bundle.catalog.item_id[:2]]
+        history = [HistoryEntry(name) for name in item_id]
+        self.answer(LiveRequest("", "", candidates=item_id, history=history, k=1), now)
+        _ = self._row, self._last
+
+    @cached_property
+    def _code(self) -> dict[str, int]:
+        return {str(name): code for code, name in enumerate(self.bundle.catalog.item_id)}
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {user: row for row, user in enumerate(self.states["user"].to_pylist())}
+
+    @cached_property
+    def _last(self) -> Decisions:
+        night = self.bundle.night
+        return read_states(self.states, self.bundle.catalog, ts=night, unknown_candidates="drop")
+
+    def _codes(self, names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
+        """Codes of the candidates that the catalogue has, each once, and the others."""
+        distinct = dict.fromkeys(names)
+        codes = [self._code[n] for n in distinct if n in self._code]
+        return np.array(codes, np.int32), [n for n in distinct if n not in self._code]
+
+    def _histories(self, request: LiveRequest, row: int | None) -> Histories:
+        if request.history is not None:
+            return self._brought(request.history)
+        if row is None:
+            return Histories.none()
+        last = self._last
+        seen = last.take(np.array([row])).looked_back_on().values
+        own = last.histories
+        return Histories.of_lists(
+            Ragged(np.array([0, len(seen)]), own.item[seen]), own.rewards[seen], own.objectives
+        )
+
+    def _brought(self, entries: Sequence[HistoryEntry]) -> Histories:
+        """The request's own; items that the catalogue lacks are left out, as they are of logs."""
+        kept = [e for e in entries if e.item_id in self._code]
+        names = tuple(dict.fromkeys(n for e in kept for n in e.rewards)) or (UNNAMED,)
+        items = np.array([self._code[e.item_id] for e in kept], np.int32)
+        rewards = [[e.rewards.get(n, np.nan) for n in names] for e in kept]
+        return Histories.of_lists(
+            Ragged(np.array([0, len(kept)]), items),
+            np.array(rewards, np.float32).reshape(len(kept), len(names)),
+            names,
+        )
+
+
+def _one(
+    bundle: PolicyBundle,
+    request: LiveRequest,
+    candidates: NDArray[np.int32],
+    histories: Histories,
+    at: np.datetime64,
+) -> Decisions:
+    nothing = Ragged(np.zeros(2, np.int64), np.zeros(0, np.int32))
+    return Decisions(
+        catalog=bundle.catalog,
+        user=np.array([request.user], object),
+        scene=np.array([request.scene], object),
+        position=np.ones(1, np.int32),
+        ts=np.array([at]),
+        candidates=Ragged(np.array([0, len(candidates)]), candidates),
+        histories=replace(histories, request=np.full(len(histories), NO_REQUEST, np.int64)),
+        since=np.zeros(1, np.int64),
+        until=np.array([len(histories)]),
+        request=np.zeros(1, np.int64),
+        above=nothing,
+    )

@@ -1,0 +1,83 @@
+"""The command that serves the champion over HTTP."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.commands.options import SettingsOption
+from pipelines.contract.context import NightContext
+from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import DataError
+from pipelines.running.open_night import night_at
+from pipelines.settings.load import load_settings
+
+if TYPE_CHECKING:
+    from pipelines.serving.app import Service
+    from pipelines.settings.model import Settings
+
+_OWN_MACHINE = ("127.0.0.1", "::1", "localhost")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    settings: SettingsOption = None,
+) -> None:
+    """Answer requests by the champion, and log what is served, until Ctrl-C."""
+    import uvicorn
+
+    from pipelines.serving.app import make_app
+
+    loaded = load_settings(settings)
+    key = os.environ.get(loaded.serving.key_variable, "")
+    if host not in _OWN_MACHINE and not key:
+        raise DataError(
+            f"--host {host} lets other machines in: set the environment variable "
+            f"{loaded.serving.key_variable} to a key that callers have to send"
+        )
+    service = _service(loaded, key)
+    service.current.start()
+    try:
+        uvicorn.run(make_app(service), host=host, port=port, access_log=False)
+    finally:
+        service.current.stop()
+        service.log.close()
+
+
+def _service(settings: Settings, key: str) -> Service:
+    from mrlm.privacy.person import pseudonym_of
+    from pipelines.serving.app import Service
+    from pipelines.serving.current import Current
+    from pipelines.serving.impression_log import ImpressionLog
+
+    variable = settings.ingestion.user_key_variable
+    user_key = os.environ.get(variable, "").encode()
+    if not user_key:
+        raise DataError(
+            f"no key for user pseudonyms: set the environment variable {variable} to that of the "
+            "nights, or nobody's state is found"
+        )
+    workspace = Workspace(settings.workspace)
+
+    def context(at: datetime) -> NightContext:
+        return NightContext(night_at(at, settings.ingestion), settings, workspace)
+
+    serving = settings.serving
+    log = ImpressionLog(
+        serving.log_path or str(workspace.root / "served" / "dt={night}"),
+        settings.inputs.impressions.columns,
+        settings.ingestion,
+        serving.flush,
+    )
+    current = Current(context, serving.reload_seconds)
+    return Service(current, log, settings, partial(pseudonym_of, user_key), key)

@@ -1,0 +1,89 @@
+"""What was served, as the ingestion reads it: JSON lines in the partition of their night."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from pipelines.running.open_night import night_at
+from pipelines.settings.model import Ingestion
+from pipelines.settings.night_path import night_path
+
+_NAME = re.compile(r"\w+")
+Flush = Literal["answer", "second", "never"]
+
+
+class ImpressionLog:
+    """Appends rows to one file a night and process; each answer is one write.
+
+    A process that is killed leaves whole lines only, but for at most the one that was being
+    written, which the ingestion quarantines.
+
+    Args:
+        path: folder with {night}, where the night's impressions lie.
+        columns: of the settings' table of impressions: contract name to the name in the file, or to
+            what else a value is read from. Only a name can be written to; the other columns keep
+            their contract names.
+        ingestion: says which night a time lies in.
+        flush: when rows are forced to the disk: before each answer leaves, at most once a second,
+            or when the system does.
+    """
+
+    def __init__(
+        self, path: str, columns: Mapping[str, object], ingestion: Ingestion, flush: Flush
+    ) -> None:
+        self._path, self._ingestion = path, ingestion
+        self._columns = {
+            name: source
+            for name, source in columns.items()
+            if isinstance(source, str) and _NAME.fullmatch(source)
+        }
+        self._flush = flush
+        self._night = ""
+        self._file: IO[bytes] | None = None
+        self._synced = 0.0
+        # Another process of this machine, or a later one, never shares a file.
+        self._name = f"served-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}.jsonl"
+
+    def append(self, rows: Sequence[Mapping[str, Any]], at: datetime) -> None:
+        """Write the rows of one answer.
+
+        Raises:
+            OSError: they could not be written; nothing of them counts as served.
+        """
+        night = night_at(at, self._ingestion)
+        if night != self._night or self._file is None:
+            self._open(night)
+        named = [{self._columns.get(k, k): v for k, v in row.items()} for row in rows]
+        lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in named).encode()
+        file = self._file
+        if file is None:
+            raise OSError(f"the impressions of night {night} have no file")
+        if file.write(lines) != len(lines):
+            raise OSError(f"{file.name}: the disk took only a part of an answer's rows")
+        now = time.monotonic()
+        if self._flush == "answer" or (self._flush == "second" and now - self._synced >= 1.0):
+            os.fsync(file.fileno())
+            self._synced = now
+
+    def close(self) -> None:
+        """Force what was written to the disk and close the file."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+    def _open(self, night: str) -> None:
+        self.close()
+        folder = Path(night_path(self._path, night))
+        folder.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: a line is with the system before its answer leaves.
+        self._file = (folder / self._name).open("ab", buffering=0)
+        self._night = night

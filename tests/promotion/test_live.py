@@ -1,0 +1,149 @@
+"""Requests answered by the version that serves: whose state, which candidates, what is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog, Decisions, Objective
+from mrlm.bandit_log.ragged import segment_log_softmax
+from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.promotion.serving.bundle import PolicyBundle
+from mrlm.promotion.serving.live import (
+    HistoryEntry,
+    LiveRequest,
+    LiveVersion,
+    UnanswerableError,
+)
+from mrlm.promotion.serving.serve import recommend
+from mrlm.promotion.serving.states import STATES_SCHEMA, last_states, read_states, states_table
+from mrlm.worlds.latent import latent_log
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+OBJECTIVES = (Objective("delight", "feedback", "north_star", event="delight"),)
+
+
+@dataclass(frozen=True)
+class SeesRewards:
+    """A policy that looks at what the user liked, by the items' codes."""
+
+    name: str = "sees"
+
+    def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+        seen = decisions.looked_back_on()
+        value = np.nan_to_num(decisions.histories.rewards[seen.values, 0])
+        liked = np.bincount(
+            seen.row, weights=value * decisions.histories.item[seen.values], minlength=len(seen)
+        )
+        gap = decisions.candidates.values * liked[decisions.candidates.row]
+        return segment_log_softmax(0.01 * gap, decisions.offsets)
+
+
+def version(policy: object, catalog: Catalog, states: pa.Table | None = None) -> LiveVersion:
+    bundle = PolicyBundle(policy, catalog, "r", "2026-11-20", "k", "c", OBJECTIVES)  # type: ignore[arg-type]
+    return LiveVersion("r@2", bundle, STATES_SCHEMA.empty_table() if states is None else states)
+
+
+def test_an_answer_is_what_the_policy_says_and_what_the_log_needs(
+    catalog: Catalog, softmax: Callable[[float], ItemSoftmax]
+) -> None:
+    sent = ["i03", "gone", "i01", "i07", "i03"]
+    live = version(softmax(0.5), catalog)
+    found = live.answer(LiveRequest("r1", "u", candidates=sent, k=2), NOW, seed=3)
+    assert found.dropped == ["gone"]
+    assert not found.known_user
+    first, second = found.slots
+    assert first.candidates == ["i03", "i01", "i07"], "each once, as they were sent"
+    table = pa.table({"user": ["u"], "candidates": [first.candidates]})
+    state = read_states(table, catalog)
+    wanted = np.exp(softmax(0.5).log_probabilities(state))
+    np.testing.assert_allclose(first.candidate_propensities, wanted, rtol=1e-12)
+    drawn = recommend(softmax(0.5), state, ["r1"], 2, seed=3)
+    assert [s.item_id for s in found.slots] == [catalog.item_id[c] for c in drawn.items.values]
+    assert {*second.candidates} == {*first.candidates} - {first.item_id}
+    rows = found.impressions("ann")
+    assert [r["position"] for r in rows] == [1, 2]
+    assert {r["user_id"] for r in rows} == {"ann"}
+    assert rows[0]["ts"] == "2026-11-21T09:30:00+00:00"
+    assert rows[1]["propensity"] == second.propensity
+    at = second.candidates.index(second.item_id)
+    assert second.candidate_propensities[at] == second.propensity
+
+
+def test_the_same_request_gets_the_same_list(
+    catalog: Catalog, softmax: Callable[[float], ItemSoftmax]
+) -> None:
+    live, sent = version(softmax(0.5), catalog), [f"i{c:02d}" for c in range(12)]
+    lists = [
+        [s.item_id for s in live.answer(LiveRequest(r, "u", sent, k=3), NOW).slots]
+        for r in ("a", "a", "b", "c", "d")
+    ]
+    assert lists[0] == lists[1]
+    assert len({tuple(x) for x in lists}) > 1
+
+
+def test_a_users_last_state_is_what_a_published_list_reads() -> None:
+    """Candidates and history come from the log, for every user, with all objectives."""
+    log, _ = latent_log(n_users=30, decisions_per_user=6, n_candidates=6, seed=2)
+    last = last_states(log)
+    live = version(SeesRewards(), log.decisions.catalog, states_table(last))
+    wanted = np.exp(SeesRewards().log_probabilities(last))
+    for row, user in enumerate(last.user):
+        found = live.answer(LiveRequest("r", str(user), k=1), NOW)
+        assert found.known_user
+        place = slice(*last.offsets[row : row + 2])
+        np.testing.assert_allclose(found.slots[0].candidate_propensities, wanted[place], atol=1e-12)
+    assert min(last.history.lengths) > 0
+
+
+def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None:
+    live = version(SeesRewards(), catalog)
+    history = [
+        HistoryEntry("i05", {"delight": 1.0, "like": 0.0}),
+        HistoryEntry("gone", {"delight": 1.0}),
+        HistoryEntry("i02"),
+    ]
+    request = LiveRequest("r", "u", candidates=["i01", "i11"], history=history, k=1)
+    found = live.answer(request, NOW)
+    ratio = np.exp(0.01 * 5 * 10)
+    propensity = dict(
+        zip(found.slots[0].candidates, found.slots[0].candidate_propensities, strict=True)
+    )
+    assert propensity["i11"] / propensity["i01"] == pytest.approx(ratio)
+    assert found.known_user
+    nothing = live.answer(LiveRequest("r", "u", candidates=["i01", "i11"], k=1), NOW)
+    assert nothing.slots[0].candidate_propensities == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (LiveRequest("r", "u", candidates=["i01"], k=0), "k must be 1 or more"),
+        (LiveRequest("r", "u"), "nothing is known of the user"),
+        (LiveRequest("r", "u", candidates=[]), "no candidate is left"),
+        (LiveRequest("r", "u", candidates=["gone"]), "none of the 1 that were sent"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(
+    catalog: Catalog, request_: LiveRequest, message: str
+) -> None:
+    with pytest.raises(UnanswerableError, match=message):
+        version(SeesRewards(), catalog).answer(request_, NOW)
+
+
+def test_a_version_that_cannot_answer_is_found_before_it_serves(catalog: Catalog) -> None:
+    class Broken:
+        name = "broken"
+
+        def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
+            return np.full(len(decisions.candidates.values), np.nan)
+
+    version(SeesRewards(), catalog).prepare(NOW)
+    with pytest.raises(ValueError, match="gives NaN"):
+        version(Broken(), catalog).prepare(NOW)

@@ -1,0 +1,82 @@
+"""The server's log: whole lines, in the partition of their night, under the settings' names."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.serving.impression_log import Flush, ImpressionLog
+from pipelines.settings.model import Ingestion
+
+AT = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
+LATER = datetime(2026, 11, 21, 0, 0, 1, tzinfo=UTC)
+_SERVER = """
+import sys
+from datetime import UTC, datetime
+from pipelines.serving.impression_log import ImpressionLog
+from pipelines.settings.model import Ingestion
+log = ImpressionLog(sys.argv[1], {}, Ingestion(), "never")
+n = 0
+while True:
+    rows = [{"request_id": str(n), "position": p, "item_id": "x" * 500} for p in (1, 2, 3)]
+    log.append(rows, datetime(2026, 11, 20, tzinfo=UTC))
+    print(n, flush=True)
+    n += 1
+"""
+
+
+def lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for p in sorted(folder.iterdir()) for line in p.open()]
+
+
+@pytest.mark.parametrize("flush", ["answer", "second", "never"])
+def test_rows_lie_in_their_night_under_the_names_of_the_file(tmp_path: Path, flush: Flush) -> None:
+    names = {"request_id": "rid", "user_id": "who.id", "policy_id": ["=r", "policy"]}
+    log = ImpressionLog(str(tmp_path / "dt={night:%Y%m%d}"), names, Ingestion(), flush)
+    row = {"request_id": "r", "user_id": "änn", "policy_id": "p", "candidates": ["a", "b"]}
+    log.append([row, row], AT)
+    log.append([row], LATER)
+    assert len(lines(tmp_path / "dt=20261120")) == 2, "written before it is closed"
+    log.close()
+    assert lines(tmp_path / "dt=20261121") == [
+        {"rid": "r", "user_id": "änn", "policy_id": "p", "candidates": ["a", "b"]}
+    ]
+
+
+def test_a_night_is_that_of_the_settings(tmp_path: Path) -> None:
+    here = Ingestion(time_zone="Asia/Shanghai", night_starts="04:00")
+    log = ImpressionLog(str(tmp_path / "{night}"), {}, here, "never")
+    for hour in (19, 20):
+        log.append([{"hour": hour}], datetime(2026, 11, 20, hour, tzinfo=UTC))
+    log.close()
+    found = {p.name: [r["hour"] for r in lines(p)] for p in tmp_path.iterdir()}
+    assert found == {"2026-11-20": [19], "2026-11-21": [20]}
+
+
+def test_kill_9_loses_no_answered_row_and_leaves_whole_lines(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SERVER, str(tmp_path / "{night}")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    answered = [int(server.stdout.readline()) for _ in range(200)]
+    os.kill(server.pid, signal.SIGKILL)
+    answered += [int(n) for n in server.stdout.read().split("\n")[:-1]]
+    server.wait()
+    found = lines(tmp_path / "2026-11-20")
+    slots = {(r["request_id"], r["position"]) for r in found}
+    assert len(slots) == len(found)
+    assert slots >= {(str(n), p) for n in answered for p in (1, 2, 3)}
+
+
+def test_two_servers_never_share_a_file(tmp_path: Path) -> None:
+    logs = [ImpressionLog(str(tmp_path / "{night}"), {}, Ingestion(), "never") for _ in range(2)]
+    for log in logs:
+        log.append([{"a": 1}], AT)
+        log.close()
+    assert len([*(tmp_path / "2026-11-20").iterdir()]) == 2
