@@ -126,8 +126,8 @@ def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None
     [
         (LiveRequest("r", "u", candidates=["i01"], k=0), "k must be 1 or more"),
         (LiveRequest("r", "u"), "nothing is known of the user"),
-        (LiveRequest("r", "u", candidates=[]), "no candidate is left"),
-        (LiveRequest("r", "u", candidates=["gone"]), "none of the 1 that were sent"),
+        (LiveRequest("r", "u", candidates=[]), "candidates are empty"),
+        (LiveRequest("r", "u", candidates=["gone"]), "none of the 1 candidates that were sent"),
     ],
 )
 def test_what_cannot_be_answered_is_said(

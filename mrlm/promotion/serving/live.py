@@ -160,10 +160,12 @@ class LiveVersion:
             codes, dropped = self._codes(request.candidates)
         else:
             codes = self._last.candidates[self._row[request.user]]
+        if len(codes) == 0 and not dropped:
+            raise UnanswerableError("candidates are empty: send the items that may be shown")
         if len(codes) == 0:
             raise UnanswerableError(
-                f"no candidate is left: the catalogue of {len(self._code)} items has none of the "
-                f"{len(dropped)} that were sent"
+                f"the catalogue of {len(self._code)} items has none of the {len(dropped)} "
+                "candidates that were sent"
             )
         histories = self._histories(request, known)
         at = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")
