@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -20,7 +21,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mrlm.promotion.serving.live import (
     DEFAULT_SCENE,
@@ -29,12 +30,31 @@ from mrlm.promotion.serving.live import (
     LiveRequest,
     UnanswerableError,
 )
+from mrlm.report.visible import visible
 from pipelines.contract.log import logger
 from pipelines.serving.current import Current
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Settings
 
 _BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.5)
+
+
+def _text(value: str) -> str:
+    """The text, if it can be written to a log.
+
+    Raises:
+        ValueError: it holds half of a surrogate pair, which JSON can name and no file can hold.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text is no Unicode: it holds half of a surrogate pair") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+# What single precision holds.
+Reward = Annotated[float, Field(ge=-1e30, le=1e30)]
 
 
 class _Body(BaseModel):
@@ -44,25 +64,25 @@ class _Body(BaseModel):
 class PastItem(_Body):
     """An item that the user was shown, oldest first."""
 
-    item_id: str = Field(description="The item.")
-    rewards: dict[str, float] = Field({}, description="Known rewards by objective.")
+    item_id: Text = Field(description="The item.")
+    rewards: dict[Text, Reward] = Field({}, description="Known rewards by objective.")
 
 
 class Ask(_Body):
     """A request for one list."""
 
-    user_id: str = Field(min_length=1, description="The platform's id of the user.")
-    request_id: str | None = Field(
+    user_id: Text = Field(min_length=1, description="The platform's id of the user.")
+    request_id: Text | None = Field(
         None, min_length=1, description="Unique; made by the server where it is absent."
     )
-    candidates: list[str] | None = Field(
+    candidates: list[Text] | None = Field(
         None,
         description="Items that may be shown; absent: those of the user's last known decision.",
     )
     history: list[PastItem] | None = Field(
         None, description="What the user was shown; absent: what the newest logs know."
     )
-    scene: str = Field(DEFAULT_SCENE, description="Where the list is shown.")
+    scene: Text = Field(DEFAULT_SCENE, description="Where the list is shown.")
     k: int | None = Field(None, ge=1, description="Slots; absent: publishing.k of the settings.")
 
 
@@ -139,6 +159,16 @@ def make_app(service: Service) -> FastAPI:
             return JSONResponse({"detail": told}, 413)
         response: Response = await call_next(request)
         return response
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(request: Request, error: RequestValidationError) -> Response:
+        """What is wrong and where, without what was sent."""
+        counts.requests.labels("refused").inc()
+        told = [
+            {"field": visible(".".join(map(str, e["loc"][1:]))), "problem": e["msg"]}
+            for e in error.errors()
+        ]
+        return JSONResponse({"detail": told}, 422)
 
     @app.post("/recommend", dependencies=[Depends(allowed)])
     async def recommend(ask: Ask) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class Served:
     headers: dict[str, str] = field(default_factory=dict)
 
     def ask(self, **body: Any) -> Any:
-        return self.client.post("/recommend", json=body, headers=self.headers)
+        headers = {"content-type": "application/json", **self.headers}
+        return self.client.post("/recommend", content=json.dumps(body), headers=headers)
 
     def rows(self) -> list[dict[str, Any]]:
         return [json.loads(line) for p in self.folder.rglob("*.jsonl") for line in p.open()]
@@ -111,6 +112,10 @@ def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> Non
         ({"user_id": "u", "history": [{"item_id": "a"}] * 6}, 413, "serving.most_history"),
         ({"user_id": "u" * 5000}, 413, "serving.most_bytes"),
         ({"user_id": "u", "history": [{"item_id": "a", "rewards": {"x": "much"}}]}, 422, "rewards"),
+        ({"user_id": "u", "history": [{"item_id": "a", "rewards": {"x": 1e39}}]}, 422, "rewards"),
+        ({"user_id": "\ud800", "candidates": ["a"]}, 422, "unicode"),
+        ({"user_id": "u", "candidates": ["a", "\ud800"]}, 422, "surrogate"),
+        ({"user_id": "u", "\ud800": 1}, 422, "unicode"),
     ],
 )
 def test_a_wrong_request_is_refused_and_told_why(
