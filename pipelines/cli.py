@@ -14,7 +14,18 @@ from types import FrameType
 import typer
 
 from mrlm.promotion.registry.alias_state import AliasMovedError
-from pipelines.commands import care, forget, local, logs, nights, ope, promotions, server, upgrade
+from pipelines.commands import (
+    care,
+    forget,
+    local,
+    logs,
+    nights,
+    objective_weights,
+    ope,
+    promotions,
+    server,
+    upgrade,
+)
 from pipelines.commands.crash import crash_report
 from pipelines.contract import log
 from pipelines.contract.deployment import place_of
@@ -39,7 +50,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (nights, promotions, server, upgrade, care, forget, local, logs, ope):
+for module in (
+    *(nights, promotions, server, upgrade, care),
+    *(objective_weights, forget, local, logs, ope),
+):
     module.add_commands(app)
 
 

@@ -43,7 +43,10 @@ _FIRST = ("nights", "spark", "pipelines")
 # Those that use the deployment; another one would make nights of its own.
 _NIGHTS = {
     f"test_{of}.py"
-    for of in ("airflow", "faults", "moved", "refusals", "serve_command", "whole_night")
+    for of in (
+        *("airflow", "faults", "moved", "refusals", "serve_command"),
+        *("weights_commands", "whole_night"),
+    )
 }
 # Of the pipelines, those that run Spark in their own process: its first use costs half a minute.
 _SPARK = {

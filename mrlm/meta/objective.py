@@ -77,6 +77,21 @@ class PairedLift:
         weight = np.minimum(probabilities[self._shown] / self._propensity, self._clip)
         return np.where(self.used, direct + weight * self._residual, 0.0)
 
+    def rounds(self, point: Vector) -> Vector:
+        """Each round's score less the champion's, shape (n,); 0 where the reward is unknown."""
+        return self._scores(self._policy.probabilities(point)) - self._champion
+
+    def gradients(self, point: Vector) -> Vector:
+        """Gradient of each round's score in the point, shape (n, 1 + f)."""
+        policy = self._policy
+        shown = policy.probabilities(point)[self._shown]
+        kept = (shown / self._propensity <= self._clip) * self._residual / self._propensity
+        # The part of the shown item's probability that the floor does not fix.
+        free = shown - policy.floor / policy.lengths
+        rows = (1 - policy.floor) * policy.covariance_with(point, self._q)
+        rows += (kept * free)[:, None] * policy.centred_inputs(point, self._shown)
+        return np.where(self.used[:, None], rows, 0.0)
+
     def lift(self, point: Vector, z: float) -> BoundedLift:
         """Estimate at the point."""
         value, _, variance = self._moments(point)
@@ -85,7 +100,7 @@ class PairedLift:
 
     def _moments(self, point: Vector) -> tuple[float, Vector, float]:
         """Mean, influence of each user, variance."""
-        paired = self._scores(self._policy.probabilities(point)) - self._champion
+        paired = self.rounds(point)
         value = float(paired.sum()) / self._rows
         total = np.bincount(self._code, weights=paired, minlength=len(self._count))
         influence = (total - value * self._count) / self._rows
@@ -118,14 +133,7 @@ class PairedLift:
             T^2 = g' S^+ g of the mean gradient, which is chi-square with ``rank`` degrees of
             freedom when no direction matters; the rank of S; and the direction S^+ g, shape (k,).
         """
-        policy = self._policy
-        weight = policy.probabilities(point)[self._shown] / self._propensity
-        kept = (weight <= self._clip) * self._residual / self._propensity
-        # The part of the shown item's probability that the floor does not fix.
-        free = policy.probabilities(point)[self._shown] - policy.floor / policy.lengths
-        rows = (1 - policy.floor) * policy.covariance_with(point, self._q)
-        rows += (kept * free)[:, None] * policy.centred_inputs(point, self._shown)
-        rows = np.where(self.used[:, None], rows, 0.0) @ basis
+        rows = self.gradients(point) @ basis
         mean = rows.sum(0) / self._rows
         total = np.zeros((len(self._count), rows.shape[1]))
         np.add.at(total, self._code, rows)

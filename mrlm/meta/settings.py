@@ -74,5 +74,6 @@ class TuningSettings(BaseModel):
     weights: ObjectiveWeights | None = Field(
         None,
         description="Objective weights fixed by hand, each from 0 to a million and not all 0; None "
-        "lets the meta-update choose.",
+        "lets the meta-update choose. They make the night's challenger, and the next night's "
+        "learners train with them.",
     )

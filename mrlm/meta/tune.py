@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 
 from mrlm.bandit_log.objectives import north_star
+from mrlm.meta.fixed_weights import fixed_direction
 from mrlm.meta.objective import PairedLift
 from mrlm.meta.policy import TunedSoftmax, Vector
 from mrlm.meta.problem import TuningProblem
@@ -249,7 +250,7 @@ def _asked(problem: TuningProblem, policy: TunedSoftmax, settings: TuningSetting
     if settings.weights is not None:
         basis = np.zeros((1 + f, 2))
         basis[0, 0] = 1.0
-        basis[1:, 1] = _fixed(problem, settings.weights)
+        basis[1:, 1] = fixed_direction(problem, settings.weights)
         own = np.concatenate([[0.0], basis[1:, 1]])
         space = Space(
             basis=basis,
@@ -276,24 +277,6 @@ def _asked(problem: TuningProblem, policy: TunedSoftmax, settings: TuningSetting
     )
     head = np.array([0.0, *(float(s == target.name) for s in problem.serves)])
     return _Asked(target, space, head / max(head.sum(), 1.0))
-
-
-def _fixed(problem: TuningProblem, weights: dict[str, float]) -> Vector:
-    """Weights by objective or feature name as a direction over features, |.| summing to 1."""
-    theta = np.zeros(len(problem.columns))
-    for name, weight in weights.items():
-        places = [j for j, s in enumerate(problem.serves) if s == name]
-        places = places or [j for j, c in enumerate(problem.columns) if c == name]
-        if not places:
-            raise ValueError(
-                f"fixed weight {name!r} is neither an objective with a feature nor a feature; "
-                f"the features are {list(problem.columns)}"
-            )
-        theta[places] += weight / len(places)
-    total = float(np.abs(theta).sum())
-    if not total > 0:
-        raise ValueError("fixed weights must not all be 0")
-    return theta / total
 
 
 def _fixed_target(

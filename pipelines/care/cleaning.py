@@ -17,6 +17,7 @@ from pipelines.nights.arrivals import INGEST, PRIVATE
 from pipelines.running.open_night import closed_nights
 from pipelines.settings.model import Settings
 from pipelines.stages.publish import PRIVATE_LISTS
+from pipelines.stages.tune_weights import ROWS
 
 _SECONDS_A_DAY = 86400
 # What a killed stage leaves: see pipelines/contract/stage.py.
@@ -25,6 +26,8 @@ _LEFTOVER = re.compile(r"\.\w+\.(staging|removed-\d+)")
 
 def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     """Remove runs older than the newest ``keep`` nights, leftovers, and expired raw ids.
+
+    Of older runs that stay, the rows that their weights were chosen on are removed.
 
     Lake nights stay while a history or a plan can still reach them. Registered versions live in
     the registry and are never touched; runs that the ledger names stay too. What has another name
@@ -48,8 +51,8 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     lake_recent = set(nights[-reach:])
     doomed: list[Path] = []
     for run in _known(workspace.runs):
-        if run.name[:10] not in recent and run.name not in named:
-            doomed.append(run)
+        if run.name[:10] not in recent:
+            doomed.append(run / "tune_weights" / ROWS if run.name in named else run)
         doomed += [p for p in _children(run) if ".superseded-" in p.name and run.name not in named]
     for night in _known(workspace.lake):
         if night.name not in lake_recent:

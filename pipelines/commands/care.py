@@ -1,4 +1,4 @@
-"""Commands that look after a deployment: status, weights, summary, quarantine, clean, doctor."""
+"""Commands that look after a deployment: status, summary, quarantine, clean, doctor."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("status")(status)
     app.command("summary")(summary)
-    app.command("weights")(weights)
     app.command("quarantine")(quarantine)
     app.command("clean")(clean)
     app.command("doctor")(doctor)
@@ -138,16 +137,6 @@ def summary(settings: SettingsOption = None) -> None:
     """Print the table of nights and write summary.json."""
     loaded = load_settings(settings)
     print_summary(summarise(contexts_of(loaded), Workspace(loaded.workspace)))
-
-
-def weights(settings: SettingsOption = None) -> None:
-    """Show the objective weights that each night's meta-update chose."""
-    for context in contexts_of(load_settings(settings)):
-        standing = standing_of(context)
-        tuned = standing.done.get("tune_weights")
-        if tuned:
-            say(f"{context.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
-        _tell_broken(context, standing)
 
 
 def quarantine(

@@ -89,13 +89,13 @@ def _kept(path: Path) -> Plan | None:
 
 
 def training_weights(context: NightContext, plan: Plan) -> dict[str, float] | None:
-    """Objective weights on the simplex: by hand, else those the plan builds on; None: no such."""
+    """Objective weights on the simplex, those that the plan builds on; None: no such.
+
+    Weights fixed by hand make tonight's challenger, and are what tomorrow's learners train with.
+    """
     from mrlm.meta.scalarise import objective_weights
 
     names = [o.name for o in context.objectives]
-    fixed = context.settings.tuning.weights
-    if fixed:
-        return objective_weights(names, previous=fixed)
     if not plan.weights_from:
         return None
     path = context.run("tune_weights", plan.weights_from).path("weights.json")
@@ -130,13 +130,18 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     settings = context.settings.split
     built = built_logs(context)
     final = [night for night, (builder, _) in built.items() if _is_final(context, night, builder)]
+    used = judged_nights(entries, context.run_key)
+    # A run of the same night under other settings learns and tunes on the same nights, so that what
+    # one has learned is the other's too; what the one was judged on cannot judge the other.
+    others = tuple(e for e in entries if e.run_key[: len(context.night)] != context.night)
     fit, tune, gate = split(
         final,
-        set(judged_nights(entries, context.run_key)),
+        set(judged_nights(others)),
         settings.gate_nights,
         settings.tune_nights,
         settings.fit_nights,
     )
+    gate = [n for n in gate if n > max(used, default="")]
     if len(fit) < settings.min_fit_nights or len(tune) < settings.tune_nights:
         raise DataError(
             f"night {context.night}: {len(final)} passed nights have a final "

@@ -30,6 +30,7 @@ from pipelines.failures.errors import (
     DataError,
 )
 from pipelines.failures.faults import explained
+from pipelines.running.other_runs import copied_from_another_run
 
 _LOCK_SECONDS = 5.0
 
@@ -100,10 +101,18 @@ def _run_alone(stage: Stage[Any], context: NightContext) -> Outcome:
         obey(found)
         return Outcome(found, unchanged=True)
 
-    log.info("started")
-    started = time.monotonic()
     staging = folder.with_name(f".{folder.name}.staging")
     remove(staging)
+    if not context.force and (
+        taken := copied_from_another_run(stage.name, context, wanted, staging)
+    ):
+        _give_way(stage, folder, found, wanted)
+        staging.rename(folder)
+        taken.write(folder)
+        return Outcome(taken, unchanged=True)
+
+    log.info("started")
+    started = time.monotonic()
     staging.mkdir(parents=True)
     try:
         product = stage.run(context, plan, staging)

@@ -56,6 +56,8 @@ _ADDED = {
         *("shows_error", "shows_tolerance", "arm_shares", "arm_error", "owners"),
     ),
 }
+# Weights fixed by hand are what one stage reads of their section, and what no learner does.
+FIXED_WEIGHTS = "tuning.weights"
 _ADDED_TO_TABLES = ("delimiter", "rows", "where", "events")
 _SESSION_ZONE = "spark.sql.session.timezone"
 
@@ -650,7 +652,11 @@ class Settings(BaseSettings):
         return max(o.window_nights for o in self.objectives if o.source == "feedback")
 
     def fingerprint(self, *sections: str) -> str:
-        """Hash of the named sections, or of all that can change a result."""
+        """Hash of the named sections, or of all that can change a result.
+
+        ``tuning`` is without the weights fixed by hand, which have a name of their own,
+        ``tuning.weights``.
+        """
         data = self.model_dump(mode="json")
         for place in ("workspace", "notify", "truth_path", "spark", "serving"):
             data.pop(place)
@@ -664,7 +670,9 @@ class Settings(BaseSettings):
         for section, names in _ADDED.items():
             _leave_out(data[section], getattr(self, section), names)
         if sections:
-            data = {s: data[s] for s in sections}
+            if FIXED_WEIGHTS not in sections:
+                data["tuning"]["weights"] = None
+            data = {s: data[s] for s in sections if s != FIXED_WEIGHTS}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @classmethod

@@ -11,10 +11,11 @@ from pipelines.contract.stage import Stage
 
 # They depend on the data alone, so that they may run before a night's turn to learn.
 DATA = ("ingest", "validate", "embed", "build_log")
+# Their output names no run: another run of the night that reads the same may take it.
+LEARNED = ("learn_behaviour", "learn_policy")
 ORDER = (
     *DATA,
-    "learn_behaviour",
-    "learn_policy",
+    *LEARNED,
     "tune_weights",
     "evaluate",
     "register",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.contract import checksums
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Product
@@ -17,9 +18,13 @@ from pipelines.nights.champion import load_champion
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_catalog
 from pipelines.nights.plan import Plan, plan_of
+from pipelines.settings.model import FIXED_WEIGHTS
 
 if TYPE_CHECKING:
     from mrlm.policies.contract import Scorer
+
+# What the weights were chosen on, for 'mrlm weights'; no stage reads it.
+ROWS = "rows"
 
 
 class TuneWeights:
@@ -27,8 +32,8 @@ class TuneWeights:
 
     name = "tune_weights"
     place: Literal["run"] = "run"
-    sections = ("tuning", "objectives", "split", "seed", "learning")
-    form = 2
+    sections = ("tuning", FIXED_WEIGHTS, "objectives", "split", "seed", "learning")
+    form = 3
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -48,6 +53,8 @@ class TuneWeights:
         from mrlm.meta.pareto import pareto
         from mrlm.meta.scalarise import objective_weights
         from mrlm.meta.tune import tune
+        from mrlm.meta.tuning_inputs import TuningInputs, save_tuning_inputs
+        from mrlm.meta.what_if import at_point
         from mrlm.policies.features import feature_matrix
         from mrlm.policies.standardise import Standardiser
         from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
@@ -87,8 +94,9 @@ class TuneWeights:
             result,
             dict(zip(columns, problem.serves, strict=True)),
             learning.learners,
-            context.run("learn_policy").require().counts["weights"],
+            tuning.weights or context.run("learn_policy").require().counts["weights"],
         )
+        lifts = at_point(problem, tuning, result.point, moved=result.moved).lifts
         front = pareto(problem, result.kappa, max(result.scale, 1.0))
         bundle = PolicyBundle(
             policy=policy,
@@ -102,7 +110,10 @@ class TuneWeights:
         save_bundle(bundle, out / "bundle")
         weighed = {"objectives": weights, "point": result.point.tolist(), "columns": list(columns)}
         (out / "weights.json").write_text(json.dumps(weighed, indent=1, sort_keys=True))
-        (out / "tuning.json").write_text(json.dumps(result.to_json(), indent=1, sort_keys=True))
+        tuned = {**result.to_json(), "lifts": {n: asdict(x) for n, x in lifts.items()}}
+        (out / "tuning.json").write_text(json.dumps(tuned, indent=1, sort_keys=True))
+        given = TuningInputs(problem, log.decisions.scene, tuning, context.settings.seed)
+        save_tuning_inputs(given, out / ROWS)
         points = [asdict(p) for p in front]
         (out / "pareto.json").write_text(json.dumps(points, indent=1, sort_keys=True))
         told = weights_as_text(weights)
@@ -121,7 +132,10 @@ class TuneWeights:
                 "reason": result.reason,
                 "limited_by": list(result.limited_by) if result.moved else None,
                 "propensities": "logged" if estimated is None else "estimated",
+                # A manifest holds no checksums of what may be removed.
+                ROWS: checksums.of_files(out / ROWS),
             },
+            expiring=(ROWS,),
         )
 
 

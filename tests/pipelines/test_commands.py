@@ -12,6 +12,7 @@ from pipelines.contract.workspace import Workspace
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Notify
+from pipelines.stages.tune_weights import ROWS
 from tests.deployment import ROOT, SETTINGS
 
 EVENT = Event("refused", "2026-11-20", "2026-11-20-abc", "not better")
@@ -103,9 +104,12 @@ def test_clean_keeps_what_the_ledger_names(tmp_path: Path) -> None:
         Entry("judged", "2026-11-01-aaaa", 1, "rule", "2026-11-01T00:00:00", "because")
     )
     (workspace.lake / "2026-11-05" / ".ingest.staging").mkdir()
+    for run in ("2026-11-01-aaaa", "2026-11-05-aaaa"):
+        (workspace.runs / run / "tune_weights" / ROWS).mkdir(parents=True)
     removed = clean(settings, workspace, keep=2)
     assert sorted(removed) == [
         "lake/2026-11-05/.ingest.staging",
+        "runs/2026-11-01-aaaa/tune_weights/rows",
         "runs/2026-11-02-aaaa",
         "runs/2026-11-03-aaaa",
     ]

@@ -32,6 +32,7 @@ from pipelines.nights.forgotten_people import forgotten_people, read_list, salt_
 from pipelines.running.lease import holder_of_run, night_lease
 from pipelines.running.run_stage import is_unchanged
 from pipelines.stages import ORDER, stage_named
+from pipelines.stages.tune_weights import ROWS
 from tests.deployment import ROOT, Deployment
 from tests.pipelines.forgetting import holding
 from tests.pipelines.in_process import mrlm
@@ -166,6 +167,12 @@ def test_nothing_but_the_raw_files_knows_them_and_nobody_else_notices(made: Depl
     workspace = made.context(NIGHTS[-1]).workspace
     opened = workspace.open_nights / "2026-11-13" / "ingest"
     shutil.copytree(workspace.lake_stage(NIGHTS[-1], "ingest"), opened)
+    planted = [
+        workspace.run_stage(f"{NIGHTS[-1]}-a9fa1eb5", stage) / ROWS
+        for stage in ("tune_weights", "tune_weights.superseded-1f2e3d4c")
+    ]
+    for rows_of_all in planted:
+        rows_of_all.mkdir(parents=True)
     there = holding(made.folder / "workspace", *texts)
     kinds = ("build_log", "impressions", "quarantine", "reproduction", "recommend", "airflow")
     kinds += ("open/",)
@@ -178,6 +185,7 @@ def test_nothing_but_the_raw_files_knows_them_and_nobody_else_notices(made: Depl
     assert not found.left
     assert not holding(made.folder / "workspace", *texts)
     assert not opened.exists()
+    assert not any(p.exists() for p in planted)
     assert holding(made.folder / "raw", f'"{user}"') == raw
     line = (made.folder / "workspace/airflow/logs/attempt=1.log").read_text().split("\n")
     assert (line[0], line[2]) == ("before", "after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,12 @@ from filelock import FileLock
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
-from pipelines.contract.workspace import StagePlace, Workspace
+from pipelines.contract.workspace import StagePlace, Workspace, remove
 from pipelines.failures.errors import BusyError, MissingInputError, NightStoppedError
 from pipelines.running import run_stage as running
 from pipelines.running.run_stage import is_unchanged, run_stage
 from pipelines.settings.model import Settings
+from pipelines.stages import stage_named
 
 NIGHT = "2026-11-20"
 
@@ -106,6 +107,42 @@ def test_a_stage_reads_only_its_own_settings(context: NightContext) -> None:
     assert run_stage(stage, NightContext(NIGHT, other, context.workspace)).unchanged
     seeded = context.settings.model_copy(update={"seed": 1})
     assert not run_stage(stage, NightContext(NIGHT, seeded, context.workspace)).unchanged
+
+
+def weighted(context: NightContext) -> NightContext:
+    """The same night with weights that a person typed."""
+    tuning = context.settings.tuning.model_copy(update={"weights": {"click": 1.0}})
+    other = context.settings.model_copy(update={"tuning": tuning})
+    return NightContext(context.night, other, context.workspace)
+
+
+def test_typed_weights_are_another_run_that_retrains_nothing(context: NightContext) -> None:
+    learn = Counting("learn_policy", "run", stage_named("learn_policy").sections)
+    first, other = run_stage(learn, context), weighted(context)
+    assert other.run_key != context.run_key
+    taken = run_stage(learn, other)
+    assert (taken.unchanged, learn.runs) == (True, 1)
+    assert taken.manifest == replace(first.manifest, run_key=other.run_key)
+    assert is_unchanged(learn, other)
+    result = other.run("learn_policy").path("result.json")
+    # A file of its own: what happens to one run is no matter of the other.
+    assert result.stat().st_nlink == 1
+    assert json.loads(result.read_text()) == {"value": "one"}
+    tune = Counting("tune_weights", "run", stage_named("tune_weights").sections)
+    assert not run_stage(tune, context).unchanged
+    assert not run_stage(tune, other).unchanged
+
+
+def test_what_is_damaged_or_forced_is_not_taken_from_another_run(context: NightContext) -> None:
+    learn = Counting("learn_policy", "run")
+    other = weighted(context)
+    run_stage(learn, context)
+    forced = NightContext(NIGHT, other.settings, other.workspace, force=True)
+    assert not run_stage(learn, forced).unchanged
+    remove(other.run("learn_policy").folder)
+    (context.run("learn_policy").folder / "result.json").write_text("{}")
+    assert not run_stage(learn, other).unchanged
+    assert learn.runs == 3
 
 
 def test_a_task_is_planned_once(context: NightContext) -> None:

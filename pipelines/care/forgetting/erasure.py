@@ -39,6 +39,8 @@ from pipelines.nights.forgotten_people import remember, salt_of
 from pipelines.running.lease import holder_of_command, night_lease
 from pipelines.settings.model import Settings
 from pipelines.stages import DATA
+from pipelines.stages.tune_weights import ROWS
+from pipelines.stages.tune_weights import STAGE as TUNED_STAGE
 
 # What a killed stage leaves, and what a killed call of this leaves beside a stage's folder.
 _LEFTOVER = re.compile(r"\.(\w[\w.=-]*)\.(staging|removed-\d+|erasing|erased)")
@@ -195,6 +197,11 @@ def _erase(
 
     # One command makes it again, without the person.
     remove(workspace.open_nights)
+    for run in found.runs:
+        # Their rows name nobody, so nobody can tell which are the person's.
+        for folder in _children(workspace.runs / run):
+            if folder.name.partition(".")[0] == TUNED_STAGE.name:
+                remove(folder / ROWS)
     names = columns_of(settings)
     for version in erase_from_versions(place, traces.person, actor=actor, at=at, seconds=wait):
         found.files += version.files

@@ -99,6 +99,20 @@ def test_a_plan_knows_the_judgements_before_it(made: Made) -> None:
     )
 
 
+def test_a_judged_night_under_other_settings_learns_from_the_same_nights(made: Made) -> None:
+    """And has nothing left to be judged on."""
+    nights(made, 9)
+    made.record(entry("initial", "first", 1), entry("judged", "early", 2, gate_nights=(NIGHTS[4],)))
+    first = plan_of(made.context(NIGHTS[8]))
+    assert first.gate == NIGHTS[7:9]
+    run_key = made.context(NIGHTS[8]).run_key
+    made.record(entry("judged", run_key, 3, gate_nights=tuple(first.gate)))
+    other = made.context(NIGHTS[8], tuning={"weights": {"delight": 3.0}})
+    assert other.run_key != run_key
+    second = plan_of(other)
+    assert (second.fit, second.tune, second.gate) == (first.fit, first.tune, [])
+
+
 def test_weights_come_from_the_newest_judged_run_that_chose_some(made: Made) -> None:
     """A run that was not judged, one without weights and later ones do not count."""
     nights(made, 8)
@@ -173,9 +187,6 @@ def test_learners_train_with_the_weights_that_the_plan_builds_on(made: Made) -> 
     plan = Plan(fit=[], tune=[], gate=[], champion=1, weights_from="")
     context = made.context(NIGHTS[7])
     assert training_weights(context, plan) is None
-    fixed = made.context(NIGHTS[7], tuning={"weights": {"delight": 3.0, "like": 1.0}})
-    by_hand = training_weights(fixed, plan)
-    assert by_hand == {"delight": pytest.approx(0.75), "like": pytest.approx(0.25), "fresh": 0.0}
     key = f"{NIGHTS[6]}-abc"
     folder = made.workspace.run_stage(key, "tune_weights")
     folder.mkdir(parents=True)
@@ -184,7 +195,9 @@ def test_learners_train_with_the_weights_that_the_plan_builds_on(made: Made) -> 
     made.complete(folder, "tune_weights", NIGHTS[6], {"weights": "weights.json"}, run_key=key)
     last = replace(plan, weights_from=key)
     assert training_weights(context, last) == pytest.approx(chosen["objectives"])
-    assert training_weights(fixed, last) == by_hand
+    # Weights of tonight make tonight's challenger, and retrain nothing.
+    fixed = made.context(NIGHTS[7], tuning={"weights": {"delight": 3.0, "like": 1.0}})
+    assert training_weights(fixed, last) == training_weights(context, last)
 
 
 def test_a_plan_of_another_form_is_damage(made: Made) -> None:

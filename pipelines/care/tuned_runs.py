@@ -1,0 +1,176 @@
+"""What the runs of a workspace chose as weights, and what they chose it on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mrlm.report.weights_text import ChosenWeights
+from pipelines.contract import checksums
+from pipelines.contract.context import NightContext
+from pipelines.contract.deployment import place_of
+from pipelines.contract.manifest import FILE_NAME
+from pipelines.contract.outputs import StageFolder
+from pipelines.contract.workspace import Workspace, is_night
+from pipelines.failures.errors import DamagedError, MissingInputError
+from pipelines.settings.model import Settings
+from pipelines.stages.tune_weights import ROWS
+
+if TYPE_CHECKING:
+    from mrlm.meta.pareto import ParetoPoint
+    from mrlm.meta.tuning_inputs import TuningInputs
+    from mrlm.meta.what_if import WhatIf
+
+_STAGE = "tune_weights"
+
+
+def tuned_runs(settings: Settings) -> list[str]:
+    """Run keys of the nights that chose weights, one a night, oldest first.
+
+    Of several runs of a night: the one under the settings as they are, else one that was judged.
+    """
+    workspace = Workspace(settings.workspace)
+    judged = {e.run_key for e in place_of(settings, workspace).ledger.entries()}
+    best: dict[str, str] = {}
+
+    def rank(key: str) -> tuple[bool, bool, str]:
+        own = NightContext(key[:10], settings, workspace).run_key
+        return key == own, key in judged, key
+
+    for key in _run_keys(workspace):
+        best[key[:10]] = max(best.get(key[:10], key), key, key=rank)
+    return [best[night] for night in sorted(best)]
+
+
+def _run_keys(workspace: Workspace) -> list[str]:
+    if not workspace.runs.is_dir():
+        return []
+    names = (p.name for p in workspace.runs.iterdir() if is_night(p.name[:10]))
+    return [n for n in names if (workspace.run_stage(n, _STAGE) / FILE_NAME).exists()]
+
+
+def run_of(settings: Settings, night: str = "", run_key: str = "") -> str:
+    """The run that a person means: by its key, by its night, else the newest.
+
+    Raises:
+        MissingInputError: there is none that chose weights.
+    """
+    known = _run_keys(Workspace(settings.workspace))
+    if run_key:
+        found = [k for k in known if k == run_key]
+    else:
+        found = [k for k in tuned_runs(settings) if not night or k[:10] == night]
+    if not found:
+        wanted = f"run {run_key}" if run_key else f"night {night}" if night else "night"
+        raise MissingInputError(
+            f"no {wanted} has chosen weights yet; 'mrlm status' shows the nights, and "
+            "'mrlm night YYYY-MM-DD' runs one"
+        )
+    return found[-1]
+
+
+def run_before(settings: Settings, run_key: str) -> str:
+    """The run of the newest earlier night that chose weights; empty where there is none."""
+    earlier = [k for k in tuned_runs(settings) if k[:10] < run_key[:10]]
+    return earlier[-1] if earlier else ""
+
+
+def chosen_weights(settings: Settings, run_key: str) -> ChosenWeights:
+    """What a run chose.
+
+    Raises:
+        DamagedError: a file of it is not as it was written.
+    """
+    folder = _folder(settings, run_key)
+    counts, tuning = folder.require().counts, tuning_of(settings, run_key)
+    limits = counts.get("limited_by")
+    return ChosenWeights(
+        night=run_key[:10],
+        run_key=run_key,
+        weights=counts["weights"],
+        kappa=tuning["kappa"],
+        scale=tuning["scale"],
+        moved=counts["moved"],
+        reason=counts["reason"],
+        limited_by=None if limits is None else tuple(limits),
+    )
+
+
+def tuning_of(settings: Settings, run_key: str) -> dict[str, Any]:
+    """A run's ``tuning.json``.
+
+    Raises:
+        DamagedError: it is not as it was written.
+    """
+    text = _folder(settings, run_key).path("tuning.json").read_text()
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def stored_front(settings: Settings, run_key: str) -> list[ParetoPoint]:
+    """A run's Pareto table with certified bounds.
+
+    Raises:
+        DamagedError: a file of it is not as it was written.
+    """
+    from mrlm.meta.front import certified_front
+
+    points = json.loads(_folder(settings, run_key).path("pareto.json").read_text())
+    return certified_front(points, len(tuning_of(settings, run_key)["columns"]))
+
+
+@dataclass(frozen=True)
+class AskedAgain:
+    """What a run's meta-update was given, and what it chose.
+
+    Attributes:
+        inputs: arguments of the meta-update.
+        chosen: the policy that it proposed, valued again.
+    """
+
+    inputs: TuningInputs
+    chosen: WhatIf
+
+
+def asked_again(settings: Settings, run_key: str) -> AskedAgain:
+    """What a run's meta-update was given, and what it chose.
+
+    Raises:
+        MissingInputError: the rows were removed, or earlier code kept none.
+        DamagedError: a file of them is not as it was written.
+    """
+    from mrlm.meta.tuning_inputs import load_tuning_inputs
+    from mrlm.meta.what_if import at_point
+
+    tuning = tuning_of(settings, run_key)
+    inputs = load_tuning_inputs(_rows(settings, run_key))
+    point = np.array([tuning["kappa"], *tuning["theta"]])
+    chosen = at_point(inputs.problem, inputs.settings, point, moved=tuning["moved"])
+    return AskedAgain(inputs, chosen)
+
+
+def _rows(settings: Settings, run_key: str) -> Path:
+    """Folder of the rows that a run's weights were chosen on, its files checked."""
+    folder = _folder(settings, run_key)
+    rows, stated = folder.folder / ROWS, folder.require().counts.get(ROWS)
+    again = (
+        f"'mrlm stage {_STAGE} --night {run_key[:10]} --force', under that run's settings, writes "
+        "them again"
+    )
+    if stated is None or not rows.is_dir():
+        raise MissingInputError(
+            f"run {run_key}: the rows that its weights were chosen on are not there (earlier code "
+            f"kept none; 'mrlm clean' and 'mrlm forget' remove them): {again}"
+        )
+    wrong = checksums.damage(rows, stated)
+    if wrong:
+        raise DamagedError(f"{wrong}: {again}")
+    return rows
+
+
+def _folder(settings: Settings, run_key: str) -> StageFolder:
+    workspace = Workspace(settings.workspace)
+    return StageFolder(workspace.run_stage(run_key, _STAGE), _STAGE, run_key[:10])

@@ -1,0 +1,272 @@
+"""Commands about objective weights: what nights chose and why, and what others would do."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from mrlm.bandit_log.objectives import north_star
+from mrlm.report.visible import visible
+from pipelines.care.summary import standing_of
+from pipelines.commands.options import SettingsOption, check_night, check_run_key
+from pipelines.commands.terminal import say, say_lines
+from pipelines.contract.context import contexts_of
+from pipelines.failures.errors import DamagedError, DataError
+from pipelines.settings.load import load_settings
+from pipelines.settings.model import Settings
+from spark_jobs.nearest import meant
+
+if TYPE_CHECKING:
+    from mrlm.meta.contributions import ExplainedLift
+    from mrlm.meta.tuning_inputs import TuningInputs
+    from mrlm.meta.what_if import WhatIf
+    from pipelines.care.tuned_runs import AskedAgain
+
+_SHOWN_NIGHTS = 30
+_WHERE = "Of several runs of a night, the one under the settings as they are."
+
+_weights = typer.Typer(help="Objective weights: what nights chose, why, and what others would do.")
+
+NightOption = Annotated[
+    str, typer.Option("--night", help=f"The night, as YYYY-MM-DD; default the newest. {_WHERE}")
+]
+RunOption = Annotated[
+    str, typer.Option("--run", help="Run key, in place of the night; see 'mrlm status'.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON, for programs.")]
+PlotOption = Annotated[
+    Path | None, typer.Option(help="Draw it into this new file, .svg or .png.", dir_okay=False)
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    _weights.callback(invoke_without_command=True)(weights)
+    _weights.command("show")(show)
+    _weights.command("explain")(explain)
+    _weights.command("what-if")(what_if)
+    _weights.command("front")(front)
+    app.add_typer(_weights, name="weights")
+
+
+def weights(context: typer.Context, settings: SettingsOption = None) -> None:
+    """Show the objective weights that each night's meta-update chose; the others tell more."""
+    if context.invoked_subcommand is not None:
+        return
+    for night in contexts_of(load_settings(settings)):
+        standing = standing_of(night)
+        tuned = standing.done.get("tune_weights")
+        if tuned:
+            say(f"{night.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+        for line in standing.broken:
+            say(f"{night.run_key}  BROKEN: {line}")
+
+
+def show(
+    night: NightOption = "",
+    run: RunOption = "",
+    plot: PlotOption = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Show a night's weights, how they moved since the night before, and why.
+
+    --plot draws the weights of the 30 nights that end with it.
+    """
+    from mrlm.report.weights_text import shown_weights
+    from pipelines.care.tuned_runs import chosen_weights, run_before
+
+    loaded, key = _chosen(settings, night, run)
+    before = run_before(loaded, key)
+    earlier = chosen_weights(loaded, before) if before else None
+    say_lines("\n".join(shown_weights(chosen_weights(loaded, key), earlier)))
+    if plot is not None:
+        _draw_nights(loaded, key, plot)
+
+
+def explain(
+    night: NightOption = "",
+    run: RunOption = "",
+    objective: Annotated[
+        str, typer.Option(help="Whose lift is explained; default the north star.")
+    ] = "",
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Show what each objective adds to the lift of a night's challenger, overall and by scene."""
+    from mrlm.report.weights_text import shown_explanation, shown_lifts
+    from pipelines.care.tuned_runs import asked_again
+
+    loaded, key = _chosen(settings, night, run)
+    again = asked_again(loaded, key)
+    objectives = again.inputs.problem.objectives
+    names = [o.name for o in objectives]
+    if objective and objective not in names:
+        raise typer.BadParameter(f"no objective {_quoted(objective)}{meant(objective, names)}")
+    of = objective or north_star(objectives).name
+    found = _explained(again, of, loaded.registry.least_users) if again.chosen.moved else []
+    if as_json:
+        groups = [asdict(x) for x in found]
+        lifts = {n: asdict(x) for n, x in again.chosen.lifts.items()}
+        typer.echo(
+            json.dumps({"run_key": key, "objective": of, "explained": groups, "lifts": lifts})
+        )
+        return
+    lines = [f"run {key}", *shown_lifts(again.chosen.lifts), *shown_explanation(found, of)]
+    say_lines("\n".join(lines))
+    if not again.chosen.moved:
+        say("the champion stays: there is no lift to explain; 'mrlm weights show' says why")
+
+
+def _explained(again: AskedAgain, objective: str, least_users: int) -> list[ExplainedLift]:
+    from mrlm.meta.contributions import explained_lifts
+    from mrlm.privacy.small_groups import merged
+
+    problem = again.inputs.problem
+    # Rows are the workspace's; a table that a person passes on tells no small group.
+    scene = merged(again.inputs.scene, problem.cluster, least_users)
+    return explained_lifts(problem, np.array(again.chosen.point), objective, scene)
+
+
+def what_if(
+    typed: Annotated[
+        str, typer.Argument(metavar="WEIGHTS", help="Such as click=.4,dwell=.3: any objectives.")
+    ],
+    kappa: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="With --scale: this point, whatever the limits say."),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(min=0, help="With --kappa: sum of the weights of features.")
+    ] = None,
+    night: NightOption = "",
+    run: RunOption = "",
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Show what weights would do on a night's tune nights; nothing is trained or changed."""
+    from mrlm.report.weights_text import shown_what_if
+    from pipelines.care.tuned_runs import asked_again
+
+    loaded, key = _chosen(settings, night, run)
+    again = asked_again(loaded, key)
+    problem = again.inputs.problem
+    asked = _parsed(typed, {s for s in problem.serves if s} | {*problem.columns})
+    if (kappa is None) != (scale is None):
+        raise typer.BadParameter("--kappa and --scale go together: the two make a point")
+    found = _asked(again.inputs, asked, kappa, scale)
+    if as_json:
+        typer.echo(json.dumps({"run_key": key, "weights": asked, **asdict(found)}))
+        return
+    shown = shown_what_if(found, again.chosen, len(problem.shown))
+    say_lines("\n".join([f"run {key}, with {typed}; nothing is trained", *shown]))
+
+
+def _asked(
+    given: TuningInputs, weights: dict[str, float], kappa: float | None, scale: float | None
+) -> WhatIf:
+    from mrlm.meta import what_if as library
+
+    problem, settings = given.problem, given.settings
+    if kappa is None or scale is None:
+        return library.what_if(problem, settings, weights, given.seed)
+    point = library.typed_point(problem, weights, kappa, scale)
+    return library.at_point(problem, settings, point, moved=kappa != 1 or scale != 0)
+
+
+def front(
+    night: NightOption = "",
+    run: RunOption = "",
+    plot: PlotOption = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Print a night's Pareto front as CSV: every point with its certified lower bounds.
+
+    Certified: with 95 %, all bounds of all points and objectives hold together.
+    """
+    from mrlm.report.front_csv import front_as_csv
+    from pipelines.care.tuned_runs import stored_front
+
+    loaded, key = _chosen(settings, night, run)
+    points = stored_front(loaded, key)
+    typer.echo(front_as_csv(points), nl=False)
+    if plot is not None:
+        from mrlm.report.weights_plots import front_plot
+
+        star = north_star(loaded.objective_tuple).name
+        _write(plot, front_plot(points, star))
+
+
+def _chosen(settings: Path | None, night: str, run: str) -> tuple[Settings, str]:
+    from pipelines.care.tuned_runs import run_of
+
+    loaded = load_settings(settings)
+    return loaded, run_of(
+        loaded, check_night(night) if night else "", check_run_key(run) if run else ""
+    )
+
+
+def _draw_nights(settings: Settings, last: str, plot: Path) -> None:
+    from mrlm.report.weights_plots import weights_over_nights
+    from pipelines.care.tuned_runs import chosen_weights, tuned_runs
+
+    nights = []
+    for key in [k for k in tuned_runs(settings) if k[:10] < last[:10]][1 - _SHOWN_NIGHTS :]:
+        try:
+            nights.append(chosen_weights(settings, key))
+        except (DamagedError, OSError) as error:
+            say(f"{key}  BROKEN: {error}")
+    _write(plot, weights_over_nights([*nights, chosen_weights(settings, last)]))
+
+
+def _write(path: Path, figure: Any) -> None:
+    from mrlm.report.canvas import to_png, to_svg
+
+    drawn = {".png": to_png, ".svg": to_svg}.get(path.suffix.lower())
+    if drawn is None:
+        raise typer.BadParameter(f"--plot {_quoted(path)} must end in .svg or .png")
+    try:
+        with path.open("xb") as file:
+            file.write(drawn(figure))
+    except FileExistsError:
+        raise DataError(f"{path} is there already: name another file, or remove it") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
+    say(f"drawn: {path}")
+
+
+def _parsed(typed: str, names: Collection[str]) -> dict[str, float]:
+    """Weights as a person types them.
+
+    Raises:
+        BadParameter: a part is no name=number, or names nothing that has a feature.
+    """
+    found: dict[str, float] = {}
+    for part in typed.split(","):
+        name, sign, text = (x.strip() for x in part.partition("="))
+        if name not in names:
+            raise typer.BadParameter(f"nothing is called {_quoted(name)}{meant(name, names)}")
+        if name in found:
+            raise typer.BadParameter(f"{name} is there twice")
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = math.nan
+        if not sign or not 0 <= weight <= 1e6:
+            raise typer.BadParameter(
+                f"{_quoted(part)}: write name=weight, the weight a number from 0 to a million"
+            )
+        found[name] = weight
+    if not any(found.values()):
+        raise typer.BadParameter("at least one weight must be above 0")
+    return found
+
+
+def _quoted(text: object) -> str:
+    return visible(repr(str(text)), 200)
