@@ -109,7 +109,7 @@ def explained_lifts(
     _, user = group(problem.cluster)
     found = []
     for name, chosen in _groups(scene, lift.used):
-        means, errors = _clustered(table[chosen], user[chosen])
+        means, errors = _clustered(table[chosen], lift.weight[chosen], user[chosen])
         if not np.isfinite(errors).all():
             continue
         contributions = [
@@ -179,14 +179,13 @@ def _groups(
 
 
 def _clustered(
-    values: NDArray[np.float64], user: NDArray[np.int64]
+    values: NDArray[np.float64], weight: NDArray[np.float64], user: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means over rounds and standard errors clustered by user; NaN errors where there is one."""
+    """Weighted means over rounds, and errors clustered by user; NaN errors where there is one."""
     users, code = np.unique(user, return_inverse=True)
-    rounds, many = len(values), len(users)
-    mean = values.mean(0)
-    total = np.zeros((many, values.shape[1]))
-    np.add.at(total, code, values)
-    influence = (total - np.bincount(code)[:, None] * mean) / rounds
+    size, many = float(weight.sum()), len(users)
+    mean = weight @ values / size
+    influence = np.zeros((many, values.shape[1]))
+    np.add.at(influence, code, weight[:, None] * (values - mean) / size)
     correction = many / (many - 1) if many > 1 else np.nan
     return mean, np.sqrt(correction * (influence**2).sum(0))

@@ -37,6 +37,7 @@ class PairedLift:
     Attributes:
         name: of the objective.
         used: bool, shape (n,), the rounds whose reward is known.
+        weight: float64, shape (n,), of each round in every mean; 0 where the reward is unknown.
         resolution: standard deviation of the champion's mean over these rounds, in the
             objective's unit.
 
@@ -54,6 +55,7 @@ class PairedLift:
         self._propensity = problem.propensity
         self._clip = problem.weight_clip
         self.used = ~np.isnan(reward)
+        self.weight = self.used.astype(np.float64)
         self._residual = np.where(self.used, reward - q[problem.shown], 0.0)
         users, code = group(problem.cluster)
         self._code: NDArray[np.int64] = code

@@ -36,7 +36,8 @@ def weights_over_nights(nights: Sequence[ChosenWeights]) -> Any:
 def front_plot(points: Sequence[ParetoPoint], north_star: str) -> Any:
     """A figure with a panel for each other objective: its lift over that of the north star.
 
-    Whiskers reach down to the certified bounds; points that another one beats in both are grey.
+    Whiskers reach down to the certified bounds. Points that another one beats are grey and have
+    none.
     """
     others = list(dict.fromkeys(p.objective for p in points))
     figure, first = new_axes(height=3.2 * max(len(others), 1))
@@ -47,8 +48,9 @@ def front_plot(points: Sequence[ParetoPoint], north_star: str) -> Any:
         for p in (p for p in points if p.objective == other):
             x, y = p.lifts[north_star], p.lifts[other]
             colour = GREY if p.dominated else BLUE
-            axes.plot([x.lower, x.value], [y.value] * 2, color=colour, linewidth=0.6, alpha=0.5)
-            axes.plot([x.value] * 2, [y.lower, y.value], color=colour, linewidth=0.6, alpha=0.5)
+            if not p.dominated:
+                axes.plot([x.lower, x.value], [y.value] * 2, color=colour, linewidth=0.6)
+                axes.plot([x.value] * 2, [y.lower, y.value], color=colour, linewidth=0.6)
             axes.plot([x.value], [y.value], "o", color=colour, markersize=4)
         axes.plot([0], [0], "+", color=RED, markersize=10)
         axes.set_xlabel(f"lift in {label(north_star)} (red: the champion)")

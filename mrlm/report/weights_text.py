@@ -98,7 +98,9 @@ def shown_what_if(found: WhatIf, chosen: WhatIf, rounds: int) -> list[str]:
     sizes = [f"{w.effective_sample_size:.0f}" for w in (found, chosen)]
     rows.append((f"effective of {rounds} decisions", sizes[0], "", "", sizes[1]))
     said = [f"kappa {number(found.point[0])}, scale {number(_scale(found))}"]
-    said += [] if found.moved else [f"the champion would stay: {found.reason}"]
+    if not found.moved:
+        said.append(f"the champion would stay: {found.reason}")
+        said.append("--kappa and --scale together show these weights whatever is proven")
     step = step_as_text(found.limited_by) if found.moved else ""
     said += [step] if step else []
     said += table(rows)

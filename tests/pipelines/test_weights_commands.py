@@ -30,8 +30,9 @@ def night(deployment: Deployment) -> Deployment:
     return with_a_night(deployment)
 
 
-def asked(night: Deployment, *arguments: str) -> Done:
-    return mrlm("weights", *arguments, "--settings", str(night.settings_path))
+def asked(night: Deployment, command: str, *arguments: str, of: str = NIGHT) -> Done:
+    settings = ("--settings", str(night.settings_path))
+    return mrlm("weights", command, *arguments, "--night", of, *settings)
 
 
 def printed(night: Deployment, *arguments: str) -> str:
@@ -48,7 +49,7 @@ def tuning(context: NightContext) -> dict[str, Any]:
 def test_show_says_what_was_chosen_and_why(night: Deployment, tmp_path: Path) -> None:
     context = night.context(NIGHT)
     found = tuning(context)
-    shown = printed(night, "show", "--night", NIGHT, "--plot", str(tmp_path / "nights.svg"))
+    shown = printed(night, "show", "--plot", str(tmp_path / "nights.svg"))
     assert f"run {context.run_key}" in shown
     assert found["reason"] in shown
     assert f"{found['kappa']:.3f}" in shown
@@ -62,7 +63,7 @@ def test_show_says_what_was_chosen_and_why(night: Deployment, tmp_path: Path) ->
 
 def test_contributions_sum_to_the_lift_that_the_night_wrote(night: Deployment) -> None:
     found = tuning(night.context(NIGHT))
-    told = json.loads(printed(night, "explain", "--night", NIGHT, "--json"))
+    told = json.loads(printed(night, "explain", "--json"))
     assert told["objective"] == "delight"
     for group in told["explained"]:
         parts = sum(c["value"] for c in group["contributions"])
@@ -82,7 +83,7 @@ def test_what_if_is_what_a_night_with_these_weights_finds(
 ) -> None:
     """The stage itself runs with them, on the same plan and what is learned."""
     context = night.context(NIGHT)
-    told = json.loads(printed(night, "what-if", typed, "--night", NIGHT, "--json"))
+    told = json.loads(printed(night, "what-if", typed, "--json"))
     weights = {n: float(w) for n, w in (part.split("=") for part in typed.split(","))}
     settings = context.settings.model_copy(
         update={"tuning": context.settings.tuning.model_copy(update={"weights": weights})}
@@ -135,7 +136,7 @@ def test_weights_that_are_none_are_refused(night: Deployment, typed: str, says: 
 
 
 def test_the_front_is_csv_with_bounds_and_a_plot(night: Deployment, tmp_path: Path) -> None:
-    text = printed(night, "front", "--night", NIGHT, "--plot", str(tmp_path / "front.svg"))
+    text = printed(night, "front", "--plot", str(tmp_path / "front.svg"))
     lines = [x for x in text.splitlines() if not x.startswith("drawn: ")]
     rows = list(csv.DictReader(io.StringIO("\n".join(lines))))
     stored = json.loads(night.context(NIGHT).run("tune_weights").path("pareto.json").read_text())
@@ -165,5 +166,5 @@ def test_rows_that_are_gone_or_damaged_are_told(night: Deployment, tmp_path: Pat
 
 
 def test_a_night_without_weights_is_named(night: Deployment) -> None:
-    done = asked(night, "show", "--night", NIGHTS[0])
+    done = asked(night, "show", of=NIGHTS[0])
     assert (done.code, f"night {NIGHTS[0]}" in done.err) == (10, True)
