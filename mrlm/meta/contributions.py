@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,18 +110,23 @@ def explained_lifts(
     found = []
     for name, chosen in _groups(scene, lift.used):
         means, errors = _clustered(table[chosen], lift.weight[chosen], user[chosen])
-        if not np.isfinite(errors).all():
-            continue
-        contributions = [
-            Contribution(s, float(v), float(e))
-            for s, v, e in zip((FLOOR, *sources), means[1:], errors[1:], strict=True)
-            if s not in (FLOOR, LESS_CHAMPION) or v != 0
-        ]
-        whole = BoundedLift(float(means[0]), float(errors[0]), float(means[0] - z * errors[0]))
-        found.append(
-            ExplainedLift(name, int(chosen.sum()), whole, tuple(contributions), unresolved)
-        )
+        if np.isfinite(errors).all():
+            (value, *shares), (error, *others) = means.tolist(), errors.tolist()
+            whole = BoundedLift(value, error, value - z * error)
+            contributions = _contributions((FLOOR, *sources), shares, others)
+            found.append(ExplainedLift(name, int(chosen.sum()), whole, contributions, unresolved))
     return found
+
+
+def _contributions(
+    sources: Sequence[str], values: Sequence[float], errors: Sequence[float]
+) -> tuple[Contribution, ...]:
+    """By source; floor and champion only where they add anything."""
+    return tuple(
+        Contribution(s, v, e)
+        for s, v, e in zip(sources, values, errors, strict=True)
+        if v != 0 or s not in (FLOOR, LESS_CHAMPION)
+    )
 
 
 def _by_coordinate(
@@ -145,8 +150,9 @@ def _by_coordinate(
         unresolved = float(np.abs(rest).sum()) / (size or 1.0)
         if unresolved <= _RESOLVED:
             break
+    share = np.abs(parts)
     # Where a round has no contribution, the moved coordinates share alike.
-    share = np.abs(parts) + np.finfo(float).tiny * 1e8 * (step != 0)
+    share[share.sum(1) == 0] = step != 0
     parts += rest[:, None] * (share / share.sum(1, keepdims=True))
     return parts, unresolved
 

@@ -34,7 +34,8 @@ def tuned_runs(settings: Settings) -> list[str]:
     Of several runs of a night: the one under the settings as they are, else one that was judged.
     """
     workspace = Workspace(settings.workspace)
-    judged = {e.run_key for e in place_of(settings, workspace).ledger.entries()}
+    entries = place_of(settings, workspace).ledger.entries()
+    judged = {e.run_key for e in entries if e.kind == "judged"}
     best: dict[str, str] = {}
 
     def rank(key: str) -> tuple[bool, bool, str]:

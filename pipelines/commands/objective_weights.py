@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mrlm.meta.contributions import ExplainedLift
     from mrlm.meta.tuning_inputs import TuningInputs
     from mrlm.meta.what_if import WhatIf
+    from mrlm.report.weights_text import ChosenWeights
     from pipelines.care.tuned_runs import AskedAgain
 
 _SHOWN_NIGHTS = 30
@@ -84,10 +85,11 @@ def show(
 
     loaded, key = _chosen(settings, night, run)
     before = run_before(loaded, key)
-    earlier = chosen_weights(loaded, before) if before else None
-    say_lines("\n".join(shown_weights(chosen_weights(loaded, key), earlier)))
+    earlier = _readable(loaded, [before] if before else [])
+    tonight = chosen_weights(loaded, key)
+    say_lines("\n".join(shown_weights(tonight, earlier[0] if earlier else None)))
     if plot is not None:
-        _draw_nights(loaded, key, plot)
+        _draw_nights(loaded, tonight, plot)
 
 
 def explain(
@@ -158,8 +160,9 @@ def what_if(
     again = asked_again(loaded, key)
     problem = again.inputs.problem
     asked = _parsed(typed, {s for s in problem.serves if s} | {*problem.columns})
-    if (kappa is None) != (scale is None):
-        raise typer.BadParameter("--kappa and --scale go together: the two make a point")
+    given = [x for x in (kappa, scale) if x is not None]
+    if len(given) == 1 or not all(map(math.isfinite, given)):
+        raise typer.BadParameter("--kappa and --scale go together, two finite numbers: a point")
     found = _asked(again.inputs, asked, kappa, scale)
     if as_json:
         typer.echo(json.dumps({"run_key": key, "weights": asked, **asdict(found)}))
@@ -206,23 +209,34 @@ def front(
 def _chosen(settings: Path | None, night: str, run: str) -> tuple[Settings, str]:
     from pipelines.care.tuned_runs import run_of
 
+    if night and run:
+        raise typer.BadParameter("--night and --run name the same thing: give one of them")
     loaded = load_settings(settings)
     return loaded, run_of(
         loaded, check_night(night) if night else "", check_run_key(run) if run else ""
     )
 
 
-def _draw_nights(settings: Settings, last: str, plot: Path) -> None:
+def _draw_nights(settings: Settings, last: ChosenWeights, plot: Path) -> None:
     from mrlm.report.weights_plots import weights_over_nights
-    from pipelines.care.tuned_runs import chosen_weights, tuned_runs
+    from pipelines.care.tuned_runs import tuned_runs
 
-    nights = []
-    for key in [k for k in tuned_runs(settings) if k[:10] < last[:10]][1 - _SHOWN_NIGHTS :]:
+    earlier = [k for k in tuned_runs(settings) if k[:10] < last.night]
+    nights = _readable(settings, earlier[1 - _SHOWN_NIGHTS :])
+    _write(plot, weights_over_nights([*nights, last]))
+
+
+def _readable(settings: Settings, run_keys: list[str]) -> list[ChosenWeights]:
+    """What these runs chose; one that is damaged is told and left out."""
+    from pipelines.care.tuned_runs import chosen_weights
+
+    found = []
+    for key in run_keys:
         try:
-            nights.append(chosen_weights(settings, key))
+            found.append(chosen_weights(settings, key))
         except (DamagedError, OSError) as error:
             say(f"{key}  BROKEN: {error}")
-    _write(plot, weights_over_nights([*nights, chosen_weights(settings, last)]))
+    return found
 
 
 def _write(path: Path, figure: Any) -> None:
@@ -238,7 +252,8 @@ def _write(path: Path, figure: Any) -> None:
         raise DataError(f"{path} is there already: name another file, or remove it") from None
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
-    say(f"drawn: {path}")
+    # Beside a table that goes into a file.
+    typer.echo(visible(f"drawn: {path}"), err=True)
 
 
 def _parsed(typed: str, names: Collection[str]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mrlm.meta.objective_lifts import certified_z
 from pipelines.contract.context import NightContext
 from pipelines.nights.plan import plan_of
 from pipelines.stages import LEARNED, stage_named
@@ -135,18 +136,34 @@ def test_weights_that_are_none_are_refused(night: Deployment, typed: str, says: 
     assert (done.code, says in done.err) == (2, True), done.err
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--kappa", "1"), "go together"),
+        (("--kappa", "0.5", "--scale", "inf"), "finite"),
+        (("--kappa", "2", "--scale", "1"), "less than or equal to 1"),
+        (("--run", "2026-11-13-a"), "give one of them"),
+    ],
+)
+def test_a_point_and_a_run_are_named_in_one_way(
+    night: Deployment, options: tuple[str, ...], says: str
+) -> None:
+    done = asked(night, "what-if", "like=1", *options)
+    assert (done.code, says in done.err) == (2, True), done.err
+
+
 def test_the_front_is_csv_with_bounds_and_a_plot(night: Deployment, tmp_path: Path) -> None:
     text = printed(night, "front", "--plot", str(tmp_path / "front.svg"))
-    lines = [x for x in text.splitlines() if not x.startswith("drawn: ")]
-    rows = list(csv.DictReader(io.StringIO("\n".join(lines))))
+    rows = list(csv.DictReader(io.StringIO(text)))
     stored = json.loads(night.context(NIGHT).run("tune_weights").path("pareto.json").read_text())
     assert len(rows) == len(stored)
+    columns = len(tuning(night.context(NIGHT))["columns"])
+    z = certified_z(1 + columns, len(night.context(NIGHT).objectives))
     for row, point in zip(rows, stored, strict=True):
-        lift = point["lifts"]["delight"]
-        assert float(row["lift_delight"]) == lift["value"]
-        below = (lift["value"] - float(row["certified_delight"])) / (lift["standard_error"] or 1.0)
-        assert below == pytest.approx(0.0 if not lift["standard_error"] else below)
-        assert below == 0.0 or below > 3.0
+        for name, lift in point["lifts"].items():
+            assert float(row[f"lift_{name}"]) == lift["value"]
+            bound = lift["value"] - z * lift["standard_error"]
+            assert float(row[f"certified_{name}"]) == pytest.approx(bound, abs=1e-12)
     assert "<svg" in (tmp_path / "front.svg").read_text()
 
 
