@@ -137,8 +137,8 @@ def _explained(again: AskedAgain, objective: str, least_users: int) -> list[Expl
 
 
 def what_if(
-    typed: Annotated[
-        str, typer.Argument(metavar="WEIGHTS", help="Such as click=.4,dwell=.3: any objectives.")
+    weights: Annotated[
+        str, typer.Argument(help="Such as click=.4,dwell=.3: objectives, or features.")
     ],
     kappa: Annotated[
         float | None,
@@ -159,7 +159,7 @@ def what_if(
     loaded, key = _chosen(settings, night, run)
     again = asked_again(loaded, key)
     problem = again.inputs.problem
-    asked = _parsed(typed, {s for s in problem.serves if s} | {*problem.columns})
+    asked = _parsed(weights, {s for s in problem.serves if s} | {*problem.columns})
     given = [x for x in (kappa, scale) if x is not None]
     if len(given) == 1 or not all(map(math.isfinite, given)):
         raise typer.BadParameter("--kappa and --scale go together, two finite numbers: a point")
@@ -168,7 +168,7 @@ def what_if(
         typer.echo(json.dumps({"run_key": key, "weights": asked, **asdict(found)}))
         return
     shown = shown_what_if(found, again.chosen, len(problem.shown))
-    say_lines("\n".join([f"run {key}, with {typed}; nothing is trained", *shown]))
+    say_lines("\n".join([f"run {key}, with {weights}; nothing is trained", *shown]))
 
 
 def _asked(
