@@ -10,13 +10,13 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.fixed_weights import fixed_direction
 from mrlm.meta.objective import PairedLift
 from mrlm.meta.policy import TunedSoftmax, Vector
 from mrlm.meta.problem import TuningProblem
 from mrlm.meta.search import Search, Space
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.step_limits import DivergenceCap, EffectiveSampleSize, GuardrailFloor, Limit
+from mrlm.meta.typed_weights import typed_direction
 from mrlm.meta.weights import Guardrail, TuningResult
 
 # The scale is doubled as often as this while it holds the best point back: a softmax of
@@ -250,7 +250,7 @@ def _asked(problem: TuningProblem, policy: TunedSoftmax, settings: TuningSetting
     if settings.weights is not None:
         basis = np.zeros((1 + f, 2))
         basis[0, 0] = 1.0
-        basis[1:, 1] = fixed_direction(problem, settings.weights)
+        basis[1:, 1] = typed_direction(problem, settings.weights)
         own = np.concatenate([[0.0], basis[1:, 1]])
         space = Space(
             basis=basis,

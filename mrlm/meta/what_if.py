@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.fixed_weights import fixed_direction
 from mrlm.meta.objective import BoundedLift, PairedLift
 from mrlm.meta.objective_lifts import certified_z, lifts_at, lowered
 from mrlm.meta.policy import TunedSoftmax, Vector
@@ -17,6 +16,7 @@ from mrlm.meta.problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.step_limits import EffectiveSampleSize
 from mrlm.meta.tune import tune
+from mrlm.meta.typed_weights import typed_direction
 from mrlm.meta.weights import Guardrail
 
 _TWO_SIDED = float(ndtri(0.975))
@@ -128,7 +128,7 @@ def typed_point(
     Raises:
         ValueError: a weight names nothing.
     """
-    return np.concatenate([[kappa], scale * fixed_direction(problem, weights)])
+    return np.concatenate([[kappa], scale * typed_direction(problem, weights)])
 
 
 def _valued(

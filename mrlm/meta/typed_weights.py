@@ -10,7 +10,7 @@ from mrlm.meta.policy import Vector
 from mrlm.meta.problem import TuningProblem
 
 
-def fixed_direction(problem: TuningProblem, weights: Mapping[str, float]) -> Vector:
+def typed_direction(problem: TuningProblem, weights: Mapping[str, float]) -> Vector:
     """Weights by name as a direction over the features, shape (f,), |.| summing to 1.
 
     Args:
