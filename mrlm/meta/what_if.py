@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.objective import BoundedLift, PairedLift
-from mrlm.meta.objective_lifts import certified_z, lifts_at, lowered
+from mrlm.meta.objective import BoundedLift
+from mrlm.meta.objective_lifts import certified_z, lowered, objective_lifts
 from mrlm.meta.policy import TunedSoftmax, Vector
 from mrlm.meta.problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
@@ -141,18 +141,15 @@ def _valued(
     limited_by: tuple[str, ...] | None = None,
 ) -> WhatIf:
     policy = TunedSoftmax(problem)
+    lifts = objective_lifts(problem, policy)
     # Where nothing moves the challenger is the champion itself, floor and all.
-    found = (
-        lifts_at(problem, point, 0.0)
-        if moved
-        else dict.fromkeys(problem.names, BoundedLift(0.0, 0.0, 0.0))
-    )
+    nothing = BoundedLift(0.0, 0.0, 0.0)
+    found = {lift.name: lift.lift(point, 0.0) if moved else nothing for lift in lifts}
     z = certified_z(policy.dimensions, len(problem.names))
     margins = {o.name: o.margin for o in problem.objectives if o.role == "guardrail"}
     guarded = {n: lowered(found[n], settings.guardrail_z) for n in margins}
     star = problem.names.index(north_star(problem.objectives).name)
-    target = PairedLift(problem, policy, problem.rewards[:, star], problem.q[:, star], "star")
-    sample = EffectiveSampleSize(problem, policy, target.used, 0.0)
+    sample = EffectiveSampleSize(problem, policy, lifts[star].used, 0.0)
     return WhatIf(
         point=tuple(float(x) for x in point),
         moved=moved,
