@@ -9,6 +9,9 @@ from mrlm.meta.contributions import ExplainedLift
 from mrlm.meta.what_if import TypedLift, WhatIf
 from mrlm.report.figures_as_text import NONE, number, step_as_text
 
+# Of the largest contribution: less is what a solver leaves of a weight of 0.
+_DUST = 1e-9
+
 
 @dataclass(frozen=True)
 class ChosenWeights:
@@ -62,14 +65,16 @@ def shown_explanation(found: Sequence[ExplainedLift], objective: str) -> list[st
             f"{of.group}: {objective} {_with_error(of.lift.value, of.lift.standard_error)} over "
             f"the champion, from {of.rounds} decisions"
         )
-        parts = sorted((c for c in of.contributions if c.value), key=lambda c: -abs(c.value))
+        least = _DUST * max((abs(c.value) for c in of.contributions), default=0.0)
+        parts = [c for c in of.contributions if abs(c.value) > least]
+        parts.sort(key=lambda c: -abs(c.value))
         said += table(
             [
                 ("  source", "adds", "standard error"),
                 *((f"  {c.source}", _signed(c.value), f"{c.standard_error:.2g}") for c in parts),
             ]
         )
-        nothing = [c.source for c in of.contributions if not c.value]
+        nothing = [c.source for c in of.contributions if abs(c.value) <= least]
         said += [f"  without a weight: {', '.join(nothing)}"] if nothing else []
     return said
 

@@ -58,12 +58,13 @@ def test_an_explanation_leads_with_what_adds_most() -> None:
         Contribution("click", 0.01, 0.002),
         Contribution("dwell", -0.03, 0.004),
         Contribution("year", 0.0, 0.0),
+        Contribution("solver", -2e-18, 5e-18),
     )
     found = ExplainedLift("home", 120, BoundedLift(-0.02, 0.005, -0.03), parts, 0.0)
     said = shown_explanation([found], "click")
     assert said[0].startswith("home: click -0.02 (standard error 0.005)")
     assert [line.split()[0] for line in said[2:4]] == ["dwell", "click"]
-    assert said[-1] == "  without a weight: year"
+    assert said[-1] == "  without a weight: year, solver"
 
 
 def test_lifts_say_whether_they_rise_or_fall() -> None:
