@@ -3,7 +3,7 @@
 At the constants of Env-1 (``benchmarks.meta.drift``), under a policy that stays: the best weights
 of the night before the change. 200 worlds; in each the night of the change and the next are tested
 as a night tests its newest tune nights against the six before, and so are three nights before the
-change, on which only the weekly term moves. Quick: 20 worlds.
+change, on which only the weekly term moves. Quick: 10 worlds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.rows import Row
 from mrlm.meta.change_point import change_point
 from mrlm.meta.tuning_task import TuningTask
 
-RUNS, QUICK_RUNS = 200, 20
+RUNS, QUICK_RUNS = 200, 10
 QUIET = 3
 FOUND, FALSE = 0.95, 0.01
 _SCALE = 8.0
