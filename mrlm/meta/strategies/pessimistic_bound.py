@@ -101,10 +101,11 @@ def searched(task: TuningTask, z: float, previous: Vector | None, seed: int) -> 
     share = _ENOUGH / rows
     part = _part(task, share, seed)
     coarse = _searched(part, z * math.sqrt(share), points, seed, _COARSE)
-    if coarse.bound <= 0:
-        return _searched(task, z, points, seed)
-    fine = _searched(task, z, [coarse.point], seed, _COARSE, alone=True)
-    return replace(fine, evaluations=coarse.evaluations + fine.evaluations)
+    if coarse.bound > 0:
+        fine = _searched(task, z, [coarse.point], seed, _COARSE, alone=True)
+        if fine.bound > 0:
+            return replace(fine, evaluations=coarse.evaluations + fine.evaluations)
+    return _searched(task, z, points, seed)
 
 
 def _part(task: TuningTask, share: float, seed: int) -> TuningTask:
