@@ -47,6 +47,7 @@ PUBLIC = {
     "mrlm.worlds.tabular.exact_solution": "mrlm.worlds.tabular",
     "mrlm.worlds.tabular.small_models": "mrlm.worlds.tabular",
     "mrlm.worlds.tabular.tabular_log": "mrlm.worlds.tabular",
+    "mrlm.worlds.weighing.best_weights": "mrlm.worlds.weighing",
     "spark_jobs.evaluate": "docs/ope.md",
 }
 

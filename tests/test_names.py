@@ -22,6 +22,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
             "mrlm/embeddings",
             "mrlm/learners",
             "mrlm/learners/baselines",
+            "mrlm/meta/strategies",
             "mrlm/policies",
             "mrlm/ope",
             "mrlm/ope/intervals",
@@ -34,6 +35,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
         {
             "mrlm/learners",
             "mrlm/learners/baselines",
+            "mrlm/meta/strategies",
             "mrlm/ope",
             "mrlm/ope/intervals",
             "mrlm/ope/sequential",

@@ -52,6 +52,7 @@ def tuning_problem(
     floor: float,
     weight_clip: float,
     horizon: tuple[str, ...] = (),
+    nights: Sequence[str] = (),
 ) -> TuningProblem:
     """What the weights are chosen on.
 
@@ -67,6 +68,8 @@ def tuning_problem(
         floor: share of uniform exploration of the challenger, in [0, 1].
         weight_clip: largest importance weight.
         horizon: columns whose score counts later rewards too.
+        nights: of the log, ISO dates, oldest first, by which rounds have an age; left out, all are
+            of one night.
 
     Raises:
         KeyError: an objective that comes from feedback has no feature.
@@ -92,7 +95,16 @@ def tuning_problem(
         floor=floor,
         weight_clip=weight_clip,
         horizon=horizon,
+        age=_age(log, nights),
     )
+
+
+def _age(log: BanditLog, nights: Sequence[str]) -> NDArray[np.int64]:
+    """Nights of each decision before the last of ``nights``."""
+    if not nights:
+        return np.zeros(len(log), np.int64)
+    place = np.searchsorted(np.array(nights, "datetime64[D]"), log.night)
+    return np.asarray(len(nights) - 1 - place, np.int64)
 
 
 def challenger(

@@ -65,6 +65,6 @@ def first_weights(
         floor=settings.floor,
         weight_clip=settings.weight_clip,
     )
-    free = settings.model_copy(update={"weights": None})
+    free = settings.model_copy(update={"weights": None, "strategy": "pessimistic_bound"})
     result = tune(problem, free, seed=seed)
     return objective_weights(names, result, {c: c for c in columns})

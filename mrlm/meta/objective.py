@@ -55,12 +55,12 @@ class PairedLift:
         self._propensity = problem.propensity
         self._clip = problem.weight_clip
         self.used = ~np.isnan(reward)
-        self.weight = self.used.astype(np.float64)
+        self.weight = np.where(self.used, problem.weight, 0.0)
         self._residual = np.where(self.used, reward - q[problem.shown], 0.0)
         users, code = group(problem.cluster)
         self._code: NDArray[np.int64] = code
-        self._count = np.bincount(code, weights=self.used, minlength=len(users))
-        self._rows = int(self.used.sum())
+        self._count = np.bincount(code, weights=self.weight, minlength=len(users))
+        self._rows = float(self.weight.sum())
         groups = int((self._count > 0).sum())
         if groups < 2:
             raise ValueError(
@@ -71,7 +71,7 @@ class PairedLift:
         self._champion = self._scores(problem.champion)
         # Keeps the root of the variance smooth at the champion, where the variance is 0.
         spread = float(self._champion[self.used].std()) or 1.0
-        self.resolution = spread / np.sqrt(self._rows)
+        self.resolution = spread / np.sqrt(int(self.used.sum()))
         self._smoothing = (1e-6 * self.resolution) ** 2
 
     def _scores(self, probabilities: Vector) -> Vector:
@@ -96,13 +96,17 @@ class PairedLift:
 
     def lift(self, point: Vector, z: float) -> BoundedLift:
         """Estimate at the point."""
-        value, _, variance = self._moments(point)
+        return self.of_probabilities(self._policy.probabilities(point), z)
+
+    def of_probabilities(self, probabilities: Vector, z: float) -> BoundedLift:
+        """Estimate for any policy of these rounds, probabilities of shape (N,)."""
+        value, _, variance = self._moments(probabilities)
         error = float(np.sqrt(variance))
         return BoundedLift(value, error, value - z * error)
 
-    def _moments(self, point: Vector) -> tuple[float, Vector, float]:
+    def _moments(self, probabilities: Vector) -> tuple[float, Vector, float]:
         """Mean, influence of each user, variance."""
-        paired = self.rounds(point)
+        paired = self.weight * (self._scores(probabilities) - self._champion)
         value = float(paired.sum()) / self._rows
         total = np.bincount(self._code, weights=paired, minlength=len(self._count))
         influence = (total - value * self._count) / self._rows
@@ -110,11 +114,11 @@ class PairedLift:
 
     def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
         """Value - z * standard error, and its gradient in the point, shape (1 + f,)."""
-        value, influence, variance = self._moments(point)
+        value, influence, variance = self._moments(self._policy.probabilities(point))
         error = float(np.sqrt(variance + self._smoothing))
         by_value = 1.0 - z * self._correction / error * -float(influence @ self._count) / self._rows
         by_score = by_value - z * self._correction / error * influence[self._code]
-        by_score = np.where(self.used, by_score / self._rows, 0.0)
+        by_score = self.weight * by_score / self._rows
         return value - z * error, self._pull_back(point, by_score)
 
     def _pull_back(self, point: Vector, by_score: Vector) -> Vector:
@@ -136,15 +140,50 @@ class PairedLift:
             freedom when no direction matters; the rank of S; and the direction S^+ g, shape (k,).
         """
         rows = self.gradients(point) @ basis
-        mean = rows.sum(0) / self._rows
-        total = np.zeros((len(self._count), rows.shape[1]))
-        np.add.at(total, self._code, rows)
-        influence = (total - mean * self._count[:, None]) / self._rows
+        mean, influence = self._mean(rows, self.weight)
         covariance = self._correction * influence.T @ influence
-        scale = np.sqrt(np.diag(covariance))
-        scale[scale == 0] = 1.0
-        values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-        spanned = values > 1e-8 * max(float(values[-1]), 1e-300)
-        root = vectors[:, spanned] / np.sqrt(values[spanned])
-        projected = root.T @ (mean / scale)
-        return float(projected @ projected), int(spanned.sum()), (root @ projected) / scale
+        return _chi_square(mean, covariance)
+
+    def difference(
+        self, point: Vector, basis: Vector, newest: NDArray[np.bool_]
+    ) -> tuple[float, int]:
+        """Test that the mean gradient of some rounds is that of the others.
+
+        Args:
+            point: where the gradients are taken.
+            basis: directions, shape (1 + f, k).
+            newest: bool, shape (n,), the rounds that are held against the others.
+
+        Returns:
+            T^2, chi-square with ``rank`` degrees of freedom where they are alike, and the rank;
+            both 0 where one side has no known reward.
+        """
+        rows = self.gradients(point) @ basis
+        sides = [np.where(side, self.weight, 0.0) for side in (newest, ~newest)]
+        if not all(side.any() for side in sides):
+            return 0.0, 0
+        (new, mine), (old, theirs) = (self._mean(rows, side) for side in sides)
+        # Of one user both sides' influences are added: they may be of the same user.
+        influence = mine - theirs
+        covariance = self._correction * influence.T @ influence
+        statistic, rank, _ = _chi_square(new - old, covariance)
+        return statistic, rank
+
+    def _mean(self, rows: Vector, weight: Vector) -> tuple[Vector, Vector]:
+        """Weighted mean of rows (n, k), and each user's influence on it, shape (users, k)."""
+        size, users = float(weight.sum()), len(self._count)
+        mean = weight @ rows / size
+        centred = weight[:, None] * (rows - mean) / size
+        influence = [np.bincount(self._code, weights=c, minlength=users) for c in centred.T]
+        return mean, np.asarray(np.column_stack(influence), np.float64)
+
+
+def _chi_square(mean: Vector, covariance: Vector) -> tuple[float, int, Vector]:
+    """Mean' covariance^+ mean, the rank of the covariance, and covariance^+ mean."""
+    scale = np.sqrt(np.diag(covariance))
+    scale[scale == 0] = 1.0
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    spanned = values > 1e-8 * max(float(values[-1]), 1e-300)
+    root = vectors[:, spanned] / np.sqrt(values[spanned])
+    projected = root.T @ (mean / scale)
+    return float(projected @ projected), int(spanned.sum()), (root @ projected) / scale

@@ -21,7 +21,8 @@ class TunedSoftmax:
         self.floor = problem.floor
         self.lengths = np.diff(problem.offsets)
         self._starts = problem.offsets[:-1]
-        self._inputs = np.column_stack([problem.log_anchor, problem.features])
+        # By column: products with a point and with a vector of candidates read it in order.
+        self._inputs = np.asfortranarray(np.column_stack([problem.log_anchor, problem.features]))
         self._log_champion = np.log(problem.champion)
         self._uniform = np.repeat(self.floor / self.lengths, self.lengths)
         self._point: bytes = b""
@@ -44,8 +45,8 @@ class TunedSoftmax:
         return np.add.reduceat(values, self._starts, axis=0)
 
     def by_candidate(self, values: Vector) -> Vector:
-        """Repeat each decision's value for its candidates, (n,) to (N,)."""
-        return np.repeat(values, self.lengths)
+        """Repeat each decision's value for its candidates, (n,) to (N,) or (n, k) to (N, k)."""
+        return np.repeat(values, self.lengths, axis=0)
 
     def probabilities(self, point: Vector) -> Vector:
         """Probabilities with the floor, float64, shape (N,)."""
@@ -58,6 +59,16 @@ class TunedSoftmax:
             self._soft, self._mixed = soft, (1 - self.floor) * soft + self._uniform
             self._point = key
         return self._mixed
+
+    def probabilities_at(self, points: Vector) -> NDArray[np.float32]:
+        """Probabilities of many points at once, to seven digits: (p, 1 + f) to (N, p)."""
+        logits = self._inputs.astype(np.float32) @ points.T.astype(np.float32)
+        logits -= self.by_candidate(np.maximum.reduceat(logits, self._starts))
+        soft = np.exp(logits, out=logits)
+        soft /= self.by_candidate(self.by_decision(soft))
+        mixed: NDArray[np.float32] = np.float32(1 - self.floor) * soft
+        mixed += self._uniform[:, None].astype(np.float32)
+        return mixed
 
     def pull_back(self, point: Vector, by_probability: Vector) -> Vector:
         """Gradient in the point, shape (1 + f,), from that in the probabilities, shape (N,).
@@ -92,3 +103,10 @@ class TunedSoftmax:
         ratio = np.log(np.maximum(mixed, 1e-300)) - self._log_champion
         value = float(mixed @ ratio) / n
         return value, self.pull_back(point, (ratio + 1) / n)
+
+    def entropy(self, point: Vector) -> tuple[float, Vector]:
+        """Mean entropy of the policy over decisions, nats, and its gradient."""
+        mixed = self.probabilities(point)
+        n = len(self.lengths)
+        logarithm = np.log(np.maximum(mixed, 1e-300))
+        return -float(mixed @ logarithm) / n, self.pull_back(point, -(logarithm + 1) / n)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Objective
+from mrlm.bandit_log.ragged import gather
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class TuningProblem:
         lowest: float64, shape (f,), lower bound of each theta; None is 0 for all.
         highest: float64, shape (f,), upper bound of each theta; None is no bound of its own.
         horizon: columns whose score counts later rewards too.
+        age: int64, shape (n,), nights before the newest one; left out, all are of one night.
+        weight: float64, shape (n,), positive, of each decision in every estimate; left out, 1.
 
     Raises:
         ValueError: shapes or ranges are wrong.
@@ -57,6 +60,8 @@ class TuningProblem:
     lowest: NDArray[np.float64] | None = None
     highest: NDArray[np.float64] | None = None
     horizon: tuple[str, ...] = ()
+    age: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    weight: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         n, total, f, m = (
@@ -65,6 +70,10 @@ class TuningProblem:
             len(self.columns),
             len(self.objectives),
         )
+        if len(self.age) == 0:
+            object.__setattr__(self, "age", np.zeros(n, np.int64))
+        if len(self.weight) == 0:
+            object.__setattr__(self, "weight", np.ones(n))
         expected = {
             "offsets": (self.offsets, (n + 1,)),
             "shown": (self.shown, (n,)),
@@ -75,6 +84,8 @@ class TuningProblem:
             "q": (self.q, (total, m)),
             "lowest": (self.lowest, (f,)),
             "highest": (self.highest, (f,)),
+            "age": (self.age, (n,)),
+            "weight": (self.weight, (n,)),
         }
         for name, (array, shape) in expected.items():
             if array is not None and array.shape != shape:
@@ -96,8 +107,39 @@ class TuningProblem:
             )
         if not ((self.propensity > 0) & (self.propensity <= 1)).all():
             raise ValueError("propensities must be in (0, 1]")
+        if not (self.weight > 0).all():
+            raise ValueError("weights of decisions must be positive")
         if not 0 <= self.floor < 1 or self.weight_clip <= 0:
             raise ValueError("the floor must be in [0, 1) and the weight clip positive")
+
+    def rounds(self, index: NDArray[np.int64]) -> TuningProblem:
+        """The problem of some of its rounds, by their places, in that order."""
+        flat, offsets = gather(self.offsets, index)
+        within = self.shown - self.offsets[:-1]
+        return replace(
+            self,
+            offsets=offsets,
+            shown=offsets[:-1] + within[index],
+            propensity=self.propensity[index],
+            cluster=self.cluster[index],
+            features=self.features[flat],
+            log_anchor=self.log_anchor[flat],
+            champion=self.champion[flat],
+            rewards=self.rewards[index],
+            q=self.q[flat],
+            age=self.age[index],
+            weight=self.weight[index],
+        )
+
+    def decayed(self, half_life: float | None) -> TuningProblem:
+        """The same where a round of ``half_life`` nights before the newest counts half; None: all.
+
+        Weights are divided by their mean, so that they add up to the rounds.
+        """
+        if half_life is None:
+            return self
+        weight = self.weight * 0.5 ** (self.age / half_life)
+        return replace(self, weight=weight / weight.mean())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,10 +13,14 @@ from mrlm.meta.policy import Vector
 from mrlm.meta.step_limits import Limit
 
 MAX_ITERATIONS = 60
+# The scale is doubled as often as this while it holds the best point back: a softmax of
+# standardised features at 64 is greedy but for ties.
+DOUBLINGS = 3
 DIRICHLET_STARTS = 2
 # A limit with less slack than this, in its own unit, is what holds a point back.
 _BINDS = 0.02
-_MAY_BREAK = 1e-3
+# What a limit may be broken by, in its unit: the solver's rounding.
+MAY_BREAK = 1e-3
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Search:
         target: whose lower bound is maximised.
         limits: what every point keeps to.
         z: standard errors in the lower bound.
+        tolerance: gain of a step that ends the search, in standard deviations of the champion's
+            mean.
         evaluations: points looked at so far.
     """
 
@@ -96,6 +102,7 @@ class Search:
     target: PairedLift
     limits: Sequence[Limit]
     z: float
+    tolerance: float = 1e-4
     evaluations: int = 0
 
     def best(self, starts: Sequence[Vector], failures: list[str]) -> tuple[Vector, float]:
@@ -151,7 +158,7 @@ class Search:
 
     def permitted(self, point: Vector) -> bool:
         """Whether every limit holds, up to a thousandth of its unit."""
-        return all(limit.slack(point)[0] >= -_MAY_BREAK for limit in self.limits)
+        return all(limit.slack(point)[0] >= -MAY_BREAK for limit in self.limits)
 
     def binding(self, point: Vector) -> tuple[str, ...]:
         """Names of the limits that hold the point back."""
@@ -204,7 +211,7 @@ class Search:
                     "jac": lambda free: slacks(free)[1],
                 },
             ],
-            options={"maxiter": MAX_ITERATIONS, "ftol": 1e-4},
+            options={"maxiter": MAX_ITERATIONS, "ftol": self.tolerance},
         )
         if not np.isfinite(found.x).all():
             return basis @ space.origin, str(found.message)

@@ -6,6 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+StrategyName = Literal[
+    "pessimistic_bound",
+    "fixed_weights",
+    "regression_weights",
+    "ips_grid",
+    "bound_grid",
+    "normal_bound",
+]
+
 _Name = Annotated[str, Field(max_length=64)]
 _Weight = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
 
@@ -40,6 +49,14 @@ class TuningSettings(BaseModel):
         description="The same as a share of the tune nights' decisions; the larger of the two "
         "holds.",
     )
+    least_entropy: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Mean entropy that the tuned policy keeps, as a share of uniform's, so that "
+        "tomorrow's log can still tell other policies; where the champion has less, the "
+        "champion's. 0 asks for none beyond the exploration floor's.",
+    )
     max_kl: float = Field(
         0.5, gt=0, description="Mean KL to the champion, nats a night, where it is capped."
     )
@@ -58,6 +75,13 @@ class TuningSettings(BaseModel):
     confidence: float = Field(
         0.9, gt=0, lt=1, description="Level of the chi-square that widens the lower bound."
     )
+    kept_bound: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the largest lower bound that the chosen point keeps; of all points "
+        "that keep it, the one with the largest lift less one standard error is chosen.",
+    )
     head_confidence: float = Field(
         0.9,
         gt=0.5,
@@ -70,6 +94,24 @@ class TuningSettings(BaseModel):
         ge=0,
         description="Standard errors by which a guardrail's estimated change is lowered before it "
         "is held against the margin.",
+    )
+    strategy: StrategyName = Field(
+        "pessimistic_bound",
+        description="What chooses the weights: pessimistic_bound, the project's own, or one of the "
+        "baselines that every night reports beside it (docs/meta.md).",
+    )
+    half_life: float | None = Field(
+        None,
+        gt=0,
+        description="Nights of the tune window after which a decision counts half; None counts all "
+        "alike.",
+    )
+    change_confidence: float | None = Field(
+        0.999,
+        gt=0,
+        lt=1,
+        description="Chance that a night without a change raises no alarm; after an alarm older "
+        "tune nights are no longer tuned on. None never looks for a change.",
     )
     weights: ObjectiveWeights | None = Field(
         None,

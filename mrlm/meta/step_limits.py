@@ -48,7 +48,9 @@ class DivergenceCap:
 
 
 class EffectiveSampleSize:
-    """Kish's (sum w)^2 / sum w^2 of w = pi(shown) / propensity, of rounds with a known reward.
+    """Kish's (sum w)^2 / sum w^2 of rounds with a known reward.
+
+    w is pi(shown) / propensity, times the round's weight where older nights count less.
 
     What is needed is never more than the champion has: it stays permitted.
 
@@ -65,6 +67,7 @@ class EffectiveSampleSize:
         self._policy = policy
         self._shown = problem.shown[used]
         self._propensity = problem.propensity[used]
+        self._counts = problem.weight[used]
         self._rounds = len(self._shown)
         self._candidates = len(problem.log_anchor)
         self.least = min(least, self.of(policy.champion_point))
@@ -84,13 +87,62 @@ class EffectiveSampleSize:
         weight = self._weights(point)
         total, square = float(weight.sum()), float(weight @ weight)
         by_probability = np.zeros(self._candidates)
-        by_probability[self._shown] = 2 * (1 / total - weight / square) / self._propensity
+        by_probability[self._shown] = (
+            2 * (1 / total - weight / square) * self._counts / self._propensity
+        )
         slack = float(np.log(total**2 / square / self.least))
         return slack, self._policy.pull_back(point, by_probability)
 
     def _weights(self, point: Vector) -> Vector:
-        weight: Vector = self._policy.probabilities(point)[self._shown] / self._propensity
-        return weight
+        weight = self._policy.probabilities(point)[self._shown] / self._propensity
+        return np.asarray(self._counts * weight, np.float64)
+
+
+class EntropyFloor:
+    """Mean entropy of the policy of at least a share of that of uniform shows.
+
+    What is needed is never more than the champion has: it stays permitted.
+
+    Args:
+        policy: of the problem.
+        share: of uniform's entropy, in [0, 1).
+    """
+
+    def __init__(self, policy: TunedSoftmax, share: float) -> None:
+        self._policy = policy
+        self._uniform = float(np.log(policy.lengths).mean())
+        asked = share * self._uniform
+        self.least = min(asked, policy.entropy(policy.champion_point)[0])
+
+    @property
+    def name(self) -> str:
+        """The floor in words."""
+        return f"a mean entropy of {self.least:.2f} of {self._uniform:.2f} nats"
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """(entropy - least) / uniform's, and its gradient."""
+        entropy, gradient = self._policy.entropy(point)
+        scale = self._uniform or 1.0
+        return (entropy - self.least) / scale, gradient / scale
+
+
+@dataclass(frozen=True)
+class LeastBound:
+    """The lower bound of a lift is at least ``least``."""
+
+    lift: PairedLift
+    least: float
+    z: float
+
+    @property
+    def name(self) -> str:
+        """The bound in words."""
+        return f"the lower bound of the lift that is kept, {self.least:.3g}"
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """(Lower bound - least) over the lift's resolution, and its gradient."""
+        lower, gradient = self.lift.lower_bound(point, self.z)
+        return (lower - self.least) / self.lift.resolution, gradient / self.lift.resolution
 
 
 @dataclass(frozen=True)

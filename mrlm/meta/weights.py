@@ -37,8 +37,9 @@ class TuningResult:
         moved: whether the point differs from the champion's.
         reason: why it was chosen, or why the champion stays, in one sentence.
         target: name of what was maximised: the north star, or ``weights`` fixed by hand.
-        lift: of the target over the champion on the tune nights, with the Scheffe lower bound.
-        z: standard errors in that bound.
+        lift: of the target over the champion on the tune nights, with the bound that chose it.
+        printed: the same with its 95 % bound, which holds for all points at once (Scheffe).
+        z: standard errors in the bound that chose it.
         significance: T^2 of the target's gradient at the champion.
         directions: degrees of freedom of T^2.
         kl: mean KL to the champion, nats.
@@ -55,6 +56,7 @@ class TuningResult:
     reason: str
     target: str
     lift: BoundedLift
+    printed: BoundedLift
     z: float
     significance: float
     directions: int

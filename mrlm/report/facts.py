@@ -23,6 +23,8 @@ class NightFacts:
         units: objective to unit.
         limited_by: what held the step away from the champion back, in words; empty where only the
             evidence did, None where it is not known.
+        strategies: way of choosing the weights to ``lift`` and ``lower``, what it would have chosen
+            and its 95 % bound on the tune nights.
         links: label to a relative path or http(s) address.
     """
 
@@ -35,4 +37,5 @@ class NightFacts:
     truth: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     limited_by: Sequence[str] | None = None
+    strategies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)

@@ -49,7 +49,11 @@ _ADDED = {
     ),
     "publishing": ("user_ids",),
     "registry": ("least_users",),
-    "tuning": (*("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),),
+    "tuning": (
+        *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
+        *("strategy", "half_life", "change_confidence", "least_entropy"),
+        "kept_bound",
+    ),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
         *("unattributed_share", "doubtful_share", "loss_error", "least_events"),

@@ -88,6 +88,7 @@ def _facts(context: NightContext) -> NightFacts:
     rows = counts(context.lake("ingest"))
     validation = counts(context.lake("validate"))
     embed = counts(context.lake("embed"))
+    tuned = counts(context.run("tune_weights"))
     heads, least = counts(context.run("learn_behaviour")), context.settings.registry.least_users
     return NightFacts(
         rows={
@@ -102,7 +103,8 @@ def _facts(context: NightContext) -> NightFacts:
             **heads.get("heads", {}),
             **{name: f for name, f in heads.get("groups", {}).items() if f["users"] >= least},
         },
-        limited_by=counts(context.run("tune_weights")).get("limited_by"),
+        limited_by=tuned.get("limited_by"),
+        strategies=tuned.get("strategies", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
         links={"data docs": "data_docs/index.html"},
     )

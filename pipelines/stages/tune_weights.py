@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.contract import checksums
 from pipelines.contract.code_version import code_version
@@ -18,6 +15,7 @@ from pipelines.nights.champion import load_champion
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_catalog
 from pipelines.nights.plan import Plan, plan_of
+from pipelines.nights.tuning_state import state_after
 from pipelines.settings.model import FIXED_WEIGHTS
 
 if TYPE_CHECKING:
@@ -40,10 +38,13 @@ class TuneWeights:
         return plan_of(context)
 
     def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
-        """Reward model, learned policies, tune nights, champion."""
+        """Reward model, learned policies, tune nights, champion, last night's meta-update."""
         found = log_fingerprints(context, plan.tune)
         for stage in ("learn_behaviour", "learn_policy"):
             found[stage] = context.run(stage).require().output_fingerprint()
+        if plan.weights_from:
+            before = context.run("tune_weights", plan.weights_from).require()
+            found["state"] = before.output_fingerprint()
         return {**found, "champion": str(plan.champion)}
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
@@ -52,8 +53,9 @@ class TuneWeights:
         from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
         from mrlm.meta.pareto import pareto
         from mrlm.meta.scalarise import objective_weights
-        from mrlm.meta.tune import tune
+        from mrlm.meta.tune import counterfactuals
         from mrlm.meta.tuning_inputs import TuningInputs, save_tuning_inputs
+        from mrlm.meta.update import update
         from mrlm.meta.what_if import at_point
         from mrlm.policies.features import feature_matrix
         from mrlm.policies.standardise import Standardiser
@@ -80,9 +82,12 @@ class TuneWeights:
             floor=tuning.floor,
             weight_clip=tuning.weight_clip,
             horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
+            nights=plan.tune,
         )
-        previous = _previous(context, plan, columns)
-        result = tune(problem, tuning, previous, context.settings.seed)
+        before, seed = state_after(context, plan.weights_from), context.settings.seed
+        done = update(before, problem, plan.tune, tuning, seed)
+        result = done.result
+        others = counterfactuals(done.window, tuning, before.start(columns), seed, result)
         # Where nothing was found the challenger is the champion, to its exploration floor.
         policy = (
             challenger(anchor, scorers, known, standardiser, result, tuning.floor)
@@ -96,8 +101,8 @@ class TuneWeights:
             learning.learners,
             tuning.weights or context.run("learn_policy").require().counts["weights"],
         )
-        lifts = at_point(problem, tuning, result.point, moved=result.moved).lifts
-        front = pareto(problem, result.kappa, max(result.scale, 1.0))
+        lifts = at_point(done.window, tuning, result.point, moved=result.moved).lifts
+        front = pareto(done.window, result.kappa, max(result.scale, 1.0))
         bundle = PolicyBundle(
             policy=policy,
             catalog=read_catalog(context),
@@ -110,20 +115,30 @@ class TuneWeights:
         save_bundle(bundle, out / "bundle")
         weighed = {"objectives": weights, "point": result.point.tolist(), "columns": list(columns)}
         (out / "weights.json").write_text(json.dumps(weighed, indent=1, sort_keys=True))
-        tuned = {**result.to_json(), "lifts": {n: asdict(x) for n, x in lifts.items()}}
-        (out / "tuning.json").write_text(json.dumps(tuned, indent=1, sort_keys=True))
-        given = TuningInputs(problem, log.decisions.scene, tuning, context.settings.seed)
-        save_tuning_inputs(given, out / ROWS)
+        told = {
+            **done.to_json(),
+            "strategies": {n: r.to_json() for n, r in others.items()},
+            "lifts": {n: asdict(x) for n, x in lifts.items()},
+        }
+        (out / "tuning.json").write_text(json.dumps(told, indent=1, sort_keys=True))
+        state = json.dumps(done.state.to_json(), indent=1, sort_keys=True)
+        (out / "state.json").write_text(state)
+        scene = log.decisions.scene[problem.age <= done.window.age.max()]
+        save_tuning_inputs(TuningInputs(done.window, scene, tuning, seed), out / ROWS)
         points = [asdict(p) for p in front]
         (out / "pareto.json").write_text(json.dumps(points, indent=1, sort_keys=True))
-        told = weights_as_text(weights)
-        context.log(self.name).info("%s; objective weights: %s", result.reason, told)
+        if done.dropped:
+            context.log(self.name).warning("what users want changed: %s", done.told)
+        context.log(self.name).info(
+            "%s; objective weights: %s", result.reason, weights_as_text(weights)
+        )
         return Product(
             outputs={
                 "bundle": "bundle",
                 "weights": "weights.json",
                 "tuning": "tuning.json",
                 "pareto": "pareto.json",
+                "state": "state.json",
             },
             counts={
                 "weights": weights,
@@ -131,6 +146,10 @@ class TuneWeights:
                 "moved": result.moved,
                 "reason": result.reason,
                 "limited_by": list(result.limited_by) if result.moved else None,
+                "strategies": {
+                    n: {"lift": r.printed.value, "lower": r.printed.lower}
+                    for n, r in others.items()
+                },
                 "propensities": "logged" if estimated is None else "estimated",
                 # A manifest holds no checksums of what may be removed.
                 ROWS: checksums.of_files(out / ROWS),
@@ -147,17 +166,6 @@ def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     names = context.settings.learning.learners
     learned = [load_learned(context.run("learn_policy").path(n)) for n in names]
     return (load_reward_model(context.run("learn_behaviour").path("reward_model")), *learned)
-
-
-def _previous(
-    context: NightContext, plan: Plan, columns: tuple[str, ...]
-) -> NDArray[np.float64] | None:
-    """Last night's point, if it is over the same features."""
-    if not plan.weights_from:
-        return None
-    path = context.run("tune_weights", plan.weights_from).path("weights.json")
-    data: dict[str, Any] = json.loads(path.read_text())
-    return np.array(data["point"]) if data["columns"] == list(columns) else None
 
 
 STAGE = TuneWeights()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,22 @@ def test_errors_of_contributions_are_clustered_by_user(make_problem):
     assert by["delight"].standard_error == pytest.approx(found.lift.standard_error, rel=1e-9)
     assert by["diversity"].standard_error == 0.0
     assert LESS_CHAMPION not in by
+
+
+def test_rounds_count_as_the_lift_counts_them(make_problem):
+    problem, _ = make_problem()
+    age = np.arange(1500) % 3
+    problem = replace(problem, age=age).decayed(1.0)
+    scene = np.where(age == 0, "new", "old").astype(object)
+    whole, new, old = explained_lifts(problem, POINT, scene=scene, z=2.0)
+    known = star_lift(problem).lift(POINT, 2.0)
+    assert whole.lift.value == pytest.approx(known.value, abs=1e-12)
+    assert whole.lift.standard_error == pytest.approx(known.standard_error, rel=1e-9)
+    for of in (whole, new, old):
+        assert sum(c.value for c in of.contributions) == pytest.approx(of.lift.value, abs=1e-12)
+    size = [problem.weight[star_lift(problem).used & (scene == s)].sum() for s in ("new", "old")]
+    mean = np.average([new.lift.value, old.lift.value], weights=size)
+    assert mean == pytest.approx(whole.lift.value, abs=1e-12)
 
 
 def test_the_champion_has_nothing_to_explain(make_problem):

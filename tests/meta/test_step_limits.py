@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mrlm.meta.objective import PairedLift
 from mrlm.meta.policy import TunedSoftmax
-from mrlm.meta.step_limits import DivergenceCap, EffectiveSampleSize, GuardrailFloor
+from mrlm.meta.step_limits import (
+    DivergenceCap,
+    EffectiveSampleSize,
+    EntropyFloor,
+    GuardrailFloor,
+    LeastBound,
+)
 
 
 def limits(problem):
@@ -18,10 +26,14 @@ def limits(problem):
         DivergenceCap(policy, 0.3),
         EffectiveSampleSize(problem, policy, used, 400.0),
         GuardrailFloor(lift, 0.02, 1.28),
+        EntropyFloor(policy, 0.5),
+        LeastBound(lift, -0.01, 2.0),
     ]
 
 
-@pytest.mark.parametrize("which", range(3), ids=["kl", "effective", "guardrail"])
+@pytest.mark.parametrize(
+    "which", range(5), ids=["kl", "effective", "guardrail", "entropy", "bound"]
+)
 def test_the_gradient_is_that_of_the_slack(make_problem, which):
     problem, _ = make_problem(n=600)
     limit = limits(problem)[which]
@@ -44,6 +56,31 @@ def test_the_effective_sample_size_is_kish_s_of_known_rewards(make_problem):
     assert sample.of(point) == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
     assert sample.slack(point)[0] == pytest.approx(np.log(sample.of(point) / 100.0))
     assert used.sum() < len(used)
+
+
+def test_rounds_of_older_nights_count_less_in_the_effective_sample_size(make_problem):
+    problem, _ = make_problem(n=600, missing=0.0)
+    aged = replace(problem, age=np.arange(600) % 3).decayed(1.0)
+    policy = TunedSoftmax(aged)
+    sample = EffectiveSampleSize(aged, policy, np.ones(600, np.bool_), 100.0)
+    point = np.array([0.2, 3.0, 0.0, 1.0, 0.0])
+    weight = aged.weight * policy.probabilities(point)[aged.shown] / aged.propensity
+    assert sample.of(point) == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+
+
+def test_the_entropy_is_that_of_every_decision(make_problem):
+    problem, _ = make_problem(n=600)
+    policy = TunedSoftmax(problem)
+    point = np.array([0.2, 3.0, 0.0, 1.0, 0.0])
+    p = policy.probabilities(point)
+    by_hand = [-(q @ np.log(q)) for q in np.split(p, problem.offsets[1:-1])]
+    floor = EntropyFloor(policy, 0.5)
+    assert policy.entropy(point)[0] == pytest.approx(np.mean(by_hand))
+    uniform = np.log(np.diff(problem.offsets)).mean()
+    assert floor.slack(point)[0] == pytest.approx(np.mean(by_hand) / uniform - 0.5)
+    # A champion that is sharper than what is asked for stays permitted.
+    sharp = EntropyFloor(policy, 0.999)
+    assert sharp.least == policy.entropy(policy.champion_point)[0]
 
 
 def test_all_hold_at_the_champion(make_problem):

@@ -20,6 +20,8 @@ import pytest
 
 from mrlm.bandit_log import BanditLog
 from mrlm.learners.baselines import BASELINES
+from mrlm.meta.meta_state import MetaState
+from mrlm.meta.strategies.registry import STRATEGIES
 from mrlm.promotion.registry.versions import version_folder
 from mrlm.report.simple_baselines import baseline_line
 from pipelines.care.summary import manifests_of, summarise
@@ -186,6 +188,21 @@ def test_log_memo_and_weights_name_the_same_objective_weights(night: Deployment)
     assert f"objective weights: {told}" in log
     assert f"Objective weights: {told}." in night.run("review", context.run_key)
     assert json.dumps(weights, sort_keys=True) in night.run("weights")
+
+
+def test_every_strategy_is_told_and_the_meta_update_keeps_its_state(night: Deployment) -> None:
+    run = night.context(NIGHT).run("tune_weights")
+    told = json.loads(run.path("tuning.json").read_text())
+    assert set(told["strategies"]) == set(STRATEGIES)
+    own = told["strategies"]["pessimistic_bound"]
+    assert {name: told[name] for name in own} == own
+    tuned_on = plan_of(night.context(NIGHT)).tune
+    assert told["dropped"] == []
+    # One night has nothing to be held against.
+    assert (told["change"] is None) == (len(tuned_on) == 1)
+    state = MetaState.from_json(json.loads(run.path("state.json").read_text()))
+    assert [r.night for r in state.records] == tuned_on[-1:]
+    assert list(state.point) == json.loads(run.path("weights.json").read_text())["point"]
 
 
 def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:

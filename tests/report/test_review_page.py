@@ -75,6 +75,7 @@ FACTS = NightFacts(
     truth={"challenger": 0.391, "champion": 0.305},
     units={"delight": "share"},
     limited_by=["an effective sample size of 500 of 3560 decisions"],
+    strategies={"ips_grid": {"lift": 0.0312, "lower": -0.0177}},
     links={"data docs": "data_docs/index.html", "trap": "javascript:alert(1)"},
 )
 VERDICT = judge(FULL, GateSettings(), looks=1)
@@ -95,6 +96,8 @@ def test_the_page_shows_what_decides() -> None:
         "0.741",
         "3 encoded, 40 reused",
         "The step was limited by an effective sample size of 500 of 3560 decisions.",
+        "ips grid",
+        "-0.0177",
     ):
         assert shown in page
     assert page.count("data:image/png;base64,") == 5

@@ -1,0 +1,62 @@
+"""A direction of theta at the sharpest scale that the limits of a task permit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrlm.meta.policy import Vector
+from mrlm.meta.search import DOUBLINGS
+from mrlm.meta.strategies.contract import Proposal
+from mrlm.meta.tuning_task import TuningTask
+
+# A fixed direction is served within a fortieth of the sharpest scale that is permitted.
+HALVINGS = 5
+
+
+def sharpest(
+    task: TuningTask, direction: Vector, halvings: int = 0
+) -> tuple[Vector | None, tuple[str, ...]]:
+    """The point kappa 0 along a direction with the largest scale that every limit permits.
+
+    Scales are halved from eight times ``tuning.max_scale``.
+
+    Args:
+        task: with the limits.
+        direction: (0, theta), shape (1 + f,), |theta| summing to 1.
+        halvings: of the interval between what is permitted and what is not.
+
+    Returns:
+        The point, None where no scale is permitted; and what forbade the scale above it.
+    """
+    sharper: tuple[str, ...] = ()
+    scale = task.space.scale * 2.0**DOUBLINGS
+    for _ in range(2 * DOUBLINGS):
+        if task.permits(direction * scale):
+            break
+        sharper = tuple(
+            limit.name for limit in task.limits if limit.slack(direction * scale)[0] < 0
+        )
+        scale /= 2
+    else:
+        return None, sharper
+    step = scale / 2 if sharper else 0.0
+    for _ in range(halvings):
+        scale += step if task.permits(direction * (scale + step)) else 0.0
+        step /= 2
+    return direction * scale, sharper
+
+
+def as_sharp_as_permitted(task: TuningTask, weights: Vector, reason: str) -> Proposal:
+    """Proposes weights of the features, not negative, shape (f,), by their proportions.
+
+    Where they are all 0, or no scale is permitted, the champion stays.
+    """
+    total = float(weights.sum())
+    stays = Proposal(task.policy.champion_point, False, f"{reason}: no weight is positive")
+    if not total > 0:
+        return stays
+    point, limited = sharpest(task, np.concatenate([[0.0], weights / total]), HALVINGS)
+    if point is None:
+        why = f"{reason}: no scale is within {', '.join(limited)}"
+        return Proposal(task.policy.champion_point, False, why)
+    return Proposal(point, True, reason, limited_by=limited)

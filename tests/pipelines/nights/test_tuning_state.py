@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mrlm.meta.meta_state import MetaState
+from pipelines.failures.errors import DataError
+from pipelines.nights.tuning_state import state_after
+from tests.pipelines.nights.workspaces import Made
+
+NIGHT, KEY = "2026-11-20", "2026-11-19-abc"
+
+
+def run_with(made: Made, **files: object) -> None:
+    folder = made.workspace.run_stage(KEY, "tune_weights")
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(data))
+    outputs = {name: f"{name}.json" for name in files}
+    made.complete(folder, "tune_weights", "2026-11-19", outputs, run_key=KEY)
+
+
+def test_the_first_night_has_none(made: Made) -> None:
+    assert state_after(made.context(NIGHT), "") == MetaState()
+
+
+def test_the_state_of_the_run_before(made: Made) -> None:
+    state = MetaState(columns=("a",), point=(1.0, 0.5), since="2026-11-12")
+    run_with(made, state=state.to_json(), weights={})
+    assert state_after(made.context(NIGHT), KEY) == state
+
+
+def test_a_run_of_earlier_code_left_its_point(made: Made) -> None:
+    run_with(made, weights={"columns": ["a"], "point": [1.0, 0.5], "objectives": {}})
+    assert state_after(made.context(NIGHT), KEY) == MetaState(columns=("a",), point=(1.0, 0.5))
+
+
+def test_a_state_of_another_schema_is_refused_with_its_run(made: Made) -> None:
+    run_with(made, state={"schema": 7}, weights={})
+    with pytest.raises(DataError, match=rf"run {KEY}: .* schema 7"):
+        state_after(made.context(NIGHT), KEY)

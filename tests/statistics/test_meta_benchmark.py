@@ -1,0 +1,123 @@
+"""The smallest form of what the benchmark of the meta-update measures."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+from benchmarks import meta
+from benchmarks.meta import (
+    _loop,
+    change_point,
+    drift,
+    gradients,
+    nothing_to_gain,
+    placebo,
+    power,
+    static,
+)
+from benchmarks.meta._night import equal_policy, fitted, problem_of
+from benchmarks.meta._world import LEAST_ENTROPY, drifting_world, judge_of, static_world
+from mrlm.meta.strategies.registry import STRATEGIES
+
+
+@pytest.mark.parametrize("name", meta.parts())
+def test_a_part_can_be_run(name: str) -> None:
+    assert callable(importlib.import_module(f"benchmarks.meta.{name}").run)
+
+
+def test_every_gradient_is_exact() -> None:
+    rows = gradients.run(quick=True)
+    assert all(row.holds for row in rows)
+    assert len(rows) >= 7
+
+
+def test_every_strategy_is_a_rival() -> None:
+    assert {name for name, _ in drift.RIVALS.values()} | {drift.OURS} == set(STRATEGIES)
+
+
+def test_regret_is_0_for_the_best_and_1_for_equal_weights() -> None:
+    judge = judge_of("drifting", 0, 3)
+    best = judge.best([5])
+    assert judge.of_weights(best, 5) > judge.of_weights(judge.equal, 5)
+    fixed = judge.best(range(10))
+    assert judge.of_weights(fixed, 5) < judge.of_weights(best, 5)
+
+
+def test_a_loop_learns_and_is_the_same_again() -> None:
+    world = drifting_world(0, 3, 1.0)
+    settings = drift.settings_of(drift.OURS, reset=True)
+    first, again = (
+        _loop.nights_of(world, settings, nights=4, rows=400, window=3, seed=0) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.policies, again.policies)
+    assert len(first.seconds) == 4
+    judge = judge_of("drifting", 0, 3)
+    value = [judge.of_policy(policy, 3) for policy in first.policies]
+    assert value[-1] > value[0]
+
+
+def test_a_static_cell_tells_every_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static, "ROWS", 1500)
+    found = static.cell(0)
+    assert set(found) == {*STRATEGIES, static.HEADS}
+    assert found[static.HEADS] <= min(found[name] for name in STRATEGIES) + 1e-3
+    assert found["fixed_weights"] == pytest.approx(1.0, abs=0.3)
+    assert found[static.OURS] < found["fixed_weights"]
+
+
+def test_an_abrupt_change_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        drift, "SIGNALS", {"loud": drift.Signal(rows=1500, noise=0.5, regret=0, of_fixed=0)}
+    )
+    monkeypatch.setattr(change_point, "SIGNALS", drift.SIGNALS)
+    monkeypatch.setattr(change_point, "WINDOW", 3)
+    found = change_point.cell("loud", 0)
+    assert len(found["quiet"]) == change_point.QUIET
+    assert any(found["change"])
+
+
+def test_the_optimal_policy_of_the_null_world_leaves_nothing() -> None:
+    world, judge = static_world(0, 3, 1.0), judge_of("static", 0, 3)
+    champion = nothing_to_gain.optimal(world)
+    value = judge.of_policy(champion, 0)
+    for seed in range(20):
+        other = champion + np.random.default_rng(seed).standard_normal(25) * 5
+        assert judge.of_policy(other, 0) < value + 0.01
+
+
+def test_cells_of_thin_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nothing_to_gain, "SIZES", ((300, 8.0),))
+    monkeypatch.setattr(power, "ROWS", 600)
+    monkeypatch.setattr(placebo, "ROWS", 300)
+    assert set(nothing_to_gain.cell(0)) == {"ours", "uncorrected", "own head"}
+    assert set(power.cell(0)) == {"ours", "split"}
+    assert set(placebo.cell(0)) == {"ours", "own head", "uncorrected"}
+
+
+def test_users_exchange_outcomes_whole() -> None:
+    world, rng = static_world(0, 3, 1.0), np.random.default_rng(0)
+    log = world.log(301, None, 0, rng)
+    other = placebo.exchanged(log, rng)
+    assert sorted(other.north_star) == sorted(log.north_star)
+    assert np.mean(other.north_star == log.north_star) < 0.1
+    by_user = {tuple(log.north_star[log.user == u]) for u in range(101)}
+    assert {tuple(other.north_star[other.user == u]) for u in range(101)} == by_user
+
+
+def test_heads_of_a_long_log_are_the_bilinear_parts() -> None:
+    world, rng = static_world(0, 3, 1.0), np.random.default_rng(0)
+    log = world.log(20_000, None, 0, rng)
+    heads = fitted([log])
+    straight = world.straight(log.pair)
+    for j in range(3):
+        found = np.corrcoef(log.pair @ heads.coefficients[:, j], straight[:, j])[0, 1]
+        assert found > 0.97
+    # Cross-fitted, and by the heads themselves, one problem says nearly the same.
+    champion = equal_policy(heads)
+    own, given = problem_of(world, [log], champion), problem_of(world, [log], champion, heads)
+    assert np.corrcoef(own.q[:, -1], given.q[:, -1])[0, 1] > 0.98
+    assert own.columns == ("objective_1", "objective_2", "objective_3")
+    assert LEAST_ENTROPY < 1
