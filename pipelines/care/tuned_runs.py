@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from mrlm.report.weights_text import ChosenWeights
 from pipelines.contract import checksums
@@ -123,53 +119,66 @@ def stored_front(settings: Settings, run_key: str) -> list[ParetoPoint]:
     return certified_front(points, len(tuning_of(settings, run_key)["columns"]))
 
 
-@dataclass(frozen=True)
-class AskedAgain:
-    """What a run's meta-update was given, and what it chose.
+def chosen_policy(settings: Settings, run_key: str) -> WhatIf:
+    """The policy that a run proposed, valued as the run wrote it.
 
-    Attributes:
-        inputs: arguments of the meta-update.
-        chosen: the policy that it proposed, valued again.
+    Raises:
+        MissingInputError: earlier code wrote no lift of every objective.
+        DamagedError: the file is not as it was written.
     """
+    from mrlm.meta.objective import BoundedLift
+    from mrlm.meta.weights import Guardrail
+    from mrlm.meta.what_if import TypedLift, WhatIf
 
-    inputs: TuningInputs
-    chosen: WhatIf
+    tuning = tuning_of(settings, run_key)
+    if "lifts" not in tuning:
+        raise MissingInputError(_missing(run_key, "the lifts of its objectives"))
+    return WhatIf(
+        point=(tuning["kappa"], *tuning["theta"]),
+        moved=tuning["moved"],
+        reason=tuning["reason"],
+        limited_by=tuple(tuning["limited_by"]),
+        lifts={n: TypedLift(**x) for n, x in tuning["lifts"].items()},
+        guardrails={
+            n: Guardrail(BoundedLift(**x["lift"]), x["margin"], x["holds"])
+            for n, x in tuning["guardrails"].items()
+        },
+        kl=tuning["kl"] if tuning["moved"] else 0.0,
+        effective_sample_size=tuning["effective_sample_size"],
+    )
 
 
-def asked_again(settings: Settings, run_key: str) -> AskedAgain:
-    """What a run's meta-update was given, and what it chose.
+def inputs_of(settings: Settings, run_key: str) -> TuningInputs:
+    """What a run's meta-update was given.
 
     Raises:
         MissingInputError: the rows were removed, or earlier code kept none.
         DamagedError: a file of them is not as it was written.
     """
     from mrlm.meta.tuning_inputs import load_tuning_inputs
-    from mrlm.meta.what_if import at_point
 
-    tuning = tuning_of(settings, run_key)
-    inputs = load_tuning_inputs(_rows(settings, run_key))
-    point = np.array([tuning["kappa"], *tuning["theta"]])
-    chosen = at_point(inputs.problem, inputs.settings, point, moved=tuning["moved"])
-    return AskedAgain(inputs, chosen)
-
-
-def _rows(settings: Settings, run_key: str) -> Path:
-    """Folder of the rows that a run's weights were chosen on, its files checked."""
     folder = _folder(settings, run_key)
     rows, stated = folder.folder / ROWS, folder.require().counts.get(ROWS)
-    again = (
+    if stated is None or not rows.is_dir():
+        raise MissingInputError(_missing(run_key, "the rows that its weights were chosen on"))
+    wrong = checksums.damage(rows, stated)
+    if wrong:
+        raise DamagedError(f"{wrong}: {_remedy(run_key)}")
+    return load_tuning_inputs(rows)
+
+
+def _missing(run_key: str, what: str) -> str:
+    return (
+        f"run {run_key}: {what} are not there (earlier code kept none; 'mrlm clean' and 'mrlm "
+        f"forget' remove rows): {_remedy(run_key)}"
+    )
+
+
+def _remedy(run_key: str) -> str:
+    return (
         f"'mrlm stage {_STAGE} --night {run_key[:10]} --force', under that run's settings, writes "
         "them again"
     )
-    if stated is None or not rows.is_dir():
-        raise MissingInputError(
-            f"run {run_key}: the rows that its weights were chosen on are not there (earlier code "
-            f"kept none; 'mrlm clean' and 'mrlm forget' remove them): {again}"
-        )
-    wrong = checksums.damage(rows, stated)
-    if wrong:
-        raise DamagedError(f"{wrong}: {again}")
-    return rows
 
 
 def _folder(settings: Settings, run_key: str) -> StageFolder:

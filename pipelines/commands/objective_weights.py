@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mrlm.meta.tuning_inputs import TuningInputs
     from mrlm.meta.what_if import WhatIf
     from mrlm.report.weights_text import ChosenWeights
-    from pipelines.care.tuned_runs import AskedAgain
 
 _SHOWN_NIGHTS = 30
 _WHERE = "Of several runs of a night, the one under the settings as they are."
@@ -103,37 +102,39 @@ def explain(
 ) -> None:
     """Show what each objective adds to the lift of a night's challenger, overall and by scene."""
     from mrlm.report.weights_text import shown_explanation, shown_lifts
-    from pipelines.care.tuned_runs import asked_again
+    from pipelines.care.tuned_runs import chosen_policy, inputs_of
 
     loaded, key = _chosen(settings, night, run)
-    again = asked_again(loaded, key)
-    objectives = again.inputs.problem.objectives
+    given, chosen = inputs_of(loaded, key), chosen_policy(loaded, key)
+    objectives = given.problem.objectives
     names = [o.name for o in objectives]
     if objective and objective not in names:
         raise typer.BadParameter(f"no objective {_quoted(objective)}{meant(objective, names)}")
     of = objective or north_star(objectives).name
-    found = _explained(again, of, loaded.registry.least_users) if again.chosen.moved else []
+    least = loaded.registry.least_users
+    found = _explained(given, chosen, of, least) if chosen.moved else []
     if as_json:
         groups = [asdict(x) for x in found]
-        lifts = {n: asdict(x) for n, x in again.chosen.lifts.items()}
+        lifts = {n: asdict(x) for n, x in chosen.lifts.items()}
         typer.echo(
             json.dumps({"run_key": key, "objective": of, "explained": groups, "lifts": lifts})
         )
         return
-    lines = [f"run {key}", *shown_lifts(again.chosen.lifts), *shown_explanation(found, of)]
+    lines = [f"run {key}", *shown_lifts(chosen.lifts), *shown_explanation(found, of)]
     say_lines("\n".join(lines))
-    if not again.chosen.moved:
+    if not chosen.moved:
         say("the champion stays: there is no lift to explain; 'mrlm weights show' says why")
 
 
-def _explained(again: AskedAgain, objective: str, least_users: int) -> list[ExplainedLift]:
+def _explained(
+    given: TuningInputs, chosen: WhatIf, objective: str, least_users: int
+) -> list[ExplainedLift]:
     from mrlm.meta.contributions import explained_lifts
     from mrlm.privacy.small_groups import merged
 
-    problem = again.inputs.problem
     # Rows are the workspace's; a table that a person passes on tells no small group.
-    scene = merged(again.inputs.scene, problem.cluster, least_users)
-    return explained_lifts(problem, np.array(again.chosen.point), objective, scene)
+    scene = merged(given.scene, given.problem.cluster, least_users)
+    return explained_lifts(given.problem, np.array(chosen.point), objective, scene)
 
 
 def what_if(
@@ -154,20 +155,20 @@ def what_if(
 ) -> None:
     """Show what weights would do on a night's tune nights; nothing is trained or changed."""
     from mrlm.report.weights_text import shown_what_if
-    from pipelines.care.tuned_runs import asked_again
+    from pipelines.care.tuned_runs import chosen_policy, inputs_of
 
     loaded, key = _chosen(settings, night, run)
-    again = asked_again(loaded, key)
-    problem = again.inputs.problem
+    inputs = inputs_of(loaded, key)
+    problem = inputs.problem
     asked = _parsed(weights, {s for s in problem.serves if s} | {*problem.columns})
     given = [x for x in (kappa, scale) if x is not None]
     if len(given) == 1 or not all(map(math.isfinite, given)):
         raise typer.BadParameter("--kappa and --scale go together, two finite numbers: a point")
-    found = _asked(again.inputs, asked, kappa, scale)
+    found = _asked(inputs, asked, kappa, scale)
     if as_json:
         typer.echo(json.dumps({"run_key": key, "weights": asked, **asdict(found)}))
         return
-    shown = shown_what_if(found, again.chosen, len(problem.shown))
+    shown = shown_what_if(found, chosen_policy(loaded, key), len(problem.shown))
     say_lines("\n".join([f"run {key}, with {weights}; nothing is trained", *shown]))
 
 
