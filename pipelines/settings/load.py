@@ -19,16 +19,17 @@ from pipelines.settings.errors import (
     unknown_field,
     unknown_variable,
 )
-from pipelines.settings.model import SETTINGS_VARIABLE, Ingestion, Settings
+from pipelines.settings.model import SETTINGS_VARIABLE, Ingestion, Serving, Settings
 from spark_jobs.log_contract import HISTORY, TABLES
 
 _PREFIX, _DELIMITER = "MRLM_", "__"
-# What else of this prefix the program reads: where its settings lie, the secret, the timetable of
+# What else of this prefix the program reads: where its settings lie, the secrets, the timetable of
 # dags/, the warm parent of pipelines/local, and where two benchmarks keep their lines.
 OWN_VARIABLES = frozenset(
     {
         SETTINGS_VARIABLE,
         Ingestion().user_key_variable,
+        Serving().key_variable,
         "MRLM_SCHEDULE",
         "MRLM_WARM_SOCKET",
         "MRLM_GRID",
@@ -129,17 +130,21 @@ def _setting_variables() -> set[str]:
 
 
 def _key_variables(data: Mapping[str, Any]) -> set[str]:
-    """Where the settings say that the key of the pseudonyms lies; what is no text is refused."""
-    ingestion = data.get("ingestion")
-    named = ingestion.get("user_key_variable") if isinstance(ingestion, dict) else None
-    over = os.environ.get("MRLM_INGESTION__USER_KEY_VARIABLE")
-    return {name for name in (named, over) if isinstance(name, str)}
+    """Where the settings say that keys lie; what is no text is refused."""
+    found = set()
+    for section, name in (("ingestion", "user_key_variable"), ("serving", "key_variable")):
+        own = data.get(section)
+        named = own.get(name) if isinstance(own, dict) else None
+        over = os.environ.get(f"{_PREFIX}{section}{_DELIMITER}{name}".upper())
+        found |= {text for text in (named, over) if isinstance(text, str)}
+    return found
 
 
 def _place(data: dict[str, Any], folder: Path) -> None:
     """Make paths absolute; what is no text is left to be refused."""
     inputs = data.get("inputs")
     owners: list[tuple[Any, str]] = [(data, "truth_path"), (inputs, "candidate_set_path")]
+    owners.append((data.get("serving"), "log_path"))
     if isinstance(inputs, dict):
         owners += [(inputs.get(table), "path") for table in (*TABLES, HISTORY)]
     data.setdefault("workspace", "workspace")

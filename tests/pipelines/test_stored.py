@@ -268,7 +268,7 @@ def test_what_was_made_from_what_is_left_is_left(adopted: Path, tmp_path: Path) 
     flipped(next((made.folder / "workspace/lake/2026-11-12/ingest/catalog").glob("*.parquet")))
     left = {x.folder.name: x for x in examined(made)[1] if "2026-11-12" in str(x.folder)}
     assert left["ingest"].damaged
-    for name in ("embed", "publish"):
+    for name in ("embed", "validate"):
         assert "which is not kept" in left[name].reason
 
 

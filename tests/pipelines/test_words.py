@@ -237,9 +237,10 @@ def test_variables_that_the_program_reads_itself_are_none_of_the_settings(
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("MRLM_KEY_OF_2026", "secret")
     assert mrlm("status")[0] == 10
-    own_key = '[ingestion]\nuser_key_variable = "MRLM_KEY_OF_2026"\n\n[validation]'
-    Path("mrlm.toml").write_text(SETTINGS.replace("[validation]", own_key))
-    assert mrlm("status")[0] == 0
+    for key in ("[ingestion]\nuser_key_variable", "[serving]\nkey_variable"):
+        own_key = f'{key} = "MRLM_KEY_OF_2026"\n\n[validation]'
+        Path("mrlm.toml").write_text(SETTINGS.replace("[validation]", own_key))
+        assert mrlm("status")[0] == 0
 
 
 @pytest.mark.parametrize(
