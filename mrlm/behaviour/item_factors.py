@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mrlm.bandit_log import Catalog
+from mrlm.behaviour.last_call import LastCall
 from mrlm.behaviour.settings import HistorySettings
 
 Floats = NDArray[np.floating]
@@ -38,6 +39,9 @@ class ItemFactors:
     item_id: NDArray[np.object_]
     mean: NDArray[np.float32]
     loading: NDArray[np.float32]
+    _rows: LastCall[Catalog, NDArray[np.int64]] = field(
+        default_factory=LastCall, init=False, repr=False, compare=False
+    )
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
@@ -60,18 +64,22 @@ class ItemFactors:
         mean, loading = arrays[f"{prefix}mean"], arrays[f"{prefix}loading"]
         return cls(data["objective"], data["noise"], item_id, mean, loading)
 
-    def table(self, catalog: Catalog) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and loading by item code, (items,) and (items, factors); 0 for other items.
+    def rows(self, catalog: Catalog) -> NDArray[np.int64]:
+        """Row of each item of a catalogue in ``padded``, int64, shape (items,)."""
+        return self._rows.of(catalog, self._find)
 
-        An item without a reward has no loading: a taste says nothing of it.
+    def padded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and loading with a row of zeros at the end, for items without a reward.
+
+        Such an item has no loading: a taste says nothing of it.
         """
+        return np.pad(self.mean, (0, 1)), np.pad(self.loading, ((0, 1), (0, 0)))
+
+    def _find(self, catalog: Catalog) -> NDArray[np.int64]:
         codes = catalog.codes(self.item_id)
-        known = codes >= 0
-        mean = np.zeros(len(catalog))
-        loading = np.zeros((len(catalog), self.loading.shape[1]))
-        mean[codes[known]] = self.mean[known]
-        loading[codes[known]] = self.loading[known]
-        return mean, loading
+        rows = np.full(len(catalog), len(self.item_id), np.int64)
+        rows[codes[codes >= 0]] = np.flatnonzero(codes >= 0)
+        return rows
 
 
 def fit_item_factors(

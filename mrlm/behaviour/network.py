@@ -147,8 +147,10 @@ def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArra
     """
     tensors = PairTensors(features)
     network.eval()
-    # A copy of its own: another thread may be reading the network's weights as they are.
-    own = copy.deepcopy(network).to(tensors.precision)
+    own = network
+    if next(network.parameters()).dtype != tensors.precision:
+        # A copy: another thread may be reading the network's weights as they are.
+        own = copy.deepcopy(network).to(tensors.precision)
     out = np.zeros((len(tensors), outputs))
     with one_thread(), torch.inference_mode():
         for start in range(0, len(tensors), _ROWS):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load, save_file
 
-from mrlm.bandit_log import Decisions
+from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import Calibration
 from mrlm.behaviour.features import PairFeatures, pair_features
 from mrlm.behaviour.item_factors import ItemFactors
 from mrlm.behaviour.last_call import LastCall
 from mrlm.behaviour.network import PairNetwork, evaluate, network_from_state
-from mrlm.behaviour.space import FeatureSpace
+from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
 from mrlm.behaviour.taste import taste_features
 
@@ -57,7 +58,14 @@ class FoldModel:
     def outputs(self, features: PairFeatures, columns: NDArray[np.floating]) -> NDArray[np.float64]:
         """Raw outputs of every candidate from pair features and this fold's ``columns``."""
         whole = features.with_columns(columns)
-        return evaluate(self.network, whole, self.network.head.out_features)
+        network = self._double if whole.dense.dtype == np.float64 else self.network
+        return evaluate(network, whole, self.network.head.out_features)
+
+    @cached_property
+    def _double(self) -> PairNetwork:
+        """The network in the precision of what is served."""
+        double: PairNetwork = copy.deepcopy(self.network).double()
+        return double
 
 
 # Models that one process reads again and again: tonight's, and those inside the champions.
@@ -69,7 +77,7 @@ class RewardModel:
     """A cross-fitted ensemble: fold model k was fitted without the users of fold k.
 
     What was encoded last is kept while its decisions live: the learned scores of a night read the
-    same encoding.
+    same encoding. So is what it knows of the last catalogue, which many requests share.
 
     Attributes:
         heads: the feedback objectives, in the order of the log.
@@ -87,6 +95,7 @@ class RewardModel:
     _encoded: LastCall[Decisions, tuple[PairFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
+    _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -129,7 +138,8 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
-        features = pair_features(decisions, self.space, None, np.float64)
+        table = self._table.of(decisions.catalog, lambda c: item_table(self.space, c, np.float64))
+        features = pair_features(decisions, self.space, table, np.float64)
         own = [m.columns(decisions, self.space, np.float64) for m in self.members]
         heads = np.stack(
             [

@@ -55,16 +55,18 @@ def taste_features(
 
 @dataclass(frozen=True)
 class _Keys:
-    """Factor models by item code, and the histories' rewards less the items' means.
+    """Factor models, and the histories' rewards less the items' means.
 
     Attributes:
-        loading: shape (models, items, factors).
+        loading: of each model, with a row of zeros at the end.
+        row: of each model, the row of each item.
         item: int32, shape (E,), of the entries.
         residual: shape (E, models); NaN where unknown.
         noise: shape (models, 1, 1).
     """
 
-    loading: Floats
+    loading: tuple[Floats, ...]
+    row: tuple[NDArray[np.int64], ...]
     item: NDArray[np.int32]
     residual: Floats
     noise: Floats
@@ -77,34 +79,40 @@ class _Keys:
         models: Sequence[ItemFactors],
         precision: type[np.floating],
     ) -> _Keys:
-        histories = decisions.histories
-        rewards = space.scaled_rewards(histories)
+        item = decisions.histories.item
+        rewards = space.scaled_rewards(decisions.histories).astype(np.float64)
         names = [h.objective for h in space.history]
-        means, loadings = zip(*[m.table(decisions.catalog) for m in models], strict=True)
+        rows = tuple(m.rows(decisions.catalog) for m in models)
+        means, loadings = zip(*[m.padded() for m in models], strict=True)
         residual = [
-            rewards[:, names.index(m.objective)] - mean[histories.item]
-            for m, mean in zip(models, means, strict=True)
+            rewards[:, names.index(m.objective)] - mean[row[item]]
+            for m, mean, row in zip(models, means, rows, strict=True)
         ]
         return cls(
-            loading=np.stack(loadings).astype(precision),
-            item=histories.item,
+            loading=tuple(x.astype(precision) for x in loadings),
+            row=rows,
+            item=item,
             residual=np.stack(residual, axis=1).astype(precision),
             noise=np.array([m.noise for m in models], precision)[:, None, None],
         )
+
+    def loadings(self, codes: NDArray[np.integer]) -> Floats:
+        """Of items under each model, (models, ..., factors)."""
+        return np.stack([x[row[codes]] for x, row in zip(self.loading, self.row, strict=True)])
 
     def posterior(
         self, group: _Group, seen: NDArray[np.bool_], candidates: NDArray[np.int64]
     ) -> Floats:
         """Mean and standard deviation for the group's candidates, (s, r, 2 a model)."""
-        models, _, d = self.loading.shape
+        models, d = len(self.loading), self.loading[0].shape[1]
         residual = self.residual[group.first : group.last, :, None]
         known = np.isfinite(residual)
-        key = self.loading[:, self.item[group.first : group.last]].transpose(1, 0, 2) * known
+        key = self.loadings(self.item[group.first : group.last]).transpose(1, 0, 2) * known
         columns = np.concatenate([products(key), key * np.nan_to_num(residual, nan=0.0)], axis=2)
         width = columns.shape[2]
         sums = _sums(seen, columns.reshape(-1, models * width)).reshape(-1, models, width)
         precision = symmetric(sums[..., :-d], d) + self.noise * np.eye(d, dtype=sums.dtype)
-        query = self.loading[:, candidates].transpose(1, 0, 2, 3)
+        query = self.loadings(candidates).transpose(1, 0, 2, 3)
         ask = np.concatenate([sums[..., -d:, None], query.swapaxes(2, 3)], axis=3)
         solved = np.linalg.solve(precision, ask)
         mean = (query @ solved[..., :1])[..., 0]

@@ -44,7 +44,8 @@ def one_by_one(decisions: Decisions, fitted: Tables) -> NDArray[np.float64]:
     for i in range(len(decisions)):
         columns = []
         for model in models:
-            mean, loading = model.table(decisions.catalog)
+            row = model.rows(decisions.catalog)
+            mean, loading = (x[row].astype(np.float64) for x in model.padded())
             place = seen[i]
             item = decisions.histories.item[place]
             value = rewards[place, names.index(model.objective)] - mean[item]
