@@ -59,7 +59,11 @@ def one_by_one(decisions: Decisions, fitted: Tables) -> NDArray[np.float64]:
     return np.concatenate(found)
 
 
-def test_what_states_share_changes_nothing(some: Decisions, fitted: Tables) -> None:
+@pytest.mark.parametrize("more", [-2, 0, 40])
+def test_what_states_share_changes_nothing(some: Decisions, fitted: Tables, more: int) -> None:
+    """Windows that end before the decision, as they are, and with entries of later."""
+    until = np.clip(some.until + more, some.since, len(some.histories))
+    some = replace(some, until=until)
     found = taste_features(some, *fitted, np.float64)
     assert found.shape == (len(some.candidates.values), 4)
     np.testing.assert_allclose(found, one_by_one(some, fitted), atol=1e-10)
@@ -67,6 +71,16 @@ def test_what_states_share_changes_nothing(some: Decisions, fitted: Tables) -> N
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, found, atol=1e-4)
     assert (np.ptp(found, axis=0) > 0.05).all()
+
+
+def test_what_is_known_for_a_time_is_seen_in_that_time(some: Decisions, fitted: Tables) -> None:
+    whole = some.histories
+    ends = whole.known_from + np.timedelta64(36, "h")
+    ends = np.where(np.arange(len(whole)) % 2 == 0, ends, whole.known_until)
+    passing = replace(some, histories=replace(whole, known_until=ends))
+    assert passing.looked_back_on().lengths.sum() < some.looked_back_on().lengths.sum()
+    found = taste_features(passing, *fitted, np.float64)
+    np.testing.assert_allclose(found, one_by_one(passing, fitted), atol=1e-10)
 
 
 def test_groups_of_states_and_their_order_change_nothing(
