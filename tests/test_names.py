@@ -19,6 +19,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
     "contract": (
         "what every member of the room offers",
         {
+            "mrlm/behaviour",
             "mrlm/embeddings",
             "mrlm/learners",
             "mrlm/learners/baselines",

@@ -1,4 +1,4 @@
-"""The reward model, what was taken away from it, and boosted trees, each as predictions."""
+"""The behaviour models, what was taken away from one, and boosted trees, each as predictions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learners._field import TREES, fitted_peer, sample_of
+from benchmarks.learners._clock import Clock
+from benchmarks.learners._field import TREES, field
 from benchmarks.learners._world import settings
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.histories import UNNAMED
 from mrlm.bandit_log.objectives import north_star
+from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import shown_only
 from mrlm.behaviour.fit import fit_reward_model
 
 Floats = NDArray[np.float64]
 PAIR, ONE_REWARD, NO_TEXT = "pair", "pair, one reward and 50 entries", "pair, without text"
+HISTORY, HISTORY_TREES = "history", f"{TREES} on history's features"
+Seconds = dict[str, dict[str, float]]
 # What the histories held before they held the rewards of every objective.
 _ENTRIES = 50
 
@@ -45,29 +49,48 @@ def without_text(log: BanditLog) -> BanditLog:
     return replace(log, decisions=replace(log.decisions, catalog=nothing))
 
 
-def predictions(fit: BanditLog, later: BanditLog, trees: dict[str, str]) -> dict[str, Floats]:
+def predictions(
+    fit: BanditLog, later: BanditLog, trees: dict[str, str]
+) -> tuple[dict[str, Floats], Seconds]:
     """Predicted north star of what was shown later, by model; of the trees only the order counts.
 
     Args:
         fit: decisions to learn from.
         later: decisions to predict.
         trees: the trees' settings, by the peers' name for them.
+
+    Returns:
+        Predictions by model, and processor seconds of ``fit`` and ``score`` of both models.
     """
-    logs = {
-        PAIR: (fit, later),
-        ONE_REWARD: (one_reward(fit), one_reward(later)),
-        NO_TEXT: (without_text(fit), without_text(later)),
-    }
-    found = {name: _predicted(*pair) for name, pair in logs.items()}
-    sample = sample_of(fit)
-    shown = shown_only(later)
-    features, _ = sample.reward_model.encode(shown)
-    found[TREES] = fitted_peer(TREES, fit, sample, trees)(shown, features)
-    return found
+    found, seconds = {}, {}
+    for name, as_trees in ((PAIR, TREES), (HISTORY, HISTORY_TREES)):
+        clock = Clock()
+        model = _fitted(fit, name)
+        clock.lap("fit")
+        found[name] = _star(model, fit, later)
+        clock.lap("score")
+        seconds[name] = clock.seconds
+        found[as_trees] = _of_trees(model, fit, later, trees[TREES])
+    for name, less in ((ONE_REWARD, one_reward), (NO_TEXT, without_text)):
+        found[name] = _star(_fitted(less(fit), PAIR), fit, less(later))
+    return found, seconds
 
 
-def _predicted(fit: BanditLog, later: BanditLog) -> Floats:
-    of, star = settings(), north_star(fit.objectives).name
-    model = fit_reward_model(fit, of.behaviour, of.seed)
-    predicted: Floats = model.score(shown_only(later))[:, model.heads.index(star)]
+def _fitted(fit: BanditLog, model: str) -> BehaviourModel:
+    of = settings()
+    return fit_reward_model(fit, of.behaviour.model_copy(update={"model": model}), of.seed)
+
+
+def _star(model: BehaviourModel, fit: BanditLog, later: BanditLog) -> Floats:
+    star = model.heads.index(north_star(fit.objectives).name)
+    predicted: Floats = model.score(shown_only(later))[:, star]
     return predicted
+
+
+def _of_trees(model: BehaviourModel, fit: BanditLog, later: BanditLog, chosen: str) -> Floats:
+    """Trees on what a model gives its learners."""
+    (peer,) = (p for p in field()[TREES].tried if p.name == chosen)
+    # Of a row's own item they know what the member knows that never saw the row's user.
+    read, _ = model.encode_cross_fitted(shown_only(fit))
+    shown = shown_only(later)
+    return peer.fit(fit, read)(shown, model.encode(shown)[0])

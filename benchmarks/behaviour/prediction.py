@@ -1,9 +1,10 @@
 """The demonstration world: fitted on eight nights, the north star predicted on the last four.
 
 Areas under the ROC curve of what was shown, with 95 % intervals clustered by user over all seeds
-together; seeds vary the logger, users and films stay. "One reward and 50 entries" is what the
-reward model read before histories held every objective; trees read what the reward model reads;
-"without text" is the same model with one embedding for all films, so text adds what lies between.
+together; seeds vary the logger, users and films stay. "One reward and 50 entries" is what ``pair``
+read before histories held every objective; trees read what ``pair`` reads, and once more what
+``history`` reads; "without text" is ``pair`` with one embedding for all films, so text adds what
+lies between. Seconds are of the processor, both models on the same rows.
 
 5 seeds. Quick: 1 seed, 110 users and the hashing encoder.
 """
@@ -17,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._kept import Kept
-from benchmarks.behaviour._models import NO_TEXT, ONE_REWARD, PAIR, predictions
+from benchmarks.behaviour._models import (
+    HISTORY,
+    HISTORY_TREES,
+    NO_TEXT,
+    ONE_REWARD,
+    PAIR,
+    predictions,
+)
 from benchmarks.learners._field import TREES, tuned_peers
 from benchmarks.learners._finished import version
 from benchmarks.learners._world import FIT_NIGHTS, QUICK_USERS, demonstration, nights_of, seeds
@@ -37,7 +45,7 @@ def run(quick: bool) -> list[Row]:
     """Areas, differences, calibration, and what text adds."""
     kept = Kept("BENCH_BEHAVIOUR", "mrlm-behaviour.jsonl", version(__name__))
     users = QUICK_USERS if quick else None
-    trees = kept.of(["peers", users or 0], lambda: tuned_peers(users))
+    trees = kept.of(["peers", users or 0], lambda: tuned_peers(users, (TREES,)))
     cells = [
         kept.of(["prediction", users or 0, seed], lambda seed=seed: cell(seed, trees, users))  # type: ignore[misc]
         for seed in seeds(QUICK_SEEDS if quick else SEEDS)
@@ -53,13 +61,14 @@ def cell(seed: int, trees: dict[str, str], users: int | None) -> dict[str, Any]:
     later = world.on_nights(nights[FIT_NIGHTS:]).log
     column = later.column(north_star(later.objectives).name)
     kept = np.flatnonzero(later.final[:, column] & np.isfinite(later.rewards[:, column]))
-    found = predictions(fit, later, trees)
+    found, seconds = predictions(fit, later, trees)
     return {
         "user": later.decisions.user[kept].tolist(),
         "label": later.rewards[kept, column].astype(int).tolist(),
         "few": (later.decisions.looked_back_on().lengths <= FEW_EVENTS)[kept].tolist(),
         "new": _first_shown_that_night(world.log, later)[kept].tolist(),
         "predicted": {name: np.round(p[kept], 7).tolist() for name, p in found.items()},
+        "seconds": seconds,
     }
 
 
@@ -84,6 +93,7 @@ class Predicted:
         everyone = np.ones(len(self.label), np.bool_)
         self.groups = {"all": everyone, _FEW: np.array(found["few"]), _NEW: np.array(found["new"])}
         self.by_model = {n: np.array(p) for n, p in found["predicted"].items()}
+        self.seconds: dict[str, dict[str, float]] = found["seconds"]
 
     def area(self, model: str, group: str) -> dict[str, tuple[float, float]] | None:
         """User to (area, influence); None where the group lacks a class."""
@@ -114,26 +124,53 @@ def _rows(cells: Sequence[Predicted], judged: bool) -> list[Row]:
         Row(f"AUC, {name}", area.value, note=f"standard error {area.standard_error:.4f}")
         for name, area in areas.items()
     ]
-    for other in (ONE_REWARD, TREES):
-        rows.append(_above(f"AUC, {PAIR} less {other}", areas[PAIR] - areas[other], judged))
+    for own, other, asked in (
+        (PAIR, ONE_REWARD, judged),
+        (PAIR, TREES, judged),
+        (HISTORY, TREES, judged),
+        (HISTORY, PAIR, judged),
+        (HISTORY, HISTORY_TREES, False),
+    ):
+        rows.append(_above(f"AUC, {own} less {other}", areas[own] - areas[other], asked))
+    for group in (_FEW, _NEW):
+        both = [over_seeds(cells, name, group) for name in (HISTORY, PAIR)]
+        name = f"AUC, {HISTORY} less {PAIR}, {group}"
+        rows.append(_above(name, both[0] - both[1], False))
     for group in ("all", _FEW, _NEW):
-        own, bare = (over_seeds(cells, name, group) for name in (PAIR, NO_TEXT))
+        read, bare = (over_seeds(cells, name, group) for name in (PAIR, NO_TEXT))
         count = sum(int(c.groups[group].sum()) for c in cells)
-        rows.append(_above(f"AUC, what text adds, {group}", own - bare, False, f"; {count} rows"))
+        rows.append(_above(f"AUC, what text adds, {group}", read - bare, False, f"; {count} rows"))
     return [
         *rows,
         *(
             Row(f"AUC within users, {name}", _mean(cells, name, _within))
             for name in cells[0].by_model
         ),
-        Row(
-            f"calibration error, {PAIR}",
-            found := _mean(cells, PAIR, lambda c, p: calibration_error(c.label, p)),
-            bar=f"<= {CALIBRATION:g}" if judged else "",
-            holds=found <= CALIBRATION if judged else None,
+        *(_calibration(cells, name, judged) for name in (PAIR, HISTORY)),
+        *(
+            Row(f"log loss, {name}", _mean(cells, name, lambda c, p: log_loss(c.label, p)))
+            for name in (PAIR, HISTORY)
         ),
-        Row(f"log loss, {PAIR}", _mean(cells, PAIR, lambda c, p: log_loss(c.label, p))),
+        *(
+            Row(
+                f"seconds to {part}, {HISTORY}",
+                float(np.mean([c.seconds[HISTORY][part] for c in cells])),
+                float(np.mean([c.seconds[PAIR][part] for c in cells])),
+                note=f"peer: {PAIR}",
+            )
+            for part in ("fit", "score")
+        ),
     ]
+
+
+def _calibration(cells: Sequence[Predicted], model: str, judged: bool) -> Row:
+    found = _mean(cells, model, lambda c, p: calibration_error(c.label, p))
+    return Row(
+        f"calibration error, {model}",
+        found,
+        bar=f"<= {CALIBRATION:g}" if judged else "",
+        holds=found <= CALIBRATION if judged else None,
+    )
 
 
 def _within(cell: Predicted, predicted: NDArray[np.float64]) -> float:

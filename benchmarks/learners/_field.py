@@ -56,11 +56,20 @@ def sample_of(log: BanditLog) -> LearningSample:
     return learning_sample(log, model, {star: 1.0}, of.learning, of.seed)
 
 
-def tuned_peers(users: int | None) -> dict[str, str]:
-    """The settings of each peer that the demonstration's own log chooses, by their name."""
+def tuned_peers(users: int | None, names: Sequence[str] | None = None) -> dict[str, str]:
+    """The settings of each peer that the demonstration's own log chooses, by their name.
+
+    Args:
+        users: the first so many of them; None takes all.
+        names: of the peers; None takes all that are installed.
+    """
     world = demonstration(seeds(1)[0], users)
     sample = sample_of(world.on_nights(nights_of(world)[:FIT_NIGHTS]).log)
-    return {name: _chosen(entry.tried, sample).name for name, entry in field().items()}
+    return {
+        name: _chosen(entry.tried, sample).name
+        for name, entry in field().items()
+        if names is None or name in names
+    }
 
 
 def fitted_peer(

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.learners._peers import Floats, Score
 from mrlm.bandit_log import Decisions
+from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.reward_model import RewardModel
 from mrlm.learners.choice import ExpectedReward, LearnedScore
 from mrlm.learners.inputs import LearningSample, reweighted
 from mrlm.learners.registry import LEARNERS
@@ -51,7 +51,7 @@ def fitted(contender: ExpectedReward | LearnedScore, sample: LearningSample) -> 
 
 
 def scores_of(
-    model: RewardModel, decisions: Decisions, by_name: Mapping[str, Score]
+    model: BehaviourModel, decisions: Decisions, by_name: Mapping[str, Score]
 ) -> dict[str, Floats]:
     """Score of every candidate by each, float64, shape (N,)."""
     out = {name: np.empty(len(decisions.candidates.values)) for name in by_name}

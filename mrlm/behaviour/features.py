@@ -119,13 +119,5 @@ def _entries(decisions: Decisions, space: FeatureSpace) -> Entries:
     """What the decisions look back on, with the space's scaled rewards."""
     seen = decisions.looked_back_on()
     histories = decisions.histories
-    values = np.full((len(seen.values), len(space.history)), np.nan, np.float32)
-    for j, scale in enumerate(space.history):
-        column = histories.column(scale.objective, j)
-        if column is None:
-            continue
-        reward = column[seen.values]
-        if scale.missing is not None:
-            reward = np.nan_to_num(reward, nan=scale.missing)
-        values[:, j] = (reward - scale.centre) / scale.scale
+    values = space.scaled_rewards(histories)[seen.values]
     return Entries(Ragged(seen.offsets, histories.item[seen.values]), values)

@@ -12,6 +12,7 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
+from mrlm.behaviour.history_rows import HistoryRows
 from mrlm.behaviour.reward_model import FoldModel, RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
@@ -75,6 +76,11 @@ def fit_reward_model(
     decisions = shown_only(log)
     codes = decisions.candidates.values
     features = pair_features(decisions, space)
+    history = (
+        HistoryRows.of(log, decisions, space, settings.history)
+        if settings.model == "history"
+        else None
+    )
     inner = user_folds(decisions.user, settings.statistics_folds, crc("statistics"))
     total = settings.folds * settings.epochs
     done = 0
@@ -95,11 +101,15 @@ def fit_reward_model(
         # Rows that are trained on must not meet their own outcome in the statistics.
         own = statistics.table(decisions.catalog)[codes]
         own[rows] = out_of_fold_statistics(codes[rows], targets[rows], inner[rows], prior)
+        factors = history.factors(rows, seed + k) if history else ()
+        if history:
+            tastes = history.tastes(rows, factors, seed + k)
+            own = np.concatenate([own, tastes], axis=1)
         network = train_network(
             features.with_columns(own), targets, binary, rows, settings, seed + k, step
         )
-        member = FoldModel(network, statistics)
-        outputs[held] = member.outputs(features.take(held), statistics.table(decisions.catalog))
+        member = FoldModel(network, statistics, factors)
+        outputs[held] = member.outputs(features.take(held), own[held])
         members.append(member)
     return RewardModel(
         heads=names,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.users import group
+from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.reward_model import RewardModel
 from mrlm.metrics.clustered_auc import auc_within
 from mrlm.metrics.ranking import auc
 from mrlm.metrics.reliability import calibration_error, log_loss
@@ -55,7 +55,7 @@ class HeadReport:
     calibration_error: float | None = None
 
 
-def report_reward_model(model: RewardModel, log: BanditLog) -> list[HeadReport]:
+def report_reward_model(model: BehaviourModel, log: BanditLog) -> list[HeadReport]:
     """Measure each head on a log's shown items, final rewards only.
 
     In the order of the heads, and of each head all decisions first, then those of each group that
@@ -65,22 +65,20 @@ def report_reward_model(model: RewardModel, log: BanditLog) -> list[HeadReport]:
     groups = groups_of(model, log)
     users = group(log.decisions.user)[1]
     reports = []
-    for j, (head, calibration) in enumerate(zip(model.heads, model.calibration, strict=True)):
+    for j, (head, binary) in enumerate(zip(model.heads, model.binary, strict=True)):
         column = log.column(head)
         rewards = log.rewards[:, column]
         known = log.final[:, column] & np.isfinite(rewards)
         for name, inside in groups.items():
             kept = known & inside
             if name == ALL or kept.any():
-                found = _measured(
-                    rewards[kept], values[kept, j], users[kept], binary=calibration.binary
-                )
+                found = _measured(rewards[kept], values[kept, j], users[kept], binary=binary)
                 many = len(np.unique(users[kept]))
                 reports.append(HeadReport(head, name, int(kept.sum()), many, **found))
     return reports
 
 
-def groups_of(model: RewardModel, log: BanditLog) -> dict[str, NDArray[np.bool_]]:
+def groups_of(model: BehaviourModel, log: BanditLog) -> dict[str, NDArray[np.bool_]]:
     """Groups of decisions by name, each a mask of bool, shape (n,).
 
     All; each scene where there are several, the most frequent sixteen; decisions that showed an
@@ -90,15 +88,14 @@ def groups_of(model: RewardModel, log: BanditLog) -> dict[str, NDArray[np.bool_]
     return {ALL: np.ones(len(log), np.bool_), **dict(_groups(model, log))}
 
 
-def _groups(model: RewardModel, log: BanditLog) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _groups(model: BehaviourModel, log: BanditLog) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     scene = log.decisions.scene.astype(str)
     names, rows = np.unique(scene, return_counts=True)
     if len(names) > 1:
         for name in sorted(names[np.argsort(-rows, kind="stable")[:_MOST_SCENES]].tolist()):
             yield f"scene {name}", scene == name
-    seen = np.unique(np.concatenate([m.statistics.item_id for m in model.members]))
     shown = log.decisions.catalog.item_id[log.decisions.candidates.values[log.shown]]
-    yield "new items", ~np.isin(shown.astype(str), seen.astype(str))
+    yield "new items", ~np.isin(shown.astype(str), model.items.astype(str))
     few = log.decisions.looked_back_on().lengths <= FEW_EVENTS
     yield f"users with at most {FEW_EVENTS} events", few
 

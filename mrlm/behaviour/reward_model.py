@@ -16,41 +16,53 @@ from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import Calibration
 from mrlm.behaviour.features import PairFeatures, pair_features
+from mrlm.behaviour.item_factors import ItemFactors
 from mrlm.behaviour.last_call import LastCall
 from mrlm.behaviour.network import PairNetwork, evaluate, in_float64, network_from_state
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
+from mrlm.behaviour.taste import taste_features
 
 UNCERTAINTY = "uncertainty"
-KIND = "reward_model"
-# Format 1 reads one reward of the history, and has no evidence of what was ignored.
-_FORMAT, _FORMATS = 2, (1, 2)
+# Models that read pairs alone, and those that read the history by item factors too.
+PAIR, HISTORY = "reward_model", "history"
+# Format 1 of pairs reads one reward of the history, and has no evidence of what was ignored.
+_FORMATS = {PAIR: (1, 2), HISTORY: (1,)}
+KINDS = tuple(_FORMATS)
 
 
 @dataclass(frozen=True)
 class FoldModel:
-    """What was learned without the users of one fold."""
+    """What was learned without the users of one fold.
+
+    Attributes:
+        network: of pair features with ``columns``.
+        statistics: what happened with each item.
+        factors: of each objective that the model reads the history by; none for pairs alone.
+    """
 
     network: PairNetwork
     statistics: ItemStatistics
+    factors: tuple[ItemFactors, ...] = ()
 
-    def outputs(self, features: PairFeatures, table: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw outputs of every candidate; ``table`` holds this fold's statistics by item code."""
-        whole = features.with_columns(table[features.item])
-        return evaluate(self._exact, whole, self.network.head.out_features)
+    def columns(
+        self, decisions: Decisions, space: FeatureSpace, precision: type[np.floating] = np.float32
+    ) -> NDArray[np.floating]:
+        """What this fold knows of every candidate beside the pair features, (N, columns)."""
+        codes = decisions.candidates.values
+        of_item = self.statistics.table(decisions.catalog)[codes]
+        taste = taste_features(decisions, space, self.factors, precision)
+        return np.concatenate([of_item, taste], axis=1)
+
+    def outputs(self, features: PairFeatures, columns: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Raw outputs of every candidate from pair features and this fold's ``columns``."""
+        whole = features.with_columns(columns)
+        network = self._exact if whole.dense.dtype == np.float64 else self.network
+        return evaluate(network, whole, self.network.head.out_features)
 
     @cached_property
     def _exact(self) -> PairNetwork:
         return in_float64(self.network)
-
-
-@dataclass(frozen=True)
-class _Items:
-    """A catalogue as the model reads it: features of items, and each fold's statistics of them."""
-
-    features: ItemTable
-    statistics: list[NDArray[np.float32]]
-    mean: NDArray[np.float64]
 
 
 # Models that one process reads again and again: tonight's, and those inside the champions.
@@ -81,12 +93,27 @@ class RewardModel:
     _encoded: LastCall[Decisions, tuple[PairFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
-    _items: LastCall[Catalog, _Items] = field(default_factory=LastCall, init=False, repr=False)
+    _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
     def kind(self) -> str:
-        """Which loader reads it back."""
-        return KIND
+        """Whether it reads pairs alone, or the history too."""
+        return HISTORY if self.members[0].factors else PAIR
+
+    @property
+    def folds(self) -> int:
+        """Folds of users by ``crc()`` of ``mrlm.bandit_log.user_folds``; each has its member."""
+        return len(self.members)
+
+    @property
+    def binary(self) -> tuple[bool, ...]:
+        """Whether each head predicts a probability."""
+        return tuple(c.binary for c in self.calibration)
+
+    @property
+    def items(self) -> NDArray[np.object_]:
+        """Identifiers of the items that it has a reward of, sorted."""
+        return np.unique(np.concatenate([m.statistics.item_id for m in self.members]))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -109,22 +136,18 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
-        items = self._items.of(decisions.catalog, self._read_items)
-        features = pair_features(decisions, self.space, items.features, np.float64)
+        table = self._table.of(decisions.catalog, lambda c: item_table(self.space, c, np.float64))
+        features = pair_features(decisions, self.space, table, np.float64)
+        own = [m.columns(decisions, self.space, np.float64) for m in self.members]
         heads = np.stack(
             [
-                self._calibrated(m.outputs(features, t))
-                for m, t in zip(self.members, items.statistics, strict=True)
+                self._calibrated(m.outputs(features, c))
+                for m, c in zip(self.members, own, strict=True)
             ]
         )
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
-        return features.with_columns(items.mean[features.item]), values
-
-    def _read_items(self, catalog: Catalog) -> _Items:
-        tables = [m.statistics.table(catalog) for m in self.members]
-        mean = np.stack(tables).mean(axis=0, dtype=np.float64)
-        return _Items(item_table(self.space, catalog, np.float64), tables, mean)
+        return features.with_columns(np.mean(own, axis=0, dtype=np.float64)), values
 
     def score_cross_fitted(self, decisions: Decisions) -> NDArray[np.float64]:
         """Expected reward by the one fold model that never saw the row's user, (N, heads).
@@ -139,15 +162,18 @@ class RewardModel:
     def encode_cross_fitted(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
         """``encode`` by the fold model that never saw the row's user; values (N, heads)."""
         features = pair_features(decisions, self.space)
-        tables = [m.statistics.table(decisions.catalog) for m in self.members]
-        fold = user_folds(decisions.user, len(self.members), crc())[features.row]
-        whole = features.with_columns(np.stack(tables)[fold, features.item])
-        out = np.zeros((len(whole.dense), len(self.heads)))
-        for k, member in enumerate(self.members):
-            own = np.flatnonzero(fold == k)
-            raw = evaluate(member.network, whole.take(own), len(self.heads))
-            out[own] = self._calibrated(raw)
-        return whole, out
+        fold = user_folds(decisions.user, self.folds, crc())
+        rows = [np.flatnonzero(fold[features.row] == k) for k in range(self.folds)]
+        own = [
+            member.columns(decisions.take(np.flatnonzero(fold == k)), self.space)
+            for k, member in enumerate(self.members)
+        ]
+        columns = np.zeros((len(features.item), own[0].shape[1]), np.float32)
+        out = np.zeros((len(features.item), len(self.heads)))
+        for member, index, found in zip(self.members, rows, own, strict=True):
+            columns[index] = found
+            out[index] = self._calibrated(member.outputs(features.take(index), found))
+        return features.with_columns(columns), out
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``model.safetensors`` into an existing folder."""
@@ -156,17 +182,21 @@ class RewardModel:
             for name, tensor in member.network.state_dict().items():
                 arrays[f"{k}.network.{name}"] = tensor.detach().numpy()
             arrays[f"{k}.statistics"] = member.statistics.values
+            for j, factors in enumerate(member.factors):
+                arrays |= factors.arrays(f"{k}.factors.{j}.")
         contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         save_file(contiguous, folder / "model.safetensors")
         data = {
-            "kind": KIND,
-            "format": _FORMAT,
+            "kind": self.kind,
+            "format": _FORMATS[self.kind][-1],
             "heads": list(self.heads),
             "north_star": self.north_star,
             "space": self.space.describe(),
             "calibration": [asdict(c) for c in self.calibration],
             "statistics": [m.statistics.item_id.tolist() for m in self.members],
         }
+        if self.kind == HISTORY:
+            data["factors"] = [[f.describe() for f in m.factors] for m in self.members]
         (folder / "model.json").write_text(json.dumps(data, sort_keys=True))
 
     def _calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -184,10 +214,11 @@ def load_reward_model(folder: Path) -> RewardModel:
     """
     description = (folder / "model.json").read_bytes()
     data = json.loads(description)
-    if data.get("kind") != KIND or data.get("format") not in _FORMATS:
+    if data.get("format") not in _FORMATS.get(data.get("kind"), ()):
+        known = " or ".join(f"{kind} of format {f[-1]}" for kind, f in _FORMATS.items())
         raise ValueError(
-            f"{folder}: expected a {KIND} of format {_FORMAT}, found {data.get('kind')!r} of "
-            f"format {data.get('format')!r}"
+            f"{folder}: expected a {known}, found {data.get('kind')!r} of format "
+            f"{data.get('format')!r}"
         )
     return _from_bytes(description, (folder / "model.safetensors").read_bytes())
 
@@ -204,7 +235,11 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
             if n.startswith(prefix)
         }
         statistics = ItemStatistics(np.array(item_id, object), arrays[f"{k}.statistics"])
-        members.append(FoldModel(network_from_state(state), statistics))
+        factors = tuple(
+            ItemFactors.from_parts(of, arrays, f"{k}.factors.{j}.")
+            for j, of in enumerate(data["factors"][k] if "factors" in data else ())
+        )
+        members.append(FoldModel(network_from_state(state), statistics, factors))
     return RewardModel(
         heads=tuple(data["heads"]),
         north_star=data["north_star"],

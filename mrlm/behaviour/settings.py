@@ -1,8 +1,31 @@
-"""Settings of the reward model."""
+"""Settings of the behaviour models."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class HistorySettings(BaseModel):
+    """What the behaviour model ``history`` adds: factors of items, and tastes over them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    factors: int = Field(16, ge=1, description="Width of an item's loading and a user's taste.")
+    loading_prior: float = Field(
+        40.0, gt=0, description="How strongly loadings are drawn to 0: of so many rewards' weight."
+    )
+    mean_prior: float = Field(
+        3.0, gt=0, description="Rewards of the overall mean that are added to an item's own."
+    )
+    noise: float = Field(
+        0.8, gt=0, description="Share of a reward's variance that no taste explains."
+    )
+    rounds: int = Field(8, ge=1, description="Rounds of expectation-maximisation.")
+    folds: int = Field(
+        3, ge=2, description="A training row's factors leave out its user's share in this."
+    )
 
 
 class BehaviourSettings(BaseModel):
@@ -20,6 +43,11 @@ class BehaviourSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    model: Literal["pair", "history"] = Field(
+        "pair",
+        description="pair: pairs of a user and a candidate, by content; history: it also reads the "
+        "history by what other users thought of the same items.",
+    )
     folds: int = Field(3, ge=2, description="Cross-fitting folds, split by user.")
     components: int = Field(
         64, ge=2, description="Principal components kept of the language model's embedding."
@@ -36,4 +64,7 @@ class BehaviourSettings(BaseModel):
     )
     statistics_prior: float = Field(
         8.0, gt=0, description="Rows of the overall mean that are added to an item's own."
+    )
+    history: HistorySettings = Field(
+        default_factory=HistorySettings, description="What the model history alone reads."
     )

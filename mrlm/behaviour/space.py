@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog
-from mrlm.bandit_log.histories import UNNAMED
+from mrlm.bandit_log.histories import UNNAMED, Histories
 
 # More categories than this are left to the text embedding.
 _MAX_CATEGORIES = 64
@@ -44,6 +44,12 @@ class HistoryScale:
     scale: float
     missing: float | None = None
 
+    def of(self, reward: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Scaled rewards, same shape; NaN where unknown."""
+        if self.missing is not None:
+            reward = np.nan_to_num(reward, nan=self.missing)
+        return (reward - self.centre) / self.scale
+
 
 @dataclass(frozen=True)
 class FeatureSpace:
@@ -71,6 +77,15 @@ class FeatureSpace:
     def counts_ignored(self) -> bool:
         """Whether entries without a reward are evidence; not in spaces of format 1."""
         return self.history[0].objective != UNNAMED
+
+    def scaled_rewards(self, histories: Histories) -> NDArray[np.float32]:
+        """Scaled reward of every entry, float32, shape (E, rewards); NaN where unknown."""
+        values = np.full((len(histories), len(self.history)), np.nan, np.float32)
+        for j, scale in enumerate(self.history):
+            reward = histories.column(scale.objective, j)
+            if reward is not None:
+                values[:, j] = scale.of(reward)
+        return values
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog
+from mrlm.behaviour.last_call import LastCall
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,15 @@ class ItemStatistics:
 
     item_id: NDArray[np.object_]
     values: NDArray[np.float32]
+    _table: LastCall[Catalog, NDArray[np.float32]] = field(
+        default_factory=LastCall, init=False, repr=False, compare=False
+    )
 
     def table(self, catalog: Catalog) -> NDArray[np.float32]:
         """The statistics by item code, float32, shape (items, heads + 1); zeros where none."""
+        return self._table.of(catalog, self._by_code)
+
+    def _by_code(self, catalog: Catalog) -> NDArray[np.float32]:
         out = np.zeros((len(catalog), self.values.shape[1]), np.float32)
         codes = catalog.codes(self.item_id)
         out[codes[codes >= 0]] = self.values[codes >= 0]

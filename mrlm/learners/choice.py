@@ -161,8 +161,8 @@ def choose(
         >>> sorted(found.values), found.chosen in found.values
         (['like', 'rating'], True)
     """
-    log, members = sample.log, len(sample.reward_model.members)
-    fold = user_folds(log.decisions.user, members, crc())
+    log = sample.log
+    fold = user_folds(log.decisions.user, sample.reward_model.folds, crc())
     star = log.column(north_star(log.objectives).name)
     scores = cross_fitted_scores(sample, contenders, fold)
     return choose_on(log, scores, expected_rewards(sample)[:, star], floor, error)

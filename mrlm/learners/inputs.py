@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import gather
 from mrlm.bandit_log.whole_groups import sample_groups
+from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.threads import side_by_side
 from mrlm.learners.scalarisation import Scalarisation, fit_scalarisation, known_outcomes
 from mrlm.learners.settings import LearningSettings
@@ -47,14 +47,14 @@ class LearningSample:
     """
 
     log: BanditLog
-    reward_model: RewardModel
+    reward_model: BehaviourModel
     scalarisation: Scalarisation
     inputs: LearningInputs
 
 
 def learning_sample(
     log: BanditLog,
-    reward_model: RewardModel,
+    reward_model: BehaviourModel,
     weights: Mapping[str, float],
     settings: LearningSettings,
     seed: int,
@@ -144,7 +144,7 @@ def score_features(
 
 
 def learning_inputs(
-    log: BanditLog, reward_model: RewardModel, scalarisation: Scalarisation
+    log: BanditLog, reward_model: BehaviourModel, scalarisation: Scalarisation
 ) -> LearningInputs:
     """Features, values and residuals of a log, cross-fitted by user."""
 
@@ -190,7 +190,7 @@ def _joined(parts: Sequence[PairFeatures]) -> PairFeatures:
 
 
 def deployed_features(
-    decisions: Decisions, reward_model: RewardModel, scalarisation: Scalarisation
+    decisions: Decisions, reward_model: BehaviourModel, scalarisation: Scalarisation
 ) -> PairFeatures:
     """The same features for nights that were not learned from, by the whole ensemble."""
     encoded, values = reward_model.encode(decisions)

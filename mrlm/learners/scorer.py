@@ -14,9 +14,10 @@ from safetensors.torch import load, save_file
 
 from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.ragged import rows, segment_sum
+from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.last_call import LastCall
 from mrlm.behaviour.network import evaluate, in_float64
-from mrlm.behaviour.reward_model import RewardModel, load_reward_model
+from mrlm.behaviour.reward_model import load_reward_model
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state
 from mrlm.learners.scalarisation import Scalarisation
@@ -43,7 +44,7 @@ class LearnedScorer:
 
     name: str
     network: ScoreNetwork
-    reward_model: RewardModel
+    reward_model: BehaviourModel
     scalarisation: Scalarisation
     _scored: LastCall[Decisions, NDArray[np.float64]] = field(
         default_factory=LastCall, init=False, repr=False
@@ -116,7 +117,7 @@ def load_scorer(folder: Path) -> LearnedScorer:
 
 
 @lru_cache(_SHARED)
-def _from_bytes(description: bytes, weights: bytes, reward_model: RewardModel) -> LearnedScorer:
+def _from_bytes(description: bytes, weights: bytes, reward_model: BehaviourModel) -> LearnedScorer:
     data: dict[str, Any] = json.loads(description)
     return LearnedScorer(
         name=data["kind"],

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mrlm.behaviour.reward_model import KIND, load_reward_model
+from mrlm.behaviour.reward_model import KINDS, load_reward_model
 from mrlm.learners.baselines.registry import BASELINE_LOADERS
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer, load_scorer
@@ -28,7 +28,7 @@ def load_learned(folder: Path) -> LearnedScorer:
 
 # For mrlm.policies.storage.load_policy.
 SCORER_LOADERS: Mapping[str, Callable[[Path], Scorer]] = {
-    KIND: load_reward_model,
+    **dict.fromkeys(KINDS, load_reward_model),
     **dict.fromkeys(LEARNERS, load_learned),
     **BASELINE_LOADERS,
 }

@@ -16,7 +16,7 @@ from mrlm.policies.standardise import Standardiser
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
-    from mrlm.behaviour.reward_model import RewardModel
+    from mrlm.behaviour.contract import BehaviourModel
     from mrlm.meta.settings import TuningSettings
 
 # Decisions that tell the weights well enough to train with, in seconds.
@@ -24,7 +24,7 @@ _ENOUGH = 10_000
 
 
 def first_weights(
-    log: BanditLog, reward_model: RewardModel, settings: TuningSettings, seed: int
+    log: BanditLog, reward_model: BehaviourModel, settings: TuningSettings, seed: int
 ) -> dict[str, float]:
     """Weights of the objectives whose heads, weighed so, raise the north star over the logger.
 

@@ -35,6 +35,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
+    "behaviour": ("model", "history"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),

@@ -7,9 +7,16 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.reward_model import RewardModel
-from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.behaviour.settings import BehaviourSettings, HistorySettings
 
-SMALL = BehaviourSettings(components=6, hidden=16, projection=4, epochs=8, batch_size=64)
+SMALL = BehaviourSettings(
+    components=6,
+    hidden=16,
+    projection=4,
+    epochs=8,
+    batch_size=64,
+    history=HistorySettings(factors=4, rounds=5, loading_prior=10.0),
+)
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +24,12 @@ def later_log(world: tuple[BanditLog, NDArray[np.float64]]) -> BanditLog:
     return world[0].on_nights(["2026-11-13", "2026-11-14"])
 
 
+@pytest.fixture(scope="session", params=["pair", "history"])
+def chosen(request: pytest.FixtureRequest) -> BehaviourSettings:
+    """Settings of each behaviour model: what takes this fixture is the family's conformance."""
+    return SMALL.model_copy(update={"model": request.param})
+
+
 @pytest.fixture(scope="session")
-def model(fit_log: BanditLog) -> RewardModel:
-    return fit_reward_model(fit_log, SMALL, seed=1)
+def model(fit_log: BanditLog, chosen: BehaviourSettings) -> RewardModel:
+    return fit_reward_model(fit_log, chosen, seed=1)

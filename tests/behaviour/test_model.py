@@ -1,3 +1,5 @@
+"""What every behaviour model keeps to; ``model`` and ``chosen`` are each of them in turn."""
+
 from __future__ import annotations
 
 import inspect
@@ -16,16 +18,16 @@ from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour import reward_model as module
+from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import PairFeatures, pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.report import ALL, groups_of, report_reward_model
 from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.threads import side_by_side
+from mrlm.learners.storage import SCORER_LOADERS
 from mrlm.metrics.ranking import auc
 from mrlm.policies.contract import Scorer
-
-SMALL = BehaviourSettings(components=6, hidden=16, projection=4, epochs=8, batch_size=64)
 
 
 def likes_only(log: BanditLog) -> BanditLog:
@@ -39,6 +41,8 @@ def test_it_is_a_scorer_with_one_column_a_feedback_objective(
 ) -> None:
     scores = model.score(later_log.decisions)
     assert isinstance(model, Scorer)
+    assert isinstance(model, BehaviourModel)
+    assert model.kind in SCORER_LOADERS
     assert model.columns == ("like", "rating", "uncertainty")
     assert scores.shape == (len(later_log.decisions.candidates.values), 3)
     assert np.isfinite(scores).all()
@@ -103,11 +107,11 @@ def test_it_is_reported_for_scenes_new_items_and_new_users(
 
 
 def test_the_same_seed_gives_the_same_bits(
-    model: RewardModel, fit_log: BanditLog, later_log: BanditLog
+    chosen: BehaviourSettings, fit_log: BanditLog, later_log: BanditLog
 ) -> None:
-    scores = model.score(later_log.decisions)
-    again = fit_reward_model(fit_log, SMALL, seed=1).score(later_log.decisions)
-    other = fit_reward_model(fit_log, SMALL, seed=2).score(later_log.decisions)
+    few, later = fit_log.take(np.arange(600)), later_log.decisions.take(np.arange(200))
+    short = chosen.model_copy(update={"epochs": 1})
+    scores, again, other = (fit_reward_model(few, short, seed).score(later) for seed in (1, 1, 2))
     assert (scores == again).all()
     assert (scores != other).any()
 
@@ -212,14 +216,16 @@ def test_cross_fitted_scores_come_from_the_member_that_never_saw_the_user(
     crossed = model.score_cross_fitted(fit_log.decisions)
     assert crossed.shape == (len(fold), 2)
     for k, member in enumerate(model.members):
-        outputs = member.outputs(features, member.statistics.table(fit_log.decisions.catalog))
+        outputs = member.outputs(features, member.columns(fit_log.decisions, model.space))
         wanted = model.calibration[0](outputs[:, 0])
         np.testing.assert_allclose(crossed[fold == k, 0], wanted[fold == k], atol=1e-6)
 
 
-def test_no_member_learns_from_the_users_it_is_for(fit_log: BanditLog) -> None:
+def test_no_member_learns_from_the_users_it_is_for(
+    fit_log: BanditLog, chosen: BehaviourSettings
+) -> None:
     log = likes_only(fit_log)
-    settings = SMALL.model_copy(update={"epochs": 1})
+    settings = chosen.model_copy(update={"epochs": 1})
     held = user_folds(log.decisions.user, 3, crc()) == 1
     flipped = replace(log, rewards=np.where(held[:, None], 1.0 - log.rewards, log.rewards))
     first = fit_reward_model(log, settings, seed=0).members
@@ -278,9 +284,11 @@ def test_what_was_never_seen_still_scores(
     assert np.isfinite(model.score(decisions)).all()
 
 
-def test_rewards_that_are_not_final_teach_nothing(fit_log: BanditLog) -> None:
-    log = likes_only(fit_log)
-    settings = SMALL.model_copy(update={"epochs": 1})
+def test_rewards_that_are_not_final_teach_nothing(
+    fit_log: BanditLog, chosen: BehaviourSettings
+) -> None:
+    log = likes_only(fit_log.take(np.arange(900)))
+    settings = chosen.model_copy(update={"epochs": 1})
     open_rows = np.arange(len(log)) % 3 == 0
     final = log.final & ~open_rows[:, None]
     absent = replace(log, rewards=np.where(open_rows[:, None], np.nan, log.rewards))
@@ -288,9 +296,9 @@ def test_rewards_that_are_not_final_teach_nothing(fit_log: BanditLog) -> None:
     assert (fit_reward_model(absent, settings, 0).score(log.decisions) == first).all()
 
 
-def test_progress_counts_epochs(fit_log: BanditLog) -> None:
+def test_progress_counts_epochs(fit_log: BanditLog, chosen: BehaviourSettings) -> None:
     seen: list[tuple[int, int]] = []
-    settings = SMALL.model_copy(update={"epochs": 2})
+    settings = chosen.model_copy(update={"epochs": 2})
     fit_reward_model(fit_log.take(np.arange(300)), settings, 0, lambda a, b: seen.append((a, b)))
     assert seen == [(i, 6) for i in range(1, 7)]
 
@@ -318,14 +326,14 @@ def _nothing_final(log: BanditLog) -> BanditLog:
     ],
 )
 def test_what_cannot_be_fitted_says_what_to_do(
-    fit_log: BanditLog, spoil: object, message: str
+    fit_log: BanditLog, chosen: BehaviourSettings, spoil: object, message: str
 ) -> None:
     assert callable(spoil)
     with pytest.raises(ValueError, match=message):
-        fit_reward_model(spoil(fit_log), SMALL, 0)
+        fit_reward_model(spoil(fit_log), chosen, 0)
 
 
-def test_a_bare_log_is_enough(fit_log: BanditLog) -> None:
+def test_a_bare_log_is_enough(fit_log: BanditLog, chosen: BehaviourSettings) -> None:
     """No categories, no attributes, no history, one candidate: only the embedding is left."""
     log = fit_log.take(np.arange(300))
     catalog, n = log.decisions.catalog, len(log)
@@ -344,7 +352,7 @@ def test_a_bare_log_is_enough(fit_log: BanditLog) -> None:
         ).with_history(none, np.zeros(0, np.float32)),
         rewards=np.zeros_like(log.rewards),
     )
-    model = fit_reward_model(bare, SMALL.model_copy(update={"epochs": 1}), 0)
+    model = fit_reward_model(bare, chosen.model_copy(update={"epochs": 1}), 0)
     assert np.isfinite(model.score(bare.decisions)).all()
     assert report_reward_model(model, bare)[0].auc is None
 
@@ -366,7 +374,7 @@ def test_the_ranking_beats_the_logger(
 def test_several_threads_may_ask_one_model_at_a_time(
     model: RewardModel, later_log: BanditLog
 ) -> None:
-    parts = [later_log.decisions.take(np.arange(k, len(later_log), 8)) for k in range(8)] * 3
+    parts = [later_log.decisions.take(np.arange(k, 600, 8)) for k in range(8)] * 3
     together = side_by_side(model.score, parts)
     for part, found in zip(parts, together, strict=True):
         assert np.array_equal(found, model.score(part))

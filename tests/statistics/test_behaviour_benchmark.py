@@ -41,7 +41,7 @@ def test_areas_over_seeds_are_means_whose_error_knows_that_users_are_the_same() 
         names = [f"u{u:03d}" for u in user]
         return Predicted(
             {"user": names, "label": label.tolist(), "few": nothing, "new": nothing,
-             "predicted": found}
+             "predicted": found, "seconds": {}}
         )  # fmt: skip
 
     first, second = cell(30), cell(40)

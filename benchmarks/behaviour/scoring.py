@@ -1,0 +1,87 @@
+"""How long one request takes a behaviour model: a user with 200 events, many candidates.
+
+Processor time of one thread, float64 as served, in a process that has seen the catalogue before.
+The users' states are computed anew for every request: nothing of a user is kept between two. Both
+models are fitted on 110 users, with the sizes of the demonstration.
+
+200 requests for each row. Quick: 20.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.learners._world import FIT_NIGHTS, QUICK_USERS, demonstration, nights_of, settings
+from benchmarks.rows import Row
+from mrlm.bandit_log import Decisions, Ragged
+from mrlm.behaviour.contract import BehaviourModel
+from mrlm.behaviour.fit import fit_reward_model
+
+EVENTS = 200
+# Candidates, and the most milliseconds that a request may take at the 99th percentile.
+BARS = ((1000, 40.0), (100, 3.0))
+REQUESTS, QUICK_REQUESTS = 200, 20
+PAIR, HISTORY = "pair", "history"
+
+
+def run(quick: bool) -> list[Row]:
+    """Milliseconds of both models, at the median and at the 99th percentile."""
+    world = demonstration(1, QUICK_USERS)
+    nights, of = nights_of(world), settings()
+    fit = world.on_nights(nights[:FIT_NIGHTS]).log
+    models = {
+        name: fit_reward_model(fit, of.behaviour.model_copy(update={"model": name}), of.seed)
+        for name in (PAIR, HISTORY)
+    }
+    user = one_user(world.log.decisions)
+    rows = []
+    for many, most in BARS:
+        taken = {
+            name: _milliseconds(model, user, many, QUICK_REQUESTS if quick else REQUESTS)
+            for name, model in models.items()
+        }
+        for name, level in (("median", 0.5), ("99th percentile", 0.99)):
+            own, peer = (float(np.quantile(taken[m], level)) for m in (HISTORY, PAIR))
+            judged = level > 0.5 and not quick
+            rows.append(
+                Row(
+                    f"milliseconds for {many} candidates, {name}",
+                    own,
+                    peer,
+                    bar=f"<= {most:g}" if judged else "",
+                    holds=own <= most if judged else None,
+                    note=f"{EVENTS} events; peer: {PAIR}",
+                )
+            )
+    return rows
+
+
+def one_user(decisions: Decisions) -> Decisions:
+    """A decision that looks back on ``EVENTS`` entries, with these alone as its histories."""
+    seen = decisions.looked_back_on()
+    last = int(np.flatnonzero(seen.lengths >= EVENTS)[-1])
+    place = seen[last][-EVENTS:]
+    whole = decisions.histories
+    items = Ragged(np.array([0, EVENTS]), whole.item[place])
+    alone = decisions.take(np.array([last]))
+    return alone.with_history(items, whole.rewards[place], whole.objectives)
+
+
+def _milliseconds(model: BehaviourModel, user: Decisions, many: int, requests: int) -> list[float]:
+    draw = np.random.default_rng(0)
+    model.score(_asked(user, many, draw))
+    taken = []
+    for _ in range(requests):
+        request = _asked(user, many, draw)
+        start = time.process_time()
+        model.score(request)
+        taken.append(1e3 * (time.process_time() - start))
+    return taken
+
+
+def _asked(user: Decisions, many: int, draw: np.random.Generator) -> Decisions:
+    codes = draw.choice(len(user.catalog), many, replace=False).astype(np.int32)
+    return replace(user, candidates=Ragged(np.array([0, many]), codes))
