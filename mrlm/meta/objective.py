@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,30 +145,35 @@ class PairedLift:
         covariance = self._correction * influence.T @ influence
         return _chi_square(mean, covariance)
 
-    def difference(
-        self, point: Vector, basis: Vector, newest: NDArray[np.bool_]
-    ) -> tuple[float, int]:
-        """Test that the mean gradient of some rounds is that of the others.
+    def differences(
+        self,
+        point: Vector,
+        basis: Vector,
+        pairs: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+    ) -> list[tuple[float, int]]:
+        """Tests that the mean gradient of some rounds is that of others.
 
         Args:
             point: where the gradients are taken.
             basis: directions, shape (1 + f, k).
-            newest: bool, shape (n,), the rounds that are held against the others.
+            pairs: of disjoint sets of rounds, each bool, shape (n,), with a known reward in it.
 
         Returns:
-            T^2, chi-square with ``rank`` degrees of freedom where they are alike, and the rank;
-            both 0 where one side has no known reward.
+            For each pair T^2, chi-square with ``rank`` degrees of freedom where they are alike, and
+            the rank.
         """
         rows = self.gradients(point) @ basis
-        sides = [np.where(side, self.weight, 0.0) for side in (newest, ~newest)]
-        if not all(side.any() for side in sides):
-            return 0.0, 0
-        (new, mine), (old, theirs) = (self._mean(rows, side) for side in sides)
-        # Of one user both sides' influences are added: they may be of the same user.
-        influence = mine - theirs
-        covariance = self._correction * influence.T @ influence
-        statistic, rank, _ = _chi_square(new - old, covariance)
-        return statistic, rank
+        found = []
+        for pair in pairs:
+            (one, mine), (other, theirs) = (
+                self._mean(rows, np.where(side, self.weight, 0.0)) for side in pair
+            )
+            # Of one user both sides' influences are added: they may be of the same user.
+            influence = mine - theirs
+            covariance = self._correction * influence.T @ influence
+            statistic, rank, _ = _chi_square(one - other, covariance)
+            found.append((statistic, rank))
+        return found
 
     def _mean(self, rows: Vector, weight: Vector) -> tuple[Vector, Vector]:
         """Weighted mean of rows (n, k), and each user's influence on it, shape (users, k)."""

@@ -40,6 +40,20 @@ def test_a_change_is_found_with_its_nights(make_problem, nights) -> None:
     assert found.statistic > found.needed
 
 
+def test_nights_that_differ_anyway_are_no_alarm(make_problem) -> None:
+    """The reward turns with every night: the newest differs from the rest as each of them does."""
+    problem = aged(make_problem(n=6000, users=3000, strength=3.0)[0], 6)
+    assert verdict(problem).spread < 2
+    rewards = problem.rewards.copy()
+    turned = problem.age % 2 == 0
+    rewards[turned, 0] = 1 - rewards[turned, 0]
+    found = verdict(replace(problem, rewards=rewards))
+    assert found.spread > 5
+    assert not found.found
+    # By chance alone it would have been one.
+    assert found.statistic > 4 * found.directions
+
+
 def test_one_night_has_nothing_to_be_held_against(make_problem) -> None:
     problem, _ = make_problem(n=300)
     assert verdict(problem) is None
