@@ -201,7 +201,7 @@ def _rows(
         if name == "ours":
             continue
         less = ours - total[name]
-        error = float(less.std(ddof=1) / np.sqrt(len(less))) if len(less) > 1 else np.nan
+        error = float(less.std(ddof=1) / np.sqrt(len(less))) if len(less) > 1 else 0.0
         tie = 2 * error if name in MAY_TIE else 0.0
         rows.append(
             Row(
