@@ -44,7 +44,7 @@ class BehaviourSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: Literal["pair", "history"] = Field(
-        "pair",
+        "history",
         description="pair: pairs of a user and a candidate, by content; history: it also reads the "
         "history by what other users thought of the same items.",
     )

@@ -42,7 +42,7 @@ _LOCK_SECONDS = 5.0
 # What the outputs of code that stated no form lack.
 _LACKING = {
     "build_log": "since then histories hold the rewards of every objective, once a user and night",
-    "learn_behaviour": "since then the model reads the rewards of every objective",
+    "learn_behaviour": "since then the model reads all objectives and what others thought of items",
     "learn_policy": "since then it fits simple baselines too, and the log gives its first weights",
     "tune_weights": "since then tuning.json calls shares what it called weights",
     "publish": "since then lists are drawn over the newest items and carry their candidates",

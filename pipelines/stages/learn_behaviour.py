@@ -23,7 +23,7 @@ class LearnBehaviour:
     name = "learn_behaviour"
     place: Literal["run"] = "run"
     sections = ("behaviour", "objectives", "split", "seed")
-    form = 2
+    form = 3
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
