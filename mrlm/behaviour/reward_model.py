@@ -45,13 +45,14 @@ class FoldModel:
     statistics: ItemStatistics
     factors: tuple[ItemFactors, ...] = ()
 
-    def columns(
-        self, decisions: Decisions, space: FeatureSpace, precision: type[np.floating] = np.float32
-    ) -> NDArray[np.floating]:
-        """What this fold knows of every candidate beside the pair features, (N, columns)."""
-        codes = decisions.candidates.values
-        of_item = self.statistics.table(decisions.catalog)[codes]
-        taste = taste_features(decisions, space, self.factors, precision)
+    def columns(self, decisions: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
+        """What this fold knows of every candidate beside the pair features, (N, columns).
+
+        Args:
+            decisions: with N candidates in all.
+            taste: ``taste_features`` of them by ``factors``.
+        """
+        of_item = self.statistics.table(decisions.catalog)[decisions.candidates.values]
         return np.concatenate([of_item, taste], axis=1)
 
     def outputs(self, features: PairFeatures, columns: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -138,7 +139,11 @@ class RewardModel:
     def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
         table = self._table.of(decisions.catalog, lambda c: item_table(self.space, c, np.float64))
         features = pair_features(decisions, self.space, table, np.float64)
-        own = [m.columns(decisions, self.space, np.float64) for m in self.members]
+        # All members at once: they read the same states.
+        factors = [f for m in self.members for f in m.factors]
+        taste = taste_features(decisions, self.space, factors, np.float64)
+        by_member = np.split(taste, len(self.members), axis=1)
+        own = [m.columns(decisions, t) for m, t in zip(self.members, by_member, strict=True)]
         heads = np.stack(
             [
                 self._calibrated(m.outputs(features, c))
@@ -165,8 +170,9 @@ class RewardModel:
         fold = user_folds(decisions.user, self.folds, crc())
         rows = [np.flatnonzero(fold[features.row] == k) for k in range(self.folds)]
         own = [
-            member.columns(decisions.take(np.flatnonzero(fold == k)), self.space)
+            member.columns(part, taste_features(part, self.space, member.factors))
             for k, member in enumerate(self.members)
+            for part in [decisions.take(np.flatnonzero(fold == k))]
         ]
         columns = np.zeros((len(features.item), own[0].shape[1]), np.float32)
         out = np.zeros((len(features.item), len(self.heads)))

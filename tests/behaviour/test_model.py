@@ -24,6 +24,7 @@ from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.report import ALL, groups_of, report_reward_model
 from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.behaviour.taste import taste_features
 from mrlm.behaviour.threads import side_by_side
 from mrlm.learners.storage import SCORER_LOADERS
 from mrlm.metrics.ranking import auc
@@ -216,7 +217,8 @@ def test_cross_fitted_scores_come_from_the_member_that_never_saw_the_user(
     crossed = model.score_cross_fitted(fit_log.decisions)
     assert crossed.shape == (len(fold), 2)
     for k, member in enumerate(model.members):
-        outputs = member.outputs(features, member.columns(fit_log.decisions, model.space))
+        taste = taste_features(fit_log.decisions, model.space, member.factors)
+        outputs = member.outputs(features, member.columns(fit_log.decisions, taste))
         wanted = model.calibration[0](outputs[:, 0])
         np.testing.assert_allclose(crossed[fold == k, 0], wanted[fold == k], atol=1e-6)
 
