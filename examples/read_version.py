@@ -42,7 +42,8 @@ def main(workspace: Path) -> None:
         }
     )
     lists = answer(found.bundle, requests, k=3, seed=7)
-    for request, shown, chances in lists.itertuples(index=False):
+    columns = ["request_id", "items", "propensities"]
+    for request, shown, chances in lists[columns].itertuples(index=False):
         # Log these propensities with what was shown: the next night learns from them.
         print(request, [f"{i} ({p:.2f})" for i, p in zip(shown, chances, strict=True)])
 

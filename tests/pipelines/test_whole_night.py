@@ -272,7 +272,7 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
     killed = []
     for name in ORDER[: ORDER.index("register") + 1]:
         if name in {"ingest", "build_log", "learn_policy", "tune_weights", "register"}:
-            killed.append(_killed(night, name, moment.uniform(0.0, 1.0)))
+            killed.append(_killed(night, name, moment.uniform(0.0, 0.2)))
             folder = output_of(name, context).folder
             assert Manifest.read(folder) is None, f"{name} was complete before it was killed"
         night.run("stage", name, "--night", KILLED)
