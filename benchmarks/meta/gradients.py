@@ -22,8 +22,8 @@ from mrlm.meta.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,
-    GuardrailFloor,
-    LeastBound,
+    guardrail_floor,
+    kept_bound,
 )
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ def run(quick: bool) -> list[Row]:
     free, cut = lift(1e9), lift(1.5)
     used = np.ones(len(problem.propensity), np.bool_)
     sample = EffectiveSampleSize(problem, policy, used, 1.0)
-    cap, guard = DivergenceCap(policy, 0.5), GuardrailFloor(free, 0.1, 1.28)
+    cap, guard = DivergenceCap(policy, 0.5), guardrail_floor(free, 0.1, 1.28)
     asked: dict[str, tuple[Callable[[Floats], tuple[float, Floats]], float]] = {
         "lift": (lambda p: free.lower_bound(p, 0.0), 1e-4),
         "lower bound of the lift": (lambda p: free.lower_bound(p, 3.0), 1e-4),
@@ -58,7 +58,7 @@ def run(quick: bool) -> list[Row]:
         "slack of the effective sample size": (sample.slack, 1e-4),
         "slack of a guardrail": (guard.slack, 1e-4),
         "slack of the mean entropy": (EntropyFloor(policy, 0.5).slack, 1e-4),
-        "slack of the bound that is kept": (LeastBound(free, 0.1, 3.0).slack, 1e-4),
+        "slack of the bound that is kept": (kept_bound(free, 0.1, 3.0).slack, 1e-4),
     }
     return [_row(name, function, points, step) for name, (function, step) in asked.items()]
 

@@ -119,5 +119,5 @@ def _entries(decisions: Decisions, space: FeatureSpace) -> Entries:
     """What the decisions look back on, with the space's scaled rewards."""
     seen = decisions.looked_back_on()
     histories = decisions.histories
-    values = space.scaled_rewards(histories)[seen.values]
+    values = space.scaled_rewards(histories, seen.values)
     return Entries(Ragged(seen.offsets, histories.item[seen.values]), values)

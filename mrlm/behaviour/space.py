@@ -78,13 +78,13 @@ class FeatureSpace:
         """Whether entries without a reward are evidence; not in spaces of format 1."""
         return self.history[0].objective != UNNAMED
 
-    def scaled_rewards(self, histories: Histories) -> NDArray[np.float32]:
-        """Scaled reward of every entry, float32, shape (E, rewards); NaN where unknown."""
-        values = np.full((len(histories), len(self.history)), np.nan, np.float32)
+    def scaled_rewards(self, histories: Histories, place: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scaled rewards of the entries at ``place``, (places, rewards); NaN where unknown."""
+        values = np.full((len(place), len(self.history)), np.nan, np.float32)
         for j, scale in enumerate(self.history):
             reward = histories.column(scale.objective, j)
             if reward is not None:
-                values[:, j] = scale.of(reward)
+                values[:, j] = scale.of(reward[place])
         return values
 
     def describe(self) -> dict[str, Any]:

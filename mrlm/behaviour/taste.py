@@ -55,16 +55,20 @@ def taste_features(
 
 @dataclass(frozen=True)
 class _Keys:
-    """Factor models, and the histories' rewards less the items' means.
+    """Factor models, and rewards less the items' means of the entries that are looked back on.
+
+    Decisions of one block share the histories of a whole log, and look back on a part of them.
 
     Attributes:
+        start: the first entry that is read; the rows below count from it.
         loading: of each model, with a row of zeros at the end.
         row: of each model, the row of each item.
-        item: int32, shape (E,), of the entries.
-        residual: shape (E, models); NaN where unknown.
+        item: int32, of the entries that are read, e of them.
+        residual: shape (e, models); NaN where unknown.
         noise: shape (models, 1, 1).
     """
 
+    start: int
     loading: tuple[Floats, ...]
     row: tuple[NDArray[np.int64], ...]
     item: NDArray[np.int32]
@@ -79,8 +83,10 @@ class _Keys:
         models: Sequence[ItemFactors],
         precision: type[np.floating],
     ) -> _Keys:
-        item = decisions.histories.item
-        rewards = space.scaled_rewards(decisions.histories).astype(np.float64)
+        start = int(decisions.since.min(initial=len(decisions.histories)))
+        place = np.arange(start, max(int(decisions.until.max(initial=0)), start))
+        item = decisions.histories.item[place]
+        rewards = space.scaled_rewards(decisions.histories, place).astype(np.float64)
         names = [h.objective for h in space.history]
         rows = tuple(m.rows(decisions.catalog) for m in models)
         means, loadings = zip(*[m.padded() for m in models], strict=True)
@@ -89,6 +95,7 @@ class _Keys:
             for m, mean, row in zip(models, means, rows, strict=True)
         ]
         return cls(
+            start=start,
             loading=tuple(x.astype(precision) for x in loadings),
             row=rows,
             item=item,
@@ -105,9 +112,10 @@ class _Keys:
     ) -> Floats:
         """Mean and standard deviation for the group's candidates, (s, r, 2 a model)."""
         models, d = len(self.loading), self.loading[0].shape[1]
-        residual = self.residual[group.first : group.last, :, None]
+        read = slice(group.first - self.start, group.last - self.start)
+        residual = self.residual[read, :, None]
         known = np.isfinite(residual)
-        key = self.loadings(self.item[group.first : group.last]).transpose(1, 0, 2) * known
+        key = self.loadings(self.item[read]).transpose(1, 0, 2) * known
         columns = np.concatenate([products(key), key * np.nan_to_num(residual, nan=0.0)], axis=2)
         width = columns.shape[2]
         sums = _sums(seen, columns.reshape(-1, models * width)).reshape(-1, models, width)

@@ -128,16 +128,12 @@ class EntropyFloor:
 
 @dataclass(frozen=True)
 class LeastBound:
-    """The lower bound of a lift is at least ``least``."""
+    """The lower bound of a lift, ``z`` standard errors below it, is at least ``least``."""
 
     lift: PairedLift
     least: float
     z: float
-
-    @property
-    def name(self) -> str:
-        """The bound in words."""
-        return f"the lower bound of the lift that is kept, {self.least:.3g}"
+    name: str
 
     def slack(self, point: Vector) -> tuple[float, Vector]:
         """(Lower bound - least) over the lift's resolution, and its gradient."""
@@ -145,20 +141,12 @@ class LeastBound:
         return (lower - self.least) / self.lift.resolution, gradient / self.lift.resolution
 
 
-@dataclass(frozen=True)
-class GuardrailFloor:
+def guardrail_floor(lift: PairedLift, margin: float, z: float) -> LeastBound:
     """The lower bound of a guardrail's change is at least minus its margin."""
+    return LeastBound(lift, -margin, z, f"the guardrail {lift.name}")
 
-    lift: PairedLift
-    margin: float
-    z: float
 
-    @property
-    def name(self) -> str:
-        """The guardrail in words."""
-        return f"the guardrail {self.lift.name}"
-
-    def slack(self, point: Vector) -> tuple[float, Vector]:
-        """Lower bound + margin over the lift's resolution, and its gradient."""
-        lower, gradient = self.lift.lower_bound(point, self.z)
-        return (lower + self.margin) / self.lift.resolution, gradient / self.lift.resolution
+def kept_bound(lift: PairedLift, least: float, z: float) -> LeastBound:
+    """So much of the lower bound that was found is kept."""
+    told = f"the lower bound of the lift that is kept, {least:.3g}"
+    return LeastBound(lift, least, z, told)

@@ -18,8 +18,8 @@ from mrlm.meta.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,
-    GuardrailFloor,
     Limit,
+    guardrail_floor,
 )
 from mrlm.meta.typed_weights import typed_direction
 from mrlm.meta.weights import Guardrail
@@ -84,7 +84,7 @@ class TuningTask:
         """What every point keeps to, in every search."""
         margins, z = self._margins, self.settings.guardrail_z
         found: list[Limit] = [self.sample]
-        found += [GuardrailFloor(lift, margins[lift.name], z) for lift in self.guardrails]
+        found += [guardrail_floor(lift, margins[lift.name], z) for lift in self.guardrails]
         if self.settings.least_entropy > 0:
             found.append(EntropyFloor(self.policy, self.settings.least_entropy))
         if self.settings.kl_cap == "always":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.log import logger
@@ -71,7 +72,8 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
     bundle = over_items_of(context, serving.bundle, found.catalog_night)
     tables = [STATES_SCHEMA.empty_table()]
     if found.catalog_night is not None:
-        tables += [_states(context, night, found) for night, _ in reversed(found.state_nights)]
+        catalog = read_catalog(context, found.catalog_night)
+        tables += [_states(context, night, catalog) for night, _ in reversed(found.state_nights)]
     states = pa.concat_tables(tables)
     first = pc.index_in(pc.unique(states["user"]), value_set=states["user"].combine_chunks())
     model = context.settings.registry.model
@@ -80,10 +82,9 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
     return live
 
 
-def _states(context: NightContext, night: str, found: LiveSources) -> pa.Table:
+def _states(context: NightContext, night: str, catalog: Catalog) -> pa.Table:
     from mrlm.promotion.serving.states import last_states, states_table
 
-    catalog = read_catalog(context, found.catalog_night or "")
     log = read_bandit_log(log_paths(context, [night]), catalog, context.objectives)
     return states_table(last_states(log))
 

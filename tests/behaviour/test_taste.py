@@ -38,7 +38,8 @@ def some(later_log: BanditLog) -> Decisions:
 def one_by_one(decisions: Decisions, fitted: Tables) -> NDArray[np.float64]:
     """The posterior of every decision by itself, as the formula says."""
     space, models = fitted
-    seen, rewards = decisions.looked_back_on(), space.scaled_rewards(decisions.histories)
+    seen, entries = decisions.looked_back_on(), decisions.histories
+    rewards = space.scaled_rewards(entries, np.arange(len(entries)))
     names = [h.objective for h in space.history]
     found = []
     for i in range(len(decisions)):

@@ -13,8 +13,8 @@ from mrlm.meta.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,
-    GuardrailFloor,
-    LeastBound,
+    guardrail_floor,
+    kept_bound,
 )
 
 
@@ -25,9 +25,9 @@ def limits(problem):
     return [
         DivergenceCap(policy, 0.3),
         EffectiveSampleSize(problem, policy, used, 400.0),
-        GuardrailFloor(lift, 0.02, 1.28),
+        guardrail_floor(lift, 0.02, 1.28),
         EntropyFloor(policy, 0.5),
-        LeastBound(lift, -0.01, 2.0),
+        kept_bound(lift, -0.01, 2.0),
     ]
 
 

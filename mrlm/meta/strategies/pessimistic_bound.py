@@ -12,7 +12,7 @@ from scipy.special import chdtri, ndtri
 from mrlm.bandit_log.users import group
 from mrlm.meta.policy import Vector
 from mrlm.meta.search import DOUBLINGS, Search
-from mrlm.meta.step_limits import LeastBound
+from mrlm.meta.step_limits import kept_bound
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.sharpened import sharpest
 from mrlm.meta.tuning_task import TuningTask
@@ -166,10 +166,10 @@ def _bolder(step: BoundedStep, task: TuningTask) -> BoundedStep:
     is proven to be better than the champion. The one where it is largest is the most certain, and
     gives up much of the lift that is likely.
     """
-    kept = task.settings.kept_bound
-    if kept == 1 or step.search is None:
+    share = task.settings.kept_bound
+    if share == 1 or step.search is None:
         return step
-    proven = LeastBound(task.target, kept * step.bound, step.z)
+    proven = kept_bound(task.target, share * step.bound, step.z)
     search = Search(
         step.search.space, task.target, [*step.search.limits, proven], _LIKELY_Z, _COARSE
     )

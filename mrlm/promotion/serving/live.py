@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
-from mrlm.bandit_log.histories import NO_REQUEST, UNNAMED, Histories
+from mrlm.bandit_log.histories import UNNAMED, Histories
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states
@@ -150,16 +150,16 @@ class LiveVersion:
         if request.k < 1:
             raise UnanswerableError(f"k must be 1 or more, not {request.k}")
         known = self._row.get(request.user)
-        if request.candidates is None and known is None:
+        dropped: list[str] = []
+        if request.candidates is not None:
+            codes, dropped = self._codes(request.candidates)
+        elif known is not None:
+            codes = self._last.candidates[known]
+        else:
             raise UnanswerableError(
                 "candidates are missing, and nothing is known of the user: send the items that may "
                 "be shown"
             )
-        dropped: list[str] = []
-        if request.candidates is not None:
-            codes, dropped = self._codes(request.candidates)
-        else:
-            codes = self._last.candidates[self._row[request.user]]
         if len(codes) == 0 and not dropped:
             raise UnanswerableError("candidates are empty: send the items that may be shown")
         if len(codes) == 0:
@@ -262,7 +262,7 @@ def _one(
         position=np.ones(1, np.int32),
         ts=np.array([at]),
         candidates=Ragged(np.array([0, len(candidates)]), candidates),
-        histories=replace(histories, request=np.full(len(histories), NO_REQUEST, np.int64)),
+        histories=histories,
         since=np.zeros(1, np.int64),
         until=np.array([len(histories)]),
         request=np.zeros(1, np.int64),
