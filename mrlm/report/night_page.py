@@ -25,7 +25,7 @@ _CONSEQUENCES = (
 )
 # Nothing else can be said of a table without them.
 _FIRST = "columns of the contract"
-_TABLES = ("impressions", "feedback", "items")
+_TABLES = ("impressions", "feedback", "items", "history")
 
 
 def most_severe_first(failures: Sequence[Failure]) -> list[Failure]:

@@ -1,4 +1,4 @@
-"""Which rewards are open or unknown, and why, in lines that people read."""
+"""Which rewards are open, unknown or came too late, and why, in lines that people read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from mrlm.promotion.record.ledger import LedgerError
 from mrlm.report.visible import visible
 from pipelines.contract.context import NightContext
 from pipelines.nights.deliveries import accepted_nights, deliveries
-from pipelines.nights.lake import built_logs, shift, table_passed
+from pipelines.nights.lake import built_logs, ingested, shift, table_passed
 
 
 def reward_lines(newest: NightContext, nights: list[str]) -> Iterator[str]:
     """One line for each night and feedback objective with rewards that are not all known.
+
+    So is one whose window closed before many of its events came: they count for nothing.
 
     Args:
         newest: the newest night that was run.
@@ -52,6 +54,12 @@ def _line(
         parts.append(f"{unknown:,} of {of:,} rewards unknown" + ("" if final else ", not final"))
     if lost:
         parts.append(f"up to {lost:,} more events are lost")
+    late, came = _late(context, objective, night)
+    if late > context.settings.validation.late_share * (came + late):
+        parts.append(
+            f"{late:,} events came after its window of {objective.window_nights} nights and count "
+            f"for nothing, beside {came:,} in time"
+        )
     if not parts:
         return None
     reasons = [
@@ -59,7 +67,22 @@ def _line(
         for arrival in (shift(night, d) for d in range(objective.window_nights + 1))
         for reason in _reasons(context, objective.event, arrival)
     ]
-    return f"{name}: {'; '.join(parts)} ({'; '.join(reasons) or 'see the data docs'})"
+    told = f" ({'; '.join(reasons) or 'see the data docs'})" if unknown or lost or reasons else ""
+    return f"{name}: {'; '.join(parts)}{told}"
+
+
+def _late(context: NightContext, objective: Objective, night: str) -> tuple[int, int]:
+    """Events of a night's slots after their window, and events that came on the nights of it."""
+    late = came = 0
+    closed = shift(night, objective.window_nights)
+    for arrival in [*ingested(context, night), context.night]:
+        manifest = context.lake("ingest", arrival).manifest()
+        if manifest is None:
+            continue
+        late += manifest.counts.get("late_events", {}).get(objective.event, {}).get(night, 0)
+        if arrival <= closed:
+            came += manifest.counts.get("events", {}).get(objective.event, {}).get("attributed", 0)
+    return late, came
 
 
 def _reasons(context: NightContext, event: str, arrival: str) -> Iterator[str]:

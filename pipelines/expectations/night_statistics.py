@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from pipelines.expectations import told_events
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -98,7 +100,7 @@ def rounded(value: Any) -> Any:
 def shares(counts: Mapping[str, Any]) -> dict[str, float]:
     """Quarantined share of every table, and the share of impressions with an unknown item."""
     out = {}
-    for table in TABLES:
+    for table in (*TABLES, *_told(counts)):
         quarantined = sum(counts[table]["quarantined"].values())
         out[f"{table}_quarantined_share"] = quarantined / max(counts[table]["raw"], 1)
     unknown = counts["impressions"]["quarantined"].get("unknown_item", 0)
@@ -107,14 +109,20 @@ def shares(counts: Mapping[str, Any]) -> dict[str, float]:
 
 
 def volumes(counts: Mapping[str, Any]) -> dict[str, float]:
-    """Clean rows, and clean feedback per clean impression."""
+    """Clean rows of every table, and clean feedback per clean impression."""
     impressions, feedback = counts["impressions"]["clean"], counts["feedback"]["clean"]
     return {
         "impressions": impressions,
         "feedback": feedback,
         "items": counts["items"]["clean"],
         "feedback_rate": feedback / max(impressions, 1),
+        **{table: counts[table]["clean"] for table in _told(counts)},
     }
+
+
+def _told(counts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The optional table, where the night has it."""
+    return (told_events.TABLE,) if told_events.TABLE in counts else ()
 
 
 def against_trailing(

@@ -11,7 +11,14 @@ import pyarrow.parquet as pq
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.report.night_page import most_severe_first
-from pipelines.expectations import arrival, event_delivery, feedback, impressions, items
+from pipelines.expectations import (
+    arrival,
+    event_delivery,
+    feedback,
+    impressions,
+    items,
+    told_events,
+)
 from pipelines.expectations.arms import SEVERAL, arm_column, users_by_arm
 from pipelines.expectations.night_shape import night_shape, shapes_of, with_item_groups
 from pipelines.expectations.night_statistics import (
@@ -39,6 +46,7 @@ OWNERS = {
     "impressions": "whoever writes the logger of impressions",
     "feedback": "whoever delivers feedback",
     "items": "whoever delivers the catalogue",
+    "history": "whoever delivers the events of users",
 }
 
 
@@ -105,6 +113,13 @@ def validate_night(
     if "items" in read:
         rows = items.prepared(read["items"])
         suites.append(counted("items", rows, items.row_rules(thresholds), items.SHOWN, {})[0])
+    told = told_events.TABLE in counts
+    if told:
+        catalog = spark.read.parquet(str(ingest_folder / "catalog"))
+        rows = told_events.prepared(_rows(spark, ingest_folder, told_events.TABLE), catalog)
+        rules = told_events.row_rules(thresholds)
+        suites.append(counted(told_events.TABLE, rows, rules, told_events.SHOWN, {})[0])
+        found["history_ratio"] = against_trailing(found, recent, told_events.TABLE)
     judged = None
     if came is not None:
         judged = event_delivery.judge_night(counts, came, trailing_events, settings)
@@ -118,6 +133,8 @@ def validate_night(
         "feedback": feedback.statistic_rules(thresholds, found, recent),
         "items": items.statistic_rules(thresholds),
     }
+    if told:
+        by_table[told_events.TABLE] = told_events.statistic_rules(thresholds, found, recent)
     for t in arrival.TABLES:
         by_table[t] += arrival.statistic_rules(thresholds, settings.ingestion, t, found)
     if judged is not None:

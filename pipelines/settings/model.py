@@ -58,6 +58,7 @@ _ADDED = {
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
         *("unattributed_share", "doubtful_share", "loss_error", "least_events"),
+        "unknown_history_items",
         *("shows_error", "shows_tolerance", "arm_shares", "arm_error", "owners"),
     ),
 }
@@ -377,11 +378,18 @@ class Validation(_Section):
     )
     owners: dict[str, str] = Field(
         default_factory=dict,
-        description="Who answers for a table (impressions, feedback, items): the night's summary "
-        "names them beside each failure.",
+        description="Who answers for a table (impressions, feedback, items, history): the night's "
+        "summary names them beside each failure.",
     )
     unknown_item_share: float = Field(
         0.001, ge=0, description="Larger share of impressions with an unknown item stops the night."
+    )
+    unknown_history_items: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Larger share of the events of inputs.history whose item is not in the "
+        "catalogue is a warning.",
     )
     shifted_share: tuple[float, float] = Field(
         (0.01, 0.05),
@@ -442,11 +450,10 @@ class Validation(_Section):
     def _sensible(self) -> Validation:
         if any(share <= 0 for share in self.arm_shares.values()):
             raise ValueError("validation.arm_shares: every share must be above 0")
-        unknown = sorted(set(self.owners) - {"impressions", "feedback", "items"})
+        tables = (*TABLES, HISTORY)
+        unknown = sorted(set(self.owners) - set(tables))
         if unknown:
-            raise ValueError(
-                f"validation.owners: {unknown[0]!r} is none of impressions, feedback and items"
-            )
+            raise ValueError(f"validation.owners: {unknown[0]!r} is none of {', '.join(tables)}")
         return self
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,11 +104,88 @@ def test_an_experience_log_is_converted(tmp_path: Path, capsys: pytest.CaptureFi
         mrlm("logs", "convert", str(tmp_path / "other.jsonl"), str(tmp_path / "y"))
 
 
+def decided(rows_a_night: int) -> Iterator[tuple[str, int, datetime, list[int], float]]:
+    """Decisions of all nights: id, index, time, actions with the chosen one first, its reward."""
+    rng = np.random.default_rng(8)
+    for i in range(rows_a_night * len(NIGHTS)):
+        night, second = NIGHTS[i // rows_a_night], (i % rows_a_night) * 80_000 // rows_a_night
+        at = datetime.fromisoformat(f"{night}T00:00:00+00:00") + timedelta(seconds=second)
+        order = [int(a) for a in rng.permutation(6)[:4]]
+        yield f"d{i}", i, at, order, float(rng.random() < (0.35 if order[0] < 2 else 0.1))
+
+
+def action(k: int) -> dict[str, Any]:
+    return {"_tag": f"m{k}", "f": {"kind": ["film", "song", "book"][k % 3], "rank": k}}
+
+
+def dsjson_line(id_: str, at: datetime, order: list[int], reward: float) -> dict[str, Any]:
+    places = sorted(order)
+    return {
+        "_label_cost": -reward,
+        "_label_probability": 0.25,
+        "_label_Action": places.index(order[0]) + 1,
+        "_labelIndex": places.index(order[0]),
+        "Version": "1",
+        "EventId": id_,
+        "Timestamp": at.isoformat().replace("+00:00", "Z"),
+        "a": [places.index(k) + 1 for k in order],
+        "c": {"device": "phone", "_multi": [action(k) for k in places]},
+        "p": [0.25] * 4,
+    }
+
+
+def write_dsjson(folder: Path, rows_a_night: int) -> None:
+    """VW's dsjson, all nights in one file."""
+    folder.mkdir(parents=True)
+    rows = [dsjson_line(id_, at, order, r) for id_, _, at, order, r in decided(rows_a_night)]
+    (folder / "log.dsjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_personalizer(folder: Path, rows_a_night: int) -> None:
+    """The export of Personalizer: dsjson in a file a day, with the model's name."""
+    for id_, _, at, order, reward in decided(rows_a_night):
+        file = folder / f"{at:%Y/%m/%d}_0.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        row = dsjson_line(id_, at, order, reward) | {"VWState": {"m": "model/1"}, "o": []}
+        with file.open("a") as out:
+            out.write(json.dumps(row) + "\n")
+
+
+def write_experience(folder: Path, rows_a_night: int) -> None:
+    """The experience log of gittins, converted by the command."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    log = folder.parent / "experience.jsonl"
+    with log.open("w") as out:
+        for id_, _, at, order, reward in decided(rows_a_night):
+            record = {
+                "decision_id": id_,
+                "t": at.timestamp(),
+                "chosen": sorted(order).index(order[0]),
+                "propensity": 0.25,
+            }
+            candidates = [[f"m{k}", action(k)["f"]] for k in sorted(order)]
+            row = {"event": "decision", "context": {}, "candidates": candidates, "record": record}
+            out.write(json.dumps(row) + "\n")
+            told = {"event": "resolution", "kind": "rewarded", "decision_id": id_}
+            out.write(json.dumps(told | {"reward": reward}) + "\n")
+    assert mrlm("logs", "convert", str(log), str(folder)) == 0
+
+
+LOGS = {
+    "Open Bandit": (write_bandit, "click"),
+    "VW dsjson": (write_dsjson, "reward"),
+    "Personalizer": (write_personalizer, "reward"),
+    "gittins": (write_experience, "reward"),
+}
+
+
 @pytest.mark.long
 @pytest.mark.night
 @pytest.mark.spark
-def test_a_night_is_judged_by_the_proposed_settings(tmp_path: Path) -> None:
-    write_bandit(tmp_path / "log", 600)
+@pytest.mark.parametrize("log", LOGS)
+def test_a_night_is_judged_by_the_proposed_settings(tmp_path: Path, log: str) -> None:
+    write, event = LOGS[log]
+    write(tmp_path / "log", 600)
     out = tmp_path / "mrlm.toml"
     assert mrlm("logs", "check", str(tmp_path / "log"), "--out", str(out)) == 0
     proposed = out.read_text()
@@ -121,5 +201,5 @@ def test_a_night_is_judged_by_the_proposed_settings(tmp_path: Path) -> None:
     context = NightContext(NIGHTS[4], settings, Workspace(settings.workspace))
     counts = context.lake("ingest").require().counts
     assert counts["impressions"]["clean"] == 600
-    assert counts["feedback"]["clean"] == counts["events"]["click"]["attributed"] > 50
+    assert counts["feedback"]["clean"] == counts["events"][event]["attributed"] > 50
     assert context.run("evaluate").require().counts

@@ -277,12 +277,71 @@ def test_missing_column_stops_its_table(spark, tmp_path: Path):
         rows = rows.drop("value") if table == "feedback" else rows
         rows.write.parquet(str(tmp_path / table))
         counts[table] = {"raw": 1, "clean": 0, "quarantined": {}}
+    spark.createDataFrame([], "item_id string").write.parquet(str(tmp_path / "catalog"))
     (tmp_path / "counts.json").write_text(json.dumps(counts))
     verdict = validate_night(spark, tmp_path, NIGHT, SETTINGS, [], [], tmp_path)
     assert [(f["table"], f["expectation"]) for f in verdict["failed"]] == [
         ("feedback", "columns of the contract"),
         ("impressions", "enough impressions"),
     ]
+
+
+def told(number: int, **changed: Any) -> list[dict[str, Any]]:
+    """Events that name no request."""
+    day = dt.date.fromisoformat(NIGHT)
+    noon = dt.datetime(day.year, day.month, day.day, 12, tzinfo=dt.UTC)
+    usual = {"item_id": "m1", "ts": noon, "night": day, "arrival": day, "event": "view"}
+    return [
+        {"event_id": f"h{k}", "user": f"u{k % 50}", "value": 1.0, **usual, **changed}
+        for k in range(number)
+    ]
+
+
+def with_catalog(spark: Any, folder: Path) -> Path:
+    items = spark.createDataFrame([(f"m{i}",) for i in range(6)], "item_id string")
+    items.write.parquet(str(folder / "catalog"))
+    return folder
+
+
+def test_a_history_is_judged_where_there_is_one(spark, tmp_path: Path) -> None:
+    usual = [USUAL | {"history": 100}]
+    folder = with_catalog(spark, tmp_path)
+    verdict = judge(spark, folder, {**true_night(), "history": told(90)}, trailing=usual)
+    assert failures(verdict) == set()
+    assert verdict["statistics"]["history_ratio"] == pytest.approx(0.9)
+    assert "history" not in verdict["tables"]
+
+
+def test_faults_of_a_history_warn_and_stop_no_night(spark, tmp_path: Path) -> None:
+    tomorrow = dt.date.fromisoformat(NIGHT) + dt.timedelta(1)
+    wrong = [
+        *told(20),
+        *told(5),
+        *told(10, item_id="M1"),
+        *told(1, night=tomorrow),
+        *told(1, value=float("nan")),
+    ]
+
+    def half_in_quarantine(counts: dict[str, Any]) -> None:
+        counts["history"] |= {"raw": 2 * len(wrong), "quarantined": {"wrong_type": len(wrong)}}
+
+    tables = {**true_night(), "history": wrong}
+    usual = [USUAL | {"history": 100}]
+    folder = with_catalog(spark, tmp_path)
+    verdict = judge(spark, folder, tables, half_in_quarantine, usual)
+    assert failures(verdict) == {
+        ("history", name, "warning")
+        for name in (
+            "one row an event",
+            "finite value",
+            "not from the future",
+            "items of the catalogue",
+            "history in quarantine",
+            "as many events of users as usual",
+        )
+    }
+    assert verdict["verdict"] == "passed"
+    assert {f["owner"] for f in verdict["warnings"]} == {"whoever delivers the events of users"}
 
 
 @pytest.mark.statistics
