@@ -36,7 +36,7 @@ def main() -> None:
         # Airflow writes its configuration where it is imported for the first time.
         os.environ["AIRFLOW_HOME"] = home
         from pipelines.local.warm import MODULES, preload
-        from spark_jobs.java import java_home
+        from spark_jobs.runtime.java import java_home
 
         preload("pipelines.cli")
         for name in (*MODULES, *_AIRFLOW):

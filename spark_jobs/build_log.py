@@ -17,13 +17,13 @@ from pyspark.sql import functions as F
 
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.schema import DECISIONS, HISTORIES, histories_schema, stored_schema
-from spark_jobs import output
-from spark_jobs.errors import InputError
-from spark_jobs.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot
-from spark_jobs.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD, spark_schema
-from spark_jobs.sessions import with_sessions
-from spark_jobs.user_history import histories
-from spark_jobs.work import Work
+from spark_jobs.contract.errors import InputError
+from spark_jobs.contract.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD, spark_schema
+from spark_jobs.log.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot
+from spark_jobs.log.sessions import with_sessions
+from spark_jobs.log.user_history import histories
+from spark_jobs.runtime import output
+from spark_jobs.runtime.work import Work
 
 _ORDER = ("user", "shown", "request_id", "position", "item_id", "event", "known_from")
 
@@ -240,7 +240,7 @@ def _counts(log: DataFrame, job: BuildLogJob) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job in the JSON file that the first argument names; counts go to standard output."""
-    from spark_jobs.session import spark_session
+    from spark_jobs.runtime.session import spark_session
 
     (path,) = sys.argv[1:] if argv is None else argv
     counts = run(spark_session(), BuildLogJob.from_json(Path(path).read_text()))

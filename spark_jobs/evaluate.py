@@ -14,7 +14,7 @@ from mrlm.ope.state.state_bytes import from_bytes, to_bytes
 from mrlm.ope.table.columns import Columns
 from mrlm.ope.table.readings import possible
 from mrlm.ope.table.to_logged import to_logged
-from spark_jobs.errors import InputError
+from spark_jobs.contract.errors import InputError
 
 Key = tuple[str, tuple[str, ...]]
 _STATE = pa.schema([("state", pa.binary())])

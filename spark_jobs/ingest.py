@@ -20,23 +20,13 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import feedback, impressions, items, output, user_events
-from spark_jobs.categories import (
-    CLEAN,
-    LATE,
-    QUARANTINED,
-    Before,
-    check_conservation,
-    of_category,
-    tally,
-)
-from spark_jobs.clock import NightClock
-from spark_jobs.errors import InputError
-from spark_jobs.forgotten_rows import is_kept
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.errors import InputError
+from spark_jobs.contract.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, HISTORY, RAW, RawField
+from spark_jobs.contract.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD, USER_IDS
+from spark_jobs.contract.schemas import CLEAN as SCHEMAS
 from spark_jobs.ingest_job import IngestJob, Nights, Previous
-from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, HISTORY, RAW, RawField
-from spark_jobs.pseudonyms import key_id, pseudonym, user_key
-from spark_jobs.raw import (
+from spark_jobs.reading.raw import (
     AT,
     RawTable,
     count_rows,
@@ -45,10 +35,21 @@ from spark_jobs.raw import (
     require_columns,
     seen_columns,
 )
-from spark_jobs.schemas import CATALOG, FORGOTTEN, LEFT_OUT, QUARANTINE, UNREAD, USER_IDS
-from spark_jobs.schemas import CLEAN as SCHEMAS
-from spark_jobs.table_files import TableInput
-from spark_jobs.work import Work
+from spark_jobs.reading.table_files import TableInput
+from spark_jobs.runtime import output
+from spark_jobs.runtime.work import Work
+from spark_jobs.tables import feedback, impressions, items, user_events
+from spark_jobs.tables.categories import (
+    CLEAN,
+    LATE,
+    QUARANTINED,
+    Before,
+    check_conservation,
+    of_category,
+    tally,
+)
+from spark_jobs.tables.forgotten_rows import is_kept
+from spark_jobs.tables.pseudonyms import key_id, pseudonym, user_key
 
 __all__ = ["IngestJob", "Previous", "run", "run_together"]
 
@@ -531,7 +532,7 @@ def _summary(tables: Mapping[str, OfNight], night: str, scrub: bool) -> dict[str
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job in the JSON file that the first argument names; counts go to standard output."""
-    from spark_jobs.session import spark_session
+    from spark_jobs.runtime.session import spark_session
 
     (path,) = sys.argv[1:] if argv is None else argv
     job = IngestJob.from_json(Path(path).read_text())

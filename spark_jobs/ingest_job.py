@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-from spark_jobs.clock import NightClock
-from spark_jobs.forgotten_rows import ForgottenRows
-from spark_jobs.log_contract import TABLES
-from spark_jobs.screening import ScreeningRules
-from spark_jobs.table_files import TableInput
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.log_contract import TABLES
+from spark_jobs.reading.table_files import TableInput
+from spark_jobs.tables.forgotten_rows import ForgottenRows
+from spark_jobs.tables.screening import ScreeningRules
 
 
 @dataclass(frozen=True)

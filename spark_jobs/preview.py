@@ -8,13 +8,13 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs import feedback, impressions, items
-from spark_jobs.forgotten_rows import is_kept
+from spark_jobs.contract.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.ingest_job import IngestJob
-from spark_jobs.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
-from spark_jobs.pseudonyms import user_key
-from spark_jobs.raw import read_raw
-from spark_jobs.table_files import TableInput
+from spark_jobs.reading.raw import read_raw
+from spark_jobs.reading.table_files import TableInput
+from spark_jobs.tables import feedback, impressions, items
+from spark_jobs.tables.forgotten_rows import is_kept
+from spark_jobs.tables.pseudonyms import user_key
 
 # Not shown: what tells two rows apart, and what may hold anything of a person.
 _APART = ("_row_like", "_present", "_file_id", "_row", "_content", "session_id")

@@ -93,7 +93,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 @pytest.fixture(scope="session")
 def spark():
     """One session for all rooms; nobody stops it, it ends with the process."""
-    from spark_jobs.session import spark_session
+    from spark_jobs.runtime.session import spark_session
 
     return spark_session(driver_memory="1g", shuffle_partitions=2)
 

@@ -49,7 +49,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
     ),
     "errors": (
         "the errors that the room raises",
-        {"pipelines/settings", "pipelines/failures", "spark_jobs"},
+        {"pipelines/settings", "pipelines/failures", "spark_jobs/contract"},
     ),
     "storage": ("saving to a folder and loading", {"mrlm/policies", "mrlm/learners"}),
     "features": ("numbers about candidates", {"mrlm/behaviour", "mrlm/policies"}),
@@ -69,15 +69,15 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
     ),
     "feedback": (
         "the table of feedback: read, and expected of it",
-        {"spark_jobs", "pipelines/expectations"},
+        {"spark_jobs/tables", "pipelines/expectations"},
     ),
     "impressions": (
         "the table of impressions: read, and expected of it",
-        {"spark_jobs", "pipelines/expectations"},
+        {"spark_jobs/tables", "pipelines/expectations"},
     ),
     "items": (
         "the table of items: read, and expected of it",
-        {"spark_jobs", "pipelines/expectations"},
+        {"spark_jobs/tables", "pipelines/expectations"},
     ),
     "build_log": ("a stage, and the Spark job it runs", {"pipelines/stages", "spark_jobs"}),
     "ingest": ("a stage, and the Spark job it runs", {"pipelines/stages", "spark_jobs"}),

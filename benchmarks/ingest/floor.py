@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from benchmarks.ingest._process import Job, finish
-from spark_jobs.session import spark_session
+from spark_jobs.runtime.session import spark_session
 
 _SCHEMA = """request_id string, ts timestamp, user_id string, scene string, position int,
     item_id string, propensity double, candidates array<string>,

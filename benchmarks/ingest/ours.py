@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.ingest._process import Job, finish
 from spark_jobs import ingest
-from spark_jobs.session import spark_session
-from spark_jobs.table_files import TableInput
+from spark_jobs.reading.table_files import TableInput
+from spark_jobs.runtime.session import spark_session
 
 _KEY_VARIABLE = "INGEST_BENCHMARK_KEY"
 

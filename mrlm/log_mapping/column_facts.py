@@ -18,7 +18,7 @@ _NEARLY = 0.95
 _DEPTH = 4
 _DATED = re.compile(r"^\d{4}-\d{2}-\d{2}([T ]\d{1,2}:\d{2}.*)?$")
 _OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2}| ?UTC)$")
-# Seconds of 2000 and 2100, as spark_jobs/clock.py reads numbers.
+# Seconds of 2000 and 2100, as spark_jobs/contract/clock.py reads numbers.
 _OLDEST, _NEWEST = 946_684_800, 4_102_444_800
 _UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 _PLAIN = re.compile(r"^[^.\[\]`=-][^.\[\]`]*$")
@@ -29,7 +29,7 @@ class ColumnFacts:
     """The values of one column of a sample.
 
     Attributes:
-        source: how settings name it, see spark_jobs/sources.py.
+        source: how settings name it, see spark_jobs/reading/sources.py.
         values: those that are there, one a row that has it.
         at: the numbers of their rows.
         rows: how many rows the sample has.

@@ -71,7 +71,7 @@ def _python() -> Finding:
 
 
 def _java(settings: Settings | None) -> Finding:
-    from spark_jobs.java import java_home
+    from spark_jobs.runtime.java import java_home
 
     try:
         home = java_home(settings.spark.java if settings else "auto")
@@ -113,8 +113,8 @@ def _files(settings: Settings) -> Finding:
 
 
 def _key(settings: Settings) -> Finding:
-    from spark_jobs.errors import InputError
-    from spark_jobs.pseudonyms import LEAST_KEY, user_key
+    from spark_jobs.contract.errors import InputError
+    from spark_jobs.tables.pseudonyms import LEAST_KEY, user_key
 
     name = settings.ingestion.user_key_variable
     try:

@@ -223,7 +223,7 @@ def _raw_of_now(stage: Stage[Any], found: Manifest, context: NightContext) -> di
 
 def _key_of_now(stage: Stage[Any], found: Manifest, context: NightContext) -> dict[str, str]:
     """The id of the pseudonyms' key as it is written now, where the key is still the same."""
-    from spark_jobs.pseudonyms import is_known, key_id
+    from spark_jobs.tables.pseudonyms import is_known, key_id
 
     key = os.environ.get(context.settings.ingestion.user_key_variable, "").encode()
     if stage.name != "ingest" or not key or not is_known(key, [found.inputs["key"]]):

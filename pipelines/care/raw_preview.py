@@ -16,7 +16,7 @@ def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any
     Raises:
         DataError: a file or the key is missing, or a file cannot be read.
     """
-    from spark_jobs.errors import InputError
+    from spark_jobs.contract.errors import InputError
     from spark_jobs.preview import preview
 
     earlier = earlier_nights(context)

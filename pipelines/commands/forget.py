@@ -96,7 +96,7 @@ def _key(settings: Settings) -> bytes:
     Raises:
         DataError: there is none, or another one.
     """
-    from spark_jobs.pseudonyms import is_known
+    from spark_jobs.tables.pseudonyms import is_known
 
     name = settings.ingestion.user_key_variable
     key = os.environ.get(name, "").encode()

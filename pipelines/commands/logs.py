@@ -12,7 +12,7 @@ from pipelines.care.first_settings import first_settings
 from pipelines.commands.terminal import say, say_lines
 from pipelines.failures.errors import EXIT_DATA, DataError
 from pipelines.settings.model import time_zones
-from spark_jobs.nearest import meant
+from spark_jobs.contract.nearest import meant
 
 _logs = typer.Typer(help="Logs that are new to the program.", no_args_is_help=True)
 

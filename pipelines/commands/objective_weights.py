@@ -21,7 +21,7 @@ from pipelines.contract.context import contexts_of
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Settings
-from spark_jobs.nearest import meant
+from spark_jobs.contract.nearest import meant
 
 if TYPE_CHECKING:
     from mrlm.meta.contributions import ExplainedLift

@@ -94,7 +94,7 @@ class NightContext:
         Those of the ``nights``, or else of tonight.
         """
         from pipelines.contract.raw_files import raw_bytes
-        from spark_jobs.session import spark_session
+        from spark_jobs.runtime.session import spark_session
 
         spark, inputs = self.settings.spark, self.settings.inputs
         tables = (inputs.impressions, inputs.feedback, inputs.items)

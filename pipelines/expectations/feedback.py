@@ -12,7 +12,7 @@ from pipelines.settings.model import Validation
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from spark_jobs.clock import NightClock
+    from spark_jobs.contract.clock import NightClock
 
 SHOWN = ("event_id", "request_id", "item_id", "event", "value", "nights_late")
 

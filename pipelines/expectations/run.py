@@ -201,13 +201,13 @@ def _columns(folder: Path) -> list[str]:
 
 
 def _wanted(table: str) -> set[str]:
-    from spark_jobs.schemas import CLEAN
+    from spark_jobs.contract.schemas import CLEAN
 
     return set(CLEAN[table].names)
 
 
 def _rows(spark: SparkSession, folder: Path, table: str) -> DataFrame:
-    from spark_jobs.schemas import CLEAN
+    from spark_jobs.contract.schemas import CLEAN
 
     return spark.read.schema(CLEAN[table]).parquet(str(folder / table))
 

@@ -29,8 +29,8 @@ from pipelines.contract import log
 from pipelines.contract.code_version import code_version, sources_version
 from pipelines.local.warm_server import Request, serve
 from pipelines.stages import ORDER
-from spark_jobs.kept_java import Shelf
-from spark_jobs.session import leave_java, use_shelf
+from spark_jobs.runtime.kept_java import Shelf
+from spark_jobs.runtime.session import leave_java, use_shelf
 
 # What importing the command line leaves to the stages, because a single command needs little of it.
 MODULES = (
@@ -38,7 +38,12 @@ MODULES = (
     *("pandas", "pyarrow.parquet", "safetensors.numpy"),
     *("scipy.optimize", "scipy.sparse", "scipy.special"),
     # ingest, validate, build_log
-    *("pyspark.sql.functions", "spark_jobs.session", "spark_jobs.ingest", "spark_jobs.build_log"),
+    *(
+        "pyspark.sql.functions",
+        "spark_jobs.runtime.session",
+        "spark_jobs.ingest",
+        "spark_jobs.build_log",
+    ),
     *("great_expectations.expectations", "pipelines.expectations.run"),
     # embed
     *("mrlm.embeddings.embed_catalog", "mrlm.embeddings.hashing", "mrlm.embeddings.store"),

@@ -14,12 +14,12 @@ from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.forgotten_people import forgotten_people
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
 from pipelines.settings.night_path import night_path
-from spark_jobs.log_contract import HISTORY
+from spark_jobs.contract.log_contract import HISTORY
 
 if TYPE_CHECKING:
-    from spark_jobs.forgotten_rows import ForgottenRows
     from spark_jobs.ingest_job import IngestJob, Previous
-    from spark_jobs.table_files import TableInput
+    from spark_jobs.reading.table_files import TableInput
+    from spark_jobs.tables.forgotten_rows import ForgottenRows
 
 # Name of the stage.
 INGEST = "ingest"
@@ -100,8 +100,8 @@ def key_of_night(context: NightContext, earlier: dict[str, Manifest]) -> str:
     Raises:
         DataError: there is none, or it is not that of the nights before.
     """
-    from spark_jobs.errors import InputError
-    from spark_jobs.pseudonyms import is_known, key_id, user_key
+    from spark_jobs.contract.errors import InputError
+    from spark_jobs.tables.pseudonyms import is_known, key_id, user_key
 
     variable = context.settings.ingestion.user_key_variable
     before = key_ids(earlier.values())
@@ -124,7 +124,7 @@ def require_clock(context: NightContext, earlier: dict[str, Manifest]) -> None:
     Raises:
         DataError: naming both settings.
     """
-    from spark_jobs.clock import NightClock
+    from spark_jobs.contract.clock import NightClock
 
     cut = context.settings.ingestion.clock().cut()
     for night, manifest in sorted(earlier.items(), reverse=True):
@@ -214,7 +214,7 @@ def _checked(context: NightContext, night: str) -> Path:
 
 def _forgotten(together: Sequence[NightContext]) -> ForgottenRows:
     """Whose rows are dropped. It is no input: that somebody is forgotten makes no night anew."""
-    from spark_jobs.forgotten_rows import ForgottenRows
+    from spark_jobs.tables.forgotten_rows import ForgottenRows
 
     context, own = together[0], {c.night for c in together}
     people = forgotten_people(context)
@@ -245,8 +245,8 @@ def table_input(context: NightContext, table: str, later: bool) -> TableInput:
 
     Of items there may be none on a night that is not the first, a ``later`` one.
     """
-    from spark_jobs.row_shape import RowShape
-    from spark_jobs.table_files import TableInput
+    from spark_jobs.reading.row_shape import RowShape
+    from spark_jobs.reading.table_files import TableInput
 
     path, place = _path(context, table, later), context.settings.inputs.table(table)
     timed = place.whole and table != "items"

@@ -14,7 +14,7 @@ from pipelines.nights.lake import shift
 from pipelines.settings.night_path import night_path
 
 if TYPE_CHECKING:
-    from spark_jobs.rewards import Delivered
+    from spark_jobs.log.rewards import Delivered
 
 
 def sent_events(context: NightContext) -> dict[str, int] | None:
@@ -83,7 +83,7 @@ def delivered(context: NightContext, nights: list[str], passed: list[str]) -> di
         arrive has been read and nothing speaks against their deliveries, doubtful when all of
         those nights are over and something does.
     """
-    from spark_jobs.rewards import Delivered
+    from spark_jobs.log.rewards import Delivered
 
     objectives = [o for o in context.objectives if o.source == "feedback"]
     reach = {a for o in objectives for n in nights for a in _arrivals(o, n)}

@@ -101,7 +101,7 @@ def ingest_ahead(contexts: Sequence[NightContext], folder: Path) -> Ingest:
         DataError: the files of one of them cannot be read, or lack what they need.
     """
     from spark_jobs import ingest
-    from spark_jobs.errors import InputError
+    from spark_jobs.contract.errors import InputError
 
     first, last = contexts[0], contexts[-1]
     outside = ingested(first)

@@ -48,7 +48,7 @@ def closed_nights(workspace: Workspace) -> list[Path]:
 def night_at(at: datetime, ingestion: Ingestion) -> str:
     """The night, as an ISO date, that a time with an offset lies in.
 
-    As ``spark_jobs.clock.NightClock`` tells it of a row.
+    As ``spark_jobs.contract.clock.NightClock`` tells it of a row.
     """
     zone = ZoneInfo(ingestion.time_zone)
     hour, minute = map(int, ingestion.night_starts.split(":"))

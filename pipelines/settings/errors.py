@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from mrlm.report.visible import visible
-from spark_jobs.nearest import meant
+from spark_jobs.contract.nearest import meant
 
 _LONGEST = 200
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")

@@ -20,7 +20,7 @@ from pipelines.settings.errors import (
     unknown_variable,
 )
 from pipelines.settings.model import SETTINGS_VARIABLE, Ingestion, Serving, Settings
-from spark_jobs.log_contract import HISTORY, TABLES
+from spark_jobs.contract.log_contract import HISTORY, TABLES
 
 _PREFIX, _DELIMITER = "MRLM_", "__"
 # What else of this prefix the program reads: where its settings lie, the secrets, the timetable of

@@ -23,13 +23,13 @@ from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
 from pipelines.settings.errors import unknown_column
 from pipelines.settings.night_path import checked_night_path, names_night
-from spark_jobs.log_contract import CANDIDATE_SET_ID, HISTORY, RAW, TABLES
-from spark_jobs.nearest import meant
-from spark_jobs.sources import parse_path, parse_source
+from spark_jobs.contract.log_contract import CANDIDATE_SET_ID, HISTORY, RAW, TABLES
+from spark_jobs.contract.nearest import meant
+from spark_jobs.reading.sources import parse_path, parse_source
 
 if TYPE_CHECKING:
-    from spark_jobs.clock import NightClock
-    from spark_jobs.screening import ScreeningRules
+    from spark_jobs.contract.clock import NightClock
+    from spark_jobs.tables.screening import ScreeningRules
 
 SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
@@ -237,7 +237,7 @@ class Screening(_Section):
 
     def rules(self) -> ScreeningRules:
         """The rules as the ingestion takes them."""
-        from spark_jobs.screening import ScreeningRules
+        from spark_jobs.tables.screening import ScreeningRules
 
         return ScreeningRules(
             tuple(self.test_users),
@@ -316,7 +316,7 @@ class Ingestion(_Section):
 
     def clock(self) -> NightClock:
         """What a night is, and how times are read."""
-        from spark_jobs.clock import NightClock
+        from spark_jobs.contract.clock import NightClock
 
         return NightClock(self.time_zone, self.night_starts, self.epochs)
 

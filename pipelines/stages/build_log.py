@@ -15,7 +15,7 @@ from pipelines.nights.deliveries import delivered
 from pipelines.nights.lake import built_logs, ingested, shift, table_passed
 
 if TYPE_CHECKING:
-    from spark_jobs.rewards import Delivered
+    from spark_jobs.log.rewards import Delivered
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class BuildLog:
     def run(self, context: NightContext, plan: Building, out: Path) -> Product:
         """Build tonight's log, and again those of earlier nights that tonight changed."""
         from spark_jobs import build_log
-        from spark_jobs.errors import InputError
+        from spark_jobs.contract.errors import InputError
 
         arrivals = _arrivals(context, plan.nights)
         passed = {

@@ -29,7 +29,7 @@ from pipelines.nights.arrivals import (
 )
 from pipelines.nights.deliveries import sent_events
 from pipelines.nights.lake import TABLES
-from spark_jobs.log_contract import HISTORY
+from spark_jobs.contract.log_contract import HISTORY
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Ingest:
 
     def run(self, context: NightContext, plan: Arriving, out: Path) -> Product:
         """Classify every row, write the clean tables, the catalogue and the quarantine."""
-        from spark_jobs.pseudonyms import LEAST_KEY
+        from spark_jobs.tables.pseudonyms import LEAST_KEY
 
         variable = context.settings.ingestion.user_key_variable
         if len(os.environ.get(variable, "").encode()) < LEAST_KEY:
@@ -127,7 +127,7 @@ def _ingested(
 ) -> dict[str, Any]:
     """Ingest tonight into ``out``; returns its counts."""
     from spark_jobs import ingest
-    from spark_jobs.errors import InputError
+    from spark_jobs.contract.errors import InputError
 
     previous = tuple(previous_night(context, n, manifest) for n, manifest in plan.earlier.items())
     job = ingest_job(context, [context], plan.earlier, previous, out, bool(plan.earlier), until)

@@ -101,7 +101,7 @@ def test_what_evaluate_alone_imports_changes_it_and_no_stage_before(
 
 
 def test_what_a_spark_job_imports_changes_its_stage(changed: Callable[[str], set[str]]) -> None:
-    assert changed("spark_jobs/schemas.py") & {"ingest", "build_log", "embed"} == {
+    assert changed("spark_jobs/contract/schemas.py") & {"ingest", "build_log", "embed"} == {
         "ingest",
         "build_log",
     }

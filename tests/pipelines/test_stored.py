@@ -29,7 +29,7 @@ from pipelines.running import run_stage as run_module
 from pipelines.running.run_stage import is_unchanged
 from pipelines.stages import ORDER, stage_named
 from pipelines.stages.embed import Embed
-from spark_jobs.pseudonyms import key_id
+from spark_jobs.tables.pseudonyms import key_id
 from tests.deployment import ROOT, Deployment
 from tests.pipelines.in_process import mrlm
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spark_jobs.ingest import IngestJob, Previous
-from spark_jobs.table_files import TableInput
+from spark_jobs.reading.table_files import TableInput
 
 Row = dict[str, Any]
 

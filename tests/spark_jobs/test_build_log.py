@@ -14,12 +14,13 @@ import pytest
 from mrlm.bandit_log import BanditLog, Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.reader import read_bandit_log
-from spark_jobs import build_log, output
+from spark_jobs import build_log
 from spark_jobs.build_log import BuildLogJob
-from spark_jobs.errors import InputError
-from spark_jobs.rewards import Delivered
-from spark_jobs.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD
-from spark_jobs.user_history import histories
+from spark_jobs.contract.errors import InputError
+from spark_jobs.contract.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD
+from spark_jobs.log.rewards import Delivered
+from spark_jobs.log.user_history import histories
+from spark_jobs.runtime import output
 
 pytestmark = pytest.mark.spark
 MINUTE = dt.timedelta(minutes=1)

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pyspark.sql import functions as F
 
-from spark_jobs.clock import NightClock
-from spark_jobs.errors import InputError
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.errors import InputError
 
 pytestmark = pytest.mark.spark
 

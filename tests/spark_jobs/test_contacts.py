@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs import ingest
-from spark_jobs.contacts import EMAIL, PHONE, scrubbed
+from spark_jobs.tables.contacts import EMAIL, PHONE, scrubbed
 
 NIGHT = "2026-11-10"
 CASES = {

@@ -8,7 +8,7 @@ import pytest
 
 from mrlm.ope import estimates
 from mrlm.ope.table import evaluate_table
-from spark_jobs.errors import InputError
+from spark_jobs.contract.errors import InputError
 from spark_jobs.evaluate import evaluate
 
 pytestmark = pytest.mark.spark

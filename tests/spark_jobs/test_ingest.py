@@ -15,11 +15,11 @@ import pytest
 
 from mrlm.bandit_log import Catalog
 from spark_jobs import ingest
-from spark_jobs.clock import NightClock
-from spark_jobs.errors import InputError
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
-from spark_jobs.pseudonyms import earlier_key_id, key_id
-from spark_jobs.table_files import TableInput
+from spark_jobs.reading.table_files import TableInput
+from spark_jobs.tables.pseudonyms import earlier_key_id, key_id
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"

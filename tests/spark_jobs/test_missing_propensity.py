@@ -18,7 +18,7 @@ from pipelines.expectations.run import validate_night
 from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
 from spark_jobs import build_log, ingest
 from spark_jobs.build_log import BuildLogJob
-from spark_jobs.rewards import Delivered
+from spark_jobs.log.rewards import Delivered
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"

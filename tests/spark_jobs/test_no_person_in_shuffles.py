@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark import StorageLevel
 
-from spark_jobs import ingest, work
-from spark_jobs.raw import TableInput
+from spark_jobs import ingest
+from spark_jobs.reading.raw import TableInput
+from spark_jobs.runtime import work
 
 pytestmark = pytest.mark.spark
 

@@ -5,8 +5,8 @@ import hmac
 
 import pytest
 
-from spark_jobs.errors import InputError
-from spark_jobs.pseudonyms import earlier_key_id, is_known, key_id, pseudonym, user_key
+from spark_jobs.contract.errors import InputError
+from spark_jobs.tables.pseudonyms import earlier_key_id, is_known, key_id, pseudonym, user_key
 
 
 @pytest.mark.spark

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs import ingest
-from spark_jobs.clock import NightClock
-from spark_jobs.errors import InputError
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.errors import InputError
 from spark_jobs.ingest import IngestJob, Previous
 from spark_jobs.preview import preview
-from spark_jobs.row_shape import RowShape
-from spark_jobs.table_files import TableInput
+from spark_jobs.reading.row_shape import RowShape
+from spark_jobs.reading.table_files import TableInput
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"

@@ -8,7 +8,7 @@ import pytest
 
 from spark_jobs import ingest
 from spark_jobs.ingest import IngestJob
-from spark_jobs.screening import ScreeningRules
+from spark_jobs.tables.screening import ScreeningRules
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from spark_jobs.session import LARGE_BYTES, fit
+from spark_jobs.runtime.session import LARGE_BYTES, fit
 
 
 def test_a_night_gets_the_session_that_its_size_asks_for():
@@ -20,7 +20,7 @@ def test_a_night_gets_the_session_that_its_size_asks_for():
 @pytest.mark.spark
 def test_a_large_night_after_a_small_one_gets_another_java_and_settings_win():
     program = """
-from spark_jobs.session import LARGE_BYTES, spark_session
+from spark_jobs.runtime.session import LARGE_BYTES, spark_session
 
 def told(spark):
     java = spark._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_jobs.sources import Source, Step, parse_path, parse_source
+from spark_jobs.reading.sources import Source, Step, parse_path, parse_source
 
 
 def test_a_name_is_taken_as_it_is() -> None:

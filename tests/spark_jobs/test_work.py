@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
-from spark_jobs.session import is_small
-from spark_jobs.work import Work
+from spark_jobs.runtime.session import is_small
+from spark_jobs.runtime.work import Work
 
 pytestmark = pytest.mark.spark
 WHOLE_STAGE = "spark.sql.codegen.wholeStage"

@@ -26,7 +26,7 @@ from pipelines.expectations.run import validate_night
 from pipelines.settings.model import Inputs, InputTable, Settings, State
 from spark_jobs import ingest
 from spark_jobs.ingest import IngestJob, Previous
-from spark_jobs.table_files import TableInput
+from spark_jobs.reading.table_files import TableInput
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]
 FIRST, TRAILING = date(2026, 11, 9), 7

@@ -83,7 +83,7 @@ def rows_of(night: ShowNight, alone: bool = False) -> list[dict[str, Any]]:
 
 
 def impressions(spark: Any, rows: list[dict[str, Any]]) -> Any:
-    from spark_jobs.schemas import IMPRESSIONS
+    from spark_jobs.contract.schemas import IMPRESSIONS
 
     return spark.createDataFrame(
         [tuple(r[n] for n in IMPRESSIONS.names) for r in rows], IMPRESSIONS
@@ -164,7 +164,7 @@ def judged(
     trailing: Sequence[dict[str, Any]] = (),
     catalog: pa.Table = CATALOG,
 ) -> dict[str, Any]:
-    from spark_jobs.schemas import CLEAN
+    from spark_jobs.contract.schemas import CLEAN
 
     (folder / "catalog").mkdir(parents=True)
     pq.write_table(catalog, folder / "catalog" / "part-0.parquet")

@@ -93,7 +93,7 @@ def judge(
     trailing: list[dict] | None = None,
     trailing_events: list[EventCounts] | None = None,
 ) -> dict[str, Any]:
-    from spark_jobs.schemas import CLEAN
+    from spark_jobs.contract.schemas import CLEAN
 
     folder.mkdir(exist_ok=True)
     found: dict[str, Any] = {"catalog": 6}
@@ -269,7 +269,7 @@ def test_volumes_against_trailing_nights_warn_and_no_feedback_stops(spark, tmp_p
 
 
 def test_missing_column_stops_its_table(spark, tmp_path: Path):
-    from spark_jobs.schemas import CLEAN
+    from spark_jobs.contract.schemas import CLEAN
 
     counts: dict[str, Any] = {"catalog": 1}
     for table, schema in CLEAN.items():

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from mrlm.bandit_log import Objective
-from spark_jobs.rewards import reward
+from spark_jobs.log.rewards import reward
 
 
 def histories(

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from spark_jobs.errors import InputError
+from spark_jobs.contract.errors import InputError
 
 Epochs = Literal["auto", "seconds", "milliseconds", "microseconds"]
 

@@ -16,9 +16,9 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import InputError
-from spark_jobs.row_shape import RowShape
-from spark_jobs.sources import parse_source
+from spark_jobs.contract.errors import InputError
+from spark_jobs.reading.row_shape import RowShape
+from spark_jobs.reading.sources import parse_source
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TableInput:
     Attributes:
         paths: files, folders or globs that Spark reads; none gives no rows.
         format: of all of them; CSV has a header line, and one row a line.
-        columns: contract name to its source in the file (``spark_jobs.sources``), where it has not
+        columns: contract name to its source in the file (``sources``), where it has not
             the same name; several are joined.
         delimiter: of CSV.
         shape: what makes rows out of lines.

@@ -8,14 +8,14 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from spark_jobs import fields
-from spark_jobs.categories import LATE, QUARANTINED, Before, categorise, content
-from spark_jobs.clock import NightClock
-from spark_jobs.forgotten_rows import REASON as FORGOTTEN
-from spark_jobs.forgotten_rows import is_kept
-from spark_jobs.keyed_ids import with_keyed_ids
-from spark_jobs.raw import CARRIED, RawTable
-from spark_jobs.screening import ScreeningRules
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.reading import fields
+from spark_jobs.reading.raw import CARRIED, RawTable
+from spark_jobs.tables.categories import LATE, QUARANTINED, Before, categorise, content
+from spark_jobs.tables.forgotten_rows import REASON as FORGOTTEN
+from spark_jobs.tables.forgotten_rows import is_kept
+from spark_jobs.tables.keyed_ids import with_keyed_ids
+from spark_jobs.tables.screening import ScreeningRules
 
 KEYS = ("event_id",)
 REQUIRED = ("event_id", "request_id", "item_id", "ts", "event", "value")

@@ -10,7 +10,7 @@ from functools import cache
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import InputError
+from spark_jobs.contract.errors import InputError
 
 _BLOCK = 64
 LENGTH = 32

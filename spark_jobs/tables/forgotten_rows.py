@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.schemas import FORGOTTEN
+from spark_jobs.contract.schemas import FORGOTTEN
 
 REASON = "forgotten"
 

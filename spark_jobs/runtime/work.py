@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
-from spark_jobs.session import is_small
+from spark_jobs.runtime.session import is_small
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,14 +8,14 @@ from collections.abc import Set as AbstractSet
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_jobs import fields
-from spark_jobs.categories import categorise, content
-from spark_jobs.clock import NightClock
-from spark_jobs.contacts import differs, scrubbed
-from spark_jobs.errors import InputError
-from spark_jobs.nearest import meant
-from spark_jobs.raw import CARRIED, RawTable, columns_found
-from spark_jobs.schemas import CATALOG
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.errors import InputError
+from spark_jobs.contract.nearest import meant
+from spark_jobs.contract.schemas import CATALOG
+from spark_jobs.reading import fields
+from spark_jobs.reading.raw import CARRIED, RawTable, columns_found
+from spark_jobs.tables.categories import categorise, content
+from spark_jobs.tables.contacts import differs, scrubbed
 
 KEYS = ("item_id",)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from spark_jobs.raw import AT
+from spark_jobs.reading.raw import AT
 
 QUARANTINED, DUPLICATE, LATE, CLEAN = "quarantined", "duplicate", "late", "clean"
 # A broadcast of so many rows' places takes some hundred megabytes.

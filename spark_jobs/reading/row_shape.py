@@ -1,8 +1,8 @@
 """How the lines of a raw table become its rows, where a row is not simply a line.
 
 A line is read as one variant, whatever its format, and each field of a row is what its sources
-(``spark_jobs.sources``) find there. A line may hold several rows: the elements of a list, or
-columns that tell of events. Everything is a column expression.
+(``sources``) find there. A line may hold several rows: the elements of a list, or columns that tell
+of events. Everything is a column expression.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from spark_jobs import fields
-from spark_jobs.clock import NightClock
-from spark_jobs.log_contract import RawField
-from spark_jobs.sources import Source, Step, parse_path, parse_source
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.log_contract import RawField
+from spark_jobs.reading import fields
+from spark_jobs.reading.sources import Source, Step, parse_path, parse_source
 
 # A line holds fewer rows: so many numbers are left between the numbers of lines.
 ROWS_A_LINE = 4096

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from spark_jobs import kept_java
-from spark_jobs.java import java_home
+from spark_jobs.runtime import kept_java
+from spark_jobs.runtime.java import java_home
 
 # The binary literals are the padded key of the pseudonyms: plans never show them.
 _KEY_LITERALS = "0x[0-9A-Fa-f]{64,}|X'[0-9A-Fa-f]{64,}'"

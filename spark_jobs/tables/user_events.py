@@ -5,14 +5,14 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import fields
-from spark_jobs.categories import Before, categorise, content
-from spark_jobs.clock import NightClock
-from spark_jobs.forgotten_rows import REASON, ForgottenRows
-from spark_jobs.keyed_ids import with_keyed_ids
-from spark_jobs.pseudonyms import pseudonym
-from spark_jobs.raw import CARRIED, RawTable
-from spark_jobs.screening import ScreeningRules
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.reading import fields
+from spark_jobs.reading.raw import CARRIED, RawTable
+from spark_jobs.tables.categories import Before, categorise, content
+from spark_jobs.tables.forgotten_rows import REASON, ForgottenRows
+from spark_jobs.tables.keyed_ids import with_keyed_ids
+from spark_jobs.tables.pseudonyms import pseudonym
+from spark_jobs.tables.screening import ScreeningRules
 
 KEYS = ("event_id",)
 _REQUIRED = ("event_id", "item_id", "ts", "event", "value")

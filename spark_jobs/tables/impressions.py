@@ -5,18 +5,18 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs import fields
-from spark_jobs.categories import CLEAN, Before, categorise, content
-from spark_jobs.clock import NightClock
-from spark_jobs.contacts import differs, scrubbed_values
-from spark_jobs.forgotten_rows import REASON as FORGOTTEN
-from spark_jobs.forgotten_rows import ForgottenRows, is_kept
-from spark_jobs.keyed_ids import with_keyed_ids
-from spark_jobs.pseudonyms import pseudonym
-from spark_jobs.raw import AT, CARRIED, RawTable
-from spark_jobs.schemas import IMPRESSIONS
-from spark_jobs.screening import ScreeningRules
-from spark_jobs.work import Work
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.schemas import IMPRESSIONS
+from spark_jobs.reading import fields
+from spark_jobs.reading.raw import AT, CARRIED, RawTable
+from spark_jobs.runtime.work import Work
+from spark_jobs.tables.categories import CLEAN, Before, categorise, content
+from spark_jobs.tables.contacts import differs, scrubbed_values
+from spark_jobs.tables.forgotten_rows import REASON as FORGOTTEN
+from spark_jobs.tables.forgotten_rows import ForgottenRows, is_kept
+from spark_jobs.tables.keyed_ids import with_keyed_ids
+from spark_jobs.tables.pseudonyms import pseudonym
+from spark_jobs.tables.screening import ScreeningRules
 
 KINDS = ("conditional", "marginal", "slate")
 KEYS = ("request_id", "position")

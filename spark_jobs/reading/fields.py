@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from spark_jobs.schemas import RAW_TYPES
+from spark_jobs.contract.schemas import RAW_TYPES
 
 # Types of files that a raw field keeps. Not of Boolean: that is no number.
 _NATIVE: dict[str, type[t.DataType] | tuple[type[t.DataType], ...]] = {

@@ -18,13 +18,19 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from spark_jobs import fields
-from spark_jobs.clock import NightClock
-from spark_jobs.errors import InputError
-from spark_jobs.log_contract import RawField
-from spark_jobs.row_shape import ROWS_A_LINE, row_fields
-from spark_jobs.schemas import RAW_TYPES
-from spark_jobs.table_files import FilesAlike, TableInput, cannot_read, files_alike, text_lines
+from spark_jobs.contract.clock import NightClock
+from spark_jobs.contract.errors import InputError
+from spark_jobs.contract.log_contract import RawField
+from spark_jobs.contract.schemas import RAW_TYPES
+from spark_jobs.reading import fields
+from spark_jobs.reading.row_shape import ROWS_A_LINE, row_fields
+from spark_jobs.reading.table_files import (
+    FilesAlike,
+    TableInput,
+    cannot_read,
+    files_alike,
+    text_lines,
+)
 
 # How the rows lie in the files: sorting by these gives the order of reading.
 PLACE = ("_file", "_block", "_row")

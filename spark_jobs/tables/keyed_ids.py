@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.pseudonyms import pseudonym
-from spark_jobs.raw import RawTable
+from spark_jobs.reading.raw import RawTable
+from spark_jobs.tables.pseudonyms import pseudonym
 
 
 def with_keyed_ids(raw: RawTable, key: bytes) -> DataFrame:

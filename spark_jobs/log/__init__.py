@@ -1,0 +1,1 @@
+"""Parts of the bandit log: rewards, sessions and what users had been shown."""

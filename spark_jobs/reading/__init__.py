@@ -1,0 +1,1 @@
+"""Files of any shape to raw rows of the contract, each with its place."""

@@ -1,0 +1,1 @@
+"""Each raw table typed, pseudonymised, screened and put into a category."""
