@@ -55,6 +55,7 @@ def _night(number: int, form: world.Format) -> list[Row]:
             path = folder / f"{side}.json"
             job.write(path)
             found[side] = run_process(f"benchmarks.ingest.{side}", path)
+        found["validated"] = run_process("benchmarks.ingest.validated", folder / "ours.json")
         return _rows(number, form, found, folder, tables)
     finally:
         shutil.rmtree(folder)
@@ -107,12 +108,14 @@ def _rows(
         ),
         _share(f"{where}: fingerprints of clean tables, share of it", clean, ours, 0.05),
         _share(f"{where}: fingerprints of raw tables, share of it", raw, ours, 0.2),
+        _share(f"{where}: validation, share of it", found["validated"].seconds, ours, 0.15, judged),
     ]
 
 
-def _share(measure: str, seconds: float, ours: Measured, most: float) -> Row:
-    share = seconds / ours.seconds
-    note = f"{seconds:.1f} s"
+def _share(measure: str, seconds: float, ours: Measured, most: float, judged: bool = True) -> Row:
+    share, note = seconds / ours.seconds, f"{seconds:.1f} s"
+    if not judged:
+        return Row(measure, share, note=note)
     return Row(measure, share, bar=f"<= {most}", holds=share <= most, note=note)
 
 

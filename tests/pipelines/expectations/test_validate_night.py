@@ -277,7 +277,7 @@ def test_missing_column_stops_its_table(spark, tmp_path: Path):
         rows = rows.drop("value") if table == "feedback" else rows
         rows.write.parquet(str(tmp_path / table))
         counts[table] = {"raw": 1, "clean": 0, "quarantined": {}}
-    spark.createDataFrame([], "item_id string").write.parquet(str(tmp_path / "catalog"))
+    with_catalog(spark, tmp_path)
     (tmp_path / "counts.json").write_text(json.dumps(counts))
     verdict = validate_night(spark, tmp_path, NIGHT, SETTINGS, [], [], tmp_path)
     assert [(f["table"], f["expectation"]) for f in verdict["failed"]] == [
@@ -298,8 +298,12 @@ def told(number: int, **changed: Any) -> list[dict[str, Any]]:
 
 
 def with_catalog(spark: Any, folder: Path) -> Path:
-    items = spark.createDataFrame([(f"m{i}",) for i in range(6)], "item_id string")
-    items.write.parquet(str(folder / "catalog"))
+    from spark_jobs.contract.schemas import CATALOG
+
+    empty = dict.fromkeys(CATALOG.names)
+    items = [{**empty, "item_id": f"m{i}", "text": f"Item {i}"} for i in range(6)]
+    rows = [tuple(item.values()) for item in items]
+    spark.createDataFrame(rows, CATALOG).write.parquet(str(folder / "catalog"))
     return folder
 
 
