@@ -9,11 +9,12 @@ from functools import cache
 from scipy.special import ndtr
 
 from benchmarks.promotion._worlds import REWARD, Floats
+from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals import Estimate, ends
 from mrlm.ope.nights.group_sequential import boundaries, error_of_a_test, obrien_fleming
-from mrlm.promotion.judgement.gate import judge
+from mrlm.promotion.judgement.gate import Verdict, judge
 from mrlm.promotion.settings import GateSettings
 
 RULE = GateSettings()
@@ -35,13 +36,22 @@ _BLANK = Evidence(
 )
 
 
-def promotes(
+def verdict_on(
     star: PolicyEstimate,
     look: int,
     guardrail: PolicyEstimate | None = None,
-    settings: GateSettings = RULE,
-) -> bool:
-    """Whether the gate promotes on these differences to the champion."""
+    anchor: AnchorComparison | None = None,
+    anchored_look: int = 1,
+) -> Verdict:
+    """The gate's verdict on differences to the champion, and to the anchor where there is one.
+
+    Args:
+        star: north star, challenger - champion.
+        look: of the north star.
+        guardrail: challenger - champion; None: there is no guardrail.
+        anchor: None: nothing is anchored.
+        anchored_look: see ``judge``.
+    """
     found = {REWARD: star}
     if guardrail is not None:
         found[GUARDRAIL] = guardrail
@@ -51,8 +61,9 @@ def promotes(
         policies={"challenger": own, "champion": own},
         differences={RULE.estimator: found},
         guardrails={} if guardrail is None else {GUARDRAIL: MARGIN},
+        anchor=anchor,
     )
-    return judge(evidence, settings, look).promote
+    return judge(evidence, RULE, look, anchored_look=anchored_look)
 
 
 @cache

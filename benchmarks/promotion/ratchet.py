@@ -8,6 +8,9 @@ world no challenger loses anything in it: what a rule refuses there is what it c
 The noise of a policy on a night's rows is its own, so that every difference of two policies has
 the same standard error and two differences with one policy in common are correlated. 100 worlds;
 quick: 20.
+
+``champion alone`` is the gate without an anchor. ``anchored`` measures the difference to the anchor
+on the same rows, ``links`` never can and adds up the accepted promotions.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from functools import partial
 import numpy as np
 
 from benchmarks.promotion._finished import finished
-from benchmarks.promotion._rules import MARGIN, promotes
-from benchmarks.promotion._worlds import NIGHTS
+from benchmarks.promotion._rules import GUARDRAIL, MARGIN, verdict_on
+from benchmarks.promotion._worlds import NIGHTS, REWARD
 from benchmarks.rows import Row
+from mrlm.evidence.anchor_comparison import Link, compare_with_anchor
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
 WORLDS, QUICK_WORLDS = 100, 20
@@ -29,6 +33,7 @@ GAIN = 0.02
 STAR_ERROR = GAIN / 2
 LOSS = 0.5 * MARGIN
 USERS = 500
+CHAMPION, ANCHORED, LINKS = RULES = ("champion alone", "anchored", "links")
 LEAST_SAFE, LEAST_PROMOTED = 0.95, 0.8
 
 
@@ -37,7 +42,7 @@ class Outcome:
     """What a year brought.
 
     Attributes:
-        lowest: lowest true value of the guardrail under any champion, in margins below the anchor.
+        lowest: lowest true value of the guardrail under any champion, in margins from the anchor.
         promotions: in the year.
     """
 
@@ -50,58 +55,89 @@ def run(quick: bool) -> list[Row]:
     many = QUICK_WORLDS if quick else WORLDS
     rows = []
     for error in ERRORS:
-        rows.append(_safe(error, _worlds(error, LOSS, many)))
-        rows.append(_promoted(error, _worlds(error, 0.0, many)))
+        for rule in RULES[1:]:
+            rows.append(_safe(error, rule, many))
+            rows.append(_promoted(error, rule, many))
     return rows
 
 
-def _worlds(error: float, loss: float, many: int) -> list[Outcome]:
+def _worlds(rule: str, error: float, loss: float, many: int) -> list[Outcome]:
     kept = finished(__name__)
     cells = [
-        kept.of([str(error), str(loss), seed], partial(_plain, error, loss, seed))
+        kept.of([rule, str(error), str(loss), seed], partial(_plain, rule, error, loss, seed))
         for seed in range(many)
     ]
     return [Outcome(lowest, int(promotions)) for lowest, promotions in cells]
 
 
-def _plain(error: float, loss: float, seed: int) -> list[float]:
-    found = cell(error, loss, seed)
+def _plain(rule: str, error: float, loss: float, seed: int) -> list[float]:
+    found = cell(rule, error, loss, seed)
     return [found.lowest, found.promotions]
 
 
-def cell(error: float, loss: float, seed: int, nights: int = NIGHTS) -> Outcome:
-    """One year of the gate."""
+def cell(rule: str, error: float, loss: float, seed: int, nights: int = NIGHTS) -> Outcome:
+    """One year of the gate under one of ``RULES``."""
     rng = np.random.default_rng([seed, int(100 * error), int(100 * loss)])
-    champion, promotions = 0.0, 0
+    links: list[Link] = []
+    looks = 1
     for night in range(1, nights + 1):
-        noise = error / np.sqrt(2) * rng.normal(size=2)
-        star = _estimate(GAIN + STAR_ERROR * rng.normal(), STAR_ERROR)
-        guardrail = _estimate(-loss + noise[0] - noise[1], error)
-        if promotes(star, night, guardrail):
-            champion, promotions = champion - loss, promotions + 1
-    return Outcome(champion, promotions)
+        champion = len(links)
+        # Noise of challenger, champion and anchor; a champion that is the anchor has the anchor's.
+        new, now, anchor = error / np.sqrt(2) * rng.normal(size=3)
+        now = now if champion else anchor
+        star_new, star_now, star_anchor = STAR_ERROR / np.sqrt(2) * rng.normal(size=3)
+        star_now = star_now if champion else star_anchor
+        tonight = {
+            REWARD: _estimate(GAIN + star_new - star_now, STAR_ERROR),
+            GUARDRAIL: _estimate(-loss + new - now, error),
+        }
+        direct = {
+            REWARD: _estimate((champion + 1) * GAIN + star_new - star_anchor, STAR_ERROR),
+            GUARDRAIL: _estimate(-(champion + 1) * loss + new - anchor, error),
+        }
+        compared = compare_with_anchor(1, None if rule == LINKS else direct, tonight, links)
+        verdict = verdict_on(
+            tonight[REWARD],
+            night,
+            tonight[GUARDRAIL],
+            None if rule == CHAMPION else compared,
+            looks,
+        )
+        looks += verdict.anchored == "below"
+        if verdict.promote:
+            links.append(Link(night, tonight))
+    return Outcome(-loss * len(links), len(links))
 
 
 def _estimate(value: float, error: float) -> PolicyEstimate:
     return PolicyEstimate(value, error, USERS - 1.0, certified=True)
 
 
-def _safe(error: float, worlds: list[Outcome]) -> Row:
-    within = np.mean([w.lowest >= -MARGIN for w in worlds])
-    lowest = np.array([w.lowest for w in worlds])
+def _safe(error: float, rule: str, many: int) -> Row:
+    ours, beside = (_worlds(r, error, LOSS, many) for r in (rule, CHAMPION))
+    within, without = (float(np.mean([w.lowest >= -MARGIN for w in ws])) for ws in (ours, beside))
+    lowest = np.array([w.lowest for w in ours])
     return Row(
-        f"standard error {error:g} margin: worlds never below the anchor by more than a margin",
-        float(within),
-        bar=f">= {LEAST_SAFE:g}",
-        holds=bool(within >= LEAST_SAFE),
-        note=f"{len(worlds)} worlds; lowest {lowest.min():g} margins, median "
-        f"{np.median(lowest):g}; {np.mean([w.promotions for w in worlds]):.1f} promotions a year",
+        f"standard error {error:g} margin, {rule}: worlds that never lose more than a margin",
+        within,
+        without,
+        f">= {LEAST_SAFE:g}",
+        within >= LEAST_SAFE,
+        f"{many} worlds; lowest {lowest.min():g} margins, median {np.median(lowest):g}; peer: "
+        f"{CHAMPION}, lowest {min(w.lowest for w in beside):g}",
     )
 
 
-def _promoted(error: float, worlds: list[Outcome]) -> Row:
+def _promoted(error: float, rule: str, many: int) -> Row:
+    ours, beside = (
+        float(np.mean([w.promotions for w in _worlds(r, error, 0.0, many)]))
+        for r in (rule, CHAMPION)
+    )
     return Row(
-        f"standard error {error:g} margin: promotions a year where nothing is lost",
-        float(np.mean([w.promotions for w in worlds])),
-        note=f"{len(worlds)} worlds",
+        f"standard error {error:g} margin, {rule}: promotions a year where nothing is lost",
+        ours,
+        beside,
+        f">= {LEAST_PROMOTED:g} x",
+        ours >= LEAST_PROMOTED * beside,
+        f"{many} worlds; peer: {CHAMPION}",
     )

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import binom
 
 from benchmarks.promotion._finished import finished
-from benchmarks.promotion._rules import RULE, TEST_NIGHTS, levels, passes, promotes
+from benchmarks.promotion._rules import RULE, TEST_NIGHTS, levels, passes, verdict_on
 from benchmarks.promotion._worlds import KINDS, NIGHTS, REWARD, Year, year
 from benchmarks.rows import Row
 from mrlm.evidence.policy_estimate import PolicyEstimate
@@ -69,7 +69,7 @@ def nightly(drawn: Year, nights: int) -> list[int]:
     return [
         night
         for night in range(1, nights + 1)
-        if promotes(PolicyEstimate.of(_estimate(drawn, night - 1, night)), night)
+        if verdict_on(PolicyEstimate.of(_estimate(drawn, night - 1, night)), night).promote
     ]
 
 
