@@ -12,7 +12,7 @@ import pkgutil
 import sys
 
 import benchmarks
-from benchmarks import behaviour, learners, meta, ope
+from benchmarks import behaviour, learners, meta, ope, promotion
 from benchmarks.rows import Row
 
 _NOT_BENCHMARKS = {"__main__", "rows"}
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     names += [f"learners.{part}" for part in learners.parts()]
     names += [f"behaviour.{part}" for part in behaviour.parts()]
     names += [f"meta.{part}" for part in meta.parts()]
+    names += [f"promotion.{part}" for part in promotion.parts()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="a smaller run of the same")

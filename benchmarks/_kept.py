@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from pipelines.contract.code_version import code_version
+
+
+def code_of(part: str) -> str:
+    """Fingerprint of all code that a part of a room runs, given its module's name."""
+    digest = hashlib.sha256()
+    room = importlib.import_module(part.rpartition(".")[0])
+    own = sorted(path.stem for path in Path(room.__path__[0]).glob("_[a-z]*.py"))
+    for name in [part, *(f"{room.__name__}.{stem}" for stem in own)]:
+        importlib.import_module(name)
+        digest.update(code_version(name).encode())
+    return digest.hexdigest()[:16]
 
 
 class Kept:

@@ -15,6 +15,7 @@ import typer
 
 from mrlm.promotion.registry.alias_state import AliasMovedError
 from pipelines.commands import (
+    anchors,
     care,
     forget,
     local,
@@ -51,7 +52,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    *(nights, promotions, server, upgrade, care),
+    *(nights, promotions, anchors, server, upgrade, care),
     *(objective_weights, forget, local, logs, ope),
 ):
     module.add_commands(app)

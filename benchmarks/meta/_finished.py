@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from benchmarks._kept import Kept
-from pipelines.contract.code_version import code_version
+from benchmarks._kept import Kept, code_of
 
 # Short runs that are kept as one line.
 _TOGETHER = 20
@@ -18,12 +14,7 @@ _TOGETHER = 20
 
 def finished(part: str) -> Kept:
     """Those of a part, given its module's name."""
-    digest = hashlib.sha256()
-    own = sorted(path.stem for path in Path(__file__).parent.glob("_[a-z]*.py"))
-    for name in [part, *(f"{__package__}.{stem}" for stem in own)]:
-        importlib.import_module(name)
-        digest.update(code_version(name).encode())
-    return Kept("BENCH_META", "mrlm-meta.jsonl", digest.hexdigest()[:16])
+    return Kept("BENCH_META", "mrlm-meta.jsonl", code_of(part))
 
 
 def short_runs(part: str, cell: Callable[[int], dict[str, Any]], runs: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.canonical import canonical_json, fingerprint_of
 from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.outlook import Outlook
@@ -22,6 +23,7 @@ _OPTIONAL = (
     "logger_differences",
     "reward_states",
     "baseline_differences",
+    "anchor",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -65,6 +67,7 @@ class Evidence:
             change.
         baseline_differences: name of a simple baseline to objective to challenger - baseline,
             paired on the same rows, under the deciding estimator.
+        anchor: challenger - anchor; None where nothing is anchored, or no gate night is there.
 
     Raises:
         ValueError: a night has two roles.
@@ -96,6 +99,7 @@ class Evidence:
     logger_differences: Estimates = field(default_factory=dict)
     reward_states: dict[str, dict[str, int]] = field(default_factory=dict)
     baseline_differences: dict[str, dict[str, PolicyEstimate]] = field(default_factory=dict)
+    anchor: AnchorComparison | None = None
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -128,6 +132,7 @@ class Evidence:
             if plain[name] in (None, {}, "logged"):
                 del plain[name]
         optional = [plain.get(n, {}) for n in ("logger_differences", "baseline_differences")]
+        optional.append({"anchor": plain.get("anchor", {}).get("differences", {})})
         for estimates in [*plain["policies"].values(), plain["differences"], *optional]:
             for by_objective in estimates.values():
                 for estimate in by_objective.values():
@@ -155,6 +160,8 @@ class Evidence:
             values[name] = _estimates(values.get(name, {}))
         if values.get("hindcast"):
             values["hindcast"] = Hindcast.from_json(values["hindcast"])
+        if values.get("anchor"):
+            values["anchor"] = AnchorComparison.from_json(values["anchor"])
         if values.get("outlook"):
             values["outlook"] = Outlook.from_json(values["outlook"])
         try:

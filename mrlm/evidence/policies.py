@@ -46,6 +46,7 @@ def policy_estimates(
     criteria: Criteria,
     least_users: int = 1,
     baselines: Probabilities | None = None,
+    anchor: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """What the judged decisions say of every policy, by the names of the fields of ``Evidence``.
 
@@ -62,12 +63,14 @@ def policy_estimates(
         criteria: of the estimates.
         least_users: of a group whose support is told.
         baselines: simple policies that the challenger is compared with too.
+        anchor: probability of every candidate under the anchor, shape (N,); None: it is not asked.
 
     Returns:
         ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``,
         ``baseline_differences`` where there are baselines, ``propensities`` where any is an
         estimate, and ``reward_states`` where a reward is unknown: every estimate then says what
-        that could change.
+        that could change. Where there is an anchor, ``anchor_differences`` too, which is no field:
+        objective to challenger - anchor.
 
     Raises:
         KeyError: there is no challenger or champion.
@@ -82,10 +85,11 @@ def policy_estimates(
         found["propensities"] = "estimated"
         found["support"]["estimated_propensities"] = estimated_report(batch, estimated)
     simple = baselines or {}
-    batches = {p: batch.with_target(target, p) for p, target in {**policies, **simple}.items()}
+    alone = {**simple, **({} if anchor is None else {"anchor": anchor})}
+    batches = {p: batch.with_target(target, p) for p, target in {**policies, **alone}.items()}
     batches["logger"] = logged
     estimators = {p: list(ESTIMATORS) for p in (*policies, "logger")}
-    estimators |= {p: [criteria.estimator] for p in simple}
+    estimators |= {p: [criteria.estimator] for p in alone}
 
     def scored(policy: str, name: str, rewards: NDArray[np.float64] | None = None) -> Scores:
         """Scores of a policy, of other rewards than the log's where they are given."""
@@ -146,6 +150,8 @@ def policy_estimates(
         found["baseline_differences"] = {
             name: estimated_from(criteria.estimator, "challenger", name) for name in simple
         }
+    if anchor is not None:
+        found["anchor_differences"] = estimated_from(criteria.estimator, "challenger", "anchor")
     return found
 
 

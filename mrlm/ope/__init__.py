@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mrlm.ope.estimand import per_user, ratio_of_sums
     from mrlm.ope.intervals.stream import StreamState
     from mrlm.ope.logging_policy import logger_scores
-    from mrlm.ope.nights import hindcast, tomorrow
+    from mrlm.ope.nights import group_sequential, hindcast, tomorrow
     from mrlm.ope.nights.hindcast import Promotion, judge_promotion
     from mrlm.ope.nights.power import gain_for_rows, rows_for_gain
     from mrlm.ope.nights.tomorrow import Prediction, next_night
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "embedded": "embedded",
+    "group_sequential": "nights.group_sequential",
     "hindcast": "nights.hindcast",
     "propensity": "propensity",
     "sequential": "sequential",
@@ -112,6 +113,7 @@ __all__ = [
     "estimates",
     "gain_for_rows",
     "group_overlap",
+    "group_sequential",
     "hindcast",
     "item_overlap",
     "judge_promotion",

@@ -25,6 +25,12 @@ class GateSettings(BaseModel):
     guardrail_level: float = Field(
         0.95, gt=0.5, lt=1, description="One-sided level of each guardrail's lower bound."
     )
+    anchored: Literal["off", "advise", "enforce"] = Field(
+        "enforce",
+        description="What holds against the anchor, a fixed version that only a person moves. "
+        "enforce: a challenger that is not shown to keep to the margins below it is refused; "
+        "advise: the page and the ledger say so, and it is promoted; off: nobody looks.",
+    )
     false_promotions: float = Field(
         0.05, gt=0, lt=1, description="Bound on any wrong promotion over all nights together."
     )

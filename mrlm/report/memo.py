@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.judgement.gate import Verdict
+from mrlm.report.anchored import anchor_lines
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
@@ -35,6 +36,7 @@ def decision_memo(
         f"## Night {evidence.night}: {headline(verdict, evidence)}",
         _reason(verdict),
         _table(evidence, facts, estimator),
+        _bullets("Against the anchor", [*map(_text, anchor_lines(evidence))]),
         _baselines(evidence, facts, estimator),
         _nights(evidence),
         _weights(evidence, facts),

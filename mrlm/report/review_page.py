@@ -8,6 +8,7 @@ from typing import Any
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict
+from mrlm.report.anchored import anchor_note, anchor_rows
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number, step_as_text
 from mrlm.report.memo import decision_memo, headline
@@ -86,6 +87,8 @@ def _page(
         estimator=estimator,
         values=_values(evidence, facts, estimator),
         differences=_differences(evidence, estimator),
+        anchor_note=anchor_note(evidence),
+        anchor_rows=anchor_rows(evidence),
         baselines=_baselines(evidence, facts, estimator),
         diagnostics=_diagnostics(evidence),
         categories=sorted({c for t in facts.rows.values() for c in t}, key=_category_order),

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from mrlm.promotion.record.ledger import LedgerError
 from mrlm.report.visible import visible
+from pipelines.care.anchor_standing import anchor_lines
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
 from pipelines.care.reward_standing import reward_lines
@@ -24,7 +26,7 @@ from pipelines.commands.options import (
 )
 from pipelines.commands.terminal import say
 from pipelines.contract.context import NightContext, contexts_of
-from pipelines.contract.deployment import now
+from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DamagedError, DataError
 from pipelines.nights.deliveries import doubtful_events
@@ -72,6 +74,7 @@ def status(
     if contexts:
         _tell_rewards(contexts)
     _tell_history(loaded)
+    _tell_anchor(loaded)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
 
@@ -112,6 +115,15 @@ def _tell_rewards(contexts: list[NightContext]) -> None:
 def _tell_broken(context: NightContext, standing: NightStanding) -> None:
     for line in standing.broken:
         say(f"{context.run_key}  BROKEN: {line}")
+
+
+def _tell_anchor(settings: Settings) -> None:
+    try:
+        place = place_of(settings, Workspace(settings.workspace))
+        for line in anchor_lines(place, settings.gate.anchored):
+            say(line)
+    except LedgerError as error:
+        say(f"anchor: not told, for {error}")
 
 
 def _tell_history(settings: Settings) -> None:

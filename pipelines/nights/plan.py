@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mrlm.promotion.judgement.gate import looks_so_far
+from mrlm.promotion.record.anchor import anchor_version, links_from_anchor
 from mrlm.promotion.record.followed_nights import nights_since
 from mrlm.promotion.record.ledger import Entry, judged_nights, judgement
 from pipelines.contract.context import NightContext
@@ -35,6 +37,8 @@ class Plan:
         hindcast: run key of each promotion that is followed to the nights since that are read, in
             the order of the looks.
         alarms_from: newest judged run, whose evidence tells alarms that stay; empty: none.
+        anchor: version that the challenger is held against besides; None: nobody looks.
+        anchor_links: versions promoted from the anchor to the champion; None: none lead there.
     """
 
     fit: list[str]
@@ -45,6 +49,8 @@ class Plan:
     look: int = 1
     hindcast: dict[str, list[str]] = field(default_factory=dict)
     alarms_from: str = ""
+    anchor: int | None = None
+    anchor_links: list[int] | None = None
 
 
 def plan_of(context: NightContext) -> Plan:
@@ -168,7 +174,18 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             before.hindcast if before is not None else None,
         ),
         alarms_from=alarms_from,
+        **_anchor(context, entries),
     )
+
+
+def _anchor(context: NightContext, entries: tuple[Entry, ...]) -> dict[str, Any]:
+    if context.settings.gate.anchored == "off":
+        return {}
+    links = links_from_anchor(entries)
+    return {
+        "anchor": anchor_version(entries),
+        "anchor_links": None if links is None else [e.version for e in links],
+    }
 
 
 def _is_final(context: NightContext, night: str, builder: str) -> bool:

@@ -16,6 +16,7 @@ from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Product
+from pipelines.nights.anchoring import anchor_comparison, anchor_inputs, anchor_probabilities
 from pipelines.nights.champion import load_champion
 from pipelines.nights.coming_nights import outlook, outlook_lifts, outlook_nights
 from pipelines.nights.completed import read_completed
@@ -35,7 +36,7 @@ class Evaluate:
     name = "evaluate"
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
-    form = 2
+    form = 3
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""
@@ -48,6 +49,7 @@ class Evaluate:
         return {
             **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
             **hindcast_inputs(context, plan),
+            **anchor_inputs(plan),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
@@ -89,7 +91,11 @@ class Evaluate:
             least, criteria = context.settings.registry.least_users, gate.criteria(star)
             simple = load_baselines(context.run("learn_policy").path("baselines"))
             baselines = {name: probabilities(p, log) for name, p in simple.items()}
-            estimates = policy_estimates(log, policies, q, estimated, criteria, least, baselines)
+            anchor, unmeasured = anchor_probabilities(context, plan, log)
+            estimates = policy_estimates(
+                log, policies, q, estimated, criteria, least, baselines, anchor
+            )
+            estimates["anchor"] = anchor_comparison(context, plan, estimates, unmeasured)
             policies |= baselines
             own = estimates["policies"]["champion"][gate.estimator][star].value
             lifts = outlook_lifts(context, plan, challenger, champion, model)

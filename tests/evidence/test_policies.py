@@ -36,6 +36,7 @@ def estimates_of(
     by: Criteria | None = None,
     estimated: Any = None,
     simple: Mapping[str, Prefers] | None = None,
+    anchor: Prefers | None = None,
 ) -> dict[str, Any]:
     policies = {
         "challenger": probabilities(CHALLENGER, log),
@@ -44,7 +45,8 @@ def estimates_of(
     }
     q = predictions(log, OBJECTIVES, Heads())
     baselines = {name: probabilities(p, log) for name, p in (simple or {}).items()}
-    return policy_estimates(log, policies, q, estimated, by or criteria(), 1, baselines)
+    fixed = None if anchor is None else probabilities(anchor, log)
+    return policy_estimates(log, policies, q, estimated, by or criteria(), 1, baselines, fixed)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,18 @@ def test_the_difference_is_paired_row_by_row(found: dict[str, Any]) -> None:
     assert paired.standard_error == pytest.approx(error, rel=1e-9)
     own = [found["policies"][p]["dr"]["delight"] for p in ("challenger", "champion")]
     assert paired.value == pytest.approx(own[0].value - own[1].value, abs=1e-12)
+
+
+def test_the_anchor_is_paired_row_by_row(found: dict[str, Any]) -> None:
+    log, anchor = make_log(), Prefers(-0.5)
+    beside = estimates_of(log, anchor=anchor)
+    gap = doubly_robust(CHALLENGER, log) - doubly_robust(anchor, log)
+    paired = beside.pop("anchor_differences")["delight"]
+    assert paired.value == pytest.approx(gap.mean(), abs=1e-12)
+    error = clustered_error(gap, log.decisions.user)
+    assert paired.standard_error == pytest.approx(error, rel=1e-9)
+    assert set(beside["policies"].pop("anchor")) == {"dr"}
+    assert beside == found
 
 
 def test_baselines_are_paired_row_by_row_under_the_deciding_estimator_alone(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast, HindcastCalibration, PromotionHindcast
 from mrlm.evidence.outlook import NextNight, Outlook, Power
@@ -65,6 +66,13 @@ FULL = replace(
     weights={"delight": 0.7, "like": 0.3},
     guardrails={"like": 0.02},
     warnings=("mean of 1/propensity is 7 % above the candidate count",),
+)
+ANCHORED = replace(
+    FULL,
+    champion_version=4,
+    anchor=AnchorComparison(
+        1, {"delight": _estimate(0.2), "like": _estimate(-0.015)}, (2, 4), ("like",)
+    ),
 )
 FACTS = NightFacts(
     rows={"impressions": {"raw": 10, "clean": 8, "duplicate": 1, "late": 0, "bot": 1}},
@@ -445,3 +453,16 @@ def test_the_best_baseline_is_that_of_the_truth_where_it_is_known() -> None:
     assert best_baseline(NOT_BEATEN, truth, "dr") == "popularity"
     assert best_baseline(NOT_BEATEN, {"challenger": 0.9}, "dr") == "nearest_neighbours"
     assert best_baseline(FULL, truth, "dr") is None
+
+
+def test_the_anchor_is_told_with_how_it_was_measured() -> None:
+    memo = decision_memo(ANCHORED, judge(ANCHORED, GateSettings(), 1))
+    assert "The anchor is version 1" in memo
+    assert "like: challenger - anchor -0.015 [-0.035, +0.005], accepted fall 0.02" in memo
+    page = render_review_page(ANCHORED)
+    assert "Challenger against the anchor" in page
+    assert "<td>the same rows</td>" in page
+    assert "<td>sum of the promotions since</td>" in page
+    own = replace(ANCHORED, champion_version=1)
+    assert "It is the champion" in render_review_page(own)
+    assert "Challenger against the anchor" not in render_review_page(FULL)

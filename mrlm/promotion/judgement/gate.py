@@ -10,19 +10,17 @@ from typing import Any
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope.intervals import ends
 from mrlm.ope.nights.spending import error_at
+from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
+from mrlm.promotion.judgement.checks import Check, certified, lower_bound
+from mrlm.promotion.record.anchor import (
+    anchor_version,
+    anchored_look,
+    spent_after,
+    spent_margins,
+)
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings
-
-
-@dataclass(frozen=True)
-class Check:
-    """One condition of the rule: its name, whether it holds, and the numbers in words."""
-
-    name: str
-    passed: bool
-    text: str
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Verdict:
         checks: in the order in which they were made.
         look: how many judgements, this one included, have shared the error so far.
         level: one-sided level at which the north star was tested.
+        anchored: ``within`` or ``below`` the anchored limits; "" where they were not asked.
     """
 
     promote: bool
@@ -42,6 +41,7 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     look: int = 1
     level: float = 0.0
+    anchored: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for ``json.dumps``."""
@@ -58,6 +58,8 @@ def judge(
     settings: GateSettings,
     looks: int,
     used_nights: frozenset[str] = frozenset(),
+    anchored_look: int = 1,
+    anchor: int | None = None,
 ) -> Verdict:
     """Apply the rule; a pure function of its arguments.
 
@@ -77,11 +79,15 @@ def judge(
 
     Estimated propensities are refused unless the settings accept them.
 
+    A challenger that passes all of this is held against the anchor (``anchored_checks``).
+
     Args:
         evidence: of one night.
         settings: the rule's.
         looks: how many judgements share the error, this one included; 1 or more.
         used_nights: gate nights that other judgements have used up.
+        anchored_look: which look at the anchored limits this would be; 1 or more.
+        anchor: version of the anchor by the ledger; None: whatever the evidence names.
 
     Raises:
         ValueError: looks is below 1.
@@ -97,19 +103,24 @@ def judge(
         checks.append(_hindcast(evidence, evidence.hindcast))
     if checks[0].passed and evidence.gate_nights:
         own = evidence.estimate("challenger", settings.estimator, evidence.north_star)
-        checks.append(_certified(f"challenger's {evidence.north_star}", own))
-        checks.append(_certified(f"difference in {evidence.north_star}", star))
+        checks.append(certified(f"challenger's {evidence.north_star}", own))
+        checks.append(certified(f"difference in {evidence.north_star}", star))
         if checks[-1].passed and star is not None:
             checks.append(_north_star(evidence, star, alpha, looks))
         for name, margin in sorted(evidence.guardrails.items()):
             guard = evidence.difference(settings.estimator, name)
             checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
         checks += _against_logger(evidence, settings, alpha, looks)
-    promote = all(c.passed for c in checks)
+    anchored = []
+    if all(c.passed for c in checks):
+        anchored = anchored_checks(evidence, settings, anchored_look, anchor)
+    checks += anchored
+    promote = all(c.passed or c.advice for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
     if not promote:
         telling += evidence.warnings
-    return Verdict(promote, "; ".join(telling), tuple(checks), looks, alpha)
+    kept = "" if not anchored else "within" if all(c.passed for c in anchored) else "below"
+    return Verdict(promote, "; ".join(telling), tuple(checks), looks, alpha, kept)
 
 
 def judge_and_record(
@@ -146,6 +157,9 @@ def judge_and_record(
             evidence=evidence.fingerprint(),
             champion_version=evidence.champion_version,
             gate_nights=evidence.gate_nights,
+            anchor=None if evidence.anchor is None else evidence.anchor.version,
+            anchored=verdict.anchored,
+            spent=_spent(entries, evidence, settings),
         )
     )
     return verdict
@@ -167,8 +181,24 @@ def verdict_after(
     entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> Verdict:
     """The verdict on an evidence when the ledger's entries are these."""
-    looks = looks_so_far(entries, evidence.run_key) + 1
-    return judge(evidence, settings, looks, judged_nights(entries, evidence.run_key))
+    return judge(
+        evidence,
+        settings,
+        looks_so_far(entries, evidence.run_key) + 1,
+        judged_nights(entries, evidence.run_key),
+        anchored_look(entries, evidence.run_key),
+        anchor_version(entries),
+    )
+
+
+def _spent(
+    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> dict[str, float]:
+    """What promoting this challenger would leave spent of every anchored margin."""
+    if settings.anchored == "off" or evidence.anchor is None:
+        return {}
+    gained = gained_guardrails(evidence, settings)
+    return spent_after(spent_margins(entries), spent_shares(evidence), gained)
 
 
 def _as_recorded(
@@ -187,7 +217,7 @@ def _as_recorded(
 
 
 def _is_outcome(check: Check) -> bool:
-    return check.name.startswith(("north star", "guardrail "))
+    return check.name.startswith(("north star", "guardrail ", "anchor"))
 
 
 def _champion(evidence: Evidence) -> Check:
@@ -248,36 +278,6 @@ def _nights(evidence: Evidence, used: frozenset[str]) -> Check:
     return Check("gate nights", True, f"judged on {', '.join(nights)}, {evidence.rows} decisions")
 
 
-def _certified(what: str, estimate: PolicyEstimate | None) -> Check:
-    name = f"certified: {what}"
-    if estimate is None:
-        return Check(name, False, f"the evidence holds no estimate of the {what}")
-    if estimate.certified and _has_bound(estimate):
-        return Check(name, True, f"the interval of the {what} is certified")
-    why = "; ".join(estimate.reasons) or "the numbers are missing"
-    needed = f"; about {estimate.rows_needed} decisions would be needed" * bool(
-        estimate.rows_needed
-    )
-    return Check(name, False, f"the {what} is not certified: {why}{needed}")
-
-
-def _has_bound(estimate: PolicyEstimate) -> bool:
-    df, error = estimate.degrees_of_freedom, estimate.standard_error
-    return estimate.value is not None and df is not None and df > 0 and error is not None
-
-
-def _lower(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
-    """One-sided lower bound at level alpha, and how many standard errors it is below the value.
-
-    Rewards that are unknown count at their worst.
-    """
-    df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
-    if df is None or error is None or value is None:
-        raise ValueError("an estimate without value, standard error or degrees of freedom")
-    bound = ends(value, error, df, estimate.skewness, 1.0 - alpha)[0] + estimate.unknown_low
-    return bound, (value - bound) / error if error > 0 else 0.0
-
-
 def _against_logger(
     evidence: Evidence, settings: GateSettings, alpha: float, looks: int
 ) -> list[Check]:
@@ -290,7 +290,7 @@ def _against_logger(
     if not found:
         return []
     star = found.get(evidence.north_star)
-    checks = [_certified(f"difference to the logger in {evidence.north_star}", star)]
+    checks = [certified(f"difference to the logger in {evidence.north_star}", star)]
     if checks[0].passed and star is not None:
         checks.append(_north_star(evidence, star, alpha, looks, "logger"))
     for name, margin in sorted(evidence.guardrails.items()):
@@ -301,7 +301,7 @@ def _against_logger(
 def _north_star(
     evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int, rival: str = "champion"
 ) -> Check:
-    bound, errors_below = _lower(star, alpha)
+    bound, errors_below = lower_bound(star, alpha)
     passed = bound > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
     text = (
@@ -323,10 +323,10 @@ def _guardrail(
     rival: str = "champion",
 ) -> Check:
     own = _against(f"guardrail {name}", rival)
-    certified = _certified(f"difference in {name}", estimate)
-    if estimate is None or not certified.passed:
-        return Check(own, False, f"{own}: {certified.text}")
-    bound, _ = _lower(estimate, 1.0 - level)
+    sure = certified(f"difference in {name}", estimate)
+    if estimate is None or not sure.passed:
+        return Check(own, False, f"{own}: {sure.text}")
+    bound, _ = lower_bound(estimate, 1.0 - level)
     passed = bound >= -margin
     return Check(
         own,

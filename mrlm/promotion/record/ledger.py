@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -30,10 +30,11 @@ Kind = Literal[
     "kept",
     "accepted",
     "forgotten",
+    "anchored",
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
-_OPTIONAL = ("request", "content")
+_OPTIONAL = ("request", "content", "anchor", "anchored", "spent")
 
 
 class LedgerError(ValueError):
@@ -94,6 +95,11 @@ class Entry:
         content: ``hashed``: one hash over the version's files as they were reproduced; ``kept``:
             one hash over the outputs of earlier code that are kept, and their fingerprints;
             ``forgotten``: the salted hash of the pseudonym of whoever was.
+        anchor: ``judged``: version that the challenger's limits are anchored to; ``anchored``: the
+            one that ``version`` replaces as anchor.
+        anchored: ``judged``: ``within`` or ``below`` the anchored limits; "" where it was refused
+            for something else and not held against them.
+        spent: ``judged``: guardrail to the share of its margin that a promotion leaves spent.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
         hash: SHA-256 of all other fields.
@@ -111,6 +117,9 @@ class Entry:
     gate_nights: tuple[str, ...] = ()
     request: str = ""
     content: str = ""
+    anchor: int | None = None
+    anchored: str = ""
+    spent: dict[str, float] = field(default_factory=dict)
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""

@@ -59,8 +59,17 @@ def test_a_plan_is_made_of_final_nights_and_the_champion(made: Made) -> None:
     made.record(entry("initial", "first", 1), entry("promoted", "hand", 4, champion_version=1))
     plan = plan_of(made.context(NIGHTS[7]))
     assert plan == Plan(
-        fit=NIGHTS[:3], tune=NIGHTS[3:5], gate=NIGHTS[5:7], champion=4, weights_from="", look=1
+        fit=NIGHTS[:3],
+        tune=NIGHTS[3:5],
+        gate=NIGHTS[5:7],
+        champion=4,
+        weights_from="",
+        look=1,
+        anchor=1,
+        anchor_links=[4],
     )
+    unanchored = plan_of(made.context(NIGHTS[7], gate={"anchored": "off"}))
+    assert (unanchored.anchor, unanchored.anchor_links) == (None, None)
 
 
 def test_a_plan_knows_the_judgements_before_it(made: Made) -> None:
@@ -96,6 +105,8 @@ def test_a_plan_knows_the_judgements_before_it(made: Made) -> None:
         look=3,
         hindcast={"early": NIGHTS[5:7]},
         alarms_from=before,
+        anchor=1,
+        anchor_links=[2],
     )
 
 

@@ -1,0 +1,12 @@
+"""The gate over many nights, in worlds with known truth: a module a part.
+
+``year`` asks for wrong promotions, ``ratchet`` whether a chain of small losses passes, ``power``
+how long a better challenger waits. What is finished is kept, a line each, in the file that the
+environment variable ``BENCH_PROMOTION`` names (default: ``mrlm-promotion.jsonl`` in the temporary
+folder), with the version of the code that it came from: a run that is killed goes on where it was.
+"""
+
+from benchmarks._parts import Room
+
+_ROOM = Room(__name__, __path__)
+parts, run = _ROOM.parts, _ROOM.run

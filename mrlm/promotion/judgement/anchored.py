@@ -1,0 +1,102 @@
+"""The anchored limits: what a challenger must keep to below a fixed version, and what it spends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mrlm.evidence.anchor_comparison import AnchorComparison
+from mrlm.evidence.evidence import Evidence
+from mrlm.ope.nights.spending import error_at
+from mrlm.promotion.judgement.checks import Check, certified, lower_bound
+from mrlm.promotion.settings import GateSettings
+
+_REMEDY = (
+    "The next night asks again; or a person who accepts the anchor's loss moves it with "
+    "'mrlm anchor set VERSION', or approves this version"
+)
+
+
+def anchored_checks(
+    evidence: Evidence, settings: GateSettings, look: int, anchor: int | None
+) -> list[Check]:
+    """One check an anchored limit: a guardrail's margin, and 0 in the north star.
+
+    Margins against the champion alone let a chain of promotions lose one each time. Against the
+    anchor the lower bound must stay above minus the margin, at this look's share of the error that
+    ``guardrail_level`` leaves, so that over all looks together a challenger that is truly below is
+    let through with at most that probability. Each limit has its own level, as parts of an
+    intersection-union test.
+
+    Args:
+        evidence: of a challenger that nothing else refuses.
+        settings: the rule's.
+        look: which look at the anchored limits this is, from 1.
+        anchor: by the ledger; None: whatever the evidence names.
+    """
+    found = evidence.anchor
+    if settings.anchored == "off" or found is None:
+        return []
+    advice = settings.anchored == "advise"
+    if anchor is not None and found.version != anchor:
+        text = (
+            f"the evidence is anchored to version {found.version}, and the anchor is version "
+            f"{anchor} now: the next night compares with that one"
+        )
+        return [_told(Check("anchor", False, text), advice)]
+    error = error_at(look, 1.0 - settings.guardrail_level)
+    limits = {evidence.north_star: 0.0, **dict(sorted(evidence.guardrails.items()))}
+    checks = [_limit(found, name, margin, error, look) for name, margin in limits.items()]
+    return [_told(check, advice) for check in checks]
+
+
+def spent_shares(evidence: Evidence) -> dict[str, float]:
+    """Guardrail to the fall below the anchor as estimated, over the margin; 0 where none."""
+    found = evidence.anchor
+    shares = {}
+    for name, margin in evidence.guardrails.items():
+        estimate = None if found is None else found.differences.get(name)
+        if estimate is not None and estimate.value is not None:
+            fall = max(0.0, -estimate.value)
+            shares[name] = fall / margin if margin > 0 else float(fall > 0)
+    return shares
+
+
+def gained_guardrails(evidence: Evidence, settings: GateSettings) -> frozenset[str]:
+    """Guardrails in which the challenger is proven better than the champion."""
+    gained = set()
+    for name in evidence.guardrails:
+        estimate = evidence.difference(settings.estimator, name)
+        if estimate is not None and certified(name, estimate).passed:
+            bound, _ = lower_bound(estimate, 1.0 - settings.guardrail_level)
+            gained |= {name} if bound > 0 else set()
+    return frozenset(gained)
+
+
+def _limit(found: AnchorComparison, name: str, margin: float, error: float, look: int) -> Check:
+    own, estimate = f"anchor: {name}", found.differences.get(name)
+    sure = certified(f"difference to anchor version {found.version} in {name}", estimate)
+    if estimate is None or not sure.passed:
+        why = f" ({found.unmeasured})" if found.unmeasured else ""
+        return Check(own, False, f"{sure.text}{why}. {_REMEDY}")
+    bound, _ = lower_bound(estimate, error)
+    passed = bound >= -margin
+    text = (
+        f"{name}: challenger - anchor version {found.version} = {estimate.value:+.5f} "
+        f"{_measured(found, name)} with lower bound {bound:+.5f} at one-sided level {error:.3g} "
+        f"(anchored look {look}), {'not ' if passed else ''}below the accepted {-margin:+.5f}"
+    )
+    return Check(own, passed, text if passed else f"{text}. {_REMEDY}")
+
+
+def _measured(found: AnchorComparison, name: str) -> str:
+    if name not in found.summed:
+        return "on the same rows"
+    links = ", ".join(map(str, found.links))
+    return f"as the sum of the promotions of {links} and tonight's difference"
+
+
+def _told(check: Check, advice: bool) -> Check:
+    if not advice:
+        return check
+    said = "" if check.passed else "advice, as gate.anchored says: "
+    return replace(check, text=said + check.text, advice=True)

@@ -1,0 +1,41 @@
+"""The anchor as people read it: which version, since when, and what is spent of the margins."""
+
+from __future__ import annotations
+
+from mrlm.promotion.record.anchor import anchor_version, spent_margins
+from mrlm.promotion.record.ledger import champion_stack
+from mrlm.promotion.registry.place import RegistryPlace
+from mrlm.report.visible import visible
+
+_LONGEST = 200
+
+
+def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:
+    """One line on the anchor and one a guardrail; none before the first champion.
+
+    Args:
+        place: the registry.
+        anchored: the setting ``gate.anchored``.
+    """
+    entries = place.ledger.entries()
+    anchor = anchor_version(entries)
+    if anchor is None:
+        return []
+    champion = champion_stack(entries)[-1]
+    made = [e for e in entries if e.kind in ("anchored", "initial") and e.version == anchor][-1]
+    since = f"since {made.at} by {visible(made.actor, _LONGEST)}"
+    why = "the first champion" if made.kind == "initial" else visible(made.reason, _LONGEST)
+    lines = [f"anchor: version {anchor} ({since}: {why}); gate.anchored = {anchored}"]
+    if champion == anchor:
+        return [*lines, "the champion is the anchor: no margin is spent"]
+    spent = spent_margins(entries)
+    if not spent:
+        return [*lines, f"what champion version {champion} has spent below it is not known yet"]
+    return [
+        *lines,
+        *(
+            f"{visible(name, _LONGEST)}: champion version {champion} has spent {share:.0%} of the "
+            "margin"
+            for name, share in sorted(spent.items())
+        ),
+    ]
