@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.canonical import canonical_json, fingerprint_of
 from mrlm.evidence.followed_promotions import Hindcast
+from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.outlook import Outlook
 from mrlm.evidence.policy_estimate import PolicyEstimate
 
@@ -24,6 +25,8 @@ _OPTIONAL = (
     "reward_states",
     "baseline_differences",
     "anchor",
+    "groups",
+    "exposure",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -68,6 +71,9 @@ class Evidence:
         baseline_differences: name of a simple baseline to objective to challenger - baseline,
             paired on the same rows, under the deciding estimator.
         anchor: challenger - anchor; None where nothing is anchored, or no gate night is there.
+        groups: challenger - champion by scene, position and history, all intervals together.
+        exposure: who would be shown more and less, and a few decisions side by side (see
+            ``exposure_change``); plain JSON.
 
     Raises:
         ValueError: a night has two roles.
@@ -100,6 +106,8 @@ class Evidence:
     reward_states: dict[str, dict[str, int]] = field(default_factory=dict)
     baseline_differences: dict[str, dict[str, PolicyEstimate]] = field(default_factory=dict)
     anchor: AnchorComparison | None = None
+    groups: tuple[GroupDifference, ...] = ()
+    exposure: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -129,9 +137,10 @@ class Evidence:
         """Plain data, ready for ``json.dumps``."""
         plain = asdict(self)
         for name in _OPTIONAL:
-            if plain[name] in (None, {}, "logged"):
+            if plain[name] in (None, {}, (), "logged"):
                 del plain[name]
         optional = [plain.get(n, {}) for n in ("logger_differences", "baseline_differences")]
+        optional += [{"group": g["differences"]} for g in plain.get("groups", ())]
         optional.append({"anchor": plain.get("anchor", {}).get("differences", {})})
         for estimates in [*plain["policies"].values(), plain["differences"], *optional]:
             for by_objective in estimates.values():
@@ -160,6 +169,7 @@ class Evidence:
             values[name] = _estimates(values.get(name, {}))
         if values.get("hindcast"):
             values["hindcast"] = Hindcast.from_json(values["hindcast"])
+        values["groups"] = tuple(map(GroupDifference.from_json, values.get("groups", ())))
         if values.get("anchor"):
             values["anchor"] = AnchorComparison.from_json(values["anchor"])
         if values.get("outlook"):

@@ -12,6 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mrlm.evidence.criteria import Criteria
+from mrlm.evidence.exposure_change import exposure_change, sampled_decisions
+from mrlm.evidence.groups import group_differences
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.propensities import estimated_report
 from mrlm.evidence.support import support
@@ -67,6 +69,7 @@ def policy_estimates(
 
     Returns:
         ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``,
+        ``groups``, ``exposure``,
         ``baseline_differences`` where there are baselines, ``propensities`` where any is an
         estimate, and ``reward_states`` where a reward is unknown: every estimate then says what
         that could change. Where there is an anchor, ``anchor_differences`` too, which is no field:
@@ -106,24 +109,40 @@ def policy_estimates(
     extremes: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
 
     def estimated_from(
-        name: str, policy: str, rival: str = "", then: Callable[[Scores], Scores] = _as_it_is
+        name: str,
+        policy: str,
+        rival: str = "",
+        then: Callable[[Scores], Scores] = _as_it_is,
+        among: NDArray[np.bool_] | None = None,
+        level: float = criteria.level,
     ) -> dict[str, PolicyEstimate]:
-        """Estimates of a policy, or of its difference to a rival, with what is unknown."""
+        """Estimates of a policy, or of its difference to a rival, with what is unknown.
+
+        ``among`` are the decisions that count, True for each; None: all.
+        """
         pair = [policy, *([rival] if rival else [])]
 
         def combined(of: Mapping[str, Scores]) -> Scores:
-            return then(difference(of[policy], of[rival]) if rival else of[policy])
+            found = difference(of[policy], of[rival]) if rival else of[policy]
+            return then(found if among is None else found.take(among))
 
-        plain = _estimates(combined({p: scores[p, name] for p in pair}), criteria)
+        by = replace(criteria, level=level)
+        plain = _estimates(combined({p: scores[p, name] for p in pair}), by)
         if unknown is None:
             return plain
-        if (policy, rival) not in extremes:
-            coefficient = weights[policy] - (weights[rival] if rival else 0.0)
-            extremes[policy, rival] = [unknown.at_worst(coefficient, side) for side in (-1, 1)]
+        coefficient = weights[policy] - (weights[rival] if rival else 0.0)
+        if among is not None:
+            # Whatever is lost may have been lost in this group.
+            worst_rewards = [unknown.at_worst(coefficient * among, side) for side in (-1, 1)]
+        elif (policy, rival) in extremes:
+            worst_rewards = extremes[policy, rival]
+        else:
+            worst_rewards = [unknown.at_worst(coefficient, side) for side in (-1, 1)]
+            extremes[policy, rival] = worst_rewards
         ends = []
-        for rewards in extremes[policy, rival]:
+        for rewards in worst_rewards:
             worst = {p: _marked(scored(p, name, rewards), estimated, criteria) for p in pair}
-            ends.append(_estimates(combined(worst), criteria))
+            ends.append(_estimates(combined(worst), by))
         return {o: plain[o].widened(ends[0][o], ends[1][o]) for o in plain}
 
     if unknown is not None:
@@ -150,6 +169,17 @@ def policy_estimates(
         found["baseline_differences"] = {
             name: estimated_from(criteria.estimator, "challenger", name) for name in simple
         }
+    found["groups"] = group_differences(
+        log,
+        least_users,
+        criteria.level,
+        lambda among, level: estimated_from(
+            criteria.estimator, "challenger", "champion", among=among, level=level
+        ),
+    )
+    found["exposure"] = exposure_change(
+        log, policies["challenger"], policies["champion"], least_users
+    ) | {"sampled": sampled_decisions(log, policies["challenger"], policies["champion"])}
     if anchor is not None:
         found["anchor_differences"] = estimated_from(criteria.estimator, "challenger", "anchor")
     return found

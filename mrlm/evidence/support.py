@@ -7,9 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mrlm.bandit_log.users import group
+from mrlm.evidence.groups import group_labels
 from mrlm.privacy.small_groups import merged, users_in
 
 if TYPE_CHECKING:
@@ -39,19 +39,12 @@ def support(log: BanditLog, batch: EvaluationBatch, least_users: int = 1) -> dic
     from mrlm.ope.propensity import calibration_table
     from mrlm.ope.verdict.overlap import group_overlap
 
-    kinds = {
-        "scene": log.decisions.scene,
-        "position": log.decisions.position.astype(np.int64),
-        "history": _history(log),
-    }
     whole = group_overlap(batch.weight, batch.cluster, None, batch.unsupported)
     groups = {"all": [g.to_json() for g in whole if g.users >= least_users]}
     user = group(batch.cluster)[1]
-    for kind, own in kinds.items():
-        label = merged(own, user, least_users)
+    for kind, label in group_labels(log, least_users).items():
         found = group_overlap(batch.weight, batch.cluster, label, batch.unsupported)[1:]
-        if len(found) > 1:
-            groups[kind] = [g.to_json() for g in found]
+        groups[kind] = [g.to_json() for g in found]
     out: dict[str, Any] = {"groups": groups, "items": _items(log, batch, least_users)}
     logged = batch.candidate_propensity
     if len(set(log.policy_id)) > 1:
@@ -95,13 +88,6 @@ def drift(
             }
         )
     return rows
-
-
-def _history(log: BanditLog) -> NDArray[np.object_]:
-    """Whether the user is new, known or well known, by the items of their history."""
-    seen = log.decisions.looked_back_on().lengths
-    label = np.array(["0 items", "1 to 9 items", "10 items or more"], dtype=object)
-    return label[np.digitize(seen, [1, 10])]
 
 
 def _items(log: BanditLog, batch: EvaluationBatch, least_users: int) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -21,6 +21,7 @@ class NightFacts:
         truth: policy, a simple baseline included, or ``difference``, to the north star's true
             value, where a log comes from a known world.
         units: objective to unit.
+        yes_or_no: objectives whose reward is 0 or 1.
         limited_by: what held the step away from the champion back, in words; empty where only the
             evidence did, None where it is not known.
         strategies: way of choosing the weights to ``lift`` and ``lower``, what it would have chosen
@@ -36,6 +37,7 @@ class NightFacts:
     calibration: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    yes_or_no: Collection[str] = ()
     limited_by: Sequence[str] | None = None
     strategies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)

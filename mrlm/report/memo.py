@@ -10,6 +10,8 @@ from mrlm.report.anchored import anchor_lines
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
+from mrlm.report.for_whom import who_is_worse_off
+from mrlm.report.plain_numbers import what_would_change
 from mrlm.report.simple_baselines import as_words, baseline_line, baselines_by_value
 from mrlm.report.visible import markdown
 
@@ -34,7 +36,13 @@ def decision_memo(
     """
     parts = [
         f"## Night {evidence.night}: {headline(verdict, evidence)}",
+        _text(
+            what_would_change(
+                evidence, estimator, facts.yes_or_no, facts.units.get(evidence.north_star, "")
+            )
+        ),
         _reason(verdict),
+        _bullets("Shown to be worse off", [*map(_text, who_is_worse_off(evidence))]),
         _table(evidence, facts, estimator),
         _bullets("Against the anchor", [*map(_text, anchor_lines(evidence))]),
         _baselines(evidence, facts, estimator),

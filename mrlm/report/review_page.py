@@ -11,10 +11,13 @@ from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.anchored import anchor_note, anchor_rows
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number, step_as_text
+from mrlm.report.for_whom import group_rows, who_is_worse_off
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
+from mrlm.report.plain_numbers import what_would_change
 from mrlm.report.plots import all_plots
 from mrlm.report.simple_baselines import as_words, baselines_by_value
+from mrlm.report.visible import shortened
 
 _NO_FACTS = NightFacts()
 _PLOTS = {
@@ -76,11 +79,21 @@ def _page(
     environment = templates()
     environment.filters["number"] = number
     environment.filters["interval"] = interval
+    environment.filters["shortened"] = shortened
     return environment.get_template("review_page.html.j2").render(
         evidence=evidence,
         fingerprint=evidence.fingerprint(),
         verdict=verdict,
         headline=headline(verdict, evidence),
+        change=what_would_change(evidence, estimator, facts.yes_or_no, _unit(evidence, facts)),
+        groups=group_rows(evidence, evidence.north_star),
+        all_groups=[
+            row
+            for objective in (evidence.north_star, *sorted(evidence.guardrails))
+            for row in group_rows(evidence, objective)
+        ],
+        worse_off=who_is_worse_off(evidence),
+        level=_level(evidence, estimator),
         facts=facts,
         step=step_as_text(facts.limited_by),
         links={t: a for t, a in facts.links.items() if _harmless(a)},
@@ -95,6 +108,16 @@ def _page(
         figures=sorted({f for m in facts.reward_model.values() for f in m}),
         plots=[(name, _PLOTS[name], png) for name, png in plots.items()],
     )
+
+
+def _unit(evidence: Evidence, facts: NightFacts) -> str:
+    return facts.units.get(evidence.north_star, "")
+
+
+def _level(evidence: Evidence, estimator: str) -> float:
+    """Two-sided, of the intervals of all groups together: that of one interval of all rows."""
+    found = evidence.difference(estimator, evidence.north_star)
+    return 0.0 if found is None else found.level
 
 
 def _values(evidence: Evidence, facts: NightFacts, estimator: str) -> list[dict[str, Any]]:

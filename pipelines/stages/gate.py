@@ -106,6 +106,11 @@ def _facts(context: NightContext) -> NightFacts:
         limited_by=tuned.get("limited_by"),
         strategies=tuned.get("strategies", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
+        yes_or_no=[
+            o.name
+            for o in context.objectives
+            if o.source == "feedback" and o.transform in ("any", "at_least")
+        ],
         links={"data docs": "data_docs/index.html"},
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from mrlm.evidence.canonical import canonical_json, fingerprint_of
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.outlook import NextNight, Outlook, Power
 from tests.evidence.found import NUMBER, evidence_of, hindcast_of
 
@@ -26,7 +27,8 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint() -> None:
     """The ledger names evidence by its fingerprint: fields that came later may not change it."""
     old = asdict(evidence_of())
     later = ("hindcast", "outlook", "support", "propensities", "logger_differences")
-    for name in (*later, "reward_states", "baseline_differences", "anchor"):
+    later += ("reward_states", "baseline_differences", "anchor", "groups", "exposure")
+    for name in later:
         del old[name]
     for estimates in [*old["policies"].values(), old["differences"]]:
         for estimate in [e for by_name in estimates.values() for e in by_name.values()]:
@@ -49,6 +51,15 @@ def test_a_field_that_holds_something_is_written() -> None:
     }
     assert "unknown_low" not in said.to_json()["baseline_differences"]["item_mean"]["delight"]
     assert Evidence.from_json(said.to_json()) == said
+
+
+def test_groups_come_back_as_they_were() -> None:
+    one = GroupDifference("scene", "home", 200, 40, {"delight": NUMBER})
+    said = evidence_of(groups=(one,), exposure={"items": []})
+    assert said.to_json().keys() - evidence_of().to_json().keys() == {"groups", "exposure"}
+    again = Evidence.from_json(json.loads(json.dumps(said.to_json())))
+    assert again == said
+    assert again.fingerprint() == said.fingerprint()
 
 
 def test_an_outlook_without_a_prediction_can_be_fingerprinted() -> None:

@@ -55,7 +55,10 @@ def found() -> dict[str, Any]:
 
 
 def test_it_has_the_fields_of_evidence(found: dict[str, Any]) -> None:
-    assert set(found) == {"policies", "differences", "logger_differences", "diagnostics", "support"}
+    assert set(found) == {
+        *("policies", "differences", "logger_differences", "diagnostics", "support"),
+        *("groups", "exposure"),
+    }
     assert set(found["policies"]) == {"challenger", "champion", "uniform", "logger"}
     for of in (*found["policies"].values(), found["differences"], found["logger_differences"]):
         assert set(of) == set(ESTIMATORS)
