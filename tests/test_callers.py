@@ -30,7 +30,6 @@ PUBLIC = {
     "mrlm.behaviour.item_ridge": "docs/ope.md",
     "mrlm.learners.choice": "mrlm.learners",
     "mrlm.learners.policy": "mrlm",
-    "mrlm.metrics.exposure": "mrlm.metrics",
     "mrlm.ope.choice.selected": "mrlm.ope",
     "mrlm.ope.choice.shrinkage_bias": "mrlm.ope",
     "mrlm.ope.embedded.clusters": "mrlm.ope.embedded",
