@@ -14,7 +14,7 @@ from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.histories import UNNAMED
 from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import shown_only
+from mrlm.behaviour.features import PairFeatures, shown_only
 from mrlm.behaviour.fit import fit_reward_model
 
 Floats = NDArray[np.float64]
@@ -93,4 +93,4 @@ def _of_trees(model: BehaviourModel, fit: BanditLog, later: BanditLog, chosen: s
     # Of a row's own item they know what the member knows that never saw the row's user.
     read, _ = model.encode_cross_fitted(shown_only(fit))
     shown = shown_only(later)
-    return peer.fit(fit, read)(shown, model.encode(shown)[0])
+    return peer.fit(fit, read)(shown, PairFeatures.of(model.encode(shown)[0]))

@@ -18,7 +18,7 @@ from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.item_ridge import SALT, item_ridge
 from mrlm.behaviour.network import evaluate
 from mrlm.learners.choice import Contender, LearnedScore
-from mrlm.learners.inputs import LearningInputs, LearningSample, score_features
+from mrlm.learners.inputs import LearningInputs, LearningSample, score_columns
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scalarisation import fit_scalarisation
 from mrlm.learners.settings import LearningSettings
@@ -73,7 +73,7 @@ def as_sample(
         item_vectors=np.eye(actions, actions + context.shape[1], dtype=np.float32),
         user_vectors=np.pad(context, ((0, 0), (actions, 0))).astype(np.float32),
     )
-    features = score_features(pairs, q, scalarisation)
+    features = pairs.with_columns(score_columns(q, scalarisation))
     mine = np.arange(n * actions)
     outcome = (log.rewards[:, 0] - q[log.shown, 0]) / scalarisation.scale[0]
     value = scalarisation.standardise(q[mine]).sum(axis=1)

@@ -57,7 +57,7 @@ def scores_of(
     out = {name: np.empty(len(decisions.candidates.values)) for name in by_name}
     # Block by block, so that what the model encodes is encoded once for all.
     for place, part in decisions.blocks():
-        features = model.encode(part)[0]
+        features = PairFeatures.of(model.encode(part)[0])
         for name, score in by_name.items():
             out[name][place] = score(part, features)
     return out

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from benchmarks.serving import _version
 from mrlm.promotion.serving.live import LiveVersion
@@ -32,7 +32,6 @@ class _Standing:
 
 def main(folder: Path) -> None:
     """Print the port, then serve."""
-    torch.set_num_threads(1)
     live = _version.load(folder / "bundle")
     given = {
         "workspace": folder,
@@ -46,7 +45,8 @@ def main(folder: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(make_app(service), access_log=False, log_level="warning")
-    uvicorn.Server(config).run(sockets=[listener])
+    with threadpool_limits(1):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

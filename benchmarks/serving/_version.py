@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +46,11 @@ def _log() -> BanditLog:
     return latent_log(600, 12, 20, seed=_SEED, model=model)[0]
 
 
-def live() -> LiveVersion:
-    """The version over the world's catalogue; no user is known."""
+def live(model: Literal["pair", "history"]) -> LiveVersion:
+    """The version over the world's catalogue, by a behaviour model; no user is known."""
     log = _log()
     bundle = PolicyBundle(
-        _deepest(log), log.decisions.catalog, "bench", "2026-11-20", "", "", log.objectives
+        _deepest(log, model), log.decisions.catalog, "bench", "2026-11-20", "", "", log.objectives
     )
     return LiveVersion("bench@1", bundle, STATES_SCHEMA.empty_table())
 
@@ -73,13 +74,13 @@ def decisions(version: LiveVersion, many: int, candidates: int) -> Decisions:
     return replace(log.decisions.take(rows), candidates=Ragged(offsets, sets.ravel()))
 
 
-def _deepest(log: BanditLog) -> Policy:
+def _deepest(log: BanditLog, name: Literal["pair", "history"]) -> Policy:
     """Each over a reward model of its own and over the one before, until no deeper one is made."""
     policy: Policy = Uniform()
     for seed in range(100):
         if anchor_of(policy) is not policy:
             return policy
-        model = fit_reward_model(log, BehaviourSettings(epochs=2), seed)
+        model = fit_reward_model(log, BehaviourSettings(epochs=2, model=name), seed)
         columns = feature_columns((model,), ())
         standardiser = Standardiser.fit(columns, feature_matrix(log.decisions, (model,), ()))
         theta = np.full(len(columns), 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,22 +103,24 @@ class Decisions:
             request=np.zeros(len(self), np.int64),
         )
 
-    def take(self, index: NDArray[np.int64]) -> Decisions:
+    def take(self, index: NDArray[np.int64]) -> Self:
         """The decisions at ``index``, in that order; the histories are shared, not copied."""
-        return replace(
-            self,
-            user=self.user[index],
-            scene=self.scene[index],
-            position=self.position[index],
-            ts=self.ts[index],
-            candidates=self.candidates.take(index),
-            since=self.since[index],
-            until=self.until[index],
-            request=self.request[index],
-            above=self.above.take(index),
-        )
+        return replace(self, **self._taken(index))
 
-    def blocks(self, most: int | None = None) -> Iterator[tuple[slice, Decisions]]:
+    def _taken(self, index: NDArray[np.int64]) -> dict[str, Any]:
+        return {
+            "user": self.user[index],
+            "scene": self.scene[index],
+            "position": self.position[index],
+            "ts": self.ts[index],
+            "candidates": self.candidates.take(index),
+            "since": self.since[index],
+            "until": self.until[index],
+            "request": self.request[index],
+            "above": self.above.take(index),
+        }
+
+    def blocks(self, most: int | None = None) -> Iterator[tuple[slice, Self]]:
         """Consecutive decisions with at most ``most`` candidates together, or one decision.
 
         Yields the place of the block among all candidates, and its decisions; where one block

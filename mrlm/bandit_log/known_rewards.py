@@ -49,6 +49,9 @@ def category_novelty(decisions: Decisions) -> NDArray[np.float64]:
     At the top of the list it is 1 for an item with categories; an item with none gives 0.
     """
     categories = decisions.catalog.categories
+    if len(decisions.above.values) == 0:
+        many = np.diff(categories.offsets)[decisions.candidates.values.astype(np.int64)]
+        return (many > 0).astype(np.float64)
     width = max(len(decisions.catalog.category_names), 1)
     above_flat, above_offsets = gather(categories.offsets, decisions.above.values.astype(np.int64))
     row_of_above = np.repeat(decisions.above.row, np.diff(above_offsets))

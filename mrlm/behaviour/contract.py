@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.served_features import ServedFeatures
 
 
 @runtime_checkable
@@ -59,7 +60,7 @@ class BehaviourModel(Protocol):
         """Expected reward by the one member that never saw the row's user, (N, heads)."""
         ...
 
-    def encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
+    def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
         """What learners read of every candidate, and ``score``; all at once."""
         ...
 

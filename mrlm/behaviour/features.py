@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
+from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.known_rewards import category_novelty
+from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.embeddings.user_state import (
     Entries,
@@ -42,6 +44,17 @@ class PairFeatures:
     item_vectors: NDArray[np.floating]
     user_vectors: NDArray[np.floating]
 
+    @classmethod
+    def of(cls, served: ServedFeatures) -> PairFeatures:
+        """The same row by row, as networks are trained on."""
+        return cls(
+            dense=served.dense,
+            item=served.item[served.pair],
+            row=served.row,
+            item_vectors=served.item_vectors,
+            user_vectors=served.user_vectors[served.of_decision],
+        )
+
     def with_columns(self, more: NDArray[np.floating]) -> PairFeatures:
         """The same with more dense features, shape (N, m)."""
         dense = np.concatenate([self.dense, more], axis=1, dtype=self.dense.dtype)
@@ -57,6 +70,38 @@ def shown_only(log: BanditLog) -> Decisions:
     decisions = log.decisions
     only = Ragged(np.arange(len(log) + 1), decisions.candidates.values[log.shown])
     return replace(decisions, candidates=only)
+
+
+@dataclass(frozen=True)
+class HistoryRead:
+    """What is said of S states whatever is offered in them.
+
+    Attributes:
+        entries: what each looks back on, with what the user thought of it against the user's mean.
+        moments: shape (S, features), what the user is like.
+        user_vectors: shape (S, rewards of the history * width).
+    """
+
+    entries: Entries
+    moments: NDArray[np.floating]
+    user_vectors: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class PairsRead:
+    """What is said of P distinct pairs whatever the slot.
+
+    Attributes:
+        item: int64, shape (P,), code of each pair's candidate.
+        state: int64, shape (P,), the state of each.
+        attention: shape (P, features), how the history speaks for the candidate.
+        history: of the states.
+    """
+
+    item: NDArray[np.int64]
+    state: NDArray[np.int64]
+    attention: NDArray[np.floating]
+    history: HistoryRead
 
 
 def pair_features(
@@ -75,43 +120,85 @@ def pair_features(
             neither threads nor the processor nor the rows beside a row change a probability.
     """
     table = item_table(space, decisions.catalog, precision) if table is None else table
-    codes = decisions.candidates.values.astype(np.int64)
-    row = decisions.candidates.row
-    entries = _entries(decisions, space)
+    pairs = distinct_pairs(decisions)
+    history = read_history(pairs.states, space, table)
+    read = read_pairs(pairs.states.candidates, history, space, table)
+    return PairFeatures.of(slot_features(decisions, pairs.state, pairs.pair, read, space, table))
+
+
+def read_history(states: Decisions, space: FeatureSpace, table: ItemTable) -> HistoryRead:
+    """What is said of distinct states, in the precision of the table."""
+    entries, precision = _entries(states, space), table.text.dtype
     moments = history_moments(entries, _HALF_LIFE)
-    # What the user thought of each item against the user's own mean.
     own = moments[entries.items.row, :, 1].astype(precision)
     residual = Entries(entries.items, entries.values - own)
+    return HistoryRead(
+        entries=residual,
+        moments=moments.reshape(len(moments), -1).astype(precision),
+        user_vectors=profile(residual, table.vectors, _PROFILE_PRIOR),
+    )
+
+
+def read_pairs(
+    candidates: Ragged, history: HistoryRead, space: FeatureSpace, table: ItemTable
+) -> PairsRead:
+    """What is said of the pairs of distinct states, whose history was read, and candidates."""
     kernels = [
         Kernel(vectors, temperature, prior)
         for vectors in (table.text, table.category)
         for temperature, prior in _TEMPERATURES
     ]
-    position = np.log(np.maximum(decisions.position, 1)).astype(precision)
+    return PairsRead(
+        item=candidates.values.astype(np.int64),
+        state=candidates.row,
+        attention=attention_features(
+            candidates, history.entries, kernels, seen=space.counts_ignored
+        ),
+        history=history,
+    )
+
+
+def slot_features(
+    decisions: Decisions,
+    state: NDArray[np.int64],
+    pair: NDArray[np.int64],
+    read: PairsRead,
+    space: FeatureSpace,
+    table: ItemTable,
+) -> ServedFeatures:
+    """Features of every candidate of decisions, of which the pairs were read.
+
+    Args:
+        decisions: states and candidates.
+        state: int64, shape (n,), which of the states that were read each decision has.
+        pair: int64, shape (N,), which of the pairs each candidate is.
+        read: what was said of these.
+        space: fitted scales.
+        table: the catalogue through the space.
+    """
+    precision = table.text.dtype
+    position = np.log(np.maximum(decisions.position, 1))[:, None]
     scene = decisions.scene.astype(str)[:, None] == np.array(space.scenes, str)
-    state = np.concatenate(
-        [
-            moments.reshape(len(moments), -1).astype(precision),
-            position[:, None],
-            scene.astype(precision),
-        ],
-        axis=1,
-    )
-    dense = np.concatenate(
-        [
-            attention_features(decisions.candidates, residual, kernels, seen=space.counts_ignored),
-            state[row],
-            table.attributes[codes],
-            category_novelty(decisions)[:, None].astype(precision),
-        ],
-        axis=1,
-    )
-    return PairFeatures(
-        dense=dense,
-        item=codes,
-        row=row,
+    decision = [read.history.moments[state], position, scene]
+    by_pair = np.concatenate([read.attention, table.attributes[read.item]], axis=1)
+    by_decision = np.concatenate(decision, axis=1, dtype=precision)
+    # As networks know them: attention, the decision, the item's attributes, its novelty.
+    attention, wide = read.attention.shape[1], by_decision.shape[1]
+    place = np.arange(by_pair.shape[1] + wide + 1)
+    return ServedFeatures(
+        by_pair=by_pair,
+        by_decision=by_decision,
+        by_candidate=category_novelty(decisions)[:, None].astype(precision),
+        pair_columns=np.delete(place[:-1], slice(attention, attention + wide)),
+        decision_columns=place[attention : attention + wide],
+        candidate_columns=place[-1:],
+        pair=pair,
+        row=decisions.candidates.row,
+        item=read.item,
+        state=read.state,
+        of_decision=state,
         item_vectors=table.vectors,
-        user_vectors=profile(decisions.candidates, residual, table.vectors, _PROFILE_PRIOR),
+        user_vectors=read.history.user_vectors,
     )
 
 

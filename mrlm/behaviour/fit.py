@@ -13,6 +13,7 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
 from mrlm.behaviour.history_rows import HistoryRows
+from mrlm.behaviour.network import evaluate
 from mrlm.behaviour.reward_model import FoldModel, RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
@@ -109,7 +110,7 @@ def fit_reward_model(
             features.with_columns(own), targets, binary, rows, settings, seed + k, step
         )
         member = FoldModel(network, statistics, factors)
-        outputs[held] = member.outputs(features.take(held), own[held])
+        outputs[held] = evaluate(network, features.take(held).with_columns(own[held]), len(names))
         members.append(member)
     return RewardModel(
         heads=names,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mrlm.bandit_log import Catalog
-from mrlm.behaviour.last_call import LastCall
+from mrlm.bandit_log.last_call import LastCall
 from mrlm.behaviour.settings import HistorySettings
 
 Floats = NDArray[np.floating]
@@ -39,6 +39,9 @@ class ItemFactors:
     item_id: NDArray[np.object_]
     mean: NDArray[np.float32]
     loading: NDArray[np.float32]
+    _padded: dict[type[np.floating], tuple[Floats, Floats]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _rows: LastCall[Catalog, NDArray[np.int64]] = field(
         default_factory=LastCall, init=False, repr=False, compare=False
     )
@@ -68,12 +71,15 @@ class ItemFactors:
         """Row of each item of a catalogue in ``padded``, int64, shape (items,)."""
         return self._rows.of(catalog, self._find)
 
-    def padded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def padded(self, precision: type[np.floating] = np.float32) -> tuple[Floats, Floats]:
         """Mean and loading with a row of zeros at the end, for items without a reward.
 
         Such an item has no loading: a taste says nothing of it.
         """
-        return np.pad(self.mean, (0, 1)), np.pad(self.loading, ((0, 1), (0, 0)))
+        if precision not in self._padded:
+            mean, loading = np.pad(self.mean, (0, 1)), np.pad(self.loading, ((0, 1), (0, 0)))
+            self._padded[precision] = mean.astype(precision), loading.astype(precision)
+        return self._padded[precision]
 
     def _find(self, catalog: Catalog) -> NDArray[np.int64]:
         codes = catalog.codes(self.item_id)
@@ -152,7 +158,7 @@ def _loadings(
     for _ in range(settings.rounds):
         covariance = np.linalg.inv(symmetric(met @ products(loading), d) + noise)
         taste = np.einsum("uij,uj->ui", covariance, residual @ loading)
-        second = products(taste) + np.float32(settings.noise) * _upper(covariance)
+        second = products(taste) + np.float32(settings.noise) * upper(covariance)
         weight = symmetric(met.T @ second, d) + prior
         loading = np.linalg.solve(weight, (residual.T @ taste)[:, :, None])[:, :, 0]
     return loading
@@ -165,13 +171,14 @@ def products(x: Floats) -> Floats:
     return out
 
 
-def symmetric(upper: Floats, d: int) -> Floats:
+def symmetric(triangle: Floats, d: int) -> Floats:
     """Symmetric matrices of their upper triangles, (..., d · (d + 1) / 2) to (..., d, d)."""
-    full: Floats = np.take(upper, _places(d)[2], axis=-1)
-    return full.reshape(*upper.shape[:-1], d, d)
+    full: Floats = np.take(triangle, _places(d)[2], axis=-1)
+    return full.reshape(*triangle.shape[:-1], d, d)
 
 
-def _upper(matrices: Floats) -> Floats:
+def upper(matrices: Floats) -> Floats:
+    """Upper triangles of symmetric matrices, (..., d, d) to (..., d · (d + 1) / 2)."""
     d = matrices.shape[-1]
     i, j, _ = _places(d)
     flat = matrices.reshape(*matrices.shape[:-2], d * d)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from mrlm.behaviour.features import PairFeatures
 from mrlm.behaviour.threads import one_thread
 
 _ROWS = 65536
-Network = TypeVar("Network", bound=nn.Module)
+# A dense feature farther from its mean than this many deviations counts as that far.
+CLIP = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PairNetwork(nn.Module):  # type: ignore[misc]
 
     def forward(self, pairs: Pairs) -> torch.Tensor:
         """Outputs of b pairs, shape (b, outputs)."""
-        standard = ((pairs.dense - self.centre) / self.scale).clamp(-5.0, 5.0)
+        standard = ((pairs.dense - self.centre) / self.scale).clamp(-CLIP, CLIP)
         projected = self.item(pairs.items).index_select(0, pairs.item)
         product = projected * self.user(pairs.users).index_select(0, pairs.user)
         return self.head(self.body(torch.cat([standard, projected, product], dim=1)))
@@ -163,13 +163,6 @@ def evaluate(network: nn.Module, features: PairFeatures, outputs: int) -> NDArra
             batch = tensors.batch(torch.arange(start, stop))
             out[start:stop] = own(batch).numpy()
     return out
-
-
-def in_float64(network: Network) -> Network:
-    """A copy of a network in the precision of what is served; the network keeps its own."""
-    exact: Network = copy.deepcopy(network).to(torch.float64)
-    exact.eval()
-    return exact
 
 
 def network_from_state(state: Mapping[str, torch.Tensor]) -> PairNetwork:

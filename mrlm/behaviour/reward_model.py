@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,15 +14,26 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save_file
 
 from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log.distinct_pairs import distinct_pairs
+from mrlm.bandit_log.last_call import LastCall
+from mrlm.bandit_log.later_slot import LaterSlot
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import Calibration
-from mrlm.behaviour.features import PairFeatures, pair_features
+from mrlm.behaviour.features import (
+    PairFeatures,
+    PairsRead,
+    read_history,
+    read_pairs,
+    slot_features,
+)
+from mrlm.behaviour.forward import PairForward
 from mrlm.behaviour.item_factors import ItemFactors
-from mrlm.behaviour.last_call import LastCall
-from mrlm.behaviour.network import PairNetwork, evaluate, in_float64, network_from_state
+from mrlm.behaviour.network import PairNetwork, network_from_state
+from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
-from mrlm.behaviour.taste import taste_features
+from mrlm.behaviour.taste import taste_of, tastes_for, tastes_of
+from mrlm.behaviour.user_states import UserRead, UserStates
 
 UNCERTAINTY = "uncertainty"
 # Models that read pairs alone, and those that read the history by item factors too.
@@ -45,25 +57,37 @@ class FoldModel:
     statistics: ItemStatistics
     factors: tuple[ItemFactors, ...] = ()
 
-    def columns(self, decisions: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
+    def columns(self, states: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
         """What this fold knows of every candidate beside the pair features, (N, columns).
 
         Args:
-            decisions: with N candidates in all.
+            states: with N candidates in all.
             taste: ``taste_features`` of them by ``factors``.
         """
-        of_item = self.statistics.table(decisions.catalog)[decisions.candidates.values]
+        of_item = self.statistics.table(states.catalog)[states.candidates.values]
         return np.concatenate([of_item, taste], axis=1)
 
-    def outputs(self, features: PairFeatures, columns: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Raw outputs of every candidate from pair features and this fold's ``columns``."""
-        whole = features.with_columns(columns)
-        network = self._exact if whole.dense.dtype == np.float64 else self.network
-        return evaluate(network, whole, self.network.head.out_features)
-
     @cached_property
-    def _exact(self) -> PairNetwork:
-        return in_float64(self.network)
+    def single(self) -> PairForward:
+        """The network in float32, which is enough to learn from."""
+        return PairForward.of([self.network], np.float32)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a model reads of the pairs of decisions whatever the slot.
+
+    Attributes:
+        state: int64, shape (n,), the state of each decision.
+        pair: int64, shape (N,), the pair of each candidate.
+        features: pair features of the pairs.
+        own: what each member knows of them, float64, shape (members, P, columns).
+    """
+
+    state: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    features: PairsRead
+    own: NDArray[np.float64]
 
 
 # Models that one process reads again and again: tonight's, and those inside the champions.
@@ -75,7 +99,8 @@ class RewardModel:
     """A cross-fitted ensemble: fold model k was fitted without the users of fold k.
 
     What was encoded last is kept while its decisions live: the learned scores of a night read the
-    same encoding. So is what was read of the last catalogue: a request costs what it asks for, not
+    same encoding, and the slots of a list what was read for the first one. So is what was read of
+    the last catalogue, and of users over it who came alone: a request costs what it asks for, not
     what there is.
 
     Attributes:
@@ -91,9 +116,11 @@ class RewardModel:
     space: FeatureSpace
     members: tuple[FoldModel, ...]
     calibration: tuple[Calibration, ...]
-    _encoded: LastCall[Decisions, tuple[PairFeatures, NDArray[np.float64]]] = field(
+    _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
+    _read: LastCall[Decisions, _Read] = field(default_factory=LastCall, init=False, repr=False)
+    _users: LastCall[Catalog, UserStates] = field(default_factory=LastCall, init=False, repr=False)
     _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
@@ -132,27 +159,57 @@ class RewardModel:
             out[place] = self.encode(part)[1]
         return out
 
-    def encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
+    def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
         """Pair features with item statistics, the folds' mean, and ``score``; all at once."""
         return self._encoded.of(decisions, self._encode)
 
-    def _encode(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
-        table = self._table.of(decisions.catalog, lambda c: item_table(self.space, c, np.float64))
-        features = pair_features(decisions, self.space, table, np.float64)
-        # All members at once: they read the same states.
-        factors = [f for m in self.members for f in m.factors]
-        taste = taste_features(decisions, self.space, factors, np.float64)
-        by_member = np.split(taste, len(self.members), axis=1)
-        own = [m.columns(decisions, t) for m, t in zip(self.members, by_member, strict=True)]
-        heads = np.stack(
-            [
-                self._calibrated(m.outputs(features, c))
-                for m, c in zip(self.members, own, strict=True)
-            ]
-        )
+    def _encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
+        first = decisions.first if isinstance(decisions, LaterSlot) else decisions
+        read = self._read.of(first, self._read_pairs)
+        state, pair = read.state, read.pair
+        if isinstance(decisions, LaterSlot):
+            state, pair = state[decisions.of_decision], pair[decisions.of_candidate]
+        table = self._table_of(decisions.catalog)
+        features = slot_features(decisions, state, pair, read.features, self.space, table)
+        outputs = self._networks.outputs(features, read.own)
+        heads = self._calibrated(outputs)
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
-        return features.with_columns(np.mean(own, axis=0, dtype=np.float64)), values
+        return features.with_pair_columns(read.own.mean(axis=0)), values
+
+    def _read_pairs(self, decisions: Decisions) -> _Read:
+        pairs = distinct_pairs(decisions)
+        states, table = pairs.states, self._table_of(decisions.catalog)
+        if len(states) == 1:
+            kept = self._users.of(states.catalog, lambda _: UserStates())
+            user = kept.of(states, self._read_user)
+            history, codes = user.history, states.candidates.values
+            taste = tastes_for(user.taste, self._factors, states.catalog, codes)
+        else:
+            history = read_history(states, self.space, table)
+            taste = tastes_of(states, self.space, self._factors, np.float64)
+        by_member = taste.reshape(len(taste), len(self.members), -1)
+        own = [m.columns(states, by_member[:, k]) for k, m in enumerate(self.members)]
+        features = read_pairs(states.candidates, history, self.space, table)
+        return _Read(pairs.state, pairs.pair, features, np.array(own, np.float64))
+
+    def _read_user(self, state: Decisions) -> UserRead:
+        return UserRead(
+            read_history(state, self.space, self._table_of(state.catalog)),
+            taste_of(state, self.space, self._factors, np.float64),
+        )
+
+    @cached_property
+    def _factors(self) -> tuple[ItemFactors, ...]:
+        """Those of all members at once: they read the same states."""
+        return tuple(f for m in self.members for f in m.factors)
+
+    @cached_property
+    def _networks(self) -> PairForward:
+        return PairForward.of([m.network for m in self.members])
+
+    def _table_of(self, catalog: Catalog) -> ItemTable:
+        return self._table.of(catalog, lambda c: item_table(self.space, c, np.float64))
 
     def score_cross_fitted(self, decisions: Decisions) -> NDArray[np.float64]:
         """Expected reward by the one fold model that never saw the row's user, (N, heads).
@@ -166,20 +223,21 @@ class RewardModel:
 
     def encode_cross_fitted(self, decisions: Decisions) -> tuple[PairFeatures, NDArray[np.float64]]:
         """``encode`` by the fold model that never saw the row's user; values (N, heads)."""
-        features = pair_features(decisions, self.space)
         fold = user_folds(decisions.user, self.folds, crc())
-        rows = [np.flatnonzero(fold[features.row] == k) for k in range(self.folds)]
-        own = [
-            member.columns(part, taste_features(part, self.space, member.factors))
-            for k, member in enumerate(self.members)
-            for part in [decisions.take(np.flatnonzero(fold == k))]
-        ]
-        columns = np.zeros((len(features.item), own[0].shape[1]), np.float32)
-        out = np.zeros((len(features.item), len(self.heads)))
-        for member, index, found in zip(self.members, rows, own, strict=True):
-            columns[index] = found
-            out[index] = self._calibrated(member.outputs(features.take(index), found))
-        return features.with_columns(columns), out
+        table = item_table(self.space, decisions.catalog)
+        parts = []
+        for k, member in enumerate(self.members):
+            part = decisions.take(np.flatnonzero(fold == k))
+            pairs = distinct_pairs(part)
+            history = read_history(pairs.states, self.space, table)
+            read = read_pairs(pairs.states.candidates, history, self.space, table)
+            taste = tastes_of(pairs.states, self.space, member.factors)
+            own = member.columns(pairs.states, taste)
+            served = slot_features(part, pairs.state, pairs.pair, read, self.space, table)
+            served = served.with_pair_columns(own.astype(np.float32))
+            outputs = self._calibrated(member.single.outputs(served)[0])
+            parts.append((PairFeatures.of(served), outputs))
+        return _by_decision(decisions, fold, parts)
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``model.safetensors`` into an existing folder."""
@@ -206,8 +264,28 @@ class RewardModel:
         (folder / "model.json").write_text(json.dumps(data, sort_keys=True))
 
     def _calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        heads = [c(outputs[:, j]) for j, c in enumerate(self.calibration)]
-        return np.stack(heads, axis=1)
+        heads = [c(outputs[..., j]) for j, c in enumerate(self.calibration)]
+        return np.stack(heads, axis=-1)
+
+
+def _by_decision(
+    decisions: Decisions,
+    fold: NDArray[np.int64],
+    parts: Sequence[tuple[PairFeatures, NDArray[np.float64]]],
+) -> tuple[PairFeatures, NDArray[np.float64]]:
+    """Features and values of each fold's decisions, in the order of all decisions."""
+    row = decisions.candidates.row
+    # Stable: what comes first within a fold came first among all.
+    candidate = np.argsort(np.argsort(fold[row], kind="stable"), kind="stable")
+    decision = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
+    features = PairFeatures(
+        dense=np.concatenate([f.dense for f, _ in parts])[candidate],
+        item=decisions.candidates.values.astype(np.int64),
+        row=row,
+        item_vectors=parts[0][0].item_vectors,
+        user_vectors=np.concatenate([f.user_vectors for f, _ in parts])[decision],
+    )
+    return features, np.concatenate([v for _, v in parts])[candidate]
 
 
 def load_reward_model(folder: Path) -> RewardModel:

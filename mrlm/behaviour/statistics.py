@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog
-from mrlm.behaviour.last_call import LastCall
+from mrlm.bandit_log.last_call import LastCall
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mrlm.bandit_log import Decisions
-from mrlm.behaviour.item_factors import ItemFactors, products, symmetric
+from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log.distinct_pairs import distinct_pairs
+from mrlm.behaviour.item_factors import ItemFactors, products, symmetric, upper
 from mrlm.behaviour.space import FeatureSpace
 
 Floats = NDArray[np.floating]
@@ -42,15 +43,90 @@ def taste_features(
         models: of any objectives of the space, all of one width.
         precision: as for ``pair_features``.
     """
-    out = np.zeros((len(decisions.candidates.values), PER_MODEL * len(models)), precision)
+    if not models:
+        return np.zeros((len(decisions.candidates.values), 0), precision)
+    pairs = distinct_pairs(decisions)
+    return tastes_of(pairs.states, space, models, precision)[pairs.pair]
+
+
+def tastes_of(
+    states: Decisions,
+    space: FeatureSpace,
+    models: Sequence[ItemFactors],
+    precision: type[np.floating] = np.float32,
+) -> Floats:
+    """``taste_features`` of the distinct states of ``distinct_pairs``, (P, 2 a model)."""
+    out = np.zeros((len(states.candidates.values), PER_MODEL * len(models)), precision)
     if not models:
         return out
-    codes = decisions.candidates.values.astype(np.int64)
-    keys = _Keys.of(decisions, space, models, precision)
-    for group in _groups(decisions, len(models) * models[0].loading.shape[1]):
-        found = keys.posterior(group, group.seen(decisions), codes[group.padded])
+    codes = states.candidates.values
+    keys = _Keys.of(states, space, models, precision)
+    for group in _groups(states, len(models) * models[0].loading.shape[1]):
+        posterior = keys.posterior(group, group.seen(states))
+        found = posterior.of(_loadings(models, states.catalog, codes[group.padded], precision))
         out[group.flat] = found[group.mask]
     return out
+
+
+def taste_of(
+    state: Decisions,
+    space: FeatureSpace,
+    models: Sequence[ItemFactors],
+    precision: type[np.floating] = np.float32,
+) -> Posterior:
+    """What is known of the tastes of one state, for whatever is offered: see ``taste_features``."""
+    if not models:
+        return Posterior(np.zeros((1, 0, 1), precision), np.zeros((1, 0, 1, 1), precision))
+    (group,) = _groups(state, 1)
+    keys = _Keys.of(state, space, models, precision)
+    return keys.posterior(group, group.seen(state))
+
+
+def tastes_for(
+    posterior: Posterior, models: Sequence[ItemFactors], catalog: Catalog, codes: NDArray[np.int32]
+) -> Floats:
+    """``taste_features`` of candidates in the state of ``taste_of``, (candidates, 2 a model)."""
+    precision = posterior.mean.dtype.type
+    if not models:
+        return np.zeros((len(codes), 0), precision)
+    found: Floats = posterior.of(_loadings(models, catalog, codes[None], precision))[0]
+    return found
+
+
+def _loadings(
+    models: Sequence[ItemFactors],
+    catalog: Catalog,
+    codes: NDArray[np.integer],
+    precision: type[np.floating],
+) -> Floats:
+    """Of items under each model, (models, ..., factors)."""
+    return np.stack([m.padded(precision)[1][m.rows(catalog)[codes]] for m in models])
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known of the tastes of s states under each factor model.
+
+    Attributes:
+        mean: shape (s, models, factors).
+        covariance: shape (s, models, factors, factors).
+    """
+
+    mean: Floats
+    covariance: Floats
+
+    def of(self, loadings: Floats) -> Floats:
+        """Mean and standard deviation of loading · taste, (s, r, 2 a model).
+
+        Args:
+            loadings: of r candidates of each state, (models, s, r, factors).
+        """
+        query = loadings.transpose(1, 0, 2, 3)
+        mean = (query @ self.mean[..., None])[..., 0]
+        variance = ((query @ self.covariance) * query).sum(axis=3)
+        found = np.stack([mean, np.sqrt(np.maximum(variance, 0.0))], axis=3)
+        states, models, candidates = mean.shape
+        return found.transpose(0, 2, 1, 3).reshape(states, candidates, PER_MODEL * models)
 
 
 @dataclass(frozen=True)
@@ -61,16 +137,16 @@ class _Keys:
 
     Attributes:
         start: the first entry that is read; the rows below count from it.
-        loading: of each model, with a row of zeros at the end.
-        row: of each model, the row of each item.
+        models: give the loadings.
+        catalog: gives the items.
         item: int32, of the entries that are read, e of them.
         residual: shape (e, models); NaN where unknown.
         noise: shape (models, 1, 1).
     """
 
     start: int
-    loading: tuple[Floats, ...]
-    row: tuple[NDArray[np.int64], ...]
+    models: Sequence[ItemFactors]
+    catalog: Catalog
     item: NDArray[np.int32]
     residual: Floats
     noise: Floats
@@ -78,72 +154,78 @@ class _Keys:
     @classmethod
     def of(
         cls,
-        decisions: Decisions,
+        states: Decisions,
         space: FeatureSpace,
         models: Sequence[ItemFactors],
         precision: type[np.floating],
     ) -> _Keys:
-        start = int(decisions.since.min(initial=len(decisions.histories)))
-        place = np.arange(start, max(int(decisions.until.max(initial=0)), start))
-        item = decisions.histories.item[place]
-        rewards = space.scaled_rewards(decisions.histories, place).astype(np.float64)
+        start = int(states.since.min(initial=len(states.histories)))
+        place = np.arange(start, max(int(states.until.max(initial=0)), start))
+        item = states.histories.item[place]
+        rewards = space.scaled_rewards(states.histories, place).astype(np.float64)
         names = [h.objective for h in space.history]
-        rows = tuple(m.rows(decisions.catalog) for m in models)
-        means, loadings = zip(*[m.padded() for m in models], strict=True)
         residual = [
-            rewards[:, names.index(m.objective)] - mean[row[item]]
-            for m, mean, row in zip(models, means, rows, strict=True)
+            rewards[:, names.index(m.objective)]
+            - m.padded(np.float64)[0][m.rows(states.catalog)[item]]
+            for m in models
         ]
         return cls(
             start=start,
-            loading=tuple(x.astype(precision) for x in loadings),
-            row=rows,
+            models=models,
+            catalog=states.catalog,
             item=item,
             residual=np.stack(residual, axis=1).astype(precision),
             noise=np.array([m.noise for m in models], precision)[:, None, None],
         )
 
-    def loadings(self, codes: NDArray[np.integer]) -> Floats:
-        """Of items under each model, (models, ..., factors)."""
-        return np.stack([x[row[codes]] for x, row in zip(self.loading, self.row, strict=True)])
-
-    def posterior(
-        self, group: _Group, seen: NDArray[np.bool_], candidates: NDArray[np.int64]
-    ) -> Floats:
-        """Mean and standard deviation for the group's candidates, (s, r, 2 a model)."""
-        models, d = len(self.loading), self.loading[0].shape[1]
+    def posterior(self, group: _Group, seen: NDArray[np.bool_]) -> Posterior:
+        """What the entries that each state of the group sees tell of its tastes."""
+        precision = self.residual.dtype.type
         read = slice(group.first - self.start, group.last - self.start)
         residual = self.residual[read, :, None]
         known = np.isfinite(residual)
-        key = self.loadings(self.item[read]).transpose(1, 0, 2) * known
-        columns = np.concatenate([products(key), key * np.nan_to_num(residual, nan=0.0)], axis=2)
-        width = columns.shape[2]
-        sums = _sums(seen, columns.reshape(-1, models * width)).reshape(-1, models, width)
-        precision = symmetric(sums[..., :-d], d) + self.noise * np.eye(d, dtype=sums.dtype)
-        query = self.loadings(candidates).transpose(1, 0, 2, 3)
-        ask = np.concatenate([sums[..., -d:, None], query.swapaxes(2, 3)], axis=3)
-        solved = np.linalg.solve(precision, ask)
-        mean = (query @ solved[..., :1])[..., 0]
-        variance = self.noise[..., 0] * np.einsum("smrd,smdr->smr", query, solved[..., 1:])
-        found = np.stack([mean, np.sqrt(np.maximum(variance, 0.0))], axis=3)
-        return found.transpose(0, 2, 1, 3).reshape(*candidates.shape, PER_MODEL * models)
+        key = _loadings(self.models, self.catalog, self.item[read], precision).swapaxes(0, 1)
+        d, entries = key.shape[2], [key * known, np.where(known, residual, precision(0.0))]
+        sums = _sums(seen, np.concatenate(entries, axis=2))
+        gram = symmetric(sums[..., :-d], d)
+        inverse = np.linalg.inv(gram + self.noise * np.eye(d, dtype=precision))
+        mean = (inverse @ sums[..., -d:, None])[..., 0]
+        return Posterior(mean, self.noise * inverse)
 
 
-def _sums(seen: NDArray[np.bool_], columns: Floats) -> Floats:
-    """Sum of the entries' columns that each state sees, (s, columns).
+def _sums(seen: NDArray[np.bool_], entries: Floats) -> Floats:
+    """Sums over the entries that each state sees of what its posterior needs.
 
     The next state of a user sees a few entries more: only what changed is added.
+
+    Args:
+        seen: whether a state sees an entry, (s, e).
+        entries: loading and then residual, 0 where unknown, (e, models, d + 1).
+
+    Returns:
+        Products of every two entries of the loadings, then of loading and residual, each as
+        ``products`` orders them: (s, models, d · (d + 1) / 2 + d).
     """
-    change = np.diff(seen.astype(np.int8), axis=0, prepend=np.int8(0))
-    sums: Floats = np.cumsum(sparse.csr_array(change.astype(columns.dtype)) @ columns, axis=0)
-    return sums
+    own = entries[seen[0]].swapaxes(0, 1)
+    first = own[..., :-1].swapaxes(1, 2) @ own
+    d = first.shape[1]
+    start = np.concatenate([upper(first[..., :-1]), first[..., -1]], axis=1)
+    if len(seen) == 1:
+        return start[None]
+    change = np.diff(seen.astype(np.int8), axis=0)
+    moved = np.flatnonzero(change.any(axis=0))
+    part = entries[moved]
+    columns = np.concatenate([products(part[..., :d]), part[..., :d] * part[..., d:]], axis=2)
+    flat = columns.reshape(len(moved), start.size)
+    sums = np.empty((len(seen), start.size), start.dtype)
+    sums[0] = start.ravel()
+    sums[1:] = sparse.csr_array(change[:, moved].astype(part.dtype)) @ flat
+    return np.cumsum(sums, axis=0, out=sums).reshape(-1, *start.shape)
 
 
 @dataclass(frozen=True)
 class _Group:
     """States that look back on the same entries, and their candidates.
-
-    A state is what decisions share that see the same entries: those of one request.
 
     Attributes:
         since, until, ts, request: of the states, each of shape (s,).
@@ -178,43 +260,29 @@ class _Group:
         return seen
 
 
-def _groups(decisions: Decisions, factors: int) -> Iterator[_Group]:
+def _groups(states: Decisions, factors: int) -> Iterator[_Group]:
     """All states, those together whose entries overlap, as many as memory allows.
 
     Args:
-        decisions: of which each belongs to one state.
+        states: by the first entry of each.
         factors: of all models together.
     """
-    keys = (decisions.request, decisions.ts, decisions.until, decisions.since)
-    order = np.lexsort(keys)
-    if len(order) == 0:
+    many, offsets, lengths = len(states), states.offsets, states.candidates.lengths
+    if many == 0:
         return
-    new = np.zeros(len(order), np.bool_)
-    new[0] = True
-    for key in keys:
-        new[1:] |= np.diff(key[order]).astype(np.int64) != 0
-    state = np.empty(len(order), np.int64)
-    state[order] = np.cumsum(new) - 1
-    first = order[new]
-    since, until = decisions.since[first], decisions.until[first]
-    of_candidate = state[decisions.candidates.row]
-    by_state = np.argsort(of_candidate, kind="stable")
-    lengths = np.bincount(of_candidate, minlength=len(first))
-    ends = np.cumsum(lengths)
-    apart = np.ones(len(first), np.bool_)
-    apart[1:] = since[1:] >= np.maximum.accumulate(until)[:-1]
+    apart = np.ones(many, np.bool_)
+    apart[1:] = states.since[1:] >= np.maximum.accumulate(states.until)[:-1]
     most = max(1, _BLOCK // (factors * (factors + int(lengths.max()))))
-    for start, stop in _spans(np.flatnonzero(apart), len(first), most):
-        flat = by_state[ends[start] - lengths[start] : ends[stop - 1]]
-        mask = np.arange(int(lengths[start:stop].max())) < lengths[start:stop, None]
+    for start, stop in _spans(np.flatnonzero(apart), many, most):
+        own, flat = slice(start, stop), np.arange(offsets[start], offsets[stop])
+        mask = np.arange(int(lengths[own].max())) < lengths[own, None]
         padded = np.zeros(mask.shape, np.int64)
         padded[mask] = flat
-        part = first[start:stop]
         yield _Group(
-            since[start:stop],
-            until[start:stop],
-            decisions.ts[part],
-            decisions.request[part],
+            states.since[own],
+            states.until[own],
+            states.ts[own],
+            states.request[own],
             flat,
             padded,
             mask,

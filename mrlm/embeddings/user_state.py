@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.ragged import gather, segment_sum
 
-# Entries of the largest array of a block: 2**21 float32 are 8 MiB, which stays near the cache.
-_BLOCK = 1 << 21
+# Entries of the largest array of a block: 2**18 float64 are 2 MiB, which stays in the cache.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -87,43 +88,41 @@ def attention_features(
     columns += [np.ones((len(values), 1))] if seen else []
     weighed_by = np.concatenate(columns, axis=1).astype(real)
     for block in _blocks(candidates, entries.items):
-        weighed = weighed_by[block.history_flat] * block.history_mask[..., None]
-        similarity: dict[int, NDArray[np.floating]] = {}
+        # Entries by candidates: products of contiguous matrices cost least.
+        weighed = (weighed_by[block.history_flat] * block.history_mask[..., None]).swapaxes(1, 2)
+        farther: dict[int, NDArray[np.floating]] = {}
         for j, kernel in enumerate(kernels):
             name = id(kernel.vectors)
-            if name not in similarity:
-                candidate = kernel.vectors[block.candidates]
-                history = kernel.vectors[block.history]
-                similarity[name] = candidate @ history.transpose(0, 2, 1)
-            weight = np.exp((similarity[name] - 1) * real.type(1 / kernel.temperature))
-            sums = weight @ weighed
-            evidence = sums[..., width:]
-            means = sums[..., :width] / (evidence[..., :width] + real.type(kernel.prior))
-            block_out = np.concatenate([means, np.log1p(evidence)], axis=-1)
+            if name not in farther:
+                candidate = np.ascontiguousarray(kernel.vectors[block.candidates].swapaxes(1, 2))
+                farther[name] = kernel.vectors[block.history] @ candidate
+                farther[name] -= 1
+            weight = farther[name] * real.type(1 / kernel.temperature)
+            sums = weighed @ np.exp(weight, out=weight)
+            evidence = sums[:, width:]
+            means = sums[:, :width] / (evidence[:, :width] + real.type(kernel.prior))
+            block_out = np.concatenate([means, np.log1p(evidence)], axis=1).swapaxes(1, 2)
             place = slice(j * each, (j + 1) * each)
             out[block.candidate_flat, place] = block_out[block.candidate_mask]
     return out
 
 
-def profile(
-    candidates: Ragged, entries: Entries, vectors: NDArray[np.floating], prior: float
-) -> NDArray[np.floating]:
+def profile(entries: Entries, vectors: NDArray[np.floating], prior: float) -> NDArray[np.floating]:
     """Mean of the history's item vectors, each times its value, shape (n, r * width).
 
     In the precision of the vectors, a vector for each of the r values. Entries whose value is not
-    known are left out; ``prior`` zero vectors are added. A decision without candidates has zeros.
+    known are left out; ``prior`` zero vectors are added.
     """
-    real, width = vectors.dtype, entries.values.shape[1]
+    real, items = vectors.dtype, entries.items
     known = np.isfinite(entries.values)
     weight = np.where(known, entries.values, 0.0).astype(real)
-    out = np.zeros((len(entries.items), width, vectors.shape[1]), real)
-    for block in _blocks(candidates, entries.items):
-        mask = block.history_mask[..., None]
-        w = weight[block.history_flat] * mask
-        count = (known[block.history_flat] * mask).sum(axis=1)
-        total = w.transpose(0, 2, 1) @ vectors[block.history]
-        out[block.decisions] = total / (count + real.type(prior))[..., None]
-    return out.reshape(len(out), -1)
+    parts = []
+    for j in range(entries.values.shape[1]):
+        of_items = (weight[:, j], items.values, items.offsets)
+        total = sparse.csr_array(of_items, shape=(len(items), len(vectors))) @ vectors
+        count = segment_sum(known[:, j], items.offsets)
+        parts.append(total / (count + prior).astype(real)[:, None])
+    return np.concatenate(parts, axis=1)
 
 
 def history_moments(entries: Entries, half_life: float) -> NDArray[np.float64]:
@@ -167,6 +166,9 @@ class _Block:
 
 def _blocks(candidates: Ragged, history: Ragged) -> Iterator[_Block]:
     """Blocks of decisions of like size; decisions without history are left out."""
+    if len(history) == 1:
+        yield from _alone(candidates.values, history.values)
+        return
     with_history = np.flatnonzero((history.lengths > 0) & (candidates.lengths > 0))
     sizes = (candidates.lengths[with_history], history.lengths[with_history])
     order = with_history[np.lexsort(sizes)]
@@ -182,6 +184,21 @@ def _blocks(candidates: Ragged, history: Ragged) -> Iterator[_Block]:
         h_code, h_mask, h_flat = _pad(history, chosen)
         yield _Block(chosen, c_code, c_mask, c_flat[c_mask], h_code, h_mask, h_flat)
         start = stop
+
+
+def _alone(candidates: NDArray[np.int32], history: NDArray[np.int32]) -> Iterator[_Block]:
+    """The block of the only decision, which needs no pads."""
+    k, h = len(candidates), len(history)
+    if k and h:
+        yield _Block(
+            np.zeros(1, np.int64),
+            candidates[None].astype(np.int64),
+            np.ones((1, k), np.bool_),
+            np.arange(k),
+            history[None].astype(np.int64),
+            np.ones((1, h), np.bool_),
+            np.arange(h)[None],
+        )
 
 
 def _pad(

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mrlm.evidence.paired import flagged_nights, paired_batches, state_of_pair
 from mrlm.evidence.unknown_rewards import UnknownRewards
 
 if TYPE_CHECKING:
-    from mrlm.bandit_log import BanditLog
+    from mrlm.evidence.scored_log import ScoredLog
     from mrlm.ope.state.state import EvaluationState
-    from mrlm.policies.contract import Policy
 
 
 @dataclass(frozen=True)
@@ -40,31 +36,24 @@ class NightLift:
 
 
 def night_lift(
-    log: BanditLog,
-    first: Policy,
-    second: Policy,
-    q: NDArray[np.float64] | None,
-    estimator: str,
-    *,
-    estimated: bool = False,
+    scored: ScoredLog, first: str, second: str, estimator: str, *, estimated: bool = False
 ) -> NightLift:
-    """The lift of ``first`` over ``second`` on a night's log, without a flag.
+    """The lift of the policy ``first`` over ``second`` on a night's log, without a flag.
 
     Args:
-        log: of one night, n decisions with N candidates and every propensity.
-        first: named ``challenger``.
-        second: named ``champion``, whose value is taken off.
-        q: predicted rewards, float64, shape (N, m); None without a reward model.
+        scored: the log of one night, with every propensity, and both policies.
+        first: a name among its policies.
+        second: of the one whose value is taken off.
         estimator: name in ``mrlm.ope.registry.ESTIMATORS``.
         estimated: whether a propensity of the night is an estimate.
 
     Raises:
-        KeyError: no such estimator.
-        ValueError: a propensity is missing, or the estimator needs ``q`` and there is none.
+        KeyError: no such estimator or policy.
+        ValueError: a propensity is missing, or the estimator needs predictions and there are none.
     """
-    one, other = paired_batches(log, first, second, q)
+    one, other = paired_batches(scored, first, second)
     state = state_of_pair(one, other, estimator)
-    unknown = UnknownRewards.of(log)
+    unknown = UnknownRewards.of(scored.log)
     if unknown is None:
         return NightLift(state, estimated)
     worst = (unknown.at_worst(one.weight - other.weight, side) for side in (-1, 1))

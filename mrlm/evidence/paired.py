@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
-    from mrlm.bandit_log import BanditLog
+    from mrlm.evidence.scored_log import ScoredLog
     from mrlm.ope.batch import EvaluationBatch
     from mrlm.ope.state.state import EvaluationState
-    from mrlm.policies.contract import Policy
 
 
 def paired_batches(
-    log: BanditLog, first: Policy, second: Policy, q: NDArray[np.float64] | None
+    scored: ScoredLog, first: str, second: str
 ) -> tuple[EvaluationBatch, EvaluationBatch]:
     """The log under the one policy and under the other.
 
     Args:
-        log: n decisions with N candidates and every propensity.
-        first: named ``challenger``.
-        second: named ``champion``, whose value is taken off.
-        q: predicted rewards, float64, shape (N, m); None without a reward model.
+        scored: a log with every propensity.
+        first: name of the policy that is called ``challenger`` then.
+        second: of the one called ``champion``, whose value is taken off.
 
     Raises:
         ValueError: a propensity is missing.
     """
     from mrlm.ope.batch import EvaluationBatch
 
-    batch = EvaluationBatch.from_log(log, probabilities(first, log), q, "challenger")
-    return batch, batch.with_target(probabilities(second, log), "champion")
+    p = scored.probabilities
+    batch = EvaluationBatch.from_log(scored.log, p[first], scored.q, "challenger")
+    return batch, batch.with_target(p[second], "champion")
 
 
 def state_of_pair(
@@ -54,12 +50,6 @@ def state_of_pair(
 
     estimate = ESTIMATORS[estimator]
     return EvaluationState.of(difference(estimate(first), estimate(second)))
-
-
-def probabilities(policy: Policy, log: BanditLog) -> NDArray[np.float64]:
-    """The policy's probability of every candidate, float64, shape (N,)."""
-    found: NDArray[np.float64] = np.exp(policy.log_probabilities(log.decisions))
-    return found
 
 
 def flagged_nights(

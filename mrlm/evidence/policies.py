@@ -43,7 +43,7 @@ _BINS, _LARGEST = 40, 20.0
 def policy_estimates(
     log: BanditLog,
     policies: Probabilities,
-    q: NDArray[np.float64],
+    q: NDArray[np.float64] | None,
     estimated: EstimatedPropensities | None,
     criteria: Criteria,
     least_users: int = 1,
@@ -60,7 +60,7 @@ def policy_estimates(
     Args:
         log: n decisions with N candidates and every propensity.
         policies: ``challenger``, ``champion`` and any others.
-        q: predicted rewards, float64, shape (N, m).
+        q: predicted rewards, float64, shape (N, m); None without a reward model.
         estimated: what is known of estimated propensities; None: all were logged.
         criteria: of the estimates.
         least_users: of a group whose support is told.

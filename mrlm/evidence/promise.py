@@ -10,6 +10,7 @@ from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.followed_promotions import PromotionHindcast
 from mrlm.evidence.night_lift import NightLift, night_lift
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.evidence.scored_log import scored_log
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
@@ -66,12 +67,10 @@ def lift_on_night(
         KeyError: the model does not know the north star.
         ValueError: the log or the policies do not fit the estimator.
     """
-    from mrlm.policies.predictions import predictions
-
     own = north_star_alone(log, criteria.north_star)
-    q = None if reward_model is None else predictions(own, own.objectives, reward_model)
-    estimator = "snips" if q is None else criteria.estimator
-    return night_lift(own, promoted, replaced, q, estimator, estimated=estimated)
+    scored = scored_log(own, {"promoted": promoted, "replaced": replaced}, reward_model)
+    estimator = "snips" if reward_model is None else criteria.estimator
+    return night_lift(scored, "promoted", "replaced", estimator, estimated=estimated)
 
 
 def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:

@@ -13,9 +13,12 @@ from mrlm.bandit_log.ragged import gather
 from mrlm.bandit_log.whole_groups import sample_groups
 from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.threads import side_by_side
 from mrlm.learners.scalarisation import Scalarisation, fit_scalarisation, known_outcomes
 from mrlm.learners.settings import LearningSettings
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -129,18 +132,16 @@ def part_of(sample: LearningSample, index: NDArray[np.int64]) -> LearningSample:
 
 
 def _standard_rewards(sample: LearningSample) -> NDArray[np.float64]:
-    """The columns that ``score_features`` put before the last, float64, shape (N, objectives)."""
+    """The columns that ``score_columns`` puts before the last, float64, shape (N, objectives)."""
     m = len(sample.scalarisation.objectives)
     return sample.inputs.features.dense[:, -m - 1 : -1].astype(np.float64)
 
 
-def score_features(
-    features: PairFeatures, rewards: NDArray[np.float64], scalarisation: Scalarisation
-) -> PairFeatures:
-    """Pair features, standardised expected rewards, and last their weighted sum."""
+def score_columns(rewards: NDArray[np.float64], scalarisation: Scalarisation) -> Floats:
+    """What follows pair features: standardised expected rewards, and last their weighted sum."""
     standard = (rewards - scalarisation.mean) / scalarisation.scale
     value = scalarisation.standardise(rewards).sum(axis=1)
-    return features.with_columns(np.column_stack([standard, value]))
+    return np.column_stack([standard, value])
 
 
 def learning_inputs(
@@ -153,7 +154,7 @@ def learning_inputs(
         vectors = scalarisation.candidate_rewards(
             part, {h: heads[:, j] for j, h in enumerate(reward_model.heads)}
         )
-        return score_features(encoded, vectors, scalarisation), vectors
+        return encoded.with_columns(score_columns(vectors, scalarisation)), vectors
 
     blocks = side_by_side(of_block, [part for _, part in log.decisions.blocks()])
     features, rewards = zip(*blocks, strict=True)
@@ -191,10 +192,10 @@ def _joined(parts: Sequence[PairFeatures]) -> PairFeatures:
 
 def deployed_features(
     decisions: Decisions, reward_model: BehaviourModel, scalarisation: Scalarisation
-) -> PairFeatures:
+) -> ServedFeatures:
     """The same features for nights that were not learned from, by the whole ensemble."""
     encoded, values = reward_model.encode(decisions)
     vectors = scalarisation.candidate_rewards(
         decisions, {h: values[:, j] for j, h in enumerate(reward_model.heads)}
     )
-    return score_features(encoded, vectors, scalarisation)
+    return encoded.with_columns(score_columns(vectors, scalarisation))

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save_file
 
 from mrlm.bandit_log import Decisions, Objective
+from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.last_call import LastCall
-from mrlm.behaviour.network import evaluate, in_float64
+from mrlm.behaviour.forward import PairForward
 from mrlm.behaviour.reward_model import load_reward_model
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state
@@ -72,7 +72,9 @@ class LearnedScorer:
         out = np.zeros((len(decisions.candidates.values), 1))
         for place, part in decisions.blocks():
             features = deployed_features(part, self.reward_model, self.scalarisation)
-            out[place] = evaluate(self._exact, features, 1)
+            out[place] = (
+                self._gain * features.by_candidate[:, -1:] + self._exact.outputs(features)[0]
+            )
         lengths = np.maximum(np.diff(decisions.offsets), 1)
         mean = segment_sum(out[:, 0], decisions.offsets) / lengths
         out -= mean[rows(decisions.offsets)][:, None]
@@ -80,8 +82,12 @@ class LearnedScorer:
         return out
 
     @cached_property
-    def _exact(self) -> ScoreNetwork:
-        return in_float64(self.network)
+    def _exact(self) -> PairForward:
+        return PairForward.of([self.network.pair])
+
+    @cached_property
+    def _gain(self) -> float:
+        return float(self.network.gain.detach())
 
     def save(self, folder: Path) -> None:
         """Write ``scorer.json``, ``scorer.safetensors`` and ``reward_model/`` into a folder."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log.distinct_pairs import distinct_pairs
+from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.embeddings.user_state import Entries, Kernel, attention_features
 from mrlm.policies.item_softmax import Term, attribute_terms, term_column
@@ -21,6 +23,23 @@ _MOST_SCENES = 8
 _TEMPERATURE = 0.2
 # Zero vectors that are added to a profile: one entry tells less than ten.
 _PRIOR = 1.0
+
+
+@dataclass(frozen=True)
+class _ItemsSeen:
+    """One catalogue as a view sees it; row c is item c, all float64.
+
+    Attributes:
+        attributes: standardised.
+        categories: indicators.
+        vectors: coordinates of the embedding.
+        unit: the same in unit length.
+    """
+
+    attributes: Floats
+    categories: Floats
+    vectors: Floats
+    unit: Floats
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,9 @@ class CloneView:
     scenes: tuple[str, ...]
     centre: Floats
     directions: Floats
+    _seen: LastCall[Catalog, _ItemsSeen] = field(
+        default_factory=LastCall, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, decisions: Decisions) -> CloneView:
@@ -64,11 +86,15 @@ class CloneView:
 
         float64, shape (n, scenes + 3).
         """
+        pairs = distinct_pairs(decisions)
+        return self._context(decisions, pairs.states.looked_back_on().lengths[pairs.state])
+
+    def _context(self, decisions: Decisions, entries: NDArray[np.int64]) -> Floats:
         scene = decisions.scene.astype(str)
         columns = [(scene == s).astype(np.float64) for s in self.scenes]
         columns.append(np.log(np.maximum(decisions.position, 1).astype(np.float64)))
         columns.append((decisions.position <= 1).astype(np.float64))
-        columns.append(np.log1p(decisions.looked_back_on().lengths.astype(np.float64)))
+        columns.append(np.log1p(entries.astype(np.float64)))
         return np.stack(columns, axis=1)
 
     def features(self, decisions: Decisions) -> Floats:
@@ -77,58 +103,39 @@ class CloneView:
         Attributes, categories and embedding of the item; how the history speaks for it; how alike
         it is to the items above; and the products of the context with attributes and history.
         """
-        catalog, codes = decisions.catalog, decisions.candidates.values
-        row = rows(decisions.offsets)
-        attributes = np.stack(
-            [term_column(catalog, t) for t in self.terms] or [np.zeros(len(catalog))], axis=1
+        items = self._seen.of(decisions.catalog, self._look)
+        codes, row = decisions.candidates.values, rows(decisions.offsets)
+        pairs = distinct_pairs(decisions)
+        entries = Entries.of(pairs.states)
+        shown = _means(entries.items, items.vectors, np.ones(len(entries.values)))
+        history = _history(pairs.states.candidates, items, entries, shown)[pairs.pair]
+        main = np.concatenate(
+            [items.attributes[codes], history, _likeness_above(decisions, items)], axis=1
         )
-        vectors = self._vectors(catalog)
-        entries = Entries.of(decisions)
-        shown = _means(entries.items, vectors, np.ones(len(entries.values)))
-        history = self._history(decisions, vectors, entries, shown)
-        main = np.concatenate([attributes[codes], history], axis=1)
-        context = self.context(decisions)[row]
+        context = self._context(decisions, entries.items.lengths[pairs.state])[row]
         products = (main[:, :, None] * context[:, None, :]).reshape(len(main), -1)
+        vectors = items.vectors[codes]
         return np.concatenate(
             [
                 main,
-                self._categories(catalog)[codes],
-                vectors[codes],
-                vectors[codes] * shown[row],
+                items.categories[codes],
+                vectors,
+                vectors * shown[pairs.state[row]],
                 products,
             ],
             axis=1,
         )
 
-    def _history(
-        self, decisions: Decisions, vectors: Floats, entries: Entries, shown: Floats
-    ) -> Floats:
-        """Scalars of history and items above, float64, shape (N, 6).
-
-        Args:
-            decisions: N candidates in all.
-            vectors: of the items.
-            entries: what the decisions look back on.
-            shown: mean vector of these, one row a decision.
-        """
-        codes, row = decisions.candidates.values, rows(decisions.offsets)
-        out = np.zeros((len(codes), 6))
-        out[:, 5] = _overlap(decisions)
-        if vectors.shape[1] == 0:
-            return out
-        own = vectors[codes]
-        width = vectors.shape[1] ** 0.5
-        known = np.nan_to_num(entries.values[:, 0], nan=0.0).astype(np.float64)
-        for j, mean in enumerate((shown, _means(entries.items, vectors, known))):
-            out[:, j] = (own * mean[row]).sum(axis=1) / width
+    def _look(self, catalog: Catalog) -> _ItemsSeen:
+        columns = [term_column(catalog, t) for t in self.terms]
+        vectors = self._vectors(catalog)
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit = vectors / np.where(length > 0, length, 1.0)
-        kernel = Kernel(unit, _TEMPERATURE, _PRIOR)
-        out[:, 2:4] = attention_features(decisions.candidates, entries, [kernel])
-        if len(decisions.above.values):
-            above = _means(decisions.above, unit, np.ones(len(decisions.above.values)))
-            out[:, 4] = (unit[codes] * above[row]).sum(axis=1)
-        return out
+        return _ItemsSeen(
+            attributes=np.stack(columns or [np.zeros(len(catalog))], axis=1),
+            categories=self._categories(catalog),
+            vectors=vectors,
+            unit=vectors / np.where(length > 0, length, 1.0),
+        )
 
     def _vectors(self, catalog: Catalog) -> Floats:
         if catalog.embedding is None or self.directions.shape[1] == 0:
@@ -145,6 +152,40 @@ class CloneView:
             known = code >= 0
             out[catalog.categories.row[known], code[known]] = 1.0
         return out
+
+
+def _history(candidates: Ragged, items: _ItemsSeen, entries: Entries, shown: Floats) -> Floats:
+    """How the history speaks for each pair of a state and a candidate, float64, shape (P, 4).
+
+    Args:
+        candidates: of distinct states.
+        items: the catalogue.
+        entries: what the states look back on.
+        shown: mean vector of these, one row a state.
+    """
+    out = np.zeros((len(candidates.values), 4))
+    if items.vectors.shape[1] == 0:
+        return out
+    row, own = candidates.row, items.vectors[candidates.values]
+    width = items.vectors.shape[1] ** 0.5
+    known = np.nan_to_num(entries.values[:, 0], nan=0.0).astype(np.float64)
+    for j, mean in enumerate((shown, _means(entries.items, items.vectors, known))):
+        out[:, j] = (own * mean[row]).sum(axis=1) / width
+    out[:, 2:] = attention_features(candidates, entries, [Kernel(items.unit, _TEMPERATURE, _PRIOR)])
+    return out
+
+
+def _likeness_above(decisions: Decisions, items: _ItemsSeen) -> Floats:
+    """Likeness of each candidate to the items above, by vectors and categories, shape (N, 2)."""
+    out = np.zeros((len(decisions.candidates.values), 2))
+    many = len(decisions.above.values)
+    if many == 0:
+        return out
+    if items.unit.shape[1]:
+        above = _means(decisions.above, items.unit, np.ones(many))[rows(decisions.offsets)]
+        out[:, 0] = (items.unit[decisions.candidates.values] * above).sum(axis=1)
+    out[:, 1] = _overlap(decisions)
+    return out
 
 
 def _means(items: Ragged, vectors: Floats, value: Floats) -> Floats:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import Decisions
+from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_log_softmax
 from mrlm.policies.clone_view import CloneView
 from mrlm.policies.floor import with_floor
@@ -62,20 +63,35 @@ class FeatureSoftmax:
     hidden: Hidden | None
     floor: float
     name: str = "logger"
+    _core: LastCall[Decisions, Floats] = field(
+        default_factory=LastCall, init=False, repr=False, compare=False
+    )
+    _own: LastCall[Catalog, Floats] = field(
+        default_factory=LastCall, init=False, repr=False, compare=False
+    )
 
     def core_log_probabilities(self, decisions: Decisions) -> Floats:
-        """Log softmax of the logit, float64, shape (N,)."""
-        of_item = np.zeros(len(decisions.catalog))
-        code = decisions.catalog.codes(self.item_id)
-        of_item[code[code >= 0]] = self.intercept[code >= 0]
-        logit = of_item[decisions.candidates.values]
+        """Log softmax of the logit, float64, shape (N,); kept while its last decisions live."""
+        return self._core.of(decisions, self._softmax)
+
+    def _softmax(self, decisions: Decisions) -> Floats:
+        logit = self._own.of(decisions.catalog, self._by_item)[decisions.candidates.values]
         for place, part in decisions.blocks(BLOCK):
             logit[place] += self._learned(part)
-        return segment_log_softmax(logit, decisions.offsets)
+        found = segment_log_softmax(logit, decisions.offsets)
+        found.flags.writeable = False
+        return found
 
     def log_probabilities(self, decisions: Decisions) -> Floats:
         """The same mixed with the floor, float64, shape (N,)."""
         return with_floor(self.core_log_probabilities(decisions), decisions.offsets, self.floor)
+
+    def _by_item(self, catalog: Catalog) -> Floats:
+        """The intercept of every item, float64, shape (items,)."""
+        of_item = np.zeros(len(catalog))
+        code = catalog.codes(self.item_id)
+        of_item[code[code >= 0]] = self.intercept[code >= 0]
+        return of_item
 
     def _learned(self, decisions: Decisions) -> Floats:
         d = len(self.coefficient)

@@ -9,33 +9,14 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Objective
 from mrlm.bandit_log.known_rewards import known_rewards
-from mrlm.policies.contract import Scorer
-
-
-def predictions(
-    log: BanditLog, objectives: Sequence[Objective], reward_model: Scorer
-) -> NDArray[np.float64]:
-    """Predicted reward of every candidate for every objective, float64, shape (N, m).
-
-    Objectives known from the item or the list are exact.
-
-    Args:
-        log: n decisions with N candidates in all.
-        objectives: m columns of the result.
-        reward_model: a head for every objective that comes from feedback.
-
-    Raises:
-        KeyError: the model has no head for an objective.
-    """
-    scores = reward_model.score(log.decisions)
-    heads = dict(zip(reward_model.columns, scores.T, strict=True))
-    return by_objective(log, objectives, heads)
 
 
 def by_objective(
     log: BanditLog, objectives: Sequence[Objective], heads: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Heads and known rewards as one array, float64, shape (N, m); see ``predictions``.
+    """Predicted reward of every candidate for every objective, float64, shape (N, m).
+
+    Objectives known from the item or the list are exact.
 
     Args:
         log: n decisions with N candidates in all.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from mrlm.bandit_log import Objective
 from mrlm.policies.clone_view import CloneView
@@ -24,6 +25,8 @@ from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
 
 _TENSORS = "policy.safetensors"
+# Clones of loggers that one process reads again and again, inside the champions.
+_SHARED = 8
 
 ScorerLoaders = Mapping[str, Callable[[Path], Scorer]]
 
@@ -60,7 +63,8 @@ def load_policy(folder: Path, loaders: ScorerLoaders) -> Policy:
     Raises:
         ValueError: the folder holds a kind of policy or scorer that is not known.
     """
-    data: dict[str, Any] = json.loads((folder / "policy.json").read_text())
+    description = (folder / "policy.json").read_text()
+    data: dict[str, Any] = json.loads(description)
     kind = data.pop("kind")
     if kind == "uniform":
         return Uniform(**data)
@@ -78,7 +82,7 @@ def load_policy(folder: Path, loaders: ScorerLoaders) -> Policy:
             name=data["name"],
         )
     if kind == "feature_softmax":
-        return _load_feature_softmax(data, folder)
+        return _feature_softmax(description, (folder / _TENSORS).read_bytes())
     if kind == "greedy":
         (scorer,) = _load_scorers(data, folder, loaders)
         return Greedy(scorer=scorer, floor=data["floor"], name=data["name"])
@@ -151,8 +155,10 @@ def _tensors(policy: FeatureSoftmax) -> dict[str, NDArray[np.float64]]:
     return {name: np.ascontiguousarray(a, np.float64) for name, a in found.items()}
 
 
-def _load_feature_softmax(data: dict[str, Any], folder: Path) -> FeatureSoftmax:
-    found = load_file(folder / _TENSORS)
+@lru_cache(_SHARED)
+def _feature_softmax(description: str, weights: bytes) -> FeatureSoftmax:
+    """The same content is the same object, wherever it is read from: many anchor on one."""
+    data, found = json.loads(description), load(weights)
     layer = {k.removeprefix("hidden."): v for k, v in found.items() if k.startswith("hidden.")}
     return FeatureSoftmax(
         view=CloneView(

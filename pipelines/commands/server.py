@@ -35,6 +35,7 @@ def serve(
 ) -> None:
     """Answer requests by the champion, and log what is served, until Ctrl-C."""
     import uvicorn
+    from threadpoolctl import threadpool_limits
 
     from pipelines.serving.app import make_app
 
@@ -48,7 +49,9 @@ def serve(
     service = _service(loaded, key)
     service.current.start()
     try:
-        uvicorn.run(make_app(service), host=host, port=port, access_log=False)
+        # One answer at a time: a second thread costs more to wake than it computes.
+        with threadpool_limits(1):
+            uvicorn.run(make_app(service), host=host, port=port, access_log=False)
     finally:
         service.current.stop()
         service.log.close()

@@ -12,6 +12,7 @@ from pipelines.nights.plan import Plan
 if TYPE_CHECKING:
     from mrlm.evidence.night_lift import NightLift
     from mrlm.evidence.outlook import NextNight, Outlook
+    from mrlm.evidence.scored_log import ScoredLog
     from mrlm.policies.contract import Policy, Scorer
 
 # Earlier nights that tell how far the differences of nights spread: enough for a t quantile that
@@ -25,9 +26,16 @@ def outlook_nights(plan: Plan) -> list[str]:
 
 
 def outlook_lifts(
-    context: NightContext, plan: Plan, challenger: Policy, champion: Policy, reward_model: Scorer
+    context: NightContext,
+    plan: Plan,
+    challenger: Policy,
+    champion: Policy,
+    reward_model: Scorer,
+    judged: ScoredLog,
 ) -> dict[str, NightLift]:
     """The challenger's lift over the champion on each of the outlook's nights, oldest first.
+
+    What was said of the gate nights, which ``judged`` holds together, is not asked again.
 
     Nights on which nothing is known of the north star are left out. All carry the flag of estimated
     propensities where one has estimates: states with and without it do not merge. An earlier night
@@ -35,16 +43,17 @@ def outlook_lifts(
     """
     from mrlm.behaviour.threads import side_by_side
     from mrlm.evidence.night_lift import flagged_lifts, night_lift
-    from mrlm.policies.predictions import predictions
+    from mrlm.evidence.scored_log import scored_log
 
     gate = context.settings.gate
+    policies = {"challenger": challenger, "champion": champion}
 
     def of_night(night: str) -> NightLift | Exception:
         try:
-            log, estimated = read_completed(context, [night])
-            q = predictions(log, context.objectives, reward_model)
+            log, found = read_completed(context, [night], judged.log.decisions.catalog)
+            scored = judged.of(log) or scored_log(log, policies, reward_model)
             return night_lift(
-                log, challenger, champion, q, gate.estimator, estimated=estimated is not None
+                scored, "challenger", "champion", gate.estimator, estimated=found is not None
             )
         except DamagedError:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log import BanditLog, Catalog
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import read_logs
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def read_completed(
-    context: NightContext, nights: list[str]
+    context: NightContext, nights: list[str], catalog: Catalog | None = None
 ) -> tuple[BanditLog, EstimatedPropensities | None]:
     """The bandit log of these nights with a propensity in every row.
+
+    Args:
+        context: of tonight.
+        nights: ISO dates.
+        catalog: tonight's items, where the caller has them.
 
     Returns:
         The log; and what is known of the estimates, None where every propensity was logged.
@@ -26,7 +31,7 @@ def read_completed(
     """
     from mrlm.evidence.propensities import completed
 
-    read = read_logs(context, nights)
+    read = read_logs(context, nights, catalog)
     try:
         log, found = completed(read)
     except ValueError as error:

@@ -87,9 +87,18 @@ def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
     return [context.lake("build_log", built[n][0]).path(built[n][1]) for n in nights]
 
 
-def read_logs(context: NightContext, nights: list[str]) -> BanditLog:
-    """The bandit log of these nights, with item embeddings, as of tonight."""
-    return read_bandit_log(log_paths(context, nights), read_catalog(context), context.objectives)
+def read_logs(
+    context: NightContext, nights: list[str], catalog: Catalog | None = None
+) -> BanditLog:
+    """The bandit log of these nights, with item embeddings, as of tonight.
+
+    Args:
+        context: of tonight.
+        nights: ISO dates.
+        catalog: tonight's items, where the caller has them.
+    """
+    items = read_catalog(context) if catalog is None else catalog
+    return read_bandit_log(log_paths(context, nights), items, context.objectives)
 
 
 def newest_embedded(context: NightContext) -> str | None:

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.evidence.paired import probabilities
 from mrlm.evidence.support import drift
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
@@ -61,8 +60,8 @@ class Evaluate:
         from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.evidence.canonical import canonical_json
         from mrlm.evidence.policies import decisions_table, policy_estimates
+        from mrlm.evidence.scored_log import scored_log
         from mrlm.learners.storage import load_baselines
-        from mrlm.policies.predictions import predictions
         from mrlm.policies.uniform import Uniform
         from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
         from mrlm.promotion.serving.bundle import load_bundle
@@ -80,25 +79,22 @@ class Evaluate:
         estimates: dict[str, Any] = {}
         if plan.gate:
             champion = load_champion(context, plan.champion)
-            policies = {
-                "challenger": probabilities(challenger, log),
-                "champion": probabilities(champion, log),
-                "uniform": probabilities(Uniform(), log),
-            }
             model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
-            q = predictions(log, context.objectives, model)
+            simple = load_baselines(context.run("learn_policy").path("baselines"))
+            compared = {"challenger": challenger, "champion": champion, "uniform": Uniform()}
+            scored = scored_log(log, {**compared, **simple}, model)
+            policies = {name: scored.probabilities[name] for name in compared}
+            baselines = {name: scored.probabilities[name] for name in simple}
             star, gate = context.north_star.name, context.settings.gate
             least, criteria = context.settings.registry.least_users, gate.criteria(star)
-            simple = load_baselines(context.run("learn_policy").path("baselines"))
-            baselines = {name: probabilities(p, log) for name, p in simple.items()}
             anchor, unmeasured = anchor_probabilities(context, plan, log)
             estimates = policy_estimates(
-                log, policies, q, estimated, criteria, least, baselines, anchor
+                log, policies, scored.q, estimated, criteria, least, baselines, anchor
             )
             estimates["anchor"] = anchor_comparison(context, plan, estimates, unmeasured)
             policies |= baselines
             own = estimates["policies"]["champion"][gate.estimator][star].value
-            lifts = outlook_lifts(context, plan, challenger, champion, model)
+            lifts = outlook_lifts(context, plan, challenger, champion, model, scored)
             estimates["outlook"] = outlook(context, plan, lifts, own)
             states = {night: found.state for night, found in lifts.items()}
             estimates["support"] |= {"drift": drift(states, star, least)}

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour import reward_model as module
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import PairFeatures, pair_features, shown_only
+from mrlm.behaviour.features import pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.network import evaluate
 from mrlm.behaviour.report import ALL, groups_of, report_reward_model
 from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
@@ -142,12 +142,13 @@ def test_the_same_decisions_are_encoded_once_in_a_row(
     model: RewardModel, later_log: BanditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Decisions] = []
+    read = RewardModel._read_pairs
 
-    def counted(decisions: Decisions, *more: Any) -> PairFeatures:
+    def counted(own: RewardModel, decisions: Decisions) -> Any:
         seen.append(decisions)
-        return pair_features(decisions, *more)
+        return read(own, decisions)
 
-    monkeypatch.setattr(module, "pair_features", counted)
+    monkeypatch.setattr(RewardModel, "_read_pairs", counted)
     one, two = (later_log.take(np.arange(k)).decisions for k in (40, 50))
     first = model.encode(one)
     assert model.encode(one) is first
@@ -212,15 +213,22 @@ def test_scores_do_not_depend_on_the_block(
 def test_cross_fitted_scores_come_from_the_member_that_never_saw_the_user(
     model: RewardModel, fit_log: BanditLog
 ) -> None:
-    features = pair_features(fit_log.decisions, model.space)
-    fold = user_folds(fit_log.decisions.user, 3, crc())[features.row]
-    crossed = model.score_cross_fitted(fit_log.decisions)
+    decisions = fit_log.decisions
+    features = pair_features(decisions, model.space)
+    fold = user_folds(decisions.user, 3, crc())[features.row]
+    crossed = model.score_cross_fitted(decisions)
     assert crossed.shape == (len(fold), 2)
     for k, member in enumerate(model.members):
-        taste = taste_features(fit_log.decisions, model.space, member.factors)
-        outputs = member.outputs(features, member.columns(fit_log.decisions, taste))
-        wanted = model.calibration[0](outputs[:, 0])
+        taste = taste_features(decisions, model.space, member.factors)
+        whole = features.with_columns(member.columns(decisions, taste))
+        wanted = model.calibration[0](evaluate(member.network, whole, 2)[:, 0])
         np.testing.assert_allclose(crossed[fold == k, 0], wanted[fold == k], atol=1e-6)
+    encoded, values = model.encode_cross_fitted(decisions)
+    assert (values == crossed).all()
+    np.testing.assert_allclose(
+        encoded.dense[:, : features.dense.shape[1]], features.dense, atol=1e-5
+    )
+    np.testing.assert_allclose(encoded.user_vectors, features.user_vectors, atol=1e-5)
 
 
 def test_no_member_learns_from_the_users_it_is_for(

@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 
-from mrlm.behaviour.last_call import LastCall
+from mrlm.bandit_log.last_call import LastCall
 from mrlm.behaviour.threads import side_by_side
 
 

@@ -65,7 +65,7 @@ def test_attention_equals_its_formula() -> None:
 
 def test_profile_and_moments_equal_their_formulas() -> None:
     given, vectors = decisions()
-    mean = profile(given.candidates, Entries.of(given), vectors, prior=2.0)
+    mean = profile(Entries.of(given), vectors, prior=2.0)
     moments = history_moments(Entries.of(given), half_life=2.0)[:, 0]
     offsets = given.history.offsets
     for i in range(len(given)):
@@ -91,11 +91,11 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     values = np.stack([given.history_value, given.history_value**2], axis=1)
     entries = Entries(given.history, values)
     whole = attention_features(given.candidates, entries, kernels, seen=True)
-    mean = profile(given.candidates, entries, vectors, 1.0)
+    mean = profile(entries, vectors, 1.0)
     monkeypatch.setattr(state, "_BLOCK", 4096)
     again = attention_features(given.candidates, entries, kernels, seen=True)
     np.testing.assert_allclose(again, whole, atol=1e-5)
-    np.testing.assert_allclose(profile(given.candidates, entries, vectors, 1.0), mean, atol=1e-5)
+    np.testing.assert_allclose(profile(entries, vectors, 1.0), mean, atol=1e-5)
 
 
 def test_each_value_has_its_own_known_entries() -> None:
@@ -113,13 +113,11 @@ def test_each_value_has_its_own_known_entries() -> None:
     evidence = attention_features(given.candidates, known, [kernel])[:, 1]
     np.testing.assert_allclose(got[:, 4], evidence, atol=1e-5)
     width = vectors.shape[1]
-    mean = profile(given.candidates, both, vectors, 1.0)
+    mean = profile(both, vectors, 1.0)
     moments = history_moments(both, 2.0)
     for j, entries in enumerate(alone):
         part = mean[:, j * width : (j + 1) * width]
-        np.testing.assert_allclose(
-            part, profile(given.candidates, entries, vectors, 1.0), atol=1e-5
-        )
+        np.testing.assert_allclose(part, profile(entries, vectors, 1.0), atol=1e-5)
         np.testing.assert_allclose(moments[:, j], history_moments(entries, 2.0)[:, 0])
 
 
@@ -129,5 +127,5 @@ def test_without_history_everything_is_zero() -> None:
     assert len(none)
     entries = Entries.of(none)
     assert not attention_features(none.candidates, entries, [Kernel(vectors, 0.1, 0.1)]).any()
-    assert not profile(none.candidates, entries, vectors, 1.0).any()
+    assert not profile(entries, vectors, 1.0).any()
     assert not history_moments(entries, 5.0).any()

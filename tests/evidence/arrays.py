@@ -15,6 +15,7 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.paired import paired_batches, state_of_pair
+from mrlm.evidence.scored_log import ScoredLog, scored_log
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.verdict.certify import Thresholds
 from mrlm.policies.contract import Policy
@@ -157,4 +158,11 @@ def paired_state(
     estimator: str,
 ) -> EvaluationState:
     """The paired difference of two policies on the log."""
-    return state_of_pair(*paired_batches(log, first, second, q), estimator)
+    return state_of_pair(*paired_batches(scored(log, first, second, q), "a", "b"), estimator)
+
+
+def scored(
+    log: BanditLog, first: Policy, second: Policy, q: NDArray[np.float64] | None = None
+) -> ScoredLog:
+    """The log with the policies ``a`` and ``b``, and these predictions."""
+    return replace(scored_log(log, {"a": first, "b": second}, None), q=q)

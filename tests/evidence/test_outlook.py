@@ -12,7 +12,7 @@ from mrlm.evidence.night_lift import NightLift, flagged_lifts, night_lift
 from mrlm.evidence.outlook import NextNight, Outlook, Power, outlook_of, predicted_difference
 from mrlm.ope.nights.tomorrow import Prediction, next_night
 from mrlm.ope.state.state import EvaluationState
-from tests.evidence.arrays import Prefers, clustered_error, criteria, make_log, weights
+from tests.evidence.arrays import Prefers, clustered_error, criteria, make_log, scored, weights
 
 FIRST, SECOND = Prefers(0.4), Prefers(-0.2)
 NIGHTS = [f"2026-11-{d:02d}" for d in range(1, 7)]
@@ -24,7 +24,7 @@ def logs() -> dict[str, BanditLog]:
 
 
 def lifts() -> dict[str, NightLift]:
-    return {n: night_lift(log, FIRST, SECOND, None, "ips") for n, log in logs().items()}
+    return {n: night_lift(scored(log, FIRST, SECOND), "a", "b", "ips") for n, log in logs().items()}
 
 
 def gap(log: BanditLog) -> np.ndarray:
@@ -82,7 +82,7 @@ def test_there_is_no_power_without_a_value_that_a_gain_could_be_a_share_of(
 
 
 def test_no_number_of_rows_tells_a_policy_from_itself() -> None:
-    same = {n: night_lift(log, FIRST, FIRST, None, "ips") for n, log in logs().items()}
+    same = {n: night_lift(scored(log, FIRST, FIRST), "a", "b", "ips") for n, log in logs().items()}
     assert found_of(same).power == ()
 
 
@@ -114,7 +114,7 @@ def lossy(share: float, nights: list[str]) -> dict[str, NightLift]:
         drawn = np.random.default_rng(seed).random(len(log)) < share * (night in nights)
         gone = drawn[:, None] & (np.arange(len(log.objectives)) == 0) & (log.rewards > 0.7)
         log = replace(log, final=log.final & ~gone, unknown=gone)
-        found[night] = night_lift(log, FIRST, SECOND, None, "ips")
+        found[night] = night_lift(scored(log, FIRST, SECOND), "a", "b", "ips")
     return found
 
 

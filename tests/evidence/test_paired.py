@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.evidence.paired import flagged_nights, probabilities
+from mrlm.evidence.paired import flagged_nights
+from mrlm.evidence.scored_log import scored_log
 from mrlm.ope.intervals import estimates
-from mrlm.policies.predictions import predictions
 from tests.evidence.arrays import (
     DELIGHT,
-    OBJECTIVES,
     Heads,
     Prefers,
-    chances,
     clustered_error,
     criteria,
     doubly_robust,
@@ -25,16 +23,11 @@ from tests.evidence.arrays import (
 FIRST, SECOND = Prefers(0.4), Prefers(-0.2)
 
 
-def test_probabilities_are_those_of_the_policy() -> None:
-    log = make_log()
-    assert probabilities(FIRST, log) == pytest.approx(chances(FIRST, log).ravel(), abs=1e-12)
-
-
 def test_the_paired_difference_is_that_of_the_scores() -> None:
     """Value and clustered error by hand, of inverse propensity weights and doubly robust."""
     log = make_log()
     reward = log.rewards[:, 0]
-    q = predictions(log, OBJECTIVES, Heads())
+    q = scored_log(log, {}, Heads()).q
     gap = {
         "ips": (weights(FIRST, log) - weights(SECOND, log)) * reward,
         "dr": doubly_robust(FIRST, log) - doubly_robust(SECOND, log),

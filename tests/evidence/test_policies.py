@@ -9,15 +9,13 @@ import pytest
 
 from mrlm.bandit_log import BanditLog
 from mrlm.evidence.criteria import Criteria
-from mrlm.evidence.paired import probabilities
 from mrlm.evidence.policies import decisions_table, policy_estimates
 from mrlm.evidence.propensities import completed
+from mrlm.evidence.scored_log import scored_log
 from mrlm.ope.registry import ESTIMATORS
-from mrlm.policies.predictions import predictions
 from mrlm.policies.uniform import Uniform
 from tests.evidence.arrays import (
     CANDIDATES,
-    OBJECTIVES,
     Heads,
     Prefers,
     clustered_error,
@@ -38,13 +36,11 @@ def estimates_of(
     simple: Mapping[str, Prefers] | None = None,
     anchor: Prefers | None = None,
 ) -> dict[str, Any]:
-    policies = {
-        "challenger": probabilities(CHALLENGER, log),
-        "champion": probabilities(CHAMPION, log),
-        "uniform": probabilities(Uniform(), log),
-    }
-    q = predictions(log, OBJECTIVES, Heads())
-    baselines = {name: probabilities(p, log) for name, p in (simple or {}).items()}
+    compared = {"challenger": CHALLENGER, "champion": CHAMPION, "uniform": Uniform()}
+    told = scored_log(log, {**compared, **(simple or {})}, Heads())
+    p = told.probabilities
+    policies, baselines = {n: p[n] for n in compared}, {n: p[n] for n in simple or {}}
+    q = told.q
     fixed = None if anchor is None else probabilities(anchor, log)
     return policy_estimates(log, policies, q, estimated, by or criteria(), 1, baselines, fixed)
 
@@ -239,7 +235,7 @@ def test_several_loggers_are_also_weighed_by_their_precision() -> None:
 
 def test_the_table_has_every_decision_with_its_candidates() -> None:
     log = make_log(n=5, nights=("2026-11-19", "2026-11-20"))
-    p = probabilities(CHALLENGER, log)
+    p = scored_log(log, {"a": CHALLENGER}, None).probabilities["a"]
     table = decisions_table(log, {"challenger": p, "logger": log.candidate_propensity})
     assert table.column_names == ["decision_id", "night", "candidates", "challenger", "logger"]
     rows = table.to_pylist()

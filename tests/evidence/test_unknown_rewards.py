@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog
-from mrlm.evidence.paired import probabilities
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.evidence.scored_log import scored_log
 from mrlm.evidence.unknown_rewards import UnknownRewards
 from tests.evidence.arrays import OBJECTIVES, Prefers, criteria, make_log
 
@@ -49,12 +49,11 @@ def lose(log: BanditLog, share: float, g: np.random.Generator) -> BanditLog:
 
 
 def estimates(log: BanditLog) -> dict:
-    policies = {
-        "challenger": probabilities(Prefers(0.4), log),
-        "champion": probabilities(Prefers(-0.2), log),
-    }
+    compared = {"challenger": Prefers(0.4), "champion": Prefers(-0.2)}
+    simple = {"item_mean": Prefers(0.1)}
+    p = scored_log(log, {**compared, **simple}, None).probabilities
     q = np.full((len(log.decisions.candidates.values), len(log.objectives)), 0.5)
-    baselines = {"item_mean": probabilities(Prefers(0.1), log)}
+    policies, baselines = {n: p[n] for n in compared}, {n: p[n] for n in simple}
     by = criteria(north_star="like")
     return policy_estimates(log, policies, q, None, by, baselines=baselines)
 

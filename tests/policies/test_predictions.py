@@ -3,25 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrlm.policies.predictions import by_objective, predictions
-from tests.evidence.arrays import DELIGHT, FRESH, LIKE, Heads, make_log
+from mrlm.policies.predictions import by_objective
+from tests.evidence.arrays import DELIGHT, FRESH, LIKE, make_log
 
 
-def test_a_head_predicts_feedback_and_what_is_known_is_exact() -> None:
+def test_what_is_known_is_exact() -> None:
     log = make_log(n=20)
-    code = log.decisions.candidates.values
-    found = predictions(log, (FRESH, DELIGHT, LIKE), Heads(("like", "delight")))
-    assert found.shape == (len(code), 3)
-    assert found[:, 0].tolist() == [1.0] * len(code), "every item has a category not seen above"
-    assert found[:, 1] == pytest.approx(code / 5 + 0.3)
-    assert found[:, 2].tolist() == [0.5] * len(code)
+    many = len(log.decisions.candidates.values)
+    found = by_objective(log, (FRESH, LIKE), {"like": np.full(many, 0.5)})
+    assert found[:, 0].tolist() == [1.0] * many, "every item has a category not seen above"
+    assert found[:, 1].tolist() == [0.5] * many
 
 
-def test_a_model_without_a_head_for_feedback_is_refused() -> None:
-    log = make_log(n=4)
+def test_feedback_without_a_head_is_refused() -> None:
     with pytest.raises(KeyError, match="like"):
-        predictions(log, (DELIGHT, LIKE), Heads(("delight",)))
-    assert predictions(log, (DELIGHT,), Heads(("delight",))).shape == (12, 1)
+        by_objective(make_log(n=4), (DELIGHT, LIKE), {"delight": np.zeros(12)})
 
 
 def test_heads_are_taken_by_name() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log.later_slot import next_slot
 from mrlm.bandit_log.ragged import segment_max
 from mrlm.policies.contract import Policy
 from mrlm.promotion.serving.states import lists
@@ -90,7 +91,7 @@ def recommend(
     left_for: list[Ragged] = []
     left_chances: list[NDArray[np.float64]] = []
     open_requests = np.flatnonzero(requests.candidates.lengths > 0)
-    state = requests.take(open_requests)
+    state: Decisions = requests.take(open_requests)
     for slot in range(k):
         if len(state) == 0:
             break
@@ -106,7 +107,7 @@ def recommend(
         left_chances.append(probability)
         owners.append(open_requests)
         left = np.flatnonzero(state.candidates.lengths > 1)
-        state = _next_slot(state, place, shown).take(left)
+        state = next_slot(state, place, shown).take(left)
         open_requests = open_requests[left]
     owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
     order = np.argsort(owner, kind="stable")
@@ -129,22 +130,6 @@ def recommend(
 def positions(items: Ragged) -> NDArray[np.int64]:
     """Place of every item in its own list, 1 at the top; int64, shape (len(items.values),)."""
     return np.arange(len(items.values)) - np.repeat(items.offsets[:-1], items.lengths) + 1
-
-
-def _next_slot(state: Decisions, place: NDArray[np.int64], shown: NDArray[np.int32]) -> Decisions:
-    """The same requests one slot further down: the shown item moves from candidates to above."""
-    kept = np.ones(len(state.candidates.values), np.bool_)
-    kept[place] = False
-    step = np.arange(len(state) + 1)
-    return replace(
-        state,
-        position=(state.position + 1).astype(np.int32),
-        candidates=Ragged(state.offsets - step, state.candidates.values[kept]),
-        above=Ragged(
-            state.above.offsets + step,
-            np.insert(state.above.values, state.above.offsets[1:], shown),
-        ),
-    )
 
 
 def _draw(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mrlm.evidence.night_lift import NightLift
+from mrlm.evidence.scored_log import scored_log
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import estimates
@@ -18,6 +19,7 @@ from mrlm.ope.nights.spending import NORMALISER
 from mrlm.promotion.settings import GateSettings
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights import coming_nights
+from pipelines.nights.completed import read_completed
 from pipelines.nights.plan import Plan
 from tests.evidence.arrays import Heads, Prefers, make_log, weights
 from tests.pipelines.nights.workspaces import Made
@@ -59,7 +61,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     def install(
         unknown: tuple[str, ...] = (), estimated: tuple[str, ...] = (), broken: tuple[str, ...] = ()
     ) -> None:
-        def read(context: Any, nights: list[str]) -> Any:
+        def read(context: Any, nights: list[str], catalog: Any) -> Any:
             if nights[0] in broken:
                 raise DataError("propensities are missing and cannot be estimated")
             return nights[0], "estimates" if nights[0] in estimated else None
@@ -68,7 +70,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
             return NightLift(state(int(night[-2:]), known=night not in unknown), estimated)
 
         monkeypatch.setattr(coming_nights, "read_completed", read)
-        monkeypatch.setattr("mrlm.policies.predictions.predictions", lambda *_: None)
+        monkeypatch.setattr("mrlm.evidence.scored_log.scored_log", lambda night, *_: night)
         monkeypatch.setattr("mrlm.evidence.night_lift.night_lift", lift)
 
     return install
@@ -76,7 +78,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 def lifts() -> dict[str, NightLift]:
     nothing: Any = None
-    return coming_nights.outlook_lifts(CONTEXT, PLAN, nothing, nothing, nothing)
+    judged: Any = SimpleNamespace(
+        log=SimpleNamespace(decisions=SimpleNamespace(catalog=None)), of=lambda night: None
+    )
+    return coming_nights.outlook_lifts(CONTEXT, PLAN, nothing, nothing, nothing, judged)
 
 
 def test_a_night_whose_north_star_is_unknown_is_left_out(fake: Fake) -> None:
@@ -170,8 +175,16 @@ def test_lifts_are_those_of_the_logs_of_a_workspace(made: Made) -> None:
     plan = replace(PLAN, fit=[])
     context = made.context(NIGHTS[7], gate={"estimator": "ips"})
     first, second = Prefers(0.4), Prefers(-0.2)
-    found = coming_nights.outlook_lifts(context, plan, first, second, Heads())
+    log, _ = read_completed(context, plan.gate)
+    judged = scored_log(log, {"challenger": first, "champion": second}, Heads())
+    found = coming_nights.outlook_lifts(context, plan, first, second, Heads(), judged)
     assert list(found) == NIGHTS[4:]
     for night, log in logs.items():
         gap = (weights(first, log) - weights(second, log)) * log.rewards[:, 0]
         assert estimates(found[night].state)["delight"].value == pytest.approx(gap.mean(), abs=1e-9)
+    only_gate = replace(plan, tune=[])
+    nobody: Any = None
+    again = coming_nights.outlook_lifts(context, only_gate, nobody, nobody, nobody, judged)
+    assert list(again) == plan.gate
+    for night, kept in again.items():
+        assert np.array_equal(kept.state.numerator, found[night].state.numerator)

@@ -116,9 +116,9 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
             log = Log(nights[0], CONTEXT.objectives, both, both > 0, both < 0, both)
             return log, "estimates" if nights[0] in estimated else None
 
-        def predict(log: Log, objectives: tuple[Objective, ...], model: Any) -> Any:
-            heads = dict.fromkeys(model.columns, 0.0)
-            return np.array([heads[o.name] for o in objectives])
+        def scored(log: Log, policies: Any, model: Any) -> Any:
+            heads = dict.fromkeys(("delight",) if model is None else model.columns, 0.0)
+            return SimpleNamespace(log=log, q=np.array([heads[o.name] for o in log.objectives]))
 
         def paired(log: Log, *_: Any) -> EvaluationState:
             assert log.rewards.shape == (3, 1)
@@ -126,8 +126,10 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
 
         monkeypatch.setattr(module, "load_followed", load)
         monkeypatch.setattr(module, "read_completed", read)
-        monkeypatch.setattr("mrlm.policies.predictions.predictions", predict)
-        monkeypatch.setattr("mrlm.evidence.night_lift.paired_batches", lambda log, *_: (log, log))
+        monkeypatch.setattr("mrlm.evidence.promise.scored_log", scored)
+        monkeypatch.setattr(
+            "mrlm.evidence.night_lift.paired_batches", lambda told, *_: (told.log, told.log)
+        )
         monkeypatch.setattr("mrlm.evidence.night_lift.state_of_pair", paired)
         found = module.hindcast(CONTEXT, replace(PLAN, hindcast=plan, **kept))
         assert found is not None

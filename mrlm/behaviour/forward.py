@@ -1,0 +1,175 @@
+"""Pair networks as they are asked, not trained: NumPy alone, several at once, in one precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mrlm.bandit_log.last_call import LastCall
+from mrlm.behaviour.network import CLIP, PairNetwork
+from mrlm.behaviour.served_features import ServedFeatures
+
+Floats = NDArray[np.floating]
+# Rows at once, of all networks together: what a layer reads and writes stays in the cache.
+_ROWS = 3072
+# Items of a catalogue whose part of the first layer is kept; of larger ones only those asked for
+# are computed.
+_KEPT = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class PairForward:
+    """The outputs of k ``PairNetwork`` of one shape, without dropout.
+
+    A request's few rows cost PyTorch more to hand around than to compute, and many rows more in
+    memory than in arithmetic. What the first layer makes of an item is computed once a catalogue,
+    of a pair once a request, of a decision once a slot; only what depends on all three is computed
+    for every row.
+
+    Attributes:
+        centre, scale: of the dense features, shape (k, 1, dense).
+        item: item vector to projection, shape (k, vector, projection).
+        user: user vector to projection, shape (k, user vector, projection).
+        dense: first layer, of standardised dense features, shape (k, dense, hidden).
+        projected, product: first layer, of the projected item and of its product with the
+            projected user, shape (k, projection, hidden).
+        first: bias of the first layer, shape (k, 1, hidden).
+        second, second_bias, head, head_bias: of the other two layers.
+    """
+
+    centre: Floats
+    scale: Floats
+    item: Floats
+    user: Floats
+    dense: Floats
+    projected: Floats
+    product: Floats
+    first: Floats
+    second: Floats
+    second_bias: Floats
+    head: Floats
+    head_bias: Floats
+    _items: LastCall[Floats, tuple[Floats, Floats]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
+    _parts: dict[bytes, tuple[Floats, Floats, Floats]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @classmethod
+    def of(
+        cls, networks: Sequence[PairNetwork], precision: type[np.floating] = np.float64
+    ) -> PairForward:
+        """The networks as they are now; later training does not change this."""
+
+        def stacked(tensors: list[torch.Tensor]) -> Floats:
+            # Vectors become rows, and matrices map from their rows to their columns.
+            own = [np.atleast_2d(t.detach().numpy().T) for t in tensors]
+            return np.ascontiguousarray(np.stack(own), precision)
+
+        width, projection = len(networks[0].centre), networks[0].item.out_features
+        whole = stacked([n.body[0].weight for n in networks])
+        return cls(
+            centre=stacked([n.centre for n in networks]),
+            scale=stacked([n.scale for n in networks]),
+            item=stacked([n.item.weight for n in networks]),
+            user=stacked([n.user.weight for n in networks]),
+            dense=whole[:, :width],
+            projected=whole[:, width : width + projection],
+            product=whole[:, width + projection :],
+            first=stacked([n.body[0].bias for n in networks]),
+            second=stacked([n.body[3].weight for n in networks]),
+            second_bias=stacked([n.body[3].bias for n in networks]),
+            head=stacked([n.head.weight for n in networks]),
+            head_bias=stacked([n.head.bias for n in networks]),
+        )
+
+    def outputs(self, features: ServedFeatures, own: Floats | None = None) -> NDArray[np.float64]:
+        """Outputs of every row, float64, shape (k, N, outputs), in the networks' precision.
+
+        Args:
+            features: what all networks read.
+            own: what each reads of a pair beside them, its last columns, shape (k, P, some).
+        """
+        by_pair = self._of_pairs(features, own)
+        by_decision = _layer(features.by_decision, self._part(features.decision_columns))
+        candidate = self._part(features.candidate_columns)
+        k, many = len(self.head), len(features.pair)
+        out = np.empty((k, many, self.head.shape[2]))
+        for rows in _pieces(many, k):
+            hidden = by_pair.take(features.pair[rows], axis=1)
+            hidden += by_decision.take(features.row[rows], axis=1)
+            hidden += _layer(features.by_candidate[rows], candidate)
+            hidden = _silu(hidden) @ self.second
+            hidden += self.second_bias
+            out[:, rows] = _silu(hidden) @ self.head
+        out += self.head_bias
+        return out
+
+    def _of_pairs(self, features: ServedFeatures, own: Floats | None) -> Floats:
+        """What the first layer makes of each pair and its bias, shape (k, P, hidden)."""
+        projected, first, item = self._of_items(features)
+        users = features.user_vectors @ self.user
+        common = self._part(features.pair_columns)
+        width = self.dense.shape[1]
+        last = None if own is None else self._part(np.arange(width - own.shape[2], width))
+        pairs, k = len(features.by_pair), len(self.head)
+        out = np.empty((k, pairs, self.first.shape[2]), self.first.dtype)
+        for rows in _pieces(pairs, k):
+            hidden = _layer(features.by_pair[rows], common)
+            if own is not None and last is not None:
+                hidden += _layer(own[:, rows], last)
+            product = projected.take(item[rows], axis=1)
+            product *= users.take(features.state[rows], axis=1)
+            hidden += product @ self.product
+            hidden += first.take(item[rows], axis=1)
+            out[:, rows] = hidden
+        return out
+
+    def _part(self, columns: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+        """Centre, scale and first layer of some of the dense features."""
+        key = columns.tobytes()
+        if key not in self._parts:
+            found = (self.centre[..., columns], self.scale[..., columns], self.dense[:, columns])
+            self._parts[key] = found
+        return self._parts[key]
+
+    def _of_items(self, features: ServedFeatures) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        """Projections of items, what the first layer makes of them, and each pair's item."""
+        if len(features.item_vectors) <= _KEPT:
+            return *self._items.of(features.item_vectors, self._project), features.item
+        asked, item = np.unique(features.item, return_inverse=True)
+        return *self._project(features.item_vectors[asked]), item
+
+    def _project(self, vectors: Floats) -> tuple[Floats, Floats]:
+        projected = vectors @ self.item
+        return projected, projected @ self.projected + self.first
+
+
+def _layer(values: Floats, part: tuple[Floats, Floats, Floats]) -> Floats:
+    """What the first layer makes of some of the dense features, shape (k, rows, hidden)."""
+    centre, scale, weight = part
+    x = values - centre
+    x /= scale
+    np.clip(x, -CLIP, CLIP, out=x)
+    return np.asarray(x @ weight, weight.dtype)
+
+
+def _pieces(rows: int, networks: int) -> list[slice]:
+    step = max(1, _ROWS // networks)
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
+def _silu(x: Floats) -> Floats:
+    """Write x · sigmoid(x) over x."""
+    divisor = np.negative(x)
+    # Where it overflows, x / (1 + exp(-x)) is 0 as it should be.
+    with np.errstate(over="ignore"):
+        np.exp(divisor, out=divisor)
+    divisor += 1.0
+    x /= divisor
+    return x
