@@ -54,7 +54,6 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
     "storage": ("saving to a folder and loading", {"mrlm/policies", "mrlm/learners"}),
     "features": ("numbers about candidates", {"mrlm/behaviour", "mrlm/policies"}),
     "network": ("the room's neural network", {"mrlm/behaviour", "mrlm/learners"}),
-    "policy": ("scores made a policy", {"mrlm/learners", "mrlm/meta"}),
     "objectives": (
         "objectives: what they are, and the demonstration's",
         {"mrlm/bandit_log", "mrlm/worlds"},

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.meta._night import problem_of
 from benchmarks.meta._world import static_world
 from benchmarks.rows import Row
-from mrlm.meta.objective import PairedLift
-from mrlm.meta.policy import TunedSoftmax
-from mrlm.meta.step_limits import (
+from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mrlm.meta.contributions import ExplainedLift
-from mrlm.meta.what_if import TypedLift, WhatIf
+from mrlm.meta.explain.contributions import ExplainedLift
+from mrlm.meta.explain.what_if import TypedLift, WhatIf
 from mrlm.report.figures_as_text import NONE, number, step_as_text
 
 # Of the largest contribution: less is what a solver leaves of a weight of 0.

@@ -17,9 +17,9 @@ from pipelines.settings.model import Settings
 from pipelines.stages.tune_weights import ROWS
 
 if TYPE_CHECKING:
-    from mrlm.meta.pareto import ParetoPoint
-    from mrlm.meta.tuning_inputs import TuningInputs
-    from mrlm.meta.what_if import WhatIf
+    from mrlm.meta.explain.pareto import ParetoPoint
+    from mrlm.meta.explain.what_if import WhatIf
+    from mrlm.meta.problem.tuning_inputs import TuningInputs
 
 _STAGE = "tune_weights"
 
@@ -113,7 +113,7 @@ def stored_front(settings: Settings, run_key: str) -> list[ParetoPoint]:
     Raises:
         DamagedError: a file of it is not as it was written.
     """
-    from mrlm.meta.front import certified_front
+    from mrlm.meta.explain.front import certified_front
 
     points = json.loads(_folder(settings, run_key).path("pareto.json").read_text())
     return certified_front(points, len(tuning_of(settings, run_key)["columns"]))
@@ -126,9 +126,9 @@ def chosen_policy(settings: Settings, run_key: str) -> WhatIf:
         MissingInputError: earlier code wrote no lift of every objective.
         DamagedError: the file is not as it was written.
     """
-    from mrlm.meta.objective import BoundedLift
-    from mrlm.meta.weights import Guardrail
-    from mrlm.meta.what_if import TypedLift, WhatIf
+    from mrlm.meta.explain.what_if import TypedLift, WhatIf
+    from mrlm.meta.problem.paired_lift import BoundedLift
+    from mrlm.meta.search.tuning_result import Guardrail
 
     tuning = tuning_of(settings, run_key)
     if "lifts" not in tuning:
@@ -155,7 +155,7 @@ def inputs_of(settings: Settings, run_key: str) -> TuningInputs:
         MissingInputError: the rows were removed, or earlier code kept none.
         DamagedError: a file of them is not as it was written.
     """
-    from mrlm.meta.tuning_inputs import load_tuning_inputs
+    from mrlm.meta.problem.tuning_inputs import load_tuning_inputs
 
     folder = _folder(settings, run_key)
     rows, stated = folder.folder / ROWS, folder.require().counts.get(ROWS)

@@ -24,9 +24,9 @@ from pipelines.settings.model import Settings
 from spark_jobs.nearest import meant
 
 if TYPE_CHECKING:
-    from mrlm.meta.contributions import ExplainedLift
-    from mrlm.meta.tuning_inputs import TuningInputs
-    from mrlm.meta.what_if import WhatIf
+    from mrlm.meta.explain.contributions import ExplainedLift
+    from mrlm.meta.explain.what_if import WhatIf
+    from mrlm.meta.problem.tuning_inputs import TuningInputs
     from mrlm.report.weights_text import ChosenWeights
 
 _SHOWN_NIGHTS = 30
@@ -129,7 +129,7 @@ def explain(
 def _explained(
     given: TuningInputs, chosen: WhatIf, objective: str, least_users: int
 ) -> list[ExplainedLift]:
-    from mrlm.meta.contributions import explained_lifts
+    from mrlm.meta.explain.contributions import explained_lifts
     from mrlm.privacy.small_groups import merged
 
     # Rows are the workspace's; a table that a person passes on tells no small group.
@@ -175,7 +175,7 @@ def what_if(
 def _asked(
     given: TuningInputs, weights: dict[str, float], kappa: float | None, scale: float | None
 ) -> WhatIf:
-    from mrlm.meta import what_if as library
+    from mrlm.meta.explain import what_if as library
 
     problem, settings = given.problem, given.settings
     if kappa is None or scale is None:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrlm.meta.contributions import Contribution, ExplainedLift
-from mrlm.meta.objective import BoundedLift
-from mrlm.meta.pareto import ParetoPoint
-from mrlm.meta.weights import Guardrail
-from mrlm.meta.what_if import TypedLift, WhatIf
+from mrlm.meta.explain.contributions import Contribution, ExplainedLift
+from mrlm.meta.explain.pareto import ParetoPoint
+from mrlm.meta.explain.what_if import TypedLift, WhatIf
+from mrlm.meta.problem.paired_lift import BoundedLift
+from mrlm.meta.search.tuning_result import Guardrail
 from mrlm.report.canvas import to_png, to_svg
 from mrlm.report.front_csv import front_as_csv
 from mrlm.report.weights_plots import front_plot, weights_over_nights
