@@ -23,6 +23,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
             "mrlm/embeddings",
             "mrlm/learners",
             "mrlm/learners/baselines",
+            "mrlm/meta/problem",
             "mrlm/meta/strategies",
             "mrlm/policies",
             "mrlm/ope",

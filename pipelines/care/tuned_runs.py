@@ -127,7 +127,7 @@ def chosen_policy(settings: Settings, run_key: str) -> WhatIf:
         DamagedError: the file is not as it was written.
     """
     from mrlm.meta.explain.what_if import TypedLift, WhatIf
-    from mrlm.meta.problem.paired_lift import BoundedLift
+    from mrlm.meta.problem.contract import BoundedLift
     from mrlm.meta.search.tuning_result import Guardrail
 
     tuning = tuning_of(settings, run_key)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from mrlm.meta.explain.contributions import Contribution, ExplainedLift
 from mrlm.meta.explain.pareto import ParetoPoint
 from mrlm.meta.explain.what_if import TypedLift, WhatIf
-from mrlm.meta.problem.paired_lift import BoundedLift
+from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.search.tuning_result import Guardrail
 from mrlm.report.canvas import to_png, to_svg
 from mrlm.report.front_csv import front_as_csv

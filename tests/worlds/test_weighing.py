@@ -10,6 +10,7 @@ from mrlm.worlds.weighing import (
     changing,
     constant,
     drawn_weighing,
+    late_north_star,
     sharpest_weights,
     softmax_with_floor,
 )
@@ -104,3 +105,21 @@ def test_the_best_weights_are_better_than_any_that_are_drawn() -> None:
         assert value(theta) <= value(best) + 1e-3
     # Where no entropy is asked for the sum of the weights is the end.
     assert sharpest_weights(world, heads, np.ones(M), 0.0).sum() == pytest.approx(64.0)
+
+
+def test_a_late_north_star_follows_from_what_was_observed() -> None:
+    """The share that the observed rewards tell is the one that was asked for, within .03."""
+    rng = np.random.default_rng(7)
+    late = late_north_star(M, rng, through=1.0, direct=0.5, told=0.6)
+    log = late.log(20_000, None, rng)
+    state = np.random.default_rng(8)
+    pair, means = late.direct.contexts(10, state)
+    assert late.expected(means).shape == (len(pair),)
+    surprise = log.north_star - log.rewards @ late.through
+    carried = np.linalg.norm(late.through * late.direct.reward_noise) ** 2
+    assert carried / (carried + late.direct.noise**2) == pytest.approx(0.6)
+    # What is left is the direct effect and its noise, which no reward explains.
+    assert np.var(surprise) > late.direct.noise**2
+    nothing = late_north_star(M, rng, through=0.0, direct=1.0, told=0.0)
+    assert not nothing.through.any()
+    assert nothing.direct.noise == 2.0

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.users import group
-from mrlm.meta.problem.paired_lift import BoundedLift, PairedLift
+from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from mrlm.meta.explain.pareto import ParetoPoint
+from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.problem.objective_lifts import CERTIFIED, certified_z, lowered
-from mrlm.meta.problem.paired_lift import BoundedLift
 
 
 def certified_front(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.problem.paired_lift import BoundedLift, PairedLift
+from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
 from mrlm.meta.problem.tuning_problem import TuningProblem
 

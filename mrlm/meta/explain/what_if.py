@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from mrlm.bandit_log.objectives import north_star
+from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.problem.objective_lifts import certified_z, lowered, objective_lifts
-from mrlm.meta.problem.paired_lift import BoundedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.step_limits import EffectiveSampleSize

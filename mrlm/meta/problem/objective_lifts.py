@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from scipy.special import chdtri
 
-from mrlm.meta.problem.paired_lift import BoundedLift, PairedLift
+from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 

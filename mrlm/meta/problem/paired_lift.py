@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.users import group
+from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
-
-
-@dataclass(frozen=True)
-class BoundedLift:
-    """An estimated lift over the champion.
-
-    Attributes:
-        value: mean over decisions, in units of the objective.
-        standard_error: clustered by user.
-        lower: value - z * standard_error.
-    """
-
-    value: float
-    standard_error: float
-    lower: float
 
 
 class PairedLift:
@@ -41,6 +26,9 @@ class PairedLift:
         weight: float64, shape (n,), of each round in every mean; 0 where the reward is unknown.
         resolution: standard deviation of the champion's mean over these rounds, in the
             objective's unit.
+        correction: G / (G - 1).
+        smoothing: what is added to the variance, which is 0 at the champion, so that its root is
+            smooth there.
 
     Raises:
         ValueError: fewer than two users have a known reward.
@@ -68,12 +56,11 @@ class PairedLift:
                 f"objective {name}: a lift needs known rewards of at least two users; "
                 f"{groups} have any on the tune nights"
             )
-        self._correction = groups / (groups - 1)
+        self.correction = groups / (groups - 1)
         self._champion = self._scores(problem.champion)
-        # Keeps the root of the variance smooth at the champion, where the variance is 0.
         spread = float(self._champion[self.used].std()) or 1.0
         self.resolution = spread / np.sqrt(int(self.used.sum()))
-        self._smoothing = (1e-6 * self.resolution) ** 2
+        self.smoothing = (1e-6 * self.resolution) ** 2
 
     def _scores(self, probabilities: Vector) -> Vector:
         direct = self._policy.by_decision(probabilities * self._q)
@@ -105,45 +92,57 @@ class PairedLift:
         error = float(np.sqrt(variance))
         return BoundedLift(value, error, value - z * error)
 
-    def _moments(self, probabilities: Vector) -> tuple[float, Vector, float]:
-        """Mean, influence of each user, variance."""
+    def mean(self, probabilities: Vector) -> tuple[float, Vector]:
+        """The estimate for probabilities of shape (N,), and each user's influence, shape (users,).
+
+        Users are those of the problem in order; one without a known reward has no influence.
+        """
         paired = self.weight * (self._scores(probabilities) - self._champion)
         value = float(paired.sum()) / self._rows
         total = np.bincount(self._code, weights=paired, minlength=len(self._count))
-        influence = (total - value * self._count) / self._rows
-        return value, influence, self._correction * float(influence @ influence)
+        return value, (total - value * self._count) / self._rows
+
+    def _moments(self, probabilities: Vector) -> tuple[float, Vector, float]:
+        """Mean, influence of each user, variance."""
+        value, influence = self.mean(probabilities)
+        return value, influence, self.correction * float(influence @ influence)
 
     def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
         """Value - z * standard error, and its gradient in the point, shape (1 + f,)."""
         value, influence, variance = self._moments(self._policy.probabilities(point))
-        error = float(np.sqrt(variance + self._smoothing))
-        by_value = 1.0 - z * self._correction / error * -float(influence @ self._count) / self._rows
-        by_score = by_value - z * self._correction / error * influence[self._code]
-        by_score = self.weight * by_score / self._rows
-        return value - z * error, self._pull_back(point, by_score)
+        error = float(np.sqrt(variance + self.smoothing))
+        pulled = self.by_probability(point, influence, z * self.correction / error)
+        return value - z * error, self._policy.pull_back(point, pulled)
 
-    def _pull_back(self, point: Vector, by_score: Vector) -> Vector:
-        weight = self._policy.probabilities(point)[self._shown] / self._propensity
-        by_probability = self._policy.by_candidate(by_score) * self._q
-        kept = weight <= self._clip
-        by_probability[self._shown] += kept * by_score * self._residual / self._propensity
-        return self._policy.pull_back(point, by_probability)
-
-    def significance(self, point: Vector, basis: Vector) -> tuple[float, int, Vector]:
-        """Test that no direction in ``basis`` changes the lift at the point.
+    def by_probability(self, point: Vector, influence: Vector, caution: float) -> Vector:
+        """Gradient in the probabilities, shape (N,), of the mean less an error.
 
         Args:
-            point: where the gradient is taken.
-            basis: directions, shape (1 + f, k).
-
-        Returns:
-            T^2 = g' S^+ g of the mean gradient, which is chi-square with ``rank`` degrees of
-            freedom when no direction matters; the rank of S; and the direction S^+ g, shape (k,).
+            point: where it is taken.
+            influence: of each user on the whole estimate, whose error is the root of its sum of
+                squares, shape (users,); this mean is a term of that estimate.
+            caution: what the gradient of the influences counts, z * correction / error.
         """
-        rows = self.gradients(point) @ basis
-        mean, influence = self._mean(rows, self.weight)
-        covariance = self._correction * influence.T @ influence
-        return _chi_square(mean, covariance)
+        by_value = 1.0 - caution * -float(influence @ self._count) / self._rows
+        by_score = by_value - caution * influence[self._code]
+        by_score = self.weight * by_score / self._rows
+        weight = self._policy.probabilities(point)[self._shown] / self._propensity
+        found = self._policy.by_candidate(by_score) * self._q
+        kept = weight <= self._clip
+        found[self._shown] += kept * by_score * self._residual / self._propensity
+        return found
+
+    def mean_gradient(self, point: Vector, basis: Vector) -> tuple[Vector, Vector]:
+        """Mean gradient at a point in directions (1 + f, k), shape (k,), and users' influences.
+
+        The influences on it have shape (users, k).
+        """
+        return self._mean(self.gradients(point) @ basis, self.weight)
+
+    def significance(self, point: Vector, basis: Vector) -> tuple[float, int, Vector]:
+        """See ``EstimatedLift``."""
+        mean, influence = self.mean_gradient(point, basis)
+        return chi_square(mean, self.correction * influence.T @ influence)
 
     def differences(
         self,
@@ -170,8 +169,8 @@ class PairedLift:
             )
             # Of one user both sides' influences are added: they may be of the same user.
             influence = mine - theirs
-            covariance = self._correction * influence.T @ influence
-            statistic, rank, _ = _chi_square(one - other, covariance)
+            covariance = self.correction * influence.T @ influence
+            statistic, rank, _ = chi_square(one - other, covariance)
             found.append((statistic, rank))
         return found
 
@@ -184,8 +183,8 @@ class PairedLift:
         return mean, np.asarray(np.column_stack(influence), np.float64)
 
 
-def _chi_square(mean: Vector, covariance: Vector) -> tuple[float, int, Vector]:
-    """Mean' covariance^+ mean, the rank of the covariance, and covariance^+ mean."""
+def chi_square(mean: Vector, covariance: Vector) -> tuple[float, int, Vector]:
+    """The form mean' covariance^+ mean, the rank of the covariance, and covariance^+ mean."""
     scale = np.sqrt(np.diag(covariance))
     scale[scale == 0] = 1.0
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))

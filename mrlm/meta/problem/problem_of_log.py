@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.objectives import north_star
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.policies.floor import with_floor
 from mrlm.policies.predictions import by_objective
@@ -73,6 +74,7 @@ def tuning_problem(
         weight_clip=weight_clip,
         horizon=horizon,
         age=_age(log, nights),
+        open=~(log.final | log.unknown)[:, log.column(north_star(objectives).name)],
     )
 
 

@@ -17,6 +17,8 @@ from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
 
 _ARRAYS, _ABOUT = "problem.safetensors", "about.json"
+# A field that folders of earlier code do not have; it is stored where it says something.
+_LATER = "open"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def save_tuning_inputs(inputs: TuningInputs, folder: Path) -> None:
     plain: dict[str, Any] = {}
     for field in fields(inputs.problem):
         value = getattr(inputs.problem, field.name)
+        if field.name == _LATER and not value.any():
+            continue
         if field.name == "cluster":
             arrays[field.name] = group(value)[1]
         elif isinstance(value, np.ndarray):
@@ -81,7 +85,7 @@ def load_tuning_inputs(folder: Path) -> TuningInputs:
         k: tuple(v) if isinstance(v, list) else v for k, v in about["problem"].items()
     }
     plain["objectives"] = tuple(Objective(**o) for o in about["problem"]["objectives"])
-    if set(arrays) | set(plain) != {f.name for f in fields(TuningProblem)}:
+    if (set(arrays) | set(plain)) - {_LATER} != {f.name for f in fields(TuningProblem)} - {_LATER}:
         raise ValueError(f"{folder} was stored by code that knew other fields of the problem")
     plain.update(arrays)
     problem = TuningProblem(**plain)

@@ -38,6 +38,8 @@ class TuningProblem:
         horizon: columns whose score counts later rewards too.
         age: int64, shape (n,), nights before the newest one; left out, all are of one night.
         weight: float64, shape (n,), positive, of each decision in every estimate; left out, 1.
+        open: bool, shape (n,), rounds whose north star is unknown because its time is not over;
+            left out, none.
 
     Raises:
         ValueError: shapes or ranges are wrong.
@@ -62,6 +64,7 @@ class TuningProblem:
     horizon: tuple[str, ...] = ()
     age: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     weight: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    open: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __post_init__(self) -> None:
         n, total, f, m = (
@@ -74,6 +77,8 @@ class TuningProblem:
             object.__setattr__(self, "age", np.zeros(n, np.int64))
         if len(self.weight) == 0:
             object.__setattr__(self, "weight", np.ones(n))
+        if len(self.open) == 0:
+            object.__setattr__(self, "open", np.zeros(n, np.bool_))
         expected = {
             "offsets": (self.offsets, (n + 1,)),
             "shown": (self.shown, (n,)),
@@ -86,6 +91,7 @@ class TuningProblem:
             "highest": (self.highest, (f,)),
             "age": (self.age, (n,)),
             "weight": (self.weight, (n,)),
+            "open": (self.open, (n,)),
         }
         for name, (array, shape) in expected.items():
             if array is not None and array.shape != shape:
@@ -129,6 +135,7 @@ class TuningProblem:
             q=self.q[flat],
             age=self.age[index],
             weight=self.weight[index],
+            open=self.open[index],
         )
 
     def decayed(self, half_life: float | None) -> TuningProblem:

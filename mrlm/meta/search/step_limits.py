@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.contract import EstimatedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
@@ -130,7 +130,7 @@ class EntropyFloor:
 class LeastBound:
     """The lower bound of a lift, ``z`` standard errors below it, is at least ``least``."""
 
-    lift: PairedLift
+    lift: EstimatedLift
     least: float
     z: float
     name: str
@@ -141,12 +141,12 @@ class LeastBound:
         return (lower - self.least) / self.lift.resolution, gradient / self.lift.resolution
 
 
-def guardrail_floor(lift: PairedLift, margin: float, z: float) -> LeastBound:
+def guardrail_floor(lift: EstimatedLift, margin: float, z: float) -> LeastBound:
     """The lower bound of a guardrail's change is at least minus its margin."""
     return LeastBound(lift, -margin, z, f"the guardrail {lift.name}")
 
 
-def kept_bound(lift: PairedLift, least: float, z: float) -> LeastBound:
+def kept_bound(lift: EstimatedLift, least: float, z: float) -> LeastBound:
     """So much of the lower bound that was found is kept."""
     told = f"the lower bound of the lift that is kept, {least:.3g}"
     return LeastBound(lift, least, z, told)

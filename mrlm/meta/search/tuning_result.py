@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.meta.problem.paired_lift import BoundedLift
+from mrlm.meta.problem.contract import BoundedLift
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import numpy as np
 from scipy.special import chdtri
 
 from mrlm.bandit_log.objectives import north_star
-from mrlm.meta.problem.paired_lift import BoundedLift, PairedLift
+from mrlm.meta.problem.contract import BoundedLift, EstimatedLift
+from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.power_tuned_lift import power_tuned
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.search_space import Space
@@ -38,6 +40,8 @@ class TuningTask:
         settings: caps and levels.
         policy: of the problem.
         target: whose lower bound is maximised.
+        known: the same by the rounds alone whose reward is known; the target itself where nothing
+            else is read.
         space: where.
         own: the target's own head with kappa 0 and scale 1; all 0 where no feature serves it.
         guardrails: the lifts that may not fall.
@@ -47,7 +51,8 @@ class TuningTask:
     problem: TuningProblem
     settings: TuningSettings
     policy: TunedSoftmax
-    target: PairedLift
+    target: EstimatedLift
+    known: PairedLift
     space: Space
     own: Vector
     guardrails: tuple[PairedLift, ...]
@@ -62,7 +67,10 @@ class TuningTask:
         """
         policy = TunedSoftmax(problem)
         fixed = settings.weights is not None
-        target, space, own = (_by_hand if fixed else _north_star)(problem, policy, settings)
+        known, space, own = (_by_hand if fixed else _north_star)(problem, policy, settings)
+        target: EstimatedLift = known
+        if settings.surrogate and not fixed and problem.open.any():
+            target = power_tuned(problem, policy, problem.names.index(known.name), known) or known
         rows = int(target.used.sum())
         least = max(settings.least_effective_rows, settings.least_effective_share * rows)
         return cls(
@@ -70,6 +78,7 @@ class TuningTask:
             settings,
             policy,
             target,
+            known,
             space,
             own,
             tuple(

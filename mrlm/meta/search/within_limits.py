@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
-from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.contract import EstimatedLift
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.search_space import Space
 from mrlm.meta.search.step_limits import Limit
@@ -39,7 +39,7 @@ class Search:
     """
 
     space: Space
-    target: PairedLift
+    target: EstimatedLift
     limits: Sequence[Limit]
     z: float
     tolerance: float = 1e-4

@@ -63,7 +63,7 @@ def change_point(task: TuningTask, level: float) -> ChangePoint | None:
         The test with the larger statistic for what it needs; None where there are no older nights
         with a known reward or no direction matters.
     """
-    ages = np.unique(task.problem.age[task.target.used])
+    ages = np.unique(task.problem.age[task.known.used])
     tests = [_test(task, ages, nights, level) for nights in _NEWEST if nights < len(ages)]
     found = [test for test in tests if test is not None]
     return max(found, key=lambda c: c.statistic / c.needed, default=None)
@@ -76,7 +76,7 @@ def _test(task: TuningTask, ages: Ages, nights: int, level: float) -> ChangePoin
     pairs = [(newest, ~newest)]
     if len(before) > 1:
         pairs += [(age == one, ~newest & (age != one)) for one in before]
-    (statistic, rank), *others = task.target.differences(
+    (statistic, rank), *others = task.known.differences(
         task.policy.champion_point, task.space.basis, pairs
     )
     if not rank:

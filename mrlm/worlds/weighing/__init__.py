@@ -6,6 +6,7 @@ equal weights (regret 1) and of the best weights in hindsight (regret 0).
 """
 
 from mrlm.worlds.weighing.best_weights import best_weights, sharpest_weights
+from mrlm.worlds.weighing.late_north_star import LateNorthStar, late_north_star
 from mrlm.worlds.weighing.north_star_path import NorthStarPath, changing, constant
 from mrlm.worlds.weighing.weighing_world import (
     WeighingLog,
@@ -15,6 +16,7 @@ from mrlm.worlds.weighing.weighing_world import (
 )
 
 __all__ = [
+    "LateNorthStar",
     "NorthStarPath",
     "WeighingLog",
     "WeighingWorld",
@@ -22,6 +24,7 @@ __all__ = [
     "changing",
     "constant",
     "drawn_weighing",
+    "late_north_star",
     "sharpest_weights",
     "softmax_with_floor",
 ]

@@ -48,3 +48,13 @@ def test_other_fields_and_damage_are_refused(inputs, tmp_path):
     (folder / "about.json").write_text(json.dumps(about))
     with pytest.raises(ValueError, match="other fields"):
         load_tuning_inputs(folder)
+
+
+def test_open_rounds_are_stored_where_there_are_some(inputs, tmp_path):
+    """Folders of earlier code have no such field, and are read as having none."""
+    save_tuning_inputs(inputs, tmp_path / "none")
+    assert b'"open"' not in (tmp_path / "none" / "problem.safetensors").read_bytes()
+    late = np.arange(600) > 400
+    some = replace(inputs, problem=replace(inputs.problem, open=late))
+    save_tuning_inputs(some, tmp_path / "some")
+    assert (load_tuning_inputs(tmp_path / "some").problem.open == late).all()
