@@ -1,0 +1,83 @@
+"""The lift in one segment by its coefficients, and how uncertain they leave it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.paired_lift import chi_square
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.segments.segment_sums import centred_features
+
+
+class SegmentLift:
+    """Lift of the tuned policy in a segment: mean of sum_a (pi - champion)(a) (q + delta . c)(a).
+
+    c are the centred features, delta ~ N(mean, covariance) the segment's coefficients; the error is
+    theirs alone: h' covariance h with h the mean of sum_a (pi - champion)(a) c(a). No reward is
+    read: what rewards say is in delta.
+
+    Attributes:
+        name: of the objective.
+        used: bool, shape (n,), all rounds.
+        resolution: what counts as nothing, in the objective's unit.
+
+    Args:
+        problem: rounds on which the policies are compared.
+        policy: of the problem.
+        star: column of the north star.
+        mean: float64, shape (f,).
+        covariance: float64, shape (f, f).
+        resolution: see the attribute.
+    """
+
+    def __init__(
+        self,
+        problem: TuningProblem,
+        policy: TunedSoftmax,
+        star: int,
+        mean: Vector,
+        covariance: Vector,
+        resolution: float,
+    ) -> None:
+        self.name = problem.names[star]
+        self.used = np.ones(len(problem.propensity), np.bool_)
+        self.resolution = resolution
+        self._policy, self._rounds = policy, len(problem.propensity)
+        self._features = centred_features(problem)
+        self._q = problem.q[:, star] + self._features @ mean
+        self._champion, self._covariance = problem.champion, covariance
+        self._smoothing = (1e-6 * resolution) ** 2
+
+    def lift(self, point: Vector, z: float) -> BoundedLift:
+        """See ``EstimatedLift``."""
+        return self.of_probabilities(self._policy.probabilities(point), z)
+
+    def of_probabilities(self, probabilities: Vector, z: float) -> BoundedLift:
+        """See ``EstimatedLift``."""
+        value, _, variance = self._moments(probabilities)
+        error = float(np.sqrt(variance))
+        return BoundedLift(value, error, value - z * error)
+
+    def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
+        """See ``EstimatedLift``."""
+        value, moved, variance = self._moments(self._policy.probabilities(point))
+        error = float(np.sqrt(variance + self._smoothing))
+        by_probability = self._q - z / error * (self._features @ (self._covariance @ moved))
+        return value - z * error, self._policy.pull_back(point, by_probability / self._rounds)
+
+    def significance(self, point: Vector, basis: Vector) -> tuple[float, int, Vector]:
+        """See ``EstimatedLift``."""
+        rise = self._policy.pull_back(point, self._q / self._rounds)
+        turned = np.stack(
+            [self._policy.pull_back(point, c / self._rounds) for c in self._features.T]
+        )
+        spread = basis.T @ (turned.T @ self._covariance @ turned) @ basis
+        return chi_square(basis.T @ rise, spread)
+
+    def _moments(self, probabilities: Vector) -> tuple[float, Vector, float]:
+        """Value, h of shape (f,), variance."""
+        less = (probabilities - self._champion) / self._rounds
+        moved = less @ self._features
+        return float(less @ self._q), moved, float(moved @ self._covariance @ moved)
