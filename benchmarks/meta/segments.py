@@ -112,7 +112,7 @@ def _chosen(
     points: dict[str, list[Floats]] = {OURS: [], POOLED: [pooled] * count}
     for s in range(count):
         coefficients = (model.mean[s], model.covariance[s])
-        points[OURS].append(segment_point(problem, SETTINGS, own[s], coefficients, [pooled], s))
+        points[OURS].append(segment_point(problem, SETTINGS, own[s], coefficients, pooled, s))
     points[INDEPENDENT], points[PLUG_IN] = [], []
     for s in range(seen):
         part = problem.rounds(own[s])

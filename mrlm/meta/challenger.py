@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_result import TuningResult
 from mrlm.policies.features import feature_columns
-from mrlm.policies.tuned import Tuned
+from mrlm.policies.tuned import SceneWeights, Tuned
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import Objective
@@ -43,6 +44,7 @@ def challenger(
     standardiser: Standardiser,
     result: TuningResult,
     floor: float,
+    scenes: Mapping[str, Vector] | None = None,
 ) -> Tuned:
     """The tuned policy without what got no weight: it costs time with every request.
 
@@ -53,19 +55,36 @@ def challenger(
         standardiser: of all features.
         result: the weights that were chosen.
         floor: share of uniform exploration, in [0, 1].
+        scenes: scene to its own (kappa, theta), each of shape (1 + f,), over the columns of
+            ``result``.
     """
-    least = _NO_WEIGHT * max(result.scale, 1.0)
-    weighed = {c for c, t in zip(result.columns, result.theta, strict=True) if abs(t) > least}
+    points = [result.point, *(scenes or {}).values()]
+    weighed = {c for point in points for c in _weighed(result.columns, point)}
     used = tuple(s for s in scorers if weighed & set(s.columns))
     served = tuple(o for o in known if o.name in weighed)
     kept = feature_columns(used, served)
-    theta = dict(zip(result.columns, result.theta, strict=True))
+
+    def theta(point: Vector) -> Vector:
+        found = dict(zip(result.columns, point[1:].tolist(), strict=True))
+        own = _weighed(result.columns, point)
+        return np.array([found[c] if c in own else 0.0 for c in kept])
+
     return Tuned(
         anchor=anchor,
         scorers=used,
         known=served,
         standardiser=standardiser.select(kept),
         kappa=result.kappa,
-        theta=np.array([theta[c] if c in weighed else 0.0 for c in kept]),
+        theta=theta(result.point),
         floor=floor,
+        scenes=tuple(
+            SceneWeights(scene, float(point[0]), theta(point))
+            for scene, point in (scenes or {}).items()
+        ),
     )
+
+
+def _weighed(columns: Sequence[str], point: Vector) -> set[str]:
+    """Columns whose weight is more than the solver's rounding."""
+    least = _NO_WEIGHT * max(float(np.abs(point[1:]).sum()), 1.0)
+    return {c for c, t in zip(columns, point[1:], strict=True) if abs(t) > least}

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from mrlm.meta.challenger import anchor_of, challenger
 from mrlm.meta.explain.pareto import ParetoPoint, pareto
-from mrlm.meta.explain.what_if import TypedLift, at_point
+from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
+from mrlm.meta.problem.objective_lifts import certified_z
 from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
 from mrlm.meta.search.tuning_result import TuningResult
+from mrlm.meta.segments.scene_choice import SceneChoice, scene_choice
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.training_weights.scalarise import objective_weights
 from mrlm.meta.tune import counterfactuals
@@ -21,6 +23,7 @@ from mrlm.policies.standardise import Standardiser
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog, Objective
+    from mrlm.meta.problem.tuning_problem import TuningProblem
     from mrlm.meta.settings import TuningSettings
     from mrlm.policies.contract import Policy, Scorer
 
@@ -35,9 +38,10 @@ class TunedNight:
         update: the choice, its evidence, and the state for the next night.
         weights: of the objectives, on the simplex, for tomorrow's learners.
         strategies: what each strategy would have chosen, by name.
-        lifts: of every objective at the chosen point.
+        lifts: of every objective under the chosen weights, by scene where scenes have their own.
         front: the Pareto table.
         inputs: what the choice was made on.
+        scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
     """
 
     policy: Policy
@@ -47,6 +51,7 @@ class TunedNight:
     lifts: dict[str, TypedLift]
     front: list[ParetoPoint]
     inputs: TuningInputs
+    scenes: SceneChoice | None = None
 
     @property
     def result(self) -> TuningResult:
@@ -66,6 +71,7 @@ class TunedNight:
                 **self.update.to_json(),
                 "strategies": {n: r.to_json() for n, r in self.strategies.items()},
                 "lifts": {n: asdict(x) for n, x in self.lifts.items()},
+                **({} if self.scenes is None else {"scenes": self.scenes.to_json()}),
             },
             "state": self.update.state.to_json(),
             "pareto": [asdict(p) for p in self.front],
@@ -127,14 +133,33 @@ def tuned_night(
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
     scene = log.decisions.scene[problem.age <= window.age.max()]
+    scenes = None
+    if settings.segments == "scene" and settings.weights is None and result.moved:
+        scenes = scene_choice(window, settings, scene, result.point, seed)
+    points = {} if scenes is None else scenes.points
     return TunedNight(
-        policy=challenger(anchor, scorers, known, standardiser, result, settings.floor)
+        policy=challenger(anchor, scorers, known, standardiser, result, settings.floor, points)
         if result.moved
         else champion,
         update=done,
         weights=objective_weights(problem.names, result, serves, learned, weights),
         strategies=counterfactuals(window, settings, before.start(columns), seed, result),
-        lifts=at_point(window, settings, result.point, moved=result.moved).lifts,
+        lifts=_lifts(window, settings, result, scenes),
         front=pareto(window, result.kappa, max(result.scale, 1.0)),
         inputs=TuningInputs(window, scene, settings, seed),
+        scenes=scenes,
     )
+
+
+def _lifts(
+    window: TuningProblem,
+    settings: TuningSettings,
+    result: TuningResult,
+    scenes: SceneChoice | None,
+) -> dict[str, TypedLift]:
+    """At the chosen point; of scenes' points together, bounds hold for all points of all scenes."""
+    if scenes is None or not scenes.points:
+        return at_point(window, settings, result.point, moved=result.moved).lifts
+    coordinates = len(result.point) * len(scenes.points)
+    z = certified_z(coordinates, len(window.names))
+    return {name: typed_lift(lift, z) for name, lift in scenes.lifts.items()}

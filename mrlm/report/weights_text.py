@@ -26,6 +26,7 @@ class ChosenWeights:
         moved: whether there is a challenger other than the champion.
         reason: why, in a sentence.
         limited_by: what held the step back; None where it did not move.
+        scenes: with weights of their own; kappa and scale are those of every other scene.
     """
 
     night: str
@@ -36,6 +37,7 @@ class ChosenWeights:
     moved: bool
     reason: str
     limited_by: tuple[str, ...] | None
+    scenes: tuple[str, ...] = ()
 
 
 def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[str]:
@@ -54,7 +56,13 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
     )
     said.append(("" if tonight.moved else "the champion stays: ") + tonight.reason)
     step = step_as_text(tonight.limited_by)
-    return [*said, *([step] if step else [])]
+    said += [step] if step else []
+    if tonight.scenes:
+        said.append(
+            f"with weights of their own: {', '.join(tonight.scenes)} (tuning.json); above are "
+            "those of every other scene"
+        )
+    return said
 
 
 def shown_explanation(found: Sequence[ExplainedLift], objective: str) -> list[str]:

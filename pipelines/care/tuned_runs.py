@@ -94,6 +94,7 @@ def chosen_weights(settings: Settings, run_key: str) -> ChosenWeights:
         moved=counts["moved"],
         reason=counts["reason"],
         limited_by=None if limits is None else tuple(limits),
+        scenes=tuple(scene_points(settings, run_key)),
     )
 
 
@@ -105,6 +106,16 @@ def tuning_of(settings: Settings, run_key: str) -> dict[str, Any]:
     """
     text = _folder(settings, run_key).path("tuning.json").read_text()
     return json.loads(text)  # type: ignore[no-any-return]
+
+
+def scene_points(settings: Settings, run_key: str) -> dict[str, tuple[float, ...]]:
+    """(kappa, theta) of each scene that has weights of its own in a run.
+
+    Raises:
+        DamagedError: the file is not as it was written.
+    """
+    points = tuning_of(settings, run_key).get("scenes", {}).get("points", {})
+    return {scene: tuple(point) for scene, point in points.items()}
 
 
 def stored_front(settings: Settings, run_key: str) -> list[ParetoPoint]:

@@ -53,7 +53,7 @@ _ADDED = {
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
-        *("kept_bound", "surrogate"),
+        *("kept_bound", "surrogate", "segments"),
     ),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),

@@ -87,6 +87,8 @@ class TuneWeights:
         log_of_night = context.log(self.name)
         if found.update.dropped:
             log_of_night.warning("what users want changed: %s", found.update.told)
+        if found.scenes is not None:
+            log_of_night.info("weights by scene: %s", found.scenes.reason)
         weights = weights_as_text(found.weights)
         log_of_night.info("%s; objective weights: %s", found.result.reason, weights)
         return Product(

@@ -51,6 +51,9 @@ def test_weights_say_how_they_moved_and_why() -> None:
     assert "no night before" in first[0]
     assert first[2].split() == ["dwell", "0.600", "–", "–"]
     assert first[-1] == "the champion stays: because"
+    apart = shown_weights(replace(TONIGHT, scenes=("home", "page")), BEFORE)
+    assert apart[:-1] == said
+    assert apart[-1].startswith("with weights of their own: home, page")
 
 
 def test_an_explanation_leads_with_what_adds_most() -> None:

@@ -71,6 +71,7 @@ def explained_lifts(
     objective: str = "",
     scene: NDArray[Any] | None = None,
     z: float = 1.96,
+    elsewhere: Sequence[tuple[NDArray[np.bool_], Vector]] = (),
 ) -> list[ExplainedLift]:
     """What each source adds to the lift of an objective, over all decisions and by scene.
 
@@ -87,6 +88,7 @@ def explained_lifts(
         objective: whose lift; empty: the north star.
         scene: label of each decision, shape (n,); None: no groups.
         z: standard errors in the lower bounds of the lifts.
+        elsewhere: decisions, bool of shape (n,), that another point holds for, and that point.
 
     Returns:
         All decisions, then each scene in which at least two users have a known reward.
@@ -101,10 +103,15 @@ def explained_lifts(
     policy = TunedSoftmax(problem)
     lift = PairedLift(problem, policy, problem.rewards[:, j], problem.q[:, j], objective)
     start = lift.rounds(policy.champion_point)
-    paired = lift.rounds(point)
     if np.abs(start).max() < _NOTHING * lift.resolution:
         start[:] = 0.0
-    parts, unresolved = _by_coordinate(lift, policy.champion_point, point, paired - start)
+    paired, unresolved = lift.rounds(point), 0.0
+    parts = np.zeros((len(paired), len(point)))
+    for there, at in ((np.ones(len(paired), np.bool_), point), *elsewhere):
+        own = lift.rounds(at)
+        found_parts, left = _by_coordinate(lift, policy.champion_point, at, own - start)
+        paired[there], parts[there] = own[there], found_parts[there]
+        unresolved = max(unresolved, left)
     sources, grouping = _sources(problem)
     table = np.column_stack([paired, start, parts @ grouping])
     _, user = group(problem.cluster)

@@ -155,7 +155,7 @@ def _valued(
         moved=moved,
         reason=reason,
         limited_by=limited_by,
-        lifts={n: _typed(lift, z) for n, lift in found.items()},
+        lifts={n: typed_lift(lift, z) for n, lift in found.items()},
         guardrails={
             n: Guardrail(lift, margins[n], lift.lower >= -margins[n]) for n, lift in guarded.items()
         },
@@ -164,7 +164,8 @@ def _valued(
     )
 
 
-def _typed(lift: BoundedLift, z: float) -> TypedLift:
+def typed_lift(lift: BoundedLift, z: float) -> TypedLift:
+    """A lift with its own interval, and certified at z standard errors."""
     half = _TWO_SIDED * lift.standard_error
     return TypedLift(
         lift.value,

@@ -79,12 +79,16 @@ class EffectiveSampleSize:
 
     def of(self, point: Vector) -> float:
         """The effective sample size at a point, in rounds."""
-        weight = self._weights(point)
+        return self.of_probabilities(self._policy.probabilities(point))
+
+    def of_probabilities(self, probabilities: Vector) -> float:
+        """The effective sample size of any policy of these rounds, probabilities of shape (N,)."""
+        weight = self._weights(probabilities)
         return float(weight.sum() ** 2 / (weight @ weight))
 
     def slack(self, point: Vector) -> tuple[float, Vector]:
         """Logarithm of the effective sample size over what is needed, and its gradient."""
-        weight = self._weights(point)
+        weight = self._weights(self._policy.probabilities(point))
         total, square = float(weight.sum()), float(weight @ weight)
         by_probability = np.zeros(self._candidates)
         by_probability[self._shown] = (
@@ -93,8 +97,8 @@ class EffectiveSampleSize:
         slack = float(np.log(total**2 / square / self.least))
         return slack, self._policy.pull_back(point, by_probability)
 
-    def _weights(self, point: Vector) -> Vector:
-        weight = self._policy.probabilities(point)[self._shown] / self._propensity
+    def _weights(self, probabilities: Vector) -> Vector:
+        weight = probabilities[self._shown] / self._propensity
         return np.asarray(self._counts * weight, np.float64)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,17 +26,20 @@ def segment_point(
     settings: TuningSettings,
     rounds: NDArray[np.int64],
     coefficients: tuple[Vector, Vector],
-    starts: Sequence[Vector] = (),
+    overall: Vector,
     seed: int = 0,
 ) -> Vector:
     """(kappa, theta) with the largest lower bound of a segment's lift, shape (1 + f,).
+
+    One standard error below, by the segment's coefficients. Where no permitted point has a bound
+    above 0 and above that of the point of all segments, the segment keeps the latter.
 
     Args:
         problem: rounds of the tune nights, of all segments.
         settings: caps and levels.
         rounds: places of the segment's own; it may have none.
         coefficients: mean (f,) and covariance (f, f) of the segment's coefficients.
-        starts: a point to start from too, such as that of all segments together.
+        overall: the point of all segments together, where the search starts too.
         seed: of the decisions that are drawn.
     """
     part = problem.rounds(_compared(len(problem.propensity), rounds, seed))
@@ -45,8 +47,9 @@ def segment_point(
     task = TuningTask.of(part, shared)
     star = problem.names.index(north_star(problem.objectives).name)
     target = SegmentLift(part, task.policy, star, *coefficients, task.known.resolution)
-    previous = starts[0] if starts else None
-    return searched(replace(task, target=target), CAUTION_Z, previous, seed).point
+    step = searched(replace(task, target=target), CAUTION_Z, overall, seed)
+    common = target.lift(overall, CAUTION_Z).lower
+    return step.point if step.bound > max(common, 0.0) else overall
 
 
 def _compared(n: int, own: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

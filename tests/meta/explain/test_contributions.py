@@ -113,3 +113,19 @@ def test_a_scene_of_one_user_is_not_told(make_problem):
     assert [f.group for f in found] == [EVERYWHERE, "others"]
     with pytest.raises(ValueError, match="no objective 'dwell'"):
         explained_lifts(problem, POINT, "dwell")
+
+
+def test_a_scene_with_a_point_of_its_own_is_explained_by_it(make_problem):
+    problem, _ = make_problem()
+    scene = np.array(["home", "search", "mail"], object)[np.arange(1500) % 3]
+    own = np.array([0.9, 0.0, 2.0, 0.0, 0.0])
+    mixed = explained_lifts(problem, POINT, scene=scene, elsewhere=[(scene == "home", own)])
+    common, home = (explained_lifts(problem, p, scene=scene) for p in (POINT, own))
+    by_group = {of.group: of for of in mixed}
+    value = {c.source: c.value for c in by_group["home"].contributions}
+    assert value == pytest.approx({c.source: c.value for c in home[1].contributions})
+    for of in common[2:]:
+        assert by_group[of.group].lift == of.lift
+    whole = by_group[EVERYWHERE]
+    assert sum(c.value for c in whole.contributions) == pytest.approx(whole.lift.value, abs=1e-12)
+    assert whole.lift.value != pytest.approx(common[0].lift.value, abs=1e-4)

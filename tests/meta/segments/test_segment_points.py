@@ -14,6 +14,7 @@ from mrlm.meta.segments.segment_sums import centred_features, segment_sums
 from mrlm.meta.settings import TuningSettings
 from tests.meta.problem.test_paired_lift import numeric_gradient, relative_error
 
+CHAMPION = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
 POINTS = [np.array([0.6, 0.5, 0.2, 0.1, 0.3]), np.array([1.0, 0.05, 0.0, 0.0, 0.0])]
 
 
@@ -101,14 +102,14 @@ def test_each_segment_gets_what_it_wants(make_problem):
         covariance = np.linalg.inv(sums.precision[s])
         mean = covariance @ sums.pull[s]
         own = np.flatnonzero(segment == s)
-        theta.append(segment_point(problem, settings, own, (mean, covariance))[1:])
+        theta.append(segment_point(problem, settings, own, (mean, covariance), CHAMPION)[1:])
     assert theta[0][1] > 3 * theta[0][2]
     assert theta[1][2] > 3 * theta[1][1]
 
 
-def test_a_segment_of_which_nothing_is_known_stays_with_the_champion(make_problem):
+def test_a_segment_that_says_nothing_keeps_the_point_of_all(make_problem):
     """Where no direction is worth one standard error."""
     problem, _ = apart(make_problem)
     wide = (np.zeros(4), 100 * np.eye(4))
-    point = segment_point(problem, TuningSettings(), np.zeros(0, np.int64), wide)
-    assert point.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    point = segment_point(problem, TuningSettings(), np.zeros(0, np.int64), wide, POINTS[0])
+    assert point.tolist() == POINTS[0].tolist()
