@@ -2,7 +2,7 @@
 
 Central differences of fourth order at three points of a problem of 400 decisions, those of the
 older night weighed less: the lower bound of the lift, clipped and not, and with the newer night's
-north star still open, and in a segment by its coefficients; the divergence; every limit.
+north star still open, and by coefficients; the divergence; every limit.
 At the clip the bound has a kink, so the clipped row takes a step that reaches no weight's clip.
 """
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.meta._night import problem_of
 from benchmarks.meta._world import static_world
 from benchmarks.rows import Row
+from mrlm.meta.problem.coefficient_lift import CoefficientLift
 from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.power_tuned_lift import power_tuned
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
@@ -27,7 +28,6 @@ from mrlm.meta.search.step_limits import (
     guardrail_floor,
     kept_bound,
 )
-from mrlm.meta.segments.segment_lift import SegmentLift
 
 Floats = NDArray[np.float64]
 BAR = 1e-6
@@ -59,14 +59,14 @@ def run(quick: bool) -> list[Row]:
     tuned = power_tuned(waits, policy, star, known_lift)
     assert tuned is not None
     spread = rng.standard_normal((5, 5)) / 10
-    there = SegmentLift(problem, policy, star, rng.standard_normal(5), spread @ spread.T, 1e-3)
+    there = CoefficientLift(problem, policy, free, rng.standard_normal(5), spread @ spread.T)
     cap, guard = DivergenceCap(policy, 0.5), guardrail_floor(free, 0.1, 1.28)
     asked: dict[str, tuple[Callable[[Floats], tuple[float, Floats]], float]] = {
         "lift": (lambda p: free.lower_bound(p, 0.0), 1e-4),
         "lower bound of the lift": (lambda p: free.lower_bound(p, 3.0), 1e-4),
         "lower bound with clipped weights": (lambda p: cut.lower_bound(p, 3.0), 1e-6),
         "lower bound with a surrogate": (lambda p: tuned.lower_bound(p, 3.0), 1e-4),
-        "lower bound of a segment's lift": (lambda p: there.lower_bound(p, 3.0), 1e-4),
+        "lower bound of the lift by coefficients": (lambda p: there.lower_bound(p, 3.0), 1e-4),
         "divergence from the champion": (policy.divergence, 1e-4),
         "slack of the divergence": (cap.slack, 1e-4),
         "slack of the effective sample size": (sample.slack, 1e-4),

@@ -25,11 +25,11 @@ from benchmarks.meta._finished import finished
 from benchmarks.meta._night import RIDGE, Floats, equal_policy, fitted, problem_of
 from benchmarks.meta._world import LEAST_ENTROPY, RICH, Judge
 from benchmarks.rows import Row
+from mrlm.meta.problem.coefficient_sums import coefficient_sums
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.segments.coefficient_model import coefficient_model
 from mrlm.meta.segments.segment_points import CAUTION_Z, segment_point
-from mrlm.meta.segments.segment_sums import segment_sums
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.strategies.pessimistic_bound import searched
 from mrlm.worlds.weighing import SegmentedWorld, WeighingLog, segmented
@@ -108,7 +108,7 @@ def _chosen(
     own = [np.flatnonzero(segment == s) for s in range(count)]
     task = TuningTask.of(problem, SETTINGS)
     pooled = searched(task, CAUTION_Z, None, 0).point
-    model = coefficient_model(segment_sums(problem, star, segment, count), world.features)
+    model = coefficient_model(coefficient_sums(problem, task.known, segment, count), world.features)
     points: dict[str, list[Floats]] = {OURS: [], POOLED: [pooled] * count}
     for s in range(count):
         coefficients = (model.mean[s], model.covariance[s])

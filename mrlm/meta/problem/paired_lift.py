@@ -26,6 +26,8 @@ class PairedLift:
         weight: float64, shape (n,), of each round in every mean; 0 where the reward is unknown.
         resolution: standard deviation of the champion's mean over these rounds, in the
             objective's unit.
+        q: float64, shape (N,), predicted reward.
+        residual: float64, shape (n,), reward less prediction; 0 where the reward is unknown.
         correction: G / (G - 1).
         smoothing: what is added to the variance, which is 0 at the champion, so that its root is
             smooth there.
@@ -39,13 +41,13 @@ class PairedLift:
     ) -> None:
         self.name = name
         self._policy = policy
-        self._q = np.ascontiguousarray(q)
+        self.q = np.ascontiguousarray(q)
         self._shown = problem.shown
         self._propensity = problem.propensity
         self._clip = problem.weight_clip
         self.used = ~np.isnan(reward)
         self.weight = np.where(self.used, problem.weight, 0.0)
-        self._residual = np.where(self.used, reward - q[problem.shown], 0.0)
+        self.residual = np.where(self.used, reward - q[problem.shown], 0.0)
         users, code = group(problem.cluster)
         self._code: NDArray[np.int64] = code
         self._count = np.bincount(code, weights=self.weight, minlength=len(users))
@@ -63,9 +65,9 @@ class PairedLift:
         self.smoothing = (1e-6 * self.resolution) ** 2
 
     def _scores(self, probabilities: Vector) -> Vector:
-        direct = self._policy.by_decision(probabilities * self._q)
+        direct = self._policy.by_decision(probabilities * self.q)
         weight = np.minimum(probabilities[self._shown] / self._propensity, self._clip)
-        return np.where(self.used, direct + weight * self._residual, 0.0)
+        return np.where(self.used, direct + weight * self.residual, 0.0)
 
     def rounds(self, point: Vector) -> Vector:
         """Each round's score less the champion's, shape (n,); 0 where the reward is unknown."""
@@ -75,10 +77,10 @@ class PairedLift:
         """Gradient of each round's score in the point, shape (n, 1 + f)."""
         policy = self._policy
         shown = policy.probabilities(point)[self._shown]
-        kept = (shown / self._propensity <= self._clip) * self._residual / self._propensity
+        kept = (shown / self._propensity <= self._clip) * self.residual / self._propensity
         # The part of the shown item's probability that the floor does not fix.
         free = shown - policy.floor / policy.lengths
-        rows = (1 - policy.floor) * policy.covariance_with(point, self._q)
+        rows = (1 - policy.floor) * policy.covariance_with(point, self.q)
         rows += (kept * free)[:, None] * policy.centred_inputs(point, self._shown)
         return np.where(self.used[:, None], rows, 0.0)
 
@@ -127,9 +129,9 @@ class PairedLift:
         by_score = by_value - caution * influence[self._code]
         by_score = self.weight * by_score / self._rows
         weight = self._policy.probabilities(point)[self._shown] / self._propensity
-        found = self._policy.by_candidate(by_score) * self._q
+        found = self._policy.by_candidate(by_score) * self.q
         kept = weight <= self._clip
-        found[self._shown] += kept * by_score * self._residual / self._propensity
+        found[self._shown] += kept * by_score * self.residual / self._propensity
         return found
 
     def mean_gradient(self, point: Vector, basis: Vector) -> tuple[Vector, Vector]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.meta.problem.coefficient_sums import CoefficientSums
 from mrlm.meta.problem.tuned_softmax import Vector
-from mrlm.meta.segments.segment_sums import SegmentSums
 
 _ITERATIONS = 200
 # Of the spread without one segment, from the spread with it.
@@ -49,7 +49,7 @@ class CoefficientModel:
         return self.regression @ z, self.spread + _of_features(self.uncertainty, z)
 
 
-def coefficient_model(sums: SegmentSums, features: Vector) -> CoefficientModel:
+def coefficient_model(sums: CoefficientSums, features: Vector) -> CoefficientModel:
     """The simplest model that predicts segments as well as the best.
 
     With the segments' features or without, with a spread around them or none.
@@ -94,7 +94,7 @@ class _Seen:
         return _Seen(self.precision[kept], self.pull[kept], self.z[kept])
 
 
-def _fitted(sums: SegmentSums, z: Vector, *, spreads: bool) -> CoefficientModel:
+def _fitted(sums: CoefficientSums, z: Vector, *, spreads: bool) -> CoefficientModel:
     every = _Seen(sums.precision, sums.pull, z)
     seen = every.where(sums.rounds > 0)
     f = seen.pull.shape[1]

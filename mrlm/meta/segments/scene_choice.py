@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log.objectives import north_star
+from mrlm.meta.problem.coefficient_sums import coefficient_sums
 from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import Vector
@@ -17,7 +17,6 @@ from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.segments.coefficient_model import coefficient_model
 from mrlm.meta.segments.segment_points import segment_point
-from mrlm.meta.segments.segment_sums import segment_sums
 from mrlm.meta.settings import TuningSettings
 
 
@@ -66,8 +65,8 @@ def scene_choice(
         seed: of what is random.
     """
     names, code = np.unique(scene.astype(str), return_inverse=True)
-    star = problem.names.index(north_star(problem.objectives).name)
-    sums = segment_sums(problem, star, code, len(names))
+    task = TuningTask.of(problem, settings)
+    sums = coefficient_sums(problem, task.known, code, len(names))
     if int((sums.rounds > 0).sum()) < 2:
         return SceneChoice("only one scene has known rewards")
     model = coefficient_model(sums, np.zeros((len(names), 0)))
@@ -84,7 +83,6 @@ def scene_choice(
         )
         for s, name in enumerate(names)
     }
-    task = TuningTask.of(problem, settings)
     served = np.empty(len(problem.log_anchor))
     for s, point in enumerate(points.values()):
         there = np.repeat(code == s, task.policy.lengths)

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log.objectives import north_star
+from mrlm.meta.problem.coefficient_lift import CoefficientLift
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.tuning_task import TuningTask
-from mrlm.meta.segments.segment_lift import SegmentLift
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.strategies.pessimistic_bound import searched
 
@@ -45,8 +44,7 @@ def segment_point(
     part = problem.rounds(_compared(len(problem.propensity), rounds, seed))
     shared = settings.model_copy(update={"least_effective_rows": 1, "weights": None})
     task = TuningTask.of(part, shared)
-    star = problem.names.index(north_star(problem.objectives).name)
-    target = SegmentLift(part, task.policy, star, *coefficients, task.known.resolution)
+    target = CoefficientLift(part, task.policy, task.known, *coefficients)
     step = searched(replace(task, target=target), CAUTION_Z, overall, seed)
     common = target.lift(overall, CAUTION_Z).lower
     return step.point if step.bound > max(common, 0.0) else overall

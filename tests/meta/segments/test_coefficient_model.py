@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mrlm.meta.problem.coefficient_sums import CoefficientSums
 from mrlm.meta.segments.coefficient_model import coefficient_model
-from mrlm.meta.segments.segment_sums import SegmentSums
 
 S, F = 40, 3
 
@@ -24,7 +24,7 @@ def drawn(seed, *, told=1.0, apart=0.5, size=30.0, segments=S):
     noise = np.stack([np.linalg.cholesky(p + 1e-12 * np.eye(F)) for p in precision])
     pull = np.einsum("sij,sj->si", precision, truth)
     pull += np.einsum("sij,sj->si", noise, g.normal(size=(segments, F)))
-    return SegmentSums(precision, pull, np.full(segments, 100)), features, truth
+    return CoefficientSums(precision, pull, np.full(segments, 100)), features, truth
 
 
 def test_the_posterior_is_the_conjugate_one():
@@ -45,7 +45,9 @@ def test_equal_segments_give_the_moment_estimate():
     """One coefficient, equal precision, no features: var of the estimates less their error."""
     g = np.random.default_rng(1)
     estimate, error = g.normal(0, 1.0, S), 0.2
-    sums = SegmentSums(np.full((S, 1, 1), 1 / error), (estimate / error)[:, None], np.full(S, 10))
+    sums = CoefficientSums(
+        np.full((S, 1, 1), 1 / error), (estimate / error)[:, None], np.full(S, 10)
+    )
     found = coefficient_model(sums, np.zeros((S, 0)))
     assert found.spread[0, 0] == pytest.approx(np.var(estimate, ddof=1) - error, rel=1e-3)
     assert found.regression[0, 0] == pytest.approx(estimate.mean())

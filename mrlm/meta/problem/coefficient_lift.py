@@ -1,22 +1,23 @@
-"""The lift in one segment by its coefficients, and how uncertain they leave it."""
+"""The lift by how features count for an objective, and how uncertain they leave it."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from mrlm.meta.problem.coefficient_sums import centred_features
 from mrlm.meta.problem.contract import BoundedLift
-from mrlm.meta.problem.paired_lift import chi_square
+from mrlm.meta.problem.paired_lift import PairedLift, chi_square
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
-from mrlm.meta.segments.segment_sums import centred_features
 
 
-class SegmentLift:
-    """Lift of the tuned policy in a segment: mean of sum_a (pi - champion)(a) (q + delta . c)(a).
+class CoefficientLift:
+    """Lift of the tuned policy by a model: mean of sum_a (pi - champion)(a) (q + d . c)(a).
 
-    c are the centred features, delta ~ N(mean, covariance) the segment's coefficients; the error is
-    theirs alone: h' covariance h with h the mean of sum_a (pi - champion)(a) c(a). No reward is
-    read: what rewards say is in delta.
+    c are the centred features, d ~ N(mean, covariance) what they count beyond the prediction q. The
+    error is that of d alone: h' covariance h with h the mean of sum_a (pi - champion)(a) c(a). No
+    reward is read: what rewards say is in d (``coefficient_sums``). Far from the champion it is
+    much less noisy than importance weights, and no more right than its line.
 
     Attributes:
         name: of the objective.
@@ -26,29 +27,26 @@ class SegmentLift:
     Args:
         problem: rounds on which the policies are compared.
         policy: of the problem.
-        star: column of the north star.
+        known: lift of the objective on these rounds, for its name, predictions and resolution.
         mean: float64, shape (f,).
         covariance: float64, shape (f, f).
-        resolution: see the attribute.
     """
 
     def __init__(
         self,
         problem: TuningProblem,
         policy: TunedSoftmax,
-        star: int,
+        known: PairedLift,
         mean: Vector,
         covariance: Vector,
-        resolution: float,
     ) -> None:
-        self.name = problem.names[star]
+        self.name, self.resolution = known.name, known.resolution
         self.used = np.ones(len(problem.propensity), np.bool_)
-        self.resolution = resolution
         self._policy, self._rounds = policy, len(problem.propensity)
         self._features = centred_features(problem)
-        self._q = problem.q[:, star] + self._features @ mean
+        self._q = known.q + self._features @ mean
         self._champion, self._covariance = problem.champion, covariance
-        self._smoothing = (1e-6 * resolution) ** 2
+        self._smoothing = known.smoothing
 
     def lift(self, point: Vector, z: float) -> BoundedLift:
         """See ``EstimatedLift``."""
