@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from mrlm.meta.problem.coefficient_sums import centred_features
-from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.lift_by_moments import LiftByMoments
 from mrlm.meta.problem.paired_lift import PairedLift, chi_square
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
-class CoefficientLift:
+class CoefficientLift(LiftByMoments):
     """Lift of the tuned policy by a model: mean of sum_a (pi - champion)(a) (q + d . c)(a).
 
     c are the centred features, d ~ N(mean, covariance) what they count beyond the prediction q. The
@@ -40,23 +40,14 @@ class CoefficientLift:
         mean: Vector,
         covariance: Vector,
     ) -> None:
+        super().__init__(policy)
         self.name, self.resolution = known.name, known.resolution
         self.used = np.ones(len(problem.propensity), np.bool_)
-        self._policy, self._rounds = policy, len(problem.propensity)
+        self._rounds = len(problem.propensity)
         self._features = centred_features(problem)
         self._q = known.q + self._features @ mean
         self._champion, self._covariance = problem.champion, covariance
         self._smoothing = known.smoothing
-
-    def lift(self, point: Vector, z: float) -> BoundedLift:
-        """See ``EstimatedLift``."""
-        return self.of_probabilities(self._policy.probabilities(point), z)
-
-    def of_probabilities(self, probabilities: Vector, z: float) -> BoundedLift:
-        """See ``EstimatedLift``."""
-        value, _, variance = self._moments(probabilities)
-        error = float(np.sqrt(variance))
-        return BoundedLift(value, error, value - z * error)
 
     def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
         """See ``EstimatedLift``."""

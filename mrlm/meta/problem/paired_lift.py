@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.users import group
-from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.lift_by_moments import LiftByMoments
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
-class PairedLift:
+class PairedLift(LiftByMoments):
     """Lift of the tuned policy over the champion in one objective, on the same rounds.
 
     Round score: sum_a pi(a) q(a) + min(pi(shown) / propensity, clip) * (reward - q(shown)), less
@@ -39,8 +39,8 @@ class PairedLift:
     def __init__(
         self, problem: TuningProblem, policy: TunedSoftmax, reward: Vector, q: Vector, name: str
     ) -> None:
+        super().__init__(policy)
         self.name = name
-        self._policy = policy
         self.q = np.ascontiguousarray(q)
         self._shown = problem.shown
         self._propensity = problem.propensity
@@ -83,16 +83,6 @@ class PairedLift:
         rows = (1 - policy.floor) * policy.covariance_with(point, self.q)
         rows += (kept * free)[:, None] * policy.centred_inputs(point, self._shown)
         return np.where(self.used[:, None], rows, 0.0)
-
-    def lift(self, point: Vector, z: float) -> BoundedLift:
-        """Estimate at the point."""
-        return self.of_probabilities(self._policy.probabilities(point), z)
-
-    def of_probabilities(self, probabilities: Vector, z: float) -> BoundedLift:
-        """Estimate for any policy of these rounds, probabilities of shape (N,)."""
-        value, _, variance = self._moments(probabilities)
-        error = float(np.sqrt(variance))
-        return BoundedLift(value, error, value - z * error)
 
     def mean(self, probabilities: Vector) -> tuple[float, Vector]:
         """The estimate for probabilities of shape (N,), and each user's influence, shape (users,).

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.lift_by_moments import LiftByMoments
 from mrlm.meta.problem.paired_lift import PairedLift, chi_square
 from mrlm.meta.problem.surrogate import surrogate
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
-class PowerTunedLift:
+class PowerTunedLift(LiftByMoments):
     """mean_M(y) + share * (mean_N(g) - mean_M(g)): M known rounds, N open ones, a surrogate g.
 
     Each mean is a ``PairedLift``. Whatever the surrogate is worth the estimate has the expectation
@@ -33,20 +33,11 @@ class PowerTunedLift:
     def __init__(
         self, policy: TunedSoftmax, known: PairedLift, early: PairedLift, fresh: PairedLift
     ) -> None:
+        super().__init__(policy)
         self.name, self.used, self.resolution = known.name, known.used, known.resolution
-        self._policy, self._known = policy, known
+        self._known = known
         self.share = _best_share(policy, known, early, fresh)
         self._means = ((1.0, known), (-self.share, early), (self.share, fresh))
-
-    def lift(self, point: Vector, z: float) -> BoundedLift:
-        """See ``EstimatedLift``."""
-        return self.of_probabilities(self._policy.probabilities(point), z)
-
-    def of_probabilities(self, probabilities: Vector, z: float) -> BoundedLift:
-        """See ``EstimatedLift``."""
-        value, _, variance = self._moments(probabilities)
-        error = float(np.sqrt(variance))
-        return BoundedLift(value, error, value - z * error)
 
     def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
         """See ``EstimatedLift``."""

@@ -56,6 +56,7 @@ def tuning_problem(
     offsets = log.decisions.offsets
     core = champion.core_log_probabilities(log.decisions)
     names = {o.name for o in objectives}
+    star = log.column(north_star(tuple(objectives)).name)
     heads = {c: matrix[:, j] for j, c in enumerate(columns)}
     return TuningProblem(
         offsets=offsets,
@@ -74,7 +75,7 @@ def tuning_problem(
         weight_clip=weight_clip,
         horizon=horizon,
         age=_age(log, nights),
-        open=~(log.final | log.unknown)[:, log.column(north_star(objectives).name)],
+        open=~(log.final[:, star] | log.unknown[:, star]),
     )
 
 

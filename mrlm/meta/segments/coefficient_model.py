@@ -41,7 +41,7 @@ class CoefficientModel:
     @property
     def uses_features(self) -> bool:
         """Whether the segments' features say something of what segments want."""
-        return self.regression.shape[1] > 1
+        return bool(self.regression.shape[1] > 1)
 
     def unseen(self, features: Vector) -> tuple[Vector, Vector]:
         """Mean (f,) and covariance (f, f) of a segment without a decision, features (p - 1,)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mrlm.worlds.weighing.north_star_path import NorthStarPath
 from mrlm.worlds.weighing.weighing_world import Floats, WeighingLog, WeighingWorld, drawn_weighing
@@ -67,6 +66,6 @@ def late_north_star(
     )
 
 
-def _direction(objectives: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _direction(objectives: int, rng: np.random.Generator) -> Floats:
     drawn = rng.dirichlet(np.ones(objectives))
     return np.asarray(drawn / np.linalg.norm(drawn), np.float64)
