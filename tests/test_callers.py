@@ -48,6 +48,8 @@ PUBLIC = {
     "mrlm.worlds.tabular.small_models": "mrlm.worlds.tabular",
     "mrlm.worlds.tabular.tabular_log": "mrlm.worlds.tabular",
     "mrlm.worlds.weighing.best_weights": "mrlm.worlds.weighing",
+    "mrlm.worlds.weighing.late_north_star": "mrlm.worlds.weighing",
+    "mrlm.worlds.weighing.segmented_world": "mrlm.worlds.weighing",
     "spark_jobs.evaluate": "docs/ope.md",
 }
 

@@ -23,6 +23,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
             "mrlm/embeddings",
             "mrlm/learners",
             "mrlm/learners/baselines",
+            "mrlm/meta/problem",
             "mrlm/meta/strategies",
             "mrlm/policies",
             "mrlm/ope",
@@ -54,7 +55,6 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
     "storage": ("saving to a folder and loading", {"mrlm/policies", "mrlm/learners"}),
     "features": ("numbers about candidates", {"mrlm/behaviour", "mrlm/policies"}),
     "network": ("the room's neural network", {"mrlm/behaviour", "mrlm/learners"}),
-    "policy": ("scores made a policy", {"mrlm/learners", "mrlm/meta"}),
     "objectives": (
         "objectives: what they are, and the demonstration's",
         {"mrlm/bandit_log", "mrlm/worlds"},

@@ -37,11 +37,12 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.learners.choice import choose_on
 from mrlm.learners.inputs import LearningSample, reweighted
 from mrlm.learners.registry import LEARNERS
-from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
-from mrlm.meta.first_weights import first_weights
-from mrlm.meta.scalarise import objective_weights
+from mrlm.meta.challenger import anchor_of, challenger
+from mrlm.meta.problem.problem_of_log import tuning_problem
+from mrlm.meta.search.tuning_result import TuningResult
+from mrlm.meta.training_weights.first_weights import first_weights
+from mrlm.meta.training_weights.scalarise import objective_weights
 from mrlm.meta.tune import tune
-from mrlm.meta.weights import TuningResult
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.greedy import greedy_with_floor

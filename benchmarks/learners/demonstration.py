@@ -33,7 +33,7 @@ from benchmarks.learners._world import (
 from benchmarks.rows import Row
 from mrlm.bandit_log.objectives import north_star
 from mrlm.learners.choice import choose
-from mrlm.meta.first_weights import first_weights
+from mrlm.meta.training_weights.first_weights import first_weights
 from mrlm.policies.greedy import greedy_with_floor
 
 SEEDS, QUICK_SEEDS = 20, 2

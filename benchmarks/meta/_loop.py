@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.meta._night import Heads, equal_policy, fitted, problem_of
-from mrlm.meta.meta_state import MetaState
 from mrlm.meta.settings import TuningSettings
+from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.tune import tune
 from mrlm.meta.update import update
 from mrlm.worlds.weighing import WeighingLog, WeighingWorld

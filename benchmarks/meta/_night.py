@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Objective
-from mrlm.meta.problem import TuningProblem
+from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.worlds.weighing import WeighingLog, WeighingWorld, softmax_with_floor
 
 Floats = NDArray[np.float64]

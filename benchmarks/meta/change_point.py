@@ -19,8 +19,8 @@ from benchmarks.meta._night import fitted, problem_of
 from benchmarks.meta._world import drifting_world
 from benchmarks.meta.drift import OBJECTIVES, OURS, SIGNALS, WINDOW, settings_of
 from benchmarks.rows import Row
-from mrlm.meta.change_point import change_point
-from mrlm.meta.tuning_task import TuningTask
+from mrlm.meta.search.tuning_task import TuningTask
+from mrlm.meta.state.change_point import change_point
 
 RUNS, QUICK_RUNS = 200, 10
 QUIET = 3

@@ -24,8 +24,8 @@ from benchmarks.meta._loop import nights_of
 from benchmarks.meta._night import problem_of
 from benchmarks.meta._world import LEAST_ENTROPY, Judge, drifting_world, judge_of
 from benchmarks.rows import Row
-from mrlm.meta.meta_state import MetaState
 from mrlm.meta.settings import TuningSettings
+from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.update import update
 
 OBJECTIVES, NIGHTS, WINDOW, HALF_LIFE = 8, 40, 7, 3.0

@@ -1,7 +1,8 @@
 """Every gradient that the meta-update uses, against finite differences.
 
 Central differences of fourth order at three points of a problem of 400 decisions, those of the
-older night weighed less: the lower bound of the lift, clipped and not; the divergence; every limit.
+older night weighed less: the lower bound of the lift, clipped and not, and with the newer night's
+north star still open, and by coefficients; the divergence; every limit.
 At the clip the bound has a kink, so the clipped row takes a step that reaches no weight's clip.
 """
 
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from benchmarks.meta._night import problem_of
 from benchmarks.meta._world import static_world
 from benchmarks.rows import Row
-from mrlm.meta.objective import PairedLift
-from mrlm.meta.policy import TunedSoftmax
-from mrlm.meta.step_limits import (
+from mrlm.meta.problem.coefficient_lift import CoefficientLift
+from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.power_tuned_lift import power_tuned
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,
@@ -48,11 +51,22 @@ def run(quick: bool) -> list[Row]:
     free, cut = lift(1e9), lift(1.5)
     used = np.ones(len(problem.propensity), np.bool_)
     sample = EffectiveSampleSize(problem, policy, used, 1.0)
+    late = problem.age == 0
+    rewards = problem.rewards.copy()
+    rewards[late, star] = np.nan
+    waits = replace(problem, rewards=rewards, open=late, weight_clip=1e9)
+    known_lift = PairedLift(waits, policy, rewards[:, star], problem.q[:, star], "x")
+    tuned = power_tuned(waits, policy, star, known_lift)
+    assert tuned is not None
+    spread = rng.standard_normal((5, 5)) / 10
+    there = CoefficientLift(problem, policy, free, rng.standard_normal(5), spread @ spread.T)
     cap, guard = DivergenceCap(policy, 0.5), guardrail_floor(free, 0.1, 1.28)
     asked: dict[str, tuple[Callable[[Floats], tuple[float, Floats]], float]] = {
         "lift": (lambda p: free.lower_bound(p, 0.0), 1e-4),
         "lower bound of the lift": (lambda p: free.lower_bound(p, 3.0), 1e-4),
         "lower bound with clipped weights": (lambda p: cut.lower_bound(p, 3.0), 1e-6),
+        "lower bound with a surrogate": (lambda p: tuned.lower_bound(p, 3.0), 1e-4),
+        "lower bound of the lift by coefficients": (lambda p: there.lower_bound(p, 3.0), 1e-4),
         "divergence from the champion": (policy.divergence, 1e-4),
         "slack of the divergence": (cap.slack, 1e-4),
         "slack of the effective sample size": (sample.slack, 1e-4),

@@ -22,9 +22,9 @@ from benchmarks.meta._finished import short_runs
 from benchmarks.meta._night import Floats, Heads, fitted, problem_of
 from benchmarks.meta._world import Judge, judge_of, static_world
 from benchmarks.rows import Row
+from mrlm.meta.search.tuning_result import TuningResult
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import tune
-from mrlm.meta.weights import TuningResult
 from mrlm.worlds.weighing import WeighingWorld
 
 OBJECTIVES = 8

@@ -17,10 +17,10 @@ from benchmarks.meta._finished import short_runs
 from benchmarks.meta._night import equal_policy, fitted, problem_of
 from benchmarks.meta._world import LEAST_ENTROPY, judge_of, static_world
 from benchmarks.rows import Row
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.strategies.pessimistic_bound import searched
 from mrlm.meta.tune import tune
-from mrlm.meta.tuning_task import TuningTask
 
 OBJECTIVES, ROWS, NOISE = 8, 3000, 8.0
 RUNS, QUICK_RUNS = 200, 40

@@ -23,13 +23,13 @@ from benchmarks.ope._subprocesses import ROOT
 from benchmarks.rows import Row
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.ragged import segment_log_softmax
-from mrlm.meta.objective_lifts import lifts_at
-from mrlm.meta.pareto import pareto
-from mrlm.meta.problem import TuningProblem
+from mrlm.meta.explain.pareto import pareto
+from mrlm.meta.explain.what_if import at_point
+from mrlm.meta.problem.objective_lifts import lifts_at
+from mrlm.meta.problem.tuning_inputs import TuningInputs, save_tuning_inputs
+from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import tune
-from mrlm.meta.tuning_inputs import TuningInputs, save_tuning_inputs
-from mrlm.meta.what_if import at_point
 from pipelines.contract import checksums
 from pipelines.contract.manifest import Manifest
 from pipelines.stages.tune_weights import ROWS, STAGE

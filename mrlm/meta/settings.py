@@ -113,6 +113,16 @@ class TuningSettings(BaseModel):
         description="Chance that a night without a change raises no alarm; after an alarm older "
         "tune nights are no longer tuned on. None never looks for a change.",
     )
+    surrogate: bool = Field(
+        True,
+        description="Whether decisions whose north star is still open count by what their early "
+        "rewards say of it, beside those where it is known.",
+    )
+    segments: Literal["none", "scene"] = Field(
+        "none",
+        description="scene: each scene gets weights of its own where scenes want different things, "
+        "shrunk to what all have in common; none: one choice for all.",
+    )
     weights: ObjectiveWeights | None = Field(
         None,
         description="Objective weights fixed by hand, each from 0 to a million and not all 0; None "

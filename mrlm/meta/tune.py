@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mrlm.meta.policy import Vector
-from mrlm.meta.problem import TuningProblem
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.tuning_result import TuningResult
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.pessimistic_bound import PessimisticBound
 from mrlm.meta.strategies.registry import STRATEGIES
-from mrlm.meta.tuning_task import TuningTask
-from mrlm.meta.weights import TuningResult
 
 
 def tune(

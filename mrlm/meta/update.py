@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mrlm.meta.change_point import ChangePoint, change_point
-from mrlm.meta.meta_state import MetaState, NightRecord
-from mrlm.meta.problem import TuningProblem
+from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.tuning_result import TuningResult
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import TuningSettings
+from mrlm.meta.state.change_point import ChangePoint, change_point
+from mrlm.meta.state.meta_state import MetaState, NightRecord
 from mrlm.meta.tune import tune
-from mrlm.meta.tuning_task import TuningTask
-from mrlm.meta.weights import TuningResult
 
 
 @dataclass(frozen=True)

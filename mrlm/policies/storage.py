@@ -21,7 +21,7 @@ from mrlm.policies.greedy import Greedy
 from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
-from mrlm.policies.tuned import Tuned
+from mrlm.policies.tuned import SceneWeights, Tuned
 from mrlm.policies.uniform import Uniform
 
 _TENSORS = "policy.safetensors"
@@ -123,8 +123,17 @@ def _describe(policy: Policy) -> dict[str, Any]:
             "floor": policy.floor,
             "known": [asdict(o) for o in policy.known],
             "scorers": [s.kind for s in _scorers(policy)],
+            **_describe_scenes(policy),
         }
     raise TypeError(f"a policy of type {type(policy).__name__} cannot be stored")
+
+
+def _describe_scenes(policy: Tuned) -> dict[str, Any]:
+    """Nothing where no scene has weights of its own: code that knows of none reads that too."""
+    if not policy.scenes:
+        return {}
+    told = [{"scene": s.scene, "kappa": s.kappa, "theta": s.theta.tolist()} for s in policy.scenes]
+    return {"scenes": told}
 
 
 def _scorers(policy: Policy) -> tuple[Scorer, ...]:
@@ -190,4 +199,8 @@ def _load_tuned(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> T
         theta=np.array(data["theta"]),
         floor=data["floor"],
         name=data["name"],
+        scenes=tuple(
+            SceneWeights(s["scene"], s["kappa"], np.array(s["theta"]))
+            for s in data.get("scenes", ())
+        ),
     )

@@ -16,6 +16,21 @@ from mrlm.policies.standardise import Standardiser
 
 
 @dataclass(frozen=True)
+class SceneWeights:
+    """Weights that hold in one scene in place of the policy's own.
+
+    Attributes:
+        scene: as decisions name it.
+        kappa: weight of the anchor there, in [0, 1].
+        theta: weight of each feature there, float64, shape (columns,).
+    """
+
+    scene: str
+    kappa: float
+    theta: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Tuned:
     """softmax(kappa · log anchor + theta · standardised features), then one floor.
 
@@ -28,9 +43,10 @@ class Tuned:
         theta: weight of each feature, float64, shape (columns,).
         floor: share of uniform exploration.
         name: for tables and logs.
+        scenes: scenes with weights of their own; every other scene has kappa and theta.
 
     Raises:
-        ValueError: theta or the standardiser do not fit the features.
+        ValueError: a theta or the standardiser do not fit the features, or a scene is named twice.
     """
 
     anchor: Policy
@@ -41,13 +57,18 @@ class Tuned:
     theta: NDArray[np.float64]
     floor: float
     name: str = "challenger"
+    scenes: tuple[SceneWeights, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.theta.shape != (len(self.columns),) or self.standardiser.columns != self.columns:
+        thetas = [self.theta, *(s.theta for s in self.scenes)]
+        fit = all(theta.shape == (len(self.columns),) for theta in thetas)
+        if not fit or self.standardiser.columns != self.columns:
             raise ValueError(
                 f"theta and standardiser must have one value for each of {self.columns}; got "
-                f"{len(self.theta)} and {self.standardiser.columns}"
+                f"{[len(theta) for theta in thetas]} and {self.standardiser.columns}"
             )
+        if len({s.scene for s in self.scenes}) < len(self.scenes):
+            raise ValueError(f"a scene is named twice: {[s.scene for s in self.scenes]}")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -61,9 +82,13 @@ class Tuned:
 
     def core_log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
         """Log softmax of the weighed sum, float64, shape (N,)."""
-        matrix = feature_matrix(decisions, self.scorers, self.known)
-        logits = self.standardiser.apply(matrix) @ self.theta
-        logits += self.kappa * self.anchor.core_log_probabilities(decisions)
+        features = self.standardiser.apply(feature_matrix(decisions, self.scorers, self.known))
+        anchor = self.anchor.core_log_probabilities(decisions)
+        logits = features @ self.theta
+        logits += self.kappa * anchor
+        for own in self.scenes:
+            there = np.repeat(decisions.scene == own.scene, np.diff(decisions.offsets))
+            logits[there] = features[there] @ own.theta + own.kappa * anchor[there]
         return segment_log_softmax(logits, decisions.offsets)
 
     def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from mrlm.meta.pareto import ParetoPoint
+from mrlm.meta.explain.pareto import ParetoPoint
 
 
 def front_as_csv(points: Sequence[ParetoPoint]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mrlm.meta.pareto import ParetoPoint
+from mrlm.meta.explain.pareto import ParetoPoint
 from mrlm.report.canvas import BLUE, GREY, RED, label, new_axes
 from mrlm.report.weights_text import ChosenWeights
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mrlm.meta.contributions import ExplainedLift
-from mrlm.meta.what_if import TypedLift, WhatIf
+from mrlm.meta.explain.contributions import ExplainedLift
+from mrlm.meta.explain.what_if import TypedLift, WhatIf
 from mrlm.report.figures_as_text import NONE, number, step_as_text
 
 # Of the largest contribution: less is what a solver leaves of a weight of 0.
@@ -26,6 +26,7 @@ class ChosenWeights:
         moved: whether there is a challenger other than the champion.
         reason: why, in a sentence.
         limited_by: what held the step back; None where it did not move.
+        scenes: with weights of their own; kappa and scale are those of every other scene.
     """
 
     night: str
@@ -36,6 +37,7 @@ class ChosenWeights:
     moved: bool
     reason: str
     limited_by: tuple[str, ...] | None
+    scenes: tuple[str, ...] = ()
 
 
 def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[str]:
@@ -54,7 +56,13 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
     )
     said.append(("" if tonight.moved else "the champion stays: ") + tonight.reason)
     step = step_as_text(tonight.limited_by)
-    return [*said, *([step] if step else [])]
+    said += [step] if step else []
+    if tonight.scenes:
+        said.append(
+            f"with weights of their own: {', '.join(tonight.scenes)} (tuning.json); above are "
+            "those of every other scene"
+        )
+    return said
 
 
 def shown_explanation(found: Sequence[ExplainedLift], objective: str) -> list[str]:

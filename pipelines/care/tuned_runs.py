@@ -17,9 +17,9 @@ from pipelines.settings.model import Settings
 from pipelines.stages.tune_weights import ROWS
 
 if TYPE_CHECKING:
-    from mrlm.meta.pareto import ParetoPoint
-    from mrlm.meta.tuning_inputs import TuningInputs
-    from mrlm.meta.what_if import WhatIf
+    from mrlm.meta.explain.pareto import ParetoPoint
+    from mrlm.meta.explain.what_if import WhatIf
+    from mrlm.meta.problem.tuning_inputs import TuningInputs
 
 _STAGE = "tune_weights"
 
@@ -94,6 +94,7 @@ def chosen_weights(settings: Settings, run_key: str) -> ChosenWeights:
         moved=counts["moved"],
         reason=counts["reason"],
         limited_by=None if limits is None else tuple(limits),
+        scenes=tuple(scene_points(settings, run_key)),
     )
 
 
@@ -107,13 +108,23 @@ def tuning_of(settings: Settings, run_key: str) -> dict[str, Any]:
     return json.loads(text)  # type: ignore[no-any-return]
 
 
+def scene_points(settings: Settings, run_key: str) -> dict[str, tuple[float, ...]]:
+    """(kappa, theta) of each scene that has weights of its own in a run.
+
+    Raises:
+        DamagedError: the file is not as it was written.
+    """
+    points = tuning_of(settings, run_key).get("scenes", {}).get("points", {})
+    return {scene: tuple(point) for scene, point in points.items()}
+
+
 def stored_front(settings: Settings, run_key: str) -> list[ParetoPoint]:
     """A run's Pareto table with certified bounds.
 
     Raises:
         DamagedError: a file of it is not as it was written.
     """
-    from mrlm.meta.front import certified_front
+    from mrlm.meta.explain.front import certified_front
 
     points = json.loads(_folder(settings, run_key).path("pareto.json").read_text())
     return certified_front(points, len(tuning_of(settings, run_key)["columns"]))
@@ -126,9 +137,9 @@ def chosen_policy(settings: Settings, run_key: str) -> WhatIf:
         MissingInputError: earlier code wrote no lift of every objective.
         DamagedError: the file is not as it was written.
     """
-    from mrlm.meta.objective import BoundedLift
-    from mrlm.meta.weights import Guardrail
-    from mrlm.meta.what_if import TypedLift, WhatIf
+    from mrlm.meta.explain.what_if import TypedLift, WhatIf
+    from mrlm.meta.problem.contract import BoundedLift
+    from mrlm.meta.search.tuning_result import Guardrail
 
     tuning = tuning_of(settings, run_key)
     if "lifts" not in tuning:
@@ -155,7 +166,7 @@ def inputs_of(settings: Settings, run_key: str) -> TuningInputs:
         MissingInputError: the rows were removed, or earlier code kept none.
         DamagedError: a file of them is not as it was written.
     """
-    from mrlm.meta.tuning_inputs import load_tuning_inputs
+    from mrlm.meta.problem.tuning_inputs import load_tuning_inputs
 
     folder = _folder(settings, run_key)
     rows, stated = folder.folder / ROWS, folder.require().counts.get(ROWS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,9 +24,9 @@ from pipelines.settings.model import Settings
 from spark_jobs.contract.nearest import meant
 
 if TYPE_CHECKING:
-    from mrlm.meta.contributions import ExplainedLift
-    from mrlm.meta.tuning_inputs import TuningInputs
-    from mrlm.meta.what_if import WhatIf
+    from mrlm.meta.explain.contributions import ExplainedLift
+    from mrlm.meta.explain.what_if import WhatIf
+    from mrlm.meta.problem.tuning_inputs import TuningInputs
     from mrlm.report.weights_text import ChosenWeights
 
 _SHOWN_NIGHTS = 30
@@ -102,7 +102,7 @@ def explain(
 ) -> None:
     """Show what each objective adds to the lift of a night's challenger, overall and by scene."""
     from mrlm.report.weights_text import shown_explanation, shown_lifts
-    from pipelines.care.tuned_runs import chosen_policy, inputs_of
+    from pipelines.care.tuned_runs import chosen_policy, inputs_of, scene_points
 
     loaded, key = _chosen(settings, night, run)
     given, chosen = inputs_of(loaded, key), chosen_policy(loaded, key)
@@ -112,7 +112,8 @@ def explain(
         raise typer.BadParameter(f"no objective {_quoted(objective)}{meant(objective, names)}")
     of = objective or north_star(objectives).name
     least = loaded.registry.least_users
-    found = _explained(given, chosen, of, least) if chosen.moved else []
+    scenes = scene_points(loaded, key)
+    found = _explained(given, chosen, scenes, of, least) if chosen.moved else []
     if as_json:
         groups = [asdict(x) for x in found]
         lifts = {n: asdict(x) for n, x in chosen.lifts.items()}
@@ -127,14 +128,20 @@ def explain(
 
 
 def _explained(
-    given: TuningInputs, chosen: WhatIf, objective: str, least_users: int
+    given: TuningInputs,
+    chosen: WhatIf,
+    scenes: Mapping[str, tuple[float, ...]],
+    objective: str,
+    least_users: int,
 ) -> list[ExplainedLift]:
-    from mrlm.meta.contributions import explained_lifts
+    from mrlm.meta.explain.contributions import explained_lifts
     from mrlm.privacy.small_groups import merged
 
     # Rows are the workspace's; a table that a person passes on tells no small group.
     scene = merged(given.scene, given.problem.cluster, least_users)
-    return explained_lifts(given.problem, np.array(chosen.point), objective, scene)
+    elsewhere = [(given.scene == name, np.array(point)) for name, point in scenes.items()]
+    point = np.array(chosen.point)
+    return explained_lifts(given.problem, point, objective, scene, elsewhere=elsewhere)
 
 
 def what_if(
@@ -175,7 +182,7 @@ def what_if(
 def _asked(
     given: TuningInputs, weights: dict[str, float], kappa: float | None, scale: float | None
 ) -> WhatIf:
-    from mrlm.meta import what_if as library
+    from mrlm.meta.explain import what_if as library
 
     problem, settings = given.problem, given.settings
     if kappa is None or scale is None:

@@ -56,8 +56,7 @@ MODULES = (
     "torch._dynamo",
     *(
         "mrlm.learners.storage",
-        "mrlm.meta.tune",
-        "mrlm.meta.pareto",
+        "mrlm.meta.tuned_night",
         "mrlm.promotion.serving.bundle",
     ),
     # evaluate

@@ -99,7 +99,7 @@ def training_weights(context: NightContext, plan: Plan) -> dict[str, float] | No
 
     Weights fixed by hand make tonight's challenger, and are what tomorrow's learners train with.
     """
-    from mrlm.meta.scalarise import objective_weights
+    from mrlm.meta.training_weights.scalarise import objective_weights
 
     names = [o.name for o in context.objectives]
     if not plan.weights_from:

@@ -9,7 +9,7 @@ from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 
 if TYPE_CHECKING:
-    from mrlm.meta.meta_state import MetaState
+    from mrlm.meta.state.meta_state import MetaState
 
 
 def state_after(context: NightContext, run_key: str) -> MetaState:
@@ -22,7 +22,7 @@ def state_after(context: NightContext, run_key: str) -> MetaState:
     Raises:
         DataError: the state is of another schema.
     """
-    from mrlm.meta.meta_state import MetaState
+    from mrlm.meta.state.meta_state import MetaState
 
     if not run_key:
         return MetaState()

@@ -42,7 +42,7 @@ class LearnPolicy:
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
         from mrlm.learners.storage import save_baselines
-        from mrlm.meta.first_weights import first_weights
+        from mrlm.meta.training_weights.first_weights import first_weights
         from mrlm.report.figures_as_text import weights_as_text
 
         log, estimated = read_completed(context, plan.fit)

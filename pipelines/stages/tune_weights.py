@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.contract import checksums
 from pipelines.contract.code_version import code_version
@@ -19,6 +18,7 @@ from pipelines.nights.tuning_state import state_after
 from pipelines.settings.model import FIXED_WEIGHTS
 
 if TYPE_CHECKING:
+    from mrlm.meta.tuned_night import TunedNight
     from mrlm.policies.contract import Scorer
 
 # What the weights were chosen on, for 'mrlm weights'; no stage reads it.
@@ -50,61 +50,28 @@ class TuneWeights:
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Solve, make the challenger and save it with its catalogue."""
         from mrlm.learners.registry import LEARNERS
-        from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
-        from mrlm.meta.pareto import pareto
-        from mrlm.meta.scalarise import objective_weights
-        from mrlm.meta.tune import counterfactuals
-        from mrlm.meta.tuning_inputs import TuningInputs, save_tuning_inputs
-        from mrlm.meta.update import update
-        from mrlm.meta.what_if import at_point
-        from mrlm.policies.features import feature_matrix
-        from mrlm.policies.standardise import Standardiser
+        from mrlm.meta.problem.tuning_inputs import save_tuning_inputs
+        from mrlm.meta.tuned_night import tuned_night
         from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
         from mrlm.report.figures_as_text import weights_as_text
 
         log, estimated = read_completed(context, plan.tune)
-        scorers = load_scorers(context)
-        known = tuple(o for o in context.objectives if o.source != "feedback")
-        champion = load_champion(context, plan.champion)
-        anchor = anchor_of(champion)
-        matrix = feature_matrix(log.decisions, scorers, known)
-        columns = tuple(c for s in scorers for c in s.columns) + tuple(o.name for o in known)
-        standardiser = Standardiser.fit(columns, matrix)
         tuning, learning = context.settings.tuning, context.settings.learning
-        problem = tuning_problem(
+        found = tuned_night(
             log,
             context.objectives,
-            columns,
-            standardiser.apply(matrix),
-            matrix,
-            champion,
-            anchor,
-            floor=tuning.floor,
-            weight_clip=tuning.weight_clip,
-            horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
+            load_scorers(context),
+            load_champion(context, plan.champion),
+            state_after(context, plan.weights_from),
+            tuning,
             nights=plan.tune,
+            learned=learning.learners,
+            horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
+            weights=tuning.weights or context.run("learn_policy").require().counts["weights"],
+            seed=context.settings.seed,
         )
-        before, seed = state_after(context, plan.weights_from), context.settings.seed
-        done = update(before, problem, plan.tune, tuning, seed)
-        result = done.result
-        others = counterfactuals(done.window, tuning, before.start(columns), seed, result)
-        # Where nothing was found the challenger is the champion, to its exploration floor.
-        policy = (
-            challenger(anchor, scorers, known, standardiser, result, tuning.floor)
-            if result.moved
-            else champion
-        )
-        weights = objective_weights(
-            problem.names,
-            result,
-            dict(zip(columns, problem.serves, strict=True)),
-            learning.learners,
-            tuning.weights or context.run("learn_policy").require().counts["weights"],
-        )
-        lifts = at_point(done.window, tuning, result.point, moved=result.moved).lifts
-        front = pareto(done.window, result.kappa, max(result.scale, 1.0))
         bundle = PolicyBundle(
-            policy=policy,
+            policy=found.policy,
             catalog=read_catalog(context),
             name="challenger",
             night=context.night,
@@ -113,49 +80,43 @@ class TuneWeights:
             objectives=context.objectives,
         )
         save_bundle(bundle, out / "bundle")
-        weighed = {"objectives": weights, "point": result.point.tolist(), "columns": list(columns)}
-        (out / "weights.json").write_text(json.dumps(weighed, indent=1, sort_keys=True))
-        told = {
-            **done.to_json(),
-            "strategies": {n: r.to_json() for n, r in others.items()},
-            "lifts": {n: asdict(x) for n, x in lifts.items()},
-        }
-        (out / "tuning.json").write_text(json.dumps(told, indent=1, sort_keys=True))
-        state = json.dumps(done.state.to_json(), indent=1, sort_keys=True)
-        (out / "state.json").write_text(state)
-        scene = log.decisions.scene[problem.age <= done.window.age.max()]
-        save_tuning_inputs(TuningInputs(done.window, scene, tuning, seed), out / ROWS)
-        points = [asdict(p) for p in front]
-        (out / "pareto.json").write_text(json.dumps(points, indent=1, sort_keys=True))
-        if done.dropped:
-            context.log(self.name).warning("what users want changed: %s", done.told)
-        context.log(self.name).info(
-            "%s; objective weights: %s", result.reason, weights_as_text(weights)
-        )
+        documents = found.to_json()
+        for name, document in documents.items():
+            (out / f"{name}.json").write_text(json.dumps(document, indent=1, sort_keys=True))
+        save_tuning_inputs(found.inputs, out / ROWS)
+        log_of_night = context.log(self.name)
+        if found.update.dropped:
+            log_of_night.warning("what users want changed: %s", found.update.told)
+        if found.scenes is not None:
+            log_of_night.info("weights by scene: %s", found.scenes.reason)
+        weights = weights_as_text(found.weights)
+        log_of_night.info("%s; objective weights: %s", found.result.reason, weights)
         return Product(
-            outputs={
-                "bundle": "bundle",
-                "weights": "weights.json",
-                "tuning": "tuning.json",
-                "pareto": "pareto.json",
-                "state": "state.json",
-            },
+            outputs={"bundle": "bundle", **{name: f"{name}.json" for name in documents}},
             counts={
-                "weights": weights,
-                "features": result.shares,
-                "moved": result.moved,
-                "reason": result.reason,
-                "limited_by": list(result.limited_by) if result.moved else None,
-                "strategies": {
-                    n: {"lift": r.printed.value, "lower": r.printed.lower}
-                    for n, r in others.items()
-                },
+                **_counts(found),
                 "propensities": "logged" if estimated is None else "estimated",
                 # A manifest holds no checksums of what may be removed.
                 ROWS: checksums.of_files(out / ROWS),
             },
             expiring=(ROWS,),
         )
+
+
+def _counts(found: TunedNight) -> dict[str, Any]:
+    """What later stages and tables read of the choice."""
+    result = found.result
+    return {
+        "weights": found.weights,
+        "features": result.shares,
+        "moved": result.moved,
+        "reason": result.reason,
+        "limited_by": list(result.limited_by) if result.moved else None,
+        "strategies": {
+            n: {"lift": r.printed.value, "lower": r.printed.lower}
+            for n, r in found.strategies.items()
+        },
+    }
 
 
 def load_scorers(context: NightContext) -> tuple[Scorer, ...]:

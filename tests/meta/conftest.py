@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Objective
-from mrlm.meta.problem import TuningProblem
+from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.policies.standardise import Standardiser
 
 STAR = Objective("delight", "feedback", role="north_star", event="delight")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log.ragged import segment_log_softmax
-from mrlm.meta.challenger import anchor_of, challenger, tuning_problem
+from mrlm.meta.challenger import anchor_of, challenger
+from mrlm.meta.problem.problem_of_log import tuning_problem
+from mrlm.meta.search.tuning_result import TuningResult
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import tune
-from mrlm.meta.weights import TuningResult
 from mrlm.policies.features import feature_matrix
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.meta.objective import PairedLift
-from mrlm.meta.policy import TunedSoftmax
+from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.search.step_limits import EffectiveSampleSize
 from mrlm.meta.settings import TuningSettings
-from mrlm.meta.step_limits import EffectiveSampleSize
 from mrlm.meta.tune import tune
 
 DEFAULT = TuningSettings()
@@ -264,7 +264,7 @@ def test_a_champion_that_is_no_point_of_the_family(make_problem):
 
 
 def test_a_failing_solver_falls_back(make_problem, monkeypatch):
-    import mrlm.meta.search as module
+    import mrlm.meta.search.within_limits as module
 
     class Failed:
         x, success, message = np.full(5, np.nan), False, "singular matrix"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mrlm.meta.meta_state import SCHEMA, MetaState
-from mrlm.meta.objective import PairedLift
-from mrlm.meta.policy import TunedSoftmax
+from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax
 from mrlm.meta.settings import TuningSettings
+from mrlm.meta.state.meta_state import SCHEMA, MetaState
 from mrlm.meta.tune import tune
 from mrlm.meta.update import update
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mrlm.meta.objective_lifts import certified_z
+from mrlm.meta.problem.objective_lifts import certified_z
 from pipelines.contract.context import NightContext
 from pipelines.nights.plan import plan_of
 from pipelines.stages import LEARNED, stage_named

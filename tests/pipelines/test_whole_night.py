@@ -20,7 +20,7 @@ import pytest
 
 from mrlm.bandit_log import BanditLog
 from mrlm.learners.baselines import BASELINES
-from mrlm.meta.meta_state import MetaState
+from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.strategies.registry import STRATEGIES
 from mrlm.promotion.registry.versions import version_folder
 from mrlm.report.simple_baselines import baseline_line

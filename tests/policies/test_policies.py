@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.storage import load_policy, save_policy
-from mrlm.policies.tuned import Tuned
+from mrlm.policies.tuned import SceneWeights, Tuned
 from mrlm.policies.uniform import Uniform
 from mrlm.worlds.latent import latent_log
 
@@ -84,6 +84,11 @@ def tuned(anchor: Policy | None = None, theta: float = 0.5, kappa: float = 0.8) 
     )
 
 
+def by_scene(policy: Tuned) -> Tuned:
+    """Weights of its own where the made log shows its lists."""
+    return replace(policy, scenes=(SceneWeights("home", 0.1, np.array([0.0, 1.5, -1.0])),))
+
+
 @cache
 def clone(form: str) -> Policy:
     return FORMS[form](latent_log(n_users=20, decisions_per_user=5, n_candidates=8, seed=4)[0], 0)
@@ -94,6 +99,8 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "item_softmax": softmax,
     "tuned": tuned,
     "tuned on tuned": lambda: tuned(tuned()),
+    "tuned by scene": lambda: by_scene(tuned()),
+    "tuned on tuned by scene": lambda: tuned(by_scene(tuned())),
     **{f"clone, {form}": partial(clone, form) for form in FORMS},
     "mixture": lambda: Mixture((softmax(), clone("small network")), (0.3, 0.7)),
     "greedy": lambda: Greedy(Thirds(), floor=0.2),
@@ -208,6 +215,23 @@ def test_more_weight_on_a_feature_never_lowers_its_mean(log: BanditLog) -> None:
         p = np.exp(at.log_probabilities(decisions))
         means.append(float((p * feature).sum()))
     assert (np.diff(means) >= 0).all()
+
+
+def test_a_scene_has_its_own_weights_and_every_other_the_common_ones(log: BanditLog) -> None:
+    """What is served in a scene is the policy that has these weights alone."""
+    scene = np.where(np.arange(len(log)) % 3 == 0, "home", "page").astype(object)
+    decisions = replace(log.decisions, scene=scene)
+    policy = by_scene(tuned())
+    own = policy.scenes[0]
+    there = replace(tuned(), kappa=own.kappa, theta=own.theta)
+    found, home, page = (p.log_probabilities(decisions) for p in (policy, there, tuned()))
+    at_home = np.repeat(scene == "home", np.diff(decisions.offsets))
+    assert found == pytest.approx(np.where(at_home, home, page), abs=1e-12)
+    assert np.abs(home - page).max() > 0.1
+    with pytest.raises(ValueError, match="twice"):
+        replace(policy, scenes=policy.scenes * 2)
+    with pytest.raises(ValueError, match="one value for each"):
+        replace(policy, scenes=(replace(own, theta=np.zeros(2)),))
 
 
 def test_uncertainty_enters_with_a_minus_sign(log: BanditLog) -> None:

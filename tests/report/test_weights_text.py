@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrlm.meta.contributions import Contribution, ExplainedLift
-from mrlm.meta.objective import BoundedLift
-from mrlm.meta.pareto import ParetoPoint
-from mrlm.meta.weights import Guardrail
-from mrlm.meta.what_if import TypedLift, WhatIf
+from mrlm.meta.explain.contributions import Contribution, ExplainedLift
+from mrlm.meta.explain.pareto import ParetoPoint
+from mrlm.meta.explain.what_if import TypedLift, WhatIf
+from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.search.tuning_result import Guardrail
 from mrlm.report.canvas import to_png, to_svg
 from mrlm.report.front_csv import front_as_csv
 from mrlm.report.weights_plots import front_plot, weights_over_nights
@@ -51,6 +51,9 @@ def test_weights_say_how_they_moved_and_why() -> None:
     assert "no night before" in first[0]
     assert first[2].split() == ["dwell", "0.600", "–", "–"]
     assert first[-1] == "the champion stays: because"
+    apart = shown_weights(replace(TONIGHT, scenes=("home", "page")), BEFORE)
+    assert apart[:-1] == said
+    assert apart[-1].startswith("with weights of their own: home, page")
 
 
 def test_an_explanation_leads_with_what_adds_most() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from benchmarks import meta
 from benchmarks.meta import (
     _loop,
     change_point,
+    delay,
     drift,
     gradients,
     nothing_to_gain,
     placebo,
     power,
+    segments,
     static,
 )
 from benchmarks.meta._night import equal_policy, fitted, problem_of
@@ -95,6 +98,26 @@ def test_cells_of_thin_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(nothing_to_gain.cell(0)) == {"ours", "uncorrected", "own head"}
     assert set(power.cell(0)) == {"ours", "split"}
     assert set(placebo.cell(0)) == {"ours", "own head", "uncorrected"}
+
+
+def test_a_late_north_star_is_estimated_in_every_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delay, "_CONTEXTS", delay._AT_ONCE)
+    delay.asked.cache_clear()
+    found = delay.cell(0)
+    delay.asked.cache_clear()
+    assert set(found) == set(delay.WORLDS)
+    for told in found.values():
+        assert 0 <= told["share"] <= 1
+        assert abs(told["ours"]) < 0.5
+    assert found["good"]["share"] > found["useless"]["share"]
+
+
+def test_segments_are_served_by_what_they_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "CELLS", {"small": segments.Cell(6000, 2.0, 0.4)})
+    monkeypatch.setattr(segments, "segmented", partial(segments.segmented, segments=8, unseen=2))
+    found = segments.cell("small", 0)
+    assert set(found) >= {"ours", "pooled", "independent", "plug-in", "ours, new", "pooled, new"}
+    assert found["ours"] < found["pooled"]
 
 
 def test_users_exchange_outcomes_whole() -> None:

@@ -10,6 +10,8 @@ from mrlm.worlds.weighing import (
     changing,
     constant,
     drawn_weighing,
+    late_north_star,
+    segmented,
     sharpest_weights,
     softmax_with_floor,
 )
@@ -104,3 +106,51 @@ def test_the_best_weights_are_better_than_any_that_are_drawn() -> None:
         assert value(theta) <= value(best) + 1e-3
     # Where no entropy is asked for the sum of the weights is the end.
     assert sharpest_weights(world, heads, np.ones(M), 0.0).sum() == pytest.approx(64.0)
+
+
+def test_a_late_north_star_follows_from_what_was_observed() -> None:
+    """The share that the observed rewards tell is the one that was asked for, within .03."""
+    rng = np.random.default_rng(7)
+    late = late_north_star(M, rng, through=1.0, direct=0.5, told=0.6)
+    log = late.log(20_000, None, rng)
+    state = np.random.default_rng(8)
+    pair, means = late.direct.contexts(10, state)
+    assert late.expected(means).shape == (len(pair),)
+    surprise = log.north_star - log.rewards @ late.through
+    carried = np.linalg.norm(late.through * late.direct.reward_noise) ** 2
+    assert carried / (carried + late.direct.noise**2) == pytest.approx(0.6)
+    # What is left is the direct effect and its noise, which no reward explains.
+    assert np.var(surprise) > late.direct.noise**2
+    nothing = late_north_star(M, rng, through=0.0, direct=1.0, told=0.0)
+    assert not nothing.through.any()
+    assert nothing.direct.noise == 2.0
+
+
+def test_segments_differ_as_much_as_was_asked_for() -> None:
+    """Over 200 draws the variance of the weights, and its share that features tell, within .1."""
+    apart, told = [], []
+    for seed in range(200):
+        world = segmented(M, 4.0, np.random.default_rng(seed), size=2.0, apart=0.4)
+        assert world.weights.shape == (40, M)
+        assert world.traffic[30:].sum() == 0
+        assert world.traffic[0] == pytest.approx(2 * world.traffic[1])
+        less = world.weights - world.common.path.on(0)
+        apart.append((less**2).mean())
+        design = np.column_stack([np.ones(40), world.features])
+        left = less - design @ np.linalg.lstsq(design, less, rcond=None)[0]
+        told.append(1 - (left**2).sum() / (40 - 4) / M / (0.4 * 2.0) ** 2)
+    assert np.mean(apart) == pytest.approx((0.4 * 2.0) ** 2, rel=0.1)
+    assert np.mean(told) == pytest.approx(0.75, abs=0.05)
+
+
+def test_a_log_of_segments_holds_each_ones_decisions() -> None:
+    rng = np.random.default_rng(9)
+    world = segmented(M, 0.0, rng, size=2.0, apart=0.4, segments=5, unseen=1)
+    log, segment = world.log(3000, None, rng)
+    assert len(segment) == len(log.shown) == 3000
+    assert set(segment) == {0, 1, 2, 3, 4}
+    assert (np.bincount(segment, minlength=6)[:5] % 3 == 0).all()
+    # A user is of one segment, and what is shown lies in its decision.
+    assert all(len(set(segment[log.user == u])) == 1 for u in np.unique(log.user)[:200])
+    assert (log.shown // K == np.arange(3000)).all()
+    assert world.of(2).path.on(0) == pytest.approx(world.weights[2])

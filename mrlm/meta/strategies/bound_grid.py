@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mrlm.meta.policy import Vector
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.simplex_grid import best_on_grid
-from mrlm.meta.tuning_task import TuningTask
 
 # One standard error: what users of such grids take, with no regard to how many points there are.
 _Z = 1.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from mrlm.meta.policy import Vector
-from mrlm.meta.tuning_task import TuningTask
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrlm.meta.policy import Vector
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.sharpened import as_sharp_as_permitted
-from mrlm.meta.tuning_task import TuningTask
 
 
 class FixedWeights:

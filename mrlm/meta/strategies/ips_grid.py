@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mrlm.meta.policy import Vector
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.simplex_grid import best_on_grid
-from mrlm.meta.tuning_task import TuningTask
 
 
 class IpsGrid:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from scipy.special import ndtri
 
-from mrlm.meta.policy import Vector
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.pessimistic_bound import searched
-from mrlm.meta.tuning_task import TuningTask
 
 
 class NormalBound:

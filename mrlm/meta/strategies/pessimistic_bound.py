@@ -10,12 +10,12 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 
 from mrlm.bandit_log.users import group
-from mrlm.meta.policy import Vector
-from mrlm.meta.search import DOUBLINGS, Search
-from mrlm.meta.step_limits import kept_bound
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.step_limits import kept_bound
+from mrlm.meta.search.tuning_task import TuningTask
+from mrlm.meta.search.within_limits import DOUBLINGS, Search
 from mrlm.meta.strategies.contract import Proposal
 from mrlm.meta.strategies.sharpened import sharpest
-from mrlm.meta.tuning_task import TuningTask
 
 # A doubling that raises the lower bound by a smaller share is not worth a sharper policy.
 _WORTH = 0.01

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrlm.meta.policy import Vector
-from mrlm.meta.search import DOUBLINGS
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
+from mrlm.meta.search.within_limits import DOUBLINGS
 from mrlm.meta.strategies.contract import Proposal
-from mrlm.meta.tuning_task import TuningTask
 
 # A fixed direction is served within a fortieth of the sharpest scale that is permitted.
 HALVINGS = 5

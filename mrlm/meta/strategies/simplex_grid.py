@@ -8,9 +8,9 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.meta.policy import Vector
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.sharpened import HALVINGS, sharpest
-from mrlm.meta.tuning_task import TuningTask
 
 # With eight features the grid in steps of a quarter, 330 points, and no larger one with more.
 _MOST = 400

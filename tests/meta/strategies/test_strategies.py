@@ -8,11 +8,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import StrategyName, TuningSettings
 from mrlm.meta.strategies.registry import STRATEGIES
 from mrlm.meta.strategies.simplex_grid import simplex_grid
 from mrlm.meta.tune import counterfactuals, tune
-from mrlm.meta.tuning_task import TuningTask
 
 ALL = pytest.mark.parametrize("name", STRATEGIES)
 # Those that stay where the log says nothing; the others choose whatever it says.

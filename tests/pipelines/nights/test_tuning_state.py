@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mrlm.meta.meta_state import MetaState
+from mrlm.meta.state.meta_state import MetaState
 from pipelines.failures.errors import DataError
 from pipelines.nights.tuning_state import state_after
 from tests.pipelines.nights.workspaces import Made

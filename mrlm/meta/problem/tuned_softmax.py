@@ -1,0 +1,112 @@
+"""The tuned policy on the tune nights: probabilities, and gradients of what depends on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.meta.problem.tuning_problem import TuningProblem
+
+Vector = NDArray[np.float64]
+
+
+class TunedSoftmax:
+    """P = softmax of kappa * log_anchor + theta . features in each candidate set, then one floor.
+
+    A point is (kappa, theta), shape (1 + f,); ``champion_point`` is (1, 0). The last point is
+    remembered, because objective and constraints are asked for the same one in turn.
+    """
+
+    def __init__(self, problem: TuningProblem) -> None:
+        self.floor = problem.floor
+        self.lengths = np.diff(problem.offsets)
+        self._starts = problem.offsets[:-1]
+        # By column: products with a point and with a vector of candidates read it in order.
+        self._inputs = np.asfortranarray(np.column_stack([problem.log_anchor, problem.features]))
+        self._log_champion = np.log(problem.champion)
+        self._uniform = np.repeat(self.floor / self.lengths, self.lengths)
+        self._point: bytes = b""
+        self._soft = self._mixed = np.empty(0)
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a point, 1 + f."""
+        return int(self._inputs.shape[1])
+
+    @property
+    def champion_point(self) -> Vector:
+        """(1, 0): the anchor as it is."""
+        point = np.zeros(self.dimensions)
+        point[0] = 1.0
+        return point
+
+    def by_decision(self, values: Vector) -> Vector:
+        """Sum over each candidate set, (N,) to (n,) or (N, k) to (n, k)."""
+        return np.add.reduceat(values, self._starts, axis=0)
+
+    def by_candidate(self, values: Vector) -> Vector:
+        """Repeat each decision's value for its candidates, (n,) to (N,) or (n, k) to (N, k)."""
+        return np.repeat(values, self.lengths, axis=0)
+
+    def probabilities(self, point: Vector) -> Vector:
+        """Probabilities with the floor, float64, shape (N,)."""
+        key = point.tobytes()
+        if key != self._point:
+            logits = self._inputs @ point
+            logits -= self.by_candidate(np.maximum.reduceat(logits, self._starts))
+            soft = np.exp(logits, out=logits)
+            soft /= self.by_candidate(self.by_decision(soft))
+            self._soft, self._mixed = soft, (1 - self.floor) * soft + self._uniform
+            self._point = key
+        return self._mixed
+
+    def probabilities_at(self, points: Vector) -> NDArray[np.float32]:
+        """Probabilities of many points at once, to seven digits: (p, 1 + f) to (N, p)."""
+        logits = self._inputs.astype(np.float32) @ points.T.astype(np.float32)
+        logits -= self.by_candidate(np.maximum.reduceat(logits, self._starts))
+        soft = np.exp(logits, out=logits)
+        soft /= self.by_candidate(self.by_decision(soft))
+        mixed: NDArray[np.float32] = np.float32(1 - self.floor) * soft
+        mixed += self._uniform[:, None].astype(np.float32)
+        return mixed
+
+    def pull_back(self, point: Vector, by_probability: Vector) -> Vector:
+        """Gradient in the point, shape (1 + f,), from that in the probabilities, shape (N,).
+
+        The softmax turns it into a covariance: dL/df = (1 - floor) P (u - E_P u).
+        """
+        self.probabilities(point)
+        mean = self.by_decision(self._soft * by_probability)
+        by_logit = self._soft * (by_probability - self.by_candidate(mean))
+        gradient: Vector = (1 - self.floor) * (by_logit @ self._inputs)
+        return gradient
+
+    def centred_inputs(self, point: Vector, index: NDArray[np.int64]) -> Vector:
+        """Inputs at one candidate a decision, less their mean under P, shape (n, 1 + f)."""
+        self.probabilities(point)
+        return self._inputs[index] - self.by_decision(self._soft[:, None] * self._inputs)
+
+    def covariance_with(self, point: Vector, values: Vector) -> Vector:
+        """Covariance of values (N,) with the inputs under P in each decision, shape (n, 1 + f)."""
+        self.probabilities(point)
+        weighted = self._soft * values
+        mean = self.by_decision(self._soft[:, None] * self._inputs)
+        return self.by_decision(weighted[:, None] * self._inputs) - (
+            self.by_decision(weighted)[:, None] * mean
+        )
+
+    def divergence(self, point: Vector) -> tuple[float, Vector]:
+        """Mean KL(policy || champion) over decisions, nats, and its gradient."""
+        mixed = self.probabilities(point)
+        n = len(self.lengths)
+        # A probability of 0 without a floor adds nothing.
+        ratio = np.log(np.maximum(mixed, 1e-300)) - self._log_champion
+        value = float(mixed @ ratio) / n
+        return value, self.pull_back(point, (ratio + 1) / n)
+
+    def entropy(self, point: Vector) -> tuple[float, Vector]:
+        """Mean entropy of the policy over decisions, nats, and its gradient."""
+        mixed = self.probabilities(point)
+        n = len(self.lengths)
+        logarithm = np.log(np.maximum(mixed, 1e-300))
+        return -float(mixed @ logarithm) / n, self.pull_back(point, -(logarithm + 1) / n)

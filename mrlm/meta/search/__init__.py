@@ -1,0 +1,1 @@
+"""The search for a point with a large lower bound, within limits."""

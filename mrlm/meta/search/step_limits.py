@@ -1,0 +1,156 @@
+"""What a step away from the champion must keep to, each limit with its gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.meta.problem.contract import EstimatedLift
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuning_problem import TuningProblem
+
+
+class Limit(Protocol):
+    """What every permitted point keeps to."""
+
+    @property
+    def name(self) -> str:
+        """What binds where this one does, in words."""
+        ...
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """How far a point is inside, in units of about 1, and the gradient, shape (1 + f,).
+
+        Below 0 the point is not permitted.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DivergenceCap:
+    """Mean KL(policy || champion) of at most ``cap`` nats."""
+
+    policy: TunedSoftmax
+    cap: float
+
+    @property
+    def name(self) -> str:
+        """The cap in words."""
+        return f"the KL cap of {self.cap:g} nats"
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """(cap - KL) / cap, and its gradient."""
+        kl, gradient = self.policy.divergence(point)
+        return (self.cap - kl) / self.cap, -gradient / self.cap
+
+
+class EffectiveSampleSize:
+    """Kish's (sum w)^2 / sum w^2 of rounds with a known reward.
+
+    w is pi(shown) / propensity, times the round's weight where older nights count less.
+
+    What is needed is never more than the champion has: it stays permitted.
+
+    Args:
+        problem: rounds of the tune nights.
+        policy: of the same problem.
+        used: bool, shape (n,), rounds that count.
+        least: what is asked for, in rounds.
+    """
+
+    def __init__(
+        self, problem: TuningProblem, policy: TunedSoftmax, used: NDArray[np.bool_], least: float
+    ) -> None:
+        self._policy = policy
+        self._shown = problem.shown[used]
+        self._propensity = problem.propensity[used]
+        self._counts = problem.weight[used]
+        self._rounds = len(self._shown)
+        self._candidates = len(problem.log_anchor)
+        self.least = min(least, self.of(policy.champion_point))
+
+    @property
+    def name(self) -> str:
+        """The floor in words."""
+        return f"an effective sample size of {self.least:.0f} of {self._rounds} decisions"
+
+    def of(self, point: Vector) -> float:
+        """The effective sample size at a point, in rounds."""
+        return self.of_probabilities(self._policy.probabilities(point))
+
+    def of_probabilities(self, probabilities: Vector) -> float:
+        """The effective sample size of any policy of these rounds, probabilities of shape (N,)."""
+        weight = self._weights(probabilities)
+        return float(weight.sum() ** 2 / (weight @ weight))
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """Logarithm of the effective sample size over what is needed, and its gradient."""
+        weight = self._weights(self._policy.probabilities(point))
+        total, square = float(weight.sum()), float(weight @ weight)
+        by_probability = np.zeros(self._candidates)
+        by_probability[self._shown] = (
+            2 * (1 / total - weight / square) * self._counts / self._propensity
+        )
+        slack = float(np.log(total**2 / square / self.least))
+        return slack, self._policy.pull_back(point, by_probability)
+
+    def _weights(self, probabilities: Vector) -> Vector:
+        weight = probabilities[self._shown] / self._propensity
+        return np.asarray(self._counts * weight, np.float64)
+
+
+class EntropyFloor:
+    """Mean entropy of the policy of at least a share of that of uniform shows.
+
+    What is needed is never more than the champion has: it stays permitted.
+
+    Args:
+        policy: of the problem.
+        share: of uniform's entropy, in [0, 1).
+    """
+
+    def __init__(self, policy: TunedSoftmax, share: float) -> None:
+        self._policy = policy
+        self._uniform = float(np.log(policy.lengths).mean())
+        asked = share * self._uniform
+        self.least = min(asked, policy.entropy(policy.champion_point)[0])
+
+    @property
+    def name(self) -> str:
+        """The floor in words."""
+        return f"a mean entropy of {self.least:.2f} of {self._uniform:.2f} nats"
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """(entropy - least) / uniform's, and its gradient."""
+        entropy, gradient = self._policy.entropy(point)
+        scale = self._uniform or 1.0
+        return (entropy - self.least) / scale, gradient / scale
+
+
+@dataclass(frozen=True)
+class LeastBound:
+    """The lower bound of a lift, ``z`` standard errors below it, is at least ``least``."""
+
+    lift: EstimatedLift
+    least: float
+    z: float
+    name: str
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """(Lower bound - least) over the lift's resolution, and its gradient."""
+        lower, gradient = self.lift.lower_bound(point, self.z)
+        return (lower - self.least) / self.lift.resolution, gradient / self.lift.resolution
+
+
+def guardrail_floor(lift: EstimatedLift, margin: float, z: float) -> LeastBound:
+    """The lower bound of a guardrail's change is at least minus its margin."""
+    return LeastBound(lift, -margin, z, f"the guardrail {lift.name}")
+
+
+def kept_bound(lift: EstimatedLift, least: float, z: float) -> LeastBound:
+    """So much of the lower bound that was found is kept."""
+    told = f"the lower bound of the lift that is kept, {least:.3g}"
+    return LeastBound(lift, least, z, told)

@@ -1,0 +1,201 @@
+"""What the meta-update is asked: whose lift, in which space of points, within which limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import chdtri
+
+from mrlm.bandit_log.objectives import north_star
+from mrlm.meta.problem.contract import BoundedLift, EstimatedLift
+from mrlm.meta.problem.paired_lift import PairedLift
+from mrlm.meta.problem.power_tuned_lift import power_tuned
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.search_space import Space
+from mrlm.meta.search.step_limits import (
+    DivergenceCap,
+    EffectiveSampleSize,
+    EntropyFloor,
+    Limit,
+    guardrail_floor,
+)
+from mrlm.meta.search.tuning_result import Guardrail
+from mrlm.meta.search.typed_weights import typed_direction
+from mrlm.meta.search.within_limits import MAY_BREAK
+from mrlm.meta.settings import TuningSettings
+
+# Level of the bound that is printed.
+_PRINTED = 0.95
+
+
+@dataclass(frozen=True)
+class TuningTask:
+    """One night's question to a strategy.
+
+    Attributes:
+        problem: rounds of the tune nights.
+        settings: caps and levels.
+        policy: of the problem.
+        target: whose lower bound is maximised.
+        known: the same by the rounds alone whose reward is known; the target itself where nothing
+            else is read.
+        space: where.
+        own: the target's own head with kappa 0 and scale 1; all 0 where no feature serves it.
+        guardrails: the lifts that may not fall.
+        sample: the effective sample size that is kept.
+    """
+
+    problem: TuningProblem
+    settings: TuningSettings
+    policy: TunedSoftmax
+    target: EstimatedLift
+    known: PairedLift
+    space: Space
+    own: Vector
+    guardrails: tuple[PairedLift, ...]
+    sample: EffectiveSampleSize
+
+    @classmethod
+    def of(cls, problem: TuningProblem, settings: TuningSettings) -> TuningTask:
+        """The task of a problem.
+
+        Raises:
+            ValueError: fixed weights name no feature, or too few users have known rewards.
+        """
+        policy = TunedSoftmax(problem)
+        fixed = settings.weights is not None
+        known, space, own = (_by_hand if fixed else _north_star)(problem, policy, settings)
+        target: EstimatedLift = known
+        if settings.surrogate and not fixed and problem.open.any():
+            target = power_tuned(problem, policy, problem.names.index(known.name), known) or known
+        rows = int(target.used.sum())
+        least = max(settings.least_effective_rows, settings.least_effective_share * rows)
+        return cls(
+            problem,
+            settings,
+            policy,
+            target,
+            known,
+            space,
+            own,
+            tuple(
+                PairedLift(problem, policy, problem.rewards[:, j], problem.q[:, j], o.name)
+                for j, o in enumerate(problem.objectives)
+                if o.role == "guardrail"
+            ),
+            EffectiveSampleSize(problem, policy, target.used, least),
+        )
+
+    @cached_property
+    def limits(self) -> list[Limit]:
+        """What every point keeps to, in every search."""
+        margins, z = self._margins, self.settings.guardrail_z
+        found: list[Limit] = [self.sample]
+        found += [guardrail_floor(lift, margins[lift.name], z) for lift in self.guardrails]
+        if self.settings.least_entropy > 0:
+            found.append(EntropyFloor(self.policy, self.settings.least_entropy))
+        if self.settings.kl_cap == "always":
+            found.append(self.divergence_cap)
+        return found
+
+    @property
+    def divergence_cap(self) -> DivergenceCap:
+        """The cap on steps that weigh a score with a horizon."""
+        return DivergenceCap(self.policy, self.settings.max_kl)
+
+    @cached_property
+    def significance(self) -> tuple[float, int, Vector]:
+        """See ``PairedLift.significance``, at the champion and over all directions of the space."""
+        return self.target.significance(self.policy.champion_point, self.space.basis)
+
+    @property
+    def ahead(self) -> list[int]:
+        """Columns that count later rewards too and can be weighed here."""
+        found = [j for j, c in enumerate(self.problem.columns) if c in self.problem.horizon]
+        return found if self.space.basis[1 + np.array(found, np.int64)].any() else []
+
+    def permits(self, point: Vector) -> bool:
+        """Whether every limit holds, up to a thousandth of its unit."""
+        limits = self.limits
+        if self.ahead and point[1:][self.ahead].any() and self.settings.kl_cap != "always":
+            limits = [*limits, self.divergence_cap]
+        return all(limit.slack(point)[0] >= -MAY_BREAK for limit in limits)
+
+    def printed(self, point: Vector) -> BoundedLift:
+        """The lift at a point with its 95 % bound, valid for all points at once (Scheffe)."""
+        rank = self.significance[1]
+        return self.target.lift(point, float(np.sqrt(chdtri(rank, 1 - _PRINTED))) if rank else 0.0)
+
+    def guarded(self, point: Vector) -> dict[str, Guardrail]:
+        """What the tune nights say of every guardrail at a point."""
+        found = {}
+        for lift in self.guardrails:
+            lowered = lift.lift(point, self.settings.guardrail_z)
+            margin = self._margins[lift.name]
+            holds = lowered.lower + margin >= -MAY_BREAK * lift.resolution
+            found[lift.name] = Guardrail(lowered, margin, bool(holds))
+        return found
+
+    @property
+    def _margins(self) -> dict[str, float]:
+        return {o.name: o.margin for o in self.problem.objectives}
+
+
+def _north_star(
+    problem: TuningProblem, policy: TunedSoftmax, settings: TuningSettings
+) -> tuple[PairedLift, Space, Vector]:
+    """The north star's lift, over kappa and every feature."""
+    f, cap = len(problem.columns), settings.max_scale
+    lowest = np.zeros(f) if problem.lowest is None else np.maximum(problem.lowest, -cap)
+    highest = np.full(f, cap) if problem.highest is None else np.minimum(problem.highest, cap)
+    # The sum of |theta| where the sign is known; features of either sign have only their box.
+    sign = np.where(lowest >= 0, 1.0, np.where(highest <= 0, -1.0, 0.0))
+    space = Space(
+        basis=np.eye(1 + f),
+        lowest=np.concatenate([[0.0], lowest]),
+        highest=np.concatenate([[1.0], highest]),
+        norm=np.concatenate([[0.0], sign]),
+        scale=cap,
+    )
+    star = problem.names.index(north_star(problem.objectives).name)
+    target = PairedLift(
+        problem, policy, problem.rewards[:, star], problem.q[:, star], problem.names[star]
+    )
+    head = np.array([0.0, *(float(s == target.name) for s in problem.serves)])
+    return target, space, head / max(head.sum(), 1.0)
+
+
+def _by_hand(
+    problem: TuningProblem, policy: TunedSoftmax, settings: TuningSettings
+) -> tuple[PairedLift, Space, Vector]:
+    """The lift of the reward at weights fixed by hand, over kappa and the scale."""
+    weights, cap = settings.weights or {}, settings.max_scale
+    basis = np.zeros((1 + len(problem.columns), 2))
+    basis[0, 0] = 1.0
+    basis[1:, 1] = typed_direction(problem, weights)
+    space = Space(
+        basis=basis,
+        lowest=np.zeros(2),
+        highest=np.array([1.0, cap]),
+        norm=np.array([0.0, 1.0]),
+        scale=cap,
+    )
+    return _weighed_lift(problem, policy, weights), space, basis[:, 1].copy()
+
+
+def _weighed_lift(
+    problem: TuningProblem, policy: TunedSoftmax, weights: dict[str, float]
+) -> PairedLift:
+    """The lift of the reward at fixed weights; those of mere features do not count."""
+    utility = np.zeros(len(problem.objectives))
+    for j, name in enumerate(problem.names):
+        spread = float(problem.q[:, j].std())
+        utility[j] = weights.get(name, 0.0) / (spread if spread > 0 else 1.0)
+    if not utility.any():
+        utility[problem.names.index(north_star(problem.objectives).name)] = 1.0
+    kept = utility != 0
+    reward = problem.rewards[:, kept] @ utility[kept]
+    return PairedLift(problem, policy, reward, problem.q[:, kept] @ utility[kept], "weights")

@@ -1,0 +1,100 @@
+"""Weights of its own for each scene, where scenes want different things and every limit holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.meta.problem.coefficient_sums import coefficient_sums
+from mrlm.meta.problem.contract import BoundedLift
+from mrlm.meta.problem.objective_lifts import objective_lifts
+from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.tuning_task import TuningTask
+from mrlm.meta.segments.coefficient_model import coefficient_model
+from mrlm.meta.segments.segment_points import segment_point
+from mrlm.meta.settings import TuningSettings
+
+
+@dataclass(frozen=True)
+class SceneChoice:
+    """What scenes get instead of the point of all decisions.
+
+    Attributes:
+        reason: why, in one sentence.
+        points: scene to (kappa, theta), each of shape (1 + f,); empty: all keep the common point.
+        lifts: of every objective over the champion on the tune nights with these points, doubly
+            robust, lowered by ``guardrail_z``; chosen on the same rounds, so they prove nothing.
+            Empty where no scene has a point.
+    """
+
+    reason: str
+    points: Mapping[str, Vector] = field(default_factory=dict)
+    lifts: Mapping[str, BoundedLift] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, as plain data."""
+        return {
+            "reason": self.reason,
+            "points": {scene: point.tolist() for scene, point in self.points.items()},
+            "lifts": {name: asdict(lift) for name, lift in self.lifts.items()},
+        }
+
+
+def scene_choice(
+    problem: TuningProblem,
+    settings: TuningSettings,
+    scene: NDArray[Any],
+    overall: Vector,
+    seed: int,
+) -> SceneChoice:
+    """A point for each scene, by what its decisions say and what all scenes have in common.
+
+    All keep the common point where the tune nights do not tell scenes apart, and where the points
+    of all scenes together break a guardrail, or leave fewer effective decisions than are asked for.
+
+    Args:
+        problem: rounds that the common point was chosen on.
+        settings: caps and levels.
+        scene: label of each decision, shape (n,).
+        overall: the common point, (kappa, theta).
+        seed: of what is random.
+    """
+    names, code = np.unique(scene.astype(str), return_inverse=True)
+    task = TuningTask.of(problem, settings)
+    sums = coefficient_sums(problem, task.known, code, len(names))
+    if int((sums.rounds > 0).sum()) < 2:
+        return SceneChoice("only one scene has known rewards")
+    model = coefficient_model(sums, np.zeros((len(names), 0)))
+    if not model.spread.any():
+        return SceneChoice("the tune nights do not tell that scenes want different things")
+    points = {
+        str(name): segment_point(
+            problem,
+            settings,
+            np.flatnonzero(code == s),
+            (model.mean[s], model.covariance[s]),
+            overall,
+            seed,
+        )
+        for s, name in enumerate(names)
+    }
+    served = np.empty(len(problem.log_anchor))
+    for s, point in enumerate(points.values()):
+        there = np.repeat(code == s, task.policy.lengths)
+        served[there] = task.policy.probabilities(point)[there]
+    if task.sample.of_probabilities(served) < task.sample.least:
+        return SceneChoice(f"with weights by scene there is not {task.sample.name}")
+    lifts = {
+        lift.name: lift.of_probabilities(served, settings.guardrail_z)
+        for lift in objective_lifts(problem, task.policy)
+    }
+    margins = {o.name: o.margin for o in problem.objectives if o.role == "guardrail"}
+    broken = [name for name, margin in margins.items() if lifts[name].lower < -margin]
+    if broken:
+        return SceneChoice(f"with weights by scene the guardrail {broken[0]} does not hold")
+    return SceneChoice("scenes want different things", points, lifts)

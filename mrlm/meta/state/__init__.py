@@ -1,0 +1,1 @@
+"""What goes from night to night, and whether it still holds."""

@@ -1,0 +1,1 @@
+"""The objective weights that learners train with."""

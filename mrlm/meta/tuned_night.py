@@ -1,0 +1,165 @@
+"""A night's meta-update from a log to a challenger, with everything that is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mrlm.meta.challenger import anchor_of, challenger
+from mrlm.meta.explain.pareto import ParetoPoint, pareto
+from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
+from mrlm.meta.problem.objective_lifts import certified_z
+from mrlm.meta.problem.problem_of_log import tuning_problem
+from mrlm.meta.problem.tuning_inputs import TuningInputs
+from mrlm.meta.search.tuning_result import TuningResult
+from mrlm.meta.segments.scene_choice import SceneChoice, scene_choice
+from mrlm.meta.state.meta_state import MetaState
+from mrlm.meta.training_weights.scalarise import objective_weights
+from mrlm.meta.tune import counterfactuals
+from mrlm.meta.update import MetaUpdate, update
+from mrlm.policies.features import feature_columns, feature_matrix
+from mrlm.policies.standardise import Standardiser
+
+if TYPE_CHECKING:
+    from mrlm.bandit_log import BanditLog, Objective
+    from mrlm.meta.problem.tuning_problem import TuningProblem
+    from mrlm.meta.settings import TuningSettings
+    from mrlm.policies.contract import Policy, Scorer
+
+
+@dataclass(frozen=True)
+class TunedNight:
+    """What a night's meta-update comes to.
+
+    Attributes:
+        policy: the challenger; the champion itself, to its exploration floor, where nothing was
+            found.
+        update: the choice, its evidence, and the state for the next night.
+        weights: of the objectives, on the simplex, for tomorrow's learners.
+        strategies: what each strategy would have chosen, by name.
+        lifts: of every objective under the chosen weights, by scene where scenes have their own.
+        front: the Pareto table.
+        inputs: what the choice was made on.
+        scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
+    """
+
+    policy: Policy
+    update: MetaUpdate
+    weights: dict[str, float]
+    strategies: dict[str, TuningResult]
+    lifts: dict[str, TypedLift]
+    front: list[ParetoPoint]
+    inputs: TuningInputs
+    scenes: SceneChoice | None = None
+
+    @property
+    def result(self) -> TuningResult:
+        """The chosen point and its evidence."""
+        return self.update.result
+
+    def to_json(self) -> dict[str, Any]:
+        """Four documents by name: weights, tuning, state and pareto."""
+        result = self.result
+        return {
+            "weights": {
+                "objectives": self.weights,
+                "point": result.point.tolist(),
+                "columns": list(result.columns),
+            },
+            "tuning": {
+                **self.update.to_json(),
+                "strategies": {n: r.to_json() for n, r in self.strategies.items()},
+                "lifts": {n: asdict(x) for n, x in self.lifts.items()},
+                **({} if self.scenes is None else {"scenes": self.scenes.to_json()}),
+            },
+            "state": self.update.state.to_json(),
+            "pareto": [asdict(p) for p in self.front],
+        }
+
+
+def tuned_night(
+    log: BanditLog,
+    objectives: Sequence[Objective],
+    scorers: tuple[Scorer, ...],
+    champion: Policy,
+    before: MetaState,
+    settings: TuningSettings,
+    *,
+    nights: Sequence[str],
+    learned: Sequence[str],
+    horizon: tuple[str, ...],
+    weights: Mapping[str, float],
+    seed: int,
+) -> TunedNight:
+    """The challenger out of heads and learned scores; the same arguments give the same bits.
+
+    Args:
+        log: decisions of the tune nights with every propensity; its rewards are in the order of
+            ``objectives``.
+        objectives: m components of the reward vector.
+        scorers: the reward model and the learned policies, none fitted on these nights.
+        champion: what the challenger is compared with and anchors on.
+        before: state that the last judged night left.
+        settings: caps, levels, strategy.
+        nights: the tune nights, ISO dates, oldest first.
+        learned: columns that are scores of learned policies.
+        horizon: those of them that count later rewards too.
+        weights: of the objectives, that the learned policies were trained with.
+        seed: of what is random.
+
+    Raises:
+        ValueError: see ``update``; no feature is the head of the north star.
+    """
+    known = tuple(o for o in objectives if o.source != "feedback")
+    anchor = anchor_of(champion)
+    matrix = feature_matrix(log.decisions, scorers, known)
+    columns = feature_columns(scorers, known)
+    standardiser = Standardiser.fit(columns, matrix)
+    problem = tuning_problem(
+        log,
+        objectives,
+        columns,
+        standardiser.apply(matrix),
+        matrix,
+        champion,
+        anchor,
+        floor=settings.floor,
+        weight_clip=settings.weight_clip,
+        horizon=horizon,
+        nights=nights,
+    )
+    done = update(before, problem, nights, settings, seed)
+    result, window = done.result, done.window
+    serves = dict(zip(columns, problem.serves, strict=True))
+    scene = log.decisions.scene[problem.age <= window.age.max()]
+    scenes = None
+    if settings.segments == "scene" and settings.weights is None and result.moved:
+        scenes = scene_choice(window, settings, scene, result.point, seed)
+    points = {} if scenes is None else scenes.points
+    return TunedNight(
+        policy=challenger(anchor, scorers, known, standardiser, result, settings.floor, points)
+        if result.moved
+        else champion,
+        update=done,
+        weights=objective_weights(problem.names, result, serves, learned, weights),
+        strategies=counterfactuals(window, settings, before.start(columns), seed, result),
+        lifts=_lifts(window, settings, result, scenes),
+        front=pareto(window, result.kappa, max(result.scale, 1.0)),
+        inputs=TuningInputs(window, scene, settings, seed),
+        scenes=scenes,
+    )
+
+
+def _lifts(
+    window: TuningProblem,
+    settings: TuningSettings,
+    result: TuningResult,
+    scenes: SceneChoice | None,
+) -> dict[str, TypedLift]:
+    """At the chosen point; of scenes' points together, bounds hold for all points of all scenes."""
+    if scenes is None or not scenes.points:
+        return at_point(window, settings, result.point, moved=result.moved).lifts
+    coordinates = len(result.point) * len(scenes.points)
+    z = certified_z(coordinates, len(window.names))
+    return {name: typed_lift(lift, z) for name, lift in scenes.lifts.items()}

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from mrlm.meta.problem.tuning_inputs import TuningInputs, load_tuning_inputs, save_tuning_inputs
+from mrlm.meta.settings import TuningSettings
+from mrlm.meta.tune import tune
+
+
+@pytest.fixture
+def inputs(make_problem) -> TuningInputs:
+    problem, _ = make_problem(n=600, guardrail_margin=0.02)
+    users = np.array([f"user-{c}" for c in problem.cluster], object)
+    scene = np.where(np.arange(600) % 3 == 0, "home", "search").astype(object)
+    return TuningInputs(replace(problem, cluster=users), scene, TuningSettings(max_kl=0.3), 7)
+
+
+def test_what_is_read_has_the_same_bits_and_no_user(inputs, tmp_path):
+    save_tuning_inputs(inputs, tmp_path / "rows")
+    found = load_tuning_inputs(tmp_path / "rows")
+    for field in fields(inputs.problem):
+        given, read = (getattr(x.problem, field.name) for x in (inputs, found))
+        if field.name == "cluster":
+            assert np.array_equal(np.unique(given, return_inverse=True)[1], read)
+        elif isinstance(given, np.ndarray):
+            assert given.dtype == read.dtype
+            assert given.tobytes() == read.tobytes(), field.name
+        else:
+            assert given == read, field.name
+    assert found.scene.tolist() == inputs.scene.tolist()
+    assert (found.settings, found.seed) == (inputs.settings, 7)
+    assert all(b"user-" not in p.read_bytes() for p in (tmp_path / "rows").iterdir())
+    asked = [tune(x.problem, x.settings, seed=x.seed) for x in (inputs, found)]
+    assert asked[0] == asked[1]
+
+
+def test_other_fields_and_damage_are_refused(inputs, tmp_path):
+    folder = tmp_path / "rows"
+    with pytest.raises(FileNotFoundError):
+        load_tuning_inputs(folder)
+    save_tuning_inputs(inputs, folder)
+    about = json.loads((folder / "about.json").read_text())
+    about["problem"]["added"] = 1
+    (folder / "about.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="other fields"):
+        load_tuning_inputs(folder)
+
+
+def test_open_rounds_are_stored_where_there_are_some(inputs, tmp_path):
+    """Folders of earlier code have no such field, and are read as having none."""
+    save_tuning_inputs(inputs, tmp_path / "none")
+    assert b'"open"' not in (tmp_path / "none" / "problem.safetensors").read_bytes()
+    late = np.arange(600) > 400
+    some = replace(inputs, problem=replace(inputs.problem, open=late))
+    save_tuning_inputs(some, tmp_path / "some")
+    assert (load_tuning_inputs(tmp_path / "some").problem.open == late).all()

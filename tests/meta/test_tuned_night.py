@@ -1,0 +1,129 @@
+"""A night's meta-update from a log to a challenger, without a night."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.segments.scene_choice import scene_choice
+from mrlm.meta.settings import TuningSettings
+from mrlm.meta.state.meta_state import MetaState
+from mrlm.meta.strategies.registry import STRATEGIES
+from mrlm.meta.tuned_night import TunedNight, tuned_night
+from tests.evidence.arrays import OBJECTIVES, Heads, Prefers, make_log
+
+NIGHTS = ("2026-11-19", "2026-11-20")
+CHAMPION = Prefers(0.2, floor=0.1)
+BEFORE = {"delight": 0.5, "like": 0.3, "fresh": 0.2}
+
+
+def tuned(log: Any = None, **settings: Any) -> TunedNight:
+    return tuned_night(
+        make_log(n=600, users=120, nights=NIGHTS) if log is None else log,
+        OBJECTIVES,
+        (Heads(),),
+        CHAMPION,
+        MetaState(),
+        TuningSettings(least_effective_rows=50, change_confidence=None, **settings),
+        nights=NIGHTS,
+        learned=(),
+        horizon=(),
+        weights=BEFORE,
+        seed=1,
+    )
+
+
+def test_the_challenger_is_the_policy_that_the_point_means() -> None:
+    log = make_log(n=600, users=120, nights=NIGHTS)
+    found = tuned(log)
+    assert found.result.moved
+    served = np.exp(found.policy.log_probabilities(log.decisions))
+    meant = TunedSoftmax(found.inputs.problem).probabilities(found.result.point)
+    assert served == pytest.approx(meant, abs=1e-9)
+    assert found.result.lift.lower > 0
+    assert list(found.inputs.scene) == list(log.decisions.scene)
+
+
+def test_what_is_told_is_plain_and_the_same_again() -> None:
+    one, two = (json.dumps(tuned().to_json(), sort_keys=True) for _ in range(2))
+    assert one == two
+    told = json.loads(one)
+    assert set(told) == {"weights", "tuning", "state", "pareto"}
+    assert set(told["tuning"]["strategies"]) == set(STRATEGIES)
+    assert told["tuning"]["lifts"]["delight"]["value"] == pytest.approx(
+        told["tuning"]["lift"]["value"]
+    )
+    assert told["state"]["point"] == told["weights"]["point"]
+    assert sum(told["weights"]["objectives"].values()) == pytest.approx(1.0)
+
+
+def test_without_evidence_the_challenger_is_the_champion_and_weights_stay() -> None:
+    log = make_log(n=600, users=120, nights=NIGHTS)
+    rewards = log.rewards.copy()
+    rewards[:, 0] = np.random.default_rng(0).normal(size=len(rewards))
+    found = tuned(replace(log, rewards=rewards))
+    assert not found.result.moved
+    assert found.policy is CHAMPION
+    assert found.weights == pytest.approx(BEFORE)
+    assert found.lifts["delight"].value == 0.0
+
+
+def divided() -> Any:
+    """Delight rises with the item's code at home, and falls, half as much, on the page."""
+    log = make_log(n=1200, users=240, nights=NIGHTS)
+    rewards = log.rewards.copy()
+    code = log.decisions.candidates.values[log.shown] / 5
+    noise = np.random.default_rng(5).normal(0, 0.1, len(log))
+    rewards[:, 0] = np.where(log.decisions.scene == "home", 1.0, -0.5) * code + noise
+    return replace(log, rewards=rewards)
+
+
+def test_scenes_that_want_different_things_are_served_differently() -> None:
+    log = divided()
+    found = tuned(log, segments="scene", guardrail_z=0.0)
+    assert found.scenes is not None
+    assert set(found.scenes.points) == {"home", "page"}
+    served = np.exp(found.policy.log_probabilities(log.decisions))
+    policy, offsets = TunedSoftmax(found.inputs.problem), log.decisions.offsets
+    for scene, point in found.scenes.points.items():
+        there = np.repeat(log.decisions.scene == scene, np.diff(offsets))
+        assert served[there] == pytest.approx(policy.probabilities(point)[there], abs=1e-9)
+    told = json.loads(json.dumps(found.to_json()))["tuning"]["scenes"]
+    assert told["lifts"]["delight"]["value"] > 1.2 * found.result.lift.value
+    assert found.lifts["delight"].value == told["lifts"]["delight"]["value"]
+    assert found.lifts["delight"].certified < found.lifts["delight"].lower
+    # Whoever knows no scene of a decision serves it as all are served.
+    elsewhere = replace(log.decisions, scene=np.full(len(log), "new", object))
+    assert np.exp(found.policy.log_probabilities(elsewhere)) == pytest.approx(
+        policy.probabilities(found.result.point), abs=1e-9
+    )
+
+
+def test_scenes_that_want_the_same_keep_the_common_point() -> None:
+    found, plain = tuned(segments="scene"), tuned()
+    assert found.scenes is not None
+    assert found.scenes.points == {}
+    assert found.policy.scenes == ()  # type: ignore[attr-defined]
+    assert found.result == plain.result
+    assert "scenes" not in plain.to_json()["tuning"]
+
+
+def test_weights_by_scene_keep_to_what_all_keep_to() -> None:
+    given = tuned(divided(), guardrail_z=0.0)
+    inputs, overall = given.inputs, given.result.point
+    for limit, named in (
+        ({"guardrail_z": 1e3}, "guardrail like"),
+        ({"guardrail_z": 0.0, "least_effective_rows": 10**6}, "effective sample size"),
+    ):
+        settings = inputs.settings.model_copy(update=limit)
+        found = scene_choice(inputs.problem, settings, inputs.scene, overall, 1)
+        assert found.points == {}
+        assert named in found.reason
+    assert scene_choice(inputs.problem, inputs.settings, inputs.scene, overall, 1).points
+    one = np.full(len(inputs.scene), "home", object)
+    assert scene_choice(inputs.problem, inputs.settings, one, overall, 1).points == {}
