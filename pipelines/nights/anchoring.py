@@ -34,12 +34,13 @@ def anchor_probabilities(
 
     float64, shape (N,) for the N candidates of the log.
     """
-    from mrlm.evidence.paired import probabilities
+    from mrlm.evidence.scored_log import scored_log
 
     if plan.anchor is None or plan.anchor == plan.champion:
         return None, ""
     try:
-        return probabilities(load_champion(context, plan.anchor), log), ""
+        anchor = load_champion(context, plan.anchor)
+        return scored_log(log, {"anchor": anchor}, None).probabilities["anchor"], ""
     except _UNMEASURED as error:
         context.log("evaluate").warning("anchor version %d: %s", plan.anchor, error)
         return None, str(error)

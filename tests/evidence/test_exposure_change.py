@@ -10,11 +10,12 @@ import pytest
 
 from mrlm.bandit_log import BanditLog
 from mrlm.evidence.exposure_change import exposure_change, sampled_decisions
-from mrlm.evidence.paired import probabilities
+from mrlm.evidence.scored_log import scored_log
 from tests.evidence.arrays import ITEMS, Prefers, make_log
 
 LOG = make_log(n=200, users=40)
-CHALLENGER, CHAMPION = (probabilities(Prefers(s), LOG) for s in (1.0, 0.0))
+TOLD = scored_log(LOG, {"challenger": Prefers(1.0), "champion": Prefers(0.0)}, None).probabilities
+CHALLENGER, CHAMPION = TOLD["challenger"], TOLD["champion"]
 
 
 def by_hand(log: BanditLog, chance: np.ndarray) -> np.ndarray:

@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 from mrlm.evidence.groups import group_labels
-from mrlm.evidence.paired import probabilities
 from mrlm.evidence.policies import policy_estimates
-from mrlm.policies.predictions import predictions
+from mrlm.evidence.scored_log import scored_log
 from tests.evidence.arrays import (
     OBJECTIVES,
     Heads,
@@ -26,12 +25,9 @@ CHALLENGER, CHAMPION = Prefers(0.4), Prefers(-0.2)
 
 
 def groups_of(log, least_users: int = 1):
-    policies = {
-        "challenger": probabilities(CHALLENGER, log),
-        "champion": probabilities(CHAMPION, log),
-    }
-    q = predictions(log, OBJECTIVES, Heads())
-    return policy_estimates(log, policies, q, None, criteria(), least_users)["groups"]
+    told = scored_log(log, {"challenger": CHALLENGER, "champion": CHAMPION}, Heads())
+    found = policy_estimates(log, told.probabilities, told.q, None, criteria(), least_users)
+    return found["groups"]
 
 
 def test_each_group_is_the_difference_on_its_own_rows() -> None:

@@ -41,7 +41,7 @@ def estimates_of(
     p = told.probabilities
     policies, baselines = {n: p[n] for n in compared}, {n: p[n] for n in simple or {}}
     q = told.q
-    fixed = None if anchor is None else probabilities(anchor, log)
+    fixed = scored_log(log, {"anchor": anchor}, None).probabilities["anchor"] if anchor else None
     return policy_estimates(log, policies, q, estimated, by or criteria(), 1, baselines, fixed)
 
 
