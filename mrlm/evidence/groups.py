@@ -14,6 +14,12 @@ from mrlm.bandit_log.users import group
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.privacy.small_groups import merged
 
+_IN_WORDS = {
+    "scene": "scene {}",
+    "position": "position {}",
+    "history": "users with {} before",
+}
+
 
 @dataclass(frozen=True)
 class GroupDifference:
@@ -33,6 +39,11 @@ class GroupDifference:
     rows: int
     users: int
     differences: dict[str, PolicyEstimate]
+
+    @property
+    def in_words(self) -> str:
+        """The group as people name it."""
+        return _IN_WORDS.get(self.kind, "{}").format(self.group)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GroupDifference:

@@ -31,6 +31,19 @@ class GateSettings(BaseModel):
         "enforce: a challenger that is not shown to keep to the margins below it is refused; "
         "advise: the page and the ledger say so, and it is promoted; off: nobody looks.",
     )
+    groups: Literal["off", "advise", "enforce"] = Field(
+        "enforce",
+        description="What holds where a group (a scene, a position, users with little or much "
+        "history) is shown to be worse off although the mean gains. enforce: the challenger is "
+        "refused; advise: the page says so, and it is promoted; off: nobody looks.",
+    )
+    group_error: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Chance, for each objective, that a challenger which harms no group in it is "
+        "refused for one.",
+    )
     false_promotions: float = Field(
         0.05, gt=0, lt=1, description="Bound on any wrong promotion over all nights together."
     )

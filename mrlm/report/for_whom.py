@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.policy_estimate import PolicyEstimate
-
-_KINDS = {"scene": "scene {}", "position": "position {}", "history": "users with {} before"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def group_rows(evidence: Evidence, objective: str) -> list[GroupRow]:
         middle = place(e.value or 0.0)
         rows.append(
             GroupRow(
-                _label(g),
+                g.in_words,
                 objective,
                 g.rows,
                 g.users,
@@ -81,10 +78,6 @@ def who_is_worse_off(evidence: Evidence) -> list[str]:
         for row in group_rows(evidence, objective)
         if row.verdict == "worse"
     ]
-
-
-def _label(group: GroupDifference) -> str:
-    return _KINDS.get(group.kind, "{}").format(group.group)
 
 
 def _verdict(estimate: PolicyEstimate) -> Literal["better", "worse", "not known"]:

@@ -13,6 +13,7 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
 from mrlm.promotion.judgement.checks import Check, certified, lower_bound
+from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.record.anchor import (
     anchor_version,
     anchored_look,
@@ -79,6 +80,8 @@ def judge(
 
     Estimated propensities are refused unless the settings accept them.
 
+    No group of users or places may be shown to be worse off (``group_checks``).
+
     A challenger that passes all of this is held against the anchor (``anchored_checks``).
 
     Args:
@@ -111,8 +114,9 @@ def judge(
             guard = evidence.difference(settings.estimator, name)
             checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
         checks += _against_logger(evidence, settings, alpha, looks)
+        checks += group_checks(evidence, settings)
     anchored = []
-    if all(c.passed for c in checks):
+    if all(c.passed or c.advice for c in checks):
         anchored = anchored_checks(evidence, settings, anchored_look, anchor)
     checks += anchored
     promote = all(c.passed or c.advice for c in checks)

@@ -1,0 +1,69 @@
+"""Harm that a gain in the mean hides: groups of users or places that would be worse off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.groups import GroupDifference
+from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.ope.intervals import ends
+from mrlm.promotion.judgement.checks import Check
+from mrlm.promotion.settings import GateSettings
+
+_REMEDY = (
+    "A person who accepts that may approve this version; to keep a group as it is, serve it the "
+    "champion"
+)
+
+
+def group_checks(evidence: Evidence, settings: GateSettings) -> list[Check]:
+    """One check: that no group is shown to be worse off, in the north star or in a guardrail.
+
+    A group is worse off where the upper bound of its difference lies below 0, or in a guardrail
+    below minus the margin. In each objective the groups share ``group_error`` (Bonferroni), which
+    bounds the chance that a challenger is refused for an objective in which no group is harmed.
+    What is not certified in a group is not tested: where few users are, harm may stay hidden.
+
+    Args:
+        evidence: of a challenger; without groups there is nothing to check.
+        settings: the rule's.
+    """
+    if settings.groups == "off" or not evidence.groups:
+        return []
+    advice = settings.groups == "advise"
+    limits = {evidence.north_star: 0.0, **dict(sorted(evidence.guardrails.items()))}
+    harmed = [
+        told
+        for name, margin in limits.items()
+        for told in _worse_off(evidence.groups, name, margin, settings.group_error)
+    ]
+    if not harmed:
+        text = f"none of {len(evidence.groups)} groups is shown to be worse off"
+        return [Check("groups", True, text, advice)]
+    said = "advice, as gate.groups says: " if advice else ""
+    return [Check("groups", False, f"{said}worse off: {'; '.join(harmed)}. {_REMEDY}", advice)]
+
+
+def _worse_off(
+    groups: tuple[GroupDifference, ...], objective: str, margin: float, total: float
+) -> Iterator[str]:
+    """The groups that are shown to fall by more than the margin, in words."""
+    found = [(g, g.differences[objective]) for g in groups if objective in g.differences]
+    tested = [(g, e) for g, e in found if e.certified and e.value is not None]
+    for group, estimate in tested:
+        upper = _upper(estimate, total / len(tested))
+        if upper < -margin:
+            below = f", below the accepted {-margin:+.5f}" if margin else ""
+            yield (
+                f"{objective} of {group.in_words} by {estimate.value:+.5f}, "
+                f"at most {upper:+.5f}{below}"
+            )
+
+
+def _upper(estimate: PolicyEstimate, error: float) -> float:
+    """One-sided upper bound; rewards that are unknown count at their best."""
+    value, own, df = estimate.value, estimate.standard_error, estimate.degrees_of_freedom
+    if value is None or own is None or df is None or not df > 0:
+        return float("inf")
+    return ends(value, own, df, estimate.skewness, 1.0 - error)[1] + estimate.unknown_high
