@@ -24,6 +24,7 @@ _OPTIONAL = (
     "reward_states",
     "baseline_differences",
     "anchor",
+    "candidate",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -69,6 +70,9 @@ class Evidence:
             paired on the same rows, under the deciding estimator.
         anchor: challenger - anchor; None where nothing is anchored, or no gate night is there.
 
+        candidate: run key of the earlier run that made the challenger, where it is under test for
+            longer than a night; "": this one made it.
+
     Raises:
         ValueError: a night has two roles.
     """
@@ -100,6 +104,7 @@ class Evidence:
     reward_states: dict[str, dict[str, int]] = field(default_factory=dict)
     baseline_differences: dict[str, dict[str, PolicyEstimate]] = field(default_factory=dict)
     anchor: AnchorComparison | None = None
+    candidate: str = ""
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -129,7 +134,7 @@ class Evidence:
         """Plain data, ready for ``json.dumps``."""
         plain = asdict(self)
         for name in _OPTIONAL:
-            if plain[name] in (None, {}, "logged"):
+            if plain[name] in (None, {}, "", "logged"):
                 del plain[name]
         optional = [plain.get(n, {}) for n in ("logger_differences", "baseline_differences")]
         optional.append({"anchor": plain.get("anchor", {}).get("differences", {})})

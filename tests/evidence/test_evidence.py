@@ -26,7 +26,7 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint() -> None:
     """The ledger names evidence by its fingerprint: fields that came later may not change it."""
     old = asdict(evidence_of())
     later = ("hindcast", "outlook", "support", "propensities", "logger_differences")
-    for name in (*later, "reward_states", "baseline_differences", "anchor"):
+    for name in (*later, "reward_states", "baseline_differences", "anchor", "candidate"):
         del old[name]
     for estimates in [*old["policies"].values(), old["differences"]]:
         for estimate in [e for by_name in estimates.values() for e in by_name.values()]:
