@@ -38,7 +38,6 @@ PUBLIC = {
     "mrlm.ope.estimand": "mrlm.ope",
     "mrlm.ope.intervals.registry": "mrlm.ope",
     "mrlm.ope.intervals.simultaneous": "mrlm.ope",
-    "mrlm.ope.nights.group_sequential": "docs/ope.md",
     "mrlm.ope.propensity.complete": "mrlm.ope.propensity",
     "mrlm.ope.sequential.fitted_q": "mrlm.ope.sequential",
     "mrlm.ope.sequential.registry": "mrlm.ope.sequential",

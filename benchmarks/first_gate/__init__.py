@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 LOGS, QUICK_LOGS = 20, 2
 USERS = 500
 NEW_USERS = 800
-GATE_USERS = 800
+GATE_USERS = 1600
 WEAK, BETWEEN, BETTER = -0.08, -0.04, 0.08
 CLOSE, MOST_MEAN_GAP, LEAST_SHARE = 0.02, 0.01, 0.9
 # The plain logit stands beside the clone on so many logs: it misses by the same in each.
@@ -115,9 +115,9 @@ def outcome(name: str, seed: int, users: int = USERS) -> Outcome:
         divergence=found.taken.fidelity.divergence or 0.0,
         form=found.taken.form,
         passed=found.passed,
-        refused=not judge(evidence, RULE, looks=1).promote,
-        before=judge(alone, RULE, looks=1).promote,
-        better=judge(_evidence(judged.log, better, weak, q), RULE, looks=1).promote,
+        refused=not judge(evidence, RULE).promote,
+        before=judge(alone, RULE).promote,
+        better=judge(_evidence(judged.log, better, weak, q), RULE).promote,
     )
 
 

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 from scipy.special import ndtr
 
 from benchmarks.promotion._worlds import REWARD, Floats
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope.intervals import Estimate, ends
-from mrlm.ope.nights.group_sequential import boundaries, error_of_a_test, obrien_fleming
+from mrlm.ope.nights.group_sequential import boundaries, error_of_a_test
+from mrlm.ope.nights.spending import error_at
+from mrlm.promotion.judgement.condition import lower_bound
 from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.levels import look_level
 from mrlm.promotion.settings import GateSettings
 
 RULE = GateSettings()
 GUARDRAIL, MARGIN = "guardrail", 1.0
-# Nights that one challenger is tested on at most.
-TEST_NIGHTS = 14
-# A level below this is never reached: the look is passed over.
-_LEAST_LEVEL = 1e-12
+TEST_NIGHTS = RULE.test_nights
 
 _BLANK = Evidence(
     run_key="2026-01-01-benchmark",
@@ -38,7 +38,7 @@ _BLANK = Evidence(
 
 def verdict_on(
     star: PolicyEstimate,
-    look: int,
+    nights: int,
     guardrail: PolicyEstimate | None = None,
     anchor: AnchorComparison | None = None,
     anchored_look: int = 1,
@@ -46,8 +46,8 @@ def verdict_on(
     """The gate's verdict on differences to the champion, and to the anchor where there is one.
 
     Args:
-        star: north star, challenger - champion.
-        look: of the north star.
+        star: north star, challenger - champion, on all nights of the test so far.
+        nights: how many these are; each had its look.
         guardrail: challenger - champion; None: there is no guardrail.
         anchor: None: nothing is anchored.
         anchored_look: see ``judge``.
@@ -63,27 +63,27 @@ def verdict_on(
         guardrails={} if guardrail is None else {GUARDRAIL: MARGIN},
         anchor=anchor,
     )
-    return judge(evidence, RULE, look, anchored_look=anchored_look)
+    looks = tuple(range(1, nights + 1))
+    return judge(evidence, RULE, looks, anchored_look=anchored_look)
+
+
+def alone(star: PolicyEstimate, night: int, guardrail: PolicyEstimate | None = None) -> bool:
+    """What a gate would do that judges each night alone, as this one did, and knows no anchor.
+
+    The error of the night is its share of an endless sum (``error_at``).
+    """
+    if not star.certified or not lower_bound(star, error_at(night, RULE.false_promotions))[0] > 0:
+        return False
+    level = 1 - RULE.guardrail_level
+    return guardrail is None or lower_bound(guardrail, level)[0] >= -MARGIN
 
 
 @cache
-def levels(spending: Callable[[float, float], float] = obrien_fleming) -> Floats:
-    """One-sided level of each look at a challenger that gathers evidence; of one test."""
+def levels(spending: Callable[[float, float], float] | None = None) -> Floats:
+    """One-sided level of each look at one challenger; ``spending``: other than the gate's."""
     nights = range(1, TEST_NIGHTS + 1)
-    error = error_of_a_test(RULE.false_promotions, TEST_NIGHTS)
+    if spending is None:
+        return np.array([look_level(tuple(range(1, n + 1)), RULE) for n in nights])
+    error = error_of_a_test(RULE.false_promotions, 1)
     found: Floats = ndtr(-boundaries(nights, [spending(n / TEST_NIGHTS, error) for n in nights]))
     return found
-
-
-def passes(estimate: Estimate, level: float) -> bool:
-    """Whether a certified estimate's one-sided lower bound at the level is above 0."""
-    if level < _LEAST_LEVEL or not estimate.certified:
-        return False
-    lower, _ = ends(
-        estimate.value,
-        estimate.standard_error,
-        estimate.degrees_of_freedom,
-        estimate.skewness,
-        1 - level,
-    )
-    return lower > 0

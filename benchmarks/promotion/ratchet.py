@@ -9,8 +9,9 @@ The noise of a policy on a night's rows is its own, so that every difference of 
 the same standard error and two differences with one policy in common are correlated. 100 worlds;
 quick: 20.
 
-``champion alone`` is the gate without an anchor. ``anchored`` measures the difference to the anchor
-on the same rows, ``links`` never can and adds up the accepted promotions.
+``anchored`` is the gate, which measures the difference to the anchor on the same rows; ``links``
+never can, and adds up the accepted promotions. ``every night alone`` is the gate as it was before
+tests went over several nights, without an anchor.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks.promotion._finished import finished
-from benchmarks.promotion._rules import GUARDRAIL, MARGIN, verdict_on
-from benchmarks.promotion._worlds import NIGHTS, REWARD
+from benchmarks.promotion._rules import GUARDRAIL, MARGIN, alone, verdict_on
+from benchmarks.promotion._worlds import NIGHTS, REWARD, Floats
 from benchmarks.rows import Row
 from mrlm.evidence.anchor_comparison import Link, compare_with_anchor
 from mrlm.evidence.policy_estimate import PolicyEstimate
@@ -33,7 +34,7 @@ GAIN = 0.02
 STAR_ERROR = GAIN / 2
 LOSS = 0.5 * MARGIN
 USERS = 500
-CHAMPION, ANCHORED, LINKS = RULES = ("champion alone", "anchored", "links")
+ALONE, ANCHORED, LINKS = RULES = ("every night alone", "anchored", "links")
 LEAST_SAFE, LEAST_PROMOTED = 0.95, 0.8
 
 
@@ -79,34 +80,40 @@ def cell(rule: str, error: float, loss: float, seed: int, nights: int = NIGHTS) 
     """One year of the gate under one of ``RULES``."""
     rng = np.random.default_rng([seed, int(100 * error), int(100 * loss)])
     links: list[Link] = []
-    looks = 1
+    looks, so_far = 1, np.zeros((2, 3))
+    tested = 0
     for night in range(1, nights + 1):
-        champion = len(links)
-        # Noise of challenger, champion and anchor; a champion that is the anchor has the anchor's.
-        new, now, anchor = error / np.sqrt(2) * rng.normal(size=3)
-        now = now if champion else anchor
-        star_new, star_now, star_anchor = STAR_ERROR / np.sqrt(2) * rng.normal(size=3)
-        star_now = star_now if champion else star_anchor
-        tonight = {
-            REWARD: _estimate(GAIN + star_new - star_now, STAR_ERROR),
-            GUARDRAIL: _estimate(-loss + new - now, error),
-        }
-        direct = {
-            REWARD: _estimate((champion + 1) * GAIN + star_new - star_anchor, STAR_ERROR),
-            GUARDRAIL: _estimate(-(champion + 1) * loss + new - anchor, error),
-        }
-        compared = compare_with_anchor(1, None if rule == LINKS else direct, tonight, links)
-        verdict = verdict_on(
-            tonight[REWARD],
-            night,
-            tonight[GUARDRAIL],
-            None if rule == CHAMPION else compared,
-            looks,
-        )
-        looks += verdict.anchored == "below"
-        if verdict.promote:
+        # Rows: north star and guardrail; columns: noise of challenger, champion and anchor.
+        noise = np.array([[STAR_ERROR], [error]]) / np.sqrt(2) * rng.normal(size=(2, 3))
+        if not links:
+            noise[:, 1] = noise[:, 2]
+        so_far, tested = so_far + noise, tested + 1
+        tonight = _differences(so_far / tested, 1, 1, error, loss, tested)
+        if rule == ALONE:
+            promoted, goes_on = alone(tonight[REWARD], night, tonight[GUARDRAIL]), False
+        else:
+            direct = _differences(so_far / tested, 2, len(links) + 1, error, loss, tested)
+            compared = compare_with_anchor(1, None if rule == LINKS else direct, tonight, links)
+            verdict = verdict_on(tonight[REWARD], tested, tonight[GUARDRAIL], compared, looks)
+            looks += verdict.anchored == "below"
+            promoted, goes_on = verdict.promote, verdict.goes_on
+        if promoted:
             links.append(Link(night, tonight))
+        if not goes_on:
+            so_far, tested = np.zeros((2, 3)), 0
     return Outcome(-loss * len(links), len(links))
+
+
+def _differences(
+    noise: Floats, rival: int, steps: int, error: float, loss: float, nights: int
+) -> dict[str, PolicyEstimate]:
+    """Challenger less a rival that lies so many steps below it, on so many nights together."""
+    own = noise[:, 0] - noise[:, rival]
+    root = np.sqrt(nights)
+    return {
+        REWARD: _estimate(steps * GAIN + own[0], STAR_ERROR / root),
+        GUARDRAIL: _estimate(-steps * loss + own[1], error / root),
+    }
 
 
 def _estimate(value: float, error: float) -> PolicyEstimate:
@@ -114,7 +121,7 @@ def _estimate(value: float, error: float) -> PolicyEstimate:
 
 
 def _safe(error: float, rule: str, many: int) -> Row:
-    ours, beside = (_worlds(r, error, LOSS, many) for r in (rule, CHAMPION))
+    ours, beside = (_worlds(r, error, LOSS, many) for r in (rule, ALONE))
     within, without = (float(np.mean([w.lowest >= -MARGIN for w in ws])) for ws in (ours, beside))
     lowest = np.array([w.lowest for w in ours])
     return Row(
@@ -124,14 +131,13 @@ def _safe(error: float, rule: str, many: int) -> Row:
         f">= {LEAST_SAFE:g}",
         within >= LEAST_SAFE,
         f"{many} worlds; lowest {lowest.min():g} margins, median {np.median(lowest):g}; peer: "
-        f"{CHAMPION}, lowest {min(w.lowest for w in beside):g}",
+        f"{ALONE}, lowest {min(w.lowest for w in beside):g}",
     )
 
 
 def _promoted(error: float, rule: str, many: int) -> Row:
     ours, beside = (
-        float(np.mean([w.promotions for w in _worlds(r, error, 0.0, many)]))
-        for r in (rule, CHAMPION)
+        float(np.mean([w.promotions for w in _worlds(r, error, 0.0, many)])) for r in (rule, ALONE)
     )
     return Row(
         f"standard error {error:g} margin, {rule}: promotions a year where nothing is lost",
@@ -139,5 +145,5 @@ def _promoted(error: float, rule: str, many: int) -> Row:
         beside,
         f">= {LEAST_PROMOTED:g} x",
         ours >= LEAST_PROMOTED * beside,
-        f"{many} worlds; peer: {CHAMPION}",
+        f"{many} worlds; peer: {ALONE}",
     )

@@ -1,11 +1,10 @@
 """A year of nightly gates in eight kinds of world: wrong promotions, and those of a better one.
 
-Every night brings a challenger that is truly as good as the champion (then any promotion is
-wrong), or 5 % better. The gate judges each on its own night, through ``estimates`` and ``judge``.
-Beside it stands a design that gathers evidence: one challenger is tested on up to 14 nights
-together, against the boundaries of ``mrlm.ope.nights.group_sequential``, at an even share of the
-year's error; a promotion gives its share back to the next test. Nights are drawn as sums by user,
-up to 500 users.
+Challengers are truly as good as the champion (then any promotion is wrong), or 5 % better. The gate
+tests one at a time on all nights since it came, through ``estimates`` and ``judge``, until it is
+promoted or the gate ends the test. Beside it every night judges its own challenger, at a share of
+an endless sum of error, as the gate did before tests went over several nights. Nights are drawn as
+sums by user, up to 500 users.
 
 200 years of each kind, 40 with the better challenger; quick: 6 and 2.
 """
@@ -19,11 +18,11 @@ import numpy as np
 from scipy.stats import binom
 
 from benchmarks.promotion._finished import finished
-from benchmarks.promotion._rules import RULE, TEST_NIGHTS, levels, passes, verdict_on
+from benchmarks.promotion._rules import RULE, alone, verdict_on
 from benchmarks.promotion._worlds import KINDS, NIGHTS, REWARD, Year, year
 from benchmarks.rows import Row
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope import Estimate, estimates
+from mrlm.ope import estimates
 
 YEARS, QUICK_YEARS = 200, 6
 BETTER_YEARS, QUICK_BETTER_YEARS = 40, 2
@@ -61,37 +60,35 @@ def cell(kind: str, lift: float, number: int, nights: int = NIGHTS) -> Promotion
     """One year: the nights on which each rule promoted."""
     seed = [number, list(KINDS).index(kind), int(lift > 0)]
     drawn = year(KINDS[kind], lift, np.random.default_rng(seed), nights)
-    return {"gate": nightly(drawn, nights), "spending": gathering(drawn, nights)}
+    return {"gate": gated(drawn, nights), "alone": nightly(drawn, nights)}
 
 
-def nightly(drawn: Year, nights: int) -> list[int]:
-    """The gate: each night judges its own challenger."""
-    return [
-        night
-        for night in range(1, nights + 1)
-        if verdict_on(PolicyEstimate.of(_estimate(drawn, night - 1, night)), night).promote
-    ]
-
-
-def gathering(drawn: Year, nights: int) -> list[int]:
-    """One challenger at a time, on all nights since it came, at most ``TEST_NIGHTS``."""
-    level = levels()
+def gated(drawn: Year, nights: int) -> list[int]:
+    """The gate: one challenger at a time, on all nights since it came."""
     promoted, first = [], 0
-    for night in range(nights):
-        if passes(_estimate(drawn, first, night + 1), level[night - first]):
-            promoted.append(night + 1)
-            first = night + 1
-        elif night + 1 - first == TEST_NIGHTS:
-            first = night + 1
+    for night in range(1, nights + 1):
+        verdict = verdict_on(_estimate(drawn, first, night), night - first)
+        if verdict.promote:
+            promoted.append(night)
+        if not verdict.goes_on:
+            first = night
     return promoted
 
 
-def _estimate(drawn: Year, first: int, last: int) -> Estimate:
-    return estimates(drawn.state(first, last), RULE.level, RULE.thresholds())[REWARD]
+def nightly(drawn: Year, nights: int) -> list[int]:
+    """Each night judges its own challenger."""
+    return [
+        night for night in range(1, nights + 1) if alone(_estimate(drawn, night - 1, night), night)
+    ]
+
+
+def _estimate(drawn: Year, first: int, last: int) -> PolicyEstimate:
+    found = estimates(drawn.state(first, last), RULE.level, RULE.thresholds())[REWARD]
+    return PolicyEstimate.of(found)
 
 
 def _wrong(kind: str, years: list[Promotions]) -> Row:
-    wrong, beside = (_with_promotion(years, rule) for rule in ("gate", "spending"))
+    wrong, beside = (_with_promotion(years, rule) for rule in ("gate", "alone"))
     most = int(binom.ppf(0.99, len(years), RULE.false_promotions))
     return Row(
         f"{kind}: years with a wrong promotion",
@@ -99,13 +96,12 @@ def _wrong(kind: str, years: list[Promotions]) -> Row:
         beside,
         f"at most {most} of {len(years)}",
         wrong <= most,
-        f"{NIGHTS} nights a year, the first look on the first; peer: one challenger tested on up "
-        f"to {TEST_NIGHTS} nights",
+        f"{NIGHTS} nights a year, the first look on the first; peer: every night alone",
     )
 
 
 def _power(kind: str, years: list[Promotions]) -> Row:
-    told = {rule: [y[rule] for y in years] for rule in ("gate", "spending")}
+    told = {rule: [y[rule] for y in years] for rule in ("gate", "alone")}
     words = [
         f"{rule}: first on night {_median([n[0] if n else NIGHTS for n in nights]):.0f}, "
         f"{np.mean([len(n) for n in nights]):.1f} a year"
@@ -114,7 +110,7 @@ def _power(kind: str, years: list[Promotions]) -> Row:
     return Row(
         f"{kind}: share of years in which a challenger of {BETTER:+.0%} is promoted",
         _with_promotion(years, "gate") / len(years),
-        _with_promotion(years, "spending") / len(years),
+        _with_promotion(years, "alone") / len(years),
         note=f"{len(years)} years; median night of the first ({NIGHTS}: none), and promotions; "
         + "; ".join(words),
     )

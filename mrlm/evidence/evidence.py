@@ -27,6 +27,7 @@ _OPTIONAL = (
     "anchor",
     "groups",
     "exposure",
+    "candidate",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -74,6 +75,8 @@ class Evidence:
         groups: challenger - champion by scene, position and history, all intervals together.
         exposure: who would be shown more and less, and a few decisions side by side (see
             ``exposure_change``); plain JSON.
+        candidate: run key of the earlier run that made the challenger, where it is under test for
+            longer than a night; "": this one made it.
 
     Raises:
         ValueError: a night has two roles.
@@ -108,6 +111,7 @@ class Evidence:
     anchor: AnchorComparison | None = None
     groups: tuple[GroupDifference, ...] = ()
     exposure: dict[str, Any] = field(default_factory=dict)
+    candidate: str = ""
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]
@@ -137,7 +141,7 @@ class Evidence:
         """Plain data, ready for ``json.dumps``."""
         plain = asdict(self)
         for name in _OPTIONAL:
-            if plain[name] in (None, {}, (), "logged"):
+            if plain[name] in (None, {}, (), "", "logged"):
                 del plain[name]
         optional = [plain.get(n, {}) for n in ("logger_differences", "baseline_differences")]
         optional += [{"group": g["differences"]} for g in plain.get("groups", ())]

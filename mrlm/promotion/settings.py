@@ -25,6 +25,12 @@ class GateSettings(BaseModel):
     guardrail_level: float = Field(
         0.95, gt=0.5, lt=1, description="One-sided level of each guardrail's lower bound."
     )
+    test_nights: int = Field(
+        14,
+        ge=1,
+        description="Most nights that one challenger is tested on. Evidence adds up over them, and "
+        "newer challengers wait; 1: every night judges its own.",
+    )
     anchored: Literal["off", "advise", "enforce"] = Field(
         "enforce",
         description="What holds against the anchor, a fixed version that only a person moves. "
@@ -45,7 +51,7 @@ class GateSettings(BaseModel):
         "refused for one.",
     )
     false_promotions: float = Field(
-        0.05, gt=0, lt=1, description="Bound on any wrong promotion over all nights together."
+        0.05, gt=0, lt=1, description="Bound on any wrong promotion in any 365 nights."
     )
     min_effective_sample_size: float = Field(
         200.0, ge=1, description="Effective sample size of the weights that an interval needs."

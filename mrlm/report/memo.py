@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.judgement.gate import Verdict
-from mrlm.report.anchored import anchor_lines
+from mrlm.report.against_anchor import anchor_lines
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
@@ -62,6 +62,7 @@ def headline(verdict: Verdict | None, evidence: Evidence) -> str:
     told = "not judged yet"
     if verdict is not None:
         told = "the gate would promote it" if verdict.promote else "the gate refuses it"
+        told += ", and the test goes on" * verdict.goes_on
     beaten = baseline_line(evidence)
     return f"{told}; {beaten}" if beaten else told
 
@@ -145,6 +146,7 @@ def _nights(evidence: Evidence) -> str:
         + ("no champion" if champion is None else f"champion version {champion}")
         + f", on {evidence.rows} decisions of {evidence.users} users.",
         f"- gate nights: {', '.join(evidence.gate_nights) or 'none'}",
+        *([f"- under test since run {_text(evidence.candidate)}"] if evidence.candidate else []),
         f"- tune nights: {', '.join(evidence.tune_nights) or 'none'}",
         f"- fit nights: {_span(evidence.fit_nights)}",
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict
-from mrlm.report.anchored import anchor_note, anchor_rows
+from mrlm.report.against_anchor import anchor_note, anchor_rows
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number, step_as_text
 from mrlm.report.for_whom import group_rows, who_is_worse_off

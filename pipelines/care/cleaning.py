@@ -45,7 +45,8 @@ def clean(settings: Settings, workspace: Workspace, keep: int) -> list[str]:
     nights = workspace.nights()
     recent = set(nights[-keep:])
     split = settings.split
-    learned = split.fit_nights + split.tune_nights + split.gate_nights
+    tested = max(split.gate_nights, settings.gate.test_nights)
+    learned = split.fit_nights + split.tune_nights + tested
     # A kept night can be run again: with what it learned from, and the histories of that.
     reach = keep + learned + settings.state.history_nights + 2 * settings.final_after + 1
     lake_recent = set(nights[-reach:])

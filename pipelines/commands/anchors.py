@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.care.anchor_standing import anchor_lines
+from pipelines.care.gate_standing import anchor_lines
 from pipelines.commands.options import ActorOption, ReasonOption, SettingsOption
 from pipelines.commands.terminal import say, say_lines
 from pipelines.contract.deployment import now, place_of

@@ -11,9 +11,9 @@ import typer
 
 from mrlm.promotion.record.ledger import LedgerError
 from mrlm.report.visible import visible
-from pipelines.care.anchor_standing import anchor_lines
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
+from pipelines.care.gate_standing import anchor_lines, candidate_lines
 from pipelines.care.reward_standing import reward_lines
 from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
@@ -74,7 +74,7 @@ def status(
     if contexts:
         _tell_rewards(contexts)
     _tell_history(loaded)
-    _tell_anchor(loaded)
+    _tell_gate(loaded)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
 
@@ -117,13 +117,17 @@ def _tell_broken(context: NightContext, standing: NightStanding) -> None:
         say(f"{context.run_key}  BROKEN: {line}")
 
 
-def _tell_anchor(settings: Settings) -> None:
+def _tell_gate(settings: Settings) -> None:
+    """Say who is under test, what guardrails are anchored to, and what is spent below that."""
     try:
-        place = place_of(settings, Workspace(settings.workspace))
-        for line in anchor_lines(place, settings.gate.anchored):
+        place, gate = place_of(settings, Workspace(settings.workspace)), settings.gate
+        for line in [
+            *candidate_lines(place, gate.test_nights),
+            *anchor_lines(place, gate.anchored),
+        ]:
             say(line)
     except LedgerError as error:
-        say(f"anchor: not told, for {error}")
+        say(f"gate: not told, for {error}")
 
 
 def _tell_history(settings: Settings) -> None:

@@ -89,7 +89,7 @@ def outlook(
         champion_value: in the north star, on the gate nights; None: unknown.
     """
     from mrlm.evidence.outlook import outlook_of
-    from mrlm.ope.nights.spending import error_at
+    from mrlm.ope.nights.group_sequential import error_of_a_test
 
     gate = context.settings.gate
     judged = {n: lifts[n] for n in plan.gate if n in lifts}
@@ -99,7 +99,7 @@ def outlook(
         champion_value,
         gate.criteria(context.north_star.name),
         gains=gate.power_gains,
-        error=error_at(plan.look, gate.false_promotions),
+        error=error_of_a_test(gate.false_promotions, 1),
     )
 
 

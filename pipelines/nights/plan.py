@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrlm.promotion.judgement.gate import looks_so_far
 from mrlm.promotion.record.anchor import anchor_version, links_from_anchor
+from mrlm.promotion.record.candidate import candidate_under_test, earlier_looks, maker_of
 from mrlm.promotion.record.followed_nights import nights_since
 from mrlm.promotion.record.ledger import Entry, judged_nights, judgement
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import require_champion
 from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.failures.errors import DamagedError, DataError
-from pipelines.nights.judged import newest_judged
+from pipelines.nights.judged import judged_evidence, newest_judged
 from pipelines.nights.lake import built_logs, history_command, shift
 
 
@@ -30,14 +30,16 @@ class Plan:
     Attributes:
         fit: nights that reward models and policies are fitted on.
         tune: nights that weights are chosen on.
-        gate: nights that the evidence is computed on; no earlier decision has used them.
+        gate: fresh nights that the evidence is computed on; no earlier decision has used them.
         champion: version of the champion that the challenger is compared with.
         weights_from: run whose weights the learners train with; empty on the first night.
-        look: judgements that share the error, this one included.
+        look: which look at its challenger this is.
         hindcast: run key of each promotion that is followed to the nights since that are read, in
             the order of the looks.
         alarms_from: newest judged run, whose evidence tells alarms that stay; empty: none.
         anchor: version that the challenger is held against besides; None: nobody looks.
+        candidate: run that made the challenger, where it is under test since then; empty: this one.
+        tested: gate nights that earlier looks at it have used: the evidence is of these too.
         anchor_links: versions promoted from the anchor to the champion; None: none lead there.
     """
 
@@ -51,6 +53,13 @@ class Plan:
     alarms_from: str = ""
     anchor: int | None = None
     anchor_links: list[int] | None = None
+    candidate: str = ""
+    tested: list[str] = field(default_factory=list)
+
+    @property
+    def judged(self) -> list[str]:
+        """All nights of the evidence, oldest first; none without a fresh one."""
+        return [*self.tested, *self.gate]
 
 
 def plan_of(context: NightContext) -> Plan:
@@ -80,6 +89,13 @@ def plan_of(context: NightContext) -> Plan:
     context.log("plan").info(
         "fit %s, tune %s, gate %s, champion %d", plan.fit, plan.tune, plan.gate, plan.champion
     )
+    if plan.candidate:
+        context.log("plan").info(
+            "the challenger of run %s stays under test: look %d, on %s too; tonight's own waits",
+            plan.candidate,
+            plan.look,
+            plan.tested,
+        )
     return plan
 
 
@@ -156,6 +172,9 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             f"'{history_command(context, shift(context.night, -1))}', or lower "
             "split.min_fit_nights or split.tune_nights"
         )
+    last = _candidate(context, entries) if gate else None
+    if last is not None:
+        gate = gate[: max(context.settings.gate.test_nights - len(last.gate_nights), 1)]
     judged = {e.run_key for e in entries if e.kind == "judged"}
     alarms_from, before = newest_judged(context, entries)
     champion = require_champion(context.registry, context.night)
@@ -165,7 +184,9 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         gate=gate,
         champion=champion,
         weights_from=_previous_weights(context, judged),
-        look=looks_so_far(entries, context.run_key) + 1,
+        look=1 if last is None else len(_looks(context, entries, last)) + 1,
+        candidate="" if last is None else maker_of(last),
+        tested=[] if last is None else sorted(last.gate_nights),
         hindcast=nights_since(
             entries,
             context.run_key,
@@ -176,6 +197,25 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         alarms_from=alarms_from,
         **_anchor(context, entries),
     )
+
+
+def _candidate(context: NightContext, entries: tuple[Entry, ...]) -> Entry | None:
+    """The newest look at a challenger that goes on, if what it is made of is still there."""
+    last = candidate_under_test(entries, context.run_key)
+    if last is None:
+        return None
+    made = ("learn_behaviour", "learn_policy", "tune_weights")
+    there = [context.run(stage, maker_of(last)).manifest() is not None for stage in made]
+    if all(there) and judged_evidence(context, maker_of(last)) is not None:
+        return last
+    context.log("plan").warning(
+        "the test of run %s ends: its outputs or its evidence are gone", maker_of(last)
+    )
+    return None
+
+
+def _looks(context: NightContext, entries: tuple[Entry, ...], last: Entry) -> tuple[Entry, ...]:
+    return earlier_looks(entries, maker_of(last), context.run_key)
 
 
 def _anchor(context: NightContext, entries: tuple[Entry, ...]) -> dict[str, Any]:

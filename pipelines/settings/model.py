@@ -36,7 +36,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
     "behaviour": ("model", "history"),
-    "gate": ("anchored", "groups", "group_error"),
+    "gate": ("anchored", "groups", "group_error", "test_nights"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),

@@ -20,6 +20,7 @@ from pipelines.nights.champion import load_champion
 from pipelines.nights.coming_nights import outlook, outlook_lifts, outlook_nights
 from pipelines.nights.completed import read_completed
 from pipelines.nights.earlier_promotions import hindcast, hindcast_inputs
+from pipelines.nights.judged import judged_evidence
 from pipelines.nights.lake import log_fingerprints
 from pipelines.nights.plan import Plan, plan_of
 
@@ -43,16 +44,17 @@ class Evaluate:
 
     def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The policies, the reward model, the bandit logs, what is followed."""
-        tuned = context.run("tune_weights").require()
-        model = context.run("learn_behaviour").require()
+        made = plan.candidate or context.run_key
+        tuned = context.run("tune_weights", made).require()
+        model = context.run("learn_behaviour", made).require()
         return {
-            **log_fingerprints(context, [*outlook_nights(plan), *(plan.gate or plan.tune)]),
+            **log_fingerprints(context, [*outlook_nights(plan), *(plan.judged or plan.tune)]),
             **hindcast_inputs(context, plan),
             **anchor_inputs(plan),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
-            "baselines": context.run("learn_policy").output("baselines").fingerprint,
+            "baselines": context.run("learn_policy", made).output("baselines").fingerprint,
         }
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
@@ -67,8 +69,10 @@ class Evaluate:
         from mrlm.promotion.serving.bundle import load_bundle
         from mrlm.report.simple_baselines import baseline_line
 
-        challenger = load_bundle(context.run("tune_weights").path("bundle")).policy
-        judged = plan.gate or plan.tune
+        # A challenger under test brings what was fitted with it: nothing of that saw a gate night.
+        made = plan.candidate or context.run_key
+        challenger = load_bundle(context.run("tune_weights", made).path("bundle")).policy
+        judged = plan.judged or plan.tune
         log, estimated = read_completed(context, judged)
         # Where no gate night is fresh, the rows that reproduce the model come from the tune nights.
         rows = reproduction_rows(
@@ -79,8 +83,8 @@ class Evaluate:
         estimates: dict[str, Any] = {}
         if plan.gate:
             champion = load_champion(context, plan.champion)
-            model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
-            simple = load_baselines(context.run("learn_policy").path("baselines"))
+            model = load_reward_model(context.run("learn_behaviour", made).path("reward_model"))
+            simple = load_baselines(context.run("learn_policy", made).path("baselines"))
             compared = {"challenger": challenger, "champion": champion, "uniform": Uniform()}
             scored = scored_log(log, {**compared, **simple}, model)
             policies = {name: scored.probabilities[name] for name in compared}
@@ -121,7 +125,7 @@ class Evaluate:
             counts={
                 "fit": plan.fit,
                 "tune": plan.tune,
-                "gate": plan.gate,
+                "gate": plan.judged,
                 "rows": evidence.rows,
                 "alarms": [] if evidence.hindcast is None else _alarms(evidence.hindcast),
             },
@@ -145,7 +149,8 @@ def _evidence(
 ) -> Evidence:
     from mrlm.evidence.evidence import Evidence
 
-    tuned = context.run("tune_weights").require()
+    tuned = context.run("tune_weights", plan.candidate or context.run_key).require()
+    fit, tune = _made_on(context, plan)
     rows = len(log) if plan.gate else 0
     return Evidence(
         run_key=context.run_key,
@@ -154,28 +159,37 @@ def _evidence(
         code_version=code_version(__name__),
         champion_version=plan.champion,
         north_star=context.north_star.name,
-        fit_nights=tuple(plan.fit),
-        tune_nights=tuple(plan.tune),
-        gate_nights=tuple(plan.gate),
+        fit_nights=fit,
+        tune_nights=tune,
+        gate_nights=tuple(plan.judged),
         rows=rows,
         users=len(set(log.decisions.user)) if plan.gate else 0,
         data={
-            **log_fingerprints(context, [*plan.fit, *plan.tune, *plan.gate]),
+            **log_fingerprints(context, [*fit, *tune, *plan.judged]),
             "challenger": tuned.outputs["bundle"].fingerprint,
         },
         weights=tuned.counts["weights"],
         guardrails={o.name: o.margin for o in context.objectives if o.role == "guardrail"},
         reproduction=reproduction,
-        warnings=_warnings(context, tuned),
+        warnings=_warnings(context, plan, tuned),
+        candidate=plan.candidate,
         **estimates,
     )
 
 
-def _warnings(context: NightContext, tuned: Manifest) -> tuple[str, ...]:
+def _made_on(context: NightContext, plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Nights that the challenger was fitted and tuned on."""
+    before = judged_evidence(context, plan.candidate) if plan.candidate else None
+    if before is None:
+        return tuple(plan.fit), tuple(plan.tune)
+    return before.fit_nights, before.tune_nights
+
+
+def _warnings(context: NightContext, plan: Plan, tuned: Manifest) -> tuple[str, ...]:
     found = []
     if not tuned.counts["moved"]:
         found.append(f"the challenger is the champion itself: {tuned.counts['reason']}")
-    learned = context.run("learn_policy").require()
+    learned = context.run("learn_policy", plan.candidate or context.run_key).require()
     if "estimated" in {m.counts.get("propensities") for m in (learned, tuned)}:
         found.append("the challenger was learned on estimated propensities")
     return tuple(found)

@@ -11,6 +11,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import AUTOMATIC
 from pipelines.contract.stage import Product
 from pipelines.nights.judged import read_evidence
+from pipelines.nights.plan import plan_of
 
 
 class Register:
@@ -21,17 +22,18 @@ class Register:
     sections = ("registry",)
     form = 1
 
-    def plan(self, context: NightContext) -> None:
-        """Nothing is decided ahead."""
+    def plan(self, context: NightContext) -> str:
+        """The run that made the challenger."""
+        return plan_of(context).candidate or context.run_key
 
-    def inputs(self, context: NightContext, plan: None) -> dict[str, str]:
+    def inputs(self, context: NightContext, plan: str) -> dict[str, str]:
         """The evidence and the challenger."""
         return {
-            stage: context.run(stage).require().output_fingerprint()
-            for stage in ("tune_weights", "evaluate")
+            "tune_weights": context.run("tune_weights", plan).require().output_fingerprint(),
+            "evaluate": context.run("evaluate").require().output_fingerprint(),
         }
 
-    def run(self, context: NightContext, plan: None, out: Path) -> Product:
+    def run(self, context: NightContext, plan: str, out: Path) -> Product:
         """Register the version, or find the one of this run."""
         from mrlm.promotion.registry.versions import VersionContent, register_version
         from mrlm.report.memo import decision_memo
@@ -43,7 +45,7 @@ class Register:
         content = VersionContent(
             run_key=context.run_key,
             night=context.night,
-            bundle=context.run("tune_weights").path("bundle"),
+            bundle=context.run("tune_weights", plan).path("bundle"),
             reproduction=context.run("evaluate").path("reproduction.parquet"),
             memo=decision_memo(evidence, estimator=context.settings.gate.estimator),
             evidence=evidence,

@@ -408,7 +408,7 @@ def test_an_evaluation_without_all_propensities_says_so(
     assert "propensity_calibration" not in evidence.support
     assert evidence.support["loggers"].keys() == {"even", "odd"}
     assert "dr (estimated propensities) (stratified)" in evidence.differences
-    verdict = judge(evidence, context.settings.gate, looks=1)
+    verdict = judge(evidence, context.settings.gate)
     assert not verdict.promote
     assert "propensities of the gate nights are estimated" in verdict.reason
     page = render_review_page(evidence, verdict)

@@ -52,10 +52,10 @@ def _entries(*entries: Entry) -> tuple[Entry, ...]:
 @pytest.mark.parametrize("look", [1, 2, 30])
 def test_the_bound_against_the_anchor_is_at_the_looks_share(evidence: Make, look: int) -> None:
     edge = -0.02 + float(t.ppf(1 - error_at(look, 0.05), 200.0)) * 0.01
-    kept = judge(_anchored(evidence(), edge + 1e-6), RULE, 1, anchored_look=look)
+    kept = judge(_anchored(evidence(), edge + 1e-6), RULE, anchored_look=look)
     assert kept.promote
     assert kept.anchored == "within"
-    below = judge(_anchored(evidence(), edge - 1e-6), RULE, 1, anchored_look=look)
+    below = judge(_anchored(evidence(), edge - 1e-6), RULE, anchored_look=look)
     assert not below.promote
     assert below.anchored == "below"
     (failed,) = [c for c in below.checks if not c.passed]
@@ -66,41 +66,41 @@ def test_the_bound_against_the_anchor_is_at_the_looks_share(evidence: Make, look
 
 def test_margins_against_the_champion_do_not_save_who_fell_below_the_anchor(evidence: Make) -> None:
     found = evidence(guard=-0.001)
-    assert judge(found, RULE, 1).promote
-    assert not judge(_anchored(found, -0.03), RULE, 1).promote
+    assert judge(found, RULE).promote
+    assert not judge(_anchored(found, -0.03), RULE).promote
 
 
 def test_the_north_star_may_not_fall_below_the_anchor_either(evidence: Make) -> None:
-    verdict = judge(_anchored(evidence(), 0.1, star=0.001), RULE, 1)
+    verdict = judge(_anchored(evidence(), 0.1, star=0.001), RULE)
     assert [c.name for c in verdict.checks if not c.passed] == ["anchor: delight"]
 
 
 def test_advice_is_told_and_refuses_nothing(evidence: Make) -> None:
-    verdict = judge(_anchored(evidence(), -0.03), ADVICE, 1)
+    verdict = judge(_anchored(evidence(), -0.03), ADVICE)
     assert verdict.promote
     assert verdict.anchored == "below"
     assert "advice, as gate.anchored says: like: challenger - anchor version 1" in verdict.reason
-    off = judge(_anchored(evidence(), -0.03), GateSettings(anchored="off"), 1)
+    off = judge(_anchored(evidence(), -0.03), GateSettings(anchored="off"))
     assert off.promote
     assert "anchor" not in off.reason
     assert off.anchored == ""
 
 
 def test_who_is_refused_anyway_is_not_held_against_the_anchor(evidence: Make) -> None:
-    verdict = judge(_anchored(evidence(lift=0.0), -0.03), RULE, 1)
+    verdict = judge(_anchored(evidence(lift=0.0), -0.03), RULE)
     assert verdict.anchored == ""
     assert not any(c.name.startswith("anchor") for c in verdict.checks)
 
 
 def test_evidence_of_another_anchor_is_refused(evidence: Make) -> None:
-    verdict = judge(_anchored(evidence(), 0.1), RULE, 1, anchor=4)
+    verdict = judge(_anchored(evidence(), 0.1), RULE, anchor=4)
     assert not verdict.promote
     assert "anchored to version 1, and the anchor is version 4 now" in verdict.reason
 
 
 def test_what_is_not_measured_is_refused_with_the_reason(evidence: Make) -> None:
     found = replace(evidence(), anchor=AnchorComparison(1, {}, unmeasured="version 1 is gone"))
-    verdict = judge(found, RULE, 1)
+    verdict = judge(found, RULE)
     assert not verdict.promote
     assert "no estimate of the difference to anchor version 1 in like (version 1 is gone)" in (
         verdict.reason
@@ -111,7 +111,7 @@ def test_a_sum_of_links_says_so(evidence: Make) -> None:
     found = _anchored(evidence(), 0.1)
     assert found.anchor is not None
     found = replace(found, anchor=replace(found.anchor, summed=("like",)))
-    reason = judge(found, RULE, 1).reason
+    reason = judge(found, RULE).reason
     assert "delight: challenger - anchor version 1 = +0.20000 on the same rows" in reason
     assert "as the sum of the promotions of 2, 3 and tonight's difference" in reason
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
+from mrlm.promotion.judgement.levels import look_level
+from mrlm.promotion.record.candidate import earlier_looks
 from mrlm.promotion.record.ledger import Ledger
 from mrlm.promotion.settings import GateSettings
 
@@ -25,53 +26,85 @@ def _failed(verdict: Verdict) -> list[str]:
 
 
 def test_a_clear_lift_is_promoted_with_its_numbers(evidence: Make) -> None:
-    verdict = judge(evidence(), RULE, looks=1)
+    verdict = judge(evidence(), RULE)
     assert verdict.promote
     assert "delight: challenger - champion = +0.10000 with lower bound" in verdict.reason
     assert "guardrail like" in verdict.reason
     assert Verdict.from_json(json.loads(json.dumps(verdict.to_json()))) == verdict
 
 
-@pytest.mark.parametrize("looks", [1, 2, 10, 1000])
-def test_the_bound_is_at_this_looks_share_of_the_error(evidence: Make, looks: int) -> None:
-    level = error_at(looks, RULE.false_promotions)
+@pytest.mark.parametrize("looks", [(1,), (2,), (1, 2, 3), (2, 5, 14), (13, 15)])
+def test_the_bound_is_at_the_level_of_the_look(evidence: Make, looks: tuple[int, ...]) -> None:
+    level = look_level(looks, RULE)
     edge = float(t.ppf(1 - level, 200.0)) * 0.01
     above, below = evidence(lift=edge * 1.0001), evidence(lift=edge * 0.9999)
     assert judge(above, RULE, looks).promote
     refused = judge(below, RULE, looks)
     assert _failed(refused) == ["north star"]
     assert refused.level == pytest.approx(level)
+    assert f"(look {len(looks)}, {looks[-1]} of 14 nights)" in refused.reason
     assert "decisions would be needed" in refused.reason
 
 
-def test_later_looks_ask_for_more(evidence: Make) -> None:
-    found = evidence(lift=0.025)
-    assert judge(found, RULE, looks=1).promote
-    assert not judge(found, RULE, looks=50).promote
-    with pytest.raises(ValueError, match="1 or more"):
-        judge(found, RULE, looks=0)
+def test_a_test_spends_its_share_of_the_years_error() -> None:
+    """One test may begin a night; its first look of one night has the square of its part."""
+    of_a_test = RULE.false_promotions / 365
+    assert look_level((1,), RULE) == pytest.approx(of_a_test / 14**2)
+    assert look_level((14,), RULE) == pytest.approx(of_a_test)
+    assert look_level((15,), RULE) == pytest.approx(of_a_test)
+    nightly = GateSettings(test_nights=1)
+    assert look_level((1,), nightly) == pytest.approx(RULE.false_promotions / 365)
+    levels = [look_level(tuple(range(1, n + 1)), RULE) for n in range(1, 15)]
+    assert levels == sorted(levels)
+
+
+def test_looks_rise(evidence: Make) -> None:
+    for looks in ((0,), (2, 2), ()):
+        with pytest.raises(ValueError, match="must rise"):
+            judge(evidence(), RULE, looks)
+
+
+def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
+    short = judge(evidence(lift=0.02), RULE, (1, 2))
+    assert short.goes_on
+    assert "the test goes on with the next night: 2 of 14 so far" in short.reason
+    for found, looks in (
+        (evidence(lift=-0.001), (1,)),
+        (evidence(lift=0.02, guard=-0.021), (1,)),
+        (evidence(lift=0.02), (1, 14)),
+        (replace(evidence(lift=0.02), propensities="estimated"), (1,)),
+    ):
+        ended = judge(found, RULE, looks)
+        assert not ended.promote
+        assert not ended.goes_on
+        assert "the test ends here" in ended.reason
+    assert not judge(evidence(), RULE).goes_on
+    alone = judge(evidence(lift=0.02), GateSettings(test_nights=1))
+    assert not alone.goes_on
+    assert "the test" not in alone.reason
+    assert "the test" not in judge(evidence(gate_nights=()), RULE).reason
 
 
 def test_rows_needed_is_what_would_have_passed(evidence: Make) -> None:
     found = evidence(lift=0.01, error=0.02)
-    verdict = judge(found, RULE, looks=1)
+    verdict = judge(found, RULE)
     needed = int(verdict.reason.split("about ")[1].split(" ")[0])
     error = 0.02 * np.sqrt(found.rows / (needed + 1))
-    assert judge(evidence(lift=0.01, error=float(error)), RULE, looks=1).promote
+    assert judge(evidence(lift=0.01, error=float(error)), RULE).promote
 
 
 def test_guardrails_are_shown_not_to_fall_one_by_one(evidence: Make) -> None:
     quantile = float(t.ppf(0.95, 200.0))
     edge = -0.02 + quantile * 0.01
-    assert judge(evidence(guard=edge + 1e-6), RULE, looks=100).level > 0
-    assert _failed(judge(evidence(guard=edge + 1e-6), RULE, looks=1)) == []
-    refused = judge(evidence(guard=edge - 1e-6), RULE, looks=1)
+    assert judge(evidence(guard=edge + 1e-6), RULE, (1, 2, 3)).level > 0
+    assert _failed(judge(evidence(guard=edge + 1e-6), RULE)) == []
+    refused = judge(evidence(guard=edge - 1e-6), RULE)
     assert _failed(refused) == ["guardrail like"]
     assert "below the accepted -0.02" in refused.reason
 
 
 def test_a_guardrail_without_an_estimate_refuses(evidence: Make) -> None:
-    verdict = judge(replace(evidence(), guardrails={"like": 0.02, "return": 0.1}), RULE, 1)
+    verdict = judge(replace(evidence(), guardrails={"like": 0.02, "return": 0.1}), RULE)
     assert _failed(verdict) == ["guardrail return"]
     assert "no estimate" in verdict.reason
 
@@ -89,7 +122,7 @@ def test_what_is_not_certified_is_refused_with_reason_and_rows(
         name = "delight" if where == "difference" else "like"
         differences = {"dr": {**found.differences["dr"], name: bad}}
         found = replace(found, differences=differences)
-    verdict = judge(found, RULE, looks=1)
+    verdict = judge(found, RULE)
     assert not verdict.promote
     assert "effective sample size 12" in verdict.reason
     assert "15000 decisions" in verdict.reason
@@ -101,21 +134,21 @@ def test_a_certified_estimate_without_numbers_is_refused(evidence: Make) -> None
     differences = {
         "dr": {**found.differences["dr"], "delight": PolicyEstimate(value=0.1, certified=True)}
     }
-    assert not judge(replace(found, differences=differences), RULE, looks=1).promote
+    assert not judge(replace(found, differences=differences), RULE).promote
 
 
 def test_no_champion_no_nights_and_used_nights_are_refused(evidence: Make) -> None:
-    assert "no champion" in judge(evidence(champion_version=None), RULE, 1).reason
-    waiting = judge(replace(evidence(gate_nights=()), policies={}), RULE, 1).reason
+    assert "no champion" in judge(evidence(champion_version=None), RULE).reason
+    waiting = judge(replace(evidence(gate_nights=()), policies={}), RULE).reason
     assert "no fresh gate night" in waiting
     assert "no champion" not in waiting
-    used = judge(evidence(), RULE, 1, frozenset({"2026-11-19"}))
+    used = judge(evidence(), RULE, used_nights=frozenset({"2026-11-19"}))
     assert _failed(used) == ["gate nights"]
     assert "2026-11-19 already judged" in used.reason
 
 
 def test_the_same_policy_is_no_better(evidence: Make) -> None:
-    assert _failed(judge(evidence(lift=0.0, error=0.0), RULE, 1)) == ["north star"]
+    assert _failed(judge(evidence(lift=0.0, error=0.0), RULE)) == ["north star"]
 
 
 def test_a_run_key_is_judged_once(tmp_path: Path, evidence: Make) -> None:
@@ -133,13 +166,36 @@ def test_a_run_key_is_judged_once(tmp_path: Path, evidence: Make) -> None:
     assert [e.run_key for e in ledger.entries()] == ["2026-11-20/abc", "2026-11-21/abc"]
 
 
-def test_only_judgements_that_could_promote_are_looks(tmp_path: Path, evidence: Make) -> None:
+def test_looks_at_one_challenger_add_up(tmp_path: Path, evidence: Make) -> None:
+    """Its nights are its own to use again; those of another test are not."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    looks = []
-    for day, nights in ((20, ()), (21, ("2026-11-19",)), (22, ("2026-11-20",)), (23, ())):
-        found = evidence(f"2026-11-{day}/abc", gate_nights=nights)
-        looks.append(judge_and_record(ledger, found, RULE, version=1, actor="gate", at="now").look)
-    assert looks == [1, 1, 2, 3]
+    nights = tuple(f"2026-11-{d}" for d in range(19, 25))
+
+    def ask(day: int, of: tuple[str, ...], candidate: str = "", lift: float = 0.02) -> Verdict:
+        found = evidence(f"2026-11-{day}/abc", gate_nights=of, lift=lift)
+        found = replace(found, candidate=candidate)
+        return judge_and_record(ledger, found, RULE, version=day, actor="gate", at="now")
+
+    first = ask(20, nights[:1])
+    assert (first.look, first.level) == (1, look_level((1,), RULE))
+    again = ask(21, nights[:2], "2026-11-20/abc")
+    assert (again.look, again.level) == (2, look_level((1, 2), RULE))
+    assert "already judged" not in again.reason
+    strange = ask(22, nights[1:2])
+    assert "2026-11-20 already judged" in strange.reason
+    last = ask(23, nights[:4], "2026-11-20/abc", lift=0.1)
+    assert (last.look, last.promote) == (3, True)
+    told = [(e.test, e.goes_on, e.level) for e in ledger.entries()]
+    assert told[0] == ("", True, first.level)
+    assert told[1] == ("2026-11-20/abc", True, again.level)
+    assert told[3] == ("2026-11-20/abc", False, look_level((1, 2, 4), RULE))
+
+
+def test_a_run_without_a_fresh_night_is_no_look(tmp_path: Path, evidence: Make) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    found = evidence(gate_nights=())
+    judge_and_record(ledger, found, RULE, version=1, actor="gate", at="now")
+    assert earlier_looks(ledger.entries(), found.run_key, "another") == ()
 
 
 def test_two_settings_cannot_judge_one_night_twice(tmp_path: Path, evidence: Make) -> None:
@@ -152,23 +208,23 @@ def test_two_settings_cannot_judge_one_night_twice(tmp_path: Path, evidence: Mak
 
 
 @pytest.mark.statistics
-def test_wrong_promotions_over_many_nights_stay_within_the_bound(evidence: Make) -> None:
-    """600 histories of 40 nights with no true lift: at most 5 % hold any promotion.
+def test_wrong_promotions_in_a_year_stay_within_the_bound(evidence: Make) -> None:
+    """2,000 years of tests of 14 nights with no true lift: at most 5 % hold any promotion.
 
-    The bound is conservative: with p = 0.05 more than 46 of 600 has probability 0.3 %.
+    A test that looks hopeless ends early, as the gate ends it. With p = 0.05 more than 130 of 2,000
+    has probability 0.2 %.
     """
     rng = np.random.default_rng(3)
-    wrong = 0
-    for _ in range(600):
-        lifts = 0.01 * rng.standard_t(200, 40)
-        levels = [error_at(k + 1, RULE.false_promotions) for k in range(40)]
-        wrong += bool((lifts > 0.01 * t.ppf(1 - np.array(levels), 200)).any())
-    assert wrong <= 46
-    # The simulated rule is the gate's own.
-    for k, lift in enumerate(lifts[:5]):
-        found = evidence(lift=float(lift))
-        expected = lift > 0.01 * t.ppf(1 - levels[k], 200)
-        assert judge(found, RULE, k + 1).promote == expected
+    normal = norm.isf([look_level(tuple(range(1, n + 1)), RULE) for n in range(1, 15)])
+    total, nights = np.zeros(2000), np.zeros(2000, np.int64)
+    wrong = np.zeros(2000, np.bool_)
+    for _ in range(365):
+        total, nights = total + rng.normal(size=2000), nights + 1
+        promoted = total / np.sqrt(nights) > normal[nights - 1]
+        wrong |= promoted
+        ended = promoted | (nights == 14) | (total <= 0)
+        total, nights = np.where(ended, 0.0, total), np.where(ended, 0, nights)
+    assert 0 < wrong.sum() <= 130
 
 
 def test_evidence_survives_json_and_names_itself(evidence: Make) -> None:
@@ -201,14 +257,14 @@ def _with_logger(
 def test_a_challenger_must_beat_the_logger_too(
     evidence: Make, estimate: Callable[..., PolicyEstimate]
 ) -> None:
-    better = judge(_with_logger(evidence(), estimate), RULE, looks=1)
+    better = judge(_with_logger(evidence(), estimate), RULE)
     assert better.promote
     assert "delight: challenger - logger = +0.10000 with lower bound" in better.reason
     # Better than the champion, and not shown to be better than who wrote the log.
-    worse = judge(_with_logger(evidence(), estimate, lift=0.01), RULE, looks=1)
+    worse = judge(_with_logger(evidence(), estimate, lift=0.01), RULE)
     assert _failed(worse) == ["north star against the logger"]
     assert "challenger - logger = +0.01000" in worse.reason
-    fallen = judge(_with_logger(evidence(), estimate, guard=-0.05), RULE, looks=1)
+    fallen = judge(_with_logger(evidence(), estimate, guard=-0.05), RULE)
     assert _failed(fallen) == ["guardrail like against the logger"]
     assert "challenger - logger = -0.05000" in fallen.reason
 
@@ -218,7 +274,7 @@ def test_an_uncertified_difference_to_the_logger_refuses(
 ) -> None:
     found = _with_logger(evidence(), estimate)
     unsure = {"delight": estimate(0.1, certified=False), "like": estimate(0.0)}
-    verdict = judge(replace(found, logger_differences={"dr": unsure}), RULE, looks=1)
+    verdict = judge(replace(found, logger_differences={"dr": unsure}), RULE)
     assert _failed(verdict) == ["certified: difference to the logger in delight"]
 
 
@@ -227,7 +283,7 @@ def test_evidence_from_before_the_logger_was_compared_keeps_its_name_and_verdict
 ) -> None:
     old = evidence()
     assert "logger_differences" not in old.to_json()
-    assert judge(Evidence.from_json(old.to_json()), RULE, looks=1).promote
+    assert judge(Evidence.from_json(old.to_json()), RULE).promote
     new = _with_logger(old, estimate)
     assert Evidence.from_json(json.loads(json.dumps(new.to_json()))) == new
     assert new.fingerprint() != old.fingerprint()
@@ -235,11 +291,11 @@ def test_evidence_from_before_the_logger_was_compared_keeps_its_name_and_verdict
 
 def test_estimated_propensities_are_refused_unless_a_setting_accepts_them(evidence: Make) -> None:
     found = replace(evidence(), propensities="estimated")
-    refused = judge(found, RULE, looks=1)
+    refused = judge(found, RULE)
     assert _failed(refused) == ["propensities"]
     assert "propensities of the gate nights are estimated" in refused.reason
-    accepted = judge(found, GateSettings(allow_estimated_propensities=True), looks=1)
+    accepted = judge(found, GateSettings(allow_estimated_propensities=True))
     assert accepted.promote
     assert any("accepts" in c.text for c in accepted.checks)
-    assert "propensities" not in {c.name for c in judge(evidence(), RULE, looks=1).checks}
+    assert "propensities" not in {c.name for c in judge(evidence(), RULE).checks}
     assert Evidence.from_json(found.to_json()) == found

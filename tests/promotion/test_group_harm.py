@@ -40,29 +40,29 @@ def edge(many: int) -> float:
 def test_harm_is_shown_at_the_groups_share_of_the_error(evidence: Make, many: int) -> None:
     others = [0.1] * (many - 1)
     harmed = replace(evidence(), groups=groups(edge(many) - 1e-6, *others))
-    refused = judge(harmed, RULE, 1)
+    refused = judge(harmed, RULE)
     assert not refused.promote
     assert "worse off: delight of scene s0" in refused.reason
     assert "s1" not in refused.reason
     unharmed = replace(evidence(), groups=groups(edge(many) + 1e-6, *others))
-    assert judge(unharmed, RULE, 1).promote
+    assert judge(unharmed, RULE).promote
 
 
 def test_a_guardrail_may_fall_by_its_margin_in_each_group(evidence: Make) -> None:
     found = evidence()
     margin = found.guardrails["like"]
     kept = replace(found, groups=groups(edge(1) - margin + 1e-6, objective="like"))
-    assert judge(kept, RULE, 1).promote
+    assert judge(kept, RULE).promote
     below = replace(found, groups=groups(edge(1) - margin - 1e-6, objective="like"))
-    assert "like of scene s0" in judge(below, RULE, 1).reason
+    assert "like of scene s0" in judge(below, RULE).reason
 
 
 def test_it_may_be_advice_or_nothing(evidence: Make) -> None:
     harmed = replace(evidence(), groups=groups(-0.2))
-    advised = judge(harmed, GateSettings(groups="advise"), 1)
+    advised = judge(harmed, GateSettings(groups="advise"))
     assert advised.promote
     assert "advice, as gate.groups says: worse off" in advised.reason
-    silent = judge(harmed, GateSettings(groups="off"), 1)
+    silent = judge(harmed, GateSettings(groups="off"))
     assert silent.promote
     assert "worse off" not in silent.reason
 
@@ -74,4 +74,4 @@ def test_what_is_not_certified_or_not_known_is_no_proof_of_harm(evidence: Make) 
         estimate(-0.2, degrees_of_freedom=0.0),
     ):
         group = GroupDifference("history", "0 items", 9, 3, {"delight": spared})
-        assert judge(replace(evidence(), groups=(group,)), RULE, 1).promote
+        assert judge(replace(evidence(), groups=(group,)), RULE).promote

@@ -19,7 +19,7 @@ RULE = GateSettings()
 
 def test_nobody_is_promoted_while_the_champions_alarm_is_open(evidence: Make) -> None:
     found = replace(evidence(champion_version=2), hindcast=hindcast_of(2, alarm=True))
-    verdict = judge(found, RULE, looks=1)
+    verdict = judge(found, RULE)
     assert not verdict.promote
     assert [c.name for c in verdict.checks if not c.passed] == ["hindcast"]
     assert "mrlm rollback" in verdict.reason
@@ -28,13 +28,13 @@ def test_nobody_is_promoted_while_the_champions_alarm_is_open(evidence: Make) ->
 
 @pytest.mark.parametrize("hindcast", [None, Hindcast(), hindcast_of(2, alarm=False)])
 def test_without_an_alarm_the_rule_is_as_before(evidence: Make, hindcast: Hindcast | None) -> None:
-    assert judge(replace(evidence(champion_version=2), hindcast=hindcast), RULE, 1).promote
+    assert judge(replace(evidence(champion_version=2), hindcast=hindcast), RULE).promote
 
 
 def test_an_alarm_of_another_version_stops_nobody(evidence: Make) -> None:
     """After a rollback the alarm is not the champion's any more."""
     found = replace(evidence(champion_version=1), hindcast=hindcast_of(2, alarm=True))
-    assert judge(found, RULE, looks=1).promote
+    assert judge(found, RULE).promote
 
 
 def test_the_settings_say_what_the_evidence_is_made_by() -> None:

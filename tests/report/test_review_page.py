@@ -86,7 +86,7 @@ FACTS = NightFacts(
     strategies={"ips_grid": {"lift": 0.0312, "lower": -0.0177}},
     links={"data docs": "data_docs/index.html", "trap": "javascript:alert(1)"},
 )
-VERDICT = judge(FULL, GateSettings(), looks=1)
+VERDICT = judge(FULL, GateSettings())
 
 
 def test_the_page_shows_what_decides() -> None:
@@ -119,7 +119,7 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     assert "@import" not in page
 
 
-@pytest.mark.parametrize("verdict", [None, judge(BARE, GateSettings(), 1), VERDICT])
+@pytest.mark.parametrize("verdict", [None, judge(BARE, GateSettings()), VERDICT])
 @pytest.mark.parametrize("evidence", [BARE, FULL, replace(FULL, gate_nights=(), differences={})])
 @pytest.mark.parametrize("facts", [NightFacts(), FACTS])
 def test_partial_nights_have_a_page_and_a_memo(
@@ -135,7 +135,7 @@ def test_partial_nights_have_a_page_and_a_memo(
 
 
 def test_a_night_without_champion_says_so() -> None:
-    page = render_review_page(BARE, judge(BARE, GateSettings(), 1))
+    page = render_review_page(BARE, judge(BARE, GateSettings()))
     assert "there is no champion yet" in page
     assert "the gate refuses it" in page
     assert "install one" in page
@@ -269,7 +269,7 @@ BEYOND = replace(
 
 
 def test_the_page_shows_hindcast_and_the_next_night() -> None:
-    page = render_review_page(BEYOND, judge(BEYOND, GateSettings(), 1), FACTS)
+    page = render_review_page(BEYOND, judge(BEYOND, GateSettings()), FACTS)
     for shown in (
         "Hindcast alarm: version 1 falls short",
         "mrlm rollback --actor NAME",
@@ -361,8 +361,8 @@ def test_page_and_memo_show_the_challenger_against_the_logger() -> None:
     policies = {**FULL.policies, "logger": {"dr": {"delight": _estimate(0.345)}}}
     against = {"dr": {"delight": _estimate(0.0551)}}
     found = replace(FULL, policies=policies, logger_differences=against)
-    memo = decision_memo(found, judge(found, GateSettings(), looks=1))
-    page = render_review_page(found, judge(found, GateSettings(), looks=1))
+    memo = decision_memo(found, judge(found, GateSettings()))
+    page = render_review_page(found, judge(found, GateSettings()))
     for text in (memo, page):
         assert "0.345 [0.325, 0.365]" in text
         assert "+0.0551 [+0.0351, +0.0751]" in text
@@ -416,7 +416,7 @@ def test_the_first_line_says_whether_every_simple_baseline_is_beaten(
     found: Evidence, line: str
 ) -> None:
     assert baseline_line(found) == line
-    verdict = judge(found, GateSettings(), looks=1)
+    verdict = judge(found, GateSettings())
     expected = "the gate would promote it" + (f"; {line}" if line else "")
     memo = decision_memo(found, verdict)
     assert memo.splitlines()[0] == f"## Night 2026-11-20: {expected}"
@@ -456,13 +456,16 @@ def test_the_best_baseline_is_that_of_the_truth_where_it_is_known() -> None:
 
 
 def test_the_anchor_is_told_with_how_it_was_measured() -> None:
-    memo = decision_memo(ANCHORED, judge(ANCHORED, GateSettings(), 1))
+    memo = decision_memo(ANCHORED, judge(ANCHORED, GateSettings()))
     assert "The anchor is version 1" in memo
     assert "like: challenger - anchor -0.015 [-0.035, +0.005], accepted fall 0.02" in memo
     page = render_review_page(ANCHORED)
     assert "Challenger against the anchor" in page
     assert "<td>the same rows</td>" in page
     assert "<td>sum of the promotions since</td>" in page
+    assert "under test since run 2026-11-19/abc" in decision_memo(
+        replace(ANCHORED, candidate="2026-11-19/abc")
+    )
     own = replace(ANCHORED, champion_version=1)
     assert "It is the champion" in render_review_page(own)
     assert "Challenger against the anchor" not in render_review_page(FULL)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import promotion
-from benchmarks.promotion import power, ratchet, year
+from benchmarks.promotion import power, ratchet, schedule, year
 from benchmarks.promotion._worlds import KINDS, RATE, REWARD
 from mrlm.ope import estimates
 
@@ -30,14 +30,29 @@ def test_a_world_has_the_lift_that_it_states(kind: str) -> None:
 
 def test_a_year_promotes_on_nights_of_the_year() -> None:
     found = year.cell("estimated q", 0.1, 0, nights=30)
-    assert set(found) == {"gate", "spending"}
-    assert found["spending"]
+    assert set(found) == {"gate", "alone"}
+    assert found["gate"]
     assert all(1 <= n <= 30 for nights in found.values() for n in nights)
 
 
 def test_a_chain_of_small_losses_is_followed() -> None:
-    found = ratchet.cell(0.1, ratchet.LOSS, 0, nights=60)
-    assert found.lowest == -ratchet.LOSS * found.promotions
+    kept, lost = (
+        ratchet.cell(rule, 0.1, ratchet.LOSS, 0, nights)
+        for rule, nights in ((ratchet.ANCHORED, 120), (ratchet.ALONE, 365))
+    )
+    assert kept.lowest == -ratchet.LOSS * kept.promotions >= -ratchet.MARGIN
+    assert lost.lowest < -ratchet.MARGIN
+    assert ratchet.cell(ratchet.ANCHORED, 0.1, 0.0, 0, nights=60).promotions > 5
+
+
+@pytest.mark.statistics
+def test_the_gate_gains_more_than_schedules_of_the_same_bound() -> None:
+    """200 years; and what counts only the spent error of tests that ended early is no bound."""
+    found = schedule.schedules()
+    gains = {n: schedule.year_of(s, 0.0, 1.0, 200)[0].mean() for n, s in found.items()}
+    assert gains["gate"] > max(gains["full"], gains["alone"])
+    wrong = {n: (schedule.year_of(s, 0.0, 0.0, 200)[1] > 0).mean() for n, s in found.items()}
+    assert wrong["gate"] <= 0.09 < wrong["forfeited"]
 
 
 def test_the_oracle_has_its_power() -> None:

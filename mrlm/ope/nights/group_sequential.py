@@ -53,6 +53,19 @@ def pocock(share: float, error: float) -> float:
     return error * math.log1p((math.e - 1) * share)
 
 
+def power_family(share: float, error: float) -> float:
+    """Error spent by a share of the horizon: ``error share^2``.
+
+    Between the two above: little at first, and a large difference still passes early (Kim and
+    DeMets, Biometrika 1987, with exponent 2).
+
+    Raises:
+        ValueError: the share or the error is not in (0, 1]; not in (0, 1).
+    """
+    _check(share, error)
+    return error * share**2
+
+
 def error_of_a_test(total: float, nights: int, horizon: int = 365) -> float:
     """Error of one test of at most so many nights, when ``total`` bounds all tests of the horizon.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.ope.nights.spending import error_at
-from mrlm.promotion.judgement.checks import Check, certified, lower_bound
+from mrlm.promotion.judgement.condition import Check, certified, lower_bound
 from mrlm.promotion.settings import GateSettings
 
 _REMEDY = (

@@ -12,16 +12,21 @@ from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
-from mrlm.promotion.judgement.checks import Check, certified, lower_bound
+from mrlm.promotion.judgement.condition import Check, certified, lower_bound
 from mrlm.promotion.judgement.group_harm import group_checks
+from mrlm.promotion.judgement.levels import look_level
 from mrlm.promotion.record.anchor import (
     anchor_version,
     anchored_look,
     spent_after,
     spent_margins,
 )
+from mrlm.promotion.record.candidate import earlier_looks
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings
+
+# Checks that no further night of the same test would turn.
+_WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,10 @@ class Verdict:
         promote: whether every check passed.
         reason: in words; of a refusal, the checks that failed.
         checks: in the order in which they were made.
-        look: how many judgements, this one included, have shared the error so far.
+        look: which look of its test this is, from 1.
         level: one-sided level at which the north star was tested.
         anchored: ``within`` or ``below`` the anchored limits; "" where they were not asked.
+        goes_on: refused for now: the next night looks at the same challenger again.
     """
 
     promote: bool
@@ -43,6 +49,7 @@ class Verdict:
     look: int = 1
     level: float = 0.0
     anchored: str = ""
+    goes_on: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for ``json.dumps``."""
@@ -57,18 +64,17 @@ class Verdict:
 def judge(
     evidence: Evidence,
     settings: GateSettings,
-    looks: int,
+    looks: tuple[int, ...] = (1,),
     used_nights: frozenset[str] = frozenset(),
     anchored_look: int = 1,
     anchor: int | None = None,
 ) -> Verdict:
     """Apply the rule; a pure function of its arguments.
 
-    The north star's paired difference must be above zero at a one-sided level that is this look's
-    share of ``false_promotions``: by Bonferroni over the looks the chance of any wrong promotion
-    is at most ``false_promotions``, however many nights are judged. Every guardrail must be shown
-    not to fall by more than its margin, each at its own level: an intersection-union test
-    (Berger, Technometrics 1982), which needs no correction.
+    The north star's paired difference, on all nights of the test so far, must be above zero at the
+    one-sided level of this look (``look_level``). Every guardrail must be shown not to fall by more
+    than its margin, each at its own level: an intersection-union test (Berger, Technometrics 1982),
+    which needs no correction.
 
     Where the evidence holds the difference to the logger, the same is asked against the logger, at
     the same levels: one more part of the intersection-union test, so no correction either.
@@ -85,19 +91,18 @@ def judge(
     A challenger that passes all of this is held against the anchor (``anchored_checks``).
 
     Args:
-        evidence: of one night.
+        evidence: of all nights of the test so far.
         settings: the rule's.
-        looks: how many judgements share the error, this one included; 1 or more.
+        looks: gate nights that each look of the test rests on, rising, this one last.
         used_nights: gate nights that other judgements have used up.
         anchored_look: which look at the anchored limits this would be; 1 or more.
         anchor: version of the anchor by the ledger; None: whatever the evidence names.
 
     Raises:
-        ValueError: looks is below 1.
+        ValueError: looks do not rise from 1 or more.
     """
-    if looks < 1:
-        raise ValueError(f"looks counts this judgement too: 1 or more, not {looks}")
-    alpha = error_at(looks, settings.false_promotions)
+    alpha = look_level(looks, settings)
+    told = f"look {len(looks)}, {looks[-1]} of {settings.test_nights} nights"
     star = evidence.difference(settings.estimator, evidence.north_star)
     checks = [_champion(evidence), _nights(evidence, used_nights)]
     if evidence.propensities == "estimated":
@@ -109,11 +114,11 @@ def judge(
         checks.append(certified(f"challenger's {evidence.north_star}", own))
         checks.append(certified(f"difference in {evidence.north_star}", star))
         if checks[-1].passed and star is not None:
-            checks.append(_north_star(evidence, star, alpha, looks))
+            checks.append(_north_star(evidence, star, alpha, told))
         for name, margin in sorted(evidence.guardrails.items()):
             guard = evidence.difference(settings.estimator, name)
             checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
-        checks += _against_logger(evidence, settings, alpha, looks)
+        checks += _against_logger(evidence, settings, alpha, told)
         checks += group_checks(evidence, settings)
     anchored = []
     if all(c.passed or c.advice for c in checks):
@@ -121,10 +126,13 @@ def judge(
     checks += anchored
     promote = all(c.passed or c.advice for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
+    goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1])
     if not promote:
         telling += evidence.warnings
+        if checks[0].passed and evidence.gate_nights and settings.test_nights > 1:
+            telling.append(_of_the_test(settings, looks[-1], goes_on))
     kept = "" if not anchored else "within" if all(c.passed for c in anchored) else "below"
-    return Verdict(promote, "; ".join(telling), tuple(checks), looks, alpha, kept)
+    return Verdict(promote, "; ".join(telling), tuple(checks), len(looks), alpha, kept, goes_on)
 
 
 def judge_and_record(
@@ -164,32 +172,40 @@ def judge_and_record(
             anchor=None if evidence.anchor is None else evidence.anchor.version,
             anchored=verdict.anchored,
             spent=_spent(entries, evidence, settings),
+            test=evidence.candidate,
+            goes_on=verdict.goes_on,
+            level=verdict.level,
         )
     )
     return verdict
 
 
-def looks_so_far(entries: tuple[Entry, ...], run_key: str) -> int:
-    """Judgements of other run keys that had gate nights, and so could have promoted."""
-    return sum(e.kind == "judged" and e.run_key != run_key and bool(e.gate_nights) for e in entries)
-
-
 def error_tested_at(entries: tuple[Entry, ...], run_key: str, settings: GateSettings) -> float:
-    """One-sided error that the north star of a judged run key was tested at."""
+    """One-sided error that the north star of a judged run key was tested at.
+
+    Before tests went over several nights, every judgement spent a share of an endless sum.
+    """
     judged = judgement(entries, run_key)
+    if judged is not None and judged.level:
+        return judged.level
     before = entries if judged is None else entries[: judged.sequence]
-    return error_at(looks_so_far(before, run_key) + 1, settings.false_promotions)
+    looks = sum(e.kind == "judged" and e.run_key != run_key and bool(e.gate_nights) for e in before)
+    return error_at(looks + 1, settings.false_promotions)
 
 
 def verdict_after(
     entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> Verdict:
     """The verdict on an evidence when the ledger's entries are these."""
+    earlier = earlier_looks(entries, evidence.candidate or evidence.run_key, evidence.run_key)
+    counts = [len(e.gate_nights) for e in earlier]
+    own = frozenset(night for e in earlier for night in e.gate_nights)
+    now = max(len(evidence.gate_nights), (counts or [0])[-1] + 1)
     return judge(
         evidence,
         settings,
-        looks_so_far(entries, evidence.run_key) + 1,
-        judged_nights(entries, evidence.run_key),
+        (*counts, now),
+        judged_nights(entries, evidence.run_key) - own,
         anchored_look(entries, evidence.run_key),
         anchor_version(entries),
     )
@@ -218,6 +234,29 @@ def _as_recorded(
         look=again.look,
         level=again.level,
     )
+
+
+def _goes_on(evidence: Evidence, settings: GateSettings, checks: list[Check], nights: int) -> bool:
+    """Whether more nights may still show what this look did not."""
+    if nights >= settings.test_nights or not evidence.gate_nights:
+        return False
+    # More nights of the same log would not change these.
+    if not all(c.passed for c in checks if c.name in _WHATEVER_COMES):
+        return False
+    star = evidence.difference(settings.estimator, evidence.north_star)
+    if star is None or star.value is None or star.value <= 0.0:
+        return False
+    guards = {n: evidence.difference(settings.estimator, n) for n in evidence.guardrails}
+    return all(
+        e is None or e.value is None or e.value >= -evidence.guardrails[n]
+        for n, e in guards.items()
+    )
+
+
+def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> str:
+    if goes_on:
+        return f"the test goes on with the next night: {nights} of {settings.test_nights} so far"
+    return "the test ends here: the next night brings another challenger"
 
 
 def _is_outcome(check: Check) -> bool:
@@ -283,7 +322,7 @@ def _nights(evidence: Evidence, used: frozenset[str]) -> Check:
 
 
 def _against_logger(
-    evidence: Evidence, settings: GateSettings, alpha: float, looks: int
+    evidence: Evidence, settings: GateSettings, alpha: float, told: str
 ) -> list[Check]:
     """What the challenger must show against whoever made the gate nights.
 
@@ -296,21 +335,21 @@ def _against_logger(
     star = found.get(evidence.north_star)
     checks = [certified(f"difference to the logger in {evidence.north_star}", star)]
     if checks[0].passed and star is not None:
-        checks.append(_north_star(evidence, star, alpha, looks, "logger"))
+        checks.append(_north_star(evidence, star, alpha, told, "logger"))
     for name, margin in sorted(evidence.guardrails.items()):
         checks.append(_guardrail(name, margin, found.get(name), settings.guardrail_level, "logger"))
     return checks
 
 
 def _north_star(
-    evidence: Evidence, star: PolicyEstimate, alpha: float, looks: int, rival: str = "champion"
+    evidence: Evidence, star: PolicyEstimate, alpha: float, told: str, rival: str = "champion"
 ) -> Check:
     bound, errors_below = lower_bound(star, alpha)
     passed = bound > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
     text = (
         f"{evidence.north_star}: challenger - {rival} = {value:+.5f} with lower bound "
-        f"{bound:+.5f} at one-sided level {alpha:.3g} (look {looks}), "
+        f"{bound:+.5f} at one-sided level {alpha:.3g} ({told}), "
         f"{'above' if passed else 'not above'} 0"
     )
     if not passed and value > 0.0 and error > 0.0:

@@ -8,7 +8,7 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals import ends
-from mrlm.promotion.judgement.checks import Check
+from mrlm.promotion.judgement.condition import Check
 from mrlm.promotion.settings import GateSettings
 
 _REMEDY = (

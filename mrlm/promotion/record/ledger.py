@@ -34,7 +34,10 @@ Kind = Literal[
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
-_OPTIONAL = ("request", "content", "anchor", "anchored", "spent")
+_OPTIONAL = (
+    *("request", "content", "anchor", "anchored", "spent"),
+    *("test", "goes_on", "level"),
+)
 
 
 class LedgerError(ValueError):
@@ -99,6 +102,9 @@ class Entry:
             one that ``version`` replaces as anchor.
         anchored: ``judged``: ``within`` or ``below`` the anchored limits; "" where it was refused
             for something else and not held against them.
+        test: ``judged``: run key of the run that made the challenger; "": the entry's own.
+        goes_on: ``judged``: refused for now, and the next night looks at it again.
+        level: ``judged``: one-sided level at which the north star was tested.
         spent: ``judged``: guardrail to the share of its margin that a promotion leaves spent.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
@@ -120,6 +126,9 @@ class Entry:
     anchor: int | None = None
     anchored: str = ""
     spent: dict[str, float] = field(default_factory=dict)
+    test: str = ""
+    goes_on: bool = False
+    level: float = 0.0
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,7 +14,6 @@ from mrlm.evidence.scored_log import scored_log
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import estimates
-from mrlm.ope.nights.spending import NORMALISER
 from mrlm.promotion.settings import GateSettings
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights import coming_nights
@@ -146,18 +144,13 @@ def test_too_few_nights_are_told_and_leave_power(
     assert len(found.power) == len(CONTEXT.settings.gate.power_gains)
 
 
-def test_a_later_look_spends_less_of_the_error(fake: Fake) -> None:
-    """Share t of the bound is 1 / ((t + 1) log(t + 1)^2), over the sum of all; so more rows."""
+def test_power_is_that_of_one_test_of_the_year(fake: Fake) -> None:
+    """A test may begin every night, so each has 1 / 365 of the bound."""
     fake()
-    first, third = (
-        coming_nights.outlook(CONTEXT, replace(PLAN, look=look), lifts(), 0.5) for look in (1, 3)
-    )
-    assert first is not None
-    assert third is not None
-    assert first.error == pytest.approx(0.05 / (2 * math.log(2) ** 2) / NORMALISER)
-    assert third.error == pytest.approx(0.05 / (4 * math.log(4) ** 2) / NORMALISER)
-    assert [p.gain for p in first.power] == pytest.approx([0.005, 0.01, 0.025, 0.05])
-    assert all(a.rows < b.rows for a, b in zip(first.power, third.power, strict=True))
+    found = coming_nights.outlook(CONTEXT, PLAN, lifts(), 0.5)
+    assert found is not None
+    assert found.error == pytest.approx(0.05 / 365)
+    assert [p.gain for p in found.power] == pytest.approx([0.005, 0.01, 0.025, 0.05])
 
 
 def test_earlier_nights_are_the_newest_of_those_that_were_fitted_and_tuned_on() -> None:

@@ -102,12 +102,35 @@ def test_a_plan_knows_the_judgements_before_it(made: Made) -> None:
         gate=NIGHTS[7:9],
         champion=2,
         weights_from=before,
-        look=3,
         hindcast={"early": NIGHTS[5:7]},
         alarms_from=before,
         anchor=1,
         anchor_links=[2],
     )
+
+
+def test_a_challenger_stays_under_test(made: Made) -> None:
+    """Its earlier nights and one fresh night more; what it was made of comes from its own run."""
+    nights(made, 9)
+    made.record(entry("initial", "first", 1))
+    first = made.context(NIGHTS[7])
+    own, told = first.run_key, {"goes_on": True, "champion_version": 1}
+    for stage in ("learn_behaviour", "learn_policy", "tune_weights"):
+        made.complete(made.workspace.run_stage(own, stage), stage, NIGHTS[7], run_key=own)
+    evidence = evidence_of(run_key=own, gate_nights=(NIGHTS[6],), fit_nights=(), tune_nights=())
+    made.evaluated(evidence)
+    told |= {"evidence": evidence.fingerprint(), "gate_nights": (NIGHTS[6],)}
+    made.record(entry("judged", own, 2, **told))
+    plan = plan_of(made.context(NIGHTS[8]))
+    assert (plan.candidate, plan.tested, plan.look) == (own, [NIGHTS[6]], 2)
+    assert plan.gate == NIGHTS[7:9]
+    assert plan.judged == NIGHTS[6:9]
+    # Not past its last night.
+    few = plan_of(made.context(NIGHTS[8], gate={"test_nights": 2}))
+    assert (few.candidate, few.judged) == ("", NIGHTS[7:9])
+    # Gone with what it was made of.
+    (made.workspace.run_stage(own, "tune_weights") / "manifest.json").unlink()
+    assert plan_of(made.context(NIGHTS[8])).candidate == ""
 
 
 def test_a_judged_night_under_other_settings_learns_from_the_same_nights(made: Made) -> None:

@@ -1,8 +1,9 @@
-"""The anchor as people read it: which version, since when, and what is spent of the margins."""
+"""What the gate is at, as people read it: who is under test, the anchor, what is spent below it."""
 
 from __future__ import annotations
 
 from mrlm.promotion.record.anchor import anchor_version, spent_margins
+from mrlm.promotion.record.candidate import maker_of
 from mrlm.promotion.record.ledger import champion_stack
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.report.visible import visible
@@ -38,4 +39,21 @@ def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:
             "margin"
             for name, share in sorted(spent.items())
         ),
+    ]
+
+
+def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
+    """One line on the challenger under test; none where the next night brings another.
+
+    Args:
+        place: the registry.
+        test_nights: the setting ``gate.test_nights``.
+    """
+    judged = [e for e in place.ledger.entries() if e.kind == "judged" and e.gate_nights]
+    if not judged or not judged[-1].goes_on:
+        return []
+    last = judged[-1]
+    return [
+        f"under test: the challenger of run {maker_of(last)}, last registered as version "
+        f"{last.version}, {len(last.gate_nights)} of {test_nights} nights so far"
     ]

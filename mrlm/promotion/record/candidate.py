@@ -1,0 +1,47 @@
+"""The challenger that is under test over several nights; pure functions of the ledger's entries."""
+
+from __future__ import annotations
+
+from mrlm.promotion.record.decision import last_word
+from mrlm.promotion.record.ledger import Entry, champion_stack
+
+
+def earlier_looks(entries: tuple[Entry, ...], test: str, run_key: str) -> tuple[Entry, ...]:
+    """The judgements of a test by other runs than this one, oldest first.
+
+    Args:
+        entries: of the ledger.
+        test: run key of the run that made the challenger.
+        run_key: of the run whose look comes next.
+    """
+    return tuple(
+        e
+        for e in entries
+        if e.kind == "judged" and e.gate_nights and e.run_key != run_key and maker_of(e) == test
+    )
+
+
+def maker_of(judged: Entry) -> str:
+    """Run key of the run that made the challenger that was judged."""
+    return judged.test or judged.run_key
+
+
+def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | None:
+    """The newest look at the challenger that this run goes on with; None: its own is the next.
+
+    The newest test goes on until the gate ends it, the champion it is compared with is champion no
+    more, or a person has decided on it. A run under other settings brings its own challenger, which
+    takes its place.
+
+    Args:
+        entries: of the ledger.
+        run_key: of tonight's run, a night and after it the settings' fingerprint.
+    """
+    judged = [e for e in entries if e.kind == "judged" and e.gate_nights and e.run_key != run_key]
+    last = judged[-1] if judged else None
+    if last is None or not last.goes_on:
+        return None
+    champion = (champion_stack(entries) or (None,))[-1]
+    left = last.champion_version != champion or last_word(entries, last.run_key) is not None
+    other = last.run_key.rpartition("-")[2] != run_key.rpartition("-")[2]
+    return None if left or other else last

@@ -1,0 +1,66 @@
+"""Who is under test, by the ledger's entries alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mrlm.promotion.record.candidate import candidate_under_test, earlier_looks, maker_of
+from mrlm.promotion.record.ledger import Entry, Kind
+
+FIRST, TONIGHT = "2026-11-20-abc", "2026-11-22-abc"
+
+
+def _entry(kind: Kind, version: int, run_key: str = "", **more: object) -> Entry:
+    return Entry(kind, run_key, version, "ada", "now", "because", **more)  # type: ignore[arg-type]
+
+
+def _entries(*entries: Entry) -> tuple[Entry, ...]:
+    return tuple(replace(e, sequence=n) for n, e in enumerate(entries))
+
+
+def _look(run_key: str, night: str, **more: object) -> Entry:
+    told = {"goes_on": True, "champion_version": 1, "gate_nights": (night,), **more}
+    return _entry("judged", 2, run_key, **told)
+
+
+INITIAL = _entry("initial", 1, "first")
+
+
+def test_the_newest_test_goes_on() -> None:
+    look = _look(FIRST, "2026-11-19")
+    entries = _entries(INITIAL, look)
+    found = candidate_under_test(entries, TONIGHT)
+    assert found is not None
+    assert maker_of(found) == FIRST
+    again = _look("2026-11-21-abc", "2026-11-20", test=FIRST)
+    later = candidate_under_test(_entries(INITIAL, look, again), TONIGHT)
+    assert later is not None
+    assert (later.run_key, maker_of(later)) == ("2026-11-21-abc", FIRST)
+    assert len(earlier_looks(_entries(INITIAL, look, again), FIRST, TONIGHT)) == 2
+
+
+def test_its_own_judgement_is_no_earlier_look() -> None:
+    entries = _entries(INITIAL, _look(FIRST, "2026-11-19"))
+    assert candidate_under_test(entries, FIRST) is None
+    assert earlier_looks(entries, FIRST, FIRST) == ()
+
+
+def test_a_night_without_a_fresh_one_changes_nothing() -> None:
+    idle = _entry("judged", 3, "2026-11-21-abc", champion_version=1)
+    entries = _entries(INITIAL, _look(FIRST, "2026-11-19"), idle)
+    assert candidate_under_test(entries, TONIGHT) is not None
+
+
+def test_a_test_ends() -> None:
+    look = _look(FIRST, "2026-11-19")
+    for entries in (
+        (INITIAL,),
+        (INITIAL, replace(look, goes_on=False)),
+        (INITIAL, replace(look, champion_version=7)),
+        (INITIAL, look, _entry("promoted", 5, "hand", champion_version=1)),
+        (INITIAL, look, _entry("rejected", 2, FIRST)),
+        (INITIAL, look, _entry("approved", 2, FIRST)),
+    ):
+        assert candidate_under_test(_entries(*entries), TONIGHT) is None
+    # Under other settings a run brings its own challenger.
+    assert candidate_under_test(_entries(INITIAL, look), "2026-11-22-other") is None
