@@ -24,7 +24,7 @@ RULE = GateSettings()
 GUARDRAIL, MARGIN = "guardrail", 1.0
 TEST_NIGHTS = RULE.test_nights
 
-_BLANK = Evidence(
+BLANK = Evidence(
     run_key="2026-01-01-benchmark",
     night="2026-01-01",
     settings_fingerprint="",
@@ -57,7 +57,7 @@ def verdict_on(
         found[GUARDRAIL] = guardrail
     own = {RULE.estimator: {REWARD: star}}
     evidence = replace(
-        _BLANK,
+        BLANK,
         policies={"challenger": own, "champion": own},
         differences={RULE.estimator: found},
         guardrails={} if guardrail is None else {GUARDRAIL: MARGIN},

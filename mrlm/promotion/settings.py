@@ -44,11 +44,12 @@ class GateSettings(BaseModel):
         "refused; advise: the page says so, and it is promoted; off: nobody looks.",
     )
     group_error: float = Field(
-        0.1,
+        0.2,
         gt=0,
         lt=1,
-        description="Chance, for each objective, that a challenger which harms no group in it is "
-        "refused for one.",
+        description="Chance, for each objective, that a challenger which changes no group in it is "
+        "refused for one. One that gains in all of them is refused far less often: the error is "
+        "large so that harm is seen.",
     )
     false_promotions: float = Field(
         0.05, gt=0, lt=1, description="Bound on any wrong promotion in any 365 nights."
