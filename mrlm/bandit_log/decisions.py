@@ -127,6 +127,9 @@ class Decisions:
         holds all of them, these decisions themselves. ``most`` is ``BLOCK`` unless given.
         """
         offsets = self.offsets
+        if len(self) == 1:
+            yield slice(0, int(offsets[-1])), self
+            return
         many = BLOCK if most is None else most
         # Candidates and entries in one count, so that neither grows beyond what is kept of them.
         entries = (self.until - self.since) * many // _ENTRIES

@@ -15,7 +15,7 @@ from mrlm.behaviour.served_features import ServedFeatures
 
 Floats = NDArray[np.floating]
 # Rows at once, of all networks together: what a layer reads and writes stays in the cache.
-_ROWS = 3072
+_ROWS = 768
 # Items of a catalogue whose part of the first layer is kept; of larger ones only those asked for
 # are computed.
 _KEPT = 1 << 15

@@ -158,7 +158,7 @@ def _loadings(
     for _ in range(settings.rounds):
         covariance = np.linalg.inv(symmetric(met @ products(loading), d) + noise)
         taste = np.einsum("uij,uj->ui", covariance, residual @ loading)
-        second = products(taste) + np.float32(settings.noise) * upper(covariance)
+        second = products(taste) + np.float32(settings.noise) * _upper(covariance)
         weight = symmetric(met.T @ second, d) + prior
         loading = np.linalg.solve(weight, (residual.T @ taste)[:, :, None])[:, :, 0]
     return loading
@@ -177,7 +177,7 @@ def symmetric(triangle: Floats, d: int) -> Floats:
     return full.reshape(*triangle.shape[:-1], d, d)
 
 
-def upper(matrices: Floats) -> Floats:
+def _upper(matrices: Floats) -> Floats:
     """Upper triangles of symmetric matrices, (..., d, d) to (..., d · (d + 1) / 2)."""
     d = matrices.shape[-1]
     i, j, _ = _places(d)

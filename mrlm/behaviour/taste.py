@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
-from mrlm.behaviour.item_factors import ItemFactors, products, symmetric, upper
+from mrlm.bandit_log.ragged import pieces
+from mrlm.behaviour.item_factors import ItemFactors
 from mrlm.behaviour.space import FeatureSpace
 
 Floats = NDArray[np.floating]
-# Entries of the largest array of a group of states: 2**21 float64 are 16 MiB.
+# Numbers in the largest array of some states: 2**21 float64 are 16 MiB.
 _BLOCK = 1 << 21
 # What is said of a candidate under each factor model: mean and standard deviation.
 PER_MODEL = 2
@@ -59,33 +59,43 @@ def tastes_of(
     out = np.zeros((len(states.candidates.values), PER_MODEL * len(models)), precision)
     if not models:
         return out
-    codes = states.candidates.values
-    keys = _Keys.of(states, space, models, precision)
-    for group in _groups(states, len(models) * models[0].loading.shape[1]):
-        posterior = keys.posterior(group, group.seen(states))
-        found = posterior.of(_loadings(models, states.catalog, codes[group.padded], precision))
-        out[group.flat] = found[group.mask]
+    for part, place in _parts(states, len(models), models[0].loading.shape[1]):
+        lengths = part.candidates.lengths
+        mask = np.arange(int(lengths.max(initial=0))) < lengths[:, None]
+        codes = np.zeros(mask.shape, np.int32)
+        codes[mask] = part.candidates.values
+        posterior = taste_of(part, space, models, precision)
+        out[place] = posterior.of(_loadings(models, part.catalog, codes, precision))[mask]
     return out
 
 
 def taste_of(
-    state: Decisions,
+    states: Decisions,
     space: FeatureSpace,
     models: Sequence[ItemFactors],
     precision: type[np.floating] = np.float32,
 ) -> Posterior:
-    """What is known of the tastes of one state, for whatever is offered: see ``taste_features``."""
+    """What is known of the tastes of states, whatever is offered: see ``taste_features``."""
     if not models:
         return Posterior(np.zeros((1, 0, 1), precision), np.zeros((1, 0, 1, 1), precision))
-    (group,) = _groups(state, 1)
-    keys = _Keys.of(state, space, models, precision)
-    return keys.posterior(group, group.seen(state))
+    seen = states.looked_back_on()
+    place, entry = np.unique(seen.values, return_inverse=True)
+    entries = _entries(states, place, space, models, precision)
+    d = entries.shape[2] - 1
+    # One product a state: several at once, padded to the longest, are no faster.
+    sums = np.empty((len(states), len(models), d, d + 1), precision)
+    for i in range(len(states)):
+        own = entries[entry[seen.offsets[i] : seen.offsets[i + 1]]].swapaxes(0, 1)
+        np.matmul(own[..., :d].swapaxes(1, 2), own, out=sums[i])
+    noise = np.array([m.noise for m in models], precision)[:, None, None]
+    inverse = np.linalg.inv(sums[..., :d] + noise * np.eye(d, dtype=precision))
+    return Posterior((inverse @ sums[..., d:])[..., 0], noise * inverse)
 
 
 def tastes_for(
     posterior: Posterior, models: Sequence[ItemFactors], catalog: Catalog, codes: NDArray[np.int32]
 ) -> Floats:
-    """``taste_features`` of candidates in the state of ``taste_of``, (candidates, 2 a model)."""
+    """``taste_features`` of candidates in a posterior's only state, (candidates, 2 a model)."""
     precision = posterior.mean.dtype.type
     if not models:
         return np.zeros((len(codes), 0), precision)
@@ -129,168 +139,43 @@ class Posterior:
         return found.transpose(0, 2, 1, 3).reshape(states, candidates, PER_MODEL * models)
 
 
-@dataclass(frozen=True)
-class _Keys:
-    """Factor models, and rewards less the items' means of the entries that are looked back on.
+def _entries(
+    states: Decisions,
+    place: NDArray[np.int64],
+    space: FeatureSpace,
+    models: Sequence[ItemFactors],
+    precision: type[np.floating],
+) -> Floats:
+    """Loading and then reward less the item's mean of entries, 0 where the reward is unknown.
 
-    Decisions of one block share the histories of a whole log, and look back on a part of them.
-
-    Attributes:
-        start: the first entry that is read; the rows below count from it.
-        models: give the loadings.
-        catalog: gives the items.
-        item: int32, of the entries that are read, e of them.
-        residual: shape (e, models); NaN where unknown.
-        noise: shape (models, 1, 1).
+    Of the entries at ``place``, e of them; shape (e, models, factors + 1).
     """
-
-    start: int
-    models: Sequence[ItemFactors]
-    catalog: Catalog
-    item: NDArray[np.int32]
-    residual: Floats
-    noise: Floats
-
-    @classmethod
-    def of(
-        cls,
-        states: Decisions,
-        space: FeatureSpace,
-        models: Sequence[ItemFactors],
-        precision: type[np.floating],
-    ) -> _Keys:
-        start = int(states.since.min(initial=len(states.histories)))
-        place = np.arange(start, max(int(states.until.max(initial=0)), start))
-        item = states.histories.item[place]
-        rewards = space.scaled_rewards(states.histories, place).astype(np.float64)
-        names = [h.objective for h in space.history]
-        residual = [
-            rewards[:, names.index(m.objective)]
-            - m.padded(np.float64)[0][m.rows(states.catalog)[item]]
+    catalog, item = states.catalog, states.histories.item[place]
+    rewards = space.scaled_rewards(states.histories, place).astype(np.float64)
+    names = [h.objective for h in space.history]
+    residual = np.stack(
+        [
+            rewards[:, names.index(m.objective)] - m.padded(np.float64)[0][m.rows(catalog)[item]]
             for m in models
         ]
-        return cls(
-            start=start,
-            models=models,
-            catalog=states.catalog,
-            item=item,
-            residual=np.stack(residual, axis=1).astype(precision),
-            noise=np.array([m.noise for m in models], precision)[:, None, None],
-        )
-
-    def posterior(self, group: _Group, seen: NDArray[np.bool_]) -> Posterior:
-        """What the entries that each state of the group sees tell of its tastes."""
-        precision = self.residual.dtype.type
-        read = slice(group.first - self.start, group.last - self.start)
-        residual = self.residual[read, :, None]
-        known = np.isfinite(residual)
-        key = _loadings(self.models, self.catalog, self.item[read], precision).swapaxes(0, 1)
-        d, entries = key.shape[2], [key * known, np.where(known, residual, precision(0.0))]
-        sums = _sums(seen, np.concatenate(entries, axis=2))
-        gram = symmetric(sums[..., :-d], d)
-        inverse = np.linalg.inv(gram + self.noise * np.eye(d, dtype=precision))
-        mean = (inverse @ sums[..., -d:, None])[..., 0]
-        return Posterior(mean, self.noise * inverse)
+    )
+    known = np.isfinite(residual)
+    parts = [
+        _loadings(models, catalog, item, precision) * known[..., None],
+        np.where(known, residual, 0.0)[..., None],
+    ]
+    return np.concatenate(parts, axis=2, dtype=precision).swapaxes(0, 1)
 
 
-def _sums(seen: NDArray[np.bool_], entries: Floats) -> Floats:
-    """Sums over the entries that each state sees of what its posterior needs.
-
-    The next state of a user sees a few entries more: only what changed is added.
-
-    Args:
-        seen: whether a state sees an entry, (s, e).
-        entries: loading and then residual, 0 where unknown, (e, models, d + 1).
-
-    Returns:
-        Products of every two entries of the loadings, then of loading and residual, each as
-        ``products`` orders them: (s, models, d · (d + 1) / 2 + d).
-    """
-    own = entries[seen[0]].swapaxes(0, 1)
-    first = own[..., :-1].swapaxes(1, 2) @ own
-    d = first.shape[1]
-    start = np.concatenate([upper(first[..., :-1]), first[..., -1]], axis=1)
-    if len(seen) == 1:
-        return start[None]
-    change = np.diff(seen.astype(np.int8), axis=0)
-    moved = np.flatnonzero(change.any(axis=0))
-    part = entries[moved]
-    columns = np.concatenate([products(part[..., :d]), part[..., :d] * part[..., d:]], axis=2)
-    flat = columns.reshape(len(moved), start.size)
-    sums = np.empty((len(seen), start.size), start.dtype)
-    sums[0] = start.ravel()
-    sums[1:] = sparse.csr_array(change[:, moved].astype(part.dtype)) @ flat
-    return np.cumsum(sums, axis=0, out=sums).reshape(-1, *start.shape)
-
-
-@dataclass(frozen=True)
-class _Group:
-    """States that look back on the same entries, and their candidates.
-
-    Attributes:
-        since, until, ts, request: of the states, each of shape (s,).
-        flat: places of the candidates, state by state.
-        padded: the same padded to the longest, (s, r); pads point at place 0.
-        mask: which are no pads, (s, r).
-    """
-
-    since: NDArray[np.int64]
-    until: NDArray[np.int64]
-    ts: NDArray[np.datetime64]
-    request: NDArray[np.int64]
-    flat: NDArray[np.int64]
-    padded: NDArray[np.int64]
-    mask: NDArray[np.bool_]
-
-    @property
-    def first(self) -> int:
-        return int(self.since.min())
-
-    @property
-    def last(self) -> int:
-        return max(int(self.until.max()), self.first)
-
-    def seen(self, decisions: Decisions) -> NDArray[np.bool_]:
-        """Whether a state sees an entry from ``first`` to ``last``, (s, entries)."""
-        entries, place = decisions.histories, np.arange(self.first, self.last)
-        part, moment = slice(self.first, self.last), self.ts[:, None]
-        seen = (entries.known_from[part] < moment) & (moment <= entries.known_until[part])
-        seen &= entries.request[part] != self.request[:, None]
-        seen &= (self.since[:, None] <= place) & (place < self.until[:, None])
-        return seen
-
-
-def _groups(states: Decisions, factors: int) -> Iterator[_Group]:
-    """All states, those together whose entries overlap, as many as memory allows.
-
-    Args:
-        states: by the first entry of each.
-        factors: of all models together.
-    """
-    many, offsets, lengths = len(states), states.offsets, states.candidates.lengths
-    if many == 0:
-        return
-    apart = np.ones(many, np.bool_)
-    apart[1:] = states.since[1:] >= np.maximum.accumulate(states.until)[:-1]
-    most = max(1, _BLOCK // (factors * (factors + int(lengths.max()))))
-    for start, stop in _spans(np.flatnonzero(apart), many, most):
-        own, flat = slice(start, stop), np.arange(offsets[start], offsets[stop])
-        mask = np.arange(int(lengths[own].max())) < lengths[own, None]
-        padded = np.zeros(mask.shape, np.int64)
-        padded[mask] = flat
-        yield _Group(
-            states.since[own],
-            states.until[own],
-            states.ts[own],
-            states.request[own],
-            flat,
-            padded,
-            mask,
-        )
-
-
-def _spans(starts: NDArray[np.int64], n: int, most: int) -> Iterator[tuple[int, int]]:
-    """Ranges from each start to the next, cut into pieces of at most ``most``."""
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), n], strict=True):
+def _parts(states: Decisions, models: int, factors: int) -> Iterator[tuple[Decisions, slice]]:
+    """Consecutive states, as many as memory allows, and the place of their candidates."""
+    many, offsets = len(states), states.offsets
+    longest = int(states.candidates.lengths.max(initial=0))
+    most = max(1, _BLOCK // (models * factors * (factors + longest)))
+    windows = np.zeros(many + 1, np.int64)
+    np.cumsum(np.maximum(states.until - states.since, 1), out=windows[1:])
+    for start, stop in pieces(windows, max(1, _BLOCK // (models * factors))):
         for piece in range(start, stop, most):
-            yield piece, min(piece + most, stop)
+            end = min(piece + most, stop)
+            part = states.take(np.arange(piece, end))
+            yield part, slice(int(offsets[piece]), int(offsets[end]))

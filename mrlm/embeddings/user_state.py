@@ -87,9 +87,12 @@ def attention_features(
     columns = [np.where(known, values, 0.0), known]
     columns += [np.ones((len(values), 1))] if seen else []
     weighed_by = np.concatenate(columns, axis=1).astype(real)
+    rates = [real.type(1 / k.temperature) for k in kernels]
+    priors = np.array([k.prior for k in kernels], real)[:, None, None]
     for block in _blocks(candidates, entries.items):
         # Entries by candidates: products of contiguous matrices cost least.
         weighed = (weighed_by[block.history_flat] * block.history_mask[..., None]).swapaxes(1, 2)
+        sums = np.empty((len(weighed), len(kernels), each, block.width), real)
         farther: dict[int, NDArray[np.floating]] = {}
         for j, kernel in enumerate(kernels):
             name = id(kernel.vectors)
@@ -97,13 +100,13 @@ def attention_features(
                 candidate = np.ascontiguousarray(kernel.vectors[block.candidates].swapaxes(1, 2))
                 farther[name] = kernel.vectors[block.history] @ candidate
                 farther[name] -= 1
-            weight = farther[name] * real.type(1 / kernel.temperature)
-            sums = weighed @ np.exp(weight, out=weight)
-            evidence = sums[:, width:]
-            means = sums[:, :width] / (evidence[:, :width] + real.type(kernel.prior))
-            block_out = np.concatenate([means, np.log1p(evidence)], axis=1).swapaxes(1, 2)
-            place = slice(j * each, (j + 1) * each)
-            out[block.candidate_flat, place] = block_out[block.candidate_mask]
+            weight = farther[name] * rates[j]
+            np.matmul(weighed, np.exp(weight, out=weight), out=sums[:, j])
+        evidence = sums[:, :, width:]
+        means = sums[:, :, :width] / (evidence[:, :, :width] + priors)
+        found = np.concatenate([means, np.log1p(evidence)], axis=2)
+        by_candidate = found.reshape(len(found), -1, block.width).swapaxes(1, 2)
+        out[block.candidate_flat] = by_candidate[block.candidate_mask]
     return out
 
 
@@ -162,6 +165,11 @@ class _Block:
     history: NDArray[np.int64]
     history_mask: NDArray[np.bool_]
     history_flat: NDArray[np.int64]
+
+    @property
+    def width(self) -> int:
+        """k, pads included."""
+        return int(self.candidates.shape[1])
 
 
 def _blocks(candidates: Ragged, history: Ragged) -> Iterator[_Block]:
