@@ -72,10 +72,10 @@ def alone(star: PolicyEstimate, night: int, guardrail: PolicyEstimate | None = N
 
     The error of the night is its share of an endless sum (``error_at``).
     """
-    if not star.certified or not lower_bound(star, error_at(night, RULE.false_promotions))[0] > 0:
+    if not star.certified or not lower_bound(star, error_at(night, RULE.false_promotions)) > 0:
         return False
     level = 1 - RULE.guardrail_level
-    return guardrail is None or lower_bound(guardrail, level)[0] >= -MARGIN
+    return guardrail is None or lower_bound(guardrail, level) >= -MARGIN
 
 
 @cache

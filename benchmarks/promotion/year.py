@@ -6,7 +6,7 @@ promoted or the gate ends the test. Beside it every night judges its own challen
 an endless sum of error, as the gate did before tests went over several nights. Nights are drawn as
 sums by user, up to 500 users.
 
-200 years of each kind, 40 with the better challenger; quick: 6 and 2.
+200 years of each kind, 20 with the better challenger; quick: 6 and 2.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope import estimates
 
 YEARS, QUICK_YEARS = 200, 6
-BETTER_YEARS, QUICK_BETTER_YEARS = 40, 2
+BETTER_YEARS, QUICK_BETTER_YEARS = 20, 2
 BETTER = 0.05
 _TOGETHER = 2
 
@@ -60,14 +60,17 @@ def cell(kind: str, lift: float, number: int, nights: int = NIGHTS) -> Promotion
     """One year: the nights on which each rule promoted."""
     seed = [number, list(KINDS).index(kind), int(lift > 0)]
     drawn = year(KINDS[kind], lift, np.random.default_rng(seed), nights)
-    return {"gate": gated(drawn, nights), "alone": nightly(drawn, nights)}
+    single = [_estimate(drawn, night - 1, night) for night in range(1, nights + 1)]
+    return {"gate": gated(drawn, single), "alone": nightly(single)}
 
 
-def gated(drawn: Year, nights: int) -> list[int]:
+def gated(drawn: Year, single: list[PolicyEstimate]) -> list[int]:
     """The gate: one challenger at a time, on all nights since it came."""
     promoted, first = [], 0
-    for night in range(1, nights + 1):
-        verdict = verdict_on(_estimate(drawn, first, night), night - first)
+    for night in range(1, len(single) + 1):
+        gathered = night - first > 1
+        found = _estimate(drawn, first, night) if gathered else single[night - 1]
+        verdict = verdict_on(found, night - first)
         if verdict.promote:
             promoted.append(night)
         if not verdict.goes_on:
@@ -75,11 +78,9 @@ def gated(drawn: Year, nights: int) -> list[int]:
     return promoted
 
 
-def nightly(drawn: Year, nights: int) -> list[int]:
+def nightly(single: list[PolicyEstimate]) -> list[int]:
     """Each night judges its own challenger."""
-    return [
-        night for night in range(1, nights + 1) if alone(_estimate(drawn, night - 1, night), night)
-    ]
+    return [night for night, found in enumerate(single, start=1) if alone(found, night)]
 
 
 def _estimate(drawn: Year, first: int, last: int) -> PolicyEstimate:

@@ -11,7 +11,7 @@ from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
 from mrlm.report.for_whom import who_is_worse_off
-from mrlm.report.plain_numbers import what_would_change
+from mrlm.report.plain_numbers import change_in_numbers
 from mrlm.report.simple_baselines import as_words, baseline_line, baselines_by_value
 from mrlm.report.visible import markdown
 
@@ -37,7 +37,7 @@ def decision_memo(
     parts = [
         f"## Night {evidence.night}: {headline(verdict, evidence)}",
         _text(
-            what_would_change(
+            change_in_numbers(
                 evidence, estimator, facts.yes_or_no, facts.units.get(evidence.north_star, "")
             )
         ),

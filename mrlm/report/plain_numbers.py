@@ -11,7 +11,7 @@ from mrlm.report.figures_as_text import number
 _OF = 100
 
 
-def what_would_change(
+def change_in_numbers(
     evidence: Evidence, estimator: str, yes_or_no: Collection[str], unit: str = ""
 ) -> str:
     """The north star under challenger and champion, and the difference, in one sentence.

@@ -14,7 +14,7 @@ from mrlm.report.figures_as_text import interval, number, step_as_text
 from mrlm.report.for_whom import group_rows, who_is_worse_off
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
-from mrlm.report.plain_numbers import what_would_change
+from mrlm.report.plain_numbers import change_in_numbers
 from mrlm.report.plots import all_plots
 from mrlm.report.simple_baselines import as_words, baselines_by_value
 from mrlm.report.visible import shortened
@@ -85,7 +85,7 @@ def _page(
         fingerprint=evidence.fingerprint(),
         verdict=verdict,
         headline=headline(verdict, evidence),
-        change=what_would_change(evidence, estimator, facts.yes_or_no, _unit(evidence, facts)),
+        change=change_in_numbers(evidence, estimator, facts.yes_or_no, _unit(evidence, facts)),
         groups=group_rows(evidence, evidence.north_star),
         all_groups=[
             row

@@ -51,7 +51,8 @@ class Gate:
                 place.ledger, evidence, gate, version=version, actor=AUTOMATIC, at=now()
             )
             pages = out / "report"
-            memo = write_review(pages, evidence, verdict, _facts(context), gate.estimator)
+            facts = _facts(context, evidence.candidate or context.run_key)
+            memo = write_review(pages, evidence, verdict, facts, gate.estimator)
             found = find_version(place, context.run_key)
             if found and found.tags.get("mrlm.evidence") == evidence.fingerprint():
                 # Evidence that came after the judgement never takes the judged one's page.
@@ -77,8 +78,8 @@ class Gate:
         )
 
 
-def _facts(context: NightContext) -> NightFacts:
-    """What the review page shows beside the evidence."""
+def _facts(context: NightContext, made: str) -> NightFacts:
+    """What the review page shows beside the evidence; ``made``: run that made the challenger."""
     from mrlm.report.facts import NightFacts
 
     def counts(of: StageFolder) -> dict[str, Any]:
@@ -88,8 +89,9 @@ def _facts(context: NightContext) -> NightFacts:
     rows = counts(context.lake("ingest"))
     validation = counts(context.lake("validate"))
     embed = counts(context.lake("embed"))
-    tuned = counts(context.run("tune_weights"))
-    heads, least = counts(context.run("learn_behaviour")), context.settings.registry.least_users
+    tuned = counts(context.run("tune_weights", made))
+    heads = counts(context.run("learn_behaviour", made))
+    least = context.settings.registry.least_users
     return NightFacts(
         rows={
             t: {**rows[t], "quarantined": sum(rows[t]["quarantined"].values())}

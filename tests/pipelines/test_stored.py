@@ -114,6 +114,16 @@ def command(made: Deployment, *arguments: str, code: int = 0) -> str:
     return done.out + done.err
 
 
+def test_a_registry_of_before_has_its_first_champion_as_anchor(stored: Deployment) -> None:
+    """Nobody is under test there, and what its champion spent was never measured."""
+    said = command(stored, "anchor")
+    assert "anchor: version 1 (since" in said
+    assert "the first champion); gate.anchored = enforce" in said
+    assert "what champion version 2 has spent below it is not known yet" in said
+    assert "anchor: version 1" in command(stored, "status")
+    assert "under test" not in command(stored, "status")
+
+
 def test_an_upgrade_keeps_what_it_verified_and_a_rollback_works(stored: Deployment) -> None:
     before = manifests(stored)
     assert "run 'mrlm upgrade --actor YOU'" in command(stored, "verify", code=10)

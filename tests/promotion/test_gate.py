@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from scipy.stats import norm, t
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
-from mrlm.promotion.judgement.levels import look_level
+from mrlm.promotion.judgement.levels import last_level, look_level
 from mrlm.promotion.record.candidate import earlier_looks
 from mrlm.promotion.record.ledger import Ledger
 from mrlm.promotion.settings import GateSettings
@@ -43,7 +44,7 @@ def test_the_bound_is_at_the_level_of_the_look(evidence: Make, looks: tuple[int,
     assert _failed(refused) == ["north star"]
     assert refused.level == pytest.approx(level)
     assert f"(look {len(looks)}, {looks[-1]} of 14 nights)" in refused.reason
-    assert "decisions would be needed" in refused.reason
+    assert "decisions in all would show it" in refused.reason
 
 
 def test_a_test_spends_its_share_of_the_years_error() -> None:
@@ -85,12 +86,17 @@ def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
     assert "the test" not in judge(evidence(gate_nights=()), RULE).reason
 
 
-def test_rows_needed_is_what_would_have_passed(evidence: Make) -> None:
-    found = evidence(lift=0.01, error=0.02)
-    verdict = judge(found, RULE)
-    needed = int(verdict.reason.split("about ")[1].split(" ")[0])
-    error = 0.02 * np.sqrt(found.rows / (needed + 1))
-    assert judge(evidence(lift=0.01, error=float(error)), RULE).promote
+def test_a_refusal_says_what_would_change_it(evidence: Make) -> None:
+    """Rows at which the last look passes with 80 %, a standard error below the estimate."""
+    reason = judge(evidence(lift=0.04, error=0.02, guard=-0.001), RULE).reason
+    reach = float(norm.isf(last_level(RULE)) + norm.ppf(0.8))
+    needed = math.ceil(900 * (reach * 0.02 / (0.04 - 0.02)) ** 2)
+    assert f"about {needed} decisions in all would show it with probability 80%" in reason
+    assert "about 900 decisions" not in reason
+    unsure = judge(evidence(lift=0.01, error=0.02), RULE).reason
+    assert "how many decisions would show it cannot be said yet" in unsure
+    hopeless = judge(evidence(guard=-0.03), RULE).reason
+    assert "below the accepted -0.02000; more decisions alone would not change this" in hopeless
 
 
 def test_guardrails_are_shown_not_to_fall_one_by_one(evidence: Make) -> None:

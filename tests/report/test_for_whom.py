@@ -11,7 +11,7 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.report.facts import NightFacts
 from mrlm.report.for_whom import group_rows, who_is_worse_off
 from mrlm.report.memo import decision_memo
-from mrlm.report.plain_numbers import what_would_change
+from mrlm.report.plain_numbers import change_in_numbers
 from mrlm.report.review_page import render_review_page
 from tests.report.test_review_page import BARE, FULL
 
@@ -102,7 +102,7 @@ def test_the_change_in_plain_numbers(
     found: PolicyEstimate, yes_or_no: list[str], told: str
 ) -> None:
     evidence = replace(FULL, differences={"dr": {"delight": found}})
-    sentence = what_would_change(evidence, "dr", yes_or_no, "EUR")
+    sentence = change_in_numbers(evidence, "dr", yes_or_no, "EUR")
     assert told in sentence
     assert ("EUR" in sentence) == (found.certified and not yes_or_no)
     page = render_review_page(evidence, facts=NightFacts(yes_or_no=yes_or_no))
@@ -110,4 +110,4 @@ def test_the_change_in_plain_numbers(
 
 
 def test_without_a_comparison_nothing_is_said() -> None:
-    assert what_would_change(BARE, "dr", []) == ""
+    assert change_in_numbers(BARE, "dr", []) == ""

@@ -8,6 +8,7 @@ from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.condition import Check, certified, lower_bound
+from mrlm.promotion.judgement.needed import what_would_change
 from mrlm.promotion.settings import GateSettings
 
 _REMEDY = (
@@ -45,7 +46,9 @@ def anchored_checks(
         return [_told(Check("anchor", False, text), advice)]
     error = error_at(look, 1.0 - settings.guardrail_level)
     limits = {evidence.north_star: 0.0, **dict(sorted(evidence.guardrails.items()))}
-    checks = [_limit(found, name, margin, error, look) for name, margin in limits.items()]
+    checks = [
+        _limit(found, name, margin, error, look, evidence.rows) for name, margin in limits.items()
+    ]
     return [_told(check, advice) for check in checks]
 
 
@@ -67,25 +70,31 @@ def gained_guardrails(evidence: Evidence, settings: GateSettings) -> frozenset[s
     for name in evidence.guardrails:
         estimate = evidence.difference(settings.estimator, name)
         if estimate is not None and certified(name, estimate).passed:
-            bound, _ = lower_bound(estimate, 1.0 - settings.guardrail_level)
+            bound = lower_bound(estimate, 1.0 - settings.guardrail_level)
             gained |= {name} if bound > 0 else set()
     return frozenset(gained)
 
 
-def _limit(found: AnchorComparison, name: str, margin: float, error: float, look: int) -> Check:
+def _limit(
+    found: AnchorComparison, name: str, margin: float, error: float, look: int, rows: int
+) -> Check:
     own, estimate = f"anchor: {name}", found.differences.get(name)
     sure = certified(f"difference to anchor version {found.version} in {name}", estimate)
     if estimate is None or not sure.passed:
         why = f" ({found.unmeasured})" if found.unmeasured else ""
         return Check(own, False, f"{sure.text}{why}. {_REMEDY}")
-    bound, _ = lower_bound(estimate, error)
+    bound = lower_bound(estimate, error)
     passed = bound >= -margin
     text = (
         f"{name}: challenger - anchor version {found.version} = {estimate.value:+.5f} "
         f"{_measured(found, name)} with lower bound {bound:+.5f} at one-sided level {error:.3g} "
         f"(anchored look {look}), {'not ' if passed else ''}below the accepted {-margin:+.5f}"
     )
-    return Check(own, passed, text if passed else f"{text}. {_REMEDY}")
+    if not passed:
+        distance = (estimate.value or 0.0) + estimate.unknown_low + margin
+        text += what_would_change(rows, distance, estimate.standard_error or 0.0, error)
+        text += f". {_REMEDY}"
+    return Check(own, passed, text)
 
 
 def _measured(found: AnchorComparison, name: str) -> str:

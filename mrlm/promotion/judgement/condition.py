@@ -35,10 +35,8 @@ def certified(what: str, estimate: PolicyEstimate | None) -> Check:
     return Check(name, False, f"the {what} is not certified: {why}{needed}")
 
 
-def lower_bound(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
-    """One-sided lower bound at level alpha, and how many standard errors it is below the value.
-
-    Rewards that are unknown count at their worst.
+def lower_bound(estimate: PolicyEstimate, alpha: float) -> float:
+    """One-sided lower bound at level alpha; rewards that are unknown count at their worst.
 
     Raises:
         ValueError: the estimate has no value, standard error or degrees of freedom.
@@ -46,8 +44,7 @@ def lower_bound(estimate: PolicyEstimate, alpha: float) -> tuple[float, float]:
     df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
     if df is None or error is None or value is None:
         raise ValueError("an estimate without value, standard error or degrees of freedom")
-    bound = ends(value, error, df, estimate.skewness, 1.0 - alpha)[0] + estimate.unknown_low
-    return bound, (value - bound) / error if error > 0 else 0.0
+    return ends(value, error, df, estimate.skewness, 1.0 - alpha)[0] + estimate.unknown_low
 
 
 def _has_bound(estimate: PolicyEstimate) -> bool:

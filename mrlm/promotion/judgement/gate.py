@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +13,8 @@ from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
 from mrlm.promotion.judgement.condition import Check, certified, lower_bound
 from mrlm.promotion.judgement.group_harm import group_checks
-from mrlm.promotion.judgement.levels import look_level
+from mrlm.promotion.judgement.levels import last_level, look_level
+from mrlm.promotion.judgement.needed import what_would_change
 from mrlm.promotion.record.anchor import (
     anchor_version,
     anchored_look,
@@ -114,10 +114,10 @@ def judge(
         checks.append(certified(f"challenger's {evidence.north_star}", own))
         checks.append(certified(f"difference in {evidence.north_star}", star))
         if checks[-1].passed and star is not None:
-            checks.append(_north_star(evidence, star, alpha, told))
+            checks.append(_north_star(evidence, settings, star, alpha, told))
         for name, margin in sorted(evidence.guardrails.items()):
             guard = evidence.difference(settings.estimator, name)
-            checks.append(_guardrail(name, margin, guard, settings.guardrail_level))
+            checks.append(_guardrail(evidence, settings, name, margin, guard))
         checks += _against_logger(evidence, settings, alpha, told)
         checks += group_checks(evidence, settings)
     anchored = []
@@ -335,16 +335,21 @@ def _against_logger(
     star = found.get(evidence.north_star)
     checks = [certified(f"difference to the logger in {evidence.north_star}", star)]
     if checks[0].passed and star is not None:
-        checks.append(_north_star(evidence, star, alpha, told, "logger"))
+        checks.append(_north_star(evidence, settings, star, alpha, told, "logger"))
     for name, margin in sorted(evidence.guardrails.items()):
-        checks.append(_guardrail(name, margin, found.get(name), settings.guardrail_level, "logger"))
+        checks.append(_guardrail(evidence, settings, name, margin, found.get(name), "logger"))
     return checks
 
 
 def _north_star(
-    evidence: Evidence, star: PolicyEstimate, alpha: float, told: str, rival: str = "champion"
+    evidence: Evidence,
+    settings: GateSettings,
+    star: PolicyEstimate,
+    alpha: float,
+    told: str,
+    rival: str = "champion",
 ) -> Check:
-    bound, errors_below = lower_bound(star, alpha)
+    bound = lower_bound(star, alpha)
     passed = bound > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
     text = (
@@ -352,31 +357,36 @@ def _north_star(
         f"{bound:+.5f} at one-sided level {alpha:.3g} ({told}), "
         f"{'above' if passed else 'not above'} 0"
     )
-    if not passed and value > 0.0 and error > 0.0:
-        rows = math.ceil(evidence.rows * (errors_below * error / value) ** 2)
-        text += f"; if the difference is as estimated, about {rows} decisions would be needed"
+    if not passed:
+        distance = value + star.unknown_low
+        text += what_would_change(evidence.rows, distance, error, last_level(settings))
     return Check(_against("north star", rival), passed, text)
 
 
 def _guardrail(
+    evidence: Evidence,
+    settings: GateSettings,
     name: str,
     margin: float,
     estimate: PolicyEstimate | None,
-    level: float,
     rival: str = "champion",
 ) -> Check:
     own = _against(f"guardrail {name}", rival)
     sure = certified(f"difference in {name}", estimate)
     if estimate is None or not sure.passed:
         return Check(own, False, f"{own}: {sure.text}")
-    bound, _ = lower_bound(estimate, 1.0 - level)
+    level = settings.guardrail_level
+    bound = lower_bound(estimate, 1.0 - level)
     passed = bound >= -margin
-    return Check(
-        own,
-        passed,
+    text = (
         f"guardrail {name}: challenger - {rival} = {estimate.value:+.5f} with lower bound "
-        f"{bound:+.5f} at {level:.0%}, {'not ' if passed else ''}below the accepted {-margin:+.5f}",
+        f"{bound:+.5f} at {level:.0%}, {'not ' if passed else ''}below the accepted {-margin:+.5f}"
     )
+    if not passed:
+        distance = (estimate.value or 0.0) + estimate.unknown_low + margin
+        error = estimate.standard_error or 0.0
+        text += what_would_change(evidence.rows, distance, error, 1.0 - level)
+    return Check(own, passed, text)
 
 
 def _against(check: str, rival: str) -> str:

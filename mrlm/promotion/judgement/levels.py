@@ -31,6 +31,11 @@ def look_level(looks: tuple[int, ...], settings: GateSettings) -> float:
     return _level(looks, settings.test_nights, settings.false_promotions)
 
 
+def last_level(settings: GateSettings) -> float:
+    """One-sided level of the last look of a test that is looked at every night."""
+    return look_level(tuple(range(1, settings.test_nights + 1)), settings)
+
+
 @lru_cache(maxsize=4096)
 def _level(looks: tuple[int, ...], most: int, total: float) -> float:
     from scipy.special import ndtr

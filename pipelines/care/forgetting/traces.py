@@ -93,7 +93,7 @@ def runs_that_saw(workspace: Workspace, nights: frozenset[str]) -> dict[str, lis
     for path in sorted(workspace.runs.glob("*/plan.json")):
         try:
             plan = json.loads(path.read_bytes())
-            read = {*plan["fit"], *plan["tune"], *plan["gate"]}
+            read = {*plan["fit"], *plan["tune"], *plan["gate"], *plan.get("tested", ())}
         except (ValueError, KeyError, TypeError):
             continue
         if read & nights:
