@@ -190,10 +190,13 @@ def _bolder(step: BoundedStep, task: TuningTask) -> BoundedStep:
 
 
 def _by_coefficients(task: TuningTask) -> CoefficientLift:
-    """The target's lift by the coefficients of all rounds together."""
-    everybody = np.zeros(len(task.problem.propensity), np.int64)
-    sums = coefficient_sums(task.problem, task.known, everybody, 1)
+    """The target's lift by the coefficients of all rounds, on some of them where there are many."""
+    rows = len(task.problem.propensity)
+    sums = coefficient_sums(task.problem, task.known, np.zeros(rows, np.int64), 1)
     covariance = np.linalg.pinv(sums.precision[0], hermitian=True)
+    if rows > 2 * _ENOUGH:
+        some = task.problem.rounds(np.arange(0, rows, rows // _ENOUGH))
+        task = TuningTask.of(some, task.settings)
     return CoefficientLift(
         task.problem, task.policy, task.known, covariance @ sums.pull[0], covariance
     )
