@@ -80,7 +80,8 @@ class TuningSettings(BaseModel):
         gt=0,
         le=1,
         description="Share of the largest lower bound that the chosen point keeps; of all points "
-        "that keep it, the one with the largest lift less one standard error is chosen.",
+        "that keep it, the one with the largest lift, as features count for the target, less one "
+        "standard error is chosen.",
     )
     head_confidence: float = Field(
         0.9,

@@ -10,6 +10,8 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 
 from mrlm.bandit_log.users import group
+from mrlm.meta.problem.coefficient_lift import CoefficientLift
+from mrlm.meta.problem.coefficient_sums import coefficient_sums
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.step_limits import kept_bound
 from mrlm.meta.search.tuning_task import TuningTask
@@ -160,22 +162,23 @@ def _searched(
 
 
 def _bolder(step: BoundedStep, task: TuningTask) -> BoundedStep:
-    """The point with the best lift less one standard error, of those that keep enough bound.
+    """The point with the best likely lift, of those that keep enough bound.
 
     The bound holds for all points at once, so whichever is chosen among those where it is above 0
     is proven to be better than the champion. The one where it is largest is the most certain, and
-    gives up much of the lift that is likely.
+    gives up much of the lift that is likely. What is likely is told by how features count for the
+    target (``CoefficientLift``), less one standard error: among points that are proven already it
+    need not be safe, and it is far less noisy than weighted rewards.
     """
     share = task.settings.kept_bound
     if share == 1 or step.search is None:
         return step
+    likely = _by_coefficients(task)
     proven = kept_bound(task.target, share * step.bound, step.z)
-    search = Search(
-        step.search.space, task.target, [*step.search.limits, proven], _LIKELY_Z, _COARSE
-    )
-    point, likely = search.best([search.space.coordinates(step.point)], [])
+    search = Search(step.search.space, likely, [*step.search.limits, proven], _LIKELY_Z, _COARSE)
+    point, found = search.best([search.space.coordinates(step.point)], [])
     bound = task.target.lift(point, step.z).lower
-    if bound <= 0 or likely <= task.target.lift(step.point, _LIKELY_Z).lower:
+    if bound <= 0 or found <= likely.lift(step.point, _LIKELY_Z).lower:
         return step
     return replace(
         step,
@@ -183,6 +186,19 @@ def _bolder(step: BoundedStep, task: TuningTask) -> BoundedStep:
         bound=bound,
         limited_by=search.binding(point),
         evaluations=step.evaluations + search.evaluations,
+    )
+
+
+def _by_coefficients(task: TuningTask) -> CoefficientLift:
+    """The target's lift by the coefficients of all rounds, on some of them where there are many."""
+    rows = len(task.problem.propensity)
+    sums = coefficient_sums(task.problem, task.known, np.zeros(rows, np.int64), 1)
+    covariance = np.linalg.pinv(sums.precision[0], hermitian=True)
+    if rows > 2 * _ENOUGH:
+        some = task.problem.rounds(np.arange(0, rows, rows // _ENOUGH))
+        task = TuningTask.of(some, task.settings)
+    return CoefficientLift(
+        task.problem, task.policy, task.known, covariance @ sums.pull[0], covariance
     )
 
 
