@@ -59,11 +59,16 @@ def bootstrap(
 def review(
     version: VersionArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON, for programs.")] = False,
+    in_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page with plots in a browser, too.")
+    ] = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Show a registered version's decision memo, in Markdown."""
+    """Show a registered version's decision memo, in Markdown, and its page."""
     place, loaded = _open(settings)
     found = _version(place, version)
+    if in_browser:
+        open_page(Workspace(loaded.workspace).run_stage(found.run_key, "gate"))
     evidence = found.tags.get("mrlm.evidence", "")
     if as_json:
         shown = {"run_key": found.run_key, "version": found.version, "memo": found.description}
@@ -71,6 +76,23 @@ def review(
         return
     say(f"# {loaded.registry.model}, version {found.version}")
     say_lines(f"\nRun key {found.run_key}, evidence {evidence or 'none'}\n\n{found.description}")
+
+
+def open_page(gate: Path) -> None:
+    """Open the review page of a run, which its gate wrote.
+
+    Raises:
+        DataError: it is not there.
+    """
+    import webbrowser
+
+    page = gate / "report" / "index.html"
+    if not page.exists():
+        raise DataError(
+            f"{page} is not there: the night was judged in another workspace, or was cleaned; "
+            "MLflow's page of the version carries it too ('make ui')"
+        )
+    webbrowser.open(page.resolve().as_uri())
 
 
 def _version(place: RegistryPlace, named: str) -> RegisteredVersion:

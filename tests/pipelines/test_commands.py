@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.care.cleaning import clean
+from pipelines.commands.promotions import open_page
 from pipelines.contract.workspace import Workspace
+from pipelines.failures.errors import DataError
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Notify
@@ -115,3 +117,16 @@ def test_clean_keeps_what_the_ledger_names(tmp_path: Path) -> None:
     ]
     with pytest.raises(ValueError, match="1 or more"):
         clean(settings, workspace, keep=0)
+
+
+def test_the_review_page_is_opened_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with pytest.raises(DataError, match="index.html is not there"):
+        open_page(tmp_path)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("<html>")
+    open_page(tmp_path)
+    assert opened == [(tmp_path / "report" / "index.html").resolve().as_uri()]
