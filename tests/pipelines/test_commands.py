@@ -124,7 +124,7 @@ def test_the_review_page_is_opened_where_it_is(
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    with pytest.raises(DataError, match="index.html is not there"):
+    with pytest.raises(DataError, match=r"index\.html is not there"):
         open_page(tmp_path)
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "index.html").write_text("<html>")
