@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from pipelines.care.gate_standing import anchor_lines
+from pipelines.commands.approvers import require_approver
 from pipelines.commands.options import ActorOption, ReasonOption, SettingsOption
 from pipelines.commands.terminal import say, say_lines
 from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
+from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
 
 _anchor = typer.Typer(help="The version that no chain of promotions may fall below.")
@@ -43,17 +45,20 @@ def set_version(
     from mrlm.promotion.moves.set_anchor import set_anchor
 
     loaded = load_settings(settings)
-    place = place_of(loaded, Workspace(loaded.workspace))
+    require_approver(loaded, actor)
+    place, at = place_of(loaded, Workspace(loaded.workspace)), now()
     try:
         entry = set_anchor(
             place,
             version,
             actor=actor,
-            at=now(),
+            at=at,
             reason=reason,
             seconds=loaded.gate.lock_seconds,
         )
     except ValueError as error:
         raise DataError(f"the anchor was not moved: {error}") from error
+    told = f"by {actor}, version {entry.version}: {reason}"
+    notify(Event("anchored", at[:10], "", told), loaded.notify)
     before = "" if entry.anchor is None else f", before it was version {entry.anchor}"
     say(f"the anchor is version {entry.version}{before}: {entry.reason}")

@@ -11,6 +11,7 @@ import typer
 
 from mrlm.promotion.record.ledger import champion_stack
 from mrlm.promotion.registry.place import RegistryPlace
+from pipelines.commands.approvers import require_approver
 from pipelines.commands.options import (
     ActorOption,
     NightOption,
@@ -24,7 +25,7 @@ from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.bootstrap import bootstrap as install
-from pipelines.running.notify import Event, notify
+from pipelines.running.notify import Event, Kind, notify
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Settings
 
@@ -125,8 +126,11 @@ def decide(
     """Write a person's approval or rejection into the ledger."""
     from mrlm.promotion.judgement.review import record_decision
 
-    place, _ = _open(settings)
+    place, loaded = _open(settings)
+    require_approver(loaded, actor)
     entry = record_decision(place, run_key, approve=approve, actor=actor, at=now(), reason=reason)
+    kind: Kind = "approved" if approve else "rejected"
+    notify(Event(kind, run_key[:10], run_key, f"by {actor}: {reason}"), loaded.notify)
     typer.echo(json.dumps({"run_key": run_key, "decision": entry.kind, "actor": entry.actor}))
 
 
@@ -135,6 +139,7 @@ def promote(run_key: RunKeyArgument, actor: ActorOption, settings: SettingsOptio
     from mrlm.promotion.moves.promote import promote as move
 
     place, loaded = _open(settings)
+    require_approver(loaded, actor)
     outcome = move(place, run_key, loaded.gate, actor=actor, at=now())
     if outcome.status in {"promoted", "refused"}:
         kind = "promoted" if outcome.status == "promoted" else "refused"
@@ -165,16 +170,20 @@ def rollback(
     from mrlm.promotion.moves.rollback import rollback as move
 
     place, loaded = _open(settings)
+    require_approver(loaded, actor)
+    at = now()
     outcome = move(
         place,
         loaded.gate,
         actor=actor,
-        at=now(),
+        at=at,
         reason=reason,
         to=to,
         leaving=leaving,
         request=request,
     )
+    told = f"by {actor}, version {outcome.champion} is champion: {outcome.reason}"
+    notify(Event("rolled_back", at[:10], "", told), loaded.notify)
     result = {"status": outcome.status, "champion": outcome.champion, "reason": outcome.reason}
     typer.echo(json.dumps(result))
 

@@ -1,4 +1,4 @@
-"""Tell somebody that a night failed, stopped, went stale, was refused or promoted."""
+"""Tell somebody what became of a night, and what a person decided."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ from urllib.error import URLError
 from pipelines.contract.log import logger
 from pipelines.settings.model import Notify
 
-Kind = Literal["failed", "stopped", "stale", "refused", "promoted", "waiting"]
+Kind = Literal[
+    "failed",
+    "stopped",
+    "stale",
+    "refused",
+    "promoted",
+    "waiting",
+    "approved",
+    "rejected",
+    "rolled_back",
+    "anchored",
+]
 _TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a night.
+    """What happened.
 
     Attributes:
-        kind: what happened.
-        night: ISO date.
-        run_key: of the run.
+        kind: what it was.
+        night: ISO date; of a rollback and of an anchor the day.
+        run_key: of the run; "" where it is about none.
         reason: in words.
     """
 

@@ -489,6 +489,12 @@ class Registry(_Section):
         description="Fewest users of a group in a registered version's tables: smaller groups are "
         "merged into one, and items that fewer were offered are left out.",
     )
+    approvers: list[str] = Field(
+        default=[],
+        description="Who may approve, reject, promote, roll back and move the anchor, by the name "
+        "that --actor gives; left out, everybody. Whoever can run the command can give any name: "
+        "where that is too much, let people decide in Airflow alone, which knows who they are.",
+    )
 
 
 class Publishing(_Section):
@@ -560,7 +566,7 @@ class Spark(_Section):
 
 
 class Notify(_Section):
-    """Who hears of a failed, stopped, stale, refused or promoted night."""
+    """Who hears of a failed, stopped, stale, refused or promoted night, and of decisions."""
 
     command: list[str] = Field(
         default=[], description="Command and arguments; the event comes as JSON on standard input."
@@ -674,6 +680,7 @@ class Settings(BaseSettings):
         for place in ("workspace", "notify", "truth_path", "spark", "serving"):
             data.pop(place)
         data["registry"].pop("tracking_uri")
+        data["registry"].pop("approvers")
         # Where files lie changes nothing; what is in them is fingerprinted by content.
         data["inputs"].pop("candidate_set_path")
         data["inputs"].pop("sent_path")

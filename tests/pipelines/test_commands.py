@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.care.cleaning import clean
+from pipelines.cli import app
+from pipelines.commands.approvers import require_approver
 from pipelines.commands.promotions import open_page
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
@@ -130,3 +132,37 @@ def test_the_review_page_is_opened_where_it_is(
     (tmp_path / "report" / "index.html").write_text("<html>")
     open_page(tmp_path)
     assert opened == [(tmp_path / "report" / "index.html").resolve().as_uri()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rollback",),
+        ("anchor", "set", "1"),
+        ("decide", "2026-11-20-abc", "--approve"),
+        ("decide", "2026-11-20-abc", "--reject"),
+    ],
+)
+def test_only_those_whom_the_settings_name_decide(
+    tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mrlm.toml").write_text(SETTINGS + '\n[registry]\napprovers = ["ann", "carol"]\n')
+    by = ("--actor", "bob", "--reason", "because", "--settings", "mrlm.toml")
+    with pytest.raises(DataError, match=r"bob may not decide .* names ann, carol"):
+        app([*command, *by], standalone_mode=False)
+    require_approver(load_settings(tmp_path / "mrlm.toml"), "carol")
+
+
+def test_who_may_decide_changes_no_result(tmp_path: Path) -> None:
+    prints = set()
+    for text in (SETTINGS, SETTINGS + '\n[registry]\napprovers = ["ann"]\n'):
+        (tmp_path / "mrlm.toml").write_text(text)
+        settings = load_settings(tmp_path / "mrlm.toml")
+        prints.add((settings.fingerprint(), settings.fingerprint("registry")))
+    assert len(prints) == 1
+
+
+def test_everybody_decides_where_nobody_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mrlm.toml").write_text(SETTINGS)
+    require_approver(load_settings(tmp_path / "mrlm.toml"), "bob")
