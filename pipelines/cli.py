@@ -17,6 +17,7 @@ from mrlm.promotion.registry.alias_state import AliasMovedError
 from pipelines.commands import (
     anchors,
     care,
+    drills,
     forget,
     local,
     logs,
@@ -52,7 +53,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    *(nights, promotions, anchors, server, upgrade, care),
+    *(nights, promotions, anchors, drills, server, upgrade, care),
     *(objective_weights, forget, local, logs, ope),
 ):
     module.add_commands(app)
