@@ -44,6 +44,7 @@ def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("bootstrap")(bootstrap)
     app.command("review")(review)
+    app.command("replay")(replay)
     app.command("decide")(decide)
     app.command("promote")(promote)
     app.command("rollback")(rollback)
@@ -114,6 +115,24 @@ def _version(place: RegistryPlace, named: str) -> RegisteredVersion:
         there = ", ".join(map(str, versions)) or "none"
         raise DataError(f"there is no version {named}; the versions are {there}")
     return versions[int(named)]
+
+
+def replay(run_key: RunKeyArgument, settings: SettingsOption = None) -> None:
+    """Judge a night again from what was kept: the same verdict, or what differs."""
+    from mrlm.promotion.judgement.judged_again import judged_again
+
+    place, loaded = _open(settings)
+    try:
+        found = judged_again(place, run_key, loaded.gate)
+    except ValueError as error:
+        raise DataError(f"{run_key} cannot be judged again: {error}") from error
+    if found.differences:
+        raise DataError(
+            f"the verdict on {run_key} is another one now, by the settings or the code of today: "
+            + "; ".join(found.differences)
+        )
+    say(f"the same verdict, {found.entry.verdict}, on evidence {found.entry.evidence[:12]}")
+    say_lines(found.verdict.reason)
 
 
 def decide(
