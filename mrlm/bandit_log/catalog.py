@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Ragged
 
+# A request asks for few items: of less than one in so many, each is looked up by itself.
+_FEW = 16
 ITEMS_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
@@ -81,9 +83,17 @@ class Catalog:
     def _value_set(self) -> pa.Array:
         return pa.array(self.item_id, pa.string())
 
+    @cached_property
+    def code(self) -> dict[str, int]:
+        """Code of each item by its identifier."""
+        return {str(name): code for code, name in enumerate(self.item_id)}
+
     def codes(self, item_id: pa.Array | NDArray[np.object_]) -> NDArray[np.int32]:
         """Codes of item identifiers, int32, same length; -1 where the catalogue has none."""
         wanted = item_id if isinstance(item_id, pa.Array) else pa.array(item_id, pa.string())
+        if len(wanted) * _FEW < len(self):
+            code = self.code
+            return np.array([code.get(name, -1) for name in wanted.to_pylist()], np.int32)
         found = pc.index_in(wanted, value_set=self._value_set)
         codes: NDArray[np.int32] = (
             pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32)

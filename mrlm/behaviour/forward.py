@@ -28,21 +28,22 @@ class PairForward:
     A request's few rows cost PyTorch more to hand around than to compute, and many rows more in
     memory than in arithmetic. What the first layer makes of an item is computed once a catalogue,
     of a pair once a request, of a decision once a slot; only what depends on all three is computed
-    for every row.
+    for every row. Both hidden layers are kept negated: x · sigmoid(x) then needs no pass of its own
+    for the sign in exp(-x).
 
     Attributes:
-        centre, scale: of the dense features, shape (k, 1, dense).
+        lowest, highest: of the dense features, beyond which they count no more, (k, 1, dense).
         item: item vector to projection, shape (k, vector, projection).
         user: user vector to projection, shape (k, user vector, projection).
-        dense: first layer, of standardised dense features, shape (k, dense, hidden).
+        dense: first layer, of dense features as they are, shape (k, dense, hidden).
         projected, product: first layer, of the projected item and of its product with the
             projected user, shape (k, projection, hidden).
-        first: bias of the first layer, shape (k, 1, hidden).
+        first: bias of the first layer where all dense features are 0, shape (k, 1, hidden).
         second, second_bias, head, head_bias: of the other two layers.
     """
 
-    centre: Floats
-    scale: Floats
+    lowest: Floats
+    highest: Floats
     item: Floats
     user: Floats
     dense: Floats
@@ -66,27 +67,29 @@ class PairForward:
     ) -> PairForward:
         """The networks as they are now; later training does not change this."""
 
-        def stacked(tensors: list[torch.Tensor]) -> Floats:
+        def stacked(tensors: list[torch.Tensor]) -> NDArray[np.float64]:
             # Vectors become rows, and matrices map from their rows to their columns.
-            own = [np.atleast_2d(t.detach().numpy().T) for t in tensors]
-            return np.ascontiguousarray(np.stack(own), precision)
+            return np.stack([np.atleast_2d(t.detach().double().numpy().T) for t in tensors])
 
         width, projection = len(networks[0].centre), networks[0].item.out_features
-        whole = stacked([n.body[0].weight for n in networks])
-        return cls(
-            centre=stacked([n.centre for n in networks]),
-            scale=stacked([n.scale for n in networks]),
-            item=stacked([n.item.weight for n in networks]),
-            user=stacked([n.user.weight for n in networks]),
-            dense=whole[:, :width],
-            projected=whole[:, width : width + projection],
-            product=whole[:, width + projection :],
-            first=stacked([n.body[0].bias for n in networks]),
-            second=stacked([n.body[3].weight for n in networks]),
-            second_bias=stacked([n.body[3].bias for n in networks]),
-            head=stacked([n.head.weight for n in networks]),
-            head_bias=stacked([n.head.bias for n in networks]),
-        )
+        centre, scale = (stacked([getattr(n, x) for n in networks]) for x in ("centre", "scale"))
+        whole = -stacked([n.body[0].weight for n in networks])
+        dense = whole[:, :width] / scale.swapaxes(1, 2)
+        arrays = {
+            "lowest": centre - CLIP * scale,
+            "highest": centre + CLIP * scale,
+            "item": stacked([n.item.weight for n in networks]),
+            "user": stacked([n.user.weight for n in networks]),
+            "dense": dense,
+            "projected": whole[:, width : width + projection],
+            "product": whole[:, width + projection :],
+            "first": -stacked([n.body[0].bias for n in networks]) - centre @ dense,
+            "second": stacked([n.body[3].weight for n in networks]),
+            "second_bias": -stacked([n.body[3].bias for n in networks]),
+            "head": -stacked([n.head.weight for n in networks]),
+            "head_bias": stacked([n.head.bias for n in networks]),
+        }
+        return cls(**{name: np.ascontiguousarray(a, precision) for name, a in arrays.items()})
 
     def outputs(self, features: ServedFeatures, own: Floats | None = None) -> NDArray[np.float64]:
         """Outputs of every row, float64, shape (k, N, outputs), in the networks' precision.
@@ -100,18 +103,20 @@ class PairForward:
         candidate = self._part(features.candidate_columns)
         k, many = len(self.head), len(features.pair)
         out = np.empty((k, many, self.head.shape[2]))
-        for rows in _pieces(many, k):
-            hidden = by_pair.take(features.pair[rows], axis=1)
-            hidden += by_decision.take(features.row[rows], axis=1)
-            hidden += _layer(features.by_candidate[rows], candidate)
-            hidden = _silu(hidden) @ self.second
-            hidden += self.second_bias
-            out[:, rows] = _silu(hidden) @ self.head
+        # Where exp overflows, x · sigmoid(x) is 0 as it should be.
+        with np.errstate(over="ignore"):
+            for rows in _pieces(many, k):
+                hidden = by_pair.take(features.pair[rows], axis=1)
+                hidden += by_decision.take(features.row[rows], axis=1)
+                hidden += _layer(features.by_candidate[rows], candidate)
+                hidden = _silu(hidden) @ self.second
+                hidden += self.second_bias
+                out[:, rows] = _silu(hidden) @ self.head
         out += self.head_bias
         return out
 
     def _of_pairs(self, features: ServedFeatures, own: Floats | None) -> Floats:
-        """What the first layer makes of each pair and its bias, shape (k, P, hidden)."""
+        """What the first layer makes of each pair, with its bias, shape (k, P, hidden)."""
         projected, first, item = self._of_items(features)
         users = features.user_vectors @ self.user
         common = self._part(features.pair_columns)
@@ -131,11 +136,11 @@ class PairForward:
         return out
 
     def _part(self, columns: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-        """Centre, scale and first layer of some of the dense features."""
+        """Lowest, highest and first layer of some of the dense features."""
         key = columns.tobytes()
         if key not in self._parts:
-            found = (self.centre[..., columns], self.scale[..., columns], self.dense[:, columns])
-            self._parts[key] = found
+            ends = self.lowest[..., columns], self.highest[..., columns]
+            self._parts[key] = (*ends, self.dense[:, columns])
         return self._parts[key]
 
     def _of_items(self, features: ServedFeatures) -> tuple[Floats, Floats, NDArray[np.int64]]:
@@ -152,10 +157,9 @@ class PairForward:
 
 def _layer(values: Floats, part: tuple[Floats, Floats, Floats]) -> Floats:
     """What the first layer makes of some of the dense features, shape (k, rows, hidden)."""
-    centre, scale, weight = part
-    x = values - centre
-    x /= scale
-    np.clip(x, -CLIP, CLIP, out=x)
+    lowest, highest, weight = part
+    x = np.maximum(values, lowest)
+    np.minimum(x, highest, out=x)
     return np.asarray(x @ weight, weight.dtype)
 
 
@@ -165,11 +169,8 @@ def _pieces(rows: int, networks: int) -> list[slice]:
 
 
 def _silu(x: Floats) -> Floats:
-    """Write x · sigmoid(x) over x."""
-    divisor = np.negative(x)
-    # Where it overflows, x / (1 + exp(-x)) is 0 as it should be.
-    with np.errstate(over="ignore"):
-        np.exp(divisor, out=divisor)
+    """Write -y · sigmoid(y) over x = -y."""
+    divisor = np.exp(x)
     divisor += 1.0
     x /= divisor
     return x

@@ -13,7 +13,7 @@ from pipelines.nights.lake import log_fingerprints
 from pipelines.nights.plan import Plan
 
 if TYPE_CHECKING:
-    from mrlm.bandit_log import BanditLog
+    from mrlm.bandit_log import BanditLog, Catalog
     from mrlm.evidence.followed_promotions import Hindcast
     from mrlm.evidence.night_lift import NightLift
 
@@ -45,15 +45,20 @@ def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
     return found
 
 
-def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
+def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) -> Hindcast | None:
     """Judge every promotion that the plan follows; alarms go to the log.
 
     The champion's alarm of an earlier night stays (``carry_alarm``), by the evidence of the newest
     judged run. It does not where all that evidence is gone, or where it is of another north star.
+
+    Args:
+        context: of tonight.
+        plan: of the run.
+        catalog: tonight's items, where the caller has them.
     """
     from mrlm.evidence.followed_promotions import carry_alarm
 
-    found = _follow(context, plan)
+    found = _follow(context, plan, catalog)
     if plan.alarms_from:
         before = judged_evidence(context, plan.alarms_from)
         if before is not None and before.north_star == context.north_star.name:
@@ -64,7 +69,7 @@ def hindcast(context: NightContext, plan: Plan) -> Hindcast | None:
     return found
 
 
-def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
+def _follow(context: NightContext, plan: Plan, catalog: Catalog | None) -> Hindcast | None:
     """What the nights since say of each promotion of the plan.
 
     The lift is the promoted version less the champion that it replaced, on the logged decisions of
@@ -92,7 +97,7 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
                 log.warning("hindcast leaves out %s", left_out[-1])
     gate, criteria = context.settings.gate, context.settings.gate.criteria(context.north_star.name)
     judged, lifts = [], []
-    nights = _lifts(context, plan, followed)
+    nights = _lifts(context, plan, followed, catalog)
     for promise in (f.promise for f in followed):
         try:
             since = nights[promise.number]
@@ -113,7 +118,7 @@ def _follow(context: NightContext, plan: Plan) -> Hindcast | None:
 
 
 def _lifts(
-    context: NightContext, plan: Plan, followed: list[Followed]
+    context: NightContext, plan: Plan, followed: list[Followed], catalog: Catalog | None
 ) -> dict[int, _Nights | Exception]:
     """Each promotion's nights, or why it cannot be followed; every night's log is read once."""
     from mrlm.behaviour.threads import side_by_side
@@ -121,7 +126,7 @@ def _lifts(
     def of_night(night: str) -> dict[int, NightLift | Exception]:
         here = [f for f in followed if night in plan.hindcast[f.promise.run_key]]
         try:
-            log, estimated = read_completed(context, [night])
+            log, estimated = read_completed(context, [night], catalog)
         except DamagedError:
             raise
         except _UNFOLLOWED as error:

@@ -102,7 +102,7 @@ class Evaluate:
             estimates["outlook"] = outlook(context, plan, lifts, own)
             states = {night: found.state for night, found in lifts.items()}
             estimates["support"] |= {"drift": drift(states, star, least)}
-        estimates["hindcast"] = hindcast(context, plan)
+        estimates["hindcast"] = hindcast(context, plan, log.decisions.catalog)
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
         if plan.gate and np.isfinite(log.candidate_propensity).all():

@@ -80,6 +80,15 @@ def test_a_request_gets_the_same_list_whoever_comes_with_it(
     assert other.items.values.tolist() != all_at_once.items.values.tolist()
 
 
+def test_blocks_of_requests_change_no_list(
+    decisions: Decisions, softmax: MakeSoftmax, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"r{i}" for i in range(len(decisions))]
+    whole = recommend(softmax(0.5), decisions, ids, 3, seed=1).to_table(decisions.catalog)
+    monkeypatch.setattr("mrlm.bandit_log.decisions.BLOCK", 40)
+    assert recommend(softmax(0.5), decisions, ids, 3, seed=1).to_table(decisions.catalog) == whole
+
+
 def test_every_slot_tells_what_was_left_for_it_and_how_likely_each_was(
     decisions: Decisions, softmax: MakeSoftmax
 ) -> None:

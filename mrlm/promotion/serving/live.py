@@ -164,7 +164,7 @@ class LiveVersion:
             raise UnanswerableError("candidates are empty: send the items that may be shown")
         if len(codes) == 0:
             raise UnanswerableError(
-                f"the catalogue of {len(self._code)} items has none of the {len(dropped)} "
+                f"the catalogue of {len(self.bundle.catalog)} items has none of the {len(dropped)} "
                 "candidates that were sent"
             )
         histories = self._histories(request, known)
@@ -204,10 +204,6 @@ class LiveVersion:
         _ = self._row, self._last
 
     @cached_property
-    def _code(self) -> dict[str, int]:
-        return {str(name): code for code, name in enumerate(self.bundle.catalog.item_id)}
-
-    @cached_property
     def _row(self) -> dict[str, int]:
         return {user: row for row, user in enumerate(self.states["user"].to_pylist())}
 
@@ -219,8 +215,9 @@ class LiveVersion:
     def _codes(self, names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
         """Codes of the candidates that the catalogue has, each once, and the others."""
         distinct = dict.fromkeys(names)
-        codes = [self._code[n] for n in distinct if n in self._code]
-        return np.array(codes, np.int32), [n for n in distinct if n not in self._code]
+        code = self.bundle.catalog.code
+        codes = [code[n] for n in distinct if n in code]
+        return np.array(codes, np.int32), [n for n in distinct if n not in code]
 
     def _histories(self, request: LiveRequest, row: int | None) -> Histories:
         if request.history is not None:
@@ -236,9 +233,10 @@ class LiveVersion:
 
     def _brought(self, entries: Sequence[HistoryEntry]) -> Histories:
         """The request's own; items that the catalogue lacks are left out, as they are of logs."""
-        kept = [e for e in entries if e.item_id in self._code]
+        code = self.bundle.catalog.code
+        kept = [e for e in entries if e.item_id in code]
         names = tuple(dict.fromkeys(n for e in kept for n in e.rewards)) or (UNNAMED,)
-        items = np.array([self._code[e.item_id] for e in kept], np.int32)
+        items = np.array([code[e.item_id] for e in kept], np.int32)
         rewards = [[e.rewards.get(n, np.nan) for n in names] for e in kept]
         return Histories.of_lists(
             Ragged(np.array([0, len(kept)]), items),

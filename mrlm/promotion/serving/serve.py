@@ -46,6 +46,17 @@ class Recommendations:
     candidates: Ragged
     candidate_propensities: Ragged
 
+    @classmethod
+    def concat(cls, parts: Sequence[Recommendations]) -> Recommendations:
+        """The lists of ``parts``, one after the other; at least one part."""
+        return cls(
+            request_id=np.concatenate([p.request_id for p in parts]),
+            items=Ragged.concat([p.items for p in parts]),
+            propensities=Ragged.concat([p.propensities for p in parts]),
+            candidates=Ragged.concat([p.candidates for p in parts]),
+            candidate_propensities=Ragged.concat([p.candidate_propensities for p in parts]),
+        )
+
     def to_table(self, catalog: Catalog) -> pa.Table:
         """A table of ``RECOMMENDATIONS_SCHEMA``, one row a request."""
         offsets = pa.array(self.items.offsets, pa.int32())
@@ -84,7 +95,19 @@ def recommend(
         raise ValueError(f"k must be 1 or more, not {k}")
     if len(request_id) != n:
         raise ValueError(f"{len(request_id)} request identifiers for {n} requests")
-    keys = _keys(request_id, seed)
+    found, done = [], 0
+    # What is read of a block's lists is kept while their slots are filled.
+    for _, part in requests.blocks():
+        found.append(_filled(policy, part, request_id[done : done + len(part)], k, seed))
+        done += len(part)
+    return Recommendations.concat(found or [_filled(policy, requests, request_id, k, seed)])
+
+
+def _filled(
+    policy: Policy, requests: Decisions, request_id: Sequence[str], k: int, seed: int
+) -> Recommendations:
+    """``recommend`` for requests of which all is in memory at once."""
+    n, keys = len(requests), _keys(request_id, seed)
     codes: list[NDArray[np.int32]] = []
     chances: list[NDArray[np.float64]] = []
     owners: list[NDArray[np.int64]] = []
@@ -106,6 +129,8 @@ def recommend(
         left_for.append(state.candidates)
         left_chances.append(probability)
         owners.append(open_requests)
+        if slot + 1 == k:
+            break
         left = np.flatnonzero(state.candidates.lengths > 1)
         state = next_slot(state, place, shown).take(left)
         open_requests = open_requests[left]

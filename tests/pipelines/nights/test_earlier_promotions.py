@@ -109,7 +109,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
             )
             return Followed(promise, nothing, nothing, model)
 
-        def read(context: Any, nights: list[str]) -> Any:
+        def read(context: Any, nights: list[str], catalog: Any) -> Any:
             if nights[0] in broken:
                 raise DataError("propensities are missing and cannot be estimated")
             both = np.zeros((3, 2))
