@@ -41,7 +41,6 @@ def verdict_on(
     nights: int,
     guardrail: PolicyEstimate | None = None,
     anchor: AnchorComparison | None = None,
-    anchored_look: int = 1,
 ) -> Verdict:
     """The gate's verdict on differences to the champion, and to the anchor where there is one.
 
@@ -50,7 +49,6 @@ def verdict_on(
         nights: how many these are; each had its look.
         guardrail: challenger - champion; None: there is no guardrail.
         anchor: None: nothing is anchored.
-        anchored_look: see ``judge``.
     """
     found = {REWARD: star}
     if guardrail is not None:
@@ -64,7 +62,7 @@ def verdict_on(
         anchor=anchor,
     )
     looks = tuple(range(1, nights + 1))
-    return judge(evidence, RULE, looks, anchored_look=anchored_look)
+    return judge(evidence, RULE, looks)
 
 
 def alone(star: PolicyEstimate, night: int, guardrail: PolicyEstimate | None = None) -> bool:
@@ -83,7 +81,9 @@ def levels(spending: Callable[[float, float], float] | None = None) -> Floats:
     """One-sided level of each look at one challenger; ``spending``: other than the gate's."""
     nights = range(1, TEST_NIGHTS + 1)
     if spending is None:
-        return np.array([look_level(tuple(range(1, n + 1)), RULE) for n in nights])
+        return np.array(
+            [look_level(tuple(range(1, n + 1)), TEST_NIGHTS, RULE.false_promotions) for n in nights]
+        )
     error = error_of_a_test(RULE.false_promotions, 1)
     found: Floats = ndtr(-boundaries(nights, [spending(n / TEST_NIGHTS, error) for n in nights]))
     return found

@@ -7,7 +7,8 @@ world no challenger loses anything in it: what a rule refuses there is what it c
 
 The noise of a policy on a night's rows is its own, so that every difference of two policies has
 the same standard error and two differences with one policy in common are correlated. 100 worlds;
-quick: 20.
+quick: 20. In a third world every challenger is truly a little more than a margin below the champion
+in the guardrail: the gate promises that hardly any year lets one through.
 
 ``anchored`` is the gate, which measures the difference to the anchor on the same rows; ``links``
 never can, and adds up the accepted promotions. ``every night alone`` is the gate as it was before
@@ -22,7 +23,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.promotion._finished import finished
-from benchmarks.promotion._rules import GUARDRAIL, MARGIN, alone, verdict_on
+from benchmarks.promotion._rules import GUARDRAIL, MARGIN, RULE, alone, verdict_on
 from benchmarks.promotion._worlds import NIGHTS, REWARD, Floats
 from benchmarks.rows import Row
 from mrlm.evidence.anchor_comparison import Link, compare_with_anchor
@@ -35,6 +36,8 @@ STAR_ERROR = GAIN / 2
 LOSS = 0.5 * MARGIN
 USERS = 500
 ALONE, ANCHORED, LINKS = RULES = ("every night alone", "anchored", "links")
+BEYOND = 1.02 * MARGIN
+_PROMISED = 1 - RULE.guardrail_level
 LEAST_SAFE, LEAST_PROMOTED = 0.95, 0.8
 
 
@@ -59,6 +62,7 @@ def run(quick: bool) -> list[Row]:
         for rule in RULES[1:]:
             rows.append(_safe(error, rule, many))
             rows.append(_promoted(error, rule, many))
+        rows.append(_beyond(error, many))
     return rows
 
 
@@ -76,11 +80,25 @@ def _plain(rule: str, error: float, loss: float, seed: int) -> list[float]:
     return [found.lowest, found.promotions]
 
 
+def _beyond(error: float, many: int) -> Row:
+    """Worlds of challengers that are all beyond the margin, in which one is promoted."""
+    found = _worlds(ANCHORED, error, BEYOND, many)
+    share = float(np.mean([o.promotions > 0 for o in found]))
+    most = _PROMISED + 2 * float(np.sqrt(_PROMISED * (1 - _PROMISED) / many))
+    return Row(
+        f"se {error:g} margin: worlds that let one through, all truly {BEYOND:g} margins below",
+        share,
+        bar=f"<= {_PROMISED:g}, within two errors of {many} worlds",
+        holds=share <= most,
+        note="promised by guardrail_level, in a year",
+    )
+
+
 def cell(rule: str, error: float, loss: float, seed: int, nights: int = NIGHTS) -> Outcome:
     """One year of the gate under one of ``RULES``."""
     rng = np.random.default_rng([seed, int(100 * error), int(100 * loss)])
     links: list[Link] = []
-    looks, so_far = 1, np.zeros((2, 3))
+    so_far = np.zeros((2, 3))
     tested = 0
     for night in range(1, nights + 1):
         # Rows: north star and guardrail; columns: noise of challenger, champion and anchor.
@@ -94,8 +112,7 @@ def cell(rule: str, error: float, loss: float, seed: int, nights: int = NIGHTS) 
         else:
             direct = _differences(so_far / tested, 2, len(links) + 1, error, loss, tested)
             compared = compare_with_anchor(1, None if rule == LINKS else direct, tonight, links)
-            verdict = verdict_on(tonight[REWARD], tested, tonight[GUARDRAIL], compared, looks)
-            looks += verdict.anchored == "below"
+            verdict = verdict_on(tonight[REWARD], tested, tonight[GUARDRAIL], compared)
             promoted, goes_on = verdict.promote, verdict.goes_on
         if promoted:
             links.append(Link(night, tonight))

@@ -45,8 +45,7 @@ def exposure_change(
         "champion": exposure(champion, item, items),
         "challenger": exposure(challenger, item, items),
     }
-    user = np.repeat(group(log.decisions.user)[1], np.diff(log.decisions.offsets))
-    told = users_in(item.astype(np.int64), user, items) >= least_users
+    told = _told(log, least_users)
     offered = np.bincount(item, minlength=items) > 0
     titles = {"title": catalog.text}
     found: dict[str, Any] = {"items": _movers(catalog.item_id, shown, told, n, titles)}
@@ -68,24 +67,29 @@ def exposure_change(
     return found
 
 
-def sampled_decisions(log: BanditLog, challenger: Floats, champion: Floats) -> list[dict[str, Any]]:
+def sampled_decisions(
+    log: BanditLog, challenger: Floats, champion: Floats, least_users: int = 1
+) -> list[dict[str, Any]]:
     """A typical decision and two that move far, with the candidates that matter, as plain JSON.
 
-    Nothing in it tells whose decision it was.
+    Nothing in it tells whose decision it was: scene, position and every candidate of such a
+    decision are those of many users. Where no decision is so, there is none.
 
     Args:
         log: n decisions with N candidates.
         challenger: probability of every candidate, float64, shape (N,).
         champion: the same of the champion.
+        least_users: fewest users of a scene, a position and an item that are shown.
 
     Returns:
         Each ``{which, scene, position, moved, candidates}`` with up to five candidates, the
         challenger's favourites first: ``{item_id, title, champion, challenger}``.
     """
-    if not len(log):
-        return []
     moved, decisions = _moved(log, challenger, champion), log.decisions
-    order = np.argsort(moved, kind="stable")
+    common = np.flatnonzero(_common(log, least_users))
+    if not len(common):
+        return []
+    order = common[np.argsort(moved[common], kind="stable")]
     places = {which: order[int(q * (len(order) - 1))] for which, q in _SAMPLED.items()}
     return [
         {
@@ -97,6 +101,27 @@ def sampled_decisions(log: BanditLog, challenger: Floats, champion: Floats) -> l
         }
         for which, i in places.items()
     ]
+
+
+def _told(log: BanditLog, least_users: int) -> NDArray[np.bool_]:
+    """Which items were offered to enough users, shape (items,)."""
+    user = np.repeat(group(log.decisions.user)[1], np.diff(log.decisions.offsets))
+    item = log.decisions.candidates.values.astype(np.int64)
+    enough: NDArray[np.bool_] = (
+        users_in(item, user, len(log.decisions.catalog.item_id)) >= least_users
+    )
+    return enough
+
+
+def _common(log: BanditLog, least_users: int) -> NDArray[np.bool_]:
+    """Which decisions are like those of enough users in all that is shown of them, shape (n,)."""
+    decisions, user = log.decisions, group(log.decisions.user)[1]
+    rare = ~_told(log, least_users)[decisions.candidates.values]
+    common: NDArray[np.bool_] = segment_sum(rare.astype(np.float64), decisions.offsets) == 0
+    for own in (decisions.scene, decisions.position):
+        names, code = np.unique(own, return_inverse=True)
+        common &= (users_in(code, user, len(names)) >= least_users)[code]
+    return common
 
 
 def _candidates(

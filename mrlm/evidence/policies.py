@@ -177,9 +177,11 @@ def policy_estimates(
             criteria.estimator, "challenger", "champion", among=among, level=level
         ),
     )
-    found["exposure"] = exposure_change(
-        log, policies["challenger"], policies["champion"], least_users
-    ) | {"sampled": sampled_decisions(log, policies["challenger"], policies["champion"])}
+    pair = policies["challenger"], policies["champion"]
+    found["exposure"] = {
+        **exposure_change(log, *pair, least_users),
+        "sampled": sampled_decisions(log, *pair, least_users),
+    }
     if anchor is not None:
         found["anchor_differences"] = estimated_from(criteria.estimator, "challenger", "anchor")
     return found

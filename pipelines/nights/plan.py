@@ -7,6 +7,7 @@ the same run. Until then it is made from what is there now.
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             f"'{history_command(context, shift(context.night, -1))}', or lower "
             "split.min_fit_nights or split.tune_nights"
         )
-    last = _candidate(context, entries) if gate else None
+    last = _candidate(context, entries, built) if gate else None
     if last is not None:
         gate = gate[: max(context.settings.gate.test_nights - len(last.gate_nights), 1)]
     judged = {e.run_key for e in entries if e.kind == "judged"}
@@ -199,19 +200,40 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     )
 
 
-def _candidate(context: NightContext, entries: tuple[Entry, ...]) -> Entry | None:
-    """The newest look at a challenger that goes on, if what it is made of is still there."""
+def _candidate(
+    context: NightContext, entries: tuple[Entry, ...], built: Container[str]
+) -> Entry | None:
+    """The newest look at a challenger that goes on, if it is still what was looked at before.
+
+    Args:
+        context: of the night.
+        entries: of the ledger.
+        built: nights whose logs are there.
+    """
     last = candidate_under_test(entries, context.run_key)
-    if last is None:
-        return None
-    made = ("learn_behaviour", "learn_policy", "tune_weights")
-    there = [context.run(stage, maker_of(last)).manifest() is not None for stage in made]
-    if all(there) and judged_evidence(context, maker_of(last)) is not None:
+    why = "" if last is None else _changed(context, last, built)
+    if last is None or not why:
         return last
-    context.log("plan").warning(
-        "the test of run %s ends: its outputs or its evidence are gone", maker_of(last)
-    )
+    context.log("plan").warning("the test of run %s ends: %s", maker_of(last), why)
     return None
+
+
+def _changed(context: NightContext, last: Entry, built: Container[str]) -> str:
+    """What keeps a test from going on: what the challenger is made of is gone, or is another."""
+    maker = maker_of(last)
+    made = [
+        context.run(stage, maker).manifest()
+        for stage in ("learn_behaviour", "learn_policy", "tune_weights")
+    ]
+    first = judged_evidence(context, maker)
+    if first is None or any(manifest is None for manifest in made):
+        return "its outputs or its evidence are gone"
+    tuned = made[-1]
+    if tuned is None or tuned.outputs["bundle"].fingerprint != first.data.get("challenger"):
+        return "its challenger was made again, and is not the one that was judged"
+    nights = {*last.gate_nights, *first.fit_nights, *first.tune_nights}
+    gone = sorted(night for night in nights if night not in built)
+    return f"the log of night {gone[0]} was withdrawn" if gone else ""
 
 
 def _looks(context: NightContext, entries: tuple[Entry, ...], last: Entry) -> tuple[Entry, ...]:

@@ -11,7 +11,6 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import AUTOMATIC
 from pipelines.contract.stage import Product
 from pipelines.nights.judged import read_evidence
-from pipelines.nights.plan import plan_of
 
 
 class Register:
@@ -23,8 +22,8 @@ class Register:
     form = 1
 
     def plan(self, context: NightContext) -> str:
-        """The run that made the challenger."""
-        return plan_of(context).candidate or context.run_key
+        """The run that made the challenger that was evaluated."""
+        return read_evidence(context).candidate or context.run_key
 
     def inputs(self, context: NightContext, plan: str) -> dict[str, str]:
         """The evidence and the challenger."""

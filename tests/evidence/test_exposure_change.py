@@ -68,6 +68,19 @@ def test_three_decisions_stand_for_all() -> None:
     assert not any(name in json.dumps(found) for name in names)
 
 
+def test_what_is_one_persons_alone_is_not_sampled() -> None:
+    """The decision that moves most is the only one of its scene: others stand for it."""
+    apart = np.abs(CHALLENGER - CHAMPION).reshape(len(LOG), -1).sum(1) / 2
+    scene = LOG.decisions.scene.copy()
+    scene[np.argsort(apart, kind="stable")[-1]] = "of one"
+    rare = replace(LOG, decisions=replace(LOG.decisions, scene=scene))
+    alone = sampled_decisions(rare, CHALLENGER, CHAMPION)
+    assert alone[-1]["scene"] == "of one"
+    many = sampled_decisions(rare, CHALLENGER, CHAMPION, least_users=10)
+    assert "of one" not in {d["scene"] for d in many}
+    assert sampled_decisions(rare, CHALLENGER, CHAMPION, least_users=41) == []
+
+
 def test_an_empty_log_has_no_decisions() -> None:
     nothing = LOG.on_nights([])
     none = np.zeros(0)

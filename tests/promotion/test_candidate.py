@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrlm.promotion.record.candidate import candidate_under_test, earlier_looks, maker_of
+from mrlm.promotion.record.candidate import (
+    candidate_under_test,
+    earlier_looks,
+    maker_of,
+    rejection,
+)
 from mrlm.promotion.record.ledger import Entry, Kind
 
 FIRST, TONIGHT = "2026-11-20-abc", "2026-11-22-abc"
@@ -24,6 +29,13 @@ def _look(run_key: str, night: str, **more: object) -> Entry:
 
 
 INITIAL = _entry("initial", 1, "first")
+
+
+def test_a_rejection_is_the_last_word_on_a_look() -> None:
+    look = _look(FIRST, "2026-11-19")
+    no, yes = _entry("rejected", 2, FIRST), _entry("approved", 2, FIRST)
+    for words, said in (((), False), ((no,), True), ((no, yes), False), ((yes, no), True)):
+        assert (rejection(_entries(INITIAL, look, *words), (look,)) is not None) == said
 
 
 def test_the_newest_test_goes_on() -> None:
@@ -62,5 +74,9 @@ def test_a_test_ends() -> None:
         (INITIAL, look, _entry("approved", 2, FIRST)),
     ):
         assert candidate_under_test(_entries(*entries), TONIGHT) is None
+    # A decision on any look of the test ends it.
+    again = _look("2026-11-21-abc", "2026-11-20", test=FIRST)
+    entries = _entries(INITIAL, look, again, _entry("rejected", 2, FIRST))
+    assert candidate_under_test(entries, TONIGHT) is None
     # Under other settings a run brings its own challenger.
     assert candidate_under_test(_entries(INITIAL, look), "2026-11-22-other") is None

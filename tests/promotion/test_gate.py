@@ -15,11 +15,15 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
 from mrlm.promotion.judgement.levels import last_level, look_level
 from mrlm.promotion.record.candidate import earlier_looks
-from mrlm.promotion.record.ledger import Ledger
+from mrlm.promotion.record.ledger import Entry, Ledger
 from mrlm.promotion.settings import GateSettings
 
 Make = Callable[..., Evidence]
 RULE = GateSettings()
+
+
+def _level(looks: tuple[int, ...], rule: GateSettings, rows: tuple[int, ...] = ()) -> float:
+    return look_level(looks, rule.test_nights, rule.false_promotions, rows)
 
 
 def _failed(verdict: Verdict) -> list[str]:
@@ -36,7 +40,7 @@ def test_a_clear_lift_is_promoted_with_its_numbers(evidence: Make) -> None:
 
 @pytest.mark.parametrize("looks", [(1,), (2,), (1, 2, 3), (2, 5, 14), (13, 15)])
 def test_the_bound_is_at_the_level_of_the_look(evidence: Make, looks: tuple[int, ...]) -> None:
-    level = look_level(looks, RULE)
+    level = _level(looks, RULE)
     edge = float(t.ppf(1 - level, 200.0)) * 0.01
     above, below = evidence(lift=edge * 1.0001), evidence(lift=edge * 0.9999)
     assert judge(above, RULE, looks).promote
@@ -50,13 +54,35 @@ def test_the_bound_is_at_the_level_of_the_look(evidence: Make, looks: tuple[int,
 def test_a_test_spends_its_share_of_the_years_error() -> None:
     """One test may begin a night; its first look of one night has the square of its part."""
     of_a_test = RULE.false_promotions / 365
-    assert look_level((1,), RULE) == pytest.approx(of_a_test / 14**2)
-    assert look_level((14,), RULE) == pytest.approx(of_a_test)
-    assert look_level((15,), RULE) == pytest.approx(of_a_test)
+    assert _level((1,), RULE) == pytest.approx(of_a_test / 14**2)
+    assert _level((14,), RULE) == pytest.approx(of_a_test)
+    assert _level((15,), RULE) == pytest.approx(of_a_test)
     nightly = GateSettings(test_nights=1)
-    assert look_level((1,), nightly) == pytest.approx(RULE.false_promotions / 365)
-    levels = [look_level(tuple(range(1, n + 1)), RULE) for n in range(1, 15)]
+    assert _level((1,), nightly) == pytest.approx(RULE.false_promotions / 365)
+    levels = [_level(tuple(range(1, n + 1)), RULE) for n in range(1, 15)]
     assert levels == sorted(levels)
+
+
+def test_nights_of_unlike_size_spend_what_they_have() -> None:
+    """Many decisions at the end leave little of the error to the looks before, and the reverse."""
+    nights = (1, 2, 3)
+    alike = _level(nights, RULE, (100, 200, 300))
+    assert alike == pytest.approx(_level(nights, RULE))
+    # What comes last is nearly all that there is, and hardly depends on the looks before it.
+    late = _level(nights, RULE, (10, 20, 3000))
+    spent = RULE.false_promotions / 365 * (3**2 - 2**2) / RULE.test_nights**2
+    assert late == pytest.approx(spent, rel=0.02)
+    assert late < alike
+    # What is not known, or does not rise, is taken as alike.
+    for rows in ((0, 100, 200), (100, 100, 100), (300, 200, 100), (100, 200)):
+        assert _level(nights, RULE, rows) == pytest.approx(alike)
+
+
+def test_who_was_rejected_at_an_earlier_look_is_refused(evidence: Make) -> None:
+    word = Entry("rejected", "2026-11-20-abc", 2, "ada", "now", "odd lists")
+    verdict = judge(evidence(), RULE, rejected=word)
+    assert _failed(verdict) == ["person"]
+    assert "ada rejected this challenger at an earlier look (odd lists)" in verdict.reason
 
 
 def test_looks_rise(evidence: Make) -> None:
@@ -89,9 +115,10 @@ def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
 def test_a_refusal_says_what_would_change_it(evidence: Make) -> None:
     """Rows at which the last look passes with 80 %, a standard error below the estimate."""
     reason = judge(evidence(lift=0.04, error=0.02, guard=-0.001), RULE).reason
-    reach = float(norm.isf(last_level(RULE)) + norm.ppf(0.8))
+    reach = float(norm.isf(last_level(RULE.test_nights, RULE.false_promotions)) + norm.ppf(0.8))
     needed = math.ceil(900 * (reach * 0.02 / (0.04 - 0.02)) ** 2)
-    assert f"about {needed} decisions in all would show it with probability 80%" in reason
+    told = f"about {needed} decisions in all, more than the {14 * 900} of a whole test, would show"
+    assert f"{told} it with probability 80%" in reason
     assert "about 900 decisions" not in reason
     unsure = judge(evidence(lift=0.01, error=0.02), RULE).reason
     assert "how many decisions would show it cannot be said yet" in unsure
@@ -183,9 +210,9 @@ def test_looks_at_one_challenger_add_up(tmp_path: Path, evidence: Make) -> None:
         return judge_and_record(ledger, found, RULE, version=day, actor="gate", at="now")
 
     first = ask(20, nights[:1])
-    assert (first.look, first.level) == (1, look_level((1,), RULE))
+    assert (first.look, first.level) == (1, _level((1,), RULE))
     again = ask(21, nights[:2], "2026-11-20/abc")
-    assert (again.look, again.level) == (2, look_level((1, 2), RULE))
+    assert (again.look, again.level) == (2, _level((1, 2), RULE))
     assert "already judged" not in again.reason
     strange = ask(22, nights[1:2])
     assert "2026-11-20 already judged" in strange.reason
@@ -194,7 +221,7 @@ def test_looks_at_one_challenger_add_up(tmp_path: Path, evidence: Make) -> None:
     told = [(e.test, e.goes_on, e.level) for e in ledger.entries()]
     assert told[0] == ("", True, first.level)
     assert told[1] == ("2026-11-20/abc", True, again.level)
-    assert told[3] == ("2026-11-20/abc", False, look_level((1, 2, 4), RULE))
+    assert told[3] == ("2026-11-20/abc", False, _level((1, 2, 4), RULE))
 
 
 def test_a_run_without_a_fresh_night_is_no_look(tmp_path: Path, evidence: Make) -> None:
@@ -221,7 +248,7 @@ def test_wrong_promotions_in_a_year_stay_within_the_bound(evidence: Make) -> Non
     has probability 0.2 %.
     """
     rng = np.random.default_rng(3)
-    normal = norm.isf([look_level(tuple(range(1, n + 1)), RULE) for n in range(1, 15)])
+    normal = norm.isf([_level(tuple(range(1, n + 1)), RULE) for n in range(1, 15)])
     total, nights = np.zeros(2000), np.zeros(2000, np.int64)
     wrong = np.zeros(2000, np.bool_)
     for _ in range(365):

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
-from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.condition import Check, certified, lower_bound
-from mrlm.promotion.judgement.needed import what_would_change
+from mrlm.promotion.judgement.levels import last_level
+from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
 
 _REMEDY = (
@@ -18,20 +18,20 @@ _REMEDY = (
 
 
 def anchored_checks(
-    evidence: Evidence, settings: GateSettings, look: int, anchor: int | None
+    evidence: Evidence, settings: GateSettings, error: float, anchor: int | None
 ) -> list[Check]:
     """One check an anchored limit: a guardrail's margin, and 0 in the north star.
 
     Margins against the champion alone let a chain of promotions lose one each time. Against the
-    anchor the lower bound must stay above minus the margin, at this look's share of the error that
-    ``guardrail_level`` leaves, so that over all looks together a challenger that is truly below is
-    let through with at most that probability. Each limit has its own level, as parts of an
-    intersection-union test.
+    anchor the lower bound must stay above minus the margin at the level of this look, which is its
+    test's share of the error that ``guardrail_level`` leaves for 365 nights (``look_level``): every
+    look has its share, whether it comes to be asked or not, for what else refuses a challenger may
+    read the same numbers. Each limit has its own level, as parts of an intersection-union test.
 
     Args:
         evidence: of a challenger that nothing else refuses.
         settings: the rule's.
-        look: which look at the anchored limits this is, from 1.
+        error: one-sided level of this look.
         anchor: by the ledger; None: whatever the evidence names.
     """
     found = evidence.anchor
@@ -44,10 +44,9 @@ def anchored_checks(
             f"{anchor} now: the next night compares with that one"
         )
         return [_told(Check("anchor", False, text), advice)]
-    error = error_at(look, 1.0 - settings.guardrail_level)
     limits = {evidence.north_star: 0.0, **dict(sorted(evidence.guardrails.items()))}
     checks = [
-        _limit(found, name, margin, error, look, evidence.rows) for name, margin in limits.items()
+        _limit(evidence, found, name, margin, error, settings) for name, margin in limits.items()
     ]
     return [_told(check, advice) for check in checks]
 
@@ -76,7 +75,12 @@ def gained_guardrails(evidence: Evidence, settings: GateSettings) -> frozenset[s
 
 
 def _limit(
-    found: AnchorComparison, name: str, margin: float, error: float, look: int, rows: int
+    evidence: Evidence,
+    found: AnchorComparison,
+    name: str,
+    margin: float,
+    error: float,
+    settings: GateSettings,
 ) -> Check:
     own, estimate = f"anchor: {name}", found.differences.get(name)
     sure = certified(f"difference to anchor version {found.version} in {name}", estimate)
@@ -87,12 +91,15 @@ def _limit(
     passed = bound >= -margin
     text = (
         f"{name}: challenger - anchor version {found.version} = {estimate.value:+.5f} "
-        f"{_measured(found, name)} with lower bound {bound:+.5f} at one-sided level {error:.3g} "
-        f"(anchored look {look}), {'not ' if passed else ''}below the accepted {-margin:+.5f}"
+        f"{_measured(found, name)} with lower bound {bound:+.5f} at one-sided level {error:.3g}, "
+        f"{'not ' if passed else ''}below the accepted {-margin:+.5f}"
     )
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
-        text += what_would_change(rows, distance, estimate.standard_error or 0.0, error)
+        last = last_level(settings.test_nights, 1.0 - settings.guardrail_level)
+        most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
+        own_error = estimate.standard_error or 0.0
+        text += what_would_change(evidence.rows, distance, own_error, last, most)
         text += f". {_REMEDY}"
     return Check(own, passed, text)
 

@@ -14,14 +14,9 @@ from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails
 from mrlm.promotion.judgement.condition import Check, certified, lower_bound
 from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.judgement.levels import last_level, look_level
-from mrlm.promotion.judgement.needed import what_would_change
-from mrlm.promotion.record.anchor import (
-    anchor_version,
-    anchored_look,
-    spent_after,
-    spent_margins,
-)
-from mrlm.promotion.record.candidate import earlier_looks
+from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
+from mrlm.promotion.record.anchor import anchor_version, spent_after, spent_margins
+from mrlm.promotion.record.candidate import earlier_looks, rejection
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings
 
@@ -66,8 +61,9 @@ def judge(
     settings: GateSettings,
     looks: tuple[int, ...] = (1,),
     used_nights: frozenset[str] = frozenset(),
-    anchored_look: int = 1,
     anchor: int | None = None,
+    rows: tuple[int, ...] = (),
+    rejected: Entry | None = None,
 ) -> Verdict:
     """Apply the rule; a pure function of its arguments.
 
@@ -95,13 +91,14 @@ def judge(
         settings: the rule's.
         looks: gate nights that each look of the test rests on, rising, this one last.
         used_nights: gate nights that other judgements have used up.
-        anchored_look: which look at the anchored limits this would be; 1 or more.
         anchor: version of the anchor by the ledger; None: whatever the evidence names.
+        rows: decisions that each look rests on; (): not known.
+        rejected: a person's rejection of this challenger at an earlier look; None: there is none.
 
     Raises:
         ValueError: looks do not rise from 1 or more.
     """
-    alpha = look_level(looks, settings)
+    alpha = look_level(looks, settings.test_nights, settings.false_promotions, rows)
     told = f"look {len(looks)}, {looks[-1]} of {settings.test_nights} nights"
     star = evidence.difference(settings.estimator, evidence.north_star)
     checks = [_champion(evidence), _nights(evidence, used_nights)]
@@ -109,6 +106,8 @@ def judge(
         checks.append(_propensities(settings))
     if evidence.hindcast is not None:
         checks.append(_hindcast(evidence, evidence.hindcast))
+    if rejected is not None:
+        checks.append(_rejected(rejected))
     if checks[0].passed and evidence.gate_nights:
         own = evidence.estimate("challenger", settings.estimator, evidence.north_star)
         checks.append(certified(f"challenger's {evidence.north_star}", own))
@@ -122,7 +121,9 @@ def judge(
         checks += group_checks(evidence, settings)
     anchored = []
     if all(c.passed or c.advice for c in checks):
-        anchored = anchored_checks(evidence, settings, anchored_look, anchor)
+        below = 1.0 - settings.guardrail_level
+        error = look_level(looks, settings.test_nights, below, rows)
+        anchored = anchored_checks(evidence, settings, error, anchor)
     checks += anchored
     promote = all(c.passed or c.advice for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
@@ -171,6 +172,7 @@ def judge_and_record(
             gate_nights=evidence.gate_nights,
             anchor=None if evidence.anchor is None else evidence.anchor.version,
             anchored=verdict.anchored,
+            rows=evidence.rows,
             spent=_spent(entries, evidence, settings),
             test=evidence.candidate,
             goes_on=verdict.goes_on,
@@ -206,8 +208,9 @@ def verdict_after(
         settings,
         (*counts, now),
         judged_nights(entries, evidence.run_key) - own,
-        anchored_look(entries, evidence.run_key),
         anchor_version(entries),
+        (*(e.rows for e in earlier), evidence.rows),
+        rejection(entries, earlier),
     )
 
 
@@ -273,6 +276,15 @@ def _champion(evidence: Evidence) -> Check:
         else "there is no champion to compare with: install one (the clone of the logger) first"
     )
     return Check("champion", there, text)
+
+
+def _rejected(word: Entry) -> Check:
+    return Check(
+        "person",
+        False,
+        f"{word.actor} rejected this challenger at an earlier look ({word.reason}): its test is "
+        "over",
+    )
 
 
 def _propensities(settings: GateSettings) -> Check:
@@ -359,7 +371,9 @@ def _north_star(
     )
     if not passed:
         distance = value + star.unknown_low
-        text += what_would_change(evidence.rows, distance, error, last_level(settings))
+        last = last_level(settings.test_nights, settings.false_promotions)
+        most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
+        text += what_would_change(evidence.rows, distance, error, last, most)
     return Check(_against("north star", rival), passed, text)
 
 
@@ -385,7 +399,8 @@ def _guardrail(
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
         error = estimate.standard_error or 0.0
-        text += what_would_change(evidence.rows, distance, error, 1.0 - level)
+        most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
+        text += what_would_change(evidence.rows, distance, error, 1.0 - level, most)
     return Check(own, passed, text)
 
 

@@ -29,14 +29,30 @@ def rows_to_pass(rows: int, distance: float, standard_error: float, level: float
     return max(rows, math.ceil(rows * (reach * standard_error / likely) ** 2))
 
 
-def what_would_change(rows: int, distance: float, standard_error: float, level: float) -> str:
-    """The same as the end of a sentence; see ``rows_to_pass``."""
+def what_would_change(
+    rows: int, distance: float, standard_error: float, level: float, most: int
+) -> str:
+    """The same as the end of a sentence; see ``rows_to_pass``.
+
+    Args:
+        rows: see there, as the following three.
+        distance: of the estimate above the limit.
+        standard_error: of the estimate.
+        level: at the end.
+        most: decisions that the test is likely to have at its end.
+    """
     if distance <= 0:
         return "; more decisions alone would not change this, for the estimate itself is beyond it"
     needed = rows_to_pass(rows, distance, standard_error, level)
     if needed is None:
         return "; how many decisions would show it cannot be said yet"
+    beyond = f", more than the {most} of a whole test," if needed > most else ""
     return (
-        f"; about {needed} decisions in all would show it with probability {_POWER:.0%}, if the "
-        "truth is no further than a standard error below the estimate"
+        f"; about {needed} decisions in all{beyond} would show it with probability {_POWER:.0%}, "
+        "if the truth is no further than a standard error below the estimate"
     )
+
+
+def rows_of_a_test(rows: int, nights: int, test_nights: int) -> int:
+    """Decisions that a test is likely to have at its end, as many a night as so far."""
+    return round(rows * test_nights / max(nights, 1))

@@ -31,19 +31,6 @@ def links_from_anchor(entries: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
     return tuple(promoted[version] for version in way)
 
 
-def anchored_look(entries: tuple[Entry, ...], run_key: str) -> int:
-    """Which look at the anchored limits this run's is, from 1.
-
-    A challenger that everything else refuses is not held against the anchor, and one that is found
-    within the limits gives its share of the error back: were it wrong, the error would have been
-    made already, and it is the first one that is bounded (Tian and Ramdas, Statistical Methods in
-    Medical Research 2021). So those count that were found below.
-    """
-    return 1 + sum(
-        e.kind == "judged" and e.run_key != run_key and e.anchored == "below" for e in entries
-    )
-
-
 def spent_margins(entries: tuple[Entry, ...]) -> dict[str, float]:
     """Share of each guardrail's margin that the champion has spent against today's anchor.
 
@@ -69,6 +56,8 @@ def spent_after(
         gained: guardrails in which the challenger is proven better than the champion.
     """
     return {
-        name: share if name in gained else max(share, before.get(name, 0.0))
-        for name, share in shares.items()
+        name: shares[name]
+        if name in shares and name in gained
+        else max(shares.get(name, 0.0), before.get(name, 0.0))
+        for name in sorted({*before, *shares})
     }

@@ -26,6 +26,12 @@ def maker_of(judged: Entry) -> str:
     return judged.test or judged.run_key
 
 
+def rejection(entries: tuple[Entry, ...], looks: tuple[Entry, ...]) -> Entry | None:
+    """A person's rejection of a challenger at one of these looks, the last word on it; or None."""
+    words = [last_word(entries, look.run_key) for look in looks]
+    return next((w for w in reversed(words) if w is not None and w.kind == "rejected"), None)
+
+
 def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | None:
     """The newest look at the challenger that this run goes on with; None: its own is the next.
 
@@ -42,6 +48,8 @@ def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | No
     if last is None or not last.goes_on:
         return None
     champion = (champion_stack(entries) or (None,))[-1]
-    left = last.champion_version != champion or last_word(entries, last.run_key) is not None
+    looks = earlier_looks(entries, maker_of(last), run_key)
+    decided = any(last_word(entries, look.run_key) is not None for look in looks)
+    left = last.champion_version != champion or decided
     other = last.run_key.rpartition("-")[2] != run_key.rpartition("-")[2]
     return None if left or other else last

@@ -36,7 +36,7 @@ GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
 _OPTIONAL = (
     *("request", "content", "anchor", "anchored", "spent"),
-    *("test", "goes_on", "level"),
+    *("test", "goes_on", "level", "rows"),
 )
 
 
@@ -105,6 +105,7 @@ class Entry:
         test: ``judged``: run key of the run that made the challenger; "": the entry's own.
         goes_on: ``judged``: refused for now, and the next night looks at it again.
         level: ``judged``: one-sided level at which the north star was tested.
+        rows: ``judged``: decisions that the evidence rests on; 0: not recorded.
         spent: ``judged``: guardrail to the share of its margin that a promotion leaves spent.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
@@ -129,6 +130,7 @@ class Entry:
     test: str = ""
     goes_on: bool = False
     level: float = 0.0
+    rows: int = 0
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""

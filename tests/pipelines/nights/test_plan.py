@@ -109,15 +109,32 @@ def test_a_plan_knows_the_judgements_before_it(made: Made) -> None:
     )
 
 
+def tuned(made: Made, run_key: str, policy: dict[str, float]) -> str:
+    """The challenger of a run, and its fingerprint."""
+    folder = made.workspace.run_stage(run_key, "tune_weights")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bundle.json").write_text(json.dumps(policy))
+    outputs = {"bundle": "bundle.json"}
+    manifest = made.complete(folder, "tune_weights", NIGHTS[7], outputs, run_key=run_key)
+    return manifest.outputs["bundle"].fingerprint
+
+
 def test_a_challenger_stays_under_test(made: Made) -> None:
     """Its earlier nights and one fresh night more; what it was made of comes from its own run."""
     nights(made, 9)
     made.record(entry("initial", "first", 1))
     first = made.context(NIGHTS[7])
     own, told = first.run_key, {"goes_on": True, "champion_version": 1}
-    for stage in ("learn_behaviour", "learn_policy", "tune_weights"):
+    for stage in ("learn_behaviour", "learn_policy"):
         made.complete(made.workspace.run_stage(own, stage), stage, NIGHTS[7], run_key=own)
-    evidence = evidence_of(run_key=own, gate_nights=(NIGHTS[6],), fit_nights=(), tune_nights=())
+    bundle = tuned(made, own, {"kappa": 1.0})
+    evidence = evidence_of(
+        run_key=own,
+        gate_nights=(NIGHTS[6],),
+        fit_nights=(NIGHTS[0],),
+        tune_nights=(),
+        data={"challenger": bundle},
+    )
     made.evaluated(evidence)
     told |= {"evidence": evidence.fingerprint(), "gate_nights": (NIGHTS[6],)}
     made.record(entry("judged", own, 2, **told))
@@ -128,6 +145,16 @@ def test_a_challenger_stays_under_test(made: Made) -> None:
     # Not past its last night.
     few = plan_of(made.context(NIGHTS[8], gate={"test_nights": 2}))
     assert (few.candidate, few.judged) == ("", NIGHTS[7:9])
+    # Made again it is another, which was not judged on these nights.
+    tuned(made, own, {"kappa": 2.0})
+    assert plan_of(made.context(NIGHTS[8])).candidate == ""
+    tuned(made, own, {"kappa": 1.0})
+    assert plan_of(made.context(NIGHTS[8])).candidate == own
+    # A night that was withdrawn cannot be read again.
+    made.passed(NIGHTS[0], impressions="stopped")
+    assert plan_of(made.context(NIGHTS[8])).candidate == ""
+    made.passed(NIGHTS[0])
+    assert plan_of(made.context(NIGHTS[8])).candidate == own
     # Gone with what it was made of.
     (made.workspace.run_stage(own, "tune_weights") / "manifest.json").unlink()
     assert plan_of(made.context(NIGHTS[8])).candidate == ""
