@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrlm.promotion.record.anchor import anchor_version, spent_margins
-from mrlm.promotion.record.candidate import maker_of
+from mrlm.promotion.record.candidate import candidate_under_test, maker_of
 from mrlm.promotion.record.ledger import champion_stack
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.report.visible import visible
@@ -49,10 +49,15 @@ def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
         place: the registry.
         test_nights: the setting ``gate.test_nights``.
     """
-    judged = [e for e in place.ledger.entries() if e.kind == "judged" and e.gate_nights]
-    if not judged or not judged[-1].goes_on:
+    entries = place.ledger.entries()
+    judged = [e for e in entries if e.kind == "judged" and e.gate_nights]
+    if not judged:
         return []
-    last = judged[-1]
+    # As a coming run under the settings of the newest one will find it.
+    coming = f"next-{judged[-1].run_key.rpartition('-')[2]}"
+    last = candidate_under_test(entries, coming)
+    if last is None:
+        return []
     return [
         f"under test: the challenger of run {maker_of(last)}, last registered as version "
         f"{last.version}, {len(last.gate_nights)} of {test_nights} nights so far"
