@@ -89,10 +89,11 @@ def _limit(
         return Check(own, False, f"{sure.text}{why}. {_REMEDY}")
     bound = lower_bound(estimate, error)
     passed = bound >= -margin
+    accepted = f"the accepted {-margin:+.5f}" if margin else "0"
     text = (
         f"{name}: challenger - anchor version {found.version} = {estimate.value:+.5f} "
         f"{_measured(found, name)} with lower bound {bound:+.5f} at one-sided level {error:.3g}, "
-        f"{'not ' if passed else ''}below the accepted {-margin:+.5f}"
+        f"{'not ' if passed else ''}below {accepted}"
     )
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
