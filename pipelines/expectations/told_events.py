@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
-from pipelines.settings.model import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from pipelines.settings.model import Validation
 
 TABLE = "history"
 SHOWN = ("event_id", "item_id", "event", "value", "nights_ahead")
