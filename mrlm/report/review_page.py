@@ -20,6 +20,7 @@ from mrlm.report.simple_baselines import as_words, baselines_by_value
 from mrlm.report.visible import shortened
 
 _NO_FACTS = NightFacts()
+_WHAT_USERS_SEE = "what_users_see.html.j2"
 _PLOTS = {
     "intervals": "Each policy's north star with its interval",
     "differences": "Challenger against champion in every objective",
@@ -94,6 +95,7 @@ def _page(
         ],
         worse_off=who_is_worse_off(evidence),
         level=_level(evidence, estimator),
+        what_users_see=_WHAT_USERS_SEE,
         facts=facts,
         step=step_as_text(facts.limited_by),
         links={t: a for t, a in facts.links.items() if _harmless(a)},
