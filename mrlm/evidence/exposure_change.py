@@ -82,8 +82,9 @@ def sampled_decisions(
         least_users: fewest users of a scene, a position and an item that are shown.
 
     Returns:
-        Each ``{which, scene, position, moved, candidates}`` with up to five candidates, the
-        challenger's favourites first: ``{item_id, title, champion, challenger}``.
+        Each ``{which, scene, position, moved, candidates}`` with up to five candidates, those that
+        the two want most, the challenger's favourites first: ``{item_id, title, champion,
+        challenger}``.
     """
     moved, decisions = _moved(log, challenger, champion), log.decisions
     common = np.flatnonzero(_common(log, least_users))
@@ -129,7 +130,8 @@ def _candidates(
 ) -> list[dict[str, Any]]:
     catalog, offsets = log.decisions.catalog, log.decisions.offsets
     own = np.arange(offsets[i], offsets[i + 1])
-    best = own[np.argsort(-challenger[own], kind="stable")][:_PLACES]
+    wanted = own[np.argsort(-(challenger + champion)[own], kind="stable")][:_PLACES]
+    best = wanted[np.argsort(-challenger[wanted], kind="stable")]
     code = log.decisions.candidates.values[best]
     return [
         {

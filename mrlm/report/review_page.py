@@ -93,6 +93,7 @@ def _page(
             for objective in (evidence.north_star, *sorted(evidence.guardrails))
             for row in group_rows(evidence, objective)
         ],
+        untold=len(evidence.groups) - len(group_rows(evidence, evidence.north_star)),
         worse_off=who_is_worse_off(evidence),
         level=_level(evidence, estimator),
         what_users_see=_WHAT_USERS_SEE,

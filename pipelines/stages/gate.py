@@ -111,7 +111,8 @@ def _facts(context: NightContext, made: str) -> NightFacts:
         yes_or_no=[
             o.name
             for o in context.objectives
-            if o.source == "feedback" and o.transform in ("any", "at_least")
+            if o.source == "feedback"
+            and (o.transform in ("any", "at_least") or o.unit.startswith("share"))
         ],
         links={"data docs": "data_docs/index.html"},
     )

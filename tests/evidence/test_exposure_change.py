@@ -64,6 +64,9 @@ def test_three_decisions_stand_for_all() -> None:
         assert set(decision) == {"which", "scene", "position", "moved", "candidates"}
         chances = [c["challenger"] for c in decision["candidates"]]
         assert chances == sorted(chances, reverse=True)
+    # Both policies' favourites are there.
+    for decision in found:
+        assert max(c["champion"] for c in decision["candidates"]) == pytest.approx(1 / 3)
     names = {*LOG.decisions.user, *LOG.decision_id, *LOG.session}
     assert not any(name in json.dumps(found) for name in names)
 
