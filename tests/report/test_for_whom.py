@@ -68,7 +68,7 @@ def test_who_is_worse_off_is_named_in_page_and_memo() -> None:
     assert "delight of users with 0 items before" in memo
     better = replace(JUDGED, groups=GROUPS[:1])
     assert "No group is shown to be worse off" in render_review_page(better)
-    assert "Of 1 more groups the log does not tell enough yet" in page
+    assert "Of one more group the log does not tell enough yet" in page
     assert "does not tell enough" not in render_review_page(better)
     assert "worse off" not in decision_memo(better)
 
