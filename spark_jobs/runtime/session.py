@@ -23,9 +23,7 @@ _KEY_LITERALS = "0x[0-9A-Fa-f]{64,}|X'[0-9A-Fa-f]{64,}'"
 # than they bring (measured: half the processor time of an ingestion). The code cache that goes with
 # the simple compiler fills up after a few nights, and Java would go on without compiling.
 _SHORT_LIVED = " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
-# Files are written through buffers outside of the heap, which only a full collection frees; Java
-# lets them grow as large as the heap unless it is told otherwise.
-_LONG_LIVED = " -XX:+UseParallelGC -XX:MaxDirectMemorySize=1g"
+_LONG_LIVED = " -XX:+UseParallelGC"
 
 # Smaller inputs get the small session; a partition of a shuffle is to hold about so much.
 LARGE_BYTES = 100 << 20
