@@ -121,6 +121,11 @@ class Evidence:
                 f"evidence {self.run_key}: nights {twice} have two roles among fit, tune and gate"
             )
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """Objective to the largest fall that is accepted: 0 in the north star, then guardrails."""
+        return {self.north_star: 0.0, **dict(sorted(self.guardrails.items()))}
+
     def estimate(self, policy: str, estimator: str, objective: str) -> PolicyEstimate | None:
         """A policy's estimate, or None where the evidence has none."""
         return self.policies.get(policy, {}).get(estimator, {}).get(objective)

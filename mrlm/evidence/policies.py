@@ -131,13 +131,12 @@ def policy_estimates(
         if unknown is None:
             return plain
         coefficient = weights[policy] - (weights[rival] if rival else 0.0)
-        if among is not None:
+        worst_rewards = extremes.get((policy, rival)) if among is None else None
+        if worst_rewards is None:
             # Whatever is lost may have been lost in this group.
-            worst_rewards = [unknown.at_worst(coefficient * among, side) for side in (-1, 1)]
-        elif (policy, rival) in extremes:
-            worst_rewards = extremes[policy, rival]
-        else:
-            worst_rewards = [unknown.at_worst(coefficient, side) for side in (-1, 1)]
+            own = coefficient if among is None else coefficient * among
+            worst_rewards = [unknown.at_worst(own, side) for side in (-1, 1)]
+        if among is None:
             extremes[policy, rival] = worst_rewards
         ends = []
         for rewards in worst_rewards:

@@ -70,14 +70,15 @@ def group_rows(evidence: Evidence, objective: str) -> list[GroupRow]:
     return rows
 
 
+def all_group_rows(evidence: Evidence) -> list[GroupRow]:
+    """The rows of the north star, then of each guardrail."""
+    return [row for objective in evidence.limits for row in group_rows(evidence, objective)]
+
+
 def who_is_worse_off(evidence: Evidence) -> list[str]:
     """Groups and objectives that the challenger is shown to make worse, in words."""
-    return [
-        f"{row.objective} of {row.label}"
-        for objective in (evidence.north_star, *sorted(evidence.guardrails))
-        for row in group_rows(evidence, objective)
-        if row.verdict == "worse"
-    ]
+    rows = all_group_rows(evidence)
+    return [f"{row.objective} of {row.label}" for row in rows if row.verdict == "worse"]
 
 
 def _verdict(estimate: PolicyEstimate) -> Literal["better", "worse", "not known"]:

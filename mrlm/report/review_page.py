@@ -11,7 +11,7 @@ from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.against_anchor import anchor_note, anchor_rows
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number, step_as_text
-from mrlm.report.for_whom import group_rows, who_is_worse_off
+from mrlm.report.for_whom import all_group_rows, group_rows, who_is_worse_off
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
 from mrlm.report.plain_numbers import change_in_numbers
@@ -81,19 +81,16 @@ def _page(
     environment.filters["number"] = number
     environment.filters["interval"] = interval
     environment.filters["shortened"] = shortened
+    groups = group_rows(evidence, evidence.north_star)
     return environment.get_template("review_page.html.j2").render(
         evidence=evidence,
         fingerprint=evidence.fingerprint(),
         verdict=verdict,
         headline=headline(verdict, evidence),
         change=change_in_numbers(evidence, estimator, facts.yes_or_no, _unit(evidence, facts)),
-        groups=group_rows(evidence, evidence.north_star),
-        all_groups=[
-            row
-            for objective in (evidence.north_star, *sorted(evidence.guardrails))
-            for row in group_rows(evidence, objective)
-        ],
-        untold=len(evidence.groups) - len(group_rows(evidence, evidence.north_star)),
+        groups=groups,
+        all_groups=all_group_rows(evidence),
+        untold=len(evidence.groups) - len(groups),
         worse_off=who_is_worse_off(evidence),
         level=_level(evidence, estimator),
         what_users_see=_WHAT_USERS_SEE,

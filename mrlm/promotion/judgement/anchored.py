@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
-from mrlm.promotion.judgement.condition import Check, certified, lower_bound
+from mrlm.promotion.judgement.condition import Check, as_advice, certified, lower_bound
 from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
@@ -37,18 +35,20 @@ def anchored_checks(
     found = evidence.anchor
     if settings.anchored == "off" or found is None:
         return []
-    advice = settings.anchored == "advise"
     if anchor is not None and found.version != anchor:
         text = (
             f"the evidence is anchored to version {found.version}, and the anchor is version "
             f"{anchor} now: the next night compares with that one"
         )
-        return [_told(Check("anchor", False, text), advice)]
-    limits = {evidence.north_star: 0.0, **dict(sorted(evidence.guardrails.items()))}
-    checks = [
-        _limit(evidence, found, name, margin, error, settings) for name, margin in limits.items()
-    ]
-    return [_told(check, advice) for check in checks]
+        checks = [Check("anchor", False, text)]
+    else:
+        checks = [
+            _limit(evidence, found, name, margin, error, settings)
+            for name, margin in evidence.limits.items()
+        ]
+    if settings.anchored == "advise":
+        return [as_advice(check, "gate.anchored") for check in checks]
+    return checks
 
 
 def spent_shares(evidence: Evidence) -> dict[str, float]:
@@ -110,10 +110,3 @@ def _measured(found: AnchorComparison, name: str) -> str:
         return "on the same rows"
     links = ", ".join(map(str, found.links))
     return f"as the sum of the promotions of {links} and tonight's difference"
-
-
-def _told(check: Check, advice: bool) -> Check:
-    if not advice:
-        return check
-    said = "" if check.passed else "advice, as gate.anchored says: "
-    return replace(check, text=said + check.text, advice=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals import ends
@@ -45,6 +45,23 @@ def lower_bound(estimate: PolicyEstimate, alpha: float) -> float:
     if df is None or error is None or value is None:
         raise ValueError("an estimate without value, standard error or degrees of freedom")
     return ends(value, error, df, estimate.skewness, 1.0 - alpha)[0] + estimate.unknown_low
+
+
+def upper_bound(estimate: PolicyEstimate, alpha: float) -> float:
+    """One-sided upper bound at level alpha; rewards that are unknown count at their best.
+
+    Infinite where the estimate has no value, standard error or degrees of freedom.
+    """
+    df, error, value = estimate.degrees_of_freedom, estimate.standard_error, estimate.value
+    if df is None or error is None or value is None or not df > 0:
+        return float("inf")
+    return ends(value, error, df, estimate.skewness, 1.0 - alpha)[1] + estimate.unknown_high
+
+
+def as_advice(check: Check, setting: str) -> Check:
+    """The same, told and refusing nothing, because the setting says so."""
+    said = "" if check.passed else f"advice, as {setting} says: "
+    return replace(check, text=said + check.text, advice=True)
 
 
 def _has_bound(estimate: PolicyEstimate) -> bool:

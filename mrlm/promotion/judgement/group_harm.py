@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.groups import GroupDifference
-from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope.intervals import ends
-from mrlm.promotion.judgement.condition import Check
+from mrlm.promotion.judgement.condition import Check, as_advice, upper_bound
 from mrlm.promotion.settings import GateSettings
 
 _REMEDY = (
@@ -31,18 +29,16 @@ def group_checks(evidence: Evidence, settings: GateSettings) -> list[Check]:
     """
     if settings.groups == "off" or not evidence.groups:
         return []
-    advice = settings.groups == "advise"
-    limits = {evidence.north_star: 0.0, **dict(sorted(evidence.guardrails.items()))}
     harmed = [
         told
-        for name, margin in limits.items()
+        for name, margin in evidence.limits.items()
         for told in _worse_off(evidence.groups, name, margin, settings.group_error)
     ]
-    if not harmed:
-        text = f"none of {len(evidence.groups)} groups is shown to be worse off"
-        return [Check("groups", True, text, advice)]
-    said = "advice, as gate.groups says: " if advice else ""
-    return [Check("groups", False, f"{said}worse off: {'; '.join(harmed)}. {_REMEDY}", advice)]
+    text = f"none of {len(evidence.groups)} groups is shown to be worse off"
+    if harmed:
+        text = f"worse off: {'; '.join(harmed)}. {_REMEDY}"
+    check = Check("groups", not harmed, text)
+    return [as_advice(check, "gate.groups") if settings.groups == "advise" else check]
 
 
 def _worse_off(
@@ -52,18 +48,10 @@ def _worse_off(
     found = [(g, g.differences[objective]) for g in groups if objective in g.differences]
     tested = [(g, e) for g, e in found if e.certified and e.value is not None]
     for group, estimate in tested:
-        upper = _upper(estimate, total / len(tested))
+        upper = upper_bound(estimate, total / len(tested))
         if upper < -margin:
             below = f", below the accepted {-margin:+.5f}" if margin else ""
             yield (
                 f"{objective} of {group.in_words} by {estimate.value:+.5f}, "
                 f"at most {upper:+.5f}{below}"
             )
-
-
-def _upper(estimate: PolicyEstimate, error: float) -> float:
-    """One-sided upper bound; rewards that are unknown count at their best."""
-    value, own, df = estimate.value, estimate.standard_error, estimate.degrees_of_freedom
-    if value is None or own is None or df is None or not df > 0:
-        return float("inf")
-    return ends(value, own, df, estimate.skewness, 1.0 - error)[1] + estimate.unknown_high
