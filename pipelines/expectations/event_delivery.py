@@ -145,7 +145,11 @@ def night_events(counted: EventCounts, items: pa.Array) -> list[NightEvents]:
 
 
 def judge_night(
-    counts: Mapping[str, Any], now: EventCounts, trailing: Sequence[EventCounts], settings: Settings
+    counts: Mapping[str, Any],
+    now: EventCounts,
+    trailing: Sequence[EventCounts],
+    settings: Settings,
+    sent: Mapping[str, int] | None,
 ) -> Judged:
     """What a night's deliveries are worth.
 
@@ -154,6 +158,7 @@ def judge_night(
         now: the night.
         trailing: nights before it whose deliveries were whole, or were accepted.
         settings: shares and errors.
+        sent: events that the logger says it sent, by name; None: it does not say.
     """
     events = list(now.by_hour)
     known = [t for t in trailing if list(t.by_hour) == events]
@@ -164,13 +169,13 @@ def judge_night(
         [night_events(t, items) for t in known],
         settings.validation.loss_error,
     )
-    of_event, sent = counts.get("events", {}), counts.get("sent")
+    of_event = counts.get("events", {})
     judged = tuple(
         judge_delivery(
             event,
             event_rows(of_event, event),
             event_rows(of_event, ""),
-            None if sent is None else int(sent.get(event, 0)),
+            None if sent is None else sent.get(event, 0),
             tuple(f.sign for f in loss.signs) + _too_few(of_event, event, settings),
             settings.validation.doubtful_share,
             unattributed_are_lost=settings.ingestion.unattributed == "lost",

@@ -58,6 +58,7 @@ def validate_night(
     trailing: Sequence[Mapping[str, Any]],
     trailing_events: Sequence[event_delivery.EventCounts],
     out: Path,
+    sent: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Run the expectation suites on the output of the ingest stage.
 
@@ -70,6 +71,7 @@ def validate_night(
         trailing_events: events of earlier nights whose deliveries can be trusted.
         out: gets the data docs of this run, ``data_docs/index.html``, and the night's events by
             item, ``events_by_item.parquet``.
+        sent: events that the logger says it sent for the night, by name; None: it does not say.
 
     Returns:
         ``tables`` {table: passed or stopped}, ``verdict`` (stopped when a table is), ``failed``
@@ -122,7 +124,7 @@ def validate_night(
         found["history_ratio"] = against_trailing(found, recent, told_events.TABLE)
     judged = None
     if came is not None:
-        judged = event_delivery.judge_night(counts, came, trailing_events, settings)
+        judged = event_delivery.judge_night(counts, came, trailing_events, settings, sent)
         found |= event_delivery.statistics(counts, judged)
     found["impressions_ratio"] = against_trailing(found, recent, "impressions")
     found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")

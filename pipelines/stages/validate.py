@@ -51,10 +51,11 @@ class Validate:
 
     def inputs(self, context: NightContext, plan: Trailing) -> dict[str, str]:
         """Tonight's clean tables, and the statistics and events of the passed nights before."""
-        found = {
-            "ingest": context.lake("ingest").require().output_fingerprint(),
-            "trailing": of_json(plan.statistics),
-        }
+        ingest = context.lake("ingest").require()
+        found = {"ingest": ingest.output_fingerprint(), "trailing": of_json(plan.statistics)}
+        # Not in the tables: the same rows are a loss or none by what was sent.
+        if "sent" in ingest.counts:
+            found["sent"] = of_json(ingest.counts["sent"])
         events = {n: m.outputs[_EVENTS].fingerprint for n, m in plan.trusted.items()}
         return {**found, "trailing_events": of_json(events)} if events else found
 
@@ -74,6 +75,7 @@ class Validate:
             plan.statistics,
             [_counted(context, night, m) for night, m in plan.trusted.items()],
             out,
+            clean.require().counts.get("sent"),
         )
         write_summary(out, context.night, verdict, plan.statistics)
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))
