@@ -52,10 +52,12 @@ class Validate:
     def inputs(self, context: NightContext, plan: Trailing) -> dict[str, str]:
         """Tonight's clean tables, and the statistics and events of the passed nights before."""
         ingest = context.lake("ingest").require()
-        found = {"ingest": ingest.output_fingerprint(), "trailing": of_json(plan.statistics)}
-        # Not in the tables: the same rows are a loss or none by what was sent.
-        if "sent" in ingest.counts:
-            found["sent"] = of_json(ingest.counts["sent"])
+        found = {
+            "ingest": ingest.output_fingerprint(),
+            # The verdict reads them too: what was sent, quarantined, repeated or late.
+            "counts": of_json(ingest.counts),
+            "trailing": of_json(plan.statistics),
+        }
         events = {n: m.outputs[_EVENTS].fingerprint for n, m in plan.trusted.items()}
         return {**found, "trailing_events": of_json(events)} if events else found
 
