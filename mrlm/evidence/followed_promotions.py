@@ -160,3 +160,8 @@ def carry_alarm(found: Hindcast | None, before: Hindcast | None, champion: int) 
             for p in tonight.promotions
         ),
     )
+
+
+def without_alarms(found: Hindcast) -> Hindcast:
+    """The same where nobody watches: what promotions brought, and no alarm."""
+    return replace(found, promotions=tuple(replace(p, alarm=False) for p in found.promotions))

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.followed_promotions import PromotionHindcast
 from mrlm.evidence.night_lift import NightLift, night_lift
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.evidence.scored_log import scored_log
+from mrlm.evidence.scored_log import ScoredLog, scored_log
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
@@ -27,17 +29,19 @@ class Promise:
         version: registry version that was promoted.
         replaced: the champion before it.
         run_key: of the night that promoted it.
-        number: place among all promotions, from 1; each spends its share of the error.
+        test_nights: gate nights that it was judged on.
         level: one-sided level at which the gate tested it.
         predicted: paired difference in the north star on its gate nights.
+        served_as: the log's name of its policy where the server wrote the log; "": none.
     """
 
     version: int
     replaced: int
     run_key: str
-    number: int
+    test_nights: int
     level: float
     predicted: PolicyEstimate
+    served_as: str = ""
 
 
 def lift_on_night(
@@ -48,12 +52,15 @@ def lift_on_night(
     criteria: Criteria,
     *,
     estimated: bool = False,
+    served_as: str = "",
 ) -> NightLift:
     """Paired difference, in the north star, of a promoted version and the one that it replaced.
 
     Both are evaluated from the log, whoever made it. Doubly robust needs a model that has not seen
     the night; without one, self-normalised weights estimate the same lift. Other objectives are
-    left out: an old model need not know them.
+    left out: an old model need not know them. On decisions that the promoted version served itself
+    its probabilities are those that it served with, so its part is its live reward, whatever it was
+    meant to do.
 
     Args:
         log: of one night, with every propensity.
@@ -62,6 +69,7 @@ def lift_on_night(
         reward_model: of the promotion's own time; None: it is gone.
         criteria: of the estimate.
         estimated: whether a propensity of the night is an estimate.
+        served_as: the log's name of the promoted version; "": it serves nobody.
 
     Raises:
         KeyError: the model does not know the north star.
@@ -69,8 +77,21 @@ def lift_on_night(
     """
     own = north_star_alone(log, criteria.north_star)
     scored = scored_log(own, {"promoted": promoted, "replaced": replaced}, reward_model)
+    if served_as:
+        scored = _as_served(scored, "promoted", served_as)
     estimator = "snips" if reward_model is None else criteria.estimator
     return night_lift(scored, "promoted", "replaced", estimator, estimated=estimated)
+
+
+def _as_served(scored: ScoredLog, name: str, policy_id: str) -> ScoredLog:
+    """The same with a policy's probabilities on its own decisions as it served them."""
+    log = scored.log
+    per_decision = np.diff(log.decisions.offsets)
+    own = np.repeat(log.policy_id == policy_id, per_decision) & np.isfinite(
+        log.candidate_propensity
+    )
+    served = np.where(own, log.candidate_propensity, scored.probabilities[name])
+    return replace(scored, probabilities={**scored.probabilities, name: served})
 
 
 def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
@@ -92,7 +113,12 @@ def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
 
 
 def judge_promise(
-    promise: Promise, nights: Mapping[str, NightLift], criteria: Criteria, false_alarms: float
+    promise: Promise,
+    nights: Mapping[str, NightLift],
+    criteria: Criteria,
+    *,
+    false_alarms: float,
+    horizon: int,
 ) -> tuple[PromotionHindcast, Promotion]:
     """The verdict of looks at one night, at two, and so on.
 
@@ -105,7 +131,8 @@ def judge_promise(
         promise: what is judged.
         nights: ISO date to the lift on it, in the order of the looks.
         criteria: of the estimates.
-        false_alarms: bound on any false alarm over all promotions and nights together.
+        false_alarms: bound on any false alarm in 365 nights.
+        horizon: most nights that are followed.
 
     Returns:
         What evidence keeps, and the last look, for the calibration over promotions.
@@ -124,7 +151,9 @@ def judge_promise(
     if realised is None or lowest is None or highest is None or not (plain and low and high):
         raise ValueError("no value can be had")
     verdict, at_least, at_most = (
-        judge_over_nights(found, promise.number, false_alarms, criteria.level)
+        judge_over_nights(
+            found, promise.test_nights, horizon, error=false_alarms, level=criteria.level
+        )
         for found in (plain, low, high)
     )
     told = PromotionHindcast.of(

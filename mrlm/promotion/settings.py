@@ -66,6 +66,13 @@ class GateSettings(BaseModel):
     min_nonzero: int = Field(
         50, ge=1, description="Decisions with a non-zero north star that an interval needs."
     )
+    watch: Literal["off", "advise", "enforce"] = Field(
+        "advise",
+        description="What holds where the champion falls short of what its promotion promised. "
+        "advise: nobody is promoted, and page, 'mrlm status', ledger and notify tell the command "
+        "that rolls it back; enforce: the night rolls it back itself, with the checks of every "
+        "rollback; off: promotions are followed, and nothing comes of it.",
+    )
     hindcast_nights: int = Field(
         14, ge=1, description="Most nights since a promotion on which its lift is followed."
     )
@@ -76,7 +83,7 @@ class GateSettings(BaseModel):
         0.05,
         gt=0,
         lt=1,
-        description="Bound on any false hindcast alarm over all promotions and nights together.",
+        description="Chance of any false alarm of a promotion's watch in 365 nights.",
     )
     power_gains: list[float] = Field(
         default=[0.01, 0.02, 0.05, 0.1],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrlm.evidence.evidence import Evidence
+from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.report.figures_as_text import interval, number
 from mrlm.report.visible import markdown
 
@@ -46,8 +47,9 @@ def hindcast_lines(evidence: Evidence) -> list[str]:
             f"on {len(p.nights)} nights"
         )
         if p.alarm:
-            champion = p.version == evidence.champion_version
-            told = f"**ALARM** {told}" + ("; rollback is proposed" if champion else "")
+            told = f"**ALARM** {told}"
+            if p.version == evidence.champion_version:
+                told += f"; `{rollback_command(p.version)}` goes back"
         lines.append(told)
     c = found.calibration
     if c is not None and c.covered is not None:

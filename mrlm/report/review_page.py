@@ -8,6 +8,7 @@ from typing import Any
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.gate import Verdict
+from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.report.against_anchor import anchor_note, anchor_rows
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number, step_as_text
@@ -81,6 +82,7 @@ def _page(
     environment.filters["number"] = number
     environment.filters["interval"] = interval
     environment.filters["shortened"] = shortened
+    environment.filters["rollback_command"] = rollback_command
     groups = group_rows(evidence, evidence.north_star)
     return environment.get_template("review_page.html.j2").render(
         evidence=evidence,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from mrlm.promotion.record.anchor import anchor_version, spent_margins
 from mrlm.promotion.record.candidate import candidate_under_test, maker_of
 from mrlm.promotion.record.ledger import champion_stack
+from mrlm.promotion.record.shortfall import open_shortfall, rollback_command
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.report.visible import visible
 
-_LONGEST = 200
+_LONGEST, _LONG_REASON = 200, 1000
 
 
 def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:
@@ -39,6 +40,17 @@ def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:
             "margin"
             for name, share in sorted(spent.items())
         ),
+    ]
+
+
+def watch_lines(place: RegistryPlace) -> list[str]:
+    """One line on a champion that falls short of its promise; none where it keeps it."""
+    short = open_shortfall(place.ledger.entries())
+    if short is None or short.version is None:
+        return []
+    return [
+        f"FALLS SHORT since {short.at}: {visible(short.reason, _LONG_REASON)}. To go back: "
+        f"{rollback_command(short.version)}"
     ]
 
 

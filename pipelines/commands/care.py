@@ -13,7 +13,7 @@ from mrlm.promotion.record.ledger import LedgerError
 from mrlm.report.visible import visible
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
-from pipelines.care.gate_standing import anchor_lines, candidate_lines
+from pipelines.care.gate_standing import anchor_lines, candidate_lines, watch_lines
 from pipelines.care.reward_standing import reward_lines
 from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
@@ -122,6 +122,7 @@ def _tell_gate(settings: Settings) -> None:
     try:
         place, gate = place_of(settings, Workspace(settings.workspace)), settings.gate
         for line in [
+            *watch_lines(place),
             *candidate_lines(place, gate.test_nights),
             *anchor_lines(place, gate.anchored),
         ]:

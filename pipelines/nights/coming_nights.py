@@ -21,8 +21,15 @@ _EARLIER = 6
 
 
 def outlook_nights(plan: Plan) -> list[str]:
-    """Nights that the outlook reads, oldest first; none without a gate night."""
-    return [*[*plan.fit, *plan.tune][-_EARLIER:], *plan.gate] if plan.gate else []
+    """Nights that the outlook reads, oldest first; none without a fresh gate night.
+
+    All nights that the evidence is of, after the newest of those that are earlier: in a test of
+    several nights tonight's tune nights may be nights of the test.
+    """
+    if not plan.gate:
+        return []
+    earlier = [n for n in (*plan.fit, *plan.tune) if n < plan.judged[0]]
+    return [*earlier[-_EARLIER:], *plan.judged]
 
 
 def outlook_lifts(
@@ -65,7 +72,7 @@ def outlook_lifts(
     for night, found in zip(nights, side_by_side(of_night, nights), strict=True):
         if isinstance(found, Exception):
             context.log("evaluate").warning("the outlook leaves out night %s: %s", night, found)
-            if night in plan.gate:
+            if night in plan.judged:
                 return {}
             continue
         state = found.state
@@ -92,7 +99,7 @@ def outlook(
     from mrlm.ope.nights.group_sequential import error_of_a_test
 
     gate = context.settings.gate
-    judged = {n: lifts[n] for n in plan.gate if n in lifts}
+    judged = {n: lifts[n] for n in plan.judged if n in lifts}
     return outlook_of(
         judged,
         _next_night(context, lifts, len(judged)) if judged else None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrlm.promotion.record.candidate import maker_of
+from mrlm.promotion.record.ledger import judgement
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.completed import read_completed
@@ -34,8 +36,11 @@ def _why(version: int | None, run_key: str, error: Exception) -> str:
 def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:
     """Fingerprints of the logs, reward models and earlier evidence that hindcast reads."""
     found = log_fingerprints(context, sorted({n for ns in plan.hindcast.values() for n in ns}))
+    entries = context.registry.ledger.entries()
     for run_key, nights in plan.hindcast.items():
-        manifest = context.run("learn_behaviour", run_key).manifest()
+        judged = judgement(entries, run_key)
+        made = run_key if judged is None else maker_of(judged)
+        manifest = context.run("learn_behaviour", made).manifest()
         model = manifest.outputs["reward_model"].fingerprint if manifest else "none"
         found[f"hindcast/{run_key}"] = f"{','.join(nights)} {model}"
     if plan.alarms_from:
@@ -56,13 +61,15 @@ def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) 
         plan: of the run.
         catalog: tonight's items, where the caller has them.
     """
-    from mrlm.evidence.followed_promotions import carry_alarm
+    from mrlm.evidence.followed_promotions import carry_alarm, without_alarms
 
     found = _follow(context, plan, catalog)
     if plan.alarms_from:
         before = judged_evidence(context, plan.alarms_from)
         if before is not None and before.north_star == context.north_star.name:
             found = carry_alarm(found, before.hindcast, plan.champion)
+    if found is not None and context.settings.gate.watch == "off":
+        return without_alarms(found)
     log = context.log("evaluate")
     for p in found.promotions if found is not None else ():
         (log.error if p.alarm else log.info)("hindcast: %s", p.reason)
@@ -86,10 +93,10 @@ def _follow(context: NightContext, plan: Plan, catalog: Catalog | None) -> Hindc
     followed: list[Followed] = []
     left_out: list[str] = []
     entries = context.registry.ledger.entries()
-    for number, entry in enumerate(promotions(entries), start=1):
+    for entry in promotions(entries):
         if entry.run_key in plan.hindcast:
             try:
-                followed.append(load_followed(context, entry, number, entries))
+                followed.append(load_followed(context, entry, entries))
             except DamagedError:
                 raise
             except _UNFOLLOWED as error:
@@ -100,10 +107,16 @@ def _follow(context: NightContext, plan: Plan, catalog: Catalog | None) -> Hindc
     nights = _lifts(context, plan, followed, catalog)
     for promise in (f.promise for f in followed):
         try:
-            since = nights[promise.number]
+            since = nights[promise.run_key]
             if isinstance(since, Exception):
                 raise since
-            told, look = judge_promise(promise, since, criteria, gate.false_alarms)
+            told, look = judge_promise(
+                promise,
+                since,
+                criteria,
+                false_alarms=gate.false_alarms,
+                horizon=gate.hindcast_nights,
+            )
         except _UNFOLLOWED as error:
             left_out.append(_why(promise.version, promise.run_key, error))
             log.warning("hindcast leaves out %s", left_out[-1])
@@ -119,34 +132,34 @@ def _follow(context: NightContext, plan: Plan, catalog: Catalog | None) -> Hindc
 
 def _lifts(
     context: NightContext, plan: Plan, followed: list[Followed], catalog: Catalog | None
-) -> dict[int, _Nights | Exception]:
+) -> dict[str, _Nights | Exception]:
     """Each promotion's nights, or why it cannot be followed; every night's log is read once."""
     from mrlm.behaviour.threads import side_by_side
 
-    def of_night(night: str) -> dict[int, NightLift | Exception]:
+    def of_night(night: str) -> dict[str, NightLift | Exception]:
         here = [f for f in followed if night in plan.hindcast[f.promise.run_key]]
         try:
             log, estimated = read_completed(context, [night], catalog)
         except DamagedError:
             raise
         except _UNFOLLOWED as error:
-            return {f.promise.number: error for f in here}
-        return {f.promise.number: _lift(context, f, log, estimated is not None) for f in here}
+            return {f.promise.run_key: error for f in here}
+        return {f.promise.run_key: _lift(context, f, log, estimated is not None) for f in here}
 
-    found: dict[int, _Nights | Exception] = {f.promise.number: {} for f in followed}
+    found: dict[str, _Nights | Exception] = {f.promise.run_key: {} for f in followed}
     nights_read = sorted({n for f in followed for n in plan.hindcast[f.promise.run_key]})
     for night, lifts in zip(nights_read, side_by_side(of_night, nights_read), strict=True):
-        for number, lift in lifts.items():
-            so_far = found[number]
+        for run_key, lift in lifts.items():
+            so_far = found[run_key]
             if isinstance(lift, Exception):
-                found[number] = so_far if isinstance(so_far, Exception) else lift
+                found[run_key] = so_far if isinstance(so_far, Exception) else lift
             elif not isinstance(so_far, Exception):
                 so_far[night] = lift
     for promise in (f.promise for f in followed):
-        nights = found[promise.number]
+        nights = found[promise.run_key]
         if not isinstance(nights, Exception):
             # Looks come in the order of the plan.
-            found[promise.number] = {n: nights[n] for n in plan.hindcast[promise.run_key]}
+            found[promise.run_key] = {n: nights[n] for n in plan.hindcast[promise.run_key]}
     return found
 
 
@@ -158,7 +171,13 @@ def _lift(
     criteria = context.settings.gate.criteria(context.north_star.name)
     try:
         return lift_on_night(
-            log, f.policy, f.replaced, f.reward_model, criteria, estimated=estimated
+            log,
+            f.policy,
+            f.replaced,
+            f.reward_model,
+            criteria,
+            estimated=estimated,
+            served_as=f.promise.served_as,
         )
     except _UNFOLLOWED as error:
         return error

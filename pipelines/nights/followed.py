@@ -24,7 +24,8 @@ class Followed:
         promise: what it is judged by.
         policy: that was promoted.
         replaced: the champion before it.
-        reward_model: of its own run, which has seen no night since; None where the run is gone.
+        reward_model: of the run that made it, which has seen no night since; None where that run
+            is gone.
     """
 
     promise: Promise
@@ -33,9 +34,7 @@ class Followed:
     reward_model: Scorer | None
 
 
-def load_followed(
-    context: NightContext, entry: Entry, number: int, entries: tuple[Entry, ...]
-) -> Followed:
+def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...]) -> Followed:
     """The promotion with its evidence and policies.
 
     Raises:
@@ -64,13 +63,16 @@ def load_followed(
             version=entry.version,
             replaced=entry.champion_version,
             run_key=entry.run_key,
-            number=number,
+            test_nights=max(len(evidence.gate_nights), 1),
             level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
             predicted=predicted,
+            served_as=context.settings.registry.policy_id(entry.version),
         ),
         policy=load_champion(context, entry.version),
         replaced=load_champion(context, entry.champion_version),
-        reward_model=_reward_model(context.run("learn_behaviour", entry.run_key)),
+        reward_model=_reward_model(
+            context.run("learn_behaviour", evidence.candidate or entry.run_key)
+        ),
     )
 
 

@@ -89,7 +89,21 @@ def close_night(context: NightContext, dry_run: bool = False) -> Closing:
         kind: Kind = closing.verdict
         event = Event(kind, context.night, context.run_key, closing.reason)
         notify(event, context.settings.notify)
+        _tell_of_watch(context)
     return closing
+
+
+def _tell_of_watch(context: NightContext) -> None:
+    """Tell of a champion that the night found to fall short, and of the rollback that followed."""
+    told: tuple[tuple[str, Kind], ...] = (("gate", "fell_short"), ("promote", "rolled_back"))
+    for stage, kind in told:
+        try:
+            manifest = context.run(stage).manifest()
+        except DamagedError:
+            continue
+        reason = "" if manifest is None else manifest.counts.get(kind, "")
+        if reason:
+            notify(Event(kind, context.night, context.run_key, reason), context.settings.notify)
 
 
 def closing_of(context: NightContext) -> Closing | None:

@@ -23,6 +23,7 @@ Kind = Literal[
     "rejected",
     "rolled_back",
     "anchored",
+    "fell_short",
 ]
 _TIMEOUT_SECONDS = 30
 

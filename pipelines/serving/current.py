@@ -76,8 +76,8 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
         tables += [_states(context, night, catalog) for night, _ in reversed(found.state_nights)]
     states = pa.concat_tables(tables)
     first = pc.index_in(pc.unique(states["user"]), value_set=states["user"].combine_chunks())
-    model = context.settings.registry.model
-    live = LiveVersion(f"{model}@{serving.version}", bundle, states.take(first))
+    policy_id = context.settings.registry.policy_id(serving.version)
+    live = LiveVersion(policy_id, bundle, states.take(first))
     live.prepare(datetime.now(UTC))
     return live
 

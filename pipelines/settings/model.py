@@ -36,7 +36,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
     "behaviour": ("model", "history"),
-    "gate": ("anchored", "groups", "group_error", "test_nights"),
+    "gate": ("anchored", "groups", "group_error", "test_nights", "watch"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),
@@ -495,6 +495,10 @@ class Registry(_Section):
         "that --actor gives; left out, everybody. Whoever can run the command can give any name: "
         "where that is too much, let people decide in Airflow alone, which knows who they are.",
     )
+
+    def policy_id(self, version: int) -> str:
+        """The log's name of a version: of the rows that it serves, and of its lists."""
+        return f"{self.model}@{version}"
 
 
 class Publishing(_Section):

@@ -39,6 +39,7 @@ class Gate:
     def run(self, context: NightContext, plan: None, out: Path) -> Product:
         """Judge, record, and put the verdict on the version's page."""
         from mrlm.promotion.judgement.gate import judge_and_record
+        from mrlm.promotion.record.shortfall import record_shortfall
         from mrlm.promotion.registry.versions import annotate_version, find_version
         from mrlm.report.review_page import write_review
 
@@ -50,6 +51,7 @@ class Gate:
             verdict = judge_and_record(
                 place.ledger, evidence, gate, version=version, actor=AUTOMATIC, at=now()
             )
+            short = record_shortfall(place.ledger, evidence, actor=AUTOMATIC, at=now())
             pages = out / "report"
             facts = _facts(context, evidence.candidate or context.run_key)
             memo = write_review(pages, evidence, verdict, facts, gate.estimator)
@@ -73,6 +75,8 @@ class Gate:
                 "promote": verdict.promote,
                 "reason": verdict.reason,
                 "version": version,
+                # Told once, by the run that found it.
+                "fell_short": short.reason if short and short.run_key == context.run_key else "",
                 "report": str(Path("report") / "index.html"),
             },
         )

@@ -38,19 +38,32 @@ class Promote:
         """Promote, refuse, or wait for a person."""
         from mrlm.promotion.moves.promote import promote
 
-        outcome = promote(
-            context.registry,
-            context.run_key,
-            context.settings.gate,
-            actor=AUTOMATIC,
-            at=now(),
-        )
+        place, gate = context.registry, context.settings.gate
+        outcome = promote(place, context.run_key, gate, actor=AUTOMATIC, at=now())
         context.log(self.name).info("%s: %s", outcome.status, outcome.reason)
-        result = {"verdict": outcome.status, "champion": outcome.champion}
+        champion, told = _after_watch(context, outcome.champion)
+        result = {"verdict": outcome.status, "champion": champion, "rolled_back": told}
         (out / "outcome.json").write_text(json.dumps(result))
         return Product(
             outputs={"outcome": "outcome.json"}, counts={**result, "reason": outcome.reason}
         )
+
+
+def _after_watch(context: NightContext, champion: int | None) -> tuple[int | None, str]:
+    """The champion after the watch has had its say, and in words what it did; "": nothing."""
+    from mrlm.promotion.moves.leave_shortfall import leave_shortfall
+
+    gate, log = context.settings.gate, context.log("promote")
+    try:
+        left = leave_shortfall(context.registry, gate, context.run_key, actor=AUTOMATIC, at=now())
+    except ValueError as error:
+        # The advice stands, and a night is not lost for a version that cannot come back.
+        log.error("the watch could not roll back: %s", error)
+        return champion, f"the watch could not roll back: {error}"
+    if left is None:
+        return champion, ""
+    log.error("version %s is champion again: %s", left.champion, left.reason)
+    return left.champion, f"version {left.champion} is champion again: {left.reason}"
 
 
 STAGE = Promote()

@@ -96,7 +96,7 @@ class Publish:
                 bundle.policy,
                 requests,
                 night=context.night,
-                policy_id=f"{context.settings.registry.model}@{serving.version}",
+                policy_id=context.settings.registry.policy_id(serving.version),
                 k=publishing.k,
                 seed=context.settings.seed,
             ):

@@ -271,8 +271,8 @@ BEYOND = replace(
 def test_the_page_shows_hindcast_and_the_next_night() -> None:
     page = render_review_page(BEYOND, judge(BEYOND, GateSettings()), FACTS)
     for shown in (
-        "Hindcast alarm: version 1 falls short",
-        "mrlm rollback --actor NAME",
+        "Version 1 falls short",
+        "mrlm rollback --from 1 --actor YOU",
         "&lt;roll back&gt;",
         "-0.0321 [-0.0521, -0.0121]",
         "+0.1234 [+0.1034, +0.1434]",
@@ -292,14 +292,14 @@ def test_the_page_shows_hindcast_and_the_next_night() -> None:
 
 def test_an_alarm_of_another_version_proposes_nothing() -> None:
     page = render_review_page(replace(BEYOND, champion_version=7))
-    assert "Hindcast alarm: version 1" in page
+    assert "Version 1 falls short" in page
     assert "mrlm rollback" not in page
 
 
 def test_the_memo_tells_hindcast_and_the_next_night() -> None:
     memo = decision_memo(BEYOND)
     assert "- **ALARM** version 1: promised +0.0785 or more" in memo
-    assert "rollback is proposed" in memo
+    assert "mrlm rollback --from 1" in memo
     assert "- version 2: promised" in memo
     assert "50% of 2 certified promotions" in memo
     assert "next night: +0.1011 [-0.0407, +0.2429]" in memo

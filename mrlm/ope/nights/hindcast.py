@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.student import ends
-from mrlm.ope.nights.spending import error_at, share
+from mrlm.ope.nights.group_sequential import boundaries, pocock
 from mrlm.ope.plain import plain_fields
 
 # Nights before which no alarm is raised: with fewer a deviation between nights says nothing.
 LEAST_NIGHTS = 3
+_NIGHTS = 365
+_LEAST_RISE, _LEAST_ERROR = 1.001, 1e-12
 
 
 @dataclass(frozen=True)
@@ -138,64 +141,95 @@ class LiftCalibration:
         return plain_fields(self)
 
 
-def judge_promotion(
-    promotion: Promotion, number: int = 1, error: float = 0.05, level: float = 0.95
-) -> FollowUp:
-    """Whether a promotion fell short of its promise.
+def judge_promotion(promotion: Promotion, error: float = 0.05, level: float = 0.95) -> FollowUp:
+    """Whether a promotion fell short of its promise, by one look at it.
 
-    A promoted version was chosen because it looked good, so what it brings is below the predicted
-    value more often than not. The alarm is therefore raised against the bound that the gate
-    promised, or 0 where that is below or the prediction was not certified (a person promoted it):
-    where the realised lift's upper bound lies under it. By the union bound, the chance that any
-    promotion that keeps its promise raises an alarm is at most ``error``, as far as the realised
-    lift's standard error and degrees of freedom know of the luck
-    of nights: see ``mrlm.ope.nights.realised.over_nights``.
+    The alarm is raised where the realised lift lies below the predicted one by more than both
+    errors allow at one-sided ``error``. What was not certified (a person promoted it) promised
+    nothing: then only a loss is an alarm.
 
     Args:
         promotion: with both lifts.
-        number: which promotion it is, from 1; each spends its share (``error_at``).
-        error: chance of any false alarm.
+        error: chance of a false alarm.
         level: of the two-sided interval that is told.
 
     Raises:
-        ValueError: a level or error is not in (0, 1), or the number not 1 or more.
+        ValueError: a level or error is not in (0, 1).
     """
-    return _judge(promotion, error_at(number, error), level, enough=True)
+    check_between_0_and_1("error", error)
+    return _judge(promotion, error, level)
 
 
 def judge_over_nights(
-    looks: Sequence[Promotion], number: int = 1, error: float = 0.05, level: float = 0.95
+    looks: Sequence[Promotion],
+    test_nights: int,
+    horizon: int,
+    error: float = 0.05,
+    level: float = 0.95,
 ) -> FollowUp:
     """The verdict on one promotion that is looked at again whenever a night has followed.
 
-    No alarm is raised before ``LEAST_NIGHTS`` nights. From these on look t spends ``share(t)`` of
-    the promotion's own share of the error, so by the union bound the chance that any promotion that
-    keeps its promise raises an alarm at any look is at most ``error``. That takes realised lifts
-    whose error and degrees of freedom are those of nights, and nights whose luck is independent and
-    about normal. An alarm stays: what a later look finds does not take it back.
+    Predicted less realised lift, over its standard error, has the correlations of sums of
+    independent steps from look to look, with one over its variance as information: the promise
+    stays and the nights add up. So the boundaries of ``group_sequential`` hold over all looks
+    together, the promise's own error included (repeated intervals, Jennison and Turnbull, JRSS B
+    1989), and the gap's lower ends are a confidence sequence. No alarm is raised before
+    ``LEAST_NIGHTS`` nights. An alarm stays: what a later look finds does not take it back.
+
+    A promise is taken on the night on which it looked best, so its error is one of the test that
+    made it: every night of a test brings 1 / 365 of ``error``. Were all looks of a test one, the
+    chance of any false alarm in 365 nights would be at most that; ``benchmarks promotion.watch``
+    measures it.
 
     Args:
         looks: the promotion with the realised lift of the first night, of the first two, and so on.
-        number: which promotion it is, from 1.
-        error: chance of any false alarm, over all promotions and looks.
+        test_nights: nights that the promise rests on, 1 or more.
+        horizon: most nights that are followed.
+        error: chance of any false alarm in 365 nights.
         level: of the two-sided interval that is told, that of the last look.
 
     Raises:
-        ValueError: there is no look, or as for ``judge_promotion``.
+        ValueError: there is no look or more than the horizon, or as for ``judge_promotion``.
     """
-    if not looks:
-        raise ValueError("a promotion is judged on at least one night that followed it")
-    early = LEAST_NIGHTS - 1
-    verdicts = [
-        judge_promotion(p, number, error * share(t), level)
-        for t, p in enumerate(looks[early:], start=1)
-    ]
-    if not verdicts:
-        return _judge(looks[-1], error_at(number, error), level, enough=False)
+    if not looks or len(looks) > horizon or test_nights < 1:
+        raise ValueError(
+            f"a promotion is judged on at least one night that followed it and at most {horizon}, "
+            f"and its promise rests on at least one; got {len(looks)} and {test_nights}"
+        )
+    check_between_0_and_1("error", error)
+    later = looks[LEAST_NIGHTS - 1 :]
+    if not later:
+        return _judge(looks[-1], 0.0, level)
+    nights = range(LEAST_NIGHTS, len(looks) + 1)
+    spent = [pocock(night / horizon, error * test_nights / _NIGHTS) for night in nights]
+    # No look has more error than is spent by then, and boundaries take long.
+    if not any(_judge(p, most, level).alarm for p, most in zip(later, spent, strict=True)):
+        return _judge(looks[-1], spent[-1], level)
+    errors = _errors_of_looks(_information(later), tuple(spent))
+    verdicts = [_judge(p, at, level) for p, at in zip(later, errors, strict=True)]
     last, alarms = verdicts[-1], [v for v in verdicts if v.alarm]
     if not alarms or last.alarm:
         return last
     return replace(last, alarm=True, roll_back=True, reason=alarms[0].reason)
+
+
+def _information(looks: Sequence[Promotion]) -> tuple[float, ...]:
+    """One over the gap's variance at each look, the last one's 1: boundaries need no unit."""
+    found: list[float] = []
+    for p in looks:
+        variance = _promise(p).standard_error ** 2 + p.realised.standard_error**2
+        # It rises but for the luck of an estimated variance.
+        least = found[-1] * _LEAST_RISE if found else 0.0
+        found.append(max(1 / max(variance, 1e-300), least))
+    return tuple(x / found[-1] for x in found)
+
+
+@lru_cache(maxsize=64)
+def _errors_of_looks(information: tuple[float, ...], spent: tuple[float, ...]) -> list[float]:
+    """One-sided error of every look by itself, where all looks so far spend so much."""
+    from scipy.special import ndtr
+
+    return [max(float(p), _LEAST_ERROR) for p in ndtr(-boundaries(information, spent))]
 
 
 def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> LiftCalibration:
@@ -215,7 +249,8 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> LiftCal
     if not kept:
         return LiftCalibration(0, nothing, level, nothing, nothing, nothing)
     side = (1 + level) / 2
-    inside = [low <= 0 <= high for low, high in (_gap(p, side) for p in kept)]
+    gaps = [_gap(p.predicted, p.realised, side) for p in kept]
+    inside = [low <= 0 <= high for low, high in gaps]
     gap = np.array([p.realised.value - p.predicted.value for p in kept])
     variance = np.array(
         [p.realised.standard_error**2 + p.predicted.standard_error**2 for p in kept]
@@ -237,29 +272,30 @@ def calibration(promotions: Sequence[Promotion], level: float = 0.95) -> LiftCal
     return LiftCalibration(len(kept), float(np.mean(inside)), level, bias, lower, upper)
 
 
-def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> FollowUp:
-    """The verdict at one-sided error ``spent``; without an alarm where nights are too few."""
+def _judge(p: Promotion, error: float, level: float) -> FollowUp:
+    """The verdict at one-sided ``error``; 0: nights are too few for any."""
     for name, x in (("level", level), ("predicted_level", p.predicted_level)):
         check_between_0_and_1(name, x)
     promised = max(p.predicted.lower(p.predicted_level), 0.0) if p.predicted.certified else 0.0
-    most = p.realised.upper(1 - spent)
     side = (1 + level) / 2
     lower, upper = p.realised.lower(side), p.realised.upper(side)
-    low, high = _gap(p, side)
-    alarm = enough and p.realised.certified and most < promised
+    low, high = _gap(p.predicted, p.realised, side)
+    least = -_gap(_promise(p), p.realised, 1 - error)[1] if error else 0.0
+    alarm = p.realised.certified and least > 0
     nights = ", ".join(p.realised_nights) or "no night"
     told = (
         f"version {p.version}: predicted {p.predicted.value:+.5f} (at least {promised:+.5f}), "
         f"realised {p.realised.value:+.5f} ({lower:+.5f} to {upper:+.5f}) on {nights}"
     )
     if alarm:
+        of = "its promise" if p.predicted.certified else "0, for it was promoted uncertified,"
         told += (
-            f"; its upper bound at one-sided level {spent:.3g} is {most:+.5f}: it falls short, "
+            f"; at one-sided level {error:.3g} it falls short of {of} by {least:.5f} at least: "
             "roll back"
         )
     elif not p.realised.certified:
         told += "; the realised lift is not certified, no verdict"
-    elif not enough:
+    elif not error:
         told += f"; no verdict before {LEAST_NIGHTS} nights"
     return FollowUp(
         version=p.version,
@@ -275,12 +311,17 @@ def _judge(p: Promotion, spent: float, level: float, *, enough: bool) -> FollowU
     )
 
 
-def _gap(p: Promotion, side: float) -> tuple[float, float]:
+def _promise(p: Promotion) -> Lift:
+    """What the realised lift is held against."""
+    return p.predicted if p.predicted.certified else Lift(0.0, 0.0, math.inf)
+
+
+def _gap(predicted: Lift, realised: Lift, side: float) -> tuple[float, float]:
     """Interval of realised less predicted; degrees of freedom by Welch and Satterthwaite."""
-    parts = [(x.standard_error**2, x.degrees_of_freedom) for x in (p.predicted, p.realised)]
+    parts = [(x.standard_error**2, x.degrees_of_freedom) for x in (predicted, realised)]
     total = sum(v for v, _ in parts)
     if min(d for _, d in parts) <= 0:
         return -math.inf, math.inf
     below = sum(v**2 / d for v, d in parts)
     freedom = total**2 / below if below > 0 else 1e9
-    return ends(p.realised.value - p.predicted.value, math.sqrt(total), freedom, 0.0, side)
+    return ends(realised.value - predicted.value, math.sqrt(total), freedom, 0.0, side)

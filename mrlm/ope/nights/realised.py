@@ -21,10 +21,11 @@ def over_nights(
     """Estimate of each objective over all nights together, by name.
 
     From two nights on the standard error is clustered by user and by night (``two_way_variance``),
-    which is never below that of users alone, and the degrees of freedom are at most the nights less
-    one: that few deviations tell how far nights differ (Cameron and Miller, 2015, section VI).
-    Two or three nights therefore give wide intervals; nights without a known reward do not count.
-    One night alone does not tell how far nights differ, and its interval is for that night.
+    which is never below that of users alone. What nights add to the variance of users is known by
+    so few deviations as there are nights less one (Cameron and Miller, 2015, section VI), that of
+    users by its own degrees of freedom: those of the sum are Satterthwaite's (1946). Nights without
+    a known reward do not count. One night alone does not tell how far nights differ, and its
+    interval is for that night.
 
     Args:
         nights: the state of every night.
@@ -48,6 +49,14 @@ def over_nights(
             out[name] = e
             continue
         error = math.sqrt(float(v)) if v > 0 else e.standard_error
-        freedom = min(e.degrees_of_freedom, float(number - 1))
+        freedom = _freedom(e.standard_error**2, e.degrees_of_freedom, error**2, number - 1.0)
         out[name] = replace(e, standard_error=error, degrees_of_freedom=freedom).at(level)
     return out
+
+
+def _freedom(users: float, of_users: float, both: float, of_nights: float) -> float:
+    """Satterthwaite's degrees of freedom of a variance ``both``, of which ``users`` is one part."""
+    more = max(both - users, 0.0)
+    if not (more > 0 and of_users > 0):
+        return of_users
+    return both**2 / (users**2 / of_users + more**2 / of_nights)

@@ -18,6 +18,7 @@ from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.record.anchor import anchor_version, spent_after, spent_margins
 from mrlm.promotion.record.candidate import earlier_looks, rejection
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
+from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.promotion.settings import GateSettings
 
 # Checks that no further night of the same test would turn.
@@ -309,8 +310,8 @@ def _hindcast(evidence: Evidence, found: Hindcast) -> Check:
     return Check(
         "hindcast",
         False,
-        f"hindcast alarm of the champion: {alarm.reason}; 'mrlm rollback' goes back to the one "
-        "before it, the next night compares with that one",
+        f"the champion falls short: {alarm.reason}. '{rollback_command(alarm.version)}' goes back "
+        "to the one before it, and the next night compares with that one",
     )
 
 

@@ -31,6 +31,7 @@ Kind = Literal[
     "accepted",
     "forgotten",
     "anchored",
+    "fell_short",
 ]
 GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.

@@ -14,6 +14,7 @@ from mrlm.evidence.scored_log import scored_log
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import estimates
+from mrlm.ope.nights.tomorrow import two_way_variance
 from mrlm.promotion.settings import GateSettings
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights import coming_nights
@@ -158,6 +159,22 @@ def test_earlier_nights_are_the_newest_of_those_that_were_fitted_and_tuned_on() 
     plan = replace(PLAN, fit=many)
     assert coming_nights.outlook_nights(plan) == [*many[-4:], *NIGHTS[4:]]
     assert coming_nights.outlook_nights(replace(PLAN, gate=[])) == []
+
+
+def test_a_test_over_nights_is_looked_at_whole(fake: Fake) -> None:
+    """Nights of earlier looks count as gate nights, also where tonight tunes on them."""
+    fake()
+    plan = replace(PLAN, tune=NIGHTS[4:6], tested=NIGHTS[5:6], gate=NIGHTS[6:], candidate="a")
+    assert coming_nights.outlook_nights(plan) == NIGHTS
+    kept = {n: f for n, f in lifts().items() if n in plan.judged}
+    found = coming_nights.outlook(CONTEXT, plan, kept, 0.5)
+    alone = coming_nights.outlook(CONTEXT, PLAN, lifts(), 0.5)
+    assert found is not None
+    assert alone is not None
+    assert found.two_way_standard_error is not None
+    expected = two_way_variance({n: f.state for n, f in kept.items()})[0] ** 0.5
+    assert found.two_way_standard_error == pytest.approx(expected)
+    assert found.two_way_standard_error != alone.two_way_standard_error
 
 
 def test_lifts_are_those_of_the_logs_of_a_workspace(made: Made) -> None:

@@ -96,14 +96,14 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
         models: tuple[Any, Any] = (None, None),
         **kept: Any,
     ) -> Hindcast:
-        def load(context: Any, entry: Entry, number: int, entries: Any) -> Any:
+        def load(context: Any, entry: Entry, entries: Any) -> Any:
             nothing: Any = None
-            model = models[number - 1]
+            model = models[ENTRIES.index(entry)]
             promise = Promise(
                 version=entry.version or 0,
                 replaced=entry.champion_version or 0,
                 run_key=entry.run_key,
-                number=number,
+                test_nights=14,
                 level=0.975,
                 predicted=PREDICTED,
             )
@@ -219,10 +219,10 @@ def test_what_cannot_be_loaded_is_left_out_and_said(
     assert len(loaded.promotions) == 2
     load = module.load_followed
 
-    def lacking(context: Any, entry: Entry, number: int, entries: Any) -> Followed:
+    def lacking(context: Any, entry: Entry, entries: Any) -> Followed:
         if entry.run_key == "a":
             raise DataError("version 2 is no longer in the registry")
-        return load(context, entry, number, entries)
+        return load(context, entry, entries)
 
     monkeypatch.setattr(module, "load_followed", lacking)
     plan = replace(PLAN, hindcast={"a": NIGHTS[:4], "b": NIGHTS[:4]})
@@ -304,8 +304,8 @@ def test_a_promotion_is_followed_on_the_logs_of_a_workspace(
     made.record(*ENTRIES[:1])
     promoted, replaced = Prefers(0.4), Prefers(-0.2)
 
-    def load(context: Any, entry: Entry, number: int, entries: Any) -> Followed:
-        promise = Promise(2, 1, "a", number, 0.975, PREDICTED)
+    def load(context: Any, entry: Entry, entries: Any) -> Followed:
+        promise = Promise(2, 1, "a", 14, 0.975, PREDICTED)
         return Followed(promise, promoted, replaced, None)
 
     monkeypatch.setattr(module, "load_followed", load)

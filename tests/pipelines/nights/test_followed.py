@@ -57,7 +57,7 @@ def load(made: Made, monkeypatch: pytest.MonkeyPatch) -> Load:
             entry("judged", RUN, 3, gate_nights=("2026-11-19",), **about),
             move,
         )
-        return load_followed(made.context("2026-11-21"), move, 5, entries)
+        return load_followed(made.context("2026-11-21"), move, entries)
 
     return follow
 
@@ -66,7 +66,7 @@ def test_a_promotion_is_followed_with_its_promise_and_policies(load: Load) -> No
     """It was tested at the share of the error that the second look may spend."""
     found = load()
     error = 0.05 / (3 * math.log(3) ** 2) / NORMALISER
-    assert found.promise == Promise(3, 2, RUN, 5, pytest.approx(1 - error), NUMBER)
+    assert found.promise == Promise(3, 2, RUN, 1, pytest.approx(1 - error), NUMBER, "recommender@3")
     assert found.policy == PROMOTED
     assert found.replaced == Uniform()
     assert found.reward_model is None
@@ -82,6 +82,20 @@ def test_the_reward_model_is_that_of_its_own_run(
     made.complete(folder, "learn_behaviour", "2026-11-20", run_key=RUN)
     monkeypatch.setattr("mrlm.behaviour.reward_model.load_reward_model", lambda path: path)
     found: Any = load().reward_model
+    assert found == folder / "reward_model"
+
+
+def test_the_reward_model_of_a_test_over_nights_is_that_of_the_run_that_made_the_challenger(
+    made: Made, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run, night in ((RUN, "2026-11-20"), (EARLIER, "2026-11-18")):
+        folder = made.workspace.run_stage(run, "learn_behaviour")
+        (folder / "reward_model").mkdir(parents=True)
+        (folder / "reward_model" / "heads.json").write_text("{}")
+        made.complete(folder, "learn_behaviour", night, run_key=run)
+    monkeypatch.setattr("mrlm.behaviour.reward_model.load_reward_model", lambda path: path)
+    found: Any = load(evidence=replace(EVIDENCE, candidate=EARLIER)).reward_model
+    folder = made.workspace.run_stage(EARLIER, "learn_behaviour")
     assert found == folder / "reward_model"
 
 
@@ -125,4 +139,4 @@ def test_a_version_without_evidence_cannot_be_followed(
     move = Entry("promoted", RUN, 2, "test", "2026-11-20", "", champion_version=3)
     load()
     with pytest.raises(DataError, match="not the one that it was promoted on"):
-        load_followed(made.context("2026-11-21"), move, 1, ())
+        load_followed(made.context("2026-11-21"), move, ())
