@@ -2,10 +2,12 @@
 
 Rows of users with an effect of their own, in scenes, positions and histories. The challenger gains
 everywhere; in the harmed world one group, or a guardrail, truly loses four standard errors of its
-own difference. Its twin gains there as elsewhere. Both are judged through ``estimates`` and
-``judge`` on their first night.
+own difference, as they are estimated in that world: those of the interval that is judged. Its twin
+gains there as elsewhere. Both are judged through ``estimates`` and ``judge`` on their first night.
 
-400 worlds of each harm; quick: 60.
+A group is one of ten that share ``gate.group_error``, so it is tested at .02, where four standard
+errors are seen with .974 if the statistic is normal. 1,600 worlds of each harm (a share near .95 is
+known to .005); quick: 60.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from mrlm.ope import EvaluationState, estimates
 from mrlm.ope.scores import Scores
 from mrlm.promotion.judgement.gate import Verdict, judge
 
-WORLDS, QUICK_WORLDS = 400, 60
+WORLDS, QUICK_WORLDS = 1600, 60
 USERS, ROWS = 500, 12_000
 SHARES = {"scene": (0.4, 0.3, 0.2, 0.1), "position": (0.5, 0.3, 0.2), "history": (0.2, 0.3, 0.5)}
 GAIN, HARM = 16.0, 4.0

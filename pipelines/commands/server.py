@@ -62,6 +62,7 @@ def _service(settings: Settings, key: str) -> Service:
     from pipelines.serving.app import Service
     from pipelines.serving.current import Current
     from pipelines.serving.impression_log import ImpressionLog
+    from pipelines.settings.served_path import served_path
 
     variable = settings.ingestion.user_key_variable
     user_key = os.environ.get(variable, "").encode()
@@ -77,7 +78,7 @@ def _service(settings: Settings, key: str) -> Service:
 
     serving = settings.serving
     log = ImpressionLog(
-        serving.log_path or str(workspace.root / "served" / "dt={night}"),
+        served_path(settings, workspace.root),
         settings.inputs.impressions.columns,
         settings.ingestion,
         serving.flush,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import IO, Any, Literal
 from pipelines.running.open_night import night_at
 from pipelines.settings.model import Ingestion
 from pipelines.settings.night_path import night_path
+from pipelines.settings.served_path import PREFIX
 
 _NAME = re.compile(r"\w+")
 Flush = Literal["answer", "second", "never"]
@@ -50,7 +52,7 @@ class ImpressionLog:
         self._file: IO[bytes] | None = None
         self._synced = 0.0
         # Another process of this machine, or a later one, never shares a file.
-        self._name = f"served-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}.jsonl"
+        self._name = f"{PREFIX}{socket.gethostname()}-{os.getpid()}-{time.time_ns()}.jsonl"
 
     def append(self, rows: Sequence[Mapping[str, Any]], at: datetime) -> None:
         """Write the rows of one answer.
@@ -86,4 +88,6 @@ class ImpressionLog:
         folder.mkdir(parents=True, exist_ok=True)
         # Unbuffered: a line is with the system before its answer leaves.
         self._file = (folder / self._name).open("ab", buffering=0)
+        # Who takes a person out of the log sees that the file is still written.
+        fcntl.flock(self._file, fcntl.LOCK_SH)
         self._night = night

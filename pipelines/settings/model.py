@@ -484,7 +484,7 @@ class Registry(_Section):
         "promoted.",
     )
     least_users: int = Field(
-        10,
+        20,
         ge=1,
         description="Fewest users of a group in a registered version's tables: smaller groups are "
         "merged into one, and items that fewer were offered are left out.",

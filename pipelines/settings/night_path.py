@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from datetime import date
 
@@ -24,6 +25,11 @@ def night_path(path: str, night: str) -> str:
     """
     day = date.fromisoformat(night)
     return _NIGHT.sub(lambda m: day.strftime(m[1]) if m[1] else night, path)
+
+
+def any_night(path: str) -> str:
+    """The path as a pattern that fits every night's."""
+    return "*".join(glob.escape(part) for part in _NIGHT.split(path)[::2])
 
 
 def checked_night_path(path: str) -> str:

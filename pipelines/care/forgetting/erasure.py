@@ -21,6 +21,7 @@ from mrlm.privacy.person import Person, pseudonym_of
 from mrlm.privacy.person_files import changed_copy, holds_person
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.registry.place import RegistryPlace
+from pipelines.care.forgetting.served_log import erase_served
 from pipelines.care.forgetting.stage_folder import Removal, erase_folder, list_requests, mend
 from pipelines.care.forgetting.traces import (
     Traces,
@@ -207,6 +208,9 @@ def _erase(
         found.files += version.files
         found.left += [version.left] if version.left else []
     _erase_loose(workspace, raw_places(settings), _version_folders(place), traces.person, found)
+    files, rows = erase_served(settings, workspace.root, traces.person, found.leave)
+    found.files += files
+    found.rows += Counter(served=rows)
     folders = sorted(_stage_folders(workspace), key=_lake_last)
     # The list of requests first: by it feedback is found once the impressions are gone.
     for night, requests in traces.requests.items():

@@ -1,0 +1,57 @@
+"""The server's log of a person who is forgotten: their rows leave it, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mrlm.privacy.person import Person, pseudonym_of, salted
+from pipelines.care.forgetting.served_log import erase_served
+from pipelines.serving.impression_log import ImpressionLog
+from pipelines.settings.model import Ingestion, Settings
+from pipelines.settings.served_path import served_path
+from tests.pipelines.nights.workspaces import Made
+
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PERSON = Person("ann", pseudonym_of(b"k", "ann"), "salt", frozenset({salted("salt", "r9")}))
+
+
+def settings_of(folder: Path) -> Settings:
+    return Made(folder).context("2026-11-20").settings
+
+
+def served(folder: Path, settings: Settings) -> ImpressionLog:
+    columns = settings.inputs.impressions.columns
+    log = ImpressionLog(served_path(settings, folder), columns, Ingestion(), "never")
+    rows = [("r1", "ann"), ("r2", "anna"), ("r9", "x"), ("r3", "bob")]
+    log.append([{"request_id": r, "user_id": u, "item_id": "ann"} for r, u in rows], AT)
+    return log
+
+
+def test_their_rows_leave_the_log_and_no_others(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    served(tmp_path, settings).close()
+    (file,) = (tmp_path / "served" / "dt=2026-11-20").iterdir()
+    torn = b'{"request_id": "r4", "item_id": "i", "who": "ann'
+    file.write_bytes(file.read_bytes() + torn)
+    left: list[str] = []
+    assert erase_served(settings, tmp_path, PERSON, left.append) == (1, 3)
+    column = settings.inputs.impressions.columns.get("user_id", "user_id")
+    kept = [json.loads(line)[column] for line in file.read_text().splitlines()]
+    assert kept == ["anna", "bob"]
+    assert erase_served(settings, tmp_path, PERSON, left.append) == (0, 0)
+    assert left == []
+    assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def test_a_file_that_is_still_written_is_named_and_left(tmp_path: Path) -> None:
+    """A copy in its place would lose what the server writes next."""
+    settings = settings_of(tmp_path)
+    log = served(tmp_path, settings)
+    left: list[str] = []
+    assert erase_served(settings, tmp_path, PERSON, left.append) == (0, 0)
+    (told,) = left
+    assert "still writes it" in told
+    log.close()
+    assert erase_served(settings, tmp_path, PERSON, lambda _: None) == (1, 2)
