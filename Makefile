@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets bench-peers bench-rl bench-house coverage clean-workspace setup lint lock \
+.PHONY: run test test-long ui bench bench-sets bench-peers bench-rl bench-sequential bench-house coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
 help: ## this list
@@ -80,6 +80,14 @@ bench-rl: $(READY) ## install d3rlpy and TorchRL, peers of benchmarks learners.t
 	.venv/bin/python $(SITE) > "$$($(RL_PEERS)/bin/python $(SITE))/ours.pth"
 	$(RL_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--requirement infra/rl-peers.lock
+
+# They need a newer Python: PEER_PYTHON=/path/to/python3.12.
+SEQUENTIAL_PEERS = benchmarks/.peers/sequential
+PEER_PYTHON ?= python3.12
+bench-sequential: ## install sequential-analysis and expectation, peers of benchmarks promotion.peers
+	$(PEER_PYTHON) -m venv $(SEQUENTIAL_PEERS)
+	$(SEQUENTIAL_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement infra/sequential-peers.lock
 
 # Sources to count, never to import: benchmarks/house.py reads them.
 bench-house: $(READY) ## count how the code is built, beside three other projects

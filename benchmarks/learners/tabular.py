@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 from benchmarks._kept import Kept
 from benchmarks.learners._clock import Clock
 from benchmarks.learners._finished import finished
-from benchmarks.learners._rl_peers import MISSING, installed, measured
+from benchmarks.learners._rl_peers import PEERS, SCRIPTS
 from benchmarks.learners._tabular_field import (
     DISCOUNT,
     Floats,
@@ -145,8 +145,8 @@ def torchrl_regret(world: World, users: int) -> dict[str, Any]:
     known, going = ~steps.truncated, steps.following >= 0
     after = np.where(going, model.state[shown][steps.following], 0)
     own = settings.implicit_q_learning
-    found = measured(
-        "_torchrl_iql.py",
+    found = PEERS.measured(
+        SCRIPTS / "_torchrl_iql.py",
         states=len(model.start),
         actions=model.action.max() + 1,
         state=model.state[shown][known],
@@ -243,8 +243,8 @@ def _regret_rows(
 
 def _torchrl_row(kept: Kept, worlds: Mapping[str, World], users: int) -> Row:
     title = "tabular: regret, discrete IQL, less TorchRL's on the random models"
-    if not installed():
-        return Row(title, float("nan"), note=MISSING)
+    if not PEERS.installed:
+        return Row(title, float("nan"), note=PEERS.missing)
     random = {name: w for name, w in worlds.items() if name.startswith("random")}
     own, peer = [], []
     for name, world in random.items():

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.learners._finished import finished
-from benchmarks.learners._rl_peers import MISSING, installed, measured
+from benchmarks.learners._rl_peers import PEERS, SCRIPTS
 from benchmarks.rows import Row
 from mrlm.behaviour.features import PairFeatures
 from mrlm.learners.network import make_score_network
@@ -47,12 +47,14 @@ def run(quick: bool) -> list[Row]:
             note=f"sets of 1 to {MOST}, {FEW} on the mean, against sets of {FEW}",
         )
     ]
-    if not installed():
+    if not PEERS.installed:
         return [
             *rows,
-            Row("updates: discrete CQL, a processor second", found["rate"], note=MISSING),
+            Row("updates: discrete CQL, a processor second", found["rate"], note=PEERS.missing),
         ]
-    peers = kept.of(["peers", updates], lambda: measured("_rl_updates.py", **_given(updates)))
+    peers = kept.of(
+        ["peers", updates], lambda: PEERS.measured(SCRIPTS / "_rl_updates.py", **_given(updates))
+    )
     return rows + [
         Row(
             f"updates: discrete CQL, a processor second, against {name}",

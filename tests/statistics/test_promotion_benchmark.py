@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import promotion
-from benchmarks.promotion import power, ratchet, schedule, year
+from benchmarks._peer_environment import PeerEnvironment
+from benchmarks.promotion import peers, power, ratchet, schedule, watch, year
 from benchmarks.promotion._worlds import KINDS, RATE, REWARD
 from mrlm.ope import estimates
 
@@ -59,3 +60,25 @@ def test_the_oracle_has_its_power() -> None:
     """60 runs: a share within 4 standard errors of 80 %."""
     waited = np.array(power.nights_of(0, 60)["oracle"])
     assert abs((waited <= power.TEST_NIGHTS).mean() - power.POWER) < 4 * np.sqrt(0.16 / 60)
+
+
+def test_the_watch_sees_a_shortfall_and_no_other() -> None:
+    """Eight promises, each missed by five standard errors: 5 or fewer in .02 of right code."""
+    seen = [night for night, _ in watch._shortfalls(7, 0, 8)]
+    assert sum(night > 0 for night in seen) >= 6
+    assert max(seen) <= 5
+    promoted = watch.watched_year("Bernoulli", 0, 90)
+    assert promoted
+    assert not any(alarm for _, alarm in promoted)
+
+
+def test_without_the_peers_a_row_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "PEERS", PeerEnvironment("nowhere", "bench-sequential"))
+    (row,) = peers.run(quick=True)
+    assert row.holds is None
+    assert "make bench-sequential" in row.note
+
+
+def test_a_decision_is_the_first_look_beyond_its_bound() -> None:
+    statistic = np.array([[0.0, 3.0, 1.0], [0.0, 1.0, 1.0], [5.0, 5.0, 5.0]])
+    assert peers._decided(statistic, np.array([4.0, 2.0, 2.0])).tolist() == [2, 0, 1]

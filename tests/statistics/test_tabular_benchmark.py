@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from benchmarks.learners import _rl_peers, long_term, tabular
+from benchmarks._peer_environment import PeerEnvironment
+from benchmarks.learners import long_term, tabular
 from benchmarks.learners._tabular_field import (
     DISCOUNT,
     counted,
@@ -115,9 +114,9 @@ def test_the_long_term_is_judged_by_the_best_of_each_room() -> None:
 
 
 def test_without_the_peers_there_is_a_row_that_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_rl_peers, "_PYTHON", tmp_path / "python")
+    monkeypatch.setattr(tabular, "PEERS", PeerEnvironment("nowhere", "bench-rl"))
     row = tabular._torchrl_row(None, {}, 1)  # type: ignore[arg-type]
     assert row.holds is None
     assert "make bench-rl" in row.note
