@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import promotion
 from benchmarks._peer_environment import PeerEnvironment
-from benchmarks.promotion import peers, power, ratchet, schedule, watch, year
+from benchmarks.promotion import evaluated, peers, power, ratchet, schedule, watch, year
 from benchmarks.promotion._worlds import KINDS, RATE, REWARD
 from mrlm.ope import estimates
 
@@ -70,6 +70,12 @@ def test_the_watch_sees_a_shortfall_and_no_other() -> None:
     promoted = watch.watched_year("Bernoulli", 0, 90)
     assert promoted
     assert not any(alarm for _, alarm in promoted)
+
+
+def test_a_better_challenger_passes_through_the_library_call() -> None:
+    """In 12 nights it is 5 standard errors better; one as good passes in .0001 of them."""
+    assert evaluated.promotions(0, 12, gain=0.6)
+    assert not evaluated.promotions(0, 6)
 
 
 def test_without_the_peers_a_row_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
