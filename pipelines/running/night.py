@@ -95,7 +95,11 @@ def close_night(context: NightContext, dry_run: bool = False) -> Closing:
 
 def _tell_of_watch(context: NightContext) -> None:
     """Tell of a champion that the night found to fall short, and of the rollback that followed."""
-    told: tuple[tuple[str, Kind], ...] = (("gate", "fell_short"), ("promote", "rolled_back"))
+    told: tuple[tuple[str, Kind], ...] = (
+        ("gate", "fell_short"),
+        ("promote", "fell_short"),
+        ("promote", "rolled_back"),
+    )
     for stage, kind in told:
         try:
             manifest = context.run(stage).manifest()

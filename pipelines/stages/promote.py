@@ -42,15 +42,15 @@ class Promote:
         outcome = promote(place, context.run_key, gate, actor=AUTOMATIC, at=now())
         context.log(self.name).info("%s: %s", outcome.status, outcome.reason)
         champion, told = _after_watch(context, outcome.champion)
-        result = {"verdict": outcome.status, "champion": champion, "rolled_back": told}
+        result = {"verdict": outcome.status, "champion": champion, **told}
         (out / "outcome.json").write_text(json.dumps(result))
         return Product(
             outputs={"outcome": "outcome.json"}, counts={**result, "reason": outcome.reason}
         )
 
 
-def _after_watch(context: NightContext, champion: int | None) -> tuple[int | None, str]:
-    """The champion after the watch has had its say, and in words what it did; "": nothing."""
+def _after_watch(context: NightContext, champion: int | None) -> tuple[int | None, dict[str, str]]:
+    """The champion after the watch has had its say, and by kind of event what there is to tell."""
     from mrlm.promotion.moves.leave_shortfall import leave_shortfall
 
     gate, log = context.settings.gate, context.log("promote")
@@ -59,11 +59,12 @@ def _after_watch(context: NightContext, champion: int | None) -> tuple[int | Non
     except ValueError as error:
         # The advice stands, and a night is not lost for a version that cannot come back.
         log.error("the watch could not roll back: %s", error)
-        return champion, f"the watch could not roll back: {error}"
+        return champion, {"fell_short": f"the watch could not roll back: {error}"}
     if left is None:
-        return champion, ""
-    log.error("version %s is champion again: %s", left.champion, left.reason)
-    return left.champion, f"version {left.champion} is champion again: {left.reason}"
+        return champion, {}
+    told = f"version {left.champion} is champion again: {left.reason}"
+    log.error("%s", told)
+    return left.champion, {"rolled_back": told}
 
 
 STAGE = Promote()

@@ -11,6 +11,7 @@ from mrlm.evidence.followed_promotions import (
     HindcastCalibration,
     PromotionHindcast,
     carry_alarm,
+    without_alarms,
 )
 from mrlm.ope.nights.hindcast import Lift, Promotion, calibration, judge_promotion
 from tests.evidence.found import NUMBER, hindcast_of
@@ -93,3 +94,11 @@ def test_a_calibration_that_is_not_finite_has_no_place_in_json() -> None:
     found = calibration([], 0.9)
     assert math.isnan(found.bias)
     json.dumps(asdict(HindcastCalibration.of(found)), allow_nan=False)
+
+
+def test_where_nobody_watches_there_is_no_alarm_and_all_else() -> None:
+    alarmed = hindcast_of(2, alarm=True)
+    found = without_alarms(alarmed)
+    assert found.alarms == ()
+    assert found.promotions[0].realised == alarmed.promotions[0].realised
+    assert found.calibration == alarmed.calibration
