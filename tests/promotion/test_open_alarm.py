@@ -31,6 +31,11 @@ def test_without_an_alarm_the_rule_is_as_before(evidence: Make, hindcast: Hindca
     assert judge(replace(evidence(champion_version=2), hindcast=hindcast), RULE).promote
 
 
+def test_where_nobody_watches_an_alarm_stops_nobody(evidence: Make) -> None:
+    found = replace(evidence(champion_version=2), hindcast=hindcast_of(2, alarm=True))
+    assert judge(found, GateSettings(watch="off")).promote
+
+
 def test_an_alarm_of_another_version_stops_nobody(evidence: Make) -> None:
     """After a rollback the alarm is not the champion's any more."""
     found = replace(evidence(champion_version=1), hindcast=hindcast_of(2, alarm=True))

@@ -76,7 +76,7 @@ def judge(
     Where the evidence holds the difference to the logger, the same is asked against the logger, at
     the same levels: one more part of the intersection-union test, so no correction either.
 
-    While hindcast holds that the champion fell short of its own promise, nobody is promoted: to be
+    While the watch holds that the champion fell short of its own promise, nobody is promoted: to be
     better than a champion that should be rolled back proves little, and the comparison to make is
     with the champion after the rollback. A refusal more cannot make a wrong promotion likelier. A
     rollback ends it, and so does a person's approval, which stands above the rule.
@@ -105,7 +105,7 @@ def judge(
     checks = [_champion(evidence), _nights(evidence, used_nights)]
     if evidence.propensities == "estimated":
         checks.append(_propensities(settings))
-    if evidence.hindcast is not None:
+    if evidence.hindcast is not None and settings.watch != "off":
         checks.append(_hindcast(evidence, evidence.hindcast))
     if rejected is not None:
         checks.append(_rejected(rejected))
