@@ -28,7 +28,7 @@ class LayerPrior:
         level: mean of all targets.
         layer: the coefficients of what was seen, given all rows.
         spread: variance of a coefficient by block, float64, shape (blocks,): next to 0
-            where a block is of no use. A coefficient that is met first tomorrow has it as its prior.
+            where a block is of no use. It is the prior of a coefficient that is met tomorrow.
         user_mean: posterior mean of each user's level, float64, shape (U,).
         user_variance: posterior variance of each, shape (U,).
         user_spread: variance of users' levels: the prior of a user who comes first tomorrow.
