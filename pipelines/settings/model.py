@@ -54,7 +54,7 @@ _ADDED = {
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
-        *("kept_bound", "surrogate", "segments"),
+        *("kept_bound", "surrogate", "segments", "exposure_floors"),
     ),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),
