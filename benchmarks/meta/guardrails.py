@@ -2,11 +2,11 @@
 
 8 objectives; the one that the north star weighs least is a guardrail, or the two: what is best for
 the north star costs them most. A champion of equal weights writes a log that is searched and
-another that judges, 3,000 decisions each with noise 4. The margin of a guardrail is 5 standard errors, those of
-the champion's mean on the judging log. The search keeps each guardrail's bound at ``SEARCH_Z``
-standard errors within its margin, the judge accepts at ``JUDGE_Z``: one-sided 95 %, and .84 more in
-the search so that four of five points on the edge are accepted. What is refused lifts by 0. *Free*
-is the same search without guardrails, served as it is.
+another that judges, 3,000 decisions each with noise 4. The margin of a guardrail is 5 standard
+errors, those of the champion's mean on the judging log. The search keeps each guardrail's bound at
+``SEARCH_Z`` standard errors within its margin, the judge accepts at ``JUDGE_Z``: one-sided 95 %,
+and .84 more in the search so that a point on one edge is accepted four times of five. What is
+refused lifts by 0. *Free* is the same search without guardrails, served as it is.
 
 Beyond is a true fall, on fresh contexts, of more than the margin. 1,000 runs for each number of
 guardrails, a new world each; quick: 20.
