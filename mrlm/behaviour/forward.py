@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.behaviour.network import CLIP, PairNetwork
+from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
 
 Floats = NDArray[np.floating]
@@ -91,29 +92,51 @@ class PairForward:
         }
         return cls(**{name: np.ascontiguousarray(a, precision) for name, a in arrays.items()})
 
-    def outputs(self, features: ServedFeatures, own: Floats | None = None) -> NDArray[np.float64]:
+    def outputs(
+        self,
+        features: ServedFeatures,
+        own: Floats | None = None,
+        scenes: tuple[SceneHeads, NDArray[np.int64]] | None = None,
+    ) -> NDArray[np.float64]:
         """Outputs of every row, float64, shape (k, N, outputs), in the networks' precision.
 
         Args:
             features: what all networks read.
             own: what each reads of a pair beside them, its last columns, shape (k, P, some).
+            scenes: what scenes add to the last layer, and the code of each decision's scene.
         """
+        out = np.empty((len(self.head), len(features.pair), self.head.shape[2]))
+        for rows, hidden in self._last(features, own):
+            out[:, rows] = hidden @ self.head
+            if scenes is not None:
+                heads, code = scenes
+                out[:, rows] += heads.added(hidden, code[features.row[rows]])
+        out += self.head_bias
+        return out
+
+    def hidden(self, features: ServedFeatures, own: Floats | None = None) -> Floats:
+        """The last hidden layer, negated as ``head`` reads it, shape (k, N, hidden)."""
+        k, width = self.head.shape[:2]
+        out = np.empty((k, len(features.pair), width), self.head.dtype)
+        for rows, hidden in self._last(features, own):
+            out[:, rows] = hidden
+        return out
+
+    def _last(self, features: ServedFeatures, own: Floats | None) -> Iterator[tuple[slice, Floats]]:
+        """The last hidden layer, negated, some rows at a time."""
         by_pair = self._of_pairs(features, own)
         by_decision = _layer(features.by_decision, self._part(features.decision_columns))
         candidate = self._part(features.candidate_columns)
-        k, many = len(self.head), len(features.pair)
-        out = np.empty((k, many, self.head.shape[2]))
-        # Where exp overflows, x · sigmoid(x) is 0 as it should be.
-        with np.errstate(over="ignore"):
-            for rows in _pieces(many, k):
+        for rows in _pieces(len(features.pair), len(self.head)):
+            # Where exp overflows, x · sigmoid(x) is 0 as it should be.
+            with np.errstate(over="ignore"):
                 hidden = by_pair.take(features.pair[rows], axis=1)
                 hidden += by_decision.take(features.row[rows], axis=1)
                 hidden += _layer(features.by_candidate[rows], candidate)
                 hidden = _silu(hidden) @ self.second
                 hidden += self.second_bias
-                out[:, rows] = _silu(hidden) @ self.head
-        out += self.head_bias
-        return out
+                hidden = _silu(hidden)
+            yield rows, hidden
 
     def _of_pairs(self, features: ServedFeatures, own: Floats | None) -> Floats:
         """What the first layer makes of each pair, with its bias, shape (k, P, hidden)."""

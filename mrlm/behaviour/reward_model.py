@@ -29,6 +29,7 @@ from mrlm.behaviour.features import (
 from mrlm.behaviour.forward import PairForward
 from mrlm.behaviour.item_factors import ItemFactors
 from mrlm.behaviour.network import PairNetwork, network_from_state
+from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
@@ -109,6 +110,7 @@ class RewardModel:
         space: fitted scales of the features.
         members: one fold model a fold.
         calibration: one a head, fitted on out-of-fold outputs: brings outputs to reward units.
+        scenes: what scenes add to the last layer of the members; None for one layer for all.
     """
 
     heads: tuple[str, ...]
@@ -116,6 +118,7 @@ class RewardModel:
     space: FeatureSpace
     members: tuple[FoldModel, ...]
     calibration: tuple[Calibration, ...]
+    scenes: SceneHeads | None = None
     _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
@@ -171,11 +174,22 @@ class RewardModel:
             state, pair = state[decisions.of_decision], pair[decisions.of_candidate]
         table = self._table_of(decisions.catalog)
         features = slot_features(decisions, state, pair, read.features, self.space, table)
-        outputs = self._networks.outputs(features, read.own)
-        heads = self._calibrated(outputs)
+        scenes = None if self.scenes is None else (self.scenes, self.scenes.code(decisions.scene))
+        outputs = self.networks.outputs(features, read.own, scenes)
+        heads = self.calibrated(outputs)
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
         return features.with_pair_columns(read.own.mean(axis=0)), values
+
+    def hidden(self, decisions: Decisions) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+        """The members' last hidden layers, (k, N, hidden), and outputs without scenes, (k, N, J).
+
+        Hidden layers are negated, as ``networks.head`` reads them.
+        """
+        read, table = self._read_pairs(decisions), self._table_of(decisions.catalog)
+        features = slot_features(decisions, read.state, read.pair, read.features, self.space, table)
+        hidden = self.networks.hidden(features, read.own)
+        return hidden, hidden @ self.networks.head + self.networks.head_bias
 
     def _read_pairs(self, decisions: Decisions) -> _Read:
         pairs = distinct_pairs(decisions)
@@ -205,7 +219,8 @@ class RewardModel:
         return tuple(f for m in self.members for f in m.factors)
 
     @cached_property
-    def _networks(self) -> PairForward:
+    def networks(self) -> PairForward:
+        """Those of the members, in float64."""
         return PairForward.of([m.network for m in self.members])
 
     def _table_of(self, catalog: Catalog) -> ItemTable:
@@ -215,6 +230,7 @@ class RewardModel:
         """Expected reward by the one fold model that never saw the row's user, (N, heads).
 
         For learning on the fit nights. There is no uncertainty column: it needs the ensemble.
+        Scenes' own layers are left out: they were fitted on these users.
         """
         out = np.zeros((len(decisions.candidates.values), len(self.heads)))
         for place, part in decisions.blocks():
@@ -235,7 +251,7 @@ class RewardModel:
             own = member.columns(pairs.states, taste)
             served = slot_features(part, pairs.state, pairs.pair, read, self.space, table)
             served = served.with_pair_columns(own.astype(np.float32))
-            outputs = self._calibrated(member.single.outputs(served)[0])
+            outputs = self.calibrated(member.single.outputs(served)[0])
             parts.append((PairFeatures.of(served), outputs))
         return _by_decision(decisions, fold, parts)
 
@@ -248,6 +264,8 @@ class RewardModel:
             arrays[f"{k}.statistics"] = member.statistics.values
             for j, factors in enumerate(member.factors):
                 arrays |= factors.arrays(f"{k}.factors.{j}.")
+        if self.scenes is not None:
+            arrays |= {"scenes.weight": self.scenes.weight, "scenes.bias": self.scenes.bias}
         contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         save_file(contiguous, folder / "model.safetensors")
         data = {
@@ -261,9 +279,12 @@ class RewardModel:
         }
         if self.kind == HISTORY:
             data["factors"] = [[f.describe() for f in m.factors] for m in self.members]
+        if self.scenes is not None:
+            data["scenes"] = self.scenes.names.tolist()
         (folder / "model.json").write_text(json.dumps(data, sort_keys=True))
 
-    def _calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Outputs in reward units, shape (..., heads)."""
         heads = [c(outputs[..., j]) for j, c in enumerate(self.calibration)]
         return np.stack(heads, axis=-1)
 
@@ -330,4 +351,9 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
         space=FeatureSpace.from_parts(data["space"], arrays),
         members=tuple(members),
         calibration=tuple(Calibration(**c) for c in data["calibration"]),
+        scenes=(
+            SceneHeads(np.array(data["scenes"]), arrays["scenes.weight"], arrays["scenes.bias"])
+            if "scenes" in data
+            else None
+        ),
     )

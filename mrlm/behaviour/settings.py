@@ -65,6 +65,11 @@ class BehaviourSettings(BaseModel):
     statistics_prior: float = Field(
         8.0, gt=0, description="Rows of the overall mean that are added to an item's own."
     )
+    scene_heads: bool = Field(
+        False,
+        description="Adapt the last layer to each scene of the fit nights, as far as they tell "
+        "that scenes differ; docs/meta.md says what it measured.",
+    )
     history: HistorySettings = Field(
         default_factory=HistorySettings, description="What the model history alone reads."
     )

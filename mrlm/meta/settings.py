@@ -57,6 +57,12 @@ class TuningSettings(BaseModel):
         "tomorrow's log can still tell other policies; where the champion has less, the "
         "champion's. 0 asks for none beyond the exploration floor's.",
     )
+    exposure_floors: dict[_Name, float] = Field(
+        default_factory=dict,
+        description="Least mean under the tuned policy of an objective that is known for every "
+        "item, such as provider fairness, in its unit. Where the champion has less, a night moves "
+        "only to what has it and is proven to be better all the same.",
+    )
     max_kl: float = Field(
         0.5, gt=0, description="Mean KL to the champion, nats a night, where it is capped."
     )

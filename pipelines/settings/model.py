@@ -35,7 +35,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
-    "behaviour": ("model", "history"),
+    "behaviour": ("model", "history", "scene_heads"),
     "gate": ("anchored", "groups", "group_error", "test_nights", "watch"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (
@@ -54,7 +54,7 @@ _ADDED = {
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
-        *("kept_bound", "surrogate", "segments"),
+        *("kept_bound", "surrogate", "segments", "exposure_floors"),
     ),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),

@@ -40,13 +40,17 @@ class LearnBehaviour:
         """Fit, report on a later night, save."""
         from mrlm.behaviour.fit import fit_reward_model
         from mrlm.behaviour.report import ALL, report_reward_model
+        from mrlm.meta.adaptation.scene_layers import with_scene_heads
 
+        fit = read_logs(context, plan.fit)
         model = fit_reward_model(
-            read_logs(context, plan.fit),
+            fit,
             context.settings.behaviour,
             context.settings.seed,
             partial(context.progress, "reward model epochs"),
         )
+        if context.settings.behaviour.scene_heads:
+            model = with_scene_heads(model, fit)
         later = report_reward_model(model, read_logs(context, plan.tune))
         report = {head.objective: _measured(head) for head in later if head.group == ALL}
         groups = {

@@ -14,7 +14,7 @@ from pipelines.nights.judged import read_evidence
 
 
 class Register:
-    """Puts the challenger, its evidence and the data docs into the registry."""
+    """Puts the challenger, its evidence, data docs and meta-update's state into the registry."""
 
     name = "register"
     place: Literal["run"] = "run"
@@ -41,10 +41,14 @@ class Register:
         pages = out / "pages"
         pages.mkdir()
         shutil.copytree(context.lake("validate").path("data_docs"), pages / "data_docs")
+        tuned = context.run("tune_weights", plan)
+        # Runs of earlier code have no state.
+        if "state" in tuned.require().outputs:
+            shutil.copyfile(tuned.path("state.json"), pages / "meta_state.json")
         content = VersionContent(
             run_key=context.run_key,
             night=context.night,
-            bundle=context.run("tune_weights", plan).path("bundle"),
+            bundle=tuned.path("bundle"),
             reproduction=context.run("evaluate").path("reproduction.parquet"),
             memo=decision_memo(evidence, estimator=context.settings.gate.estimator),
             evidence=evidence,

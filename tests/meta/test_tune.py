@@ -294,3 +294,22 @@ def test_bad_problems_are_refused(make_problem, change, match):
         change = {"features": np.full_like(problem.features, np.nan)}
     with pytest.raises(ValueError, match=match):
         replace(problem, **change)
+
+
+def test_an_exposure_floor_is_paid_for_by_what_a_step_gains(make_problem):
+    problem, _ = make_problem(n=3000)
+    free = tune(problem, DEFAULT)
+    policy = TunedSoftmax(problem)
+
+    def exposure(found):
+        return float(policy.probabilities(found.point) @ problem.q[:, 1]) / len(problem.shown)
+
+    champion = float(problem.champion @ problem.q[:, 1]) / len(problem.shown)
+    target = max(exposure(free), champion) + 0.03
+    kept = tune(problem, DEFAULT.model_copy(update={"exposure_floors": {"diversity": target}}))
+    assert free.moved
+    assert kept.moved
+    assert exposure(kept) >= target - 2e-3
+    assert 0 < kept.lift.lower < free.lift.value
+    out_of_reach = DEFAULT.model_copy(update={"exposure_floors": {"diversity": 0.99}})
+    assert not tune(problem, out_of_reach).moved

@@ -285,9 +285,19 @@ def test_kill_9_at_five_stages_leaves_the_same_night(night: Deployment) -> None:
 
     versions = all_versions(place_of(context.settings, context.workspace))
     assert [v.run_key for v in versions].count(context.run_key) == 1
+
     entries = place_of(context.settings, context.workspace).ledger.entries()
     judged = [e for e in entries if e.kind == "judged" and e.run_key == context.run_key]
     assert len(judged) == 1
+
+
+def test_the_state_of_the_meta_update_is_an_artifact_of_the_version(night: Deployment) -> None:
+    context = night.context(NIGHT)
+    place = context.registry
+    version = manifests_of(context)["register"].counts["version"]
+    run = place.client().get_model_version(place.model, str(version)).run_id
+    kept = Path(place.client().download_artifacts(run, "report/meta_state.json"))
+    assert kept.read_bytes() == context.run("tune_weights").path("state.json").read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -130,6 +130,52 @@ class EntropyFloor:
         return (entropy - self.least) / scale, gradient / scale
 
 
+class ExposureFloor:
+    """Mean under the policy of an objective that is known for every candidate, at least a target.
+
+    The one limit that the champion may break: exposure is paid for by what a step gains, so where
+    the champion has less, a search finds only what keeps the target and is still proven to be
+    better, or stays with the champion.
+
+    Args:
+        problem: rounds of the tune nights.
+        policy: of the same problem.
+        name: of the objective.
+        target: in its unit.
+
+    Raises:
+        ValueError: there is no such objective, or it comes from feedback: what was not shown is
+            then unknown.
+    """
+
+    def __init__(
+        self, problem: TuningProblem, policy: TunedSoftmax, name: str, target: float
+    ) -> None:
+        known = {o.name: j for j, o in enumerate(problem.objectives) if o.source != "feedback"}
+        if name not in known:
+            raise ValueError(
+                f"tuning.exposure_floors names {name!r}, which is no objective of an item or a "
+                f"list; those are: {', '.join(known) or 'none'}"
+            )
+        self._policy, self._name = policy, name
+        share = np.repeat(problem.weight / problem.weight.sum(), policy.lengths)
+        self._value = share * problem.q[:, known[name]]
+        self.least = target
+
+    @property
+    def name(self) -> str:
+        """The floor in words."""
+        return f"a mean {self._name} of {self.least:.3g}"
+
+    def of(self, point: Vector) -> float:
+        """The mean at a point."""
+        return float(self._policy.probabilities(point) @ self._value)
+
+    def slack(self, point: Vector) -> tuple[float, Vector]:
+        """How far the mean is above what is asked for, and its gradient; exposures are shares."""
+        return self.of(point) - self.least, self._policy.pull_back(point, self._value)
+
+
 @dataclass(frozen=True)
 class LeastBound:
     """The lower bound of a lift, ``z`` standard errors below it, is at least ``least``."""

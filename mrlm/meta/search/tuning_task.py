@@ -19,6 +19,7 @@ from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,
+    ExposureFloor,
     Limit,
     guardrail_floor,
 )
@@ -97,6 +98,10 @@ class TuningTask:
         found += [guardrail_floor(lift, margins[lift.name], z) for lift in self.guardrails]
         if self.settings.least_entropy > 0:
             found.append(EntropyFloor(self.policy, self.settings.least_entropy))
+        found += [
+            ExposureFloor(self.problem, self.policy, name, target)
+            for name, target in sorted(self.settings.exposure_floors.items())
+        ]
         if self.settings.kl_cap == "always":
             found.append(self.divergence_cap)
         return found

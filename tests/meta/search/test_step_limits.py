@@ -13,6 +13,7 @@ from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
     EntropyFloor,
+    ExposureFloor,
     guardrail_floor,
     kept_bound,
 )
@@ -28,11 +29,12 @@ def limits(problem):
         guardrail_floor(lift, 0.02, 1.28),
         EntropyFloor(policy, 0.5),
         kept_bound(lift, -0.01, 2.0),
+        ExposureFloor(problem, policy, "diversity", 0.4),
     ]
 
 
 @pytest.mark.parametrize(
-    "which", range(5), ids=["kl", "effective", "guardrail", "entropy", "bound"]
+    "which", range(6), ids=["kl", "effective", "guardrail", "entropy", "bound", "exposure"]
 )
 def test_the_gradient_is_that_of_the_slack(make_problem, which):
     problem, _ = make_problem(n=600)
@@ -89,3 +91,20 @@ def test_all_hold_at_the_champion(make_problem):
     used = np.isfinite(problem.rewards[:, 0])
     greedy = EffectiveSampleSize(problem, TunedSoftmax(problem), used, 1e9)
     assert all(limit.slack(champion)[0] >= 0 for limit in [*limits(problem), greedy])
+
+
+def test_the_exposure_is_the_mean_of_what_is_known(make_problem):
+    problem, _ = make_problem(n=600)
+    aged = replace(problem, age=np.arange(600) % 3).decayed(1.0)
+    policy = TunedSoftmax(aged)
+    floor = ExposureFloor(aged, policy, "diversity", 0.7)
+    point = np.array([0.2, 3.0, 0.0, 1.0, 0.0])
+    by_decision = policy.by_decision(policy.probabilities(point) * aged.q[:, 1])
+    assert floor.of(point) == pytest.approx(np.average(by_decision, weights=aged.weight))
+    assert floor.slack(point)[0] == pytest.approx(floor.of(point) - 0.7)
+
+
+def test_an_exposure_that_is_not_known_is_refused(make_problem):
+    problem, _ = make_problem(n=600)
+    with pytest.raises(ValueError, match=r"names 'delight'.*those are: diversity"):
+        ExposureFloor(problem, TunedSoftmax(problem), "delight", 0.5)

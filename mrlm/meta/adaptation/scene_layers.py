@@ -1,0 +1,94 @@
+"""The behaviour model's last layer for each scene: a gate on every hidden unit, in closed form.
+
+A gate g in [0, 2] on a hidden unit, as PEPNet's (Chang et al., KDD 2023), multiplies what the unit
+adds to an output, so g - 1 is the coefficient of that contribution: linear, with 1 the shared
+network. Its spread over scenes is learnt by marginal likelihood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.user_folds import crc, user_folds
+from mrlm.bandit_log.users import group
+from mrlm.behaviour.features import shown_only
+from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.scene_heads import SceneHeads
+from mrlm.meta.adaptation.last_layer import Vector
+from mrlm.meta.adaptation.layer_prior import layer_prior
+
+# A gate of so much closes or doubles a unit.
+_FARTHEST = 1.0
+# A binary reward that is nearly certain counts as if it had this variance.
+_LEAST_VARIANCE = 0.01
+
+
+def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
+    """The model with a last layer of its own for each scene of the log it was fitted on.
+
+    Each member's gates are fitted on the final rewards of the users whom its network never saw. To
+    first order: a calibrated prediction moves by its slope times what is added to the output. Where
+    the log has one scene the model stays as it is.
+
+    Args:
+        model: fitted on the log.
+        log: n decisions.
+    """
+    names, scene = np.unique(log.decisions.scene.astype(str), return_inverse=True)
+    if len(names) < 2:
+        return model
+    decisions = shown_only(log)
+    hidden, outputs = model.hidden(decisions)
+    predicted = model.calibrated(outputs)
+    fold = user_folds(decisions.user, model.folds, crc())
+    k, width, heads = model.networks.head.shape
+    weight, bias = np.zeros((k, len(names), width, heads)), np.zeros((k, len(names), heads))
+    for member in range(k):
+        for j, head in enumerate(model.heads):
+            column = log.column(head)
+            reward = log.rewards[:, column]
+            rows = np.flatnonzero((fold == member) & log.final[:, column] & np.isfinite(reward))
+            calibration, p = model.calibration[j], predicted[member, rows, j]
+            # Of one row's reward: its variance, and how it moves with the output.
+            variance = np.maximum(p * (1 - p), _LEAST_VARIANCE) if calibration.binary else 1.0
+            slope = calibration.slope * (p * (1 - p) if calibration.binary else np.ones(len(rows)))
+            left = (reward[rows] - p) / np.sqrt(variance)
+            if not left.std() > 0:
+                continue
+            own = model.networks.head[member, :, j]
+            moves = np.column_stack([hidden[member, rows] * own, np.ones(len(rows))])
+            gates, levels = _gates(
+                (slope / np.sqrt(variance))[:, None] * moves,
+                scene[rows],
+                group(decisions.user[rows])[1],
+                left,
+                len(names),
+            )
+            weight[member, :, :, j], bias[member, :, j] = gates * own, levels
+    return replace(model, scenes=SceneHeads(names, weight, bias))
+
+
+def _gates(
+    moves: Vector, scene: NDArray[np.int64], user: NDArray[np.int64], left: Vector, scenes: int
+) -> tuple[Vector, Vector]:
+    """Gates less 1, shape (S, h), and levels, shape (S,), by what each moves a row, (n, h + 1)."""
+    n, width = moves.shape
+    # What all scenes have in common is told apart and left out: the shared network stays.
+    columns = np.stack([np.zeros_like(scene), scene + 1], axis=1)[:, :, None] * width
+    columns = columns + np.arange(width)
+    features = csr_matrix(
+        (
+            np.repeat(moves[:, None], 2, axis=1).ravel(),
+            (np.repeat(np.arange(n), 2 * width), columns.ravel()),
+        ),
+        shape=(n, (scenes + 1) * width),
+    )
+    kind = np.append(np.zeros(width - 1, np.int64), 1)
+    block = np.concatenate([kind, *[kind + 2] * scenes])
+    found = layer_prior(features, block, user, left).layer.mean.reshape(scenes + 1, width)[1:]
+    return found[:, :-1].clip(-_FARTHEST, _FARTHEST), found[:, -1]
