@@ -110,7 +110,7 @@ def _batch(live: LiveVersion, many: int) -> Row:
         rate,
         bar=">= 3000",
         holds=rate >= 3000,
-        note=f"{many} users, {CANDIDATES} candidates each, histories of the world's log, float64",
+        note=f"{many} users, {CANDIDATES} candidates each, histories of the world's log",
     )
 
 

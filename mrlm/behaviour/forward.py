@@ -118,7 +118,7 @@ class PairForward:
     def _of_pairs(self, features: ServedFeatures, own: Floats | None) -> Floats:
         """What the first layer makes of each pair, with its bias, shape (k, P, hidden)."""
         projected, first, item = self._of_items(features)
-        users = features.user_vectors @ self.user
+        users = features.user_vectors.astype(self.user.dtype, copy=False) @ self.user
         common = self._part(features.pair_columns)
         width = self.dense.shape[1]
         last = None if own is None else self._part(np.arange(width - own.shape[2], width))
@@ -151,7 +151,7 @@ class PairForward:
         return *self._project(features.item_vectors[asked]), item
 
     def _project(self, vectors: Floats) -> tuple[Floats, Floats]:
-        projected = vectors @ self.item
+        projected = vectors.astype(self.item.dtype, copy=False) @ self.item
         return projected, projected @ self.projected + self.first
 
 
@@ -160,7 +160,8 @@ def _layer(values: Floats, part: tuple[Floats, Floats, Floats]) -> Floats:
     lowest, highest, weight = part
     x = np.maximum(values, lowest)
     np.minimum(x, highest, out=x)
-    return np.asarray(x @ weight, weight.dtype)
+    # Wider features than weights: single precision is enough from here on.
+    return np.asarray(x.astype(weight.dtype, copy=False) @ weight, weight.dtype)
 
 
 def _pieces(rows: int, networks: int) -> list[slice]:

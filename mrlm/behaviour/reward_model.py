@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -109,6 +109,7 @@ class RewardModel:
         space: fitted scales of the features.
         members: one fold model a fold.
         calibration: one a head, fitted on out-of-fold outputs: brings outputs to reward units.
+        precision: in which the networks are computed; what they read is float64.
     """
 
     heads: tuple[str, ...]
@@ -116,6 +117,7 @@ class RewardModel:
     space: FeatureSpace
     members: tuple[FoldModel, ...]
     calibration: tuple[Calibration, ...]
+    precision: type[np.floating] = np.float64
     _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
@@ -206,7 +208,12 @@ class RewardModel:
 
     @cached_property
     def _networks(self) -> PairForward:
-        return PairForward.of([m.network for m in self.members])
+        return PairForward.of([m.network for m in self.members], self.precision)
+
+    @cached_property
+    def in_single(self) -> RewardModel:
+        """The same with networks in float32, which reads catalogues and users for itself."""
+        return replace(self, precision=np.float32)
 
     def _table_of(self, catalog: Catalog) -> ItemTable:
         return self._table.of(catalog, lambda c: item_table(self.space, c, np.float64))

@@ -77,7 +77,7 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
     states = pa.concat_tables(tables)
     first = pc.index_in(pc.unique(states["user"]), value_set=states["user"].combine_chunks())
     model = context.settings.registry.model
-    live = LiveVersion(f"{model}@{serving.version}", bundle, states.take(first))
+    live = LiveVersion(f"{model}@{serving.version}", bundle, states.take(first)).quickest()
     live.prepare(datetime.now(UTC))
     return live
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
+from mrlm.policies.single_precision import quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states
 
 DEFAULT_SCENE = "default"
+# Decisions that single precision is tried on, and the items that a made-up one offers.
+_TRIED, _OFFERED = 32, 100
 
 
 class UnanswerableError(ValueError):
@@ -202,6 +205,45 @@ class LiveVersion:
         history = [HistoryEntry(name) for name in item_id]
         self.answer(LiveRequest("", "", candidates=item_id, history=history, k=1), now)
         _ = self._row, self._last
+
+    def quickest(self) -> LiveVersion:
+        """The same in single precision, where that gives the same probabilities.
+
+        Asked are users of the states, and made-up ones who saw and are offered any items: see
+        ``single_precision.quickest``.
+        """
+        policy = quickest(self.bundle.policy, self._asked())
+        return replace(self, bundle=replace(self.bundle, policy=policy))
+
+    def _asked(self) -> Decisions:
+        draw, many = np.random.default_rng(0), len(self.bundle.catalog)
+        sets = draw.integers(0, many, (2, _TRIED, min(_OFFERED, many))).astype(np.int32)
+        offsets = np.arange(_TRIED + 1, dtype=np.int64) * sets.shape[2]
+        offered, seen = (Ragged(offsets, of.ravel()) for of in sets)
+        rewards = draw.normal(size=(len(seen.values), 1)).astype(np.float32)
+        nothing = Ragged(np.zeros(_TRIED + 1, np.int64), np.zeros(0, np.int32))
+        made_up = Decisions(
+            catalog=self.bundle.catalog,
+            user=np.full(_TRIED, "", object),
+            scene=np.full(_TRIED, DEFAULT_SCENE, object),
+            position=np.ones(_TRIED, np.int32),
+            ts=np.full(_TRIED, np.datetime64(self.bundle.night, "us")),
+            candidates=offered,
+            histories=Histories.of_lists(seen, rewards),
+            since=seen.offsets[:-1],
+            until=seen.offsets[1:],
+            request=np.zeros(_TRIED, np.int64),
+            above=nothing,
+        )
+        known = len(self.states)
+        if known == 0:
+            return made_up
+        users = self._last.take(draw.choice(known, min(_TRIED, known), replace=False))
+        seen, own = users.looked_back_on(), users.histories
+        items = Ragged(seen.offsets, own.item[seen.values])
+        # Two sets of histories may name other objectives.
+        first = own.rewards[seen.values, :1]
+        return Decisions.concat([made_up, users.with_history(items, first)])
 
     @cached_property
     def _row(self) -> dict[str, int]:
