@@ -158,10 +158,9 @@ class PairForward:
 def _layer(values: Floats, part: tuple[Floats, Floats, Floats]) -> Floats:
     """What the first layer makes of some of the dense features, shape (k, rows, hidden)."""
     lowest, highest, weight = part
-    x = np.maximum(values, lowest)
+    x = np.maximum(values.astype(weight.dtype, copy=False), lowest)
     np.minimum(x, highest, out=x)
-    # Wider features than weights: single precision is enough from here on.
-    return np.asarray(x.astype(weight.dtype, copy=False) @ weight, weight.dtype)
+    return np.asarray(x @ weight, weight.dtype)
 
 
 def _pieces(rows: int, networks: int) -> list[slice]:

@@ -121,6 +121,9 @@ class RewardModel:
     _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
+    _scored: LastCall[
+        Decisions, tuple[tuple[ServedFeatures, NDArray[np.float64]], NDArray[np.float64]]
+    ] = field(default_factory=LastCall, init=False, repr=False)
     _read: LastCall[Decisions, _Read] = field(default_factory=LastCall, init=False, repr=False)
     _users: LastCall[Catalog, UserStates] = field(default_factory=LastCall, init=False, repr=False)
     _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
@@ -158,7 +161,7 @@ class RewardModel:
         """
         out = np.zeros((len(decisions.candidates.values), len(self.columns)))
         for place, part in decisions.blocks():
-            out[place] = self.encode(part)[1]
+            out[place] = self._scored.of(part, self._score)[1]
         return out
 
     def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
@@ -166,6 +169,13 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
+        (features, own), values = self._scored.of(decisions, self._score)
+        return features.with_pair_columns(own.mean(axis=0)), values
+
+    def _score(
+        self, decisions: Decisions
+    ) -> tuple[tuple[ServedFeatures, NDArray[np.float64]], NDArray[np.float64]]:
+        """Pair features, what each member knows beside them, and the values."""
         first = decisions.first if isinstance(decisions, LaterSlot) else decisions
         read = self._read.of(first, self._read_pairs)
         state, pair = read.state, read.pair
@@ -177,7 +187,7 @@ class RewardModel:
         heads = self._calibrated(outputs)
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
-        return features.with_pair_columns(read.own.mean(axis=0)), values
+        return (features, read.own), values
 
     def _read_pairs(self, decisions: Decisions) -> _Read:
         pairs = distinct_pairs(decisions)

@@ -121,11 +121,21 @@ def profile(entries: Entries, vectors: NDArray[np.floating], prior: float) -> ND
     weight = np.where(known, entries.values, 0.0).astype(real)
     parts = []
     for j in range(entries.values.shape[1]):
-        of_items = (weight[:, j], items.values, items.offsets)
-        total = sparse.csr_array(of_items, shape=(len(items), len(vectors))) @ vectors
+        total = _weighed_sums(weight[:, j], items, vectors)
         count = segment_sum(known[:, j], items.offsets)
         parts.append(total / (count + prior).astype(real)[:, None])
     return np.concatenate(parts, axis=1)
+
+
+def _weighed_sums(
+    weight: NDArray[np.floating], items: Ragged, vectors: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Sum of the vectors of each row's items, each times its weight, shape (n, width)."""
+    if len(items) == 1:
+        # What a sparse matrix costs to make is more than one row's products.
+        return np.asarray(weight[None] @ vectors[items.values])
+    whole = (weight, items.values, items.offsets)
+    return np.asarray(sparse.csr_array(whole, shape=(len(items), len(vectors))) @ vectors)
 
 
 def history_moments(entries: Entries, half_life: float) -> NDArray[np.float64]:

@@ -180,7 +180,7 @@ class LiveVersion:
                 position=i + 1,
                 item_id=str(item_id[drawn.items.values[i]]),
                 propensity=float(drawn.propensities.values[i]),
-                candidates=[str(item_id[c]) for c in drawn.candidates[i]],
+                candidates=item_id[drawn.candidates[i]].tolist(),
                 candidate_propensities=drawn.candidate_propensities[i].tolist(),
             )
             for i in range(len(drawn.items.values))
