@@ -533,6 +533,12 @@ class Serving(_Section):
     state_nights: int = Field(
         7, ge=1, description="Newest nights whose users' last states are known to the server."
     )
+    popular: int = Field(
+        100,
+        ge=0,
+        description="Items that are offered where a request names none and nothing is known of the "
+        "user: those with the most of the north star in these nights. 0: it is refused.",
+    )
     reload_seconds: float = Field(
         10.0, gt=0, description="How often is looked for another champion, catalogue or states."
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ from mrlm.promotion.serving.states import read_states
 DEFAULT_SCENE = "default"
 # Decisions that single precision is tried on, and the items that a made-up one offers.
 _TRIED, _OFFERED = 32, 100
+
+
+CandidatesFrom = Literal["request", "last decision", "popularity"]
 
 
 class UnanswerableError(ValueError):
@@ -48,7 +51,8 @@ class LiveRequest:
     Attributes:
         request_id: unique; the same one gets the same list from the same state and version.
         user: pseudonym, by which states are found.
-        candidates: item identifiers; None: those of the user's last known decision.
+        candidates: item identifiers; None: those of the user's last known decision, or the
+            popular items where there is none.
         history: the user's entries, oldest first; None: what is known of the user.
         scene: where the list is shown.
         k: slots to fill.
@@ -91,6 +95,7 @@ class LiveAnswer:
         scene: where it is shown.
         policy_id: the version that drew it.
         known_user: whether a state of the user was found or brought.
+        candidates_from: who named the items that could be shown.
         slots: top first.
         dropped: candidates that the catalogue lacks, in the order of the request.
     """
@@ -100,6 +105,7 @@ class LiveAnswer:
     scene: str
     policy_id: str
     known_user: bool
+    candidates_from: CandidatesFrom
     slots: list[Slot]
     dropped: list[str]
 
@@ -133,11 +139,14 @@ class LiveVersion:
         policy_id: of its rows in the log.
         bundle: policy and catalogue.
         states: last known states, a table of ``states.STATES_SCHEMA``, one row a user.
+        popular: int32 codes, best first: what is offered where a request names no candidates and
+            none of the user are known.
     """
 
     policy_id: str
     bundle: PolicyBundle
     states: pa.Table
+    popular: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
         """Draw the list of a request.
@@ -153,16 +162,7 @@ class LiveVersion:
         if request.k < 1:
             raise UnanswerableError(f"k must be 1 or more, not {request.k}")
         known = self._row.get(request.user)
-        dropped: list[str] = []
-        if request.candidates is not None:
-            codes, dropped = self._codes(request.candidates)
-        elif known is not None:
-            codes = self._last.candidates[known]
-        else:
-            raise UnanswerableError(
-                "candidates are missing, and nothing is known of the user: send the items that may "
-                "be shown"
-            )
+        codes, dropped, candidates_from = self._offered(request, known)
         if len(codes) == 0 and not dropped:
             raise UnanswerableError("candidates are empty: send the items that may be shown")
         if len(codes) == 0:
@@ -191,6 +191,7 @@ class LiveVersion:
             scene=request.scene,
             policy_id=self.policy_id,
             known_user=known is not None or request.history is not None,
+            candidates_from=candidates_from,
             slots=slots,
             dropped=dropped,
         )
@@ -253,6 +254,21 @@ class LiveVersion:
     def _last(self) -> Decisions:
         night = self.bundle.night
         return read_states(self.states, self.bundle.catalog, ts=night, unknown_candidates="drop")
+
+    def _offered(
+        self, request: LiveRequest, known: int | None
+    ) -> tuple[NDArray[np.int32], list[str], CandidatesFrom]:
+        """Codes of what may be shown, what the catalogue lacks of it, and who named it."""
+        if request.candidates is not None:
+            return *self._codes(request.candidates), "request"
+        if known is not None and len(self._last.candidates[known]):
+            return self._last.candidates[known], [], "last decision"
+        if len(self.popular):
+            return self.popular, [], "popularity"
+        raise UnanswerableError(
+            "candidates are missing, and nothing is known of the user: send the items that may "
+            "be shown"
+        )
 
     def _codes(self, names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
         """Codes of the candidates that the catalogue has, each once, and the others."""
