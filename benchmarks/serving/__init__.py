@@ -19,8 +19,11 @@ import pandas as pd
 
 from benchmarks.rows import Row
 from benchmarks.serving import _load, _version
+from mrlm.bandit_log import Catalog, Ragged
+from mrlm.bandit_log.histories import Histories
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.live import HistoryEntry, LiveRequest, LiveVersion
+from mrlm.promotion.serving.retrieval import Retrieval
 
 CANDIDATES, ENTRIES = 100, 50
 NEW, KNOWN = "a new user", "a user read before"
@@ -30,6 +33,7 @@ _BARS = {
     ("pair", NEW, "p99"): 1.5,
     ("history", KNOWN, "p99"): 3.0,
 }
+_DIMENSIONS = 384
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
@@ -42,6 +46,7 @@ def run(quick: bool) -> list[Row]:
         *_in_process("history", history, many),
         *_over_http(history, seconds=10 if quick else 60),
         _batch(history, 500 if quick else 5_000),
+        *_retrieval(10_000 if quick else 100_000),
     ]
 
 
@@ -112,6 +117,35 @@ def _batch(live: LiveVersion, many: int) -> Row:
         holds=rate >= 3000,
         note=f"{many} users, {CANDIDATES} candidates each, histories of the world's log",
     )
+
+
+def _retrieval(items: int) -> list[Row]:
+    """Against every distance in double precision, sorted."""
+    draw = np.random.default_rng(0)
+    vectors = draw.normal(size=(items, _DIMENSIONS)).astype(np.float32)
+    catalog = Catalog.of_names([f"m{n:06d}" for n in range(items)]).with_embedding(vectors)
+    retrieval = Retrieval.of(catalog, catalog, CANDIDATES, 0.0)
+    if retrieval is None:
+        raise RuntimeError("the catalogue has no vectors")
+    unit = vectors - vectors.mean(axis=0, dtype=np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    users = [draw.choice(items, ENTRIES, replace=False) for _ in range(50)]
+    taken, recall = [], []
+    for seen in users:
+        offsets = np.array([0, ENTRIES])
+        alike = Histories.of_lists(Ragged(offsets, seen), np.ones((ENTRIES, 1), np.float32))
+        started = time.perf_counter()
+        found = retrieval.of_user(alike)
+        taken.append(1e3 * (time.perf_counter() - started))
+        near = unit @ unit[seen].mean(axis=0)
+        near[seen] = -np.inf
+        recall.append(len(np.intersect1d(found, np.argsort(-near)[:CANDIDATES])) / CANDIDATES)
+    note = f"{items} items of {_DIMENSIONS} dimensions, {len(users)} users with {ENTRIES} entries"
+    least = float(np.mean(recall))
+    return [
+        Row("retrieval: recall@100", least, bar=">= 0.98", holds=least >= 0.98, note=note),
+        Row("retrieval: p50, ms", float(np.percentile(taken, 50)), note=note),
+    ]
 
 
 def request(live: LiveVersion, seed: int) -> LiveRequest:

@@ -69,13 +69,22 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
     """
     from mrlm.promotion.registry.champion import champion_of_version
     from mrlm.promotion.serving.live import LiveVersion
+    from mrlm.promotion.serving.retrieval import Retrieval
 
     serving = champion_of_version(context.registry, found.version)
     bundle = over_items_of(context, serving.bundle, found.catalog_night)
     known = known_users(context, found, bundle.catalog)
     model = context.settings.registry.model
-    popular = known.most_popular(context.settings.serving.popular)
-    live = LiveVersion(f"{model}@{serving.version}", bundle, known.states, popular).quickest()
+    settings, learned_on = context.settings.serving, serving.bundle.catalog
+    live = LiveVersion(
+        policy_id=f"{model}@{serving.version}",
+        bundle=bundle,
+        states=known.states,
+        popular=known.most_popular(settings.popular),
+        retrieval=Retrieval.of(
+            bundle.catalog, learned_on, settings.retrieved, settings.fresh_share
+        ),
+    ).quickest()
     live.prepare(datetime.now(UTC))
     return live
 

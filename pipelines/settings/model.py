@@ -539,6 +539,18 @@ class Serving(_Section):
         description="Items that are offered where a request names none and nothing is known of the "
         "user: those with the most of the north star in these nights. 0: it is refused.",
     )
+    retrieved: int = Field(
+        0,
+        ge=0,
+        description="Items that are found by the user's history where a request names none. 0: "
+        "those of the user's last decision are offered.",
+    )
+    fresh_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of what is found that is kept for items the version was not learned on.",
+    )
     reload_seconds: float = Field(
         10.0, gt=0, description="How often is looked for another champion, catalogue or states."
     )

@@ -16,6 +16,7 @@ from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
 from mrlm.policies.single_precision import quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
+from mrlm.promotion.serving.retrieval import Retrieval
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states
 
@@ -24,7 +25,7 @@ DEFAULT_SCENE = "default"
 _TRIED, _OFFERED = 32, 100
 
 
-CandidatesFrom = Literal["request", "last decision", "popularity"]
+CandidatesFrom = Literal["request", "retrieval", "last decision", "popularity"]
 
 
 class UnanswerableError(ValueError):
@@ -51,8 +52,7 @@ class LiveRequest:
     Attributes:
         request_id: unique; the same one gets the same list from the same state and version.
         user: pseudonym, by which states are found.
-        candidates: item identifiers; None: those of the user's last known decision, or the
-            popular items where there is none.
+        candidates: item identifiers; None: the version finds some, see ``LiveVersion``.
         history: the user's entries, oldest first; None: what is known of the user.
         scene: where the list is shown.
         k: slots to fill.
@@ -141,12 +141,15 @@ class LiveVersion:
         states: last known states, a table of ``states.STATES_SCHEMA``, one row a user.
         popular: int32 codes, best first: what is offered where a request names no candidates and
             none of the user are known.
+        retrieval: finds candidates by the user's history where a request names none; None: those of
+            the user's last known decision.
     """
 
     policy_id: str
     bundle: PolicyBundle
     states: pa.Table
     popular: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    retrieval: Retrieval | None = None
 
     def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
         """Draw the list of a request.
@@ -162,7 +165,8 @@ class LiveVersion:
         if request.k < 1:
             raise UnanswerableError(f"k must be 1 or more, not {request.k}")
         known = self._row.get(request.user)
-        codes, dropped, candidates_from = self._offered(request, known)
+        histories = self._histories(request, known)
+        codes, dropped, candidates_from = self._offered(request, known, histories)
         if len(codes) == 0 and not dropped:
             raise UnanswerableError("candidates are empty: send the items that may be shown")
         if len(codes) == 0:
@@ -170,7 +174,6 @@ class LiveVersion:
                 f"the catalogue of {len(self.bundle.catalog)} items has none of the {len(dropped)} "
                 "candidates that were sent"
             )
-        histories = self._histories(request, known)
         at = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")
         state = _one(self.bundle, request, codes, histories, at)
         drawn = recommend(self.bundle.policy, state, [request.request_id], request.k, seed)
@@ -256,11 +259,14 @@ class LiveVersion:
         return read_states(self.states, self.bundle.catalog, ts=night, unknown_candidates="drop")
 
     def _offered(
-        self, request: LiveRequest, known: int | None
+        self, request: LiveRequest, known: int | None, histories: Histories
     ) -> tuple[NDArray[np.int32], list[str], CandidatesFrom]:
         """Codes of what may be shown, what the catalogue lacks of it, and who named it."""
         if request.candidates is not None:
             return *self._codes(request.candidates), "request"
+        found = self.retrieval.of_user(histories) if self.retrieval else ()
+        if len(found):
+            return np.asarray(found), [], "retrieval"
         if known is not None and len(self._last.candidates[known]):
             return self._last.candidates[known], [], "last decision"
         if len(self.popular):
