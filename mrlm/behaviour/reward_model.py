@@ -32,7 +32,7 @@ from mrlm.behaviour.network import PairNetwork, network_from_state
 from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
-from mrlm.behaviour.taste import taste_of, tastes_for, tastes_of
+from mrlm.behaviour.taste import loadings_of, taste_of, tastes_for, tastes_of
 from mrlm.behaviour.user_states import UserRead, UserStates
 
 UNCERTAINTY = "uncertainty"
@@ -90,6 +90,8 @@ class _Read:
     own: NDArray[np.float64]
 
 
+# Items of a catalogue whose loadings are kept: with three objectives and members 1 KiB each.
+_KEPT = 1 << 15
 # Models that one process reads again and again: tonight's, and those inside the champions.
 _SHARED = 8
 
@@ -126,6 +128,12 @@ class RewardModel:
     ] = field(default_factory=LastCall, init=False, repr=False)
     _read: LastCall[Decisions, _Read] = field(default_factory=LastCall, init=False, repr=False)
     _users: LastCall[Catalog, UserStates] = field(default_factory=LastCall, init=False, repr=False)
+    _of_items: LastCall[Catalog, NDArray[np.float64]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
+    _loading: LastCall[Catalog, NDArray[np.floating]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
     _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
@@ -192,24 +200,40 @@ class RewardModel:
     def _read_pairs(self, decisions: Decisions) -> _Read:
         pairs = distinct_pairs(decisions)
         states, table = pairs.states, self._table_of(decisions.catalog)
+        catalog, codes = states.catalog, states.candidates.values
         if len(states) == 1:
-            kept = self._users.of(states.catalog, lambda _: UserStates())
-            user = kept.of(states, self._read_user)
-            history, codes = user.history, states.candidates.values
-            taste = tastes_for(user.taste, self._factors, states.catalog, codes)
+            user = self._users.of(catalog, lambda _: UserStates()).of(states, self._read_user)
+            history = user.history
+            taste = tastes_for(user.taste, self._loadings(catalog, codes))
         else:
             history = read_history(states, self.space, table)
             taste = tastes_of(states, self.space, self._factors, np.float64)
-        by_member = taste.reshape(len(taste), len(self.members), -1)
-        own = [m.columns(states, by_member[:, k]) for k, m in enumerate(self.members)]
+        by_member = taste.reshape(len(taste), len(self.members), -1).swapaxes(0, 1)
+        own = np.concatenate([self._statistics(catalog).take(codes, axis=1), by_member], axis=2)
         features = read_pairs(states.candidates, history, self.space, table)
-        return _Read(pairs.state, pairs.pair, features, np.array(own, np.float64))
+        return _Read(pairs.state, pairs.pair, features, own)
 
     def _read_user(self, state: Decisions) -> UserRead:
         return UserRead(
             read_history(state, self.space, self._table_of(state.catalog)),
             taste_of(state, self.space, self._factors, np.float64),
         )
+
+    def _statistics(self, catalog: Catalog) -> NDArray[np.float64]:
+        """Of every item by each member, shape (members, items, heads + 1)."""
+        return self._of_items.of(
+            catalog,
+            lambda c: np.array([m.statistics.table(c) for m in self.members], np.float64),
+        )
+
+    def _loadings(self, catalog: Catalog, codes: NDArray[np.int32]) -> NDArray[np.floating]:
+        """Of items by all factors; of a catalogue that is not too large made once for all items."""
+        if len(catalog) > _KEPT:
+            return loadings_of(self._factors, catalog, codes, np.float64)
+        every = self._loading.of(
+            catalog, lambda c: loadings_of(self._factors, c, np.arange(len(c)), np.float64)
+        )
+        return every.take(codes, axis=1)
 
     @cached_property
     def _factors(self) -> tuple[ItemFactors, ...]:
