@@ -152,16 +152,12 @@ def history_moments(entries: Entries, half_life: float) -> NDArray[np.float64]:
     row = history.row
     age = np.repeat(history.offsets[1:], history.lengths) - 1 - np.arange(len(row))
     fresh = 0.5 ** (age / half_life)
-    out = np.zeros((len(history), values.shape[1], 3))
-    for j in range(values.shape[1]):
-        known = np.isfinite(values[:, j])
-        value = np.where(known, values[:, j], 0.0).astype(np.float64)
-        columns = np.stack([known, value, fresh * known, fresh * value], axis=1)
-        count, total, weight, recent = segment_sum(columns, history.offsets).T
-        out[:, j] = np.stack(
-            [np.log1p(count), total / (count + 2.0), recent / (weight + 2.0)], axis=1
-        )
-    return out
+    known = np.isfinite(values)
+    value = np.where(known, values, 0.0).astype(np.float64)
+    columns = [known, value, fresh[:, None] * known, fresh[:, None] * value]
+    sums = segment_sum(np.concatenate(columns, axis=1), history.offsets)
+    count, total, weight, recent = sums.reshape(len(history), 4, -1).swapaxes(0, 1)
+    return np.stack([np.log1p(count), total / (count + 2.0), recent / (weight + 2.0)], axis=2)
 
 
 @dataclass(frozen=True)
