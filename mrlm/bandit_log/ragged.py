@@ -145,7 +145,8 @@ def segment_log_softmax(logits: NDArray[np.float64], offsets: Offsets) -> NDArra
     logits = np.asarray(logits, np.float64)
     if len(offsets) == 2 and len(logits):
         alone: NDArray[np.float64] = logits - logits.max()
-        return alone - np.log(np.exp(alone).sum())
+        alone -= np.log(np.exp(alone).sum())
+        return alone
     row = rows(offsets)
     centred = logits - segment_max(logits, offsets)[row]
     return centred - np.log(segment_sum(np.exp(centred), offsets))[row]
