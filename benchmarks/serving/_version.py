@@ -52,7 +52,7 @@ def live(model: Literal["pair", "history"]) -> LiveVersion:
     bundle = PolicyBundle(
         _deepest(log, model), log.decisions.catalog, "bench", "2026-11-20", "", "", log.objectives
     )
-    return LiveVersion("bench@1", bundle, STATES_SCHEMA.empty_table())
+    return LiveVersion("bench@1", bundle, STATES_SCHEMA.empty_table()).quickest()
 
 
 def save(version: LiveVersion, folder: Path) -> None:
@@ -62,7 +62,7 @@ def save(version: LiveVersion, folder: Path) -> None:
 
 def load(folder: Path) -> LiveVersion:
     """What ``save`` kept."""
-    return LiveVersion("bench@1", load_bundle(folder), STATES_SCHEMA.empty_table())
+    return LiveVersion("bench@1", load_bundle(folder), STATES_SCHEMA.empty_table()).quickest()
 
 
 def decisions(version: LiveVersion, many: int, candidates: int) -> Decisions:

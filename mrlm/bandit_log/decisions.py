@@ -71,6 +71,8 @@ class Decisions:
         Made anew at each call, with an entry a decision and entry seen: for many decisions at once,
         go by ``blocks``.
         """
+        if len(self) == 1:
+            return self._alone_looked_back_on()
         place, row = ranges(self.since, self.until)
         entries, moment = self.histories, self.ts[row]
         seen = (entries.known_from[place] < moment) & (moment <= entries.known_until[place])
@@ -78,6 +80,15 @@ class Decisions:
         offsets = np.zeros(len(self) + 1, np.int64)
         np.cumsum(np.bincount(row[seen], minlength=len(self)), out=offsets[1:])
         return Ragged(offsets, place[seen])
+
+    def _alone_looked_back_on(self) -> Ragged:
+        """Of the only decision, as a request is: its entries lie together."""
+        start, stop = int(self.since[0]), int(self.until[0])
+        entries, own, moment = self.histories, slice(start, stop), self.ts[0]
+        seen = (entries.known_from[own] < moment) & (moment <= entries.known_until[own])
+        seen &= entries.request[own] != self.request[0]
+        place = start + np.flatnonzero(seen)
+        return Ragged(np.array([0, len(place)]), place)
 
     @property
     def history(self) -> Ragged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,16 +183,16 @@ def slot_features(
     decision = [read.history.moments[state], position, scene]
     by_pair = np.concatenate([read.attention, table.attributes[read.item]], axis=1)
     by_decision = np.concatenate(decision, axis=1, dtype=precision)
-    # As networks know them: attention, the decision, the item's attributes, its novelty.
-    attention, wide = read.attention.shape[1], by_decision.shape[1]
-    place = np.arange(by_pair.shape[1] + wide + 1)
+    of_pairs, of_decisions, of_candidates = _columns(
+        read.attention.shape[1], by_decision.shape[1], table.attributes.shape[1]
+    )
     return ServedFeatures(
         by_pair=by_pair,
         by_decision=by_decision,
         by_candidate=category_novelty(decisions)[:, None].astype(precision),
-        pair_columns=np.delete(place[:-1], slice(attention, attention + wide)),
-        decision_columns=place[attention : attention + wide],
-        candidate_columns=place[-1:],
+        pair_columns=of_pairs,
+        decision_columns=of_decisions,
+        candidate_columns=of_candidates,
         pair=pair,
         row=decisions.candidates.row,
         item=read.item,
@@ -200,6 +201,17 @@ def slot_features(
         item_vectors=table.vectors,
         user_vectors=read.history.user_vectors,
     )
+
+
+@lru_cache(16)
+def _columns(attention: int, decision: int, attributes: int) -> tuple[NDArray[np.int64], ...]:
+    """Where networks know pairs, decisions and candidates by.
+
+    Attention, the decision, the item's attributes, its novelty.
+    """
+    place = np.arange(attention + decision + attributes + 1)
+    of_decision = slice(attention, attention + decision)
+    return np.delete(place[:-1], of_decision), place[of_decision], place[-1:]
 
 
 def _entries(decisions: Decisions, space: FeatureSpace) -> Entries:

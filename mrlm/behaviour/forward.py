@@ -141,7 +141,7 @@ class PairForward:
     def _of_pairs(self, features: ServedFeatures, own: Floats | None) -> Floats:
         """What the first layer makes of each pair, with its bias, shape (k, P, hidden)."""
         projected, first, item = self._of_items(features)
-        users = features.user_vectors @ self.user
+        users = features.user_vectors.astype(self.user.dtype, copy=False) @ self.user
         common = self._part(features.pair_columns)
         width = self.dense.shape[1]
         last = None if own is None else self._part(np.arange(width - own.shape[2], width))
@@ -174,14 +174,14 @@ class PairForward:
         return *self._project(features.item_vectors[asked]), item
 
     def _project(self, vectors: Floats) -> tuple[Floats, Floats]:
-        projected = vectors @ self.item
+        projected = vectors.astype(self.item.dtype, copy=False) @ self.item
         return projected, projected @ self.projected + self.first
 
 
 def _layer(values: Floats, part: tuple[Floats, Floats, Floats]) -> Floats:
     """What the first layer makes of some of the dense features, shape (k, rows, hidden)."""
     lowest, highest, weight = part
-    x = np.maximum(values, lowest)
+    x = np.maximum(values.astype(weight.dtype, copy=False), lowest)
     np.minimum(x, highest, out=x)
     return np.asarray(x @ weight, weight.dtype)
 

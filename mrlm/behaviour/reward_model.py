@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.behaviour.statistics import ItemStatistics
-from mrlm.behaviour.taste import taste_of, tastes_for, tastes_of
+from mrlm.behaviour.taste import loadings_of, taste_of, tastes_for, tastes_of
 from mrlm.behaviour.user_states import UserRead, UserStates
 
 UNCERTAINTY = "uncertainty"
@@ -91,6 +91,8 @@ class _Read:
     own: NDArray[np.float64]
 
 
+# Items of a catalogue whose loadings are kept: with three objectives and members 1 KiB each.
+_KEPT = 1 << 15
 # Models that one process reads again and again: tonight's, and those inside the champions.
 _SHARED = 8
 
@@ -111,6 +113,7 @@ class RewardModel:
         members: one fold model a fold.
         calibration: one a head, fitted on out-of-fold outputs: brings outputs to reward units.
         scenes: what scenes add to the last layer of the members; None for one layer for all.
+        precision: in which the networks are computed; what they read is float64.
     """
 
     heads: tuple[str, ...]
@@ -119,11 +122,21 @@ class RewardModel:
     members: tuple[FoldModel, ...]
     calibration: tuple[Calibration, ...]
     scenes: SceneHeads | None = None
+    precision: type[np.floating] = np.float64
     _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
+    _scored: LastCall[
+        Decisions, tuple[tuple[ServedFeatures, NDArray[np.float64]], NDArray[np.float64]]
+    ] = field(default_factory=LastCall, init=False, repr=False)
     _read: LastCall[Decisions, _Read] = field(default_factory=LastCall, init=False, repr=False)
     _users: LastCall[Catalog, UserStates] = field(default_factory=LastCall, init=False, repr=False)
+    _of_items: LastCall[Catalog, NDArray[np.float64]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
+    _loading: LastCall[Catalog, NDArray[np.floating]] = field(
+        default_factory=LastCall, init=False, repr=False
+    )
     _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
@@ -159,7 +172,7 @@ class RewardModel:
         """
         out = np.zeros((len(decisions.candidates.values), len(self.columns)))
         for place, part in decisions.blocks():
-            out[place] = self.encode(part)[1]
+            out[place] = self._scored.of(part, self._score)[1]
         return out
 
     def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
@@ -167,6 +180,13 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
+        (features, own), values = self._scored.of(decisions, self._score)
+        return features.with_pair_columns(own.mean(axis=0)), values
+
+    def _score(
+        self, decisions: Decisions
+    ) -> tuple[tuple[ServedFeatures, NDArray[np.float64]], NDArray[np.float64]]:
+        """Pair features, what each member knows beside them, and the values."""
         first = decisions.first if isinstance(decisions, LaterSlot) else decisions
         read = self._read.of(first, self._read_pairs)
         state, pair = read.state, read.pair
@@ -179,7 +199,7 @@ class RewardModel:
         heads = self.calibrated(outputs)
         spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
         values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
-        return features.with_pair_columns(read.own.mean(axis=0)), values
+        return (features, read.own), values
 
     def hidden(self, decisions: Decisions) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
         """The members' last hidden layers, (k, N, hidden), and outputs without scenes, (k, N, J).
@@ -194,24 +214,40 @@ class RewardModel:
     def _read_pairs(self, decisions: Decisions) -> _Read:
         pairs = distinct_pairs(decisions)
         states, table = pairs.states, self._table_of(decisions.catalog)
+        catalog, codes = states.catalog, states.candidates.values
         if len(states) == 1:
-            kept = self._users.of(states.catalog, lambda _: UserStates())
-            user = kept.of(states, self._read_user)
-            history, codes = user.history, states.candidates.values
-            taste = tastes_for(user.taste, self._factors, states.catalog, codes)
+            user = self._users.of(catalog, lambda _: UserStates()).of(states, self._read_user)
+            history = user.history
+            taste = tastes_for(user.taste, self._loadings(catalog, codes))
         else:
             history = read_history(states, self.space, table)
             taste = tastes_of(states, self.space, self._factors, np.float64)
-        by_member = taste.reshape(len(taste), len(self.members), -1)
-        own = [m.columns(states, by_member[:, k]) for k, m in enumerate(self.members)]
+        by_member = taste.reshape(len(taste), len(self.members), -1).swapaxes(0, 1)
+        own = np.concatenate([self._statistics(catalog).take(codes, axis=1), by_member], axis=2)
         features = read_pairs(states.candidates, history, self.space, table)
-        return _Read(pairs.state, pairs.pair, features, np.array(own, np.float64))
+        return _Read(pairs.state, pairs.pair, features, own)
 
     def _read_user(self, state: Decisions) -> UserRead:
         return UserRead(
             read_history(state, self.space, self._table_of(state.catalog)),
             taste_of(state, self.space, self._factors, np.float64),
         )
+
+    def _statistics(self, catalog: Catalog) -> NDArray[np.float64]:
+        """Of every item by each member, shape (members, items, heads + 1)."""
+        return self._of_items.of(
+            catalog,
+            lambda c: np.array([m.statistics.table(c) for m in self.members], np.float64),
+        )
+
+    def _loadings(self, catalog: Catalog, codes: NDArray[np.int32]) -> NDArray[np.floating]:
+        """Of items by all factors; of a catalogue that is not too large made once for all items."""
+        if len(catalog) > _KEPT:
+            return loadings_of(self._factors, catalog, codes, np.float64)
+        every = self._loading.of(
+            catalog, lambda c: loadings_of(self._factors, c, np.arange(len(c)), np.float64)
+        )
+        return every.take(codes, axis=1)
 
     @cached_property
     def _factors(self) -> tuple[ItemFactors, ...]:
@@ -220,8 +256,13 @@ class RewardModel:
 
     @cached_property
     def networks(self) -> PairForward:
-        """Those of the members, in float64."""
-        return PairForward.of([m.network for m in self.members])
+        """Those of the members."""
+        return PairForward.of([m.network for m in self.members], self.precision)
+
+    @cached_property
+    def in_single(self) -> RewardModel:
+        """The same with networks in float32, which reads catalogues and users for itself."""
+        return replace(self, precision=np.float32)
 
     def _table_of(self, catalog: Catalog) -> ItemTable:
         return self._table.of(catalog, lambda c: item_table(self.space, c, np.float64))

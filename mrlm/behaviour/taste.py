@@ -65,7 +65,7 @@ def tastes_of(
         codes = np.zeros(mask.shape, np.int32)
         codes[mask] = part.candidates.values
         posterior = taste_of(part, space, models, precision)
-        out[place] = posterior.of(_loadings(models, part.catalog, codes, precision))[mask]
+        out[place] = posterior.of(loadings_of(models, part.catalog, codes, precision))[mask]
     return out
 
 
@@ -92,24 +92,28 @@ def taste_of(
     return Posterior((inverse @ sums[..., d:])[..., 0], noise * inverse)
 
 
-def tastes_for(
-    posterior: Posterior, models: Sequence[ItemFactors], catalog: Catalog, codes: NDArray[np.int32]
-) -> Floats:
-    """``taste_features`` of candidates in a posterior's only state, (candidates, 2 a model)."""
-    precision = posterior.mean.dtype.type
-    if not models:
-        return np.zeros((len(codes), 0), precision)
-    found: Floats = posterior.of(_loadings(models, catalog, codes[None], precision))[0]
+def tastes_for(posterior: Posterior, loadings: Floats) -> Floats:
+    """``taste_features`` of candidates in a posterior's only state, (candidates, 2 a model).
+
+    Args:
+        posterior: of one state.
+        loadings: ``loadings_of`` the candidates, in its precision.
+    """
+    if len(loadings) == 0:
+        return np.zeros((loadings.shape[1], 0), loadings.dtype)
+    found: Floats = posterior.of(loadings[:, None])[0]
     return found
 
 
-def _loadings(
+def loadings_of(
     models: Sequence[ItemFactors],
     catalog: Catalog,
     codes: NDArray[np.integer],
     precision: type[np.floating],
 ) -> Floats:
-    """Of items under each model, (models, ..., factors)."""
+    """Loadings of items under each model, (models, ..., factors)."""
+    if not models:
+        return np.zeros((0, *codes.shape, 0), precision)
     return np.stack([m.padded(precision)[1][m.rows(catalog)[codes]] for m in models])
 
 
@@ -161,7 +165,7 @@ def _entries(
     )
     known = np.isfinite(residual)
     parts = [
-        _loadings(models, catalog, item, precision) * known[..., None],
+        loadings_of(models, catalog, item, precision) * known[..., None],
         np.where(known, residual, 0.0)[..., None],
     ]
     return np.concatenate(parts, axis=2, dtype=precision).swapaxes(0, 1)

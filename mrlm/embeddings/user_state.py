@@ -121,11 +121,21 @@ def profile(entries: Entries, vectors: NDArray[np.floating], prior: float) -> ND
     weight = np.where(known, entries.values, 0.0).astype(real)
     parts = []
     for j in range(entries.values.shape[1]):
-        of_items = (weight[:, j], items.values, items.offsets)
-        total = sparse.csr_array(of_items, shape=(len(items), len(vectors))) @ vectors
+        total = _weighed_sums(weight[:, j], items, vectors)
         count = segment_sum(known[:, j], items.offsets)
         parts.append(total / (count + prior).astype(real)[:, None])
     return np.concatenate(parts, axis=1)
+
+
+def _weighed_sums(
+    weight: NDArray[np.floating], items: Ragged, vectors: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Sum of the vectors of each row's items, each times its weight, shape (n, width)."""
+    if len(items) == 1:
+        # What a sparse matrix costs to make is more than one row's products.
+        return np.asarray(weight[None] @ vectors[items.values])
+    whole = (weight, items.values, items.offsets)
+    return np.asarray(sparse.csr_array(whole, shape=(len(items), len(vectors))) @ vectors)
 
 
 def history_moments(entries: Entries, half_life: float) -> NDArray[np.float64]:
@@ -142,16 +152,12 @@ def history_moments(entries: Entries, half_life: float) -> NDArray[np.float64]:
     row = history.row
     age = np.repeat(history.offsets[1:], history.lengths) - 1 - np.arange(len(row))
     fresh = 0.5 ** (age / half_life)
-    out = np.zeros((len(history), values.shape[1], 3))
-    for j in range(values.shape[1]):
-        known = np.isfinite(values[:, j])
-        value = np.where(known, values[:, j], 0.0).astype(np.float64)
-        columns = np.stack([known, value, fresh * known, fresh * value], axis=1)
-        count, total, weight, recent = segment_sum(columns, history.offsets).T
-        out[:, j] = np.stack(
-            [np.log1p(count), total / (count + 2.0), recent / (weight + 2.0)], axis=1
-        )
-    return out
+    known = np.isfinite(values)
+    value = np.where(known, values, 0.0).astype(np.float64)
+    columns = [known, value, fresh[:, None] * known, fresh[:, None] * value]
+    sums = segment_sum(np.concatenate(columns, axis=1), history.offsets)
+    count, total, weight, recent = sums.reshape(len(history), 4, -1).swapaxes(0, 1)
+    return np.stack([np.log1p(count), total / (count + 2.0), recent / (weight + 2.0)], axis=2)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.forward import PairForward
-from mrlm.behaviour.reward_model import load_reward_model
+from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state
 from mrlm.learners.scalarisation import Scalarisation
@@ -80,6 +80,16 @@ class LearnedScorer:
         out -= mean[rows(decisions.offsets)][:, None]
         out.flags.writeable = False
         return out
+
+    @cached_property
+    def in_single(self) -> LearnedScorer:
+        """The same over a behaviour model in float32, where it has that; its own network is not.
+
+        A score that was learned chooses far more sharply than heads do, and errors grow with it.
+        """
+        model = self.reward_model
+        single = model.in_single if isinstance(model, RewardModel) else model
+        return replace(self, reward_model=single)
 
     @cached_property
     def _exact(self) -> PairForward:

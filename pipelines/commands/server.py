@@ -38,20 +38,23 @@ def serve(
     from threadpoolctl import threadpool_limits
 
     from pipelines.serving.app import make_app
+    from pipelines.serving.encryption import encryption
 
     loaded = load_settings(settings)
     key = os.environ.get(loaded.serving.key_variable, "")
-    if host not in _OWN_MACHINE and not key:
+    if host not in _OWN_MACHINE and not key and loaded.serving.tls_callers is None:
         raise DataError(
             f"--host {host} lets other machines in: set the environment variable "
-            f"{loaded.serving.key_variable} to a key that callers have to send"
+            f"{loaded.serving.key_variable} to a key that callers have to send, or "
+            "serving.tls_callers to the authority of their certificates"
         )
+    options = encryption(loaded.serving)
     service = _service(loaded, key)
     service.current.start()
     try:
         # One answer at a time: a second thread costs more to wake than it computes.
         with threadpool_limits(1):
-            uvicorn.run(make_app(service), host=host, port=port, access_log=False)
+            uvicorn.run(make_app(service), host=host, port=port, access_log=False, **options)
     finally:
         service.current.stop()
         service.log.close()

@@ -34,7 +34,7 @@ from mrlm.promotion.serving.live import (
 )
 from mrlm.report.visible import visible
 from pipelines.contract.log import logger
-from pipelines.serving.current import Current
+from pipelines.serving.current import NO_VERSION, Current
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Settings
 
@@ -79,7 +79,8 @@ class Ask(_Body):
     )
     candidates: list[Text] | None = Field(
         None,
-        description="Items that may be shown; absent: those of the user's last known decision.",
+        description="Items that may be shown; absent: those of the user's last known decision, or "
+        "the popular ones.",
     )
     history: list[PastItem] | None = Field(
         None, description="What the user was shown; absent: what the newest logs know."
@@ -206,7 +207,7 @@ def make_app(service: Service) -> FastAPI:
         counts.unknown.inc(not answer.known_user)
         counts.seconds.observe(time.perf_counter() - started)
         # As it is: to look for types in an answer takes longer than to make it.
-        return JSONResponse(_told(answer))
+        return JSONResponse(_told(answer) | {"fallback": _fallback(service.current)})
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -260,6 +261,13 @@ def _answered(ask: Ask, service: Service) -> LiveAnswer:
     return live.answer(request, datetime.now(UTC), service.settings.seed)
 
 
+def _fallback(current: Current) -> str | None:
+    """What answers in place of a champion that cannot be loaded; why is for ``/health`` to say."""
+    if not current.trouble:
+        return None
+    return "popularity" if current.found.version == NO_VERSION else "last good version"
+
+
 def _told(answer: LiveAnswer) -> dict[str, Any]:
     return {
         "request_id": answer.request_id,
@@ -267,6 +275,7 @@ def _told(answer: LiveAnswer) -> dict[str, Any]:
         "scene": answer.scene,
         "policy_id": answer.policy_id,
         "known_user": answer.known_user,
+        "candidates_from": answer.candidates_from,
         "items": [
             {
                 "position": s.position,

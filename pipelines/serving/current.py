@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.log import logger
-from pipelines.failures.errors import DataError, MissingInputError
+from pipelines.failures.errors import MissingInputError
 from pipelines.nights.champion import over_items_of
 from pipelines.nights.lake import built_logs, log_paths, newest_embedded, read_catalog
 
@@ -23,12 +25,16 @@ if TYPE_CHECKING:
     from mrlm.promotion.serving.live import LiveVersion
 
 
+# Of what answers where no version can.
+NO_VERSION = 0
+
+
 @dataclass(frozen=True)
 class LiveSources:
     """What a served version is made of.
 
     Attributes:
-        version: of the registry.
+        version: of the registry; ``NO_VERSION``: popularity.
         catalog_night: whose items are served; None where no night has embedded any.
         state_nights: whose logs tell the states of users, with the night that built each.
     """
@@ -55,45 +61,132 @@ def sources(context: NightContext) -> LiveSources:
 
 
 def load(context: NightContext, found: LiveSources) -> LiveVersion:
-    """The version, over the newest items, with the last state of each user.
+    """The version, over the newest items, with what the newest nights know of users.
 
     Raises:
-        DataError: another version became champion meanwhile; look again.
         DamagedVersionError: a file of the version is not as it was registered.
         DamagedError: a file that a stage wrote is not as it was written.
     """
-    from mrlm.promotion.registry.champion import champion
+    from mrlm.promotion.registry.champion import champion_of_version
     from mrlm.promotion.serving.live import LiveVersion
-    from mrlm.promotion.serving.states import STATES_SCHEMA
+    from mrlm.promotion.serving.retrieval import Retrieval
 
-    serving = champion(context.registry)
-    if serving is None or serving.version != found.version:
-        raise DataError(f"version {found.version} is no longer the champion")
+    serving = champion_of_version(context.registry, found.version)
     bundle = over_items_of(context, serving.bundle, found.catalog_night)
-    tables = [STATES_SCHEMA.empty_table()]
-    if found.catalog_night is not None:
-        catalog = read_catalog(context, found.catalog_night)
-        tables += [_states(context, night, catalog) for night, _ in reversed(found.state_nights)]
-    states = pa.concat_tables(tables)
-    first = pc.index_in(pc.unique(states["user"]), value_set=states["user"].combine_chunks())
-    policy_id = context.settings.registry.policy_id(serving.version)
-    live = LiveVersion(policy_id, bundle, states.take(first))
+    known = known_users(context, found, bundle.catalog)
+    settings, learned_on = context.settings.serving, serving.bundle.catalog
+    live = LiveVersion(
+        policy_id=context.settings.registry.policy_id(serving.version),
+        bundle=bundle,
+        states=known.states,
+        popular=known.most_popular(settings.popular),
+        retrieval=Retrieval.of(
+            bundle.catalog, learned_on, settings.retrieved, settings.fresh_share
+        ),
+    ).quickest()
     live.prepare(datetime.now(UTC))
     return live
 
 
-def _states(context: NightContext, night: str, catalog: Catalog) -> pa.Table:
-    from mrlm.promotion.serving.states import last_states, states_table
+def load_any(context: NightContext, newest: LiveSources) -> tuple[LiveVersion, LiveSources, str]:
+    """The newest version, else the last champion before it that loads, else popularity.
 
-    log = read_bandit_log(log_paths(context, [night]), catalog, context.objectives)
-    return states_table(last_states(log))
+    Returns:
+        What answers, what it is made of (version 0: popularity), and what is wrong with the newest.
+
+    Raises:
+        Exception: that of the newest, where no other can answer either.
+    """
+    from mrlm.promotion.record.ledger import champion_stack
+
+    try:
+        return load(context, newest), newest, ""
+    except Exception as error:
+        wrong = error
+    logger.error("version %s cannot be loaded: %s", newest.version, wrong)
+    stack = champion_stack(context.registry.ledger.entries())
+    before = [v for v in dict.fromkeys(reversed(stack)) if v != newest.version]
+    for version in (*before, NO_VERSION):
+        found = replace(newest, version=version)
+        try:
+            live = (
+                load_popularity(context, found) if version == NO_VERSION else load(context, found)
+            )
+        except Exception as error:
+            logger.error("nor can %s: %s", version or "popularity", error)
+            continue
+        return live, found, str(wrong)
+    raise wrong
+
+
+def load_popularity(context: NightContext, found: LiveSources) -> LiveVersion:
+    """The most popular of the candidates, with the floor of tuning: it needs no version at all.
+
+    Raises:
+        MissingInputError: there is no night whose items and logs it could be made of.
+    """
+    from mrlm.learners.baselines.item_scores import ItemScores
+    from mrlm.policies.greedy import Greedy
+    from mrlm.promotion.serving.bundle import PolicyBundle
+    from mrlm.promotion.serving.live import LiveVersion
+
+    if found.catalog_night is None or not found.state_nights:
+        raise MissingInputError("no night has items and a log: popularity is not known either")
+    catalog = read_catalog(context, found.catalog_night)
+    known = known_users(context, found, catalog)
+    name, settings = "popularity", context.settings
+    scorer = ItemScores(name, catalog.item_id, known.collected, elsewhere=0.0)
+    policy = Greedy(scorer, settings.tuning.floor, name)
+    bundle = PolicyBundle(policy, catalog, name, found.catalog_night, "", "", context.objectives)
+    popular = known.most_popular(settings.serving.popular)
+    live = LiveVersion(f"{name}@{found.catalog_night}", bundle, known.states, popular)
+    live.prepare(datetime.now(UTC))
+    return live
+
+
+@dataclass(frozen=True)
+class KnownUsers:
+    """What the newest nights know.
+
+    Attributes:
+        states: each user's last state, a table of ``states.STATES_SCHEMA``.
+        collected: float64, shape (items,), the north star that each item brought.
+    """
+
+    states: pa.Table
+    collected: NDArray[np.float64]
+
+    def most_popular(self, many: int) -> NDArray[np.int32]:
+        """Codes of the items that brought most, best first, at most ``many`` and only some."""
+        best = np.argsort(-self.collected, kind="stable")[:many]
+        return best[self.collected[best] > 0].astype(np.int32)
+
+
+def known_users(context: NightContext, found: LiveSources, served: Catalog) -> KnownUsers:
+    """Last states and popularity by the nights that are named, the newest first."""
+    from mrlm.learners.baselines.popularity import fit_popularity
+    from mrlm.promotion.serving.states import STATES_SCHEMA, last_states, states_table
+
+    tables = [STATES_SCHEMA.empty_table()]
+    collected = np.zeros(len(served))
+    if found.catalog_night is not None:
+        catalog = read_catalog(context, found.catalog_night)
+        for night, _ in reversed(found.state_nights):
+            log = read_bandit_log(log_paths(context, [night]), catalog, context.objectives)
+            tables.append(states_table(last_states(log)))
+            brought = fit_popularity(log, context.north_star.name)
+            code = served.codes(brought.item_id)
+            collected[code[code >= 0]] += brought.value[code >= 0]
+    states = pa.concat_tables(tables)
+    first = pc.index_in(pc.unique(states["user"]), value_set=states["user"].combine_chunks())
+    return KnownUsers(states.take(first), collected)
 
 
 class Current:
     """The version that answers now, and a thread that looks for the next one.
 
     A version that cannot be loaded changes nothing: the last good one serves on, and ``trouble``
-    says why.
+    says why. Where the first cannot be loaded, see ``load_any``.
 
     Args:
         context: makes the context of the night that a time lies in.
@@ -112,11 +205,9 @@ class Current:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="champion", daemon=True)
         now = datetime.now(UTC)
-        self.found = sources(context(now))
-        self.live = load(context(now), self.found)
+        self.live, self.found, self.trouble = load_any(context(now), sources(context(now)))
         self.since = now
         self.reloads = 0
-        self.trouble = ""
 
     def start(self) -> None:
         """Look for another version from now on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -99,6 +99,7 @@ def test_a_users_last_state_is_what_a_published_list_reads() -> None:
         assert found.known_user
         place = slice(*last.offsets[row : row + 2])
         np.testing.assert_allclose(found.slots[0].candidate_propensities, wanted[place], atol=1e-12)
+        assert found.candidates_from == "last decision"
     assert min(last.history.lengths) > 0
 
 
@@ -119,6 +120,19 @@ def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None
     assert found.known_user
     nothing = live.answer(LiveRequest("r", "u", candidates=["i01", "i11"], k=1), NOW)
     assert nothing.slots[0].candidate_propensities == [0.5, 0.5]
+
+
+def test_who_is_not_known_is_offered_what_is_popular(
+    catalog: Catalog, softmax: Callable[[float], ItemSoftmax]
+) -> None:
+    popular = np.array([7, 2, 4], np.int32)
+    live = replace(version(softmax(0.5), catalog), popular=popular)
+    found = live.answer(LiveRequest("r", "nobody", k=2), NOW)
+    assert (found.candidates_from, found.known_user) == ("popularity", False)
+    assert found.slots[0].candidates == catalog.item_id[popular].tolist()
+    asked = LiveRequest("r", "nobody", candidates=found.slots[0].candidates, k=2)
+    assert live.answer(asked, NOW).slots == found.slots, "with true propensities"
+    assert live.answer(asked, NOW).candidates_from == "request"
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.bandit_log import BanditLog, Objective
+from mrlm.bandit_log import BanditLog, Catalog, Objective
+from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.clone import clone_logger
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle
-from mrlm.promotion.serving.states import read_states, states_table
+from mrlm.promotion.serving.live import HistoryEntry, LiveRequest, LiveVersion
+from mrlm.promotion.serving.states import STATES_SCHEMA, read_states, states_table
 
 # The reproduction before a promotion allows 1e-6; what it compares must be far below.
 SAME = 1e-9
@@ -86,3 +91,36 @@ def test_a_decision_alone_has_the_probabilities_that_it_has_among_others(folder:
     alone = [bundle.policy.log_probabilities(states.take(np.array([i]))) for i in range(40)]
     stop = int(states.offsets[40])
     assert np.abs(np.exp(np.concatenate(alone)) - np.exp(together[:stop])).max() < SAME
+
+
+def test_served_is_evaluated_with_new_items_too(folder: Path) -> None:
+    """A fifth of each set of candidates came after the policy was learned."""
+    bundle = load_bundle(folder / "bundle")
+    old = bundle.catalog
+    draw = np.random.default_rng(4)
+    like = draw.choice(len(old), len(old) // 4, replace=False)
+    more = old.to_table().take(like).to_pylist()
+    new = [row | {"item_id": f"new-{i:05d}"} for i, row in enumerate(more)]
+    rows = pa.Table.from_pylist(new, schema=ITEMS_SCHEMA)
+    catalog = Catalog.from_table(pa.concat_tables([old.to_table(), rows]))
+    assert old.embedding is not None
+    vectors = np.concatenate([old.embedding, old.embedding[like] + 0.01])
+    place = {str(n): i for i, n in enumerate([*old.item_id, *(r["item_id"] for r in new)])}
+    catalog = catalog.with_embedding(vectors[[place[str(n)] for n in catalog.item_id]])
+    gentle = replace(bundle.policy, theta=np.full(3, 0.5))  # type: ignore[type-var]
+    tonight = replace(bundle.with_catalog(catalog), policy=gentle)
+    live = LiveVersion("p@1", tonight, STATES_SCHEMA.empty_table()).quickest()
+    assert live.bundle.policy is not tonight.policy, "single precision serves"
+    names = ("like", "rating")
+    for n in range(40):
+        offered = [*draw.choice(old.item_id, 16, replace=False)]
+        offered += [new[i]["item_id"] for i in draw.choice(len(new), 4, replace=False)]
+        seen = [HistoryEntry(str(i), {m: float(draw.integers(2)) for m in names}) for i in offered]
+        asked = LiveRequest(f"r{n}", "u", [str(i) for i in offered], seen[:12], k=3)
+        answer = live.answer(asked, datetime(2026, 11, 21, tzinfo=UTC))
+        exact = LiveVersion("p@1", tonight, live.states).answer(asked, answer.ts)
+        for found, wanted in zip(answer.slots, exact.slots, strict=True):
+            assert (found.item_id, found.candidates) == (wanted.item_id, wanted.candidates)
+            apart = np.subtract(found.candidate_propensities, wanted.candidate_propensities)
+            assert np.abs(apart).max() < 1e-6
+            assert sum(found.candidate_propensities) == pytest.approx(1.0, abs=1e-12)

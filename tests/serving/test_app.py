@@ -91,6 +91,21 @@ def test_what_is_answered_is_logged_and_nothing_else(made: Settings, tmp_path: P
     assert len(server.rows()) == 3
 
 
+@pytest.mark.parametrize(
+    ("version_", "trouble", "told"),
+    [(2, "", None), (1, "version 2 is damaged", "last good version"), (0, "damaged", "popularity")],
+)
+def test_what_answers_in_place_of_the_champion_is_said_and_not_why(
+    made: Settings, tmp_path: Path, version_: int, trouble: str, told: str | None
+) -> None:
+    server = served(made, tmp_path)
+    server.current.found = replace(server.current.found, version=version_)
+    server.current.trouble = trouble
+    found = server.ask(user_id="u1", candidates=ITEMS).json()
+    assert (found["fallback"], found["candidates_from"]) == (told, "request")
+    assert trouble == "" or trouble not in str(found)
+
+
 def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> None:
     server = served(made, tmp_path)
     user = str(LOG.decisions.user[0])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mrlm.promotion.serving.live import LiveRequest
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import MissingInputError
 from pipelines.serving import current as module
@@ -63,6 +65,48 @@ def test_the_newest_version_takes_over_and_a_broken_one_does_not(
         current._ended.wait(0.01)
     current.stop()
     assert current.live.policy_id == "r@1", "a rollback is taken like a promotion"
+
+
+def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Made(tmp_path)
+    for version in (1, 2, 3):
+        made.record(entry("initial" if version == 1 else "promoted", f"k{version}", version))
+    context = made.context("2026-11-20")
+    broken = {3, 2}
+
+    def load(of: NightContext, found: LiveSources) -> Version:
+        if found.version in broken:
+            raise OSError(f"version {found.version} is damaged")
+        return Version(f"r@{found.version}")
+
+    monkeypatch.setattr(module, "load", load)
+    current = Current(lambda moment: context, 0.01)
+    assert (current.live.policy_id, current.found.version) == ("r@1", 1)
+    assert current.trouble == "version 3 is damaged"
+    broken.clear()
+    current.look()
+    assert (current.live.policy_id, current.trouble) == ("r@3", "")
+    broken = {1, 2, 3}
+    with pytest.raises(OSError, match="version 3 is damaged"):
+        Current(lambda moment: context, 0.01)
+    made.passed("2026-11-19")
+    log = make_log()
+    made.built("2026-11-19", {"2026-11-19": log})
+    made.embedded("2026-11-19")
+    current = Current(lambda moment: context, 0.01)
+    live = current.live
+    assert (live.policy_id, current.found.version) == ("popularity@2026-11-19", module.NO_VERSION)
+    brought = log.rewards[:, log.column(context.north_star.name)]
+    shown = log.decisions.candidates.values[log.shown]
+    total = np.bincount(shown, weights=brought, minlength=len(live.bundle.catalog))
+    np.testing.assert_array_equal(
+        live.popular, np.argsort(-total, kind="stable")[: (total > 0).sum()]
+    )
+    found = live.answer(LiveRequest("r", "nobody", k=1), datetime(2026, 11, 20, tzinfo=UTC))
+    best, floor = found.slots[0].candidate_propensities[0], context.settings.tuning.floor
+    assert best == pytest.approx(1 - floor + floor / len(live.popular))
 
 
 def test_what_is_served_follows_ledger_catalogue_and_logs(tmp_path: Path) -> None:

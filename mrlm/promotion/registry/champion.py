@@ -48,8 +48,17 @@ def champion(place: RegistryPlace, *, seconds: float = 600.0) -> Champion | None
         stack = champion_stack(_entries(place))
     if not stack:
         return None
-    folder = version_folder(place, stack[-1])
-    return Champion(stack[-1], load_bundle(folder / "artifacts" / "bundle"), folder)
+    return champion_of_version(place, stack[-1])
+
+
+def champion_of_version(place: RegistryPlace, version: int) -> Champion:
+    """Load a version that is champion, or was.
+
+    Raises:
+        DamagedVersionError: the version's files are not those that were registered.
+    """
+    folder = version_folder(place, version)
+    return Champion(version, load_bundle(folder / "artifacts" / "bundle"), folder)
 
 
 def _entries(place: RegistryPlace) -> tuple[Entry, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
+from mrlm.policies.single_precision import quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
+from mrlm.promotion.serving.retrieval import Retrieval
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states
 
 DEFAULT_SCENE = "default"
+# Decisions that single precision is tried on, and the items that a made-up one offers.
+_TRIED, _OFFERED = 32, 100
+
+
+CandidatesFrom = Literal["request", "retrieval", "last decision", "popularity"]
 
 
 class UnanswerableError(ValueError):
@@ -45,7 +52,7 @@ class LiveRequest:
     Attributes:
         request_id: unique; the same one gets the same list from the same state and version.
         user: pseudonym, by which states are found.
-        candidates: item identifiers; None: those of the user's last known decision.
+        candidates: item identifiers; None: the version finds some, see ``LiveVersion``.
         history: the user's entries, oldest first; None: what is known of the user.
         scene: where the list is shown.
         k: slots to fill.
@@ -88,6 +95,7 @@ class LiveAnswer:
         scene: where it is shown.
         policy_id: the version that drew it.
         known_user: whether a state of the user was found or brought.
+        candidates_from: who named the items that could be shown.
         slots: top first.
         dropped: candidates that the catalogue lacks, in the order of the request.
     """
@@ -97,6 +105,7 @@ class LiveAnswer:
     scene: str
     policy_id: str
     known_user: bool
+    candidates_from: CandidatesFrom
     slots: list[Slot]
     dropped: list[str]
 
@@ -130,11 +139,17 @@ class LiveVersion:
         policy_id: of its rows in the log.
         bundle: policy and catalogue.
         states: last known states, a table of ``states.STATES_SCHEMA``, one row a user.
+        popular: int32 codes, best first: what is offered where a request names no candidates and
+            none of the user are known.
+        retrieval: finds candidates by the user's history where a request names none; None: those of
+            the user's last known decision.
     """
 
     policy_id: str
     bundle: PolicyBundle
     states: pa.Table
+    popular: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    retrieval: Retrieval | None = None
 
     def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
         """Draw the list of a request.
@@ -150,16 +165,8 @@ class LiveVersion:
         if request.k < 1:
             raise UnanswerableError(f"k must be 1 or more, not {request.k}")
         known = self._row.get(request.user)
-        dropped: list[str] = []
-        if request.candidates is not None:
-            codes, dropped = self._codes(request.candidates)
-        elif known is not None:
-            codes = self._last.candidates[known]
-        else:
-            raise UnanswerableError(
-                "candidates are missing, and nothing is known of the user: send the items that may "
-                "be shown"
-            )
+        histories = self._histories(request, known)
+        codes, dropped, candidates_from = self._offered(request, known, histories)
         if len(codes) == 0 and not dropped:
             raise UnanswerableError("candidates are empty: send the items that may be shown")
         if len(codes) == 0:
@@ -167,7 +174,6 @@ class LiveVersion:
                 f"the catalogue of {len(self.bundle.catalog)} items has none of the {len(dropped)} "
                 "candidates that were sent"
             )
-        histories = self._histories(request, known)
         at = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")
         state = _one(self.bundle, request, codes, histories, at)
         drawn = recommend(self.bundle.policy, state, [request.request_id], request.k, seed)
@@ -177,7 +183,7 @@ class LiveVersion:
                 position=i + 1,
                 item_id=str(item_id[drawn.items.values[i]]),
                 propensity=float(drawn.propensities.values[i]),
-                candidates=[str(item_id[c]) for c in drawn.candidates[i]],
+                candidates=item_id[drawn.candidates[i]].tolist(),
                 candidate_propensities=drawn.candidate_propensities[i].tolist(),
             )
             for i in range(len(drawn.items.values))
@@ -188,6 +194,7 @@ class LiveVersion:
             scene=request.scene,
             policy_id=self.policy_id,
             known_user=known is not None or request.history is not None,
+            candidates_from=candidates_from,
             slots=slots,
             dropped=dropped,
         )
@@ -203,6 +210,45 @@ class LiveVersion:
         self.answer(LiveRequest("", "", candidates=item_id, history=history, k=1), now)
         _ = self._row, self._last
 
+    def quickest(self) -> LiveVersion:
+        """The same in single precision, where that gives the same probabilities.
+
+        Asked are users of the states, and made-up ones who saw and are offered any items: see
+        ``single_precision.quickest``.
+        """
+        policy = quickest(self.bundle.policy, self._asked())
+        return replace(self, bundle=replace(self.bundle, policy=policy))
+
+    def _asked(self) -> Decisions:
+        draw, many = np.random.default_rng(0), len(self.bundle.catalog)
+        sets = draw.integers(0, many, (2, _TRIED, min(_OFFERED, many))).astype(np.int32)
+        offsets = np.arange(_TRIED + 1, dtype=np.int64) * sets.shape[2]
+        offered, seen = (Ragged(offsets, of.ravel()) for of in sets)
+        rewards = draw.normal(size=(len(seen.values), 1)).astype(np.float32)
+        nothing = Ragged(np.zeros(_TRIED + 1, np.int64), np.zeros(0, np.int32))
+        made_up = Decisions(
+            catalog=self.bundle.catalog,
+            user=np.full(_TRIED, "", object),
+            scene=np.full(_TRIED, DEFAULT_SCENE, object),
+            position=np.ones(_TRIED, np.int32),
+            ts=np.full(_TRIED, np.datetime64(self.bundle.night, "us")),
+            candidates=offered,
+            histories=Histories.of_lists(seen, rewards),
+            since=seen.offsets[:-1],
+            until=seen.offsets[1:],
+            request=np.zeros(_TRIED, np.int64),
+            above=nothing,
+        )
+        known = len(self.states)
+        if known == 0:
+            return made_up
+        users = self._last.take(draw.choice(known, min(_TRIED, known), replace=False))
+        seen, own = users.looked_back_on(), users.histories
+        items = Ragged(seen.offsets, own.item[seen.values])
+        # Two sets of histories may name other objectives.
+        first = own.rewards[seen.values, :1]
+        return Decisions.concat([made_up, users.with_history(items, first)])
+
     @cached_property
     def _row(self) -> dict[str, int]:
         return {user: row for row, user in enumerate(self.states["user"].to_pylist())}
@@ -211,6 +257,24 @@ class LiveVersion:
     def _last(self) -> Decisions:
         night = self.bundle.night
         return read_states(self.states, self.bundle.catalog, ts=night, unknown_candidates="drop")
+
+    def _offered(
+        self, request: LiveRequest, known: int | None, histories: Histories
+    ) -> tuple[NDArray[np.int32], list[str], CandidatesFrom]:
+        """Codes of what may be shown, what the catalogue lacks of it, and who named it."""
+        if request.candidates is not None:
+            return *self._codes(request.candidates), "request"
+        found = self.retrieval.of_user(histories) if self.retrieval else ()
+        if len(found):
+            return np.asarray(found), [], "retrieval"
+        if known is not None and len(self._last.candidates[known]):
+            return self._last.candidates[known], [], "last decision"
+        if len(self.popular):
+            return self.popular, [], "popularity"
+        raise UnanswerableError(
+            "candidates are missing, and nothing is known of the user: send the items that may "
+            "be shown"
+        )
 
     def _codes(self, names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
         """Codes of the candidates that the catalogue has, each once, and the others."""

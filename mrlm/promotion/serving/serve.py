@@ -114,7 +114,7 @@ def _filled(
     left_for: list[Ragged] = []
     left_chances: list[NDArray[np.float64]] = []
     open_requests = np.flatnonzero(requests.candidates.lengths > 0)
-    state: Decisions = requests.take(open_requests)
+    state: Decisions = requests if len(open_requests) == n else requests.take(open_requests)
     for slot in range(k):
         if len(state) == 0:
             break
