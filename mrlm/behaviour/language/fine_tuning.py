@@ -14,7 +14,7 @@ from torch import distributed, nn
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.text_network import TextNetwork
-from mrlm.behaviour.language.texts import KeptTexts, TextReader
+from mrlm.behaviour.language.texts import TextReader, Tokens
 from mrlm.behaviour.threads import one_thread
 from mrlm.behaviour.training import head_loss
 
@@ -30,13 +30,13 @@ class TextRows:
     """n rows of outcomes, each of one text or of a user's and an item's.
 
     Attributes:
-        texts: the distinct texts.
+        texts: tokens of the distinct texts.
         place: int64, shape (n, parts), which texts a row has.
         targets: float64, shape (n, outputs), standardised where not binary; NaN where unknown.
         binary: bool, shape (outputs,).
     """
 
-    texts: KeptTexts
+    texts: list[Tokens]
     place: NDArray[np.int64]
     targets: NDArray[np.float64]
     binary: NDArray[np.bool_]
@@ -50,7 +50,7 @@ class TextRows:
         whole = hashlib.sha256("\0".join(more).encode())
         used, place = np.unique(self.place, return_inverse=True)
         for text in used:
-            whole.update(f"{self.texts.tokens(int(text))}\n".encode())
+            whole.update(f"{self.texts[text]}\n".encode())
         for array in (place, self.targets, self.binary):
             whole.update(np.ascontiguousarray(array).tobytes())
         return whole.hexdigest()
@@ -122,7 +122,7 @@ def _fit_all(
         pieces = [p for p in np.array_split(chosen, settings.accumulation) if len(p)]
         for piece in pieces:
             with reader.autocast():
-                part = _loss(network, rows.of(piece), settings) * (len(piece) / len(chosen))
+                part = _loss(network, reader, rows.of(piece), settings) * (len(piece) / len(chosen))
             part.backward()
             loss += float(part.detach())
         _average(list(trained.values()), processes)
@@ -143,7 +143,7 @@ def _fit_head(
     used, place = np.unique(rows.place, return_inverse=True)
     with torch.no_grad(), reader.autocast():
         batches = [used[i : i + _TOGETHER] for i in range(0, len(used), _TOGETHER)]
-        vectors = torch.cat([network.vectors(rows.texts.batch(b.tolist())) for b in batches])
+        vectors = torch.cat([_vectors(network, reader, rows, b) for b in batches])
     numbers = torch.from_numpy(place.reshape(rows.place.shape)).to(reader.device)
     weights = network.head.linear()
     # A ridge on vectors of unit length; these are longer by the root of their width.
@@ -165,11 +165,19 @@ def _fit_head(
     optimiser.step(closure)
 
 
-def _loss(network: TextNetwork, rows: TextRows, settings: LanguageSettings) -> torch.Tensor:
+def _vectors(
+    network: TextNetwork, reader: TextReader, rows: TextRows, texts: NDArray[np.int64]
+) -> torch.Tensor:
+    return network.vectors(reader.batch([rows.texts[i] for i in texts]))
+
+
+def _loss(
+    network: TextNetwork, reader: TextReader, rows: TextRows, settings: LanguageSettings
+) -> torch.Tensor:
     parts = []
     for p in range(rows.place.shape[1]):
         used, place = np.unique(rows.place[:, p], return_inverse=True)
-        vectors = network.vectors(rows.texts.batch(used.tolist()))
+        vectors = _vectors(network, reader, rows, used)
         numbers = torch.from_numpy(place).to(vectors.device)
         parts.append(network.head.part(p, vectors)[numbers])
     return _outputs_loss(network.head.join(parts), rows, settings)

@@ -14,9 +14,8 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
 from mrlm.behaviour.language.language_settings import LanguageSettings
-from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.rendering import history_texts, pair_texts
-from mrlm.behaviour.language.texts import KeptTexts, TextReader
+from mrlm.behaviour.language.texts import TextReader, text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs, parts
 
 
@@ -62,7 +61,7 @@ class LanguageRows:
         """
         known = np.flatnonzero(np.isfinite(targets).any(axis=1))
         drawn = np.random.default_rng(seed).permutation(known)[: 2 * settings.rows]
-        reader = TextReader(pretrained(settings.model), settings)
+        reader = text_reader(settings)
         texts, numbers = _texts(shown.take(drawn), settings)
         place = np.full(len(targets), -1)
         place[drawn] = np.arange(len(drawn))
@@ -70,7 +69,7 @@ class LanguageRows:
             decisions=shown,
             drawn=drawn,
             place=place,
-            rows=TextRows(KeptTexts(reader, texts), numbers, targets[drawn], binary),
+            rows=TextRows(reader.tokens(texts), numbers, targets[drawn], binary),
             reader=reader,
             fold=user_folds(shown.user, settings.folds, crc("language")),
             settings=settings,

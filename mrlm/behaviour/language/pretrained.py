@@ -35,6 +35,7 @@ class Pretrained:
         self.fingerprint = fingerprint_folder(folder)
         transformers, place = offline_transformers(), str(folder)
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=True)
+        self._tokenizer.padding_side = "right"
         if self._tokenizer.pad_token is None:
             # Decoders come without one; what it stands for is masked everywhere.
             self._tokenizer.pad_token = self._tokenizer.eos_token
@@ -51,9 +52,9 @@ class Pretrained:
         found = self._tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
         return [list(ids) for ids in found]
 
-    def padded(self, tokens: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def padded(self, tokens: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token numbers and mask, int64, both (texts, longest)."""
-        batch = self._tokenizer.pad({"input_ids": list(tokens)}, return_tensors="pt")
+        batch = self._tokenizer.pad({"input_ids": [list(t) for t in tokens]}, return_tensors="pt")
         return batch["input_ids"], batch["attention_mask"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.rendering import history_texts, pair_texts
 from mrlm.behaviour.language.text_network import TextNetwork
-from mrlm.behaviour.language.texts import TextReader
+from mrlm.behaviour.language.texts import Tokens, text_reader
 from mrlm.behaviour.threads import one_thread
 
 # Texts whose reading is kept, of each part; 40 numbers each with the default width.
@@ -153,17 +153,17 @@ def _read(models: Sequence[LanguageModel], part: int, texts: list[str]) -> None:
     """Let every model read these texts."""
     if not texts:
         return
-    reader = _reader_of(models[0].fingerprint, models[0].settings)
+    reader = text_reader(models[0].settings)
     # Texts may be the same as far as they are read.
-    tokens = [tuple(t) for t in reader.tokens(texts)]
+    tokens = reader.tokens(texts)
     distinct = list(dict.fromkeys(tokens))
     size = _BATCH if reader.device.type == "cuda" else 1
     networks = [m.network.to(reader.device) for m in models]
-    rows: list[dict[tuple[int, ...], NDArray[np.float64]]] = [{} for _ in models]
+    rows: list[dict[Tokens, NDArray[np.float64]]] = [{} for _ in models]
     with one_thread(), torch.inference_mode():
         for start in range(0, len(distinct), size):
             chosen = distinct[start : start + size]
-            batch = reader.batch([list(t) for t in chosen])
+            batch = reader.batch(chosen)
             for network, own in zip(networks, rows, strict=True):
                 with reader.autocast():
                     vectors = network.vectors(batch)
@@ -175,8 +175,3 @@ def _read(models: Sequence[LanguageModel], part: int, texts: list[str]) -> None:
 
 # The layers hold what the lower ones gave them while they compute.
 _READING = threading.Lock()
-
-
-@lru_cache(2)
-def _reader_of(fingerprint: str, settings: LanguageSettings) -> TextReader:
-    return TextReader(pretrained(settings.model, fingerprint), settings)

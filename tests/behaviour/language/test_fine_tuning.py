@@ -15,7 +15,7 @@ from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import Lower, Pretrained, Upper, pretrained
 from mrlm.behaviour.language.text_network import TextNetwork
-from mrlm.behaviour.language.texts import KeptTexts, TextReader
+from mrlm.behaviour.language.texts import TextReader
 
 GENRES = ("action", "comedy", "crime", "drama", "romance")
 TEXTS = [f"film : {a} , {b}" for a in GENRES for b in GENRES]
@@ -51,7 +51,7 @@ def tuned(
     place = np.random.default_rng(0).integers(0, len(TEXTS), rows)
     targets = [["comedy" in TEXTS[i], TEXTS[i].count("drama") - 0.4] for i in place]
     of = TextRows(
-        KeptTexts(reader, TEXTS),
+        reader.tokens(TEXTS),
         place[:, None],
         np.array(targets, np.float64),
         np.array([True, False]),
