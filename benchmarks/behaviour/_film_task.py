@@ -28,7 +28,7 @@ from mrlm.metrics.ranking import auc
 from mrlm.worlds.ratings import load_movielens
 
 DELIGHT = 4.0
-TRAIN, TEST, QUICK_TEST = 2000, 12000, 1500
+TRAIN, TEST, QUICK_TEST, KILLED = 2000, 12000, 1500, 400
 SEED = 0
 _TOGETHER = 64
 _RIDGES = tuple(10.0**k for k in np.arange(-3.0, 2.1, 0.5))
@@ -103,15 +103,15 @@ def frozen_head(task: FilmTask) -> tuple[NDArray[np.float64], float]:
 
 
 def tuned(
-    task: FilmTask, settings: LanguageSettings, folder: Path | None = None
+    task: FilmTask, settings: LanguageSettings, many: int = TRAIN, folder: Path | None = None
 ) -> tuple[NDArray[np.float64], list[float], dict[str, float]]:
-    """Logits of the films by a tuned model, the curve, and processor seconds to fit and score."""
+    """Logits of the films by a model tuned to the first rows, its curve, and processor seconds."""
     clock = Clock()
     reader = TextReader(pretrained(settings.model), settings)
     rows = TextRows(
         reader.tokens(task.texts),
-        task.film[:TRAIN, None],
-        task.delight[:TRAIN, None],
+        task.film[:many, None],
+        task.delight[:many, None],
         np.array([True]),
     )
     kept = Checkpoints(folder, rows.key()) if folder else None
@@ -164,4 +164,5 @@ def curve_of(folder: Path) -> list[float]:
 
 
 if __name__ == "__main__":
-    tuned(film_task(quick=True), LanguageSettings(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+    of = LanguageSettings(**json.loads(sys.argv[1]))
+    tuned(film_task(quick=True), of, KILLED, Path(sys.argv[2]))

@@ -6,8 +6,8 @@ on the untouched vectors of the same model, with the ridge that predicts films l
 training rows best. Areas are paired over the same rows; intervals are clustered by film. It is the
 packaged MiniLM, on one processor; seconds are the processor's.
 
-The resumed run is a smaller one: it is ended by SIGKILL after its first checkpoint, started
-again, and its curve is that of a run that nobody ended, or not.
+The resumed run is a smaller one, of 400 rows: it is ended by SIGKILL after its first checkpoint,
+started again, and its curve is that of a run that nobody ended, or not.
 
 Quick: 1,500 test rows of the 400 most rated films, low rank alone, one pass.
 """
@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks._kept import Kept, code_of
 from benchmarks.behaviour._film_task import (
+    KILLED,
     TRAIN,
     FilmTask,
     film_task,
@@ -108,11 +109,11 @@ def _tuned(task: FilmTask, name: str, quick: bool) -> dict[str, Any]:
 
 def _resumed() -> dict[str, Any]:
     settings = MODELS[LOW_RANK].model_copy(
-        update={"epochs": 1, "batch_size": 200, "checkpoint_steps": 3, "trained_layers": 1}
+        update={"epochs": 1, "batch_size": 40, "checkpoint_steps": 3, "trained_layers": 1}
     )
     with tempfile.TemporaryDirectory() as folder:
         curve, killed = killed_and_resumed(settings, Path(folder) / "killed")
-    _, whole, _ = tuned(film_task(quick=True), settings)
+    _, whole, _ = tuned(film_task(quick=True), settings, KILLED)
     return {"curve": curve, "killed": killed, "whole": whole}
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -82,14 +83,19 @@ class LanguageModel:
 
         Raises:
             FileNotFoundError: the folder that it was tuned from is not there.
-            ValueError: the folder holds another model by now.
+            ValueError: the folder holds another model by now, or layers have other names.
         """
         base = pretrained(self.settings.model, self.fingerprint)
         with torch.random.fork_rng(devices=[]):
             network: TextNetwork = TextNetwork(
                 base, self.settings, parts(self.settings), self.outputs
             )
-        network.load_state_dict(self.trained, strict=False)
+        unknown = network.load_state_dict(self.trained, strict=False).unexpected_keys
+        if unknown:
+            raise ValueError(
+                f"this version of transformers or of mrlm has no place for {unknown[0]!r}: fit the "
+                "behaviour model anew"
+            )
         network.eval()
         return network
 
@@ -144,7 +150,7 @@ def _brought(
         found = [np.array([m.brought[part][t] for t in texts]) for m in models]
         for model in models:
             kept = model.brought[part]
-            for text in list(kept)[: max(len(kept) - _MOST, 0)]:
+            for text in list(islice(kept, max(len(kept) - _MOST, 0))):
                 del kept[text]
     return found
 

@@ -119,3 +119,13 @@ def test_no_row_is_read_by_a_model_that_knows_its_user(
 def test_another_pretrained_model_is_refused(small_language: LanguageSettings) -> None:
     with pytest.raises(ValueError, match="fit the behaviour model anew"):
         pretrained(small_language.model, "0" * 64)
+
+
+def test_weights_without_a_place_are_refused(
+    fit_log: BanditLog, small_language: LanguageSettings
+) -> None:
+    few = fit_log.take(np.arange(12))
+    model = drawn(few, small_language).model(np.arange(12), 0)
+    moved = {f"layer.{name}": t for name, t in model.trained.items()}
+    with pytest.raises(ValueError, match="no place for 'layer"):
+        language_outputs(few.decisions, [replace(model, trained=moved)])
