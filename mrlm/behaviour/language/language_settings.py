@@ -47,7 +47,9 @@ class LanguageSettings(BaseModel):
     accumulation: int = Field(
         1, ge=1, description="Parts that a step's slots are read in, where memory is short."
     )
-    learning_rate: float = Field(2e-4, gt=0, description="Highest step size of AdamW.")
+    learning_rate: float = Field(
+        5e-4, gt=0, description="Highest step size of AdamW; full takes a tenth or less."
+    )
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW.")
     loss: Literal["huber", "squared"] = Field(
         "huber", description="Of objectives that are no yes or no, in standard deviations."
