@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks._kept import Kept, code_of
 from benchmarks.behaviour._models import HISTORY, PAIR
-from benchmarks.behaviour.prediction import NEW, Predicted, first_shown_that_night, over_seeds
+from benchmarks.behaviour.prediction import NEW, Predicted, compared, over_seeds
 from benchmarks.learners._clock import Clock
 from benchmarks.learners._world import (
     FIT_NIGHTS,
@@ -29,12 +29,10 @@ from benchmarks.learners._world import (
 )
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.features import shown_only
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.tuned_model import language_outputs
-from mrlm.behaviour.report import FEW_EVENTS
 from mrlm.metrics.clustered_auc import ClusteredAuc
 from mrlm.metrics.reliability import calibration_error, log_loss
 
@@ -68,8 +66,6 @@ def _cell(quick: bool) -> dict[str, Any]:
     nights = nights_of(world)
     fit = world.on_nights(nights[:FIT_NIGHTS]).log
     later = world.on_nights(nights[FIT_NIGHTS:]).log
-    column = later.column(north_star(later.objectives).name)
-    kept = np.flatnonzero(later.final[:, column] & np.isfinite(later.rewards[:, column]))
     shown, of = shown_only(later), settings()
     found, seconds = {}, {}
     for name in (PAIR, HISTORY, LANGUAGE):
@@ -84,14 +80,7 @@ def _cell(quick: bool) -> dict[str, Any]:
         if name == LANGUAGE:
             members = [m.language for m in model.members if m.language]
             found[ALONE] = language_outputs(shown, members).mean(axis=0)[:, star]
-    return {
-        "user": later.decisions.user[kept].tolist(),
-        "label": later.rewards[kept, column].astype(int).tolist(),
-        "few": (later.decisions.looked_back_on().lengths <= FEW_EVENTS)[kept].tolist(),
-        "new": first_shown_that_night(world.log, later)[kept].tolist(),
-        "predicted": {name: np.round(p[kept], 7).tolist() for name, p in found.items()},
-        "seconds": seconds,
-    }
+    return compared(world.log, later, found, seconds)
 
 
 def _world(users: int) -> KnownLog:

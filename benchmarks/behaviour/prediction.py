@@ -59,14 +59,31 @@ def cell(seed: int, trees: dict[str, str], users: int | None) -> dict[str, Any]:
     nights = nights_of(world)
     fit = world.on_nights(nights[:FIT_NIGHTS]).log
     later = world.on_nights(nights[FIT_NIGHTS:]).log
+    found, seconds = predictions(fit, later, trees)
+    return compared(world.log, later, found, seconds)
+
+
+def compared(
+    log: BanditLog,
+    later: BanditLog,
+    found: Mapping[str, NDArray[np.float64]],
+    seconds: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """Predictions for what was shown later, with what they are compared by: see ``Predicted``.
+
+    Args:
+        log: of all nights.
+        later: its last nights.
+        found: model to predictions of the north star, one a decision of ``later``.
+        seconds: of each model.
+    """
     column = later.column(north_star(later.objectives).name)
     kept = np.flatnonzero(later.final[:, column] & np.isfinite(later.rewards[:, column]))
-    found, seconds = predictions(fit, later, trees)
     return {
         "user": later.decisions.user[kept].tolist(),
         "label": later.rewards[kept, column].astype(int).tolist(),
         "few": (later.decisions.looked_back_on().lengths <= FEW_EVENTS)[kept].tolist(),
-        "new": first_shown_that_night(world.log, later)[kept].tolist(),
+        "new": first_shown_that_night(log, later)[kept].tolist(),
         "predicted": {name: np.round(p[kept], 7).tolist() for name, p in found.items()},
         "seconds": seconds,
     }
