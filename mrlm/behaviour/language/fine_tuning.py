@@ -74,7 +74,7 @@ def fine_tune(
 
     Args:
         reader: reads the texts of ``rows``.
-        rows: at least one with a known target.
+        rows: with a known target each; of none at all a network is tuned that says 0.
         settings: what is trained, sizes and rates.
         seed: of first weights, order and dropout.
         checkpoints: where to write and to go on from.
@@ -140,6 +140,10 @@ def _fit_head(
 ) -> None:
     """The head alone, on vectors of the untouched layers: a ridge regression of all rows."""
     network.eval()
+    if len(rows.place) == 0:
+        for parameter in (*network.head.linear(), *network.head.biases()):
+            nn.init.zeros_(parameter)
+        return
     used, place = np.unique(rows.place, return_inverse=True)
     with torch.no_grad(), reader.autocast():
         batches = [used[i : i + _TOGETHER] for i in range(0, len(used), _TOGETHER)]

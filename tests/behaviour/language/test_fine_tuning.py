@@ -53,7 +53,7 @@ def tuned(
     of = TextRows(
         reader.tokens(TEXTS),
         place[:, None],
-        np.array(targets, np.float64),
+        np.array(targets, np.float64).reshape(rows, 2),
         np.array([True, False]),
     )
     network, curve = fine_tune(reader, of, settings, 3, kept)
@@ -166,3 +166,12 @@ def test_the_loss_of_ratings_is_chosen(quick: LanguageSettings) -> None:
         tuned(short.model_copy(update={"loss": loss}))[1] for loss in ("huber", "squared")
     )
     assert huber != squared
+
+
+def test_without_rows_it_says_nothing(quick: LanguageSettings) -> None:
+    network, curve, reader = tuned(quick, rows=0)
+    with torch.inference_mode():
+        vectors = network.vectors(reader.batch(reader.tokens(TEXTS[:3])))
+        outputs = network.head.join([network.head.part(0, vectors)])
+    assert curve == []
+    assert not outputs.any()
