@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -108,3 +109,34 @@ def world() -> tuple[BanditLog, NDArray[np.float64]]:
 def fit_log(world: tuple[BanditLog, NDArray[np.float64]]) -> BanditLog:
     """Its first four nights."""
     return world[0].on_nights(["2026-11-09", "2026-11-10", "2026-11-11", "2026-11-12"])
+
+
+# Numbers are unknown to it but for two: few texts differ, so that few have to be read.
+_WORDS = (
+    *("action", "animation", "comedy", "crime", "documentary", "drama", "romance", "sci", "fi"),
+    *("film", "a", "like", "rating", "shown", "home", "0", "1", ".", ",", ":", "(", ")", "-"),
+)
+
+
+@pytest.fixture(scope="session")
+def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer BERT whose words are those of the drawn world's texts."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("small-bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=len(words),
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=16,
+            max_position_embeddings=64,
+        )
+        BertModel(config).save_pretrained(folder)
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder

@@ -38,7 +38,7 @@ from mrlm.metrics.reliability import calibration_error, log_loss
 
 SEEDS, QUICK_SEEDS = 5, 1
 CALIBRATION = 0.02
-_FEW, _NEW = f"users with at most {FEW_EVENTS} events", "films first shown that night"
+_FEW, NEW = f"users with at most {FEW_EVENTS} events", "films first shown that night"
 
 
 def run(quick: bool) -> list[Row]:
@@ -59,20 +59,37 @@ def cell(seed: int, trees: dict[str, str], users: int | None) -> dict[str, Any]:
     nights = nights_of(world)
     fit = world.on_nights(nights[:FIT_NIGHTS]).log
     later = world.on_nights(nights[FIT_NIGHTS:]).log
+    found, seconds = predictions(fit, later, trees)
+    return compared(world.log, later, found, seconds)
+
+
+def compared(
+    log: BanditLog,
+    later: BanditLog,
+    found: Mapping[str, NDArray[np.float64]],
+    seconds: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """Predictions for what was shown later, with what they are compared by: see ``Predicted``.
+
+    Args:
+        log: of all nights.
+        later: its last nights.
+        found: model to predictions of the north star, one a decision of ``later``.
+        seconds: of each model.
+    """
     column = later.column(north_star(later.objectives).name)
     kept = np.flatnonzero(later.final[:, column] & np.isfinite(later.rewards[:, column]))
-    found, seconds = predictions(fit, later, trees)
     return {
         "user": later.decisions.user[kept].tolist(),
         "label": later.rewards[kept, column].astype(int).tolist(),
         "few": (later.decisions.looked_back_on().lengths <= FEW_EVENTS)[kept].tolist(),
-        "new": _first_shown_that_night(world.log, later)[kept].tolist(),
+        "new": first_shown_that_night(log, later)[kept].tolist(),
         "predicted": {name: np.round(p[kept], 7).tolist() for name, p in found.items()},
         "seconds": seconds,
     }
 
 
-def _first_shown_that_night(log: BanditLog, later: BanditLog) -> NDArray[np.bool_]:
+def first_shown_that_night(log: BanditLog, later: BanditLog) -> NDArray[np.bool_]:
     """Whether what a decision showed had been shown on no night before its own."""
     code = log.decisions.candidates.values[log.shown]
     first = np.full(len(log.decisions.catalog), log.night.max())
@@ -91,7 +108,7 @@ class Predicted:
         self.user = np.array(found["user"], object)
         self.label = np.array(found["label"])
         everyone = np.ones(len(self.label), np.bool_)
-        self.groups = {"all": everyone, _FEW: np.array(found["few"]), _NEW: np.array(found["new"])}
+        self.groups = {"all": everyone, _FEW: np.array(found["few"]), NEW: np.array(found["new"])}
         self.by_model = {n: np.array(p) for n, p in found["predicted"].items()}
         self.seconds: dict[str, dict[str, float]] = found["seconds"]
 
@@ -132,11 +149,11 @@ def _rows(cells: Sequence[Predicted], judged: bool) -> list[Row]:
         (HISTORY, HISTORY_TREES, False),
     ):
         rows.append(_above(f"AUC, {own} less {other}", areas[own] - areas[other], asked))
-    for group in (_FEW, _NEW):
+    for group in (_FEW, NEW):
         both = [over_seeds(cells, name, group) for name in (HISTORY, PAIR)]
         name = f"AUC, {HISTORY} less {PAIR}, {group}"
         rows.append(_above(name, both[0] - both[1], False))
-    for group in ("all", _FEW, _NEW):
+    for group in ("all", _FEW, NEW):
         read, bare = (over_seeds(cells, name, group) for name in (PAIR, NO_TEXT))
         count = sum(int(c.groups[group].sum()) for c in cells)
         rows.append(_above(f"AUC, what text adds, {group}", read - bare, False, f"; {count} rows"))

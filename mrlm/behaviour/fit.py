@@ -13,6 +13,7 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
 from mrlm.behaviour.history_rows import HistoryRows
+from mrlm.behaviour.language.language_rows import LanguageRows
 from mrlm.behaviour.network import evaluate
 from mrlm.behaviour.reward_model import FoldModel, RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
@@ -79,7 +80,12 @@ def fit_reward_model(
     features = pair_features(decisions, space)
     history = (
         HistoryRows.of(log, decisions, space, settings.history)
-        if settings.model == "history"
+        if settings.model != "pair"
+        else None
+    )
+    language = (
+        LanguageRows.of(decisions, targets, binary, settings.language, seed)
+        if settings.model == "language"
         else None
     )
     inner = user_folds(decisions.user, settings.statistics_folds, crc("statistics"))
@@ -106,10 +112,13 @@ def fit_reward_model(
         if history:
             tastes = history.tastes(rows, factors, seed + k)
             own = np.concatenate([own, tastes], axis=1)
+        reader = language.model(rows, seed + k) if language else None
+        if language and reader:
+            own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
         network = train_network(
             features.with_columns(own), targets, binary, rows, settings, seed + k, step
         )
-        member = FoldModel(network, statistics, factors)
+        member = FoldModel(network, statistics, factors, reader)
         outputs[held] = evaluate(network, features.take(held).with_columns(own[held]), len(names))
         members.append(member)
     return RewardModel(

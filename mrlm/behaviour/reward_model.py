@@ -28,6 +28,7 @@ from mrlm.behaviour.features import (
 )
 from mrlm.behaviour.forward import PairForward
 from mrlm.behaviour.item_factors import ItemFactors
+from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
 from mrlm.behaviour.network import PairNetwork, network_from_state
 from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
@@ -37,10 +38,11 @@ from mrlm.behaviour.taste import loadings_of, taste_of, tastes_for, tastes_of
 from mrlm.behaviour.user_states import UserRead, UserStates
 
 UNCERTAINTY = "uncertainty"
-# Models that read pairs alone, and those that read the history by item factors too.
-PAIR, HISTORY = "reward_model", "history"
+# Models that read pairs alone, those that read the history by item factors too, and those for
+# which a language model reads it as well.
+PAIR, HISTORY, LANGUAGE = "reward_model", "history", "language"
 # Format 1 of pairs reads one reward of the history, and has no evidence of what was ignored.
-_FORMATS = {PAIR: (1, 2), HISTORY: (1,)}
+_FORMATS = {PAIR: (1, 2), HISTORY: (1,), LANGUAGE: (1,)}
 KINDS = tuple(_FORMATS)
 
 
@@ -52,21 +54,25 @@ class FoldModel:
         network: of pair features with ``columns``.
         statistics: what happened with each item.
         factors: of each objective that the model reads the history by; none for pairs alone.
+        language: reads the history's text; only for the model of that name.
     """
 
     network: PairNetwork
     statistics: ItemStatistics
     factors: tuple[ItemFactors, ...] = ()
+    language: LanguageModel | None = None
 
     def columns(self, states: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
         """What this fold knows of every candidate beside the pair features, (N, columns).
 
         Args:
-            states: with N candidates in all.
+            states: distinct ones, with N candidates in all.
             taste: ``taste_features`` of them by ``factors``.
         """
-        of_item = self.statistics.table(states.catalog)[states.candidates.values]
-        return np.concatenate([of_item, taste], axis=1)
+        parts = [self.statistics.table(states.catalog)[states.candidates.values], taste]
+        if self.language is not None:
+            parts.append(language_outputs(states, [self.language])[0])
+        return np.concatenate(parts, axis=1)
 
     @cached_property
     def single(self) -> PairForward:
@@ -141,7 +147,9 @@ class RewardModel:
 
     @property
     def kind(self) -> str:
-        """Whether it reads pairs alone, or the history too."""
+        """Whether it reads pairs alone, or the history too, or its text as well."""
+        if self.members[0].language:
+            return LANGUAGE
         return HISTORY if self.members[0].factors else PAIR
 
     @property
@@ -223,7 +231,10 @@ class RewardModel:
             history = read_history(states, self.space, table)
             taste = tastes_of(states, self.space, self._factors, np.float64)
         by_member = taste.reshape(len(taste), len(self.members), -1).swapaxes(0, 1)
-        own = np.concatenate([self._statistics(catalog).take(codes, axis=1), by_member], axis=2)
+        parts = [self._statistics(catalog).take(codes, axis=1), by_member]
+        if self._language:
+            parts.append(language_outputs(states, self._language))
+        own = np.concatenate(parts, axis=2)
         features = read_pairs(states.candidates, history, self.space, table)
         return _Read(pairs.state, pairs.pair, features, own)
 
@@ -253,6 +264,11 @@ class RewardModel:
     def _factors(self) -> tuple[ItemFactors, ...]:
         """Those of all members at once: they read the same states."""
         return tuple(f for m in self.members for f in m.factors)
+
+    @cached_property
+    def _language(self) -> tuple[LanguageModel, ...]:
+        """Those of all members at once: they read the same texts."""
+        return tuple(m.language for m in self.members if m.language)
 
     @cached_property
     def networks(self) -> PairForward:
@@ -305,6 +321,8 @@ class RewardModel:
             arrays[f"{k}.statistics"] = member.statistics.values
             for j, factors in enumerate(member.factors):
                 arrays |= factors.arrays(f"{k}.factors.{j}.")
+            if member.language:
+                arrays |= member.language.arrays(f"{k}.language.")
         if self.scenes is not None:
             arrays |= {"scenes.weight": self.scenes.weight, "scenes.bias": self.scenes.bias}
         contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
@@ -318,10 +336,12 @@ class RewardModel:
             "calibration": [asdict(c) for c in self.calibration],
             "statistics": [m.statistics.item_id.tolist() for m in self.members],
         }
-        if self.kind == HISTORY:
+        if self.kind != PAIR:
             data["factors"] = [[f.describe() for f in m.factors] for m in self.members]
         if self.scenes is not None:
             data["scenes"] = self.scenes.names.tolist()
+        if self._language:
+            data["language"] = [m.describe() for m in self._language]
         (folder / "model.json").write_text(json.dumps(data, sort_keys=True))
 
     def calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -385,7 +405,12 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
             ItemFactors.from_parts(of, arrays, f"{k}.factors.{j}.")
             for j, of in enumerate(data["factors"][k] if "factors" in data else ())
         )
-        members.append(FoldModel(network_from_state(state), statistics, factors))
+        language = (
+            LanguageModel.from_parts(data["language"][k], arrays, f"{k}.language.")
+            if "language" in data
+            else None
+        )
+        members.append(FoldModel(network_from_state(state), statistics, factors, language))
     return RewardModel(
         heads=tuple(data["heads"]),
         north_star=data["north_star"],

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mrlm.behaviour.language.language_settings import LanguageSettings
+
 
 class HistorySettings(BaseModel):
     """What the behaviour model ``history`` adds: factors of items, and tastes over them."""
@@ -43,10 +45,11 @@ class BehaviourSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: Literal["pair", "history"] = Field(
+    model: Literal["pair", "history", "language"] = Field(
         "history",
         description="pair: pairs of a user and a candidate, by content; history: it also reads the "
-        "history by what other users thought of the same items.",
+        "history by what other users thought of the same items; language: a language model, tuned "
+        "to behaviour, reads the history's text as well.",
     )
     folds: int = Field(3, ge=2, description="Cross-fitting folds, split by user.")
     components: int = Field(
@@ -71,5 +74,9 @@ class BehaviourSettings(BaseModel):
         "that scenes differ; docs/meta.md says what it measured.",
     )
     history: HistorySettings = Field(
-        default_factory=HistorySettings, description="What the model history alone reads."
+        default_factory=HistorySettings,
+        description="How the models history and language read the history.",
+    )
+    language: LanguageSettings = Field(
+        default_factory=LanguageSettings, description="What the model language alone reads."
     )

@@ -30,11 +30,18 @@ class LearnBehaviour:
         return plan_of(context)
 
     def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
-        """The bandit logs of the fit and tune nights, and the embeddings."""
-        return {
+        """The bandit logs of the fit and tune nights, the embeddings, and what a model reads by."""
+        found = {
             **log_fingerprints(context, [*plan.fit, *plan.tune]),
             "embed": context.lake("embed").require().output_fingerprint(),
         }
+        behaviour = context.settings.behaviour
+        if behaviour.model == "language":
+            from mrlm.embeddings.transformer import fingerprint_folder, packaged_model_folder
+
+            folder = Path(behaviour.language.model or packaged_model_folder())
+            found["language_model"] = fingerprint_folder(folder)
+        return found
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Fit, report on a later night, save."""

@@ -1,0 +1,1 @@
+"""A pretrained transformer that reads a user's history and a candidate, tuned to behaviour."""

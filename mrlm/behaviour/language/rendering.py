@@ -1,0 +1,45 @@
+"""What a language model reads of a decision: text of its history and of its candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrlm.bandit_log import Decisions
+
+
+def history_texts(states: Decisions, entries: int, characters: int) -> list[str]:
+    """One text a state: its scene, then the newest entries first, each with what was known.
+
+    An entry reads ``delight 1, rating 4.5: Toy Story (1995)``, or ``shown: Toy Story (1995)``
+    where nothing was known. A text that is too long for its reader loses its end, so the oldest.
+    Only what the item table says is written: no identifier, and nothing that a user wrote.
+
+    Args:
+        states: n decisions.
+        entries: how many of the newest stand in a text.
+        characters: of each item's text.
+    """
+    seen, histories, catalog = states.looked_back_on(), states.histories, states.catalog
+    texts = []
+    for i, scene in enumerate(states.scene):
+        start = max(int(seen.offsets[i]), int(seen.offsets[i + 1]) - entries)
+        lines = [f"{scene}."]
+        for place in seen.values[start : seen.offsets[i + 1]][::-1]:
+            known = [
+                f"{name} {value:.3g}".strip()
+                for name, value in zip(histories.objectives, histories.rewards[place], strict=True)
+                if np.isfinite(value)
+            ]
+            item = str(catalog.text[histories.item[place]])[:characters]
+            lines.append(f"{', '.join(known) or 'shown'}: {item}")
+        texts.append("\n".join(lines))
+    return texts
+
+
+def pair_texts(states: Decisions, histories: list[str]) -> list[str]:
+    """One text a candidate, N in all: the candidate, then the history of its state."""
+    text = states.catalog.text
+    return [
+        f"{text[code]}\n{histories[row]}"
+        for code, row in zip(states.candidates.values, states.candidates.row, strict=True)
+    ]

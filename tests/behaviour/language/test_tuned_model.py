@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.user_folds import crc, user_folds
+from mrlm.behaviour.features import shown_only
+from mrlm.behaviour.language import language_rows as rows_module
+from mrlm.behaviour.language import tuned_model as tuned_module
+from mrlm.behaviour.language.language_rows import LanguageRows
+from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.language.pretrained import pretrained
+from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
+
+BINARY = np.array([True, False])
+
+
+def drawn(log: BanditLog, settings: LanguageSettings) -> LanguageRows:
+    targets = log.rewards - np.array([0.0, 3.5])
+    return LanguageRows.of(shown_only(log), targets, BINARY, settings, 1)
+
+
+def test_a_history_tells_the_newest_first_and_names_nobody(fit_log: BanditLog) -> None:
+    late = fit_log.decisions.take(np.array([len(fit_log) - 1]))
+    seen, catalog = late.looked_back_on().values, late.catalog
+    assert len(seen) > 3
+    (text,) = history_texts(late, entries=3, characters=12)
+    lines = text.split("\n")
+    assert lines[0] == f"{late.scene[0]}."
+    assert len(lines) == 4
+    for line, place in zip(lines[1:], seen[::-1], strict=False):
+        rating, like = late.histories.rewards[place]
+        title = catalog.text[late.histories.item[place]][:12]
+        assert line == f"rating {rating:.3g}, like {like:.3g}: {title}"
+    assert str(late.user[0]) not in text
+    assert not any(str(i) in text for i in catalog.item_id)
+    bare = replace(late.histories, rewards=np.full_like(late.histories.rewards, np.nan))
+    (text,) = history_texts(replace(late, histories=bare), entries=1, characters=4)
+    assert text.split("\n")[1] == f"shown: {catalog.text[late.histories.item[seen[-1]]][:4]}"
+    (pair, *_) = pair_texts(late, [text])
+    assert pair == f"{catalog.text[late.candidates.values[0]]}\n{text}"
+
+
+@pytest.fixture(scope="module", params=["two_tower", "cross_encoder"])
+def form(request: pytest.FixtureRequest, small_language: LanguageSettings) -> LanguageSettings:
+    return small_language.model_copy(update={"form": request.param, "rows": 24})
+
+
+def test_a_candidate_says_the_same_whatever_stands_beside_it(
+    fit_log: BanditLog, form: LanguageSettings
+) -> None:
+    few = fit_log.take(np.arange(2200, 2212))
+    rows = drawn(few, form)
+    model = rows.model(np.arange(12), 0)
+    whole = language_outputs(few.decisions, [model, model])
+    assert whole.shape == (2, len(few.decisions.candidates.values), 2)
+    assert (whole[0] == whole[1]).all()
+    anew = LanguageModel.from_parts(model.describe(), model.arrays("x."), "x.")
+    for i in range(12):
+        alone = language_outputs(few.decisions.take(np.array([i])), [anew])[0]
+        place = slice(int(few.decisions.offsets[i]), int(few.decisions.offsets[i + 1]))
+        np.testing.assert_allclose(alone, whole[0, place], rtol=0, atol=1e-12)
+
+
+def test_a_user_is_read_once_for_all_candidates(
+    fit_log: BanditLog, form: LanguageSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = fit_log.take(np.arange(2200, 2212))
+    model = drawn(few, form).model(np.arange(12), 0)
+    read: list[str] = []
+    whole = tuned_module._read
+    monkeypatch.setattr(
+        tuned_module, "_read", lambda m, p, texts: (read.extend(texts), whole(m, p, texts))
+    )
+    one = few.decisions.take(np.array([11]))
+    language_outputs(one, [model])
+    expected = 1 + len(set(one.catalog.text[one.candidates.values]))
+    assert len(read) == (expected if form.form == "two_tower" else len(one.candidates.values))
+    read.clear()
+    language_outputs(one, [model])
+    assert read == []
+
+
+def test_no_row_is_read_by_a_model_that_knows_its_user(
+    fit_log: BanditLog, small_language: LanguageSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = fit_log.take(np.arange(300))
+    rows = drawn(few, small_language.model_copy(update={"rows": 24}))
+    tuned_to: dict[int, set[str]] = {}
+    users = few.decisions.user
+
+    def model(of: NDArray[np.int64], seed: int) -> LanguageModel:
+        found = LanguageModel(rows.settings, "", {}, 2)
+        tuned_to[id(found)] = set(users[of])
+        kept.append(found)
+        return found
+
+    kept: list[LanguageModel] = []
+    met: list[str] = []
+
+    def said(states: object, models: list[LanguageModel]) -> NDArray[np.float64]:
+        own = set(states.user)  # type: ignore[attr-defined]
+        assert not own & tuned_to[id(models[0])]
+        met.extend(own)
+        return np.ones((1, len(states.candidates.values), 2))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(LanguageRows, "model", lambda _, of, seed: model(of, seed))
+    monkeypatch.setattr(rows_module, "language_outputs", said)
+    own = np.flatnonzero(user_folds(users, 3, crc()) != 1)
+    assert (rows.outputs(own, model(own, 0), 0) == 1).all()
+    assert set(met) == set(users)
+
+
+def test_another_pretrained_model_is_refused(small_language: LanguageSettings) -> None:
+    with pytest.raises(ValueError, match="fit the behaviour model anew"):
+        pretrained(small_language.model, "0" * 64)
+
+
+def test_weights_without_a_place_are_refused(
+    fit_log: BanditLog, small_language: LanguageSettings
+) -> None:
+    few = fit_log.take(np.arange(12))
+    model = drawn(few, small_language).model(np.arange(12), 0)
+    moved = {f"layer.{name}": t for name, t in model.trained.items()}
+    with pytest.raises(ValueError, match="no place for 'layer"):
+        language_outputs(few.decisions, [replace(model, trained=moved)])

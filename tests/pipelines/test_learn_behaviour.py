@@ -1,0 +1,90 @@
+"""The stage with a language model, without a night: what it hands on can be learned from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mrlm.bandit_log import BanditLog
+from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.reward_model import load_reward_model
+from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.learners.inputs import learning_sample
+from mrlm.learners.settings import LearningSettings
+from pipelines.stages import learn_behaviour
+
+
+def settings(small_bert: Path) -> BehaviourSettings:
+    language = LanguageSettings(
+        model=str(small_bert),
+        trained_layers=1,
+        rank=2,
+        rows=24,
+        head_steps=5,
+        epochs=1,
+        max_tokens=12,
+        entries=1,
+        entry_characters=4,
+    )
+    return BehaviourSettings(
+        model="language",
+        folds=2,
+        components=4,
+        hidden=8,
+        projection=4,
+        epochs=1,
+        language=language,
+    )
+
+
+def test_a_language_model_is_fitted_reported_and_handed_on(
+    fit_log: BanditLog, small_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = ["2026-11-09", "2026-11-10"]
+    monkeypatch.setattr(
+        learn_behaviour, "read_logs", lambda _, of: fit_log.on_nights(of).take(np.arange(500))
+    )
+    behaviour = settings(small_bert)
+    context: Any = SimpleNamespace(
+        settings=SimpleNamespace(behaviour=behaviour, seed=1),
+        progress=lambda *_: None,
+        log=logging.getLogger,
+    )
+    plan: Any = SimpleNamespace(fit=nights[:1], tune=nights[1:], gate=[])
+    product = learn_behaviour.STAGE.run(context, plan, tmp_path)
+    model = load_reward_model(tmp_path / product.outputs["reward_model"])
+    report = json.loads((tmp_path / product.outputs["report"]).read_text())
+    assert model.kind == "language"
+    assert report["like"]["rows"] == 500
+    log = fit_log.on_nights(nights[:1]).take(np.arange(60))
+    sample = learning_sample(log, model, {"like": 1.0}, LearningSettings(), seed=0)
+    assert np.isfinite(sample.inputs.value).all()
+
+
+def test_other_pretrained_weights_are_another_input(
+    small_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn_behaviour, "log_fingerprints", lambda *_: {"log": "a"})
+    embed: Any = SimpleNamespace(output_fingerprint=lambda: "b")
+    lake: Any = SimpleNamespace(require=lambda: embed)
+    plan: Any = SimpleNamespace(fit=[], tune=[])
+
+    def inputs(behaviour: BehaviourSettings) -> dict[str, str]:
+        context: Any = SimpleNamespace(
+            settings=SimpleNamespace(behaviour=behaviour), lake=lambda _: lake
+        )
+        return learn_behaviour.STAGE.inputs(context, plan)
+
+    other = tmp_path / "other"
+    shutil.copytree(small_bert, other)
+    (other / "vocab.txt").write_text("another")
+    first, second = inputs(settings(small_bert)), inputs(settings(other))
+    assert first["language_model"] != second["language_model"]
+    assert inputs(BehaviourSettings()) == {"log": "a", "embed": "b"}
