@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 
 from pipelines.failures.errors import DamagedError
 from pipelines.settings.model import Settings
+from spark_jobs.contract.log_contract import HISTORY
 
 _WIDTH = 200
 _SHOWN = {
     "impressions": ("user_id", "ts", "position", "item_id", "propensity", "candidates"),
     "feedback": ("ts", "event", "value", "item_id"),
     "items": ("item_id", "category", "provider", "updated_at"),
+    HISTORY: ("user_id", "ts", "event", "value", "item_id"),
 }
 
 

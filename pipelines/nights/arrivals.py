@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
+from pipelines.contract.raw_files import raw_files
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.forgotten_people import forgotten_people
 from pipelines.nights.lake import TABLES, ingested, shift, table_passed
@@ -234,10 +235,17 @@ def _known_item_fields(earlier: dict[str, Manifest]) -> tuple[str, ...]:
 def _path(context: NightContext, table: str, later: bool) -> str | None:
     """Tonight's path of a table; None for items on a ``later`` night that brings no new ones."""
     path = night_path(context.settings.inputs.table(table).path, context.night)
-    local = "://" not in path
-    if table == "items" and local and later and not Path(path).exists():
+    if table == "items" and "://" not in path and later and not _is_there(path):
         return None
     return path
+
+
+def _is_there(path: str) -> bool:
+    try:
+        raw_files(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def table_input(context: NightContext, table: str, later: bool) -> TableInput:

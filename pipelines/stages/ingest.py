@@ -38,7 +38,7 @@ class Arriving:
 
     Attributes:
         earlier: manifests of nights that tonight's rows may repeat or belong to.
-        sent: events that the logger counted, by name; None: it does not count.
+        sent: events that the logger counted, by name; None: it does not count, or not yet.
     """
 
     earlier: dict[str, Manifest]
@@ -77,8 +77,12 @@ class Ingest:
         self.place: StagePlace = "lake" if until is None else "open"
 
     def plan(self, context: NightContext) -> Arriving:
-        """The earlier nights that rows may repeat or belong to, and the logger's own count."""
-        return Arriving(earlier_nights(context), sent_events(context))
+        """The earlier nights that rows may repeat or belong to, and the logger's own count.
+
+        A logger counts a night once it is over.
+        """
+        sent = sent_events(context) if self._until is None else None
+        return Arriving(earlier_nights(context), sent)
 
     def inputs(self, context: NightContext, plan: Arriving) -> dict[str, str]:
         """Tonight's raw rows, and the earlier nights that duplicates are looked up in."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.failures.errors import DataError
-from pipelines.nights.arrivals import require_clock
+from pipelines.nights.arrivals import raw_inputs, require_clock, table_input
 from pipelines.nights.lake import ingested
 from tests.pipelines.nights.workspaces import Made
 
@@ -36,3 +36,18 @@ def test_nights_that_begin_otherwise_do_not_follow_each_other(tmp_path: Path) ->
     later = made.context(NIGHTS[2], ingestion={"night_starts": "04:00"})
     with pytest.raises(DataError, match="time_zone = 'Asia/Shanghai' and night_starts = '00:00'"):
         require_clock(later, {NIGHTS[1]: ingested(later)[NIGHTS[1]]})
+
+
+def test_items_of_a_later_night_are_found_by_a_glob_too(made: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "items" / NIGHTS[1]
+    folder.mkdir(parents=True)
+    (folder / "new.jsonl").write_text("{}\n")
+    pattern = f"{tmp_path}/items/{{night}}/*.jsonl"
+    inputs = {"impressions": {"path": "x"}, "feedback": {"path": "x"}, "items": {"path": pattern}}
+    there, none = (made.context(night, inputs=inputs) for night in NIGHTS[1:])
+    place = f"{folder}/*.jsonl"
+    assert raw_inputs(there, later=True)["raw/items"] == place
+    assert table_input(there, "items", later=True).paths == (place,)
+    # A night may bring none; the first one has to.
+    assert "raw/items" not in raw_inputs(none, later=True)
+    assert "raw/items" in raw_inputs(none, later=False)

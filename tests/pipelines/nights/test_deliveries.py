@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipelines.nights.deliveries import (
     doubts,
     sent_events,
 )
+from pipelines.stages.ingest import Ingest
 from tests.evidence.arrays import OBJECTIVES
 from tests.pipelines.nights.workspaces import Made, entry
 
@@ -134,3 +136,11 @@ def test_counts_that_are_none_are_refused(made: Made, tmp_path: Path, text: str,
     (tmp_path / f"{NIGHTS[0]}.json").write_text(text)
     with pytest.raises(DataError, match=says):
         sent_events(sent(at(made, NIGHTS[0]), tmp_path))
+
+
+def test_a_night_that_is_not_over_needs_no_count_yet(made: Made, tmp_path: Path) -> None:
+    context = sent(at(made, NIGHTS[0]), tmp_path)
+    until = datetime.fromisoformat(f"{NIGHTS[0]}T12:00:00+00:00")
+    assert Ingest(until=until).plan(context).sent is None
+    with pytest.raises(DataError, match="are not there, so the delivery may not be complete"):
+        Ingest().plan(context)
