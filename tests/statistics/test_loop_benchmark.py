@@ -1,0 +1,102 @@
+"""The closed loop's own parts: faults, the oracle, the worst week, and a short life."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.loop import _world
+from benchmarks.loop._challengers import HEADS, Nights, best_of_class, heads_of, nights_of
+from benchmarks.loop._faults import TurnedHead, as_logged
+from benchmarks.loop._life import life
+from benchmarks.loop._systems import GATED, ITEM_MEAN
+from benchmarks.loop._world import Past, Size, world_of
+from benchmarks.loop.planted import worst_week
+from mrlm.bandit_log.objectives import north_star
+from mrlm.policies.uniform import Uniform
+
+SIZE = Size(seeds=1, nights=4, users=40, max_slots=100)
+
+
+@pytest.fixture(scope="module")
+def past() -> Past:
+    """Four nights that chance served."""
+    world, found = world_of(0, SIZE), Past()
+    for _ in range(SIZE.nights):
+        shown = world.show(Uniform())
+        found.add(shown.log, shown)
+    return found
+
+
+def test_nights_are_used_once_their_north_star_is_final(past: Past) -> None:
+    names = [str(log.night[0]) for log in past.logs]
+    assert past.final == names[:-1]
+    many = [str(np.datetime64("2026-11-09") + k) for k in range(8)]
+    assert nights_of(many, set()) == Nights(many[:4], many[4:6], many[6:])
+    assert nights_of(many, {many[6]}) == Nights(many[:5], many[5:7], many[7:])
+
+
+def test_faults_are_in_the_log_alone(past: Past) -> None:
+    log = past.logs[0]
+    assert as_logged(log, None) is log
+    wrong = as_logged(log, "wrong propensities")
+    offsets = log.decisions.offsets
+    for d in range(20):
+        own = slice(offsets[d], offsets[d + 1])
+        np.testing.assert_array_equal(
+            wrong.candidate_propensity[own], np.roll(log.candidate_propensity[own], 1)
+        )
+    np.testing.assert_array_equal(wrong.propensity, wrong.candidate_propensity[log.shown])
+    reversed_ = as_logged(log, "reversed label")
+    star = log.column(north_star(log.objectives).name)
+    np.testing.assert_array_equal(reversed_.rewards[:, star], 1 - log.rewards[:, star])
+    others = np.arange(len(log.objectives)) != star
+    np.testing.assert_array_equal(reversed_.rewards[:, others], log.rewards[:, others])
+
+
+def test_the_oracle_beats_what_it_starts_from_and_a_turned_head_loses(past: Past) -> None:
+    model = heads_of(past, Nights(past.final[:2], past.final[2:], []))
+    log = past.logs[-1]
+    truth = past.truth[-1][:, log.column(north_star(log.objectives).name)]
+
+    def value(policy: object) -> float:
+        return float(np.exp(policy.log_probabilities(log.decisions)) @ truth) / len(log)  # type: ignore[attr-defined]
+
+    best = best_of_class(log, truth, model, Uniform())
+    assert value(best) > 1.1 * value(Uniform())
+    # Of the class, nothing near it is better.
+    for step in (-0.2, 0.2):
+        for k in range(len(best.theta)):
+            theta = best.theta.copy()
+            theta[k] = np.clip(theta[k] + step, -8, 8)
+            moved = type(best)(**{**vars(best), "theta": theta})
+            assert value(moved) <= value(best) + 1e-4
+    turned = TurnedHead(model, model.north_star).score(log.decisions)
+    straight, place = model.score(log.decisions), model.columns.index(model.north_star)
+    np.testing.assert_array_equal(turned[:, place], -straight[:, place])
+    others = [k for k in range(len(model.columns)) if k != place]
+    np.testing.assert_array_equal(turned[:, others], straight[:, others])
+
+
+def test_the_worst_week_is_seven_nights_in_a_row() -> None:
+    value = np.ones((2, 10))
+    value[0, 2:5] = 0.0
+    np.testing.assert_allclose(worst_week(value), [4 / 7, 1.0])
+    np.testing.assert_allclose(worst_week(value[:, :4]), [0.5, 1.0])
+
+
+def test_every_slot_of_a_short_life_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = Size(seeds=1, nights=8, users=40, max_slots=100)
+    small = HEADS.model_copy(update={"epochs": 1, "components": 8, "hidden": 8, "projection": 4})
+    monkeypatch.setattr("benchmarks.loop._challengers.HEADS", small)
+    for system in (GATED, ITEM_MEAN):
+        found = life(system, 1, size, {})
+        assert sum(found["slots"]) == found["scheduled"] > 0
+        assert found["twice"] == 0
+        assert len(found["value"]) == size.nights
+    assert found["value"][0] == pytest.approx(life("frozen", 1, size, {})["value"][0])
+
+
+def test_quick_runs_are_smaller_than_full_ones() -> None:
+    assert _world.QUICK.nights < _world.FULL.nights
+    assert _world.QUICK.seeds < _world.FULL.seeds
