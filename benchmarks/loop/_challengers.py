@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,9 +96,7 @@ def learn(past: Past, nights: Nights, champion: Policy, before: Memory) -> Chall
     return Challenger(found.policy, model, Memory(found.update.state, found.weights))
 
 
-def best_of_class(
-    log: BanditLog, truth: Floats, model: RewardModel, anchor: Policy, start: Sequence[float] = ()
-) -> Tuned:
+def best_of_class(log: BanditLog, truth: Floats, model: RewardModel, anchor: Policy) -> Tuned:
     """The tuned policy of these heads with the largest true value on a log's decisions.
 
     Args:
@@ -107,11 +104,10 @@ def best_of_class(
         truth: float64, shape (N,), what is maximised: the north star of each candidate.
         model: heads that are weighed.
         anchor: what kappa weighs.
-        start: (kappa, theta) to search from; (): the north star's head alone.
 
     Returns:
         Kappa in [0, 1] and thetas up to ``tuning.max_scale`` in size, found by L-BFGS-B with exact
-        gradients, with the night's exploration floor.
+        gradients from the north star's head alone, with the night's exploration floor.
     """
     of = settings().tuning
     known = tuple(o for o in log.objectives if o.source != "feedback")
@@ -130,7 +126,7 @@ def best_of_class(
         mean = np.add.reduceat(soft * truth, offsets[:-1])
         return -float(mean.sum()) / n, -(soft * (truth - mean[row])) @ inputs / n
 
-    first = np.array(start or [0.0, *(float(c == model.north_star) for c in columns)])
+    first = np.array([0.0, *(float(c == model.north_star) for c in columns)])
     low = np.array([0.0, *[-of.max_scale] * len(columns)])
     high = np.array([1.0, *[of.max_scale] * len(columns)])
     found = minimize(less_value, first, jac=True, method="L-BFGS-B", bounds=Bounds(low, high))

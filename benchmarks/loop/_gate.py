@@ -102,7 +102,12 @@ class Registry:
             self.accepted[version] = evidence.differences[gate().estimator]
             self.ledger.append(
                 Entry(
-                    *("promoted", look.run_key, version, ACTOR, look.run_key, verdict.reason),
+                    kind="promoted",
+                    run_key=look.run_key,
+                    version=version,
+                    actor=ACTOR,
+                    at=look.run_key,
+                    reason=verdict.reason,
                     evidence=evidence.fingerprint(),
                     champion_version=evidence.champion_version,
                     gate_nights=evidence.gate_nights,

@@ -90,7 +90,7 @@ class Ungated:
 
 @dataclass
 class Oracle:
-    """The weights that are best by the truth of the newest nights, over heads of its own log."""
+    """The weights that are best by the truth of the newest night, over heads of its own log."""
 
     folder: Path
     policy: Policy = field(default_factory=logger_policy)
