@@ -43,6 +43,7 @@ PUBLIC = {
     "mrlm.ope.sequential.registry": "mrlm.ope.sequential",
     "mrlm.ope.sequential.state_marginal": "mrlm.ope.sequential",
     "mrlm.worlds.latent": "mrlm",
+    "mrlm.worlds.live_replay": "docs/loop.md",
     "mrlm.worlds.tabular.exact_solution": "mrlm.worlds.tabular",
     "mrlm.worlds.tabular.small_models": "mrlm.worlds.tabular",
     "mrlm.worlds.tabular.tabular_log": "mrlm.worlds.tabular",
