@@ -265,7 +265,7 @@ class RewardModel:
             for j, factors in enumerate(member.factors):
                 arrays |= factors.arrays(f"{k}.factors.{j}.")
         if self.scenes is not None:
-            arrays |= {"scenes.weight": self.scenes.weight, "scenes.bias": self.scenes.bias}
+            arrays["scenes.weight"] = self.scenes.weight
         contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         save_file(contiguous, folder / "model.safetensors")
         data = {
@@ -352,7 +352,7 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
         members=tuple(members),
         calibration=tuple(Calibration(**c) for c in data["calibration"]),
         scenes=(
-            SceneHeads(np.array(data["scenes"]), arrays["scenes.weight"], arrays["scenes.bias"])
+            SceneHeads(np.array(data["scenes"]), arrays["scenes.weight"])
             if "scenes" in data
             else None
         ),
