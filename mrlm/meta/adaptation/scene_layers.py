@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.bandit_log.users import group
+from mrlm.behaviour.calibration import Calibration
 from mrlm.behaviour.features import shown_only
 from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.scene_heads import SceneHeads
@@ -31,9 +32,9 @@ _LEAST_VARIANCE = 0.01
 def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
     """The model with a last layer of its own for each scene of the log it was fitted on.
 
-    Each member's gates are fitted on the final rewards of the users whom its network never saw. To
-    first order: a calibrated prediction moves by its slope times what is added to the output. Where
-    the log has one scene the model stays as it is.
+    Each member's gates are fitted on the final rewards of the users whom its network never saw. A
+    scene's level is told apart from its gates and left out: it moves no choice of a candidate.
+    Where the log has one scene the model stays as it is.
 
     Args:
         model: fitted on the log.
@@ -45,38 +46,40 @@ def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
     decisions = shown_only(log)
     hidden, outputs = model.hidden(decisions)
     predicted = model.calibrated(outputs)
-    fold = user_folds(decisions.user, model.folds, crc())
+    fold, user = user_folds(decisions.user, model.folds, crc()), group(decisions.user)[1]
     k, width, heads = model.networks.head.shape
-    weight, bias = np.zeros((k, len(names), width, heads)), np.zeros((k, len(names), heads))
-    for member in range(k):
-        for j, head in enumerate(model.heads):
-            column = log.column(head)
-            reward = log.rewards[:, column]
-            rows = np.flatnonzero((fold == member) & log.final[:, column] & np.isfinite(reward))
-            calibration, p = model.calibration[j], predicted[member, rows, j]
-            # Of one row's reward: its variance, and how it moves with the output.
-            variance = np.maximum(p * (1 - p), _LEAST_VARIANCE) if calibration.binary else 1.0
-            slope = calibration.slope * (p * (1 - p) if calibration.binary else np.ones(len(rows)))
-            left = (reward[rows] - p) / np.sqrt(variance)
-            if not left.std() > 0:
-                continue
+    weight = np.zeros((k, len(names), width, heads))
+    for j, head in enumerate(model.heads):
+        column = log.column(head)
+        reward = np.where(log.final[:, column], log.rewards[:, column], np.nan)
+        for member in range(k):
+            rows = np.flatnonzero((fold == member) & np.isfinite(reward))
             own = model.networks.head[member, :, j]
-            moves = np.column_stack([hidden[member, rows] * own, np.ones(len(rows))])
-            gates, levels = _gates(
-                (slope / np.sqrt(variance))[:, None] * moves,
-                scene[rows],
-                group(decisions.user[rows])[1],
-                left,
-                len(names),
-            )
-            weight[member, :, :, j], bias[member, :, j] = gates * own, levels
-    return replace(model, scenes=SceneHeads(names, weight, bias))
+            left, slope = _linear(model.calibration[j], reward[rows], predicted[member, rows, j])
+            if len(np.unique(left)) > 1:
+                parts = np.column_stack([hidden[member, rows] * own, np.ones(len(rows))])
+                moves = slope[:, None] * parts
+                gates = _gates(moves, scene[rows], user[rows], left, len(names))
+                weight[member, :, :, j] = gates * own
+    return replace(model, scenes=SceneHeads(names, weight))
+
+
+def _linear(calibration: Calibration, reward: Vector, predicted: Vector) -> tuple[Vector, Vector]:
+    """What is left of each reward, and how it moves with the output, to first order.
+
+    In units of the reward's own standard deviation, as in a step of reweighted least squares.
+    """
+    if not calibration.binary:
+        return reward - predicted, np.full(len(reward), calibration.slope)
+    variance = predicted * (1 - predicted)
+    spread = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
+    return (reward - predicted) / spread, calibration.slope * variance / spread
 
 
 def _gates(
     moves: Vector, scene: NDArray[np.int64], user: NDArray[np.int64], left: Vector, scenes: int
-) -> tuple[Vector, Vector]:
-    """Gates less 1, shape (S, h), and levels, shape (S,), by what each moves a row, (n, h + 1)."""
+) -> Vector:
+    """Gates less 1, shape (S, h), by what each and the level move a row, (n, h + 1)."""
     n, width = moves.shape
     # What all scenes have in common is told apart and left out: the shared network stays.
     columns = np.stack([np.zeros_like(scene), scene + 1], axis=1)[:, :, None] * width
@@ -91,4 +94,4 @@ def _gates(
     kind = np.append(np.zeros(width - 1, np.int64), 1)
     block = np.concatenate([kind, *[kind + 2] * scenes])
     found = layer_prior(features, block, user, left).layer.mean.reshape(scenes + 1, width)[1:]
-    return found[:, :-1].clip(-_FARTHEST, _FARTHEST), found[:, -1]
+    return found[:, :-1].clip(-_FARTHEST, _FARTHEST)
