@@ -35,7 +35,6 @@ from spark_jobs.reading.raw import (
     require_columns,
     seen_columns,
 )
-from spark_jobs.reading.table_files import TableInput
 from spark_jobs.runtime import output
 from spark_jobs.runtime.work import Work
 from spark_jobs.tables import feedback, impressions, items, user_events
