@@ -20,10 +20,11 @@ from benchmarks.deliveries.site import LOSSES, Site, Whole
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.evidence.criteria import Criteria
-from mrlm.evidence.policies import policy_estimates
-from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.evidence.scored_policies import ScoredPolicies
+from mrlm.evidence.unknown_rewards import UnknownRewards
 from mrlm.log_checks.delivery import Delivery, EventRows, judge_delivery
 from mrlm.log_checks.losses import losses
+from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.verdict.certify import Thresholds
 from pipelines.settings.model import Validation
 
@@ -114,9 +115,9 @@ def outcome(name: str, seed: int) -> Outcome:
 
 def _interval(site: Site, log: BanditLog, truth: float) -> tuple[bool, float]:
     """Whether the challenger's interval holds its true value, and how wide it is."""
-    policies = {"challenger": site.target(log), "champion": log.candidate_propensity}
-    found = policy_estimates(log, policies, site.predicted(log), None, CRITERIA)
-    estimate: PolicyEstimate = found["policies"]["challenger"][CRITERIA.estimator]["click"]
+    batch = EvaluationBatch.from_log(log, site.target(log), site.predicted(log), "challenger")
+    scored = ScoredPolicies({"challenger": batch}, UnknownRewards.of(log), None, CRITERIA)
+    estimate = scored.estimates(CRITERIA.estimator, "challenger")["click"]
     if estimate.lower is None or estimate.upper is None:
         raise ValueError("the estimate has no interval")
     return estimate.lower <= truth <= estimate.upper, estimate.upper - estimate.lower

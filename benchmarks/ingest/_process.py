@@ -124,10 +124,17 @@ def _cpu() -> float:
 
 
 def _resident() -> float:
-    total = 0
+    """Bytes in memory of the family.
+
+    Java starts a program by a child that has all of Java's memory until the program begins: to
+    count that child would count Java twice. Its command is still its parent's, by which it is told.
+    """
+    total, commands = 0, {}
     for process in _family():
         try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
+            command = commands[process.pid] = process.cmdline()
+            if command != commands.get(process.ppid()):
+                total += process.memory_info().rss
+        except psutil.Error:
             continue
     return float(total)

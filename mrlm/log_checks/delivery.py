@@ -36,10 +36,9 @@ class EventRows:
     forgotten: int = 0
 
     @property
-    def rows(self) -> int:
-        """Rows of the event in the files."""
-        taken = self.clean + self.duplicate + self.late
-        return taken + self.placed + self.unplaced + self.forgotten
+    def events(self) -> int:
+        """Events that arrived, each counted once however often it was delivered."""
+        return self.clean + self.late + self.placed + self.unplaced + self.forgotten
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Delivery:
         unattributed: events of no known impression, where those count as lost.
         undelivered: events that the logger sent, by its own count, and that did not arrive.
         surplus: events that arrived beyond that count.
+        sent: that count; None: the logger does not say.
         doubtful_share: of the events that came or should have come, those that are lost or unread.
         missing: what the rates show; empty, or the night's ``unknown`` has this reason.
     """
@@ -67,6 +67,7 @@ class Delivery:
     unattributed: int = 0
     undelivered: int = 0
     surplus: int = 0
+    sent: int | None = None
     doubtful_share: float = 0.0
     missing: tuple[str, ...] = ()
 
@@ -93,25 +94,26 @@ def judge_delivery(
     """What one event's delivery is worth.
 
     A count of what was sent settles what rates can only suggest: where it is met, a fall of the
-    rate is a fall of the rate. Whatever is known to be lost bounds what it could change; beyond
+    rate is a fall of the rate. A count that more events came than were sent settles nothing: it
+    counts something else. Whatever is known to be lost bounds what it could change; beyond
     ``doubtful_share`` of the events the bound would say nothing, and the delivery is unknown.
 
     Args:
         event: its name.
         arrived: what became of its rows.
         unnamed: what became of rows whose event could not be read; they may be of this one.
-        sent: events that the logger says it sent for the night; None: it does not say.
+        sent: events that the logger says it sent for the night, each once; None: it does not say.
         missing: signs of the rates that events are missing; see ``losses``.
         doubtful_share: of the events that came or should have come, in (0, 1).
         unattributed_are_lost: whether events of no known impression are taken for events of the
             log's impressions, rather than of pages that the log does not hold.
     """
-    undelivered = 0 if sent is None else max(sent - arrived.rows, 0)
-    surplus = 0 if sent is None else max(arrived.rows - sent, 0)
+    undelivered = 0 if sent is None else max(sent - arrived.events, 0)
+    surplus = 0 if sent is None else max(arrived.events - sent, 0)
     unattributed = arrived.unattributed if unattributed_are_lost else 0
     doubtful = arrived.placed + arrived.unplaced + unattributed + undelivered
     share = doubtful / max(arrived.clean - unattributed + doubtful, 1)
-    signs = missing if sent is None else ()
+    signs = missing if sent is None or surplus else ()
     # What the count misses includes the rows whose event could not be read.
     unplaced = arrived.unplaced + (unnamed.unplaced if sent is None else 0)
     if signs or share > doubtful_share:
@@ -128,6 +130,7 @@ def judge_delivery(
         unattributed=unattributed,
         undelivered=undelivered,
         surplus=surplus,
+        sent=sent,
         doubtful_share=share,
         missing=signs,
     )

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from pipelines.contract.raw_files import raw_files
 from pipelines.contract.row_sums import RowSum
+from pipelines.contract.side_by_side import side_by_side
 from pipelines.failures.errors import DamagedError
 
 # Names of files that say how something was made rather than what it is.
@@ -108,10 +109,16 @@ def _of_folder(folder: Path) -> str:
 
 def _of_tables(paths: list[Path]) -> str:
     rows = RowSum()
-    for path in paths:
-        with path.open("rb") as source:
-            _add_tables(rows, source)
+    for found in side_by_side(_rows_of, paths):
+        rows.merge(found)
     return rows.fingerprint()
+
+
+def _rows_of(path: Path) -> RowSum:
+    rows = RowSum()
+    with path.open("rb") as source:
+        _add_tables(rows, source)
+    return rows
 
 
 def _add_tables(rows: RowSum, source: Any) -> None:

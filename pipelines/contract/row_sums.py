@@ -38,11 +38,16 @@ class RowSum:
         columns = [rows.column(name) for name in names]
         what = json.dumps([[n, str(c.type)] for n, c in zip(names, columns, strict=True)])
         encoded, ends = _encoded(columns, rows.num_rows)
-        self._add(what, [encoded[a:b] for a, b in pairwise(ends)])
+        self._add(what, (encoded[a:b] for a, b in pairwise(ends)))
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
         """Add rows that are the bytes of lines."""
         self._add("lines", lines)
+
+    def merge(self, other: RowSum) -> None:
+        """Add the rows that were added to another sum."""
+        for what, (number, total) in other._sums.items():
+            self._add_sum(what, number, total)
 
     def fingerprint(self) -> str:
         """SHA-256 of the sums, hexadecimal."""
@@ -53,10 +58,12 @@ class RowSum:
         digests = b"".join([sha256(row).digest() for row in rows])
         # Eight columns of 32 bits: sums of up to 2^32 rows fit into 64.
         words = np.frombuffer(digests, "<u4").reshape(-1, 8)
-        number, total = self._sums.get(what, (0, 0))
-        for i, word in enumerate(words.sum(axis=0, dtype=np.uint64).tolist()):
-            total += word << (32 * i)
-        self._sums[what] = (number + len(words), total % _MODULUS)
+        columns = words.sum(axis=0, dtype=np.uint64).tolist()
+        self._add_sum(what, len(words), sum(word << (32 * i) for i, word in enumerate(columns)))
+
+    def _add_sum(self, what: str, number: int, total: int) -> None:
+        before, sum_before = self._sums.get(what, (0, 0))
+        self._sums[what] = (before + number, (sum_before + total) % _MODULUS)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,11 @@ def night_events(counted: EventCounts, items: pa.Array) -> list[NightEvents]:
 
 
 def judge_night(
-    counts: Mapping[str, Any], now: EventCounts, trailing: Sequence[EventCounts], settings: Settings
+    counts: Mapping[str, Any],
+    now: EventCounts,
+    trailing: Sequence[EventCounts],
+    settings: Settings,
+    sent: Mapping[str, int] | None,
 ) -> Judged:
     """What a night's deliveries are worth.
 
@@ -154,6 +158,7 @@ def judge_night(
         now: the night.
         trailing: nights before it whose deliveries were whole, or were accepted.
         settings: shares and errors.
+        sent: events that the logger says it sent, by name; None: it does not say.
     """
     events = list(now.by_hour)
     known = [t for t in trailing if list(t.by_hour) == events]
@@ -164,13 +169,13 @@ def judge_night(
         [night_events(t, items) for t in known],
         settings.validation.loss_error,
     )
-    of_event, sent = counts.get("events", {}), counts.get("sent")
+    of_event = counts.get("events", {})
     judged = tuple(
         judge_delivery(
             event,
             event_rows(of_event, event),
             event_rows(of_event, ""),
-            None if sent is None else int(sent.get(event, 0)),
+            None if sent is None else sent.get(event),
             tuple(f.sign for f in loss.signs) + _too_few(of_event, event, settings),
             settings.validation.doubtful_share,
             unattributed_are_lost=settings.ingestion.unattributed == "lost",
@@ -194,6 +199,8 @@ def statistics(counts: Mapping[str, Any], judged: Judged) -> dict[str, float]:
     found["unattributed_share"] = sum(a.unattributed for a in known) / max(clean, 1)
     for i, (delivery, loss) in enumerate(zip(judged.deliveries, judged.losses, strict=True)):
         found[f"doubtful_share_{i}"] = delivery.doubtful_share
+        found[f"surplus_{i}"] = float(delivery.surplus)
+        found[f"counted_{i}"] = float(delivery.sent is not None)
         worst = _worst(loss) if delivery.missing else None
         found[f"came_{i}"] = 1.0
         if worst is not None:
@@ -230,6 +237,8 @@ def rules(settings: Settings, judged: Judged) -> list[Rule]:
                 "warning",
             )
         )
+        if any(d.sent is not None for d in judged.deliveries):
+            found += _count_rules(event, i)
         found.append(
             Rule(
                 f"readable {event} events",
@@ -242,6 +251,28 @@ def rules(settings: Settings, judged: Judged) -> list[Rule]:
             )
         )
     return found
+
+
+def _count_rules(event: str, place: int) -> list[Rule]:
+    """What the logger's own count of an event must be, where it counts any."""
+    return [
+        Rule(
+            f"a count of sent {event} events",
+            _BETWEEN,
+            {"column": f"counted_{place}", "min_value": 1.0},
+            f"a number of {event} in the file of inputs.sent_path, be it 0",
+            "Without one the delivery is judged by its rates alone.",
+            "warning",
+        ),
+        Rule(
+            f"no more {event} events than were sent",
+            _BETWEEN,
+            {"column": f"surplus_{place}", "max_value": 0.0},
+            "as many different events as the logger counted, or fewer",
+            "It counts something else, so the delivery is judged by its rates too.",
+            "warning",
+        ),
+    ]
 
 
 def loss_limits(judged: Judged) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.expectations.night_statistics import STANDARD_ERRORS
 from pipelines.expectations.row_rules import RowRule
+from pipelines.expectations.sampled_requests import of_requests
 from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Validation
 
@@ -24,8 +25,16 @@ SHOWN = (
 )
 
 
-def prepared(rows: DataFrame) -> DataFrame:
-    """Clean impressions with the derived columns that the rules speak of, without the lists."""
+# More slots move no verdict, and to sum their lists takes most of a large night's validation.
+MOST_SLOTS = 1_000_000
+
+
+def prepared(rows: DataFrame, number: int) -> DataFrame:
+    """Clean impressions with the derived columns that the rules speak of, without the lists.
+
+    Every row is there. Of so many that their ``number`` is above ``MOST_SLOTS``, a share is
+    ``sampled``, and others have no moments of their lists.
+    """
     from pyspark.sql import functions as F
 
     c = F.col
@@ -34,7 +43,8 @@ def prepared(rows: DataFrame) -> DataFrame:
     def total(values: Any) -> Any:
         return F.aggregate(values, F.lit(0.0), lambda a, b: a + b)
 
-    positive = F.forall(logged, lambda q: q > 0)
+    sampled = of_requests(min(1.0, MOST_SLOTS / max(number, 1)))
+    positive = sampled & F.forall(logged, lambda q: q > 0)
     count = F.size("candidates")
     entropy = -total(F.transform(logged, lambda q: q * F.log(q)))
     squares = total(F.transform(logged, lambda q: q * F.log(q) * F.log(q)))
@@ -42,6 +52,7 @@ def prepared(rows: DataFrame) -> DataFrame:
     place = F.array_position("candidates", c("item_id")).cast("int")
     derived = rows.withColumns(
         {
+            "sampled": sampled,
             "candidate_count": count,
             "shown_place": place,
             "propensity_sum": total(logged),

@@ -19,11 +19,11 @@ TABLES = ("impressions", "feedback", "items")
 
 
 def moment_columns() -> dict[str, Column]:
-    """Aggregates over prepared impressions, from which ``propensity_moments`` are computed."""
+    """Aggregates over sampled prepared impressions, for ``propensity_moments``."""
     from pyspark.sql import functions as F
 
     c = F.col
-    slot = (c("propensity_kind") == "conditional") & (c("propensity") > 0)
+    slot = c("sampled") & (c("propensity_kind") == "conditional") & (c("propensity") > 0)
     logged = slot & c("inverse_variance").isNotNull()
     # A row that is refused elsewhere must not end the count with an error.
     inverse = F.try_divide(F.lit(1.0), c("propensity"))
@@ -45,7 +45,7 @@ def moment_columns() -> dict[str, Column]:
 
 
 def propensity_moments(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """Sums over slots with a conditional propensity, by which the logged ones can be refuted.
+    """Sums over sampled slots with a conditional propensity, which can refute the logged ones.
 
     Where the shown item a of a slot with K candidates was really drawn with the logged p,
     E[1/p(a)] = K and E[log p(a)] = -H, the negative entropy of the slot's candidates. With logged

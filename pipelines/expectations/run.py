@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ from pipelines.settings.model import Settings
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from spark_jobs.runtime.work import Work
+
 
 # Who answers for a table, where the settings name nobody.
 OWNERS = {
@@ -58,6 +61,7 @@ def validate_night(
     trailing: Sequence[Mapping[str, Any]],
     trailing_events: Sequence[event_delivery.EventCounts],
     out: Path,
+    sent: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Run the expectation suites on the output of the ingest stage.
 
@@ -70,6 +74,7 @@ def validate_night(
         trailing_events: events of earlier nights whose deliveries can be trusted.
         out: gets the data docs of this run, ``data_docs/index.html``, and the night's events by
             item, ``events_by_item.parquet``.
+        sent: events that the logger says it sent for the night, by name; None: it does not say.
 
     Returns:
         ``tables`` {table: passed or stopped}, ``verdict`` (stopped when a table is), ``failed``
@@ -78,6 +83,8 @@ def validate_night(
         that say what would have been found, ``events_by_hour`` and ``deliveries`` (event to what
         its delivery is worth).
     """
+    from spark_jobs.runtime.work import Work
+
     counts = json.loads((ingest_folder / "counts.json").read_text())
     found: dict[str, Any] = volumes(counts) | shares(counts) | {"catalog": counts["catalog"]}
     found |= arrival.statistics(counts)
@@ -89,40 +96,35 @@ def validate_night(
     columns = {table: _columns(ingest_folder / table) for table in TABLES}
     suites = [_schema_suite(table, names) for table, names in columns.items()]
     read = {t: _rows(spark, ingest_folder, t) for t in TABLES if set(columns[t]) >= _wanted(t)}
-    came = None
-    if read.keys() >= {"impressions", "feedback"}:
-        came = event_delivery.counted(read["impressions"], read["feedback"], events)
-        pq.write_table(came.by_item, out / "events_by_item.parquet")
-    whole: list[Rule] = []
-    if "impressions" in read:
-        rows = impressions.prepared(read["impressions"])
-        rules = impressions.row_rules(thresholds, late_nights)
-        more = {**moment_columns(), **arm_column()}
-        suite, sums = counted("impressions", rows, rules, impressions.SHOWN, more)
-        suites.append(suite)
-        found |= propensity_moments(sums)
-        rates = {} if came is None else came.rates(counts["impressions"]["clean"])
-        place = ingest_folder / "catalog"
-        compared, whole = _as_a_whole(read["impressions"], sums, rates, place, settings, recent)
-        found |= compared
-    if "feedback" in read:
-        clock = settings.ingestion.clock()
-        rows = feedback.prepared(read["feedback"], events, clock)
-        rules = feedback.row_rules(events)
-        suites.append(counted("feedback", rows, rules, feedback.SHOWN, {})[0])
-    if "items" in read:
-        rows = items.prepared(read["items"])
-        suites.append(counted("items", rows, items.row_rules(thresholds), items.SHOWN, {})[0])
+    came, whole = None, list[Rule]()
+    with Work() as work:
+        coming = None
+        if read.keys() >= {"impressions", "feedback"}:
+            tables = read["impressions"], read["feedback"]
+            coming = work.start(event_delivery.counted, *tables, events)
+        others = _row_suites(spark, work, ingest_folder, counts, read, events, settings)
+        if "impressions" in read:
+            shown, number = read["impressions"], counts["impressions"]["clean"]
+            rows = impressions.prepared(shown, number)
+            rules = impressions.row_rules(thresholds, late_nights)
+            more = {**moment_columns(), **arm_column()}
+            suite, sums = counted("impressions", rows, rules, impressions.SHOWN, more)
+            suites.append(suite)
+            found |= propensity_moments(sums)
+            if coming is not None:
+                came = coming.result()
+                pq.write_table(came.by_item, out / "events_by_item.parquet")
+            rates = {} if came is None else came.rates(number)
+            place = ingest_folder / "catalog"
+            compared, whole = _as_a_whole(shown, number, sums, rates, place, settings, recent)
+            found |= compared
+        suites += [other.result()[0] for other in others]
     told = told_events.TABLE in counts
     if told:
-        catalog = spark.read.parquet(str(ingest_folder / "catalog"))
-        rows = told_events.prepared(_rows(spark, ingest_folder, told_events.TABLE), catalog)
-        rules = told_events.row_rules(thresholds)
-        suites.append(counted(told_events.TABLE, rows, rules, told_events.SHOWN, {})[0])
         found["history_ratio"] = against_trailing(found, recent, told_events.TABLE)
     judged = None
     if came is not None:
-        judged = event_delivery.judge_night(counts, came, trailing_events, settings)
+        judged = event_delivery.judge_night(counts, came, trailing_events, settings, sent)
         found |= event_delivery.statistics(counts, judged)
     found["impressions_ratio"] = against_trailing(found, recent, "impressions")
     found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
@@ -151,8 +153,36 @@ def validate_night(
     return verdict
 
 
+def _row_suites(
+    spark: SparkSession,
+    work: Work,
+    folder: Path,
+    counts: Mapping[str, Any],
+    read: Mapping[str, DataFrame],
+    events: Sequence[str],
+    settings: Settings,
+) -> list[Future[tuple[Suite, dict[str, Any]]]]:
+    """What breaks the rules of feedback, items and told events, counted in the background."""
+    found = []
+    if "feedback" in read:
+        rows = feedback.prepared(read["feedback"], events, settings.ingestion.clock())
+        rules = feedback.row_rules(events)
+        found.append(work.start(counted, "feedback", rows, rules, feedback.SHOWN, {}))
+    if "items" in read:
+        rows = items.prepared(read["items"])
+        rules = items.row_rules(settings.validation)
+        found.append(work.start(counted, "items", rows, rules, items.SHOWN, {}))
+    if (table := told_events.TABLE) in counts:
+        catalog = spark.read.parquet(str(folder / "catalog"))
+        rows = told_events.prepared(_rows(spark, folder, table), catalog)
+        rules = told_events.row_rules(settings.validation)
+        found.append(work.start(counted, table, rows, rules, told_events.SHOWN, {}))
+    return found
+
+
 def _as_a_whole(
     impressions: DataFrame,
+    number: int,
     sums: Mapping[str, Any],
     rates: Mapping[str, float],
     place: Path,
@@ -161,14 +191,14 @@ def _as_a_whole(
 ) -> tuple[dict[str, Any], list[Rule]]:
     """Statistics and rules of the night's shows, arms and shape.
 
-    ``sums`` are those of its impressions, ``rates`` those of its events, ``place`` is where the
-    catalogue lies.
+    ``number`` and ``sums`` are those of its impressions, ``rates`` those of its events, ``place``
+    is where the catalogue lies.
     """
     thresholds = settings.validation
     shows = show_counts(
         impressions,
-        sums["slots"],
-        sums["slots"] * (sums["candidates"] or 0.0),
+        number,
+        number * (sums["candidates"] or 0.0),
         sum_tolerance=thresholds.propensity_sum_tolerance,
         tolerance=thresholds.shows_tolerance,
     )

@@ -21,15 +21,14 @@ from mrlm.log_checks.show_counts import (
     count_shows,
     size_bins,
 )
+from pipelines.expectations.sampled_requests import of_requests
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# More of them find nothing that is worth their time and memory; of more, requests are taken by
-# their hash.
+# More of them find nothing that is worth their time and memory.
 MOST_SLOTS = 400_000
 MOST_CANDIDATES = 8_000_000
-_PARTS = 1_000_000
 
 
 def show_counts(
@@ -85,15 +84,15 @@ def _slots(impressions: DataFrame, share: float) -> DataFrame:
     c = F.col
     q = c("candidate_propensities")
     place = F.array_position("candidates", c("item_id")).cast("int")
+    # Asked first: of a slot that is not taken nothing else is looked at.
+    rows = impressions.filter(of_requests(share))
     complete = (F.size(q) == F.size("candidates")) & F.forall(q, lambda x: x >= 0)
-    rows = impressions.filter(
+    rows = rows.filter(
         (c("propensity_kind") == "conditional")
         & (c("propensity") > 0)
         & (c("propensity") <= 1)
         & (place > 0)
     )
-    if share < 1:
-        rows = rows.filter(F.pmod(F.xxhash64("request_id"), F.lit(_PARTS)) < int(share * _PARTS))
     groups: dict[str, Column] = {
         "position": c("position").cast("string"),
         "scene": c("scene"),

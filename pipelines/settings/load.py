@@ -143,8 +143,8 @@ def _key_variables(data: Mapping[str, Any]) -> set[str]:
 def _place(data: dict[str, Any], folder: Path) -> None:
     """Make paths absolute; what is no text is left to be refused."""
     inputs = data.get("inputs")
-    owners: list[tuple[Any, str]] = [(data, "truth_path"), (inputs, "candidate_set_path")]
-    owners.append((data.get("serving"), "log_path"))
+    owners: list[tuple[Any, str]] = [(data, "truth_path"), (data.get("serving"), "log_path")]
+    owners += [(inputs, "candidate_set_path"), (inputs, "sent_path")]
     if isinstance(inputs, dict):
         owners += [(inputs.get(table), "path") for table in (*TABLES, HISTORY)]
     data.setdefault("workspace", "workspace")

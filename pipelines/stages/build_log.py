@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,10 @@ from pipelines.nights.lake import built_logs, ingested, shift, table_passed
 
 if TYPE_CHECKING:
     from spark_jobs.log.rewards import Delivered
+
+
+# What an objective is for, and not how its reward is read.
+_NOT_OF_REWARDS = ("role", "unit", "margin")
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,11 @@ class BuildLog:
         built = [n for n in plan.nights if (out / f"night={n}").is_dir()]
         return Product(
             outputs={f"night={n}": f"night={n}" for n in built},
-            counts={"nights": counts, "final": {n: counts[n]["final"] for n in plan.nights}},
+            counts={
+                "nights": counts,
+                "final": {n: counts[n]["final"] for n in plan.nights},
+                "meaning": meaning_of(context),
+            },
         )
 
 
@@ -106,18 +114,32 @@ def _arrivals(context: NightContext, nights: list[str]) -> list[str]:
     return [*ingested(context, shift(min(nights), -reach)), context.night]
 
 
+def meaning_of(context: NightContext) -> str:
+    """Fingerprint of the settings by which rows become rewards, histories and sessions."""
+    rewards = [
+        {k: v for k, v in asdict(o).items() if k not in _NOT_OF_REWARDS}
+        for o in context.objectives
+        if o.source == "feedback"
+    ]
+    state, gap = context.settings.state.model_dump(), context.settings.ingestion.session_gap_minutes
+    return of_json({"rewards": rewards, "state": state, "session_gap_minutes": gap})
+
+
 def _nights_to_build(context: NightContext) -> list[str]:
     """Tonight, earlier nights without a log, and those that feedback or a closing window changed.
 
-    A log of an earlier form is none. "Without" and "changed" are as of the night before, so that a
-    second run finds the same nights.
+    A log of an earlier form, or of other settings, is none. "Without" and "changed" are as of the
+    night before, so that a second run finds the same nights.
     """
     built = built_logs(replace(context, night=shift(context.night, -1)))
     windows = {o.window_nights for o in context.objectives if o.source == "feedback"}
     passed = {n for n in ingested(context) if table_passed(context, n, "impressions")}
-    nights = {context.night, *(passed - built.keys())}
+    nights, meaning = {context.night, *(passed - built.keys())}, meaning_of(context)
     for night, (builder, _) in built.items():
-        if context.lake("build_log", builder).require().form != BuildLog.form:
+        manifest = context.lake("build_log", builder).require()
+        # Logs of before it was kept are taken to mean the same.
+        of_log = manifest.counts.get("meaning", meaning)
+        if manifest.form != BuildLog.form or of_log != meaning:
             nights.add(night)
             continue
         closed = any(builder < shift(night, w) <= context.night for w in windows)
@@ -130,8 +152,8 @@ def _nights_to_build(context: NightContext) -> list[str]:
 def _redelivered(context: NightContext, builders: dict[str, str]) -> set[str]:
     """Nights whose log was built from other rows, or another trust in them, than are there now.
 
-    A night's files may be delivered again, and a person may accept a delivery, after its log was
-    built.
+    A night's files may be delivered again, the logger's count of them may be, and a person may
+    accept a delivery, after its log was built.
     """
     changed = set()
     for night, builder in builders.items():
@@ -151,7 +173,13 @@ def _redelivered(context: NightContext, builders: dict[str, str]) -> set[str]:
         passed = [n for n in arrivals if table_passed(context, n, "feedback")]
         known = delivered(then, [night], passed)
         final = {name: night in d.final for name, d in known.items()}
-        if now != before or final != manifest.counts["final"][night]:
+        lost = {name: d.lost[night] for name, d in known.items() if d.lost[night]}
+        lost_then = manifest.counts["nights"][night].get("lost", {})
+        if (
+            now != before
+            or final != manifest.counts["final"][night]
+            or lost != {name: number for name, number in lost_then.items() if number}
+        ):
             changed.add(night)
     return changed
 

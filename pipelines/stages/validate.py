@@ -51,8 +51,11 @@ class Validate:
 
     def inputs(self, context: NightContext, plan: Trailing) -> dict[str, str]:
         """Tonight's clean tables, and the statistics and events of the passed nights before."""
+        ingest = context.lake("ingest").require()
         found = {
-            "ingest": context.lake("ingest").require().output_fingerprint(),
+            "ingest": ingest.output_fingerprint(),
+            # The verdict reads them too: what was sent, quarantined, repeated or late.
+            "counts": of_json(ingest.counts),
             "trailing": of_json(plan.statistics),
         }
         events = {n: m.outputs[_EVENTS].fingerprint for n, m in plan.trusted.items()}
@@ -74,6 +77,7 @@ class Validate:
             plan.statistics,
             [_counted(context, night, m) for night, m in plan.trusted.items()],
             out,
+            clean.require().counts.get("sent"),
         )
         write_summary(out, context.night, verdict, plan.statistics)
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))

@@ -67,17 +67,27 @@ def test_rows_whose_event_cannot_be_read_may_be_of_any() -> None:
 
 
 def test_the_loggers_own_count_settles_it() -> None:
-    arrived = EventRows(clean=90, attributed=90, duplicate=5)
+    arrived = EventRows(clean=95, attributed=95, duplicate=5)
     assert judged(arrived, sent=95).state == "whole"
     assert judged(arrived, sent=95, missing=("rate",)).state == "whole"
     assert judged(arrived, missing=("rate",)).state == "unknown"
     few = judged(arrived, sent=100)
     assert (few.state, few.undelivered, few.lost) == ("bounded", 5, 5)
     assert judged(arrived, sent=200).state == "unknown"
-    assert judged(arrived, sent=90).surplus == 5
+    # Repeats of some events are not the others.
+    half = EventRows(clean=50, attributed=50, duplicate=50)
+    assert (judged(half, sent=100).state, judged(half, sent=100).undelivered) == ("unknown", 50)
     # A row that cannot be read is one of those that the count misses, not one more.
     torn = judged(arrived, EventRows(unplaced=5), sent=100)
     assert torn.lost == 5
+
+
+def test_a_count_that_is_exceeded_settles_nothing() -> None:
+    arrived = EventRows(clean=95, attributed=95)
+    assert judged(arrived, sent=90).surplus == 5
+    assert judged(arrived, sent=90).state == "whole"
+    assert judged(arrived, sent=90, missing=("rate",)).state == "unknown"
+    assert judged(arrived, sent=0, missing=("rate",)).state == "unknown"
 
 
 def test_it_is_plain_data_for_the_verdict() -> None:

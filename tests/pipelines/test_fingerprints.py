@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
-from pipelines.contract import fingerprints
+from pipelines.contract import fingerprints, side_by_side
+from pipelines.contract.row_sums import RowSum
 from pipelines.failures.errors import DamagedError
 
 MAP = pa.map_(pa.string(), pa.float64())
@@ -39,6 +40,18 @@ def test_rows_in_any_order_and_any_files_are_the_same_content(tmp_path: Path) ->
     pq.write_table(table([3, 1]), two / "part-x.parquet", compression="gzip")
     pq.write_table(table([2, 0]), two / "part-y.parquet")
     assert fingerprints.of_path(one) == fingerprints.of_path(two)
+
+
+def test_large_files_are_summed_by_processes_to_the_same_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(3):
+        pq.write_table(table([i, 3]), tmp_path / f"part-{i}.parquet")
+    alone = fingerprints.of_path(tmp_path)
+    monkeypatch.setattr(side_by_side, "LARGE_BYTES", 0)
+    # Without it the files would be read here, and a sum of processes be tested by itself.
+    monkeypatch.delattr(RowSum, "add_rows")
+    assert fingerprints.of_path(tmp_path) == alone
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from mrlm.bandit_log import Objective
+from pipelines.settings.load import load_settings
 from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
 
 
@@ -60,3 +62,35 @@ def test_a_setting_that_came_later_leaves_the_fingerprint_while_it_has_its_defau
     assert other.fingerprint("ingestion") != usual.fingerprint("ingestion")
     assert other.fingerprint() != usual.fingerprint()
     assert other.fingerprint("validation") == usual.fingerprint("validation")
+
+
+PATHS = """
+truth_path = "raw/truth/dt={night}.parquet"
+inputs.candidate_set_path = "raw/sets/dt={night}"
+inputs.sent_path = "raw/sent/{night}.json"
+inputs.impressions.path = "raw/impressions/dt={night}"
+inputs.feedback.path = "raw/feedback/dt={night}"
+inputs.items.path = "raw/items/dt={night}"
+inputs.history.path = "raw/history/dt={night}"
+serving.log_path = "served"
+state.history_objective = "click"
+objectives = [{name = "click", source = "feedback", role = "north_star", event = "click"}]
+"""
+
+
+def test_every_path_is_meant_from_the_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "mrlm.toml").write_text(PATHS)
+    settings = load_settings(tmp_path / "mrlm.toml")
+
+    def paths(model: BaseModel) -> Iterator[tuple[str, str]]:
+        for name in type(model).model_fields:
+            value = getattr(model, name)
+            if isinstance(value, BaseModel):
+                yield from paths(value)
+            elif name == "path" or name.endswith("_path"):
+                yield name, value
+
+    found = list(paths(settings))
+    named = {f[1] for f in FIELDS if f[1] == "path" or f[1].endswith("_path")}
+    assert {name for name, _ in found} == named
+    assert all(path.startswith(f"{tmp_path}/") for _, path in found)

@@ -304,13 +304,17 @@ class Site:
         )
 
     def judge(self, night: str, place: Path, raw: Raw) -> dict[str, Any]:
-        if raw.sent is not None:
-            counts = json.loads((place / "out/counts.json").read_text())
-            (place / "out/counts.json").write_text(json.dumps(counts | {"sent": raw.sent}))
         out = place / "verdict"
         out.mkdir()
         return validate_night(
-            self.spark, place / "out", night, SETTINGS, self.statistics, self.events, out
+            self.spark,
+            place / "out",
+            night,
+            SETTINGS,
+            self.statistics,
+            self.events,
+            out,
+            raw.sent,
         )
 
     def verdict(self, night: str, place: Path, raw: Raw) -> dict[str, Any]:

@@ -96,8 +96,13 @@ class Made:
         logs: dict[str, BanditLog],
         final: tuple[str, ...] | None = None,
         form: int | None = None,
+        lost: int = 0,
+        meaning: str | None = None,
     ) -> Manifest:
-        """The logs that a night built, with the nights whose north star they make final."""
+        """The logs that a night built, with the nights whose north star they make final.
+
+        ``lost`` of each event on each night; ``meaning`` of the settings, None: it was not kept.
+        """
         folder = self.workspace.lake_stage(builder, "build_log")
         outputs = {f"night={night}": f"night={night}" for night in logs}
         for night, log in logs.items():
@@ -106,7 +111,10 @@ class Made:
             pq.write_table(log_table(log), place / "part-0.parquet")
         names = [o.name for o in OBJECTIVES if o.source == "feedback"]
         counts = {n: dict.fromkeys(names, final is None or n in final) for n in logs}
-        made = {"final": counts}
+        nights = {n: {"lost": dict.fromkeys(names, lost)} for n in logs}
+        made: dict[str, Any] = {"final": counts, "nights": nights}
+        if meaning is not None:
+            made["meaning"] = meaning
         return self.complete(folder, "build_log", builder, outputs, made, form=form)
 
     def embedded(self, night: str, embedding: np.ndarray = EMBEDDING) -> None:
