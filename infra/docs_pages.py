@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=_NO_CACHE)
     places = {ROOT / path: folder / name for path, name in _BESIDE.items()}
-    for page in sorted((ROOT / "docs").rglob("*.md")):
+    for page in sorted(p for kind in ("*.md", "*.svg") for p in (ROOT / "docs").rglob(kind)):
         places[page] = folder / page.relative_to(ROOT / "docs")
     for source, target in places.items():
         target.parent.mkdir(parents=True, exist_ok=True)

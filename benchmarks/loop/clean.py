@@ -27,7 +27,7 @@ def run(quick: bool) -> list[Row]:
     """Five systems side by side, and their picture: of a full run the one in docs/loop.md."""
     found = lives(__name__, SYSTEMS, QUICK if quick else FULL, {})
     picture = Path(tempfile.gettempdir()) / "mrlm-loop.svg" if quick else PICTURE
-    picture.parent.mkdir(exist_ok=True)
+    picture.parent.mkdir(parents=True, exist_ok=True)
     star = north_star(settings().objective_tuple)
     picture.write_bytes(value_plot(values(found), f"true {star.name}, {star.unit}"))
     return [*means(found, "clean"), *_against(found, judged=not quick), *_every_slot(found)]

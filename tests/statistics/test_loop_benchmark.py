@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 
-from benchmarks.loop import _world
+from benchmarks.loop import _world, clean, planted
 from benchmarks.loop._challengers import HEADS, Nights, best_of_class, heads_of, nights_of
 from benchmarks.loop._faults import TurnedHead, as_logged
 from benchmarks.loop._life import life
@@ -100,3 +103,38 @@ def test_every_slot_of_a_short_life_is_accounted_for(monkeypatch: pytest.MonkeyP
 def test_quick_runs_are_smaller_than_full_ones() -> None:
     assert _world.QUICK.nights < _world.FULL.nights
     assert _world.QUICK.seeds < _world.FULL.seeds
+
+
+def made_up(value: float, nights: int, promoted: int | None = None) -> dict[str, object]:
+    """A life of one value."""
+    told = {} if promoted is None else {str(promoted): "promoted the challenger"}
+    return {
+        "value": [value] * nights,
+        "slots": [10] * nights,
+        "scheduled": 10 * nights,
+        "twice": 0,
+        "new": [5] * nights,
+        "new_shown": [2] * nights,
+        "told": told,
+    }
+
+
+def test_bars_hold_and_fail_by_what_the_lives_were(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    picture = tmp_path / "images" / "loop.svg"
+    monkeypatch.setattr(clean, "PICTURE", picture)
+
+    def judged(part: ModuleType, **values: float) -> dict[str, bool]:
+        lives = {name.replace("_", " "): [made_up(v, 30, 8)] * 2 for name, v in values.items()}
+        monkeypatch.setattr(part, "lives", lambda *_: lives)
+        return {row.measure: row.holds for row in part.run(False) if row.holds is not None}
+
+    good = judged(clean, gated=0.3, ungated=0.301, frozen=0.2, item_mean=0.25, oracle=0.4)
+    assert len(good) == 5
+    assert all(good.values())
+    assert picture.read_text().count("item mean") == 1
+    bad = judged(clean, gated=0.2, ungated=0.301, frozen=0.2, item_mean=0.25, oracle=0.4)
+    assert sum(bad.values()) == 2, "slots are accounted for, and new items are shown"
+    assert all(judged(planted, gated=0.3, ungated=0.2).values())
+    assert not all(judged(planted, gated=0.2, ungated=0.2).values())
