@@ -35,7 +35,6 @@ from spark_jobs.reading.raw import (
     require_columns,
     seen_columns,
 )
-from spark_jobs.reading.table_files import TableInput
 from spark_jobs.runtime import output
 from spark_jobs.runtime.work import Work
 from spark_jobs.tables import feedback, impressions, items, user_events
@@ -351,11 +350,7 @@ def _arrived(raw: RawTable, job: IngestJob) -> RawTable:
 
 def _read_impressions(spark: SparkSession, nights: Nights) -> tuple[RawTable, RawTable | None]:
     """The impressions, and the candidate sets that they name, where they do."""
-    sets = {
-        job.night: TableInput((job.candidate_set_path,), job.tables["impressions"].format)
-        for job in nights.jobs
-        if job.candidate_set_path is not None
-    }
+    sets = {job.night: job.candidate_sets for job in nights.jobs if job.candidate_sets is not None}
     if not sets:
         return _read(spark, nights, "impressions"), None
     raw = _read(spark, nights, "impressions", (CANDIDATE_SET_ID,))

@@ -39,8 +39,7 @@ class IngestJob:
         out: folder to write; replaced.
         text_fields: item columns joined into the text.
         attribute_fields: numeric item columns that are taken as attributes.
-        candidate_set_path: table (candidate_set_id, candidates), in the format of the
-            impressions, for logs that name their candidate sets.
+        candidate_set_path: see ``candidate_sets``.
         known_item_fields: those of the two that a row of an earlier night had.
         clock: what a night is, and how times are read.
         previous: earlier nights, for the catalogue, duplicates and attribution.
@@ -84,6 +83,17 @@ class IngestJob:
     candidates: Literal["logged", "catalog"] = "logged"
     feedback_names: Literal["slot", "request"] = "slot"
     until: str | None = None
+
+    @property
+    def candidate_sets(self) -> TableInput | None:
+        """The table (candidate_set_id, candidates), for logs that name their candidate sets.
+
+        Its format, and the delimiter of its CSV, are those of the impressions.
+        """
+        if self.candidate_set_path is None:
+            return None
+        shown = self.tables["impressions"]
+        return TableInput((self.candidate_set_path,), shown.format, delimiter=shown.delimiter)
 
     def to_json(self) -> str:
         """The job as JSON, keys sorted."""

@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 from spark_jobs.contract.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
 from spark_jobs.ingest_job import IngestJob
 from spark_jobs.reading.raw import read_raw
-from spark_jobs.reading.table_files import TableInput
 from spark_jobs.tables import feedback, impressions, items
 from spark_jobs.tables.forgotten_rows import is_kept
 from spark_jobs.tables.pseudonyms import user_key
@@ -33,7 +32,7 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
     key = user_key(job.key_variable, job.known_keys)
     estimated = job.propensity == "estimated"
     more = (*job.text_fields, *job.attribute_fields)
-    sets = job.candidate_set_path
+    sets = job.candidate_sets
     raw = {
         name: read_raw(spark, name, {job.night: job.tables[name]}, _wanted(name, extra))
         for name, extra in {
@@ -44,8 +43,7 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
     }
     named = None
     if sets is not None:
-        source = TableInput((sets,), job.tables["impressions"].format)
-        named = read_raw(spark, "candidate_sets", {job.night: source}, CANDIDATE_SET)
+        named = read_raw(spark, "candidate_sets", {job.night: sets}, CANDIDATE_SET)
     typed = {
         "items": items.typed(
             raw["items"], job.clock, job.text_fields, job.attribute_fields, job.scrub_contacts

@@ -97,7 +97,7 @@ class NightContext:
         from spark_jobs.runtime.session import spark_session
 
         spark, inputs = self.settings.spark, self.settings.inputs
-        tables = (inputs.impressions, inputs.feedback, inputs.items)
+        tables = [inputs.table(name) for name in inputs.tables]
         # One place of all nights counts once.
         places = {night_path(t.path, n) for t in tables for n in nights or [self.night]}
         return spark_session(

@@ -456,6 +456,14 @@ def test_candidate_sets_by_name(spark, logs, impression, items, tmp_path: Path):
     assert rows_of(tmp_path / "out" / NIGHT / "impressions")[0]["candidates"] == ["a", "b"]
 
 
+def test_candidate_sets_are_written_as_the_impressions_are(logs):
+    job = logs.job(NIGHT)
+    assert job.candidate_sets is None
+    shown = TableInput(("x",), "csv", {"item_id": "sku"}, ";")
+    job = replace(job, tables=job.tables | {"impressions": shown}, candidate_set_path="sets")
+    assert job.candidate_sets == TableInput(("sets",), "csv", delimiter=";")
+
+
 def test_missing_file_names_path_and_night(spark, logs, impression, items):
     logs.write(NIGHT, impressions=[impression("r1")], items=items("a", "b"))
     job = logs.job(NIGHT)
