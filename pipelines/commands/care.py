@@ -29,7 +29,8 @@ from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.deployment import now, place_of
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DamagedError, DataError
-from pipelines.nights.deliveries import doubtful_events
+from pipelines.nights.deliveries import doubtful_events, found_fingerprint
+from pipelines.nights.lake import table_passed
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Settings
@@ -96,9 +97,21 @@ def accept(
             f"night {context.night}: nothing speaks against its deliveries, so there is nothing to "
             "accept; 'mrlm status' shows which nights have unknown rewards"
         )
-    seconds = loaded.gate.lock_seconds
+    if not table_passed(context, context.night, "feedback"):
+        raise DataError(
+            f"night {context.night}: validation stopped its feedback, and deliveries of a stopped "
+            "table cannot be accepted: have the night delivered again; or, where its events are "
+            "right, raise validation.unattributed_share or set ingestion.unattributed = 'foreign' "
+            f"and run 'mrlm stage validate --night {context.night}', then accept"
+        )
     accept_night(
-        context.registry, context.night, actor=actor, at=now(), reason=reason, seconds=seconds
+        context.registry,
+        context.night,
+        found_fingerprint(context, context.night),
+        actor=actor,
+        at=now(),
+        reason=reason,
+        seconds=loaded.gate.lock_seconds,
     )
     named = ", ".join(visible(e, 80) for e in events)
     say(f"night {context.night}: {named} accepted as delivered; the next night reads it so")

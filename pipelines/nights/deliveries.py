@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrlm.bandit_log import Objective
 from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import shift
 from pipelines.settings.night_path import night_path
@@ -65,9 +66,19 @@ def doubts(context: NightContext, arrivals: Iterable[str]) -> set[tuple[str, str
 
 
 def accepted_nights(context: NightContext) -> dict[str, str]:
-    """Arrival nights whose deliveries a person accepted as they are, with the reason."""
-    entries = context.registry.ledger.entries()
-    return {e.run_key: e.reason for e in entries if e.kind == "accepted"}
+    """Arrival nights whose deliveries a person accepted as they are, with the reason.
+
+    What was delivered again since, and is otherwise, nobody has accepted.
+    """
+    entries = [e for e in context.registry.ledger.entries() if e.kind == "accepted"]
+    return {
+        e.run_key: e.reason for e in entries if e.holds_for(found_fingerprint(context, e.run_key))
+    }
+
+
+def found_fingerprint(context: NightContext, arrival: str) -> str:
+    """Fingerprint of what validation found of a night's deliveries: what is accepted with them."""
+    return of_json(deliveries(context, arrival))
 
 
 def delivered(context: NightContext, nights: list[str], passed: list[str]) -> dict[str, Delivered]:

@@ -7,13 +7,21 @@ from mrlm.promotion.registry.place import RegistryPlace
 
 
 def accept_night(
-    place: RegistryPlace, night: str, *, actor: str, at: str, reason: str, seconds: float = 600.0
+    place: RegistryPlace,
+    night: str,
+    deliveries: str,
+    *,
+    actor: str,
+    at: str,
+    reason: str,
+    seconds: float = 600.0,
 ) -> Entry:
-    """Write into the ledger that a night's deliveries are taken as whole; once.
+    """Write into the ledger that a night's deliveries are taken as whole; once for what they are.
 
     Args:
         place: the registry.
         night: arrival night, ISO date.
+        deliveries: fingerprint of what was found of them; others are not accepted with them.
         actor: who accepts.
         at: ISO time.
         reason: in words.
@@ -28,6 +36,8 @@ def accept_night(
     """
     with place.locked(actor, seconds):
         for entry in place.ledger.confirmed():
-            if entry.kind == "accepted" and entry.run_key == night:
+            if entry.kind == "accepted" and entry.run_key == night and entry.holds_for(deliveries):
                 return entry
-        return place.ledger.append(Entry("accepted", night, None, actor, at, reason))
+        return place.ledger.append(
+            Entry("accepted", night, None, actor, at, reason, content=deliveries)
+        )

@@ -98,7 +98,8 @@ class Entry:
         request: what the entry answers, such as a run of Airflow: it is answered once; "" none.
         content: ``hashed``: one hash over the version's files as they were reproduced; ``kept``:
             one hash over the outputs of earlier code that are kept, and their fingerprints;
-            ``forgotten``: the salted hash of the pseudonym of whoever was.
+            ``forgotten``: the salted hash of the pseudonym of whoever was; ``accepted``:
+            fingerprint of what was found of the deliveries, "" in entries of before it was kept.
         anchor: ``judged``: version that the challenger's limits are anchored to; ``anchored``: the
             one that ``version`` replaces as anchor.
         anchored: ``judged``: ``within`` or ``below`` the anchored limits; "" where it was refused
@@ -135,6 +136,10 @@ class Entry:
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""
+
+    def holds_for(self, content: str) -> bool:
+        """Whether the entry is about this content, or of before it was kept: then about any."""
+        return self.content in {"", content}
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

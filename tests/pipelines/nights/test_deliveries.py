@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from mrlm.promotion.record.ledger import Ledger
+from mrlm.promotion.moves.accept import accept_night
+from mrlm.promotion.record.ledger import Entry, Ledger
+from pipelines.commands import care
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 from pipelines.nights.deliveries import (
@@ -17,6 +22,7 @@ from pipelines.nights.deliveries import (
     deliveries,
     doubtful_events,
     doubts,
+    found_fingerprint,
     sent_events,
 )
 from pipelines.stages.ingest import Ingest
@@ -144,3 +150,37 @@ def test_a_night_that_is_not_over_needs_no_count_yet(made: Made, tmp_path: Path)
     assert Ingest(until=until).plan(context).sent is None
     with pytest.raises(DataError, match="are not there, so the delivery may not be complete"):
         Ingest().plan(context)
+
+
+def test_what_was_accepted_holds_until_it_is_delivered_otherwise(made: Made) -> None:
+    made.passed(NIGHTS[0], deliveries=delivery("unknown", 3))
+    context = at(made, NIGHTS[0])
+    ledger = Ledger(made.workspace.registry / "ledger.jsonl")
+    place: Any = SimpleNamespace(ledger=ledger, locked=lambda actor, seconds: nullcontext())
+
+    def accept(reason: str) -> Entry:
+        found = found_fingerprint(context, NIGHTS[0])
+        return accept_night(place, NIGHTS[0], found, actor="ann", at="2026-11-20", reason=reason)
+
+    first = accept("a holiday")
+    assert accept("again") == first
+    assert accepted_nights(context) == {NIGHTS[0]: "a holiday"}
+    made.passed(NIGHTS[0], deliveries=delivery("unknown", 30))
+    assert doubts(context, [NIGHTS[0]]) == {(NIGHTS[0], "delight")}
+    assert accept("seen") != first
+    assert accepted_nights(context) == {NIGHTS[0]: "seen"}
+
+
+def test_deliveries_of_a_stopped_table_are_not_accepted(made: Made) -> None:
+    made.passed(NIGHTS[0])
+    tables = {"impressions": "passed", "feedback": "stopped", "items": "passed"}
+    counts = {"tables": tables, "deliveries": delivery("unknown")}
+    folder = made.workspace.lake_stage(NIGHTS[0], "validate")
+    made.complete(folder, "validate", NIGHTS[0], counts=counts)
+    settings = at(made, NIGHTS[0]).settings.model_copy(update={"workspace": made.root})
+    told = {"actor": "ann", "reason": "a holiday"}
+    with (
+        patch.object(care, "load_settings", lambda _: settings),
+        pytest.raises(DataError, match=r"stopped its feedback.*unattributed_share.*then accept"),
+    ):
+        care.accept(NIGHTS[0], **told)
