@@ -186,6 +186,20 @@ class Inputs(_Section):
         "known to the event.",
     )
 
+    @field_validator("candidate_set_path", "sent_path")
+    @classmethod
+    def _known_form(cls, path: str | None) -> str | None:
+        return None if path is None else checked_night_path(path)
+
+    @field_validator("sent_path")
+    @classmethod
+    def _of_one_night(cls, path: str | None) -> str | None:
+        if path is not None and not names_night(path):
+            raise ValueError(
+                f"{path!r} is one count for all nights: name each night's by {{night}}"
+            )
+        return path
+
     def table(self, name: str) -> InputTable:
         """The input of one table of the contract."""
         found: InputTable = getattr(self, name)
@@ -447,6 +461,22 @@ class Validation(_Section):
         7, ge=1, description="Passed nights, the newest, whose median the two ratios compare with."
     )
 
+    @field_validator("shifted_share", "row_count_ratio", "feedback_rate_ratio")
+    @classmethod
+    def _low_before_high(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        low, high = limits
+        if low > high:
+            raise ValueError(f"the limits are [lower, upper]: {low} > {high}")
+        return limits
+
+    @field_validator("least_events")
+    @classmethod
+    def _counts(cls, least: dict[str, int]) -> dict[str, int]:
+        for event, number in least.items():
+            if number < 0:
+                raise ValueError(f"{event!r} must be at least 0, and is {number}")
+        return least
+
     @model_validator(mode="after")
     def _sensible(self) -> Validation:
         if any(share <= 0 for share in self.arm_shares.values()):
@@ -678,6 +708,7 @@ class Settings(BaseSettings):
                 f"state.history_objective: {self.state.history_objective!r} is none of the "
                 f"feedback objectives {feedback}"
             )
+        self._require_read_events()
         wrong = [
             unknown_column(("inputs", table, "columns"), name, table, known)
             for table in self.inputs.tables
@@ -688,6 +719,22 @@ class Settings(BaseSettings):
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+    def _require_read_events(self) -> None:
+        """Refuse limits of events that nothing reads: of a history everything is read."""
+        read = {o.event for o in self.objectives if o.source == "feedback"}
+        limits = self.ingestion.screening.value_limits if self.inputs.history is None else ()
+        named = {
+            "validation.least_events": self.validation.least_events,
+            "ingestion.screening.value_limits": limits,
+        }
+        for setting, events in named.items():
+            for event in events:
+                if event not in read:
+                    raise ValueError(
+                        f"{setting}: no objective reads the event {event!r}{meant(event, read)} "
+                        f"Those that are read are {', '.join(sorted(read))}"
+                    )
 
     @property
     def objective_tuple(self) -> tuple[Objective, ...]:
