@@ -21,6 +21,7 @@ from mrlm.privacy.person import Person, pseudonym_of
 from mrlm.privacy.person_files import changed_copy, holds_person
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.registry.place import RegistryPlace
+from pipelines.care.forgetting.raw_places import RawPlaces
 from pipelines.care.forgetting.served_log import erase_served
 from pipelines.care.forgetting.stage_folder import Removal, erase_folder, list_requests, mend
 from pipelines.care.forgetting.traces import (
@@ -207,7 +208,7 @@ def _erase(
     for version in erase_from_versions(place, traces.person, actor=actor, at=at, seconds=wait):
         found.files += version.files
         found.left += [version.left] if version.left else []
-    _erase_loose(workspace, raw_places(settings), _version_folders(place), traces.person, found)
+    _erase_loose(workspace, RawPlaces(settings), _version_folders(place), traces.person, found)
     files, rows = erase_served(settings, workspace.root, traces.person, found.leave)
     found.files += files
     found.rows += Counter(served=rows)
@@ -259,15 +260,6 @@ def _children(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
-def raw_places(settings: Settings) -> tuple[str, ...]:
-    """How the paths of the user's own files begin: they may lie in the workspace."""
-    inputs = settings.inputs
-    tables = (inputs.impressions, inputs.feedback, inputs.items, inputs.history)
-    more = (inputs.candidate_set_path, inputs.sent_path, settings.truth_path)
-    paths = [*(t.path for t in tables if t is not None), *more]
-    return tuple(str(Path(p.partition("{night}")[0]).absolute()) for p in paths if p)
-
-
 def _version_folders(place: RegistryPlace) -> set[Path]:
     """Where the files of registered versions lie, if in the workspace."""
     if not place.exists or place.tracking_uri is not None:
@@ -279,7 +271,7 @@ def _version_folders(place: RegistryPlace) -> set[Path]:
 
 def _erase_loose(
     workspace: Workspace,
-    raw: tuple[str, ...],
+    raw: RawPlaces,
     versions: set[Path],
     person: Person,
     found: Erasure,
@@ -295,7 +287,7 @@ def _erase_loose(
             continue
         if (stages | versions).intersection(path.parents):
             continue
-        if str(path.absolute()).startswith(raw) or path.name.startswith(_LEDGER):
+        if raw.hold(path) or path.name.startswith(_LEDGER):
             continue
         if path.name.startswith(".") and path.name.endswith(_COPY):
             path.unlink()
