@@ -65,8 +65,9 @@ class Person:
         return self._names.search(text) is not None
 
     def stands_in_unread(self, text: str) -> bool:
-        """The same of a row that nobody can read: any id counts."""
-        return self.stands_in_line(text) or self._id.search(text) is not None
+        """The same of a row that nobody can read: any id counts, one of several parts in parts."""
+        whole = self.stands_in_line(text) or self._id.search(text) is not None
+        return whole or (len(self._parts) > 1 and all(p.search(text) for p in self._parts))
 
     def stands_in_page(self, text: str) -> bool:
         """The same of a page: what it shows of their rows counts too."""
@@ -83,6 +84,11 @@ class Person:
     @cached_property
     def _id(self) -> re.Pattern[str]:
         return _tokens(_written(self.user_id))
+
+    @cached_property
+    def _parts(self) -> list[re.Pattern[str]]:
+        """What the id is joined of, as the ingestion joins columns."""
+        return [_tokens(_written(part)) for part in self.user_id.split("|") if part]
 
     @cached_property
     def _shown(self) -> re.Pattern[str]:

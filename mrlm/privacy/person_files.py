@@ -9,6 +9,7 @@ from mrlm.privacy.person import Person
 from mrlm.privacy.person_rows import (
     KEYS,
     Change,
+    Texts,
     holds,
     reading,
     rewrite,
@@ -19,8 +20,8 @@ from mrlm.privacy.person_texts import is_text, names, text_without
 
 _QUARANTINED = {"table", "reason", "raw"}
 
-Names = Mapping[str, Mapping[str, str]]
-"""Table to contract name to the name in its raw files, where they differ."""
+Names = Mapping[str, Mapping[str, Texts]]
+"""Table to contract name to what its raw lines have there, where that is not the name itself."""
 
 
 def holds_person(path: Path, person: Person, columns: Names | None = None) -> bool:

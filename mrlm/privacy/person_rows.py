@@ -20,6 +20,8 @@ from mrlm.privacy.person import Person
 Mask = NDArray[np.bool_]
 Change = Callable[[pa.RecordBatch], tuple[pa.RecordBatch, int]]
 """A batch as it may stay, and how many of its rows were the person's."""
+Texts = Callable[[Mapping[str, Any]], frozenset[str]]
+"""All texts that a column has in the rows of a raw line, of the line's object."""
 
 _BATCH_ROWS = 65_536
 # By which a row is somebody's, the surest first.
@@ -47,34 +49,36 @@ def without_rows(person: Person) -> Change:
     return change
 
 
-def without_texts(person: Person, names: Mapping[str, Mapping[str, str]]) -> Change:
+def without_texts(person: Person, columns: Mapping[str, Mapping[str, Texts]]) -> Change:
     """Takes the text of the person's quarantined rows away, and gives ``forgotten`` as the reason.
 
     Args:
         person: whose rows.
-        names: table to contract name to name in the file, where they differ.
+        columns: table to contract name to what a raw line has there; those that are left out have
+            their own name there.
     """
 
     def change(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
         rows = batch.select(["table", "raw"]).to_pylist()
         theirs = np.array(
-            [is_their_text(r["raw"], person, names.get(r["table"], {})) for r in rows], np.bool_
+            [is_their_text(r["raw"], person, columns.get(r["table"], {})) for r in rows], np.bool_
         )
         reason, raw = batch.schema.get_field_index("reason"), batch.schema.get_field_index("raw")
         mask = pa.array(theirs)
-        columns = list(batch.columns)
-        columns[reason] = pc.if_else(mask, pa.scalar(FORGOTTEN), batch.column("reason"))
-        columns[raw] = pc.if_else(mask, pa.scalar(None, pa.string()), batch.column("raw"))
-        return pa.RecordBatch.from_arrays(columns, schema=batch.schema), int(theirs.sum())
+        kept = list(batch.columns)
+        kept[reason] = pc.if_else(mask, pa.scalar(FORGOTTEN), batch.column("reason"))
+        kept[raw] = pc.if_else(mask, pa.scalar(None, pa.string()), batch.column("raw"))
+        return pa.RecordBatch.from_arrays(kept, schema=batch.schema), int(theirs.sum())
 
     return change
 
 
-def is_their_text(raw: str | None, person: Person, names: Mapping[str, str]) -> bool:
+def is_their_text(raw: str | None, person: Person, columns: Mapping[str, Texts]) -> bool:
     """Whether the raw text of a quarantined row is the person's.
 
-    Of a row that is a JSON object its user and its request tell, and any distinct id anywhere in
-    it; of what nobody can read, every word that is the user's id.
+    Of a row that is a JSON object its users and its requests tell, and any distinct id anywhere in
+    it; of what nobody can read, every word that is the user's id, and all of its parts where it is
+    joined of several.
     """
     if not raw:
         return False
@@ -83,21 +87,26 @@ def is_their_text(raw: str | None, person: Person, names: Mapping[str, str]) -> 
         cells = set(_cells(raw))
         known = person.user_id in cells or any(person.has_request(c) for c in cells)
         return known or person.stands_in_unread(raw)
-    user, request = (row.get(names.get(n, n)) for n in ("user_id", "request_id"))
-    if user is not None and _as_text(user) == person.user_id:
+    if person.user_id in _texts(row, columns, "user_id"):
         return True
-    if request is not None and person.has_request(_as_text(request)):
+    if any(person.has_request(request) for request in _texts(row, columns, "request_id")):
         return True
     return person.stands_in_line(raw)
 
 
-def request_of_text(raw: str | None, person: Person, names: Mapping[str, str]) -> str | None:
-    """The request of a quarantined impression, where it is a JSON object of the person's."""
+def requests_of_text(
+    raw: str | None, person: Person, columns: Mapping[str, Texts]
+) -> frozenset[str]:
+    """The requests of a quarantined line of impressions, a JSON object of the person's alone."""
     row = _object(raw or "")
-    if row is None or _as_text(row.get(names.get("user_id", "user_id"))) != person.user_id:
-        return None
-    request = row.get(names.get("request_id", "request_id"))
-    return None if request is None else _as_text(request)
+    if row is None or _texts(row, columns, "user_id") != {person.user_id}:
+        return frozenset()
+    return _texts(row, columns, "request_id")
+
+
+def text_of(value: Any) -> str:
+    """A value as the ingestion takes it for text."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @contextmanager
@@ -202,6 +211,8 @@ def _cells(raw: str) -> list[str]:
         return []
 
 
-def _as_text(value: Any) -> str:
-    """A value as the ingestion takes it for text."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _texts(row: Mapping[str, Any], columns: Mapping[str, Texts], name: str) -> frozenset[str]:
+    if name in columns:
+        return columns[name](row)
+    value = row.get(name)
+    return frozenset() if value is None else frozenset({text_of(value)})

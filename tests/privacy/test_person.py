@@ -16,7 +16,7 @@ import pytest
 
 from mrlm.privacy.person import Person, pseudonym_of, salted
 from mrlm.privacy.person_files import changed_copy, holds_person
-from mrlm.privacy.person_rows import is_their_text, is_theirs, request_of_text
+from mrlm.privacy.person_rows import is_their_text, is_theirs, requests_of_text
 from mrlm.privacy.person_texts import data_without, text_without, texts_of_rows
 
 SALT = "pepper"
@@ -78,7 +78,8 @@ def test_the_user_column_decides_where_there_is_one_and_requests_elsewhere() -> 
 def test_a_quarantined_line_is_theirs_by_what_can_be_read_of_it(
     raw: str | None, theirs: bool
 ) -> None:
-    assert is_their_text(raw, person(), {"user_id": "customer"}) is theirs
+    customer = {"user_id": lambda row: frozenset({row.get("customer")} - {None})}
+    assert is_their_text(raw, person(), customer) is theirs
 
 
 def test_a_short_id_is_a_word_like_others_unless_nothing_else_can_be_read() -> None:
@@ -99,10 +100,22 @@ def test_ids_are_found_as_json_writes_them_too() -> None:
 
 def test_the_request_of_a_quarantined_impression_is_told() -> None:
     ada = person()
-    assert request_of_text('{"user_id": "ada lovelace", "request_id": 5}', ada, {}) == "5"
-    assert request_of_text('{"user_id": "bob", "request_id": 5}', ada, {}) is None
-    assert request_of_text('{"user_id": "ada lovelace"}', ada, {}) is None
-    assert request_of_text("broken", ada, {}) is None
+    assert requests_of_text('{"user_id": "ada lovelace", "request_id": 5}', ada, {}) == {"5"}
+    assert not requests_of_text('{"user_id": "bob", "request_id": 5}', ada, {})
+    assert not requests_of_text('{"user_id": "ada lovelace"}', ada, {})
+    assert not requests_of_text("broken", ada, {})
+    # Of a line with rows of several users nobody can tell whose request is whose.
+    both = {"user_id": lambda _: frozenset({"ada lovelace", "bob"})}
+    assert not requests_of_text('{"request_id": 5}', ada, both)
+
+
+def test_an_id_of_several_parts_is_found_by_all_of_them_where_nothing_can_be_read() -> None:
+    joined = Person("c7|d1", pseudonym_of(b"k", "x"), SALT)
+    assert is_their_text("r1,c7,d1,0.5", joined, {})
+    assert is_their_text("r1;d1;c7;0.5", joined, {})
+    assert not is_their_text("r1,c7,d2,0.5", joined, {})
+    assert not is_their_text("r1,c77,d1,0.5", joined, {})
+    assert not is_their_text("r1,c7", Person("|", "p" * 32, SALT), {})
 
 
 def test_rows_leave_plain_data_and_names_leave_texts() -> None:

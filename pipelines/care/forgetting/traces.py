@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from mrlm.bandit_log.schema import HISTORIES
 from mrlm.privacy.person import Person, salted
-from mrlm.privacy.person_rows import reading, request_of_text
+from mrlm.privacy.person_rows import Texts, reading, requests_of_text
 from mrlm.privacy.person_texts import texts_of_rows
 from mrlm.promotion.registry.place import RegistryPlace
+from pipelines.care.forgetting.raw_texts import texts_at
 from pipelines.contract.context import Progress
 from pipelines.contract.workspace import Workspace
 from pipelines.settings.model import Settings
@@ -23,6 +24,8 @@ from pipelines.settings.model import Settings
 _BATCH_ROWS = 65_536
 # The hashed requests of a night whose people were forgotten.
 REQUESTS = "forgotten"
+# By which a raw row is somebody's.
+_NAMING = ("user_id", "request_id")
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,12 @@ def traces_of(
     return Traces(replace(person, shown=shown), requests, frozenset(nights))
 
 
-def columns_of(settings: Settings) -> dict[str, dict[str, str]]:
-    """Table to what its files call the contract's columns, where each is one column."""
-    tables = ("impressions", "feedback", "items")
+def columns_of(settings: Settings) -> dict[str, dict[str, Texts]]:
+    """Table to what a raw line has of users and requests, where the settings say where it lies."""
+    inputs = settings.inputs
     return {
-        table: {n: s for n, s in settings.inputs.table(table).columns.items() if isinstance(s, str)}
-        for table in tables
+        table: {n: texts_at(s) for n, s in inputs.table(table).columns.items() if n in _NAMING}
+        for table in inputs.tables
     }
 
 
@@ -150,12 +153,11 @@ def _shown(workspace: Workspace, nights: list[str], person: Person) -> Iterator[
         yield from texts_of_rows(verdict, person)
 
 
-def _quarantined(path: Path, person: Person, names: dict[str, dict[str, str]]) -> set[str]:
-    found = set()
+def _quarantined(path: Path, person: Person, names: dict[str, dict[str, Texts]]) -> set[str]:
+    found: set[str] = set()
     with reading(path) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=["table", "raw"]):
             for row in batch.to_pylist():
                 if row["table"] == "impressions":
-                    request = request_of_text(row["raw"], person, names["impressions"])
-                    found |= set() if request is None else {request}
+                    found |= requests_of_text(row["raw"], person, names["impressions"])
     return found
