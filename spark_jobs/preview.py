@@ -8,10 +8,19 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.contract.log_contract import CANDIDATE_SET, CANDIDATE_SET_ID, RAW, TABLES, RawField
-from spark_jobs.ingest_job import IngestJob
+from spark_jobs.contract.log_contract import (
+    CANDIDATE_SET,
+    CANDIDATE_SET_ID,
+    HISTORY,
+    RAW,
+    TABLES,
+    RawField,
+)
+from spark_jobs.contract.schemas import CATALOG
+from spark_jobs.ingest_job import IngestJob, Nights
 from spark_jobs.reading.raw import read_raw
-from spark_jobs.tables import feedback, impressions, items
+from spark_jobs.runtime import output
+from spark_jobs.tables import feedback, impressions, items, user_events
 from spark_jobs.tables.forgotten_rows import is_kept
 from spark_jobs.tables.pseudonyms import user_key
 
@@ -24,7 +33,8 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
 
     What only other rows tell is not looked at: duplicates, unknown items, bots, late rows. Users
     are pseudonyms; of a context its keys are shown. Rows of people who were forgotten are left
-    out.
+    out. Where impressions take the catalogue as their candidates, it is that of the nights
+    ``previous`` with tonight's items.
 
     Raises:
         InputError: a file or the key is missing.
@@ -44,10 +54,11 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
     named = None
     if sets is not None:
         named = read_raw(spark, "candidate_sets", {job.night: sets}, CANDIDATE_SET)
+    typed_items = items.typed(
+        raw["items"], job.clock, job.text_fields, job.attribute_fields, job.scrub_contacts
+    )
     typed = {
-        "items": items.typed(
-            raw["items"], job.clock, job.text_fields, job.attribute_fields, job.scrub_contacts
-        ),
+        "items": typed_items,
         "impressions": impressions.typed(
             raw["impressions"],
             job.clock,
@@ -55,17 +66,29 @@ def preview(spark: SparkSession, job: IngestJob, rows: int) -> dict[str, list[di
             key,
             estimated,
             job.forgotten,
-            sets=named,
-            scrub=job.scrub_contacts,
+            named,
+            _catalog(spark, job, typed_items) if job.candidates == "catalog" else None,
+            job.scrub_contacts,
         ),
         "feedback": feedback.typed(
             raw["feedback"], job.clock, job.screening, key, job.feedback_names == "request"
         ),
     }
+    if HISTORY in job.tables:
+        events = read_raw(spark, HISTORY, {job.night: job.tables[HISTORY]}, RAW[HISTORY])
+        typed[HISTORY] = user_events.typed(events, job.clock, job.screening, key, job.forgotten)
     if job.forgotten.users:
         gone = job.forgotten.requests_of(typed["impressions"])
         typed["feedback"] = job.forgotten.without_requests(typed["feedback"], gone)
-    return {name: _first(typed[name], rows) for name in TABLES}
+    return {name: _first(typed[name], rows) for name in (*TABLES, HISTORY) if name in typed}
+
+
+def _catalog(spark: SparkSession, job: IngestJob, typed_items: DataFrame) -> DataFrame:
+    """``arrival`` and ``item_id`` of what can be shown on the night."""
+    taken = typed_items.filter(F.col("_row_like") & F.col("_reason").isNull())
+    folders = Nights((job,)).folders("items", "catalog")[-1:]
+    found = items.versions(taken, output.read(spark, folders, CATALOG), [job.night])
+    return items.catalogs(found, [job.night])
 
 
 def _wanted(table: str, more: tuple[str, ...]) -> list[RawField]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
-from pipelines.nights.arrivals import earlier_nights, ingest_job
+from pipelines.nights.arrivals import earlier_nights, ingest_job, previous_night
 
 
 def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any]]]:
@@ -20,7 +20,10 @@ def shown_rows(context: NightContext, rows: int) -> dict[str, list[dict[str, Any
     from spark_jobs.preview import preview
 
     earlier = earlier_nights(context)
-    job = ingest_job(context, [context], earlier, (), Path(), bool(earlier))
+    # Only the catalogue of the nights before is looked at.
+    looked_at = earlier if context.settings.inputs.candidates == "catalog" else {}
+    previous = tuple(previous_night(context, n, manifest) for n, manifest in looked_at.items())
+    job = ingest_job(context, [context], earlier, previous, Path(), bool(earlier))
     try:
         return preview(context.spark(), job, rows)
     except InputError as error:

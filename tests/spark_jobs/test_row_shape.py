@@ -354,6 +354,29 @@ def test_a_preview_shows_rows_as_they_will_be_read(
     assert "session_id" not in shown["impressions"][0]
 
 
+def test_a_preview_takes_the_catalogue_as_ingestion_does_and_shows_the_history(
+    spark: Any, tmp_path: Path, impression: Any, items: Any
+) -> None:
+    row = {n: v for n, v in impression("r1").items() if not n.startswith("candidate")}
+    seen = {"event_id": "h1", "user_id": "user-secret-1", "item_id": "a", "event": "VIEW"}
+    tables = {
+        "impressions": [row],
+        "feedback": [],
+        "items": [*items("b", "a"), *items("b"), {"text": "no id"}],
+        "history": [{**seen, "ts": f"{NIGHT}T09:00:00Z", "value": 1}, {**seen, "ts": "never"}],
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    inputs = {n: TableInput((str(tmp_path / f"{n}.jsonl"),)) for n in tables}
+    job = replace(job_of(tmp_path, **inputs), candidates="catalog")
+    shown = preview(spark, job, 100)
+    (taken,) = shown["impressions"]
+    assert "reason" not in taken
+    assert taken["candidates"] == ["a", "b"]
+    assert [r.get("reason") for r in shown["history"]] == [None, "wrong_type"]
+    assert "user-secret-1" not in json.dumps(shown)
+
+
 def test_events_that_name_no_request_are_a_table_of_their_own(
     spark: Any, tmp_path: Path, impression: Any, event: Any, items: Any
 ) -> None:
