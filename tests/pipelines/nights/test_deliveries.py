@@ -25,6 +25,7 @@ from pipelines.nights.deliveries import (
     found_fingerprint,
     sent_events,
 )
+from pipelines.stages import stage_named
 from pipelines.stages.ingest import Ingest
 from tests.evidence.arrays import OBJECTIVES
 from tests.pipelines.nights.workspaces import Made, entry
@@ -184,3 +185,16 @@ def test_deliveries_of_a_stopped_table_are_not_accepted(made: Made) -> None:
         pytest.raises(DataError, match=r"stopped its feedback.*unattributed_share.*then accept"),
     ):
         care.accept(NIGHTS[0], **told)
+
+
+def test_what_ingestion_counted_is_validated_again(made: Made) -> None:
+    stage, context = stage_named("validate"), at(made, NIGHTS[0])
+    folder = made.workspace.lake_stage(NIGHTS[0], "ingest")
+    found = []
+    for counted in (None, "60 clean", "60 clean, 60 torn"):
+        counts = {"reopened": []} if counted is None else {"reopened": [], "counted": counted}
+        made.complete(folder, "ingest", NIGHTS[0], counts=counts)
+        found.append(stage.inputs(context, stage.plan(context)))
+    # Nights of before it was kept stay as they are.
+    assert "counts" not in found[0]
+    assert found[1]["counts"] != found[2]["counts"]
