@@ -103,14 +103,16 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
         counts = _counts(log, job)
         schema = spark_schema(stored_schema(job.objectives))
         entries = spark_schema(histories_schema([o.name for o in _feedback(job)]))
-        for night in job.nights:
-            own = F.col("night") == F.to_date(F.lit(night))
-            folder = output.replace_folder(f"{job.out}/night={night}")
-            # One sorted file: the log of a night is read whole, and repeats bit for bit.
-            ordered = log.filter(own).coalesce(1).sortWithinPartitions("ts", "decision_id")
-            output.write(ordered, f"{folder}/{DECISIONS}", schema)
-            together = lookups.filter(own).coalesce(1).sortWithinPartitions(*_ORDER)
-            output.write(together, f"{folder}/{HISTORIES}", entries)
+        places = {night: f"{job.out}/night={night}" for night in job.nights}
+        for folder in places.values():
+            output.replace_folder(folder)
+        # One sorted file: the log of a night is read whole, and repeats bit for bit.
+        for name, rows, order, columns in (
+            (DECISIONS, log, ("ts", "decision_id"), schema),
+            (HISTORIES, lookups, _ORDER, entries),
+        ):
+            within = {night: f"{folder}/{name}" for night, folder in places.items()}
+            output.write_sorted(rows.withColumn("arrival", F.col("night")), within, columns, order)
     Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
     return counts
 

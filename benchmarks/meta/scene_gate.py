@@ -121,7 +121,8 @@ def _trained(model: RewardModel, fit: BanditLog) -> SceneHeads:
     reward, calibration = fit.rewards[:, column], model.calibration[j]
     fold = user_folds(decisions.user, model.folds, crc())
     k, width, heads = model.networks.head.shape
-    found = SceneHeads(names, np.zeros((k, len(names), width, heads)))
+    weight, bias = np.zeros((k, len(names), width, heads)), np.zeros((k, len(names), heads))
+    found = SceneHeads(names, weight, bias)
     for member in range(k):
         rows = np.flatnonzero((fold == member) & fit.final[:, column] & np.isfinite(reward))
         own = model.networks.head[member, :, j]

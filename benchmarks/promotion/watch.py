@@ -77,10 +77,10 @@ def _shortfalls(test_nights: int, first: int, many: int) -> list[tuple[int, floa
     for number in range(first, first + many):
         rng = np.random.default_rng([number, test_nights, 5])
         drawn = year(KINDS["Bernoulli"], LIFT, rng, test_nights + FLAGGED_BY)
-        promise = _lift(_estimate(drawn, 0, test_nights))
+        promise, judged = _lift(_estimate(drawn, 0, test_nights)), _promise(drawn, 0, test_nights)
         live = _estimate(drawn, test_nights, test_nights + FLAGGED_BY)
         gap = SHORTFALL * math.hypot(promise.standard_error, live.standard_error)
-        more = Lift(promise.value + gap, promise.standard_error, promise.degrees_of_freedom)
+        more = Lift(promise.value + gap, judged.standard_error, judged.degrees_of_freedom)
         looks = _looks(drawn, more, test_nights, test_nights + FLAGGED_BY)
         found.append((_alarm(looks, test_nights), gap / _reward(drawn)))
     return found
@@ -115,11 +115,11 @@ def watched_year(kind: str, number: int, nights: int = NIGHTS) -> list[tuple[int
             moves.append((first, night))
         if not verdict.goes_on:
             first = night
-    ends = [*[night for _, night in moves[1:]], nights]
+    ends = [*[night for _, night in moves[1:]], nights][: len(moves)]
     found = []
     for (begun, night), end in zip(moves, ends, strict=True):
         last = min(end, night + RULE.hindcast_nights)
-        looks = _looks(drawn, _lift(_estimate(drawn, begun, night)), night, last)
+        looks = _looks(drawn, _promise(drawn, begun, night), night, last)
         found.append((night, _alarm(looks, night - begun) if looks else 0))
     return found
 
@@ -135,6 +135,12 @@ def _alarm(looks: list[Promotion], test_nights: int) -> int:
     if not alarmed(len(looks)):
         return 0
     return next(night for night in range(1, len(looks) + 1) if alarmed(night))
+
+
+def _promise(drawn: Year, first: int, last: int) -> Lift:
+    """With the luck of nights in its error, where there are enough to tell it by."""
+    states = {str(night): drawn.state(night, night + 1) for night in range(first, last)}
+    return _lift(over_nights(states, RULE.level, RULE.thresholds())[REWARD])
 
 
 def _looks(drawn: Year, promise: Lift, first: int, last: int) -> list[Promotion]:

@@ -324,7 +324,7 @@ class RewardModel:
             if member.language:
                 arrays |= member.language.arrays(f"{k}.language.")
         if self.scenes is not None:
-            arrays["scenes.weight"] = self.scenes.weight
+            arrays |= {"scenes.weight": self.scenes.weight, "scenes.bias": self.scenes.bias}
         contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         save_file(contiguous, folder / "model.safetensors")
         data = {
@@ -418,7 +418,7 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
         members=tuple(members),
         calibration=tuple(Calibration(**c) for c in data["calibration"]),
         scenes=(
-            SceneHeads(np.array(data["scenes"]), arrays["scenes.weight"])
+            SceneHeads(np.array(data["scenes"]), arrays["scenes.weight"], arrays["scenes.bias"])
             if "scenes" in data
             else None
         ),

@@ -17,10 +17,12 @@ class SceneHeads:
     Attributes:
         names: the scenes, sorted, str, shape (S,).
         weight: what is added to ``PairForward.head``, float64, shape (k, S, h, J).
+        bias: what is added to the outputs, float64, shape (k, S, J).
     """
 
     names: NDArray[np.str_]
     weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
 
     def code(self, scene: NDArray[np.object_]) -> NDArray[np.int64]:
         """Row of ``names`` of each decision's scene, -1 for one that was not met."""
@@ -38,5 +40,5 @@ class SceneHeads:
         out = np.zeros((*hidden.shape[:2], self.weight.shape[3]))
         for s in np.unique(code[code >= 0]):
             rows = code == s
-            out[:, rows] = hidden[:, rows] @ self.weight[:, s]
+            out[:, rows] = hidden[:, rows] @ self.weight[:, s] + self.bias[:, s, None]
         return out

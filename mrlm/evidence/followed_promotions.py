@@ -24,7 +24,7 @@ class PromotionHindcast:
         promised: the lower bound that the gate promised, 0 or more.
         realised: the same lift on ``nights``.
         covered: whether the two are equal within both errors.
-        alarm: whether it fell short significantly; rollback is then proposed.
+        alarm: whether it fell short significantly.
         reason: in words.
     """
 
@@ -38,6 +38,13 @@ class PromotionHindcast:
     covered: bool
     alarm: bool
     reason: str
+
+    @property
+    def still_better(self) -> bool:
+        """Whether it is shown to be better than what it replaced, however much was promised."""
+        return (
+            self.realised.certified and self.realised.lower is not None and self.realised.lower > 0
+        )
 
     @classmethod
     def of(
@@ -122,6 +129,11 @@ class Hindcast:
     def alarm_of(self, version: int | None) -> PromotionHindcast | None:
         """The alarm of a version, or None where it raised none."""
         return next((p for p in self.alarms if p.version == version), None)
+
+    def to_leave(self, version: int | None) -> PromotionHindcast | None:
+        """The alarm of a version that is not shown to be better than what it replaced, or None."""
+        alarm = self.alarm_of(version)
+        return None if alarm is None or alarm.still_better else alarm
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Hindcast:

@@ -11,6 +11,7 @@ import numpy as np
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.followed_promotions import PromotionHindcast
 from mrlm.evidence.night_lift import NightLift, night_lift
+from mrlm.evidence.outlook import Outlook
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import ScoredLog, scored_log
 
@@ -33,6 +34,7 @@ class Promise:
         level: one-sided level at which the gate tested it.
         predicted: paired difference in the north star on its gate nights.
         served_as: the log's name of its policy where the server wrote the log; "": none.
+        with_nights: ``predicted`` with the luck of its nights in its error; None: nobody knows it.
     """
 
     version: int
@@ -42,6 +44,26 @@ class Promise:
     level: float
     predicted: PolicyEstimate
     served_as: str = ""
+    with_nights: PolicyEstimate | None = None
+
+
+def predicted_with_nights(
+    predicted: PolicyEstimate, outlook: Outlook | None
+) -> PolicyEstimate | None:
+    """A predicted lift with the luck of its nights in its error; None where nobody knows it.
+
+    Its own error is that of users alone. Nights that were not the promise's differ from those that
+    were by their own luck too, which would else pass for a shortfall.
+    """
+    night = None if outlook is None else outlook.next_night
+    own, freedom = predicted.standard_error, predicted.degrees_of_freedom
+    if night is None or own is None or not freedom:
+        return None
+    return replace(
+        predicted,
+        standard_error=max(own, night.standard_error),
+        degrees_of_freedom=min(freedom, night.degrees_of_freedom),
+    )
 
 
 def lift_on_night(
@@ -225,6 +247,7 @@ def _look(promise: Promise, realised: PolicyEstimate, nights: tuple[str, ...]) -
         predicted_level=promise.level,
         realised=brought,
         realised_nights=nights,
+        promise=None if promise.with_nights is None else _lift(promise.with_nights),
     )
 
 

@@ -71,7 +71,8 @@ class GateSettings(BaseModel):
         description="What holds where the champion falls short of what its promotion promised. "
         "advise: nobody is promoted, and page, 'mrlm status', ledger and notify tell the command "
         "that rolls it back; enforce: the night rolls it back itself, with the checks of every "
-        "rollback; off: promotions are followed, and nothing comes of it.",
+        "rollback; off: promotions are followed, and nothing comes of it. A champion that is "
+        "shown to be better than what it replaced all the same stays, and the page says so.",
     )
     hindcast_nights: int = Field(
         14, ge=1, description="Most nights since a promotion on which its lift is followed."

@@ -48,7 +48,7 @@ def hindcast_lines(evidence: Evidence) -> list[str]:
         )
         if p.alarm:
             told = f"**ALARM** {told}"
-            if p.version == evidence.champion_version:
+            if p.version == evidence.champion_version and not p.still_better:
                 told += f"; `{rollback_command(p.version)}` goes back"
         lines.append(told)
     c = found.calibration

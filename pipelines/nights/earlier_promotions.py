@@ -66,7 +66,11 @@ def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) 
     found = _follow(context, plan, catalog)
     if plan.alarms_from:
         before = judged_evidence(context, plan.alarms_from)
-        if before is not None and before.north_star == context.north_star.name:
+        if (
+            before is not None
+            and before.north_star == context.north_star.name
+            and not _promoted_since(context, plan)
+        ):
             found = carry_alarm(found, before.hindcast, plan.champion)
     if found is not None and context.settings.gate.watch == "off":
         return without_alarms(found)
@@ -74,6 +78,19 @@ def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) 
     for p in found.promotions if found is not None else ():
         (log.error if p.alarm else log.info)("hindcast: %s", p.reason)
     return found
+
+
+def _promoted_since(context: NightContext, plan: Plan) -> bool:
+    """Whether the champion was promoted after the night whose alarms would be carried over.
+
+    Whoever promotes a version again has seen them.
+    """
+    entries = context.registry.ledger.entries()
+    judged = judgement(entries, plan.alarms_from)
+    return judged is not None and any(
+        e.kind == "promoted" and e.version == plan.champion and e.sequence > judged.sequence
+        for e in entries
+    )
 
 
 def _follow(context: NightContext, plan: Plan, catalog: Catalog | None) -> Hindcast | None:

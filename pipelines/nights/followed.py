@@ -40,7 +40,7 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
     Raises:
         DataError: it has none, or not those that it was promoted on.
     """
-    from mrlm.evidence.promise import Promise
+    from mrlm.evidence.promise import Promise, predicted_with_nights
     from mrlm.promotion.judgement.gate import error_tested_at
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
@@ -66,6 +66,7 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
             test_nights=max(len(evidence.gate_nights), 1),
             level=1 - error_tested_at(entries, entry.run_key, context.settings.gate),
             predicted=predicted,
+            with_nights=predicted_with_nights(predicted, evidence.outlook),
             served_as=context.settings.registry.policy_id(entry.version),
         ),
         policy=load_champion(context, entry.version),

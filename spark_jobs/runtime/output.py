@@ -67,13 +67,43 @@ def write_nights(
         (place,) = places.values()
         write(rows, place, schema, files, append)
         return
+    chosen = rows.select(*schema.names, F.col("arrival").cast("string").alias(_NIGHT))
+    _write_apart(chosen, places, schema, append)
+
+
+def write_sorted(
+    rows: DataFrame, places: Mapping[str, str], schema: t.StructType, order: Sequence[str]
+) -> None:
+    """Write the rows of each night to a folder of its own, one sorted file each, in one pass.
+
+    Args:
+        rows: the columns of ``schema``, and ``arrival``; of these nights alone.
+        places: night, ISO date, to its folder; no row has another one.
+        schema: of the files.
+        order: columns of ``schema`` that the rows of a night are sorted by.
+    """
+    if len(places) == 1:
+        (place,) = places.values()
+        write(rows.coalesce(1).sortWithinPartitions(*order), place, schema)
+        return
+    night = F.col("arrival").cast("string").alias(_NIGHT)
+    apart = t.StructType([*schema.fields, t.StructField(_NIGHT, t.StringType())])
+    chosen = rows.select(*schema.names, night).to(apart)
+    # A night's rows come to one task, and in the order in which the writer takes nights.
+    gathered = chosen.repartition(len(places), _NIGHT).sortWithinPartitions(_NIGHT, *order)
+    _write_apart(gathered, places, schema, append=False)
+
+
+def _write_apart(
+    rows: DataFrame, places: Mapping[str, str], schema: t.StructType, append: bool
+) -> None:
+    """Write the columns of ``schema`` of rows with ``_NIGHT`` to each night's place."""
     first = Path(min(places.values()))
     # A folder that is closed to others: it may be the quarantine that is written.
     apart = Path(tempfile.mkdtemp(prefix=".nights-", dir=_existing(first)))
     try:
         split = apart / "split"
-        chosen = rows.select(*schema.names, F.col("arrival").cast("string").alias(_NIGHT))
-        _plain_lists(chosen.write.partitionBy(_NIGHT)).parquet(str(split))
+        _plain_lists(rows.write.partitionBy(_NIGHT)).parquet(str(split))
         for night, place in places.items():
             mine = split / f"{_NIGHT}={night}"
             if not mine.exists():

@@ -119,7 +119,8 @@ def test_a_promise_that_is_not_kept_is_an_alarm_from_the_third_night_on() -> Non
         told, _ = judge_promise(promise(TOO_MUCH), lifts(NIGHTS[:number]), CRITERIA, **WATCH)
         assert told.alarm is (number >= 3)
         assert not told.covered
-    assert "roll back" in told.reason
+    assert "better than what it replaced all the same" in told.reason
+    assert told.still_better
 
 
 def test_the_bound_on_false_alarms_is_shared_out() -> None:
@@ -128,7 +129,7 @@ def test_the_bound_on_false_alarms_is_shared_out() -> None:
     realised = judge_promise(promise(), three, CRITERIA, **WATCH)[0].realised
     assert realised.value is not None
     assert realised.standard_error is not None
-    near = realised.value + 4.5 * realised.standard_error
+    near = realised.value + 6.5 * realised.standard_error
     predicted = PolicyEstimate(near, 0.0, 500.0, near, near, certified=True)
 
     def alarm(test_nights: int, false_alarms: float) -> bool:

@@ -120,7 +120,8 @@ def test_an_alarm_of_an_earlier_look_stays():
     assert over_nights(looks[:3]).alarm
     found = over_nights(looks)
     assert found.alarm
-    assert found.roll_back
+    # It fell short at first, and is far better than what it replaced.
+    assert not found.roll_back
     assert found.realised == 9.5
     assert not over_nights([*looks[:2], *looks[3:]]).alarm
 

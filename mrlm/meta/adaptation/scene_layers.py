@@ -32,8 +32,8 @@ _LEAST_VARIANCE = 0.01
 def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
     """The model with a last layer of its own for each scene of the log it was fitted on.
 
-    Each member's gates are fitted on the final rewards of the users whom its network never saw. A
-    scene's level is told apart from its gates and left out: it moves no choice of a candidate.
+    Each member's gates are fitted on the final rewards of the users whom its network never saw.
+    What they add is 0 in the mean of a scene: its level is the shared network's, which knows it.
     Where the log has one scene the model stays as it is.
 
     Args:
@@ -48,7 +48,7 @@ def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
     predicted = model.calibrated(outputs)
     fold, user = user_folds(decisions.user, model.folds, crc()), group(decisions.user)[1]
     k, width, heads = model.networks.head.shape
-    weight = np.zeros((k, len(names), width, heads))
+    weight, bias = np.zeros((k, len(names), width, heads)), np.zeros((k, len(names), heads))
     for j, head in enumerate(model.heads):
         column = log.column(head)
         reward = np.where(log.final[:, column], log.rewards[:, column], np.nan)
@@ -61,7 +61,13 @@ def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
                 moves = slope[:, None] * parts
                 gates = _gates(moves, scene[rows], user[rows], left, len(names))
                 weight[member, :, :, j] = gates * own
-    return replace(model, scenes=SceneHeads(names, weight))
+                bias[member, :, j] = [
+                    -(hidden[member, rows[scene[rows] == s]] @ (gates[s] * own)).mean()
+                    if (scene[rows] == s).any()
+                    else 0.0
+                    for s in range(len(names))
+                ]
+    return replace(model, scenes=SceneHeads(names, weight, bias))
 
 
 def _linear(calibration: Calibration, reward: Vector, predicted: Vector) -> tuple[Vector, Vector]:

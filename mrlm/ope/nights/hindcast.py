@@ -76,6 +76,8 @@ class Promotion:
         realised: on the nights that followed its gate nights, whoever logged them: both policies
             are evaluated from the log.
         realised_nights: those nights, ISO dates; none are gate nights of the promotion.
+        promise: the predicted lift with the luck of its nights in its error, by which it is judged;
+            None: that is not known, and ``predicted`` is taken.
     """
 
     version: int
@@ -84,6 +86,7 @@ class Promotion:
     predicted_level: float
     realised: Lift
     realised_nights: tuple[str, ...]
+    promise: Lift | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ class FollowUp:
         realised_upper: upper end of its two-sided interval.
         covered: whether the predicted and realised lift are equal within both errors.
         alarm: whether it fell short significantly.
-        roll_back: whether rollback is proposed: with every alarm.
+        roll_back: whether rollback is proposed: with an alarm, unless the realised lift is shown to
+            be above 0 all the same, for then what it replaced is worse.
         reason: in words.
     """
 
@@ -216,7 +220,7 @@ def judge_over_nights(
     last, alarms = verdicts[-1], [v for v in verdicts if v.alarm]
     if not alarms or last.alarm:
         return last
-    return replace(last, alarm=True, roll_back=True, reason=alarms[0].reason)
+    return replace(last, alarm=True, roll_back=not last.realised_lower > 0, reason=alarms[0].reason)
 
 
 def _information(looks: Sequence[Promotion]) -> tuple[float, ...]:
@@ -288,6 +292,7 @@ def _judge(p: Promotion, error: float, level: float) -> FollowUp:
     low, high = _gap(p.predicted, p.realised, side)
     least = -_gap(_promise(p), p.realised, 1 - error)[1] if error else 0.0
     alarm = p.realised.certified and least > 0
+    better = lower > 0
     nights = ", ".join(p.realised_nights) or "no night"
     told = (
         f"version {p.version}: predicted {p.predicted.value:+.5f} (at least {promised:+.5f}), "
@@ -296,8 +301,8 @@ def _judge(p: Promotion, error: float, level: float) -> FollowUp:
     if alarm:
         of = "its promise" if p.predicted.certified else "0, for it was promoted uncertified,"
         told += (
-            f"; at one-sided level {error:.3g} it falls short of {of} by {least:.5f} at least: "
-            "roll back"
+            f"; at one-sided level {error:.3g} it falls short of {of} by {least:.5f} at least"
+            + (", and is better than what it replaced all the same" if better else ": roll back")
         )
     elif not p.realised.certified:
         told += "; the realised lift is not certified, no verdict"
@@ -312,14 +317,16 @@ def _judge(p: Promotion, error: float, level: float) -> FollowUp:
         realised_upper=upper,
         covered=low <= 0 <= high,
         alarm=alarm,
-        roll_back=alarm,
+        roll_back=alarm and not better,
         reason=told,
     )
 
 
 def _promise(p: Promotion) -> Lift:
     """What the realised lift is held against."""
-    return p.predicted if p.predicted.certified else Lift(0.0, 0.0, math.inf)
+    if not p.predicted.certified:
+        return Lift(0.0, 0.0, math.inf)
+    return p.predicted if p.promise is None else p.promise
 
 
 def _gap(predicted: Lift, realised: Lift, side: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, reduce
+from functools import reduce
 
 import numpy as np
 
@@ -14,22 +14,18 @@ from mrlm.ope.nights.tomorrow import two_way_variance
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.verdict.certify import Thresholds
 
-# How often nights that are alike are taken for nights that differ.
-_BY_CHANCE = 0.05
-
 
 def over_nights(
     nights: Mapping[str, EvaluationState], level: float, thresholds: Thresholds | None = None
 ) -> dict[str, Estimate]:
     """Estimate of each objective over all nights together, by name.
 
-    Where nights differ by more than the luck of their users (by chance in ``_BY_CHANCE``), the
-    standard error is clustered by user and by night (``two_way_variance``), which is never below
-    that of users alone: a few nights' deviations are too noisy to be added everywhere. What nights
-    add to the variance of users is known by so few deviations as there are nights less one
-    (Cameron and Miller, 2015, section VI), that of users by its own degrees of freedom: those of
-    the sum are Satterthwaite's (1946). Nights without a known reward do not count. One night alone
-    does not tell how far nights differ, and its interval is for that night.
+    From two nights on the standard error is clustered by user and by night (``two_way_variance``),
+    which is never below that of users alone. What nights add to the variance of users is known by
+    so few deviations as there are nights less one (Cameron and Miller, 2015, section VI), that of
+    users by its own degrees of freedom: those of the sum are Satterthwaite's (1946). Nights without
+    a known reward do not count. One night alone does not tell how far nights differ, and its
+    interval is for that night.
 
     Args:
         nights: the state of every night.
@@ -49,23 +45,13 @@ def over_nights(
     known = np.sum([(s.rows > 0).any(0) for s in nights.values()], axis=0)
     out = {}
     for (name, e), v, number in zip(found.items(), variance, known, strict=True):
-        out[name] = e
         if number < 2:
+            out[name] = e
             continue
-        if not float(v) > e.standard_error**2 * _most_by_chance(int(number) - 1):
-            continue
-        error = math.sqrt(float(v))
+        error = math.sqrt(float(v)) if v > 0 else e.standard_error
         freedom = _freedom(e.standard_error**2, e.degrees_of_freedom, error**2, number - 1.0)
         out[name] = replace(e, standard_error=error, degrees_of_freedom=freedom).at(level)
     return out
-
-
-@lru_cache(maxsize=512)
-def _most_by_chance(freedom: int) -> float:
-    """Ratio of the variance of nights to that of users which alike nights seldom pass."""
-    from scipy.stats import chi2
-
-    return float(chi2.isf(_BY_CHANCE, freedom) / freedom)
 
 
 def _freedom(users: float, of_users: float, both: float, of_nights: float) -> float:

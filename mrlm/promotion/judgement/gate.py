@@ -304,9 +304,12 @@ def _propensities(settings: GateSettings) -> Check:
 
 
 def _hindcast(evidence: Evidence, found: Hindcast) -> Check:
-    alarm = found.alarm_of(evidence.champion_version)
+    alarm = found.to_leave(evidence.champion_version)
     if alarm is None:
-        return Check("hindcast", True, "the champion has not fallen short of its promise")
+        told = "the champion has not fallen short of its promise"
+        if found.alarm_of(evidence.champion_version) is not None:
+            told = "the champion fell short of its promise, and is better than what it replaced"
+        return Check("hindcast", True, told)
     return Check(
         "hindcast",
         False,

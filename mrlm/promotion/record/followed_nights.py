@@ -10,12 +10,25 @@ from mrlm.promotion.settings import GateSettings
 
 
 def promotions(entries: Sequence[Entry], except_run_key: str = "") -> tuple[Entry, ...]:
-    """The first promotion of every run key but one, oldest first."""
+    """The last promotion of every run key but one, in the order of the first ones."""
     found: dict[str, Entry] = {}
     for e in entries:
         if e.kind == "promoted" and e.run_key != except_run_key:
-            found.setdefault(e.run_key, e)
+            # Once it is promoted again, a version is followed anew.
+            found[e.run_key] = e
     return tuple(found.values())
+
+
+def _followed_from(entries: Sequence[Entry], promoted: Entry) -> str:
+    """The night after which a promotion is followed: its last gate night.
+
+    Of a version that a person promoted again, the last night that had been judged by then: what
+    those nights say of it, that person has seen.
+    """
+    own = max(promoted.gate_nights, default="")
+    before = [e for e in entries if e.sequence < promoted.sequence]
+    again = any(e.kind == "promoted" and e.run_key == promoted.run_key for e in before)
+    return max(own, *judged_nights(tuple(before), "")) if again else own
 
 
 def nights_since(
@@ -52,8 +65,8 @@ def nights_since(
     passed = max(judged_nights(tuple(entries), run_key), default="")
     found = {}
     for e in promotions(entries, run_key)[-settings.hindcast_promotions :]:
-        own = max(e.gate_nights, default="")
-        since = [n for n in final if own < n <= passed]
+        own, after = max(e.gate_nights, default=""), _followed_from(entries, e)
+        since = [n for n in final if after < n <= passed]
         first = [n for n in read.get(e.run_key, ()) if n in since]
         if own in final and since:
             late = [n for n in since if n not in first]

@@ -44,7 +44,7 @@ def record_shortfall(ledger: Ledger, evidence: Evidence, *, actor: str, at: str)
         LedgerError: the ledger is not what commands wrote.
     """
     champion = evidence.champion_version
-    alarm = None if evidence.hindcast is None else evidence.hindcast.alarm_of(champion)
+    alarm = None if evidence.hindcast is None else evidence.hindcast.to_leave(champion)
     if alarm is None:
         return None
     entries = ledger.confirmed()
