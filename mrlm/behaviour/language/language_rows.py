@@ -81,7 +81,8 @@ class LanguageRows:
         of, settings = self.rows.of(self.place[own]), self.settings
         kept = self._kept(of, seed)
         network, _ = fine_tune(self.reader, of, settings, seed, kept)
-        return LanguageModel.of(network, settings, self.reader.base.fingerprint)
+        written = self.decisions.histories.objectives
+        return LanguageModel.of(network, settings, self.reader.base.fingerprint, written)
 
     def outputs(
         self, rows: NDArray[np.int64], model: LanguageModel, seed: int
@@ -118,7 +119,8 @@ class LanguageRows:
 
 def _texts(shown: Decisions, settings: LanguageSettings) -> tuple[list[str], NDArray[np.int64]]:
     """Distinct texts of n rows, and which a row has, int64, shape (n, parts)."""
-    histories = history_texts(shown, settings.entries, settings.entry_characters)
+    written = shown.histories.objectives
+    histories = history_texts(shown, written, settings.entries, settings.entry_characters)
     if parts(settings) == 1:
         columns = [pair_texts(shown, histories)]
     else:

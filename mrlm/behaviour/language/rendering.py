@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrlm.bandit_log import Decisions
 
 
-def history_texts(states: Decisions, entries: int, characters: int) -> list[str]:
+def history_texts(
+    states: Decisions, objectives: Sequence[str], entries: int, characters: int
+) -> list[str]:
     """One text a state: its scene, then the newest entries first, each with what was known.
 
     An entry reads ``delight 1, rating 4.5: Toy Story (1995)``, or ``shown: Toy Story (1995)``
@@ -16,19 +20,23 @@ def history_texts(states: Decisions, entries: int, characters: int) -> list[str]
 
     Args:
         states: n decisions.
+        objectives: whose values are written, in this order; values that came without a name are
+            written as those of the first (``Histories.column``).
         entries: how many of the newest stand in a text.
         characters: of each item's text.
     """
     seen, histories, catalog = states.looked_back_on(), states.histories, states.catalog
+    columns = {name: histories.column(name, j) for j, name in enumerate(objectives)}
+    written = {name: column for name, column in columns.items() if column is not None}
     texts = []
     for i, scene in enumerate(states.scene):
         start = max(int(seen.offsets[i]), int(seen.offsets[i + 1]) - entries)
         lines = [f"{scene}."]
         for place in seen.values[start : seen.offsets[i + 1]][::-1]:
             known = [
-                f"{name} {value:.3g}".strip()
-                for name, value in zip(histories.objectives, histories.rewards[place], strict=True)
-                if np.isfinite(value)
+                f"{name} {column[place]:.3g}".strip()
+                for name, column in written.items()
+                if np.isfinite(column[place])
             ]
             item = str(catalog.text[histories.item[place]])[:characters]
             lines.append(f"{', '.join(known) or 'shown'}: {item}")

@@ -36,6 +36,7 @@ class LanguageModel:
         fingerprint: of that folder's content. The pretrained weights are not stored again.
         trained: what was trained, by name.
         outputs: how many objectives it has.
+        written: objectives of the histories' text, in its order.
         brought: of each part, text to what the head makes of it; the newest are kept.
     """
 
@@ -43,22 +44,31 @@ class LanguageModel:
     fingerprint: str
     trained: dict[str, torch.Tensor]
     outputs: int
+    written: tuple[str, ...]
     brought: tuple[dict[str, NDArray[np.float64]], ...] = field(
         default_factory=lambda: ({}, {}), init=False, repr=False
     )
 
     @classmethod
     def of(
-        cls, network: TextNetwork, settings: LanguageSettings, fingerprint: str
+        cls,
+        network: TextNetwork,
+        settings: LanguageSettings,
+        fingerprint: str,
+        written: tuple[str, ...],
     ) -> LanguageModel:
         """The network as it is now."""
         trained = {n: p.detach().cpu().clone() for n, p in network.trained().items()}
-        return cls(settings, fingerprint, trained, network.head.own[0].out_features)
+        return cls(settings, fingerprint, trained, network.head.own[0].out_features, written)
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
-        settings = self.settings.model_dump(mode="json")
-        return {"settings": settings, "fingerprint": self.fingerprint, "outputs": self.outputs}
+        return {
+            "settings": self.settings.model_dump(mode="json"),
+            "fingerprint": self.fingerprint,
+            "outputs": self.outputs,
+            "written": list(self.written),
+        }
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """What was trained, for safetensors."""
@@ -75,7 +85,8 @@ class LanguageModel:
             if name.startswith(prefix)
         }
         settings = LanguageSettings(**data["settings"])
-        return cls(settings, data["fingerprint"], trained, data["outputs"])
+        written = tuple(data["written"])
+        return cls(settings, data["fingerprint"], trained, data["outputs"], written)
 
     @cached_property
     def network(self) -> TextNetwork:
@@ -119,10 +130,10 @@ def language_outputs(states: Decisions, models: Sequence[LanguageModel]) -> NDAr
 
     Args:
         states: distinct ones, with P candidates in all.
-        models: tuned from one pretrained model with the same settings.
+        models: tuned from one pretrained model with the same settings to the same histories.
     """
-    settings = models[0].settings
-    histories = history_texts(states, settings.entries, settings.entry_characters)
+    settings, written = models[0].settings, models[0].written
+    histories = history_texts(states, written, settings.entries, settings.entry_characters)
     row, codes = states.candidates.row, states.candidates.values
     if not len(codes):
         return np.zeros((len(models), 0, models[0].outputs))
