@@ -48,9 +48,10 @@ class Pretrained:
             parameter.requires_grad_(False)
 
     def tokens(self, texts: Sequence[str], most: int) -> list[list[int]]:
-        """Token numbers of each text, at most so many."""
+        """Token numbers of each text, at most so many and at least one."""
         found = self._tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
-        return [list(ids) for ids in found]
+        # Tokenizers of decoders put nothing around a text: one without words has no token.
+        return [list(ids) or [self._tokenizer.pad_token_id] for ids in found]
 
     def padded(self, tokens: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token numbers and mask, int64, both (texts, longest)."""
