@@ -122,7 +122,7 @@ def _texts(shown: Decisions, settings: LanguageSettings) -> tuple[list[str], NDA
     written = shown.histories.objectives
     histories = history_texts(shown, written, settings.entries, settings.entry_characters)
     if parts(settings) == 1:
-        columns = [pair_texts(shown, histories)]
+        columns = [pair_texts(shown, histories, text_reader(settings).cut)]
     else:
         columns = [histories, [str(t) for t in shown.catalog.text[shown.candidates.values]]]
     # A history and an item may read alike: their numbers may be shared, for texts are texts.

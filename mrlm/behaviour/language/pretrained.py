@@ -53,6 +53,20 @@ class Pretrained:
         # Tokenizers of decoders put nothing around a text: one without words has no token.
         return [list(ids) or [self._tokenizer.pad_token_id] for ids in found]
 
+    def cut(self, texts: Sequence[str], most: int) -> list[str]:
+        """The beginning of each text, as far as so many tokens go."""
+        found = self._tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=most,
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+        )["offset_mapping"]
+        return [
+            text[: places[-1][1]] if places else ""
+            for text, places in zip(texts, found, strict=True)
+        ]
+
     def padded(self, tokens: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token numbers and mask, int64, both (texts, longest)."""
         batch = self._tokenizer.pad({"input_ids": [list(t) for t in tokens]}, return_tensors="pt")

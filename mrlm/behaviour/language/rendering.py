@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -44,10 +44,18 @@ def history_texts(
     return texts
 
 
-def pair_texts(states: Decisions, histories: list[str]) -> list[str]:
-    """One text a candidate, N in all: the candidate, then the history of its state."""
-    text = states.catalog.text
+def pair_texts(
+    states: Decisions, histories: list[str], cut: Callable[[list[str]], list[str]]
+) -> list[str]:
+    """One text a candidate, N in all: the candidate, then the history of its state.
+
+    Args:
+        states: n decisions with N candidates in all.
+        histories: ``history_texts`` of them.
+        cut: shortens texts of items, so that the history behind them is read as well.
+    """
+    items, item = np.unique(states.candidates.values, return_inverse=True)
+    own = cut([str(t) for t in states.catalog.text[items]])
     return [
-        f"{text[code]}\n{histories[row]}"
-        for code, row in zip(states.candidates.values, states.candidates.row, strict=True)
+        f"{own[i]}\n{histories[row]}" for i, row in zip(item, states.candidates.row, strict=True)
     ]

@@ -51,6 +51,10 @@ class TextReader:
         """Token numbers of each text."""
         return [tuple(t) for t in self.base.tokens(texts, self._most)]
 
+    def cut(self, texts: Sequence[str]) -> list[str]:
+        """The beginning of each text that takes half of the tokens that are read, or all of it."""
+        return self.base.cut(texts, self._most // 2) if texts else []
+
     def batch(self, tokens: Sequence[Tokens]) -> TextBatch:
         """These texts, padded to the longest of them."""
         ids, mask = (t.to(self.device) for t in self.base.padded(tokens))

@@ -138,7 +138,8 @@ def language_outputs(states: Decisions, models: Sequence[LanguageModel]) -> NDAr
     if not len(codes):
         return np.zeros((len(models), 0, models[0].outputs))
     if settings.form == "cross_encoder":
-        return np.stack(_brought(models, USER, pair_texts(states, histories)))
+        pairs = pair_texts(states, histories, text_reader(settings).cut)
+        return np.stack(_brought(models, USER, pairs))
     items, item = np.unique(codes, return_inverse=True)
     users = _brought(models, USER, histories)
     offered = _brought(models, ITEM, [str(t) for t in states.catalog.text[items]])

@@ -16,6 +16,7 @@ from mrlm.behaviour.language.language_rows import LanguageRows
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.texts import text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
 
 BINARY = np.array([True, False])
@@ -44,7 +45,7 @@ def test_a_history_tells_the_newest_first_and_names_nobody(fit_log: BanditLog) -
     bare = replace(late.histories, rewards=np.full_like(late.histories.rewards, np.nan))
     (text,) = history_texts(replace(late, histories=bare), WRITTEN, entries=1, characters=4)
     assert text.split("\n")[1] == f"shown: {catalog.text[late.histories.item[seen[-1]]][:4]}"
-    (pair, *_) = pair_texts(late, [text])
+    (pair, *_) = pair_texts(late, [text], list)
     assert pair == f"{catalog.text[late.candidates.values[0]]}\n{text}"
 
 
@@ -74,6 +75,22 @@ def test_a_stored_model_reads_histories_as_it_was_tuned_to(
     other = replace(few.decisions, histories=turned)
     expected = language_outputs(few.decisions, [model])
     np.testing.assert_array_equal(language_outputs(other, [anew]), expected)
+
+
+def test_a_history_is_read_behind_a_long_candidate(
+    fit_log: BanditLog, small_language: LanguageSettings
+) -> None:
+    late = fit_log.decisions.take(np.array([len(fit_log) - 1]))
+    text = late.catalog.text.copy()
+    text[late.candidates.values] = "film drama , " * 40
+    late = replace(late, catalog=replace(late.catalog, text=text))
+    reader = text_reader(small_language)
+    read = [
+        reader.tokens([pair_texts(late, [history], reader.cut)[0]])[0]
+        for history in ("comedy.", "action.")
+    ]
+    assert read[0] != read[1]
+    assert pair_texts(late, ["comedy."], reader.cut)[0] == "film drama , film drama ,\ncomedy."
 
 
 @pytest.fixture(scope="module", params=["two_tower", "cross_encoder"])
