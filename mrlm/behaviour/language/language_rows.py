@@ -14,7 +14,7 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
 from mrlm.behaviour.language.language_settings import LanguageSettings
-from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.texts import TextReader, text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs, parts
 
@@ -124,7 +124,7 @@ def _texts(shown: Decisions, settings: LanguageSettings) -> tuple[list[str], NDA
     if parts(settings) == 1:
         columns = [pair_texts(shown, histories, text_reader(settings).cut)]
     else:
-        columns = [histories, [str(t) for t in shown.catalog.text[shown.candidates.values]]]
+        columns = [histories, item_texts(shown.catalog, shown.candidates.values)]
     # A history and an item may read alike: their numbers may be shared, for texts are texts.
     texts = sorted({t for column in columns for t in column})
     number = {t: i for i, t in enumerate(texts)}

@@ -48,8 +48,13 @@ class Pretrained:
             parameter.requires_grad_(False)
 
     def tokens(self, texts: Sequence[str], most: int) -> list[list[int]]:
-        """Token numbers of each text, at most so many and at least one."""
-        found = self._tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        """Token numbers of each text, at most so many and at least one.
+
+        What is spelled like a special token is read as words: titles are no markup.
+        """
+        found = self._tokenizer(
+            list(texts), truncation=True, max_length=most, split_special_tokens=True
+        )["input_ids"]
         # Tokenizers of decoders put nothing around a text: one without words has no token.
         return [list(ids) or [self._tokenizer.pad_token_id] for ids in found]
 
@@ -60,6 +65,7 @@ class Pretrained:
             truncation=True,
             max_length=most,
             add_special_tokens=False,
+            split_special_tokens=True,
             return_offsets_mapping=True,
         )["offset_mapping"]
         return [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mrlm.bandit_log import Decisions
+from mrlm.bandit_log import Catalog, Decisions
 
 
 def history_texts(
@@ -31,17 +32,22 @@ def history_texts(
     texts = []
     for i, scene in enumerate(states.scene):
         start = max(int(seen.offsets[i]), int(seen.offsets[i + 1]) - entries)
-        lines = [f"{scene}."]
+        lines = [f"{_line(scene)}."]
         for place in seen.values[start : seen.offsets[i + 1]][::-1]:
             known = [
                 f"{name} {column[place]:.3g}".strip()
                 for name, column in written.items()
                 if np.isfinite(column[place])
             ]
-            item = str(catalog.text[histories.item[place]])[:characters]
+            item = _line(catalog.text[histories.item[place]])[:characters]
             lines.append(f"{', '.join(known) or 'shown'}: {item}")
         texts.append("\n".join(lines))
     return texts
+
+
+def item_texts(catalog: Catalog, items: NDArray[np.integer]) -> list[str]:
+    """One text an item code, in one line: a line of its own would read as an entry."""
+    return [_line(text) for text in catalog.text[items]]
 
 
 def pair_texts(
@@ -55,7 +61,11 @@ def pair_texts(
         cut: shortens texts of items, so that the history behind them is read as well.
     """
     items, item = np.unique(states.candidates.values, return_inverse=True)
-    own = cut([str(t) for t in states.catalog.text[items]])
+    own = cut(item_texts(states.catalog, items))
     return [
         f"{own[i]}\n{histories[row]}" for i, row in zip(item, states.candidates.row, strict=True)
     ]
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
-from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.text_network import TextNetwork
 from mrlm.behaviour.language.texts import Tokens, text_reader
 from mrlm.behaviour.threads import one_thread
@@ -142,7 +142,7 @@ def language_outputs(states: Decisions, models: Sequence[LanguageModel]) -> NDAr
         return np.stack(_brought(models, USER, pairs))
     items, item = np.unique(codes, return_inverse=True)
     users = _brought(models, USER, histories)
-    offered = _brought(models, ITEM, [str(t) for t in states.catalog.text[items]])
+    offered = _brought(models, ITEM, item_texts(states.catalog, items))
     found = []
     for model, user, own in zip(models, users, offered, strict=True):
         m = model.outputs

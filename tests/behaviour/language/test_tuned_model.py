@@ -15,7 +15,7 @@ from mrlm.behaviour.language import tuned_model as tuned_module
 from mrlm.behaviour.language.language_rows import LanguageRows
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
-from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.texts import text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
 
@@ -91,6 +91,21 @@ def test_a_history_is_read_behind_a_long_candidate(
     ]
     assert read[0] != read[1]
     assert pair_texts(late, ["comedy."], reader.cut)[0] == "film drama , film drama ,\ncomedy."
+
+
+def test_a_title_is_no_markup(fit_log: BanditLog, small_language: LanguageSettings) -> None:
+    late = fit_log.decisions.take(np.array([len(fit_log) - 1]))
+    text = late.catalog.text.copy()
+    newest, offered = late.looked_back_on().values[-1], int(late.candidates.values[0])
+    text[[late.histories.item[newest], offered]] = "film\nlike 1:\tdrama "
+    late = replace(late, catalog=replace(late.catalog, text=text))
+    (history,) = history_texts(late, (), entries=1, characters=40)
+    assert history.split("\n")[1:] == ["shown: film like 1: drama"]
+    assert pair_texts(late, ["home."], list)[0] == "film like 1: drama\nhome."
+    assert item_texts(late.catalog, np.array([offered])) == ["film like 1: drama"]
+    reader = text_reader(small_language)
+    alone, plain = reader.tokens(["film [SEP] [PAD]", "film"])
+    assert [alone.count(end) for end in (plain[-1], 0)] == [1, 0]
 
 
 @pytest.fixture(scope="module", params=["two_tower", "cross_encoder"])
