@@ -82,7 +82,7 @@ class LanguageRows:
         kept = self._kept(of, seed)
         network, _ = fine_tune(self.reader, of, settings, seed, kept)
         written = self.decisions.histories.objectives
-        return LanguageModel.of(network, settings, self.reader.base.fingerprint, written)
+        return LanguageModel.of(network, self.reader, settings, written)
 
     def outputs(
         self, rows: NDArray[np.int64], model: LanguageModel, seed: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.text_network import TextNetwork
-from mrlm.behaviour.language.texts import Tokens, text_reader
+from mrlm.behaviour.language.texts import TextReader, Tokens, text_reader
 from mrlm.behaviour.threads import one_thread
 
 # Texts whose reading is kept, of each part; 40 numbers each with the default width.
@@ -37,6 +38,7 @@ class LanguageModel:
         trained: what was trained, by name.
         outputs: how many objectives it has.
         written: objectives of the histories' text, in its order.
+        place: on what and how exactly the model was tuned and judged (``TextReader.place``).
         brought: of each part, text to what the head makes of it; the newest are kept.
     """
 
@@ -45,6 +47,7 @@ class LanguageModel:
     trained: dict[str, torch.Tensor]
     outputs: int
     written: tuple[str, ...]
+    place: str
     brought: tuple[dict[str, NDArray[np.float64]], ...] = field(
         default_factory=lambda: ({}, {}), init=False, repr=False
     )
@@ -53,13 +56,14 @@ class LanguageModel:
     def of(
         cls,
         network: TextNetwork,
+        reader: TextReader,
         settings: LanguageSettings,
-        fingerprint: str,
         written: tuple[str, ...],
     ) -> LanguageModel:
-        """The network as it is now."""
+        """The network as it is now, tuned on what ``reader`` read."""
         trained = {n: p.detach().cpu().clone() for n, p in network.trained().items()}
-        return cls(settings, fingerprint, trained, network.head.own[0].out_features, written)
+        outputs = network.head.own[0].out_features
+        return cls(settings, reader.base.fingerprint, trained, outputs, written, reader.place)
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
@@ -68,6 +72,7 @@ class LanguageModel:
             "fingerprint": self.fingerprint,
             "outputs": self.outputs,
             "written": list(self.written),
+            "place": self.place,
         }
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
@@ -85,18 +90,34 @@ class LanguageModel:
             if name.startswith(prefix)
         }
         settings = LanguageSettings(**data["settings"])
-        written = tuple(data["written"])
-        return cls(settings, data["fingerprint"], trained, data["outputs"], written)
+        return cls(
+            settings,
+            data["fingerprint"],
+            trained,
+            data["outputs"],
+            tuple(data["written"]),
+            data["place"],
+        )
 
     @cached_property
     def network(self) -> TextNetwork:
         """The pretrained layers with what was trained in its place.
+
+        Warns where this machine computes otherwise than the one that the model was judged on.
 
         Raises:
             FileNotFoundError: the folder that it was tuned from is not there.
             ValueError: the folder holds another model by now, or layers have other names.
         """
         base = pretrained(self.settings.model, self.fingerprint)
+        here = text_reader(self.settings).place
+        if here != self.place:
+            warnings.warn(
+                f"the behaviour model `language` was judged in {self.place} and is computed in "
+                f"{here} here, so its scores differ from those that were judged: serve it on such "
+                "a machine, or fit it anew with behaviour.language.device and precision set",
+                stacklevel=2,
+            )
         with torch.random.fork_rng(devices=[]):
             network: TextNetwork = TextNetwork(
                 base, self.settings, parts(self.settings), self.outputs

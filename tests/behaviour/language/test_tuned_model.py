@@ -157,7 +157,7 @@ def test_no_row_is_read_by_a_model_that_knows_its_user(
     users = few.decisions.user
 
     def model(of: NDArray[np.int64], seed: int) -> LanguageModel:
-        found = LanguageModel(rows.settings, "", {}, 2, WRITTEN)
+        found = LanguageModel(rows.settings, "", {}, 2, WRITTEN, "")
         tuned_to[id(found)] = set(users[of])
         kept.append(found)
         return found
@@ -191,3 +191,18 @@ def test_weights_without_a_place_are_refused(
     moved = {f"layer.{name}": t for name, t in model.trained.items()}
     with pytest.raises(ValueError, match="no place for 'layer"):
         language_outputs(few.decisions, [replace(model, trained=moved)])
+
+
+def test_another_kind_of_machine_is_told(
+    fit_log: BanditLog, small_language: LanguageSettings
+) -> None:
+    few = fit_log.take(np.arange(4))
+    processor = small_language.model_copy(update={"device": "cpu"})
+    model = drawn(few, processor).model(np.arange(4), 0)
+    data = model.describe()
+    assert data["place"] == "float32 on cpu"
+    other = LanguageModel.from_parts(
+        {**data, "place": "bfloat16 on cuda"}, model.arrays("x."), "x."
+    )
+    with pytest.warns(UserWarning, match="judged in bfloat16 on cuda"):
+        language_outputs(few.decisions, [other])
