@@ -68,7 +68,8 @@ class LanguageModel:
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
         return {
-            "settings": self.settings.model_dump(mode="json"),
+            # Where a tuning kept its checkpoints says nothing about what was tuned.
+            "settings": self.settings.model_dump(mode="json", exclude={"checkpoints"}),
             "fingerprint": self.fingerprint,
             "outputs": self.outputs,
             "written": list(self.written),
