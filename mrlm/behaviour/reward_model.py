@@ -42,7 +42,8 @@ UNCERTAINTY = "uncertainty"
 # which a language model reads it as well.
 PAIR, HISTORY, LANGUAGE = "reward_model", "history", "language"
 # Format 1 of pairs reads one reward of the history, and has no evidence of what was ignored.
-_FORMATS = {PAIR: (1, 2), HISTORY: (1,), LANGUAGE: (1,)}
+# Format 1 of `language` does not say which objectives its texts name.
+_FORMATS = {PAIR: (1, 2), HISTORY: (1,), LANGUAGE: (2,)}
 KINDS = tuple(_FORMATS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.behaviour.report import HeadReport
+    from mrlm.behaviour.settings import BehaviourSettings
 
 
 class LearnBehaviour:
@@ -50,13 +52,14 @@ class LearnBehaviour:
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
 
         fit = read_logs(context, plan.fit)
+        behaviour = _with_own_checkpoints(context)
         model = fit_reward_model(
             fit,
-            context.settings.behaviour,
+            behaviour,
             context.settings.seed,
             partial(context.progress, "reward model epochs"),
         )
-        if context.settings.behaviour.scene_heads:
+        if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
         later = report_reward_model(model, read_logs(context, plan.tune))
         report = {head.objective: _measured(head) for head in later if head.group == ALL}
@@ -69,6 +72,8 @@ class LearnBehaviour:
         model.save(out / "reward_model")
         whole = json.dumps({**report, **groups}, indent=1, sort_keys=True)
         (out / "report.json").write_text(whole)
+        if behaviour.language.checkpoints:
+            shutil.rmtree(behaviour.language.checkpoints, ignore_errors=True)
         log = context.log(self.name)
         for head, figures in report.items():
             log.info("%s: %s", head, figures)
@@ -82,6 +87,16 @@ class LearnBehaviour:
                 "gate": plan.gate,
             },
         )
+
+
+def _with_own_checkpoints(context: NightContext) -> BehaviourSettings:
+    """The settings with a folder of this run's own for checkpoints, which goes with the run."""
+    behaviour = context.settings.behaviour
+    if behaviour.language.checkpoints is None:
+        return behaviour
+    own = str(Path(behaviour.language.checkpoints) / context.run_key)
+    language = behaviour.language.model_copy(update={"checkpoints": own})
+    return behaviour.model_copy(update={"language": language})
 
 
 def _measured(head: HeadReport) -> dict[str, float]:

@@ -51,8 +51,11 @@ def test_a_language_model_is_fitted_reported_and_handed_on(
     monkeypatch.setattr(
         learn_behaviour, "read_logs", lambda _, of: fit_log.on_nights(of).take(np.arange(500))
     )
-    behaviour = settings(small_bert)
+    behaviour, kept = settings(small_bert), tmp_path / "checkpoints"
+    language = behaviour.language.model_copy(update={"checkpoints": str(kept)})
+    behaviour = behaviour.model_copy(update={"language": language})
     context: Any = SimpleNamespace(
+        run_key="2026-11-11-1f2e3d4c",
         settings=SimpleNamespace(behaviour=behaviour, seed=1),
         progress=lambda *_: None,
         log=logging.getLogger,
@@ -62,6 +65,8 @@ def test_a_language_model_is_fitted_reported_and_handed_on(
     model = load_reward_model(tmp_path / product.outputs["reward_model"])
     report = json.loads((tmp_path / product.outputs["report"]).read_text())
     assert model.kind == "language"
+    # Some were written, and none is left.
+    assert list(kept.iterdir()) == []
     assert report["like"]["rows"] == 500
     log = fit_log.on_nights(nights[:1]).take(np.arange(60))
     sample = learning_sample(log, model, {"like": 1.0}, LearningSettings(), seed=0)

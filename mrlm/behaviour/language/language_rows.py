@@ -14,7 +14,7 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
 from mrlm.behaviour.language.language_settings import LanguageSettings
-from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.texts import TextReader, text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs, parts
 
@@ -81,7 +81,8 @@ class LanguageRows:
         of, settings = self.rows.of(self.place[own]), self.settings
         kept = self._kept(of, seed)
         network, _ = fine_tune(self.reader, of, settings, seed, kept)
-        return LanguageModel.of(network, settings, self.reader.base.fingerprint)
+        written = self.decisions.histories.objectives
+        return LanguageModel.of(network, self.reader, settings, written)
 
     def outputs(
         self, rows: NDArray[np.int64], model: LanguageModel, seed: int
@@ -118,11 +119,12 @@ class LanguageRows:
 
 def _texts(shown: Decisions, settings: LanguageSettings) -> tuple[list[str], NDArray[np.int64]]:
     """Distinct texts of n rows, and which a row has, int64, shape (n, parts)."""
-    histories = history_texts(shown, settings.entries, settings.entry_characters)
+    written = shown.histories.objectives
+    histories = history_texts(shown, written, settings.entries, settings.entry_characters)
     if parts(settings) == 1:
-        columns = [pair_texts(shown, histories)]
+        columns = [pair_texts(shown, histories, text_reader(settings).cut)]
     else:
-        columns = [histories, [str(t) for t in shown.catalog.text[shown.candidates.values]]]
+        columns = [histories, item_texts(shown.catalog, shown.candidates.values)]
     # A history and an item may read alike: their numbers may be shared, for texts are texts.
     texts = sorted({t for column in columns for t in column})
     number = {t: i for i, t in enumerate(texts)}

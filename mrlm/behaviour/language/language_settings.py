@@ -64,8 +64,8 @@ class LanguageSettings(BaseModel):
     )
     checkpoints: str | None = Field(
         None,
-        description="Folder in which a tuning that was killed finds where it was; None: it starts "
-        "anew. Holds weights only.",
+        description="Folder in which a run that was killed finds where its tunings were, until its "
+        "model is stored; None: it starts anew. Holds weights only.",
     )
     checkpoint_steps: int = Field(50, ge=1, description="Steps between two checkpoints.")
     gradient_checkpoints: bool = Field(

@@ -14,8 +14,8 @@ from mrlm.behaviour.language.pretrained import Lower, Pretrained, pretrained
 from mrlm.behaviour.language.text_network import TextBatch, frozen_depth
 
 Tokens = tuple[int, ...]
-# Numbers of hidden states that are kept: 256 MiB in bfloat16.
-_MOST = 1 << 27
+# Bytes of hidden states that are kept.
+_MOST = 1 << 28
 
 
 class TextReader:
@@ -39,9 +39,15 @@ class TextReader:
         )
         depth = frozen_depth(base, settings)
         self.base, self._most = base, settings.max_tokens
-        self._lower = Lower(base, depth, self.device) if depth else None
+        precision = torch.bfloat16 if self.bfloat16 else torch.float32
+        self._lower = Lower(base, depth, self.device, precision) if depth else None
         self._kept: OrderedDict[Tokens, torch.Tensor] = OrderedDict()
-        self._numbers = 0
+        self._bytes = 0
+
+    @property
+    def place(self) -> str:
+        """On what and how exactly it reads, as ``float32 on cpu``."""
+        return f"{'bfloat16' if self.bfloat16 else 'float32'} on {self.device.type}"
 
     def autocast(self) -> torch.autocast:
         """Half precision where the settings ask for it or the device has it."""
@@ -50,6 +56,10 @@ class TextReader:
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Token numbers of each text."""
         return [tuple(t) for t in self.base.tokens(texts, self._most)]
+
+    def cut(self, texts: Sequence[str]) -> list[str]:
+        """The beginning of each text that takes half of the tokens that are read, or all of it."""
+        return self.base.cut(texts, self._most // 2) if texts else []
 
     def batch(self, tokens: Sequence[Tokens]) -> TextBatch:
         """These texts, padded to the longest of them."""
@@ -61,8 +71,8 @@ class TextReader:
         for start in range(0, len(new), max(size, 1)):
             self._read(self._lower, new[start : start + size])
         hidden = pad_sequence([self._kept[t] for t in tokens], batch_first=True)
-        while self._numbers > _MOST:
-            self._numbers -= self._kept.popitem(last=False)[1].numel()
+        while self._bytes > _MOST:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return TextBatch(ids, mask, hidden)
 
     def _read(self, lower: Lower, new: list[Tokens]) -> None:
@@ -71,7 +81,7 @@ class TextReader:
             hidden = lower(ids, mask)
         for text, states in zip(new, hidden, strict=True):
             self._kept[text] = states[: len(text)].clone()
-            self._numbers += self._kept[text].numel()
+            self._bytes += self._kept[text].nbytes
 
 
 @lru_cache(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
-from mrlm.behaviour.language.rendering import history_texts, pair_texts
+from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.text_network import TextNetwork
-from mrlm.behaviour.language.texts import Tokens, text_reader
+from mrlm.behaviour.language.texts import TextReader, Tokens, text_reader
 from mrlm.behaviour.threads import one_thread
 
 # Texts whose reading is kept, of each part; 40 numbers each with the default width.
@@ -36,6 +37,8 @@ class LanguageModel:
         fingerprint: of that folder's content. The pretrained weights are not stored again.
         trained: what was trained, by name.
         outputs: how many objectives it has.
+        written: objectives of the histories' text, in its order.
+        place: on what and how exactly the model was tuned and judged (``TextReader.place``).
         brought: of each part, text to what the head makes of it; the newest are kept.
     """
 
@@ -43,22 +46,35 @@ class LanguageModel:
     fingerprint: str
     trained: dict[str, torch.Tensor]
     outputs: int
+    written: tuple[str, ...]
+    place: str
     brought: tuple[dict[str, NDArray[np.float64]], ...] = field(
         default_factory=lambda: ({}, {}), init=False, repr=False
     )
 
     @classmethod
     def of(
-        cls, network: TextNetwork, settings: LanguageSettings, fingerprint: str
+        cls,
+        network: TextNetwork,
+        reader: TextReader,
+        settings: LanguageSettings,
+        written: tuple[str, ...],
     ) -> LanguageModel:
-        """The network as it is now."""
+        """The network as it is now, tuned on what ``reader`` read."""
         trained = {n: p.detach().cpu().clone() for n, p in network.trained().items()}
-        return cls(settings, fingerprint, trained, network.head.own[0].out_features)
+        outputs = network.head.own[0].out_features
+        return cls(settings, reader.base.fingerprint, trained, outputs, written, reader.place)
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
-        settings = self.settings.model_dump(mode="json")
-        return {"settings": settings, "fingerprint": self.fingerprint, "outputs": self.outputs}
+        return {
+            # Where a tuning kept its checkpoints says nothing about what was tuned.
+            "settings": self.settings.model_dump(mode="json", exclude={"checkpoints"}),
+            "fingerprint": self.fingerprint,
+            "outputs": self.outputs,
+            "written": list(self.written),
+            "place": self.place,
+        }
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """What was trained, for safetensors."""
@@ -75,17 +91,34 @@ class LanguageModel:
             if name.startswith(prefix)
         }
         settings = LanguageSettings(**data["settings"])
-        return cls(settings, data["fingerprint"], trained, data["outputs"])
+        return cls(
+            settings,
+            data["fingerprint"],
+            trained,
+            data["outputs"],
+            tuple(data["written"]),
+            data["place"],
+        )
 
     @cached_property
     def network(self) -> TextNetwork:
         """The pretrained layers with what was trained in its place.
+
+        Warns where this machine computes otherwise than the one that the model was judged on.
 
         Raises:
             FileNotFoundError: the folder that it was tuned from is not there.
             ValueError: the folder holds another model by now, or layers have other names.
         """
         base = pretrained(self.settings.model, self.fingerprint)
+        here = text_reader(self.settings).place
+        if here != self.place:
+            warnings.warn(
+                f"the behaviour model `language` was judged in {self.place} and is computed in "
+                f"{here} here, so its scores differ from those that were judged: serve it on such "
+                "a machine, or fit it anew with behaviour.language.device and precision set",
+                stacklevel=2,
+            )
         with torch.random.fork_rng(devices=[]):
             network: TextNetwork = TextNetwork(
                 base, self.settings, parts(self.settings), self.outputs
@@ -119,18 +152,19 @@ def language_outputs(states: Decisions, models: Sequence[LanguageModel]) -> NDAr
 
     Args:
         states: distinct ones, with P candidates in all.
-        models: tuned from one pretrained model with the same settings.
+        models: tuned from one pretrained model with the same settings to the same histories.
     """
-    settings = models[0].settings
-    histories = history_texts(states, settings.entries, settings.entry_characters)
+    settings, written = models[0].settings, models[0].written
+    histories = history_texts(states, written, settings.entries, settings.entry_characters)
     row, codes = states.candidates.row, states.candidates.values
     if not len(codes):
         return np.zeros((len(models), 0, models[0].outputs))
     if settings.form == "cross_encoder":
-        return np.stack(_brought(models, USER, pair_texts(states, histories)))
+        pairs = pair_texts(states, histories, text_reader(settings).cut)
+        return np.stack(_brought(models, USER, pairs))
     items, item = np.unique(codes, return_inverse=True)
     users = _brought(models, USER, histories)
-    offered = _brought(models, ITEM, [str(t) for t in states.catalog.text[items]])
+    offered = _brought(models, ITEM, item_texts(states.catalog, items))
     found = []
     for model, user, own in zip(models, users, offered, strict=True):
         m = model.outputs

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from mrlm.behaviour.language import checkpoints as checkpoints_module
@@ -79,9 +80,23 @@ def test_both_parts_together_are_the_whole_model(
         hidden = Lower(base, depth, torch.device("cpu"))(ids, mask) if depth else None
         found = Upper(base, depth)(ids, mask, hidden)
     real = mask.bool()
-    # What lies between is kept in bfloat16.
-    torch.testing.assert_close(found[real], whole[real], atol=0.05 if depth else 0, rtol=0)
+    torch.testing.assert_close(found[real], whole[real], atol=1e-5 if depth else 0, rtol=0)
     assert (found[real] != 0).any()
+
+
+def test_a_text_without_words_is_read(small_decoder: Path, quick: LanguageSettings) -> None:
+    settings = quick.model_copy(update={"model": str(small_decoder)})
+    base = Pretrained(small_decoder)
+    # As decoders have it: nothing is put around a text.
+    base._tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A")
+    reader = TextReader(base, settings)
+    network = TextNetwork(base, settings, 1, 1).eval()
+    with torch.inference_mode():
+        alone, (beside, _) = (
+            network.vectors(reader.batch(reader.tokens(texts))) for texts in ([""], ["", "film"])
+        )
+    assert alone.isfinite().all()
+    torch.testing.assert_close(alone[0], beside)
 
 
 @pytest.mark.parametrize("family", ["small_bert", "small_decoder"])
