@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,8 @@ from typing import IO, Any, Literal
 from pipelines.running.open_night import night_at
 from pipelines.settings.model import Ingestion
 from pipelines.settings.night_path import night_path
-from pipelines.settings.served_path import PREFIX
+from pipelines.settings.served_path import PREFIX, served_column
 
-_NAME = re.compile(r"\w+")
 Flush = Literal["answer", "second", "never"]
 
 
@@ -30,9 +28,7 @@ class ImpressionLog:
 
     Args:
         path: folder with {night}, where the night's impressions lie.
-        columns: of the settings' table of impressions: contract name to the name in the file, or to
-            what else a value is read from. Only a name can be written to; the other columns keep
-            their contract names.
+        columns: of the settings' table of impressions, see ``served_column``.
         ingestion: says which night a time lies in.
         flush: when rows are forced to the disk: before each answer leaves, at most once a second,
             or when the system does.
@@ -42,11 +38,7 @@ class ImpressionLog:
         self, path: str, columns: Mapping[str, object], ingestion: Ingestion, flush: Flush
     ) -> None:
         self._path, self._ingestion = path, ingestion
-        self._columns = {
-            name: source
-            for name, source in columns.items()
-            if isinstance(source, str) and _NAME.fullmatch(source)
-        }
+        self._columns = columns
         self._flush = flush
         self._night = ""
         self._file: IO[bytes] | None = None
@@ -63,7 +55,7 @@ class ImpressionLog:
         night = night_at(at, self._ingestion)
         if night != self._night or self._file is None:
             self._open(night)
-        named = [{self._columns.get(k, k): v for k, v in row.items()} for row in rows]
+        named = [{served_column(k, self._columns): v for k, v in row.items()} for row in rows]
         lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in named).encode()
         file = self._file
         if file is None:

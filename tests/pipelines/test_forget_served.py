@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from mrlm.privacy.person import Person, pseudonym_of, salted
 from pipelines.care.forgetting.served_log import erase_served
 from pipelines.serving.impression_log import ImpressionLog
@@ -43,6 +45,18 @@ def test_their_rows_leave_the_log_and_no_others(tmp_path: Path) -> None:
     assert erase_served(settings, tmp_path, PERSON, left.append) == (0, 0)
     assert left == []
     assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("source", ["user.id", "@ts", ["tenant", "user"]])
+def test_rows_are_found_where_the_column_is_no_name(
+    tmp_path: Path, source: str | list[str]
+) -> None:
+    """The server writes such a column under the name of the contract."""
+    settings = settings_of(tmp_path)
+    impressions = settings.inputs.impressions
+    impressions.columns.update(user_id=source, request_id=source)
+    served(tmp_path, settings).close()
+    assert erase_served(settings, tmp_path, PERSON, pytest.fail) == (1, 2)
 
 
 def test_a_file_that_is_still_written_is_named_and_left(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mrlm.privacy.person import Person
 from pipelines.settings.model import Settings
-from pipelines.settings.served_path import served_files, served_path
+from pipelines.settings.served_path import served_column, served_files, served_path
 
 _COPY = ".erasing"
 
@@ -33,10 +33,7 @@ def erase_served(
         How many files changed, and how many rows left them.
     """
     path, columns = served_path(settings, root), settings.inputs.impressions.columns
-    names = tuple(
-        name if isinstance(name := columns.get(key, key), str) else key
-        for key in ("user_id", "request_id")
-    )
+    names = tuple(served_column(key, columns) for key in ("user_id", "request_id"))
     files = rows = 0
     for file in served_files(path):
         file.with_name(f".{file.name}{_COPY}").unlink(missing_ok=True)
