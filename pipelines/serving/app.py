@@ -55,6 +55,8 @@ def _text(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_text)]
+# Kept by policies and in the log.
+Name = Annotated[Text, Field(max_length=256)]
 # What single precision holds.
 Reward = Annotated[float, Field(ge=-1e30, le=1e30)]
 
@@ -85,7 +87,7 @@ class Ask(_Body):
     history: list[PastItem] | None = Field(
         None, description="What the user was shown; absent: what the newest logs know."
     )
-    scene: Text = Field(DEFAULT_SCENE, description="Where the list is shown.")
+    scene: Name = Field(DEFAULT_SCENE, description="Where the list is shown.")
     k: int | None = Field(None, ge=1, description="Slots; absent: publishing.k of the settings.")
 
 

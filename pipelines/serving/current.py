@@ -83,6 +83,7 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
         retrieval=Retrieval.of(
             bundle.catalog, learned_on, settings.retrieved, settings.fresh_share
         ),
+        history_objective=context.settings.state.history_objective,
     ).quickest()
     live.prepare(datetime.now(UTC))
     return live

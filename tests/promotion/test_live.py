@@ -122,6 +122,30 @@ def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None
     assert nothing.slots[0].candidate_propensities == [0.5, 0.5]
 
 
+def test_names_that_nobody_reads_and_their_order_change_nothing(catalog: Catalog) -> None:
+    objectives = tuple(
+        Objective(n, "feedback", "north_star" if n == "delight" else "component", event=n)
+        for n in ("delight", "like")
+    )
+    live = version(SeesRewards(), catalog)
+    live = replace(live, bundle=replace(live.bundle, objectives=objectives))
+
+    def propensities(of: LiveVersion, *histories: dict[str, float]) -> list[float]:
+        history = [HistoryEntry("i05", rewards) for rewards in histories]
+        asked = LiveRequest("r", "u", candidates=["i01", "i11"], history=history, k=1)
+        return of.answer(asked, NOW).slots[0].candidate_propensities
+
+    alone = propensities(live, {"delight": 1.0, "like": 0.0})
+    many = {f"n{i}": 9.0 for i in range(1000)}
+    assert propensities(live, {"like": 0.0, **many, "delight": 1.0}) == alone
+    assert alone != [0.5, 0.5]
+    assert propensities(live, many) == [0.5, 0.5]
+    first = replace(live, history_objective="like")
+    assert propensities(first, {"delight": 1.0, "like": 0.0}) == [0.5, 0.5]
+    entries = live._brought([HistoryEntry("i05", {"like": 0.0, **many})])
+    assert entries.objectives == ("like",), "what is not read takes no memory"
+
+
 def test_who_is_not_known_is_offered_what_is_popular(
     catalog: Catalog, softmax: Callable[[float], ItemSoftmax]
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> Non
         ({"user_id": "\ud800", "candidates": ["a"]}, 422, "unicode"),
         ({"user_id": "u", "candidates": ["a", "\ud800"]}, 422, "surrogate"),
         ({"user_id": "u", "\ud800": 1}, 422, "unicode"),
+        ({"user_id": "u", "scene": "s" * 257}, 422, "scene"),
     ],
 )
 def test_a_wrong_request_is_refused_and_told_why(

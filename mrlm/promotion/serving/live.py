@@ -143,6 +143,8 @@ class LiveVersion:
             none of the user are known.
         retrieval: finds candidates by the user's history where a request names none; None: those of
             the user's last known decision.
+        history_objective: the feedback objective that tells most, first of what requests bring of
+            their users' histories; empty: the first of the bundle that they bring.
     """
 
     policy_id: str
@@ -150,6 +152,7 @@ class LiveVersion:
     states: pa.Table
     popular: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     retrieval: Retrieval | None = None
+    history_objective: str = ""
 
     def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
         """Draw the list of a request.
@@ -208,7 +211,7 @@ class LiveVersion:
         item_id = [str(name) for name in self.bundle.catalog.item_id[:2]]
         history = [HistoryEntry(name) for name in item_id]
         self.answer(LiveRequest("", "", candidates=item_id, history=history, k=1), now)
-        _ = self._row, self._last
+        _ = self._row, self._last, self._read
 
     def quickest(self) -> LiveVersion:
         """The same in single precision, where that gives the same probabilities.
@@ -258,6 +261,15 @@ class LiveVersion:
         night = self.bundle.night
         return read_states(self.states, self.bundle.catalog, ts=night, unknown_candidates="drop")
 
+    @cached_property
+    def _read(self) -> tuple[str, ...]:
+        """Objectives of histories that are read, the one that tells most first."""
+        named = [o.name for o in self.bundle.objectives if o.source == "feedback"]
+        known = [n for n in self._last.histories.objectives if n != UNNAMED]
+        return tuple(
+            sorted(dict.fromkeys([*known, *named]), key=lambda n: n != self.history_objective)
+        )
+
     def _offered(
         self, request: LiveRequest, known: int | None, histories: Histories
     ) -> tuple[NDArray[np.int32], list[str], CandidatesFrom]:
@@ -296,10 +308,12 @@ class LiveVersion:
         )
 
     def _brought(self, entries: Sequence[HistoryEntry]) -> Histories:
-        """The request's own; items that the catalogue lacks are left out, as they are of logs."""
+        """The request's own; items and objectives that the version does not know are left out."""
         code = self.bundle.catalog.code
         kept = [e for e in entries if e.item_id in code]
-        names = tuple(dict.fromkeys(n for e in kept for n in e.rewards)) or (UNNAMED,)
+        sent = {n for e in kept for n in e.rewards}
+        # Not in the caller's order: what reads one objective alone reads the first.
+        names = tuple(n for n in self._read if n in sent) or (UNNAMED,)
         items = np.array([code[e.item_id] for e in kept], np.int32)
         rewards = [[e.rewards.get(n, np.nan) for n in names] for e in kept]
         return Histories.of_lists(
