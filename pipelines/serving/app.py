@@ -246,6 +246,9 @@ def _within_limits(ask: Ask, settings: Settings, counts: _Counts) -> None:
         if sent is not None and len(sent) > most:
             counts.requests.labels("refused").inc()
             raise HTTPException(413, f"{len(sent)} {what}: at most {most} (serving.{name})")
+    if ask.k is not None and ask.k > serving.most_slots:
+        counts.requests.labels("refused").inc()
+        raise HTTPException(422, f"k is at most {serving.most_slots} (serving.most_slots)")
 
 
 def _answered(ask: Ask, service: Service) -> LiveAnswer:

@@ -123,6 +123,7 @@ def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> Non
         ({}, 422, "user_id"),
         ({"user_id": "u", "candidate": ["a"]}, 422, "candidate"),
         ({"user_id": "u", "candidates": ["a"], "k": 0}, 422, "k"),
+        ({"user_id": "u", "candidates": ITEMS, "k": 101}, 422, "serving.most_slots"),
         ({"user_id": "u", "candidates": ["a"] * 11}, 413, "serving.most_candidates"),
         ({"user_id": "u", "history": [{"item_id": "a"}] * 6}, 413, "serving.most_history"),
         ({"user_id": "u" * 5000}, 413, "serving.most_bytes"),
