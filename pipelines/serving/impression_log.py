@@ -24,7 +24,8 @@ class ImpressionLog:
     """Appends rows to one file a night and process; each answer is one write.
 
     A process that is killed leaves whole lines only, but for at most the one that was being
-    written, which the ingestion quarantines.
+    written, which the ingestion quarantines. What a full disk takes only a part of is taken back,
+    so the next answer's rows begin a line of their own.
 
     Args:
         path: folder with {night}, where the night's impressions lie.
@@ -43,8 +44,7 @@ class ImpressionLog:
         self._night = ""
         self._file: IO[bytes] | None = None
         self._synced = 0.0
-        # Another process of this machine, or a later one, never shares a file.
-        self._name = f"{PREFIX}{socket.gethostname()}-{os.getpid()}-{time.time_ns()}.jsonl"
+        self._name = _new_name()
 
     def append(self, rows: Sequence[Mapping[str, Any]], at: datetime) -> None:
         """Write the rows of one answer.
@@ -60,12 +60,17 @@ class ImpressionLog:
         file = self._file
         if file is None:
             raise OSError(f"the impressions of night {night} have no file")
-        if file.write(lines) != len(lines):
-            raise OSError(f"{file.name}: the disk took only a part of an answer's rows")
-        now = time.monotonic()
-        if self._flush == "answer" or (self._flush == "second" and now - self._synced >= 1.0):
-            os.fsync(file.fileno())
-            self._synced = now
+        before = os.fstat(file.fileno()).st_size
+        try:
+            if file.write(lines) != len(lines):
+                raise OSError(f"{file.name}: the disk took only a part of an answer's rows")
+            now = time.monotonic()
+            if self._flush == "answer" or (self._flush == "second" and now - self._synced >= 1.0):
+                os.fsync(file.fileno())
+                self._synced = now
+        except OSError:
+            self._take_back(file, before)
+            raise
 
     def close(self) -> None:
         """Force what was written to the disk and close the file."""
@@ -73,6 +78,14 @@ class ImpressionLog:
             os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
+
+    def _take_back(self, file: IO[bytes], size: int) -> None:
+        """Cut the file to its size before; where that fails, what comes goes into another file."""
+        try:
+            file.truncate(size)
+        except OSError:
+            file.close()
+            self._file, self._name = None, _new_name()
 
     def _open(self, night: str) -> None:
         self.close()
@@ -83,3 +96,8 @@ class ImpressionLog:
         # Who takes a person out of the log sees that the file is still written.
         fcntl.flock(self._file, fcntl.LOCK_SH)
         self._night = night
+
+
+def _new_name() -> str:
+    """Another process of this machine, or a later one, never shares a file."""
+    return f"{PREFIX}{socket.gethostname()}-{os.getpid()}-{time.time_ns()}.jsonl"
