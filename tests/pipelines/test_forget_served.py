@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mrlm.privacy.person import Person, pseudonym_of, salted
+from pipelines.care.forgetting import served_log
 from pipelines.care.forgetting.served_log import erase_served
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Ingestion, Settings
@@ -57,6 +61,32 @@ def test_rows_are_found_where_the_column_is_no_name(
     impressions.columns.update(user_id=source, request_id=source)
     served(tmp_path, settings).close()
     assert erase_served(settings, tmp_path, PERSON, pytest.fail) == (1, 2)
+
+
+def test_nobody_writes_a_file_from_its_reading_to_its_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path)
+    served(tmp_path, settings).close()
+    (file,) = (tmp_path / "served" / "dt=2026-11-20").iterdir()
+    held = []
+
+    def seen_by(whole: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            with file.open("rb") as other:
+                try:
+                    fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    held.append(False)
+                except BlockingIOError:
+                    held.append(True)
+            return whole(*args)
+
+        return call
+
+    for step in ("_kept", "_replace"):
+        monkeypatch.setattr(served_log, step, seen_by(getattr(served_log, step)))
+    assert erase_served(settings, tmp_path, PERSON, pytest.fail) == (1, 2)
+    assert held == [True, True]
 
 
 def test_a_file_that_is_still_written_is_named_and_left(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from mrlm.privacy.person import Person
 from pipelines.settings.model import Settings
@@ -38,20 +39,30 @@ def erase_served(
     for file in served_files(path):
         file.with_name(f".{file.name}{_COPY}").unlink(missing_ok=True)
         with file.open("rb") as opened:
+            # Before it is read: what a server writes after that would be lost.
+            alone = _locked(opened)
             kept, gone = _kept(opened.read(), person, names)
-            if not gone:
-                continue
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                leave(
-                    f"{file} names the person, and a server still writes it: repeat the command "
-                    "when its night is over, or when the server has been stopped"
-                )
-                continue
-        _replace(file, kept)
+            if gone and alone:
+                _replace(file, kept)
+        if not gone:
+            continue
+        if not alone:
+            leave(
+                f"{file} names the person, and a server still writes it: repeat the command "
+                "when its night is over, or when the server has been stopped"
+            )
+            continue
         files, rows = files + 1, rows + gone
     return files, rows
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether nobody writes the file, nor will until it is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _kept(data: bytes, person: Person, names: tuple[str, ...]) -> tuple[bytes, int]:
