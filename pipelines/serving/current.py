@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import combine
 from pipelines.contract.log import logger
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.champion import over_items_of
@@ -37,11 +38,14 @@ class LiveSources:
         version: of the registry; ``NO_VERSION``: popularity.
         catalog_night: whose items are served; None where no night has embedded any.
         state_nights: whose logs tell the states of users, with the night that built each.
+        content: fingerprint of these items and logs as they lie there: a night that is run again,
+            or that a person left, is loaded again.
     """
 
     version: int
     catalog_night: str | None
     state_nights: tuple[tuple[str, str], ...]
+    content: str = ""
 
 
 def sources(context: NightContext) -> LiveSources:
@@ -57,7 +61,21 @@ def sources(context: NightContext) -> LiveSources:
         raise MissingInputError("there is no champion to serve: run 'mrlm bootstrap' first")
     built = list(built_logs(context).items())[-context.settings.serving.state_nights :]
     nights = tuple((night, builder) for night, (builder, _) in built)
-    return LiveSources(stack[-1], newest_embedded(context), nights)
+    catalog_night = newest_embedded(context)
+    read = [("build_log", builder, [output]) for _, (builder, output) in built]
+    if catalog_night is not None:
+        read.append(("embed", catalog_night, []))
+    return LiveSources(stack[-1], catalog_night, nights, _content(context, read))
+
+
+def _content(context: NightContext, read: list[tuple[str, str, list[str]]]) -> str:
+    """One fingerprint of outputs, all of a stage where none is named, as they are now."""
+    found = {}
+    for stage, night, outputs in read:
+        manifest = context.lake(stage, night).require()
+        for name in outputs or manifest.outputs:
+            found[f"{stage}/{night}/{name}"] = manifest.fingerprint_of_now(name)
+    return combine(found)
 
 
 def load(context: NightContext, found: LiveSources) -> LiveVersion:

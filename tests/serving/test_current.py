@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from mrlm.promotion.serving.live import LiveRequest
 from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
 from pipelines.serving import current as module
 from pipelines.serving.current import Current, LiveSources, sources
@@ -115,10 +116,30 @@ def test_what_is_served_follows_ledger_catalogue_and_logs(tmp_path: Path) -> Non
     with pytest.raises(MissingInputError, match="mrlm bootstrap"):
         sources(context)
     made.record(entry("initial", "k", 1))
-    assert sources(context) == LiveSources(1, None, ())
+    nothing = sources(context)
+    assert nothing == LiveSources(1, None, (), nothing.content)
     nights = ("2026-11-17", "2026-11-18", "2026-11-19")
     for night in nights:
         made.passed(night)
         made.built(night, {night: make_log()})
     made.embedded("2026-11-19")
-    assert sources(context) == LiveSources(1, "2026-11-19", tuple((n, n) for n in nights[1:]))
+    found = sources(context)
+    own = tuple((n, n) for n in nights[1:])
+    assert found == LiveSources(1, "2026-11-19", own, found.content)
+    assert sources(context) == found
+    seen = {found.content}
+    for stage in ("embed", "build_log"):
+        folder = made.workspace.lake_stage("2026-11-19", stage)
+        manifest = Manifest.read(folder)
+        assert manifest is not None
+        name = [*manifest.outputs][-1]
+        again = {**manifest.outputs, name: replace(manifest.outputs[name], fingerprint="again")}
+        for changed in (
+            replace(manifest, erased={name: "without somebody"}),
+            replace(manifest, outputs=again),
+        ):
+            changed.write(folder)
+            seen.add(sources(context).content)
+        manifest.write(folder)
+    assert len(seen) == 5
+    assert sources(context) == found
