@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
-from mrlm.policies.single_precision import quickest
+from mrlm.policies.single_precision import MOST_APART, MOST_APART_UNSEEN, quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.retrieval import Retrieval
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states
 
 DEFAULT_SCENE = "default"
-# Decisions that single precision is tried on, and the items that a made-up one offers.
-_TRIED, _OFFERED = 32, 100
+# Decisions of a kind that single precision is tried on, the items that made-up ones offer, of which
+# few have the large probabilities, and those that made-up users have seen.
+_TRIED, _OFFERED, _SEEN = 32, (2, 5, 10, 100), 100
 
 
 CandidatesFrom = Literal["request", "retrieval", "last decision", "popularity"]
@@ -216,41 +217,59 @@ class LiveVersion:
     def quickest(self) -> LiveVersion:
         """The same in single precision, where that gives the same probabilities.
 
-        Asked are users of the states, and made-up ones who saw and are offered any items: see
+        Asked are users of the states with all that is known of them, and made-up ones who saw and
+        are offered any items, few of them or many, with rewards as those users have; see
         ``single_precision.quickest``.
         """
-        policy = quickest(self.bundle.policy, self._asked())
+        apart = MOST_APART if len(self.states) else MOST_APART_UNSEEN
+        policy = quickest(self.bundle.policy, self._asked(), apart)
         return replace(self, bundle=replace(self.bundle, policy=policy))
 
     def _asked(self) -> Decisions:
-        draw, many = np.random.default_rng(0), len(self.bundle.catalog)
-        sets = draw.integers(0, many, (2, _TRIED, min(_OFFERED, many))).astype(np.int32)
-        offsets = np.arange(_TRIED + 1, dtype=np.int64) * sets.shape[2]
-        offered, seen = (Ragged(offsets, of.ravel()) for of in sets)
-        rewards = draw.normal(size=(len(seen.values), 1)).astype(np.float32)
+        draw, known = np.random.default_rng(0), len(self.states)
+        users = self._last.take(draw.choice(known, min(_TRIED, known), replace=False))
+        seen, own = users.looked_back_on(), users.histories
+        names = own.objectives if known else self._read or (UNNAMED,)
+        rewards = own.rewards[seen.values]
+        if len(rewards) == 0:
+            rewards = draw.normal(size=(_SEEN, len(names))).astype(np.float32)
+        asked = [self._made_up(draw, offered, rewards, names) for offered in _OFFERED]
+        if known:
+            items = Ragged(seen.offsets, own.item[seen.values])
+            asked.append(users.with_history(items, own.rewards[seen.values], names))
+        return Decisions.concat(asked)
+
+    def _made_up(
+        self,
+        draw: np.random.Generator,
+        offered: int,
+        rewards: NDArray[np.float32],
+        names: tuple[str, ...],
+    ) -> Decisions:
+        """Decisions over any ``offered`` items after any others, with some of the rewards."""
+        many = len(self.bundle.catalog)
+        candidates, seen = (
+            Ragged(
+                np.arange(_TRIED + 1, dtype=np.int64) * min(size, many),
+                draw.integers(0, many, _TRIED * min(size, many)).astype(np.int32),
+            )
+            for size in (offered, _SEEN)
+        )
         nothing = Ragged(np.zeros(_TRIED + 1, np.int64), np.zeros(0, np.int32))
-        made_up = Decisions(
+        own = rewards[draw.integers(0, len(rewards), len(seen.values))]
+        return Decisions(
             catalog=self.bundle.catalog,
             user=np.full(_TRIED, "", object),
             scene=np.full(_TRIED, DEFAULT_SCENE, object),
             position=np.ones(_TRIED, np.int32),
             ts=np.full(_TRIED, np.datetime64(self.bundle.night, "us")),
-            candidates=offered,
-            histories=Histories.of_lists(seen, rewards),
+            candidates=candidates,
+            histories=Histories.of_lists(seen, own, names),
             since=seen.offsets[:-1],
             until=seen.offsets[1:],
             request=np.zeros(_TRIED, np.int64),
             above=nothing,
         )
-        known = len(self.states)
-        if known == 0:
-            return made_up
-        users = self._last.take(draw.choice(known, min(_TRIED, known), replace=False))
-        seen, own = users.looked_back_on(), users.histories
-        items = Ragged(seen.offsets, own.item[seen.values])
-        # Two sets of histories may name other objectives.
-        first = own.rewards[seen.values, :1]
-        return Decisions.concat([made_up, users.with_history(items, first)])
 
     @cached_property
     def _row(self) -> dict[str, int]:
