@@ -47,25 +47,29 @@ def test_the_newest_version_takes_over_and_a_broken_one_does_not(
 
     current = Current(at, 0.01)
     current.look()
-    assert (current.live.policy_id, current.reloads, len(loaded)) == ("r@1", 0, 1)
+    assert (current.answering.live.policy_id, current.reloads, len(loaded)) == ("r@1", 0, 1)
     newest, broken = LiveSources(2, "2026-11-20", ()), {2}
     current.look()
-    assert (current.live.policy_id, current.found.version) == ("r@1", 1)
-    assert current.trouble == "version 2 is damaged"
+    assert (current.answering.live.policy_id, current.answering.found.version) == ("r@1", 1)
+    assert current.answering.trouble == "version 2 is damaged"
     broken.clear()
     current.look()
-    assert (current.live.policy_id, current.reloads, current.trouble) == ("r@2", 1, "")
+    assert (current.answering.live.policy_id, current.reloads, current.answering.trouble) == (
+        "r@2",
+        1,
+        "",
+    )
     newest = LiveSources(2, "2026-11-21", ())
     current.look()
     assert (current.reloads, loaded[-1].catalog_night) == (2, "2026-11-21")
     newest = LiveSources(1, "2026-11-21", ())
     current.start()
     for _ in range(500):
-        if current.live.policy_id == "r@1":
+        if current.answering.live.policy_id == "r@1":
             break
         current._ended.wait(0.01)
     current.stop()
-    assert current.live.policy_id == "r@1", "a rollback is taken like a promotion"
+    assert current.answering.live.policy_id == "r@1", "a rollback is taken like a promotion"
 
 
 def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
@@ -84,11 +88,11 @@ def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
 
     monkeypatch.setattr(module, "load", load)
     current = Current(lambda moment: context, 0.01)
-    assert (current.live.policy_id, current.found.version) == ("r@1", 1)
-    assert current.trouble == "version 3 is damaged"
+    assert (current.answering.live.policy_id, current.answering.found.version) == ("r@1", 1)
+    assert current.answering.trouble == "version 3 is damaged"
     broken.clear()
     current.look()
-    assert (current.live.policy_id, current.trouble) == ("r@3", "")
+    assert (current.answering.live.policy_id, current.answering.trouble) == ("r@3", "")
     broken = {1, 2, 3}
     with pytest.raises(OSError, match="version 3 is damaged"):
         Current(lambda moment: context, 0.01)
@@ -97,8 +101,11 @@ def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
     made.built("2026-11-19", {"2026-11-19": log})
     made.embedded("2026-11-19")
     current = Current(lambda moment: context, 0.01)
-    live = current.live
-    assert (live.policy_id, current.found.version) == ("popularity@2026-11-19", module.NO_VERSION)
+    live = current.answering.live
+    assert (live.policy_id, current.answering.found.version) == (
+        "popularity@2026-11-19",
+        module.NO_VERSION,
+    )
     brought = log.rewards[:, log.column(context.north_star.name)]
     shown = log.decisions.candidates.values[log.shown]
     total = np.bincount(shown, weights=brought, minlength=len(live.bundle.catalog))
