@@ -12,22 +12,18 @@ import uvicorn
 from threadpoolctl import threadpool_limits
 
 from benchmarks.serving import _version
-from mrlm.promotion.serving.live import LiveVersion
 from pipelines.serving.app import Service, make_app
-from pipelines.serving.current import LiveSources
+from pipelines.serving.current import Answering, LiveSources
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Settings
 
 
 @dataclass
-class _Standing:
+class _Current:
     """One version that nothing takes over from."""
 
-    live: LiveVersion
-    found: LiveSources = LiveSources(1, None, ())  # noqa: RUF009 - it never changes
-    since: datetime = datetime(2026, 11, 21, tzinfo=UTC)
+    answering: Answering
     reloads: int = 0
-    trouble: str = ""
 
 
 def main(folder: Path) -> None:
@@ -41,7 +37,8 @@ def main(folder: Path) -> None:
     }
     settings = Settings.model_validate(given)
     log = ImpressionLog(str(folder / "{night}"), {}, settings.ingestion, "second")
-    service = Service(_Standing(live), log, settings, lambda user: user, "")  # type: ignore[arg-type]
+    answering = Answering(live, LiveSources(1, None, ()), datetime(2026, 11, 21, tzinfo=UTC))
+    service = Service(_Current(answering), log, settings, lambda user: user, "")  # type: ignore[arg-type]
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(make_app(service), access_log=False, log_level="warning")

@@ -21,7 +21,7 @@ from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle
 from mrlm.promotion.serving.live import LiveVersion
-from mrlm.promotion.serving.states import STATES_SCHEMA
+from mrlm.promotion.serving.states import STATES_SCHEMA, last_states, states_table
 from mrlm.worlds.latent import LatentModel, latent_log
 
 ITEMS = 10_000
@@ -52,7 +52,7 @@ def live(model: Literal["pair", "history"]) -> LiveVersion:
     bundle = PolicyBundle(
         _deepest(log, model), log.decisions.catalog, "bench", "2026-11-20", "", "", log.objectives
     )
-    return LiveVersion("bench@1", bundle, STATES_SCHEMA.empty_table()).quickest()
+    return _quick(bundle)
 
 
 def save(version: LiveVersion, folder: Path) -> None:
@@ -62,7 +62,13 @@ def save(version: LiveVersion, folder: Path) -> None:
 
 def load(folder: Path) -> LiveVersion:
     """What ``save`` kept."""
-    return LiveVersion("bench@1", load_bundle(folder), STATES_SCHEMA.empty_table()).quickest()
+    return _quick(load_bundle(folder))
+
+
+def _quick(bundle: PolicyBundle) -> LiveVersion:
+    """In the precision that the world's users allow, and knowing none of them."""
+    version = LiveVersion("bench@1", bundle, states_table(last_states(_log()))).quickest()
+    return replace(version, states=STATES_SCHEMA.empty_table())
 
 
 def decisions(version: LiveVersion, many: int, candidates: int) -> Decisions:

@@ -15,6 +15,8 @@ from mrlm.policies.tuned import Tuned
 
 # Half of what a reproduction allows: rows that were not asked may be farther off than those.
 MOST_APART = 5e-7
+# Where no user is known to be asked: what is made up may be milder than what comes.
+MOST_APART_UNSEEN = 1e-7
 
 
 @runtime_checkable
@@ -39,8 +41,8 @@ def in_single(policy: Policy) -> Policy:
     return policy
 
 
-def quickest(policy: Policy, asked: Decisions) -> Policy:
-    """``in_single`` where no probability of ``asked`` is ``MOST_APART`` off, else the policy.
+def quickest(policy: Policy, asked: Decisions, most_apart: float = MOST_APART) -> Policy:
+    """``in_single`` where no probability of ``asked`` is ``most_apart`` off, else the policy.
 
     How far rounding reaches depends on how sharply the policy chooses, so it is tried and not
     assumed.
@@ -48,7 +50,7 @@ def quickest(policy: Policy, asked: Decisions) -> Policy:
     single = in_single(policy)
     exact, quick = (np.exp(p.log_probabilities(asked)) for p in (policy, single))
     # Not the other way round: what is no number is not near.
-    return single if bool((np.abs(exact - quick) <= MOST_APART).all()) else policy
+    return single if bool((np.abs(exact - quick) <= most_apart).all()) else policy
 
 
 def _scorer(scorer: Scorer) -> Scorer:

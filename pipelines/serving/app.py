@@ -30,11 +30,12 @@ from mrlm.promotion.serving.live import (
     HistoryEntry,
     LiveAnswer,
     LiveRequest,
+    LiveVersion,
     UnanswerableError,
 )
 from mrlm.report.visible import visible
 from pipelines.contract.log import logger
-from pipelines.serving.current import NO_VERSION, Current
+from pipelines.serving.current import Current
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Settings
 
@@ -55,6 +56,8 @@ def _text(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_text)]
+# Kept by policies and in the log.
+Name = Annotated[Text, Field(max_length=256)]
 # What single precision holds.
 Reward = Annotated[float, Field(ge=-1e30, le=1e30)]
 
@@ -85,7 +88,7 @@ class Ask(_Body):
     history: list[PastItem] | None = Field(
         None, description="What the user was shown; absent: what the newest logs know."
     )
-    scene: Text = Field(DEFAULT_SCENE, description="Where the list is shown.")
+    scene: Name = Field(DEFAULT_SCENE, description="Where the list is shown.")
     k: int | None = Field(None, ge=1, description="Slots; absent: publishing.k of the settings.")
 
 
@@ -191,7 +194,9 @@ def make_app(service: Service) -> FastAPI:
         started = time.perf_counter()
         _within_limits(ask, service.settings, counts)
         try:
-            answer = _answered(ask, service)
+            # Taken once: whatever takes over meanwhile, what is answered and told is of one.
+            answering = service.current.answering
+            answer = _answered(ask, service, answering.live)
         except UnanswerableError as error:
             counts.requests.labels("unanswerable").inc()
             raise HTTPException(422, str(error)) from error
@@ -207,29 +212,29 @@ def make_app(service: Service) -> FastAPI:
         counts.unknown.inc(not answer.known_user)
         counts.seconds.observe(time.perf_counter() - started)
         # As it is: to look for types in an answer takes longer than to make it.
-        return JSONResponse(_told(answer) | {"fallback": _fallback(service.current)})
+        return JSONResponse(_told(answer) | {"fallback": answering.fallback})
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
         """Which version answers, over which items, and what keeps a newer one away."""
-        current = service.current
+        answering = service.current.answering
         return {
-            "status": "degraded" if current.trouble else "ok",
-            "policy_id": current.live.policy_id,
-            "since": current.since.isoformat(),
-            "catalog_night": current.found.catalog_night,
-            "items": len(current.live.bundle.catalog),
-            "users": len(current.live.states),
-            "trouble": current.trouble,
+            "status": "degraded" if answering.trouble else "ok",
+            "policy_id": answering.live.policy_id,
+            "since": answering.since.isoformat(),
+            "catalog_night": answering.found.catalog_night,
+            "items": len(answering.live.bundle.catalog),
+            "users": len(answering.live.states),
+            "trouble": answering.trouble,
         }
 
     @app.get("/metrics", dependencies=[Depends(allowed)])
     async def metrics() -> Response:
         """Counters and latencies in Prometheus' text format."""
-        current = service.current
-        counts.version.set(current.found.version)
-        counts.reloads.set(current.reloads)
-        counts.trouble.set(bool(current.trouble))
+        answering = service.current.answering
+        counts.version.set(answering.found.version)
+        counts.reloads.set(service.current.reloads)
+        counts.trouble.set(bool(answering.trouble))
         return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
@@ -244,9 +249,12 @@ def _within_limits(ask: Ask, settings: Settings, counts: _Counts) -> None:
         if sent is not None and len(sent) > most:
             counts.requests.labels("refused").inc()
             raise HTTPException(413, f"{len(sent)} {what}: at most {most} (serving.{name})")
+    if ask.k is not None and ask.k > serving.most_slots:
+        counts.requests.labels("refused").inc()
+        raise HTTPException(422, f"k is at most {serving.most_slots} (serving.most_slots)")
 
 
-def _answered(ask: Ask, service: Service) -> LiveAnswer:
+def _answered(ask: Ask, service: Service, live: LiveVersion) -> LiveAnswer:
     history = ask.history
     request = LiveRequest(
         request_id=ask.request_id or uuid.uuid4().hex,
@@ -256,16 +264,7 @@ def _answered(ask: Ask, service: Service) -> LiveAnswer:
         scene=ask.scene,
         k=ask.k or service.settings.publishing.k,
     )
-    # Taken once: whatever takes over meanwhile, the answer is of one version.
-    live = service.current.live
     return live.answer(request, datetime.now(UTC), service.settings.seed)
-
-
-def _fallback(current: Current) -> str | None:
-    """What answers in place of a champion that cannot be loaded; why is for ``/health`` to say."""
-    if not current.trouble:
-        return None
-    return "popularity" if current.found.version == NO_VERSION else "last good version"
 
 
 def _told(answer: LiveAnswer) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import combine
 from pipelines.contract.log import logger
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.champion import over_items_of
@@ -37,11 +38,14 @@ class LiveSources:
         version: of the registry; ``NO_VERSION``: popularity.
         catalog_night: whose items are served; None where no night has embedded any.
         state_nights: whose logs tell the states of users, with the night that built each.
+        content: fingerprint of these items and logs as they lie there: a night that is run again,
+            or that a person left, is loaded again.
     """
 
     version: int
     catalog_night: str | None
     state_nights: tuple[tuple[str, str], ...]
+    content: str = ""
 
 
 def sources(context: NightContext) -> LiveSources:
@@ -57,7 +61,21 @@ def sources(context: NightContext) -> LiveSources:
         raise MissingInputError("there is no champion to serve: run 'mrlm bootstrap' first")
     built = list(built_logs(context).items())[-context.settings.serving.state_nights :]
     nights = tuple((night, builder) for night, (builder, _) in built)
-    return LiveSources(stack[-1], newest_embedded(context), nights)
+    catalog_night = newest_embedded(context)
+    read = [("build_log", builder, [output]) for _, (builder, output) in built]
+    if catalog_night is not None:
+        read.append(("embed", catalog_night, []))
+    return LiveSources(stack[-1], catalog_night, nights, _content(context, read))
+
+
+def _content(context: NightContext, read: list[tuple[str, str, list[str]]]) -> str:
+    """One fingerprint of outputs, all of a stage where none is named, as they are now."""
+    found = {}
+    for stage, night, outputs in read:
+        manifest = context.lake(stage, night).require()
+        for name in outputs or manifest.outputs:
+            found[f"{stage}/{night}/{name}"] = manifest.fingerprint_of_now(name)
+    return combine(found)
 
 
 def load(context: NightContext, found: LiveSources) -> LiveVersion:
@@ -83,6 +101,7 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
         retrieval=Retrieval.of(
             bundle.catalog, learned_on, settings.retrieved, settings.fresh_share
         ),
+        history_objective=context.settings.state.history_objective,
     ).quickest()
     live.prepare(datetime.now(UTC))
     return live
@@ -182,22 +201,43 @@ def known_users(context: NightContext, found: LiveSources, served: Catalog) -> K
     return KnownUsers(states.take(first), collected)
 
 
+@dataclass(frozen=True)
+class Answering:
+    """What answers at one moment; never changed, but another takes its place.
+
+    Attributes:
+        live: what answers.
+        found: what it is made of.
+        since: when it was loaded.
+        trouble: why the newest could not be loaded; empty when it serves.
+    """
+
+    live: LiveVersion
+    found: LiveSources
+    since: datetime
+    trouble: str = ""
+
+    @property
+    def fallback(self) -> str | None:
+        """What answers in place of a champion that cannot be loaded; ``trouble`` says why."""
+        if not self.trouble:
+            return None
+        return "popularity" if self.found.version == NO_VERSION else "last good version"
+
+
 class Current:
     """The version that answers now, and a thread that looks for the next one.
 
-    A version that cannot be loaded changes nothing: the last good one serves on, and ``trouble``
-    says why. Where the first cannot be loaded, see ``load_any``.
+    A version that cannot be loaded changes nothing but ``trouble``: the last good one serves on.
+    Where the first cannot be loaded, see ``load_any``.
 
     Args:
         context: makes the context of the night that a time lies in.
         seconds: between two looks.
 
     Attributes:
-        live: what answers; replaced as a whole.
-        found: what it is made of.
-        since: when it was loaded.
+        answering: what answers; replaced as a whole.
         reloads: how often another one took over.
-        trouble: why the newest could not be loaded; empty when it serves.
     """
 
     def __init__(self, context: Callable[[datetime], NightContext], seconds: float) -> None:
@@ -205,8 +245,8 @@ class Current:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="champion", daemon=True)
         now = datetime.now(UTC)
-        self.live, self.found, self.trouble = load_any(context(now), sources(context(now)))
-        self.since = now
+        live, found, trouble = load_any(context(now), sources(context(now)))
+        self.answering = Answering(live, found, now, trouble)
         self.reloads = 0
 
     def start(self) -> None:
@@ -219,21 +259,22 @@ class Current:
 
     def look(self) -> None:
         """Take the newest version, where it is another one and can be loaded."""
-        now = datetime.now(UTC)
+        now, answering = datetime.now(UTC), self.answering
         try:
             context = self._context(now)
             found = sources(context)
-            if found != self.found:
+            if found != answering.found:
                 live = load(context, found)
-                self.live, self.found, self.since = live, found, now
+                self.answering = Answering(live, found, now)
                 self.reloads += 1
                 logger.info("serves %s over the items of %s", live.policy_id, found.catalog_night)
-            self.trouble = ""
+            elif answering.trouble:
+                self.answering = replace(answering, trouble="")
         # Whatever is wrong with what comes, those who ask now are answered by what is there.
         except Exception as error:
-            if str(error) != self.trouble:
-                logger.error("%s goes on serving: %s", self.live.policy_id, error)
-            self.trouble = str(error)
+            if str(error) != answering.trouble:
+                logger.error("%s goes on serving: %s", answering.live.policy_id, error)
+            self.answering = replace(answering, trouble=str(error))
 
     def _watch(self) -> None:
         while not self._ended.wait(self._seconds):

@@ -574,6 +574,7 @@ class Serving(_Section):
     )
     most_candidates: int = Field(10_000, ge=1, description="Longest candidate set of a request.")
     most_history: int = Field(1_000, ge=0, description="Longest history of a request.")
+    most_slots: int = Field(100, ge=1, description="Longest list that a request may ask for.")
     most_bytes: int = Field(1 << 20, ge=1024, description="Largest request, in bytes.")
     state_nights: int = Field(
         7, ge=1, description="Newest nights whose users' last states are known to the server."

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from mrlm.bandit_log import Catalog, Decisions, Objective
+from mrlm.bandit_log import Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.ragged import segment_log_softmax
+from mrlm.policies.contract import Policy
 from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.promotion.serving import live as module
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.live import (
     HistoryEntry,
@@ -120,6 +122,67 @@ def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None
     assert found.known_user
     nothing = live.answer(LiveRequest("r", "u", candidates=["i01", "i11"], k=1), NOW)
     assert nothing.slots[0].candidate_propensities == [0.5, 0.5]
+
+
+def test_names_that_nobody_reads_and_their_order_change_nothing(catalog: Catalog) -> None:
+    objectives = tuple(
+        Objective(n, "feedback", "north_star" if n == "delight" else "component", event=n)
+        for n in ("delight", "like")
+    )
+    live = version(SeesRewards(), catalog)
+    live = replace(live, bundle=replace(live.bundle, objectives=objectives))
+
+    def propensities(of: LiveVersion, *histories: dict[str, float]) -> list[float]:
+        history = [HistoryEntry("i05", rewards) for rewards in histories]
+        asked = LiveRequest("r", "u", candidates=["i01", "i11"], history=history, k=1)
+        return of.answer(asked, NOW).slots[0].candidate_propensities
+
+    alone = propensities(live, {"delight": 1.0, "like": 0.0})
+    many = {f"n{i}": 9.0 for i in range(1000)}
+    assert propensities(live, {"like": 0.0, **many, "delight": 1.0}) == alone
+    assert alone != [0.5, 0.5]
+    assert propensities(live, many) == [0.5, 0.5]
+    first = replace(live, history_objective="like")
+    assert propensities(first, {"delight": 1.0, "like": 0.0}) == [0.5, 0.5]
+    entries = live._brought([HistoryEntry("i05", {"like": 0.0, **many})])
+    assert entries.objectives == ("like",), "what is not read takes no memory"
+
+
+def test_single_precision_is_tried_on_what_requests_are_like(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sets of any size, users as they are, and rewards of all objectives at their own scale."""
+    log, _ = latent_log(n_users=30, decisions_per_user=6, n_candidates=6, seed=2)
+    last = last_states(log)
+    seen = last.looked_back_on()
+    rewards = np.stack([last.histories.rewards[seen.values, 0], np.full(len(seen.values), 5e3)], 1)
+    items = Ragged(seen.offsets, last.histories.item[seen.values])
+    last = last.with_history(items, rewards.astype(np.float32), ("delight", "seconds"))
+    tried: list[tuple[Decisions, float]] = []
+
+    def quickest(policy: Policy, asked: Decisions, most_apart: float) -> Policy:
+        tried.append((asked, most_apart))
+        return policy
+
+    monkeypatch.setattr(module, "quickest", quickest)
+    version(SeesRewards(), log.decisions.catalog, states_table(last)).quickest()
+    asked, apart = tried[0]
+    made_up = asked.user == ""
+    assert {*asked.candidates.lengths[made_up]} == {2, 5, 10, 100}
+    assert asked.histories.objectives == ("delight", "seconds")
+    assert {*asked.histories.rewards[:, 1]} == {5e3}
+    row = {user: i for i, user in enumerate(last.user)}
+    for i in np.flatnonzero(~made_up):
+        one, whole = (d.take(np.array([n])) for d, n in ((asked, i), (last, row[asked.user[i]])))
+        for name in ("item", "rewards"):
+            own, known = (
+                getattr(d.histories, name)[d.looked_back_on().values] for d in (one, whole)
+            )
+            np.testing.assert_array_equal(own, known)
+    assert np.sum(~made_up) == len(row)
+    version(SeesRewards(), log.decisions.catalog).quickest()
+    assert apart > tried[1][1] == 1e-7
+    assert tried[1][0].histories.objectives == ("delight",)
 
 
 def test_who_is_not_known_is_offered_what_is_popular(

@@ -23,7 +23,7 @@ from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle
 from mrlm.promotion.serving.live import HistoryEntry, LiveRequest, LiveVersion
-from mrlm.promotion.serving.states import STATES_SCHEMA, read_states, states_table
+from mrlm.promotion.serving.states import read_states, states_table
 
 # The reproduction before a promotion allows 1e-6; what it compares must be far below.
 SAME = 1e-9
@@ -109,7 +109,7 @@ def test_served_is_evaluated_with_new_items_too(folder: Path) -> None:
     catalog = catalog.with_embedding(vectors[[place[str(n)] for n in catalog.item_id]])
     gentle = replace(bundle.policy, theta=np.full(3, 0.5))  # type: ignore[type-var]
     tonight = replace(bundle.with_catalog(catalog), policy=gentle)
-    live = LiveVersion("p@1", tonight, STATES_SCHEMA.empty_table()).quickest()
+    live = LiveVersion("p@1", tonight, pq.read_table(folder / "states.parquet")).quickest()
     assert live.bundle.policy is not tonight.policy, "single precision serves"
     names = ("like", "rating")
     for n in range(40):

@@ -17,7 +17,7 @@ from mrlm.promotion.serving.live import LiveVersion
 from mrlm.promotion.serving.states import STATES_SCHEMA, last_states, states_table
 from mrlm.worlds.latent import latent_log
 from pipelines.serving.app import Service, make_app
-from pipelines.serving.current import LiveSources
+from pipelines.serving.current import Answering, LiveSources
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Serving, Settings
 from tests.pipelines.nights.workspaces import Made
@@ -27,14 +27,14 @@ ITEMS = [str(i) for i in LOG.decisions.catalog.item_id[:5]]
 
 
 @dataclass
-class Standing:
+class Still:
     """What answers, without a registry behind it."""
 
-    live: LiveVersion
-    found: LiveSources = field(default_factory=lambda: LiveSources(2, "2026-11-20", ()))
-    since: datetime = datetime(2026, 11, 20, tzinfo=UTC)
+    answering: Answering
     reloads: int = 0
-    trouble: str = ""
+
+    def change(self, **changes: Any) -> None:
+        self.answering = replace(self.answering, **changes)
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Served:
     """A client, and where the served rows lie."""
 
     client: TestClient
-    current: Standing
+    current: Still
     folder: Path
     log: ImpressionLog
     headers: dict[str, str] = field(default_factory=dict)
@@ -68,7 +68,8 @@ def made(tmp_path: Path) -> Settings:
 
 
 def served(settings: Settings, folder: Path, key: str = "") -> Served:
-    current = Standing(version("r@2"))
+    found = LiveSources(2, "2026-11-20", ())
+    current = Still(Answering(version("r@2"), found, datetime(2026, 11, 20, tzinfo=UTC)))
     log = ImpressionLog(str(folder / "{night}"), {}, settings.ingestion, "never")
     # The platform's ids of this world are the pseudonyms themselves.
     service = Service(current, log, settings, lambda user: user, key)  # type: ignore[arg-type]
@@ -99,11 +100,28 @@ def test_what_answers_in_place_of_the_champion_is_said_and_not_why(
     made: Settings, tmp_path: Path, version_: int, trouble: str, told: str | None
 ) -> None:
     server = served(made, tmp_path)
-    server.current.found = replace(server.current.found, version=version_)
-    server.current.trouble = trouble
+    found_ = replace(server.current.answering.found, version=version_)
+    server.current.change(found=found_, trouble=trouble)
     found = server.ask(user_id="u1", candidates=ITEMS).json()
     assert (found["fallback"], found["candidates_from"]) == (told, "request")
     assert trouble == "" or trouble not in str(found)
+
+
+def test_what_takes_over_during_an_answer_is_not_told_of_it(
+    made: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = served(made, tmp_path)
+    append = server.log.append
+
+    def taken_over(*given: Any) -> None:
+        server.current.change(live=version("r@3"), trouble="version 4 is damaged")
+        append(*given)
+
+    monkeypatch.setattr(server.log, "append", taken_over)
+    found = server.ask(user_id="u1", candidates=ITEMS).json()
+    assert (found["policy_id"], found["fallback"]) == ("r@2", None)
+    again = server.ask(user_id="u1", candidates=ITEMS).json()
+    assert (again["policy_id"], again["fallback"]) == ("r@3", "last good version")
 
 
 def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> None:
@@ -123,6 +141,7 @@ def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> Non
         ({}, 422, "user_id"),
         ({"user_id": "u", "candidate": ["a"]}, 422, "candidate"),
         ({"user_id": "u", "candidates": ["a"], "k": 0}, 422, "k"),
+        ({"user_id": "u", "candidates": ITEMS, "k": 101}, 422, "serving.most_slots"),
         ({"user_id": "u", "candidates": ["a"] * 11}, 413, "serving.most_candidates"),
         ({"user_id": "u", "history": [{"item_id": "a"}] * 6}, 413, "serving.most_history"),
         ({"user_id": "u" * 5000}, 413, "serving.most_bytes"),
@@ -131,6 +150,7 @@ def test_a_known_user_needs_no_candidates(made: Settings, tmp_path: Path) -> Non
         ({"user_id": "\ud800", "candidates": ["a"]}, 422, "unicode"),
         ({"user_id": "u", "candidates": ["a", "\ud800"]}, 422, "surrogate"),
         ({"user_id": "u", "\ud800": 1}, 422, "unicode"),
+        ({"user_id": "u", "scene": "s" * 257}, 422, "scene"),
     ],
 )
 def test_a_wrong_request_is_refused_and_told_why(
@@ -179,8 +199,9 @@ def test_each_answer_is_of_one_version_and_health_says_which(
     server = served(made, tmp_path)
     body = {"user_id": "u", "candidates": ITEMS, "k": 5}
     before = server.ask(**body).json()
-    server.current.live = replace(version("r@3"), states=STATES_SCHEMA.empty_table())
-    server.current.found, server.current.reloads = LiveSources(3, "2026-11-21", ()), 1
+    after_ = replace(version("r@3"), states=STATES_SCHEMA.empty_table())
+    server.current.change(live=after_, found=LiveSources(3, "2026-11-21", ()))
+    server.current.reloads = 1
     after = server.ask(**body).json()
     assert (before["policy_id"], after["policy_id"]) == ("r@2", "r@3")
     assert {(r["request_id"], r["policy_id"]) for r in server.rows()} == {
@@ -188,7 +209,7 @@ def test_each_answer_is_of_one_version_and_health_says_which(
     }
     health = server.client.get("/health").json()
     assert (health["status"], health["policy_id"], health["users"]) == ("ok", "r@3", 0)
-    server.current.trouble = "version 4 is damaged"
+    server.current.change(trouble="version 4 is damaged")
     assert server.client.get("/health").json()["status"] == "degraded"
     told = server.client.get("/metrics").text
     assert "mrlm_champion_version 3.0" in told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from mrlm.promotion.serving.live import LiveRequest
 from pipelines.contract.context import NightContext
+from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
 from pipelines.serving import current as module
 from pipelines.serving.current import Current, LiveSources, sources
@@ -46,25 +47,29 @@ def test_the_newest_version_takes_over_and_a_broken_one_does_not(
 
     current = Current(at, 0.01)
     current.look()
-    assert (current.live.policy_id, current.reloads, len(loaded)) == ("r@1", 0, 1)
+    assert (current.answering.live.policy_id, current.reloads, len(loaded)) == ("r@1", 0, 1)
     newest, broken = LiveSources(2, "2026-11-20", ()), {2}
     current.look()
-    assert (current.live.policy_id, current.found.version) == ("r@1", 1)
-    assert current.trouble == "version 2 is damaged"
+    assert (current.answering.live.policy_id, current.answering.found.version) == ("r@1", 1)
+    assert current.answering.trouble == "version 2 is damaged"
     broken.clear()
     current.look()
-    assert (current.live.policy_id, current.reloads, current.trouble) == ("r@2", 1, "")
+    assert (current.answering.live.policy_id, current.reloads, current.answering.trouble) == (
+        "r@2",
+        1,
+        "",
+    )
     newest = LiveSources(2, "2026-11-21", ())
     current.look()
     assert (current.reloads, loaded[-1].catalog_night) == (2, "2026-11-21")
     newest = LiveSources(1, "2026-11-21", ())
     current.start()
     for _ in range(500):
-        if current.live.policy_id == "r@1":
+        if current.answering.live.policy_id == "r@1":
             break
         current._ended.wait(0.01)
     current.stop()
-    assert current.live.policy_id == "r@1", "a rollback is taken like a promotion"
+    assert current.answering.live.policy_id == "r@1", "a rollback is taken like a promotion"
 
 
 def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
@@ -83,11 +88,11 @@ def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
 
     monkeypatch.setattr(module, "load", load)
     current = Current(lambda moment: context, 0.01)
-    assert (current.live.policy_id, current.found.version) == ("r@1", 1)
-    assert current.trouble == "version 3 is damaged"
+    assert (current.answering.live.policy_id, current.answering.found.version) == ("r@1", 1)
+    assert current.answering.trouble == "version 3 is damaged"
     broken.clear()
     current.look()
-    assert (current.live.policy_id, current.trouble) == ("r@3", "")
+    assert (current.answering.live.policy_id, current.answering.trouble) == ("r@3", "")
     broken = {1, 2, 3}
     with pytest.raises(OSError, match="version 3 is damaged"):
         Current(lambda moment: context, 0.01)
@@ -96,8 +101,11 @@ def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
     made.built("2026-11-19", {"2026-11-19": log})
     made.embedded("2026-11-19")
     current = Current(lambda moment: context, 0.01)
-    live = current.live
-    assert (live.policy_id, current.found.version) == ("popularity@2026-11-19", module.NO_VERSION)
+    live = current.answering.live
+    assert (live.policy_id, current.answering.found.version) == (
+        "popularity@2026-11-19",
+        module.NO_VERSION,
+    )
     brought = log.rewards[:, log.column(context.north_star.name)]
     shown = log.decisions.candidates.values[log.shown]
     total = np.bincount(shown, weights=brought, minlength=len(live.bundle.catalog))
@@ -115,10 +123,30 @@ def test_what_is_served_follows_ledger_catalogue_and_logs(tmp_path: Path) -> Non
     with pytest.raises(MissingInputError, match="mrlm bootstrap"):
         sources(context)
     made.record(entry("initial", "k", 1))
-    assert sources(context) == LiveSources(1, None, ())
+    nothing = sources(context)
+    assert nothing == LiveSources(1, None, (), nothing.content)
     nights = ("2026-11-17", "2026-11-18", "2026-11-19")
     for night in nights:
         made.passed(night)
         made.built(night, {night: make_log()})
     made.embedded("2026-11-19")
-    assert sources(context) == LiveSources(1, "2026-11-19", tuple((n, n) for n in nights[1:]))
+    found = sources(context)
+    own = tuple((n, n) for n in nights[1:])
+    assert found == LiveSources(1, "2026-11-19", own, found.content)
+    assert sources(context) == found
+    seen = {found.content}
+    for stage in ("embed", "build_log"):
+        folder = made.workspace.lake_stage("2026-11-19", stage)
+        manifest = Manifest.read(folder)
+        assert manifest is not None
+        name = [*manifest.outputs][-1]
+        again = {**manifest.outputs, name: replace(manifest.outputs[name], fingerprint="again")}
+        for changed in (
+            replace(manifest, erased={name: "without somebody"}),
+            replace(manifest, outputs=again),
+        ):
+            changed.write(folder)
+            seen.add(sources(context).content)
+        manifest.write(folder)
+    assert len(seen) == 5
+    assert sources(context) == found

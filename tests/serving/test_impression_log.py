@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -72,6 +73,46 @@ def test_kill_9_loses_no_answered_row_and_leaves_whole_lines(tmp_path: Path) -> 
     slots = {(r["request_id"], r["position"]) for r in found}
     assert len(slots) == len(found)
     assert slots >= {(str(n), p) for n in answered for p in (1, 2, 3)}
+
+
+class HalfFull:
+    """A file on a disk that takes half of one write, and cuts nothing where ``stuck``."""
+
+    def __init__(self, file: IO[bytes], stuck: bool) -> None:
+        self._file, self._stuck, self.name = file, stuck, file.name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        return self._file.write(data[: len(data) // 2])
+
+    def truncate(self, size: int) -> int:
+        if self._stuck:
+            raise OSError("no")
+        return self._file.truncate(size)
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_the_disk_took_in_part_costs_no_other_answer(tmp_path: Path, stuck: bool) -> None:
+    log = ImpressionLog(str(tmp_path / "{night}"), {}, Ingestion(), "never")
+    log.append([{"a": 1}], AT)
+    whole = log._file
+    assert whole is not None
+    log._file = HalfFull(whole, stuck)  # type: ignore[assignment]
+    with pytest.raises(OSError, match="only a part"):
+        log.append([{"a": 2}, {"a": 22}], AT)
+    if not stuck:
+        log._file = whole
+    log.append([{"a": 3}], AT)
+    log.close()
+    files = [p.read_bytes().splitlines() for p in sorted((tmp_path / "2026-11-20").iterdir())]
+    whole_lines = [b'{"a": 1}', b'{"a": 3}']
+    if stuck:
+        assert len(files) == 2, "nothing is written after a torn line"
+        assert sorted(f[0] for f in files) == whole_lines
+    else:
+        assert files == [whole_lines]
 
 
 def test_two_servers_never_share_a_file(tmp_path: Path) -> None:

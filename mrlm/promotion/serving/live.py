@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
-from mrlm.policies.single_precision import quickest
+from mrlm.policies.single_precision import MOST_APART, MOST_APART_UNSEEN, quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.retrieval import Retrieval
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states
 
 DEFAULT_SCENE = "default"
-# Decisions that single precision is tried on, and the items that a made-up one offers.
-_TRIED, _OFFERED = 32, 100
+# Decisions of a kind that single precision is tried on, the items that made-up ones offer, of which
+# few have the large probabilities, and those that made-up users have seen.
+_TRIED, _OFFERED, _SEEN = 32, (2, 5, 10, 100), 100
 
 
 CandidatesFrom = Literal["request", "retrieval", "last decision", "popularity"]
@@ -143,6 +144,8 @@ class LiveVersion:
             none of the user are known.
         retrieval: finds candidates by the user's history where a request names none; None: those of
             the user's last known decision.
+        history_objective: the feedback objective that tells most, first of what requests bring of
+            their users' histories; empty: the first of the bundle that they bring.
     """
 
     policy_id: str
@@ -150,6 +153,7 @@ class LiveVersion:
     states: pa.Table
     popular: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     retrieval: Retrieval | None = None
+    history_objective: str = ""
 
     def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
         """Draw the list of a request.
@@ -208,46 +212,64 @@ class LiveVersion:
         item_id = [str(name) for name in self.bundle.catalog.item_id[:2]]
         history = [HistoryEntry(name) for name in item_id]
         self.answer(LiveRequest("", "", candidates=item_id, history=history, k=1), now)
-        _ = self._row, self._last
+        _ = self._row, self._last, self._read
 
     def quickest(self) -> LiveVersion:
         """The same in single precision, where that gives the same probabilities.
 
-        Asked are users of the states, and made-up ones who saw and are offered any items: see
+        Asked are users of the states with all that is known of them, and made-up ones who saw and
+        are offered any items, few of them or many, with rewards as those users have; see
         ``single_precision.quickest``.
         """
-        policy = quickest(self.bundle.policy, self._asked())
+        apart = MOST_APART if len(self.states) else MOST_APART_UNSEEN
+        policy = quickest(self.bundle.policy, self._asked(), apart)
         return replace(self, bundle=replace(self.bundle, policy=policy))
 
     def _asked(self) -> Decisions:
-        draw, many = np.random.default_rng(0), len(self.bundle.catalog)
-        sets = draw.integers(0, many, (2, _TRIED, min(_OFFERED, many))).astype(np.int32)
-        offsets = np.arange(_TRIED + 1, dtype=np.int64) * sets.shape[2]
-        offered, seen = (Ragged(offsets, of.ravel()) for of in sets)
-        rewards = draw.normal(size=(len(seen.values), 1)).astype(np.float32)
+        draw, known = np.random.default_rng(0), len(self.states)
+        users = self._last.take(draw.choice(known, min(_TRIED, known), replace=False))
+        seen, own = users.looked_back_on(), users.histories
+        names = own.objectives if known else self._read or (UNNAMED,)
+        rewards = own.rewards[seen.values]
+        if len(rewards) == 0:
+            rewards = draw.normal(size=(_SEEN, len(names))).astype(np.float32)
+        asked = [self._made_up(draw, offered, rewards, names) for offered in _OFFERED]
+        if known:
+            items = Ragged(seen.offsets, own.item[seen.values])
+            asked.append(users.with_history(items, own.rewards[seen.values], names))
+        return Decisions.concat(asked)
+
+    def _made_up(
+        self,
+        draw: np.random.Generator,
+        offered: int,
+        rewards: NDArray[np.float32],
+        names: tuple[str, ...],
+    ) -> Decisions:
+        """Decisions over any ``offered`` items after any others, with some of the rewards."""
+        many = len(self.bundle.catalog)
+        candidates, seen = (
+            Ragged(
+                np.arange(_TRIED + 1, dtype=np.int64) * min(size, many),
+                draw.integers(0, many, _TRIED * min(size, many)).astype(np.int32),
+            )
+            for size in (offered, _SEEN)
+        )
         nothing = Ragged(np.zeros(_TRIED + 1, np.int64), np.zeros(0, np.int32))
-        made_up = Decisions(
+        own = rewards[draw.integers(0, len(rewards), len(seen.values))]
+        return Decisions(
             catalog=self.bundle.catalog,
             user=np.full(_TRIED, "", object),
             scene=np.full(_TRIED, DEFAULT_SCENE, object),
             position=np.ones(_TRIED, np.int32),
             ts=np.full(_TRIED, np.datetime64(self.bundle.night, "us")),
-            candidates=offered,
-            histories=Histories.of_lists(seen, rewards),
+            candidates=candidates,
+            histories=Histories.of_lists(seen, own, names),
             since=seen.offsets[:-1],
             until=seen.offsets[1:],
             request=np.zeros(_TRIED, np.int64),
             above=nothing,
         )
-        known = len(self.states)
-        if known == 0:
-            return made_up
-        users = self._last.take(draw.choice(known, min(_TRIED, known), replace=False))
-        seen, own = users.looked_back_on(), users.histories
-        items = Ragged(seen.offsets, own.item[seen.values])
-        # Two sets of histories may name other objectives.
-        first = own.rewards[seen.values, :1]
-        return Decisions.concat([made_up, users.with_history(items, first)])
 
     @cached_property
     def _row(self) -> dict[str, int]:
@@ -257,6 +279,15 @@ class LiveVersion:
     def _last(self) -> Decisions:
         night = self.bundle.night
         return read_states(self.states, self.bundle.catalog, ts=night, unknown_candidates="drop")
+
+    @cached_property
+    def _read(self) -> tuple[str, ...]:
+        """Objectives of histories that are read, the one that tells most first."""
+        named = [o.name for o in self.bundle.objectives if o.source == "feedback"]
+        known = [n for n in self._last.histories.objectives if n != UNNAMED]
+        return tuple(
+            sorted(dict.fromkeys([*known, *named]), key=lambda n: n != self.history_objective)
+        )
 
     def _offered(
         self, request: LiveRequest, known: int | None, histories: Histories
@@ -296,10 +327,12 @@ class LiveVersion:
         )
 
     def _brought(self, entries: Sequence[HistoryEntry]) -> Histories:
-        """The request's own; items that the catalogue lacks are left out, as they are of logs."""
+        """The request's own; items and objectives that the version does not know are left out."""
         code = self.bundle.catalog.code
         kept = [e for e in entries if e.item_id in code]
-        names = tuple(dict.fromkeys(n for e in kept for n in e.rewards)) or (UNNAMED,)
+        sent = {n for e in kept for n in e.rewards}
+        # Not in the caller's order: what reads one objective alone reads the first.
+        names = tuple(n for n in self._read if n in sent) or (UNNAMED,)
         items = np.array([code[e.item_id] for e in kept], np.int32)
         rewards = [[e.rewards.get(n, np.nan) for n in names] for e in kept]
         return Histories.of_lists(

@@ -209,11 +209,9 @@ def _erase(
         found.files += version.files
         found.left += [version.left] if version.left else []
     _erase_loose(workspace, RawPlaces(settings), _version_folders(place), traces.person, found)
-    files, rows = erase_served(settings, workspace.root, traces.person, found.leave)
-    found.files += files
-    found.rows += Counter(served=rows)
     folders = sorted(_stage_folders(workspace), key=_lake_last)
-    # The list of requests first: by it feedback is found once the impressions are gone.
+    # The list of requests first: by it feedback is found once impressions and served rows are gone.
+    listed = True
     for night, requests in traces.requests.items():
         folder = workspace.lake_stage(night, "ingest")
         if requests and (folder / FILE_NAME).exists():
@@ -221,6 +219,11 @@ def _erase(
                 found.files += list_requests(folder, traces.person, requests)
             except DamagedError as error:
                 found.leave(str(error))
+                listed = False
+    if listed:
+        files, rows = erase_served(settings, workspace.root, traces.person, found.leave)
+        found.files += files
+        found.rows += Counter(served=rows)
     for i, folder in enumerate(folders):
         progress("folders searched", i, len(folders))
         _erase_one(folder, Removal(traces.person, names), found)

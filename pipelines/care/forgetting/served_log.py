@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from mrlm.privacy.person import Person
 from pipelines.settings.model import Settings
-from pipelines.settings.served_path import served_files, served_path
+from pipelines.settings.served_path import served_column, served_files, served_path
 
 _COPY = ".erasing"
 
@@ -32,39 +33,68 @@ def erase_served(
     Returns:
         How many files changed, and how many rows left them.
     """
-    path, columns = served_path(settings, root), settings.inputs.impressions.columns
-    names = tuple(
-        name if isinstance(name := columns.get(key, key), str) else key
-        for key in ("user_id", "request_id")
-    )
+    names = _names(settings)
     files = rows = 0
-    for file in served_files(path):
+    for file in served_files(served_path(settings, root)):
         file.with_name(f".{file.name}{_COPY}").unlink(missing_ok=True)
         with file.open("rb") as opened:
+            # Before it is read: what a server writes after that would be lost.
+            alone = _locked(opened)
             kept, gone = _kept(opened.read(), person, names)
-            if not gone:
-                continue
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                leave(
-                    f"{file} names the person, and a server still writes it: repeat the command "
-                    "when its night is over, or when the server has been stopped"
-                )
-                continue
-        _replace(file, kept)
+            if gone and alone:
+                _replace(file, kept)
+        if not gone:
+            continue
+        if not alone:
+            leave(
+                f"{file} names the person, and a server still writes it: repeat the command "
+                "when its night is over, or when the server has been stopped"
+            )
+            continue
         files, rows = files + 1, rows + gone
     return files, rows
 
 
-def _kept(data: bytes, person: Person, names: tuple[str, ...]) -> tuple[bytes, int]:
+def served_requests(settings: Settings, root: Path, person: Person) -> frozenset[str]:
+    """Ids of a person's requests that ``mrlm serve`` has answered, ingested or not."""
+    user, request = _names(settings)
+    found = set()
+    for file in served_files(served_path(settings, root)):
+        with file.open("rb") as lines:
+            for line in lines:
+                try:
+                    row = json.loads(line)
+                    if row.get(user) == person.user_id:
+                        found.add(str(row[request]))
+                except (ValueError, AttributeError, KeyError):
+                    # Nobody can tell whose it is.
+                    continue
+    return frozenset(found)
+
+
+def _names(settings: Settings) -> tuple[str, str]:
+    """What the log calls users and requests."""
+    columns = settings.inputs.impressions.columns
+    return served_column("user_id", columns), served_column("request_id", columns)
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether nobody writes the file, nor will until it is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _kept(data: bytes, person: Person, names: tuple[str, str]) -> tuple[bytes, int]:
     """The lines that are not theirs, and how many are."""
     lines = data.splitlines(keepends=True)
     kept = [line for line in lines if not _is_theirs(line, person, names)]
     return b"".join(kept), len(lines) - len(kept)
 
 
-def _is_theirs(line: bytes, person: Person, names: tuple[str, ...]) -> bool:
+def _is_theirs(line: bytes, person: Person, names: tuple[str, str]) -> bool:
     user, request = names
     try:
         row = json.loads(line)

@@ -17,7 +17,9 @@ from mrlm.privacy.person_rows import Texts, reading, requests_of_text
 from mrlm.privacy.person_texts import texts_of_rows
 from mrlm.promotion.registry.place import RegistryPlace
 from pipelines.care.forgetting.raw_texts import texts_at
+from pipelines.care.forgetting.served_log import served_requests
 from pipelines.contract.context import Progress
+from pipelines.contract.manifest import FILE_NAME
 from pipelines.contract.workspace import Workspace
 from pipelines.settings.model import Settings
 
@@ -34,7 +36,8 @@ class Traces:
 
     Attributes:
         person: with all their requests.
-        requests: arrival night to the ids of their requests that arrived on it.
+        requests: arrival night to the ids of their requests that arrived on it; those that were
+            served and have not arrived yet are with the newest night.
         nights: event nights with decisions of theirs, ISO dates.
     """
 
@@ -46,7 +49,10 @@ class Traces:
 def traces_of(
     workspace: Workspace, settings: Settings, person: Person, progress: Progress
 ) -> Traces:
-    """Read what names the person in the lake: impressions, logs and quarantine."""
+    """Read what names the person in the lake and the served log.
+
+    Of the lake: impressions, logs and quarantine.
+    """
     names = columns_of(settings)
     requests: dict[str, frozenset[str]] = {}
     nights: set[str] = set()
@@ -74,9 +80,15 @@ def traces_of(
         for path in sorted((ingest / REQUESTS).glob("*.parquet")):
             hashes |= set(pq.read_table(path)["request"].to_pylist())
     progress("nights searched", len(all_nights), len(all_nights))
-    named = frozenset().union(*requests.values())
-    known = frozenset({salted(person.salt, r) for r in named} | hashes)
-    person = replace(person, requests=known, named=named)
+    known = {salted(person.salt, r) for r in set().union(*requests.values())} | hashes
+    served = served_requests(settings, workspace.root, person)
+    waiting = {r for r in served if salted(person.salt, r) not in known}
+    ingested = [n for n in all_nights if (workspace.lake_stage(n, "ingest") / FILE_NAME).exists()]
+    if ingested:
+        requests[ingested[-1]] |= waiting
+    named = frozenset().union(waiting, *requests.values())
+    own = frozenset({salted(person.salt, r) for r in named} | hashes)
+    person = replace(person, requests=own, named=named)
     shown = frozenset(_shown(workspace, all_nights, person))
     return Traces(replace(person, shown=shown), requests, frozenset(nights))
 
