@@ -88,7 +88,7 @@ def test_they_are_dropped_counted_and_not_kept(spark, logs, impression, event, i
         found = event_rows(counts["events"], name)
         assert found.forgotten == number
         assert found.placed == found.unplaced == 0
-        assert found.rows == number + found.clean
+        assert found.events == number + found.clean
     out = tmp_path / "out" / NIGHT
     pseudonym = pseudonym_of(KEY, "user-secret-9")
     assert not holding(out, "user-secret-9", pseudonym, "theirs-", TEXT)
