@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mrlm import BehaviourSettings, fit_reward_model, latent_log
+from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.features import shown_only
 from mrlm.behaviour.reward_model import load_reward_model
 from mrlm.meta.adaptation.scene_layers import with_scene_heads
@@ -63,6 +64,22 @@ def test_decisions_that_were_not_learned_from_are_ranked_better(model, log):
 
     assert area(model) < 0.48
     assert area(adapted) > 0.52
+
+
+def test_gates_leave_a_scenes_level_as_it_was(model, log):
+    adapted = with_scene_heads(model, turned(log))
+    decisions = shown_only(log)
+    hidden, _ = model.hidden(decisions)
+    code = adapted.scenes.code(decisions.scene)
+    added = adapted.scenes.added(hidden, code)
+    fold = user_folds(decisions.user, model.folds, crc())
+    like = model.heads.index("like")
+    known = np.isfinite(log.rewards[:, log.column("like")])
+    for member in range(model.folds):
+        for s in range(2):
+            own = added[member, (fold == member) & known & (code == s), like]
+            assert abs(own).max() > 0.05
+            assert own.mean() == pytest.approx(0, abs=1e-9)
 
 
 def test_it_is_kept_as_it_is_and_other_scenes_have_the_shared_layer(model, log, tmp_path):
