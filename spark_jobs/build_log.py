@@ -112,7 +112,7 @@ def run(spark: SparkSession, job: BuildLogJob) -> dict[str, Any]:
             (HISTORIES, lookups, _ORDER, entries),
         ):
             within = {night: f"{folder}/{name}" for night, folder in places.items()}
-            output.write_sorted(rows.withColumn("arrival", F.col("night")), within, columns, order)
+            output.write_sorted(rows, "night", within, columns, order)
     Path(job.out, "counts.json").write_text(json.dumps(counts, sort_keys=True, indent=1))
     return counts
 

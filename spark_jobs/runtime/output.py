@@ -72,12 +72,17 @@ def write_nights(
 
 
 def write_sorted(
-    rows: DataFrame, places: Mapping[str, str], schema: t.StructType, order: Sequence[str]
+    rows: DataFrame,
+    night: str,
+    places: Mapping[str, str],
+    schema: t.StructType,
+    order: Sequence[str],
 ) -> None:
     """Write the rows of each night to a folder of its own, one sorted file each, in one pass.
 
     Args:
-        rows: the columns of ``schema``, and ``arrival``; of these nights alone.
+        rows: the columns of ``schema``, and their night.
+        night: name of that column.
         places: night, ISO date, to its folder; no row has another one.
         schema: of the files.
         order: columns of ``schema`` that the rows of a night are sorted by.
@@ -86,9 +91,9 @@ def write_sorted(
         (place,) = places.values()
         write(rows.coalesce(1).sortWithinPartitions(*order), place, schema)
         return
-    night = F.col("arrival").cast("string").alias(_NIGHT)
+    named = F.col(night).cast("string").alias(_NIGHT)
     apart = t.StructType([*schema.fields, t.StructField(_NIGHT, t.StringType())])
-    chosen = rows.select(*schema.names, night).to(apart)
+    chosen = rows.select(*schema.names, named).to(apart)
     # A night's rows come to one task, and in the order in which the writer takes nights.
     gathered = chosen.repartition(len(places), _NIGHT).sortWithinPartitions(_NIGHT, *order)
     _write_apart(gathered, places, schema, append=False)
