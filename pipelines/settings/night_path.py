@@ -33,7 +33,8 @@ def night_path(path: str, night: str) -> str:
 
 def any_night(path: str) -> str:
     """The path as a pattern that fits every night's."""
-    return "*".join(glob.escape(part) for part in _NIGHT.split(path)[::2])
+    pieces = split_at_nights(path)
+    return "".join(glob.escape(part) if form is None else "*" for part, form in pieces)
 
 
 def split_at_nights(path: str) -> Iterator[tuple[str, str | None]]:
