@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.worlds.latent import latent_log
+from tests.small_bert import save_bert
 
 # For the processes that tests start; the Makefile tells this one, before anything is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -121,22 +122,8 @@ _WORDS = (
 @pytest.fixture(scope="session")
 def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT whose words are those of the drawn world's texts."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("small-bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=16,
-            max_position_embeddings=64,
-        )
-        BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    return folder
+    folder = tmp_path_factory.mktemp("small-bert")
+    return save_bert(
+        folder, words, hidden_size=16, intermediate_size=16, max_position_embeddings=64
+    )
