@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.worlds.latent import latent_log
-from tests.small_bert import save_bert
 
 # For the processes that tests start; the Makefile tells this one, before anything is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -122,6 +121,10 @@ _WORDS = (
 @pytest.fixture(scope="session")
 def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT whose words are those of the drawn world's texts."""
+    # Not at the top: processes that tests start run this file as their main module, and there an
+    # installed package may bring another module "tests".
+    from tests.small_bert import save_bert
+
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS]
     folder = tmp_path_factory.mktemp("small-bert")
     return save_bert(
