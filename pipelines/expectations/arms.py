@@ -27,11 +27,13 @@ def arm_column() -> dict[str, Column]:
 
 
 def users_by_arm(impressions: DataFrame) -> dict[str, int]:
-    """Different users that each policy answered, by policy id."""
+    """Different users that each policy answered, by policy id, told apart by a hash."""
     from pyspark.sql import functions as F
 
     arm = F.coalesce("policy_id", F.lit("")).alias("arm")
-    rows = impressions.groupBy(arm).agg(F.count_distinct("user").alias("users")).collect()
+    rows = (
+        impressions.groupBy(arm).agg(F.count_distinct(F.xxhash64("user")).alias("users")).collect()
+    )
     return {row["arm"]: row["users"] for row in rows}
 
 

@@ -101,7 +101,8 @@ def count_events(impressions: DataFrame, feedback: DataFrame, events: Sequence[s
 
     Columns ``item_id``, ``shows`` and ``hits_<i>`` of each event, by its place in ``events``. An
     event counts that arrived on the slot's own night: later ones are another night's delivery. Of
-    an item that a request shows twice the two slots have one event.
+    an item that a request shows twice the two slots have one event. Requests are told apart by a
+    hash, which is quicker than by their names.
     """
     from pyspark.sql import functions as F
 
@@ -109,7 +110,7 @@ def count_events(impressions: DataFrame, feedback: DataFrame, events: Sequence[s
     shows = slots.agg(F.count("*").alias("shows")).toArrow().combine_chunks().sort_by("item_id")
     own = (F.col("impression_night") == F.col("arrival")) & F.col("event").isin(*events)
     by_item = feedback.filter(own).groupBy("event", "item_id")
-    hits = by_item.agg(F.count_distinct("request_id").alias("hits")).toArrow()
+    hits = by_item.agg(F.count_distinct(F.xxhash64("request_id")).alias("hits")).toArrow()
     known = pc.index_in(hits["item_id"], value_set=shows["item_id"].combine_chunks())
     place = pc.fill_null(known, -1).to_numpy()
     number = hits["hits"].to_numpy()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.expectations.night_statistics import STANDARD_ERRORS
 from pipelines.expectations.row_rules import RowRule
-from pipelines.expectations.sampled_requests import of_requests
+from pipelines.expectations.shown_slots import SLOT_COLUMNS
 from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Validation
 
@@ -25,45 +25,24 @@ SHOWN = (
 )
 
 
-# More slots move no verdict, and to sum their lists takes most of a large night's validation.
-MOST_SLOTS = 1_000_000
+def prepared(rows: DataFrame) -> DataFrame:
+    """Clean impressions with the derived columns that the rules speak of.
 
-
-def prepared(rows: DataFrame, number: int) -> DataFrame:
-    """Clean impressions with the derived columns that the rules speak of, without the lists.
-
-    Every row is there. Of so many that their ``number`` is above ``MOST_SLOTS``, a share is
-    ``sampled``, and others have no moments of their lists.
+    Of the table's own columns those that rules, ``slots_of`` and people need.
     """
     from pyspark.sql import functions as F
 
     c = F.col
     logged = c("candidate_propensities")
-
-    def total(values: Any) -> Any:
-        return F.aggregate(values, F.lit(0.0), lambda a, b: a + b)
-
-    sampled = of_requests(min(1.0, MOST_SLOTS / max(number, 1)))
-    positive = sampled & F.forall(logged, lambda q: q > 0)
-    count = F.size("candidates")
-    entropy = -total(F.transform(logged, lambda q: q * F.log(q)))
-    squares = total(F.transform(logged, lambda q: q * F.log(q) * F.log(q)))
-    inverses = total(F.transform(logged, lambda q: F.try_divide(F.lit(1.0), q)))
     place = F.array_position("candidates", c("item_id")).cast("int")
-    derived = rows.withColumns(
-        {
-            "sampled": sampled,
-            "candidate_count": count,
-            "shown_place": place,
-            "propensity_sum": total(logged),
-            "chosen_gap": F.abs(F.get(logged, place - 1) - c("propensity")),
-            "nights_late": F.date_diff("arrival", "night"),
-            "inverse_variance": F.when(positive, inverses - count * count),
-            "entropy": F.when(positive, entropy),
-            "surprise_variance": F.when(positive, squares - entropy * entropy),
-        }
-    )
-    return derived.drop("candidates", "candidate_propensities", "context")
+    derived = {
+        "candidate_count": F.size("candidates"),
+        "shown_place": place,
+        "propensity_sum": F.aggregate(logged, F.lit(0.0), lambda a, b: a + b),
+        "chosen_gap": F.abs(F.get(logged, place - 1) - c("propensity")),
+        "nights_late": F.date_diff("arrival", "night"),
+    }
+    return rows.select("user", *SLOT_COLUMNS, *(value.alias(n) for n, value in derived.items()))
 
 
 def row_rules(settings: Validation, late_nights: int) -> list[RowRule]:
@@ -74,7 +53,8 @@ def row_rules(settings: Validation, late_nights: int) -> list[RowRule]:
             "one row a shown slot",
             "request_id and position are unique together",
             "A slot that counts twice biases every estimate.",
-            keys=("request_id", "position"),
+            keys=("request_id",),
+            place="position",
         ),
         RowRule(
             "known user",

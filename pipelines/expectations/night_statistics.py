@@ -5,81 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.expectations import told_events
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
 
 # A gap that chance explains never stops a night: at five standard errors about one true log in a
 # million is stopped.
 STANDARD_ERRORS = 5.0
 TABLES = ("impressions", "feedback", "items")
-
-
-def moment_columns() -> dict[str, Column]:
-    """Aggregates over sampled prepared impressions, for ``propensity_moments``."""
-    from pyspark.sql import functions as F
-
-    c = F.col
-    slot = c("sampled") & (c("propensity_kind") == "conditional") & (c("propensity") > 0)
-    logged = slot & c("inverse_variance").isNotNull()
-    # A row that is refused elsewhere must not end the count with an error.
-    inverse = F.try_divide(F.lit(1.0), c("propensity"))
-
-    def of_slots(value: Column) -> Column:
-        return F.when(slot, value)
-
-    return {
-        "slots": F.count_if(slot),
-        "candidates": F.avg(of_slots(c("candidate_count"))),
-        "inverse": F.avg(of_slots(inverse)),
-        "sample_variance": F.var_samp(of_slots(inverse - c("candidate_count"))),
-        "exact_variance": F.avg(of_slots(c("inverse_variance"))),
-        "logged": F.count_if(logged),
-        "surprise": F.avg(F.when(logged, F.log("propensity") + c("entropy"))),
-        "entropy": F.avg(of_slots(c("entropy"))),
-        "surprise_variance": F.avg(of_slots(c("surprise_variance"))),
-    }
-
-
-def propensity_moments(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """Sums over sampled slots with a conditional propensity, which can refute the logged ones.
-
-    Where the shown item a of a slot with K candidates was really drawn with the logged p,
-    E[1/p(a)] = K and E[log p(a)] = -H, the negative entropy of the slot's candidates. With logged
-    candidate propensities q the variances are exact, sum(1/q) - K^2 and sum(q log^2 q) - H^2, so
-    that a rare large 1/p cannot pass for an error, nor an error for it. Without them only 1/p is
-    tested, by its sample variance.
-
-    Keys: ``slots``, ``candidates`` (mean K), ``inverse_propensity_gap`` (mean 1/p over mean K,
-    minus 1), ``inverse_propensity_error`` (its standard error), ``log_propensity_gap`` (mean of
-    log p + H over mean H), ``log_propensity_error``; None where there is nothing to compute from.
-
-    Args:
-        row: values of ``moment_columns``.
-    """
-    out: dict[str, float | None] = dict.fromkeys(
-        (
-            "inverse_propensity_gap",
-            "inverse_propensity_error",
-            "log_propensity_gap",
-            "log_propensity_error",
-        )
-    )
-    slots, logged_slots = row["slots"], row["logged"]
-    out |= {"slots": slots, "candidates": row["candidates"], "logged_slots": logged_slots}
-    if slots > 1:
-        exact = logged_slots == slots
-        variance = row["exact_variance"] if exact else row["sample_variance"]
-        out["inverse_propensity_gap"] = row["inverse"] / row["candidates"] - 1
-        out["inverse_propensity_error"] = math.sqrt(max(variance, 0.0) / slots) / row["candidates"]
-    if logged_slots > 1 and row["entropy"] > 1e-9:
-        error = math.sqrt(max(row["surprise_variance"], 0.0) / logged_slots)
-        out["log_propensity_gap"] = row["surprise"] / row["entropy"]
-        out["log_propensity_error"] = error / row["entropy"]
-    return out
 
 
 def rounded(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Rules that every row of a table must satisfy, counted together in one pass over it."""
+"""Rules that every row of a table must satisfy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.expectations.one_pass import sums
 from pipelines.expectations.suite import Rule, Severity, Suite, plain_value
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class RowRule:
         expected: in words.
         why: what goes wrong downstream when a row does not.
         failing: SQL predicate of rows that break it; null is no breach.
-        keys: instead, columns that must be unique together.
+        keys: instead, columns that must be unique together, or with ``place``.
+        place: a column of whole numbers, that tells the rows of one key apart.
         most: share of rows that may break it.
         severity: ``critical`` stops the table.
     """
@@ -34,21 +36,43 @@ class RowRule:
     why: str
     failing: str = ""
     keys: tuple[str, ...] = ()
+    place: str = ""
     most: float = 0.0
     severity: Severity = "critical"
 
     def breaches(self) -> Column:
-        """How many rows break it; of keys, how many rows there are more than hashes of keys."""
+        """How many rows break it, where it is one about rows."""
         from pyspark.sql import functions as F
 
-        if not self.keys:
-            return F.count_if(F.expr(self.failing))
-        whole = F.lit(True)
-        for key in self.keys:
+        return F.count_if(F.expr(self.failing))
+
+    def repeats(self, rows: DataFrame) -> int:
+        """How many rows there are more than keys, where it is one about keys.
+
+        Keys are told apart by a hash, which is quicker than by texts, and 64 places of a key by
+        bits of one number, so that Spark keeps a group for a key and none for each row. Two keys of
+        one hash, at 10^8 rows a chance of one in three thousand, would be looked up and found to
+        differ.
+        """
+        from pyspark.sql import functions as F
+
+        whole, block, bit = F.lit(True), F.lit(0), F.lit(1).cast("long")
+        for key in self._unique():
             whole = whole & F.col(key).isNotNull()
-        # A hash is quicker to tell apart than texts. Two keys of one hash, at 10^8 rows a chance of
-        # one in three thousand, would be looked up and found to differ.
-        return F.count_if(whole) - F.count_distinct(F.when(whole, F.xxhash64(*self.keys)))
+        if self.place:
+            block = F.expr(f"cast(floor({self.place} / 64) as long)")
+            bit = F.expr(f"shiftleft(1L, cast(pmod({self.place}, 64) as int))")
+        key = F.xxhash64(*self.keys, block)
+        keys = (
+            rows.filter(whole)
+            .groupBy(key)
+            .agg(F.count("*").alias("rows"), F.bit_or(bit).alias("places"))
+        )
+        (found,) = keys.agg(F.sum(F.col("rows") - F.bit_count("places"))).collect()
+        return int(found[0] or 0)
+
+    def _unique(self) -> tuple[str, ...]:
+        return (*self.keys, self.place) if self.place else self.keys
 
     def broken(self, rows: DataFrame) -> DataFrame:
         """The rows that break it."""
@@ -56,53 +80,60 @@ class RowRule:
 
         if not self.keys:
             return rows.filter(F.expr(self.failing))
-        repeated = rows.groupBy(*self.keys).count().filter("count > 1").select(*self.keys)
-        return rows.join(repeated, list(self.keys), "left_semi")
+        unique = self._unique()
+        repeated = rows.groupBy(*unique).count().filter("count > 1").select(*unique)
+        return rows.join(repeated, list(unique), "left_semi")
 
 
-def counted(
+def row_sums(rules: Sequence[RowRule]) -> dict[str, Column]:
+    """Aggregates that count the rows, and those that break each rule but that of unique keys."""
+    from pyspark.sql import functions as F
+
+    breaches = {f"rule_{i}": r.breaches() for i, r in enumerate(rules) if not r.keys}
+    return {_TOTAL: F.count("*"), **breaches}
+
+
+def key_repeats(rows: DataFrame, rules: Sequence[RowRule]) -> dict[str, int]:
+    """What breaks the rules of unique keys.
+
+    By a pass of its own for each: beside them, every other sum would be kept for each key.
+    """
+    return {f"rule_{i}": r.repeats(rows) for i, r in enumerate(rules) if r.keys}
+
+
+def counted(table: str, rows: DataFrame, rules: Sequence[RowRule], shown: Sequence[str]) -> Suite:
+    """Count what breaks the rules, and judge it; see ``judged``."""
+    found = sums(rows, row_sums(rules)) | key_repeats(rows, rules)
+    return judged(table, rows, rules, shown, found)
+
+
+def judged(
     table: str,
     rows: DataFrame,
     rules: Sequence[RowRule],
     shown: Sequence[str],
-    more: Mapping[str, Column],
-) -> tuple[Suite, dict[str, Any]]:
-    """Count what breaks the rules, and ``more`` aggregates, in one pass, and one for unique keys.
-
-    Beside the keys, every other sum would be kept for each key until keys are told apart. Rows are
-    looked up only for a rule that is broken.
+    found: Mapping[str, Any],
+) -> Suite:
+    """The rules as a suite on one row of shares. Rows are looked up only for a broken rule.
 
     Args:
-        table: impressions, feedback or items.
+        table: impressions, feedback, items or history.
         rows: of the table.
         rules: what every row must satisfy.
         shown: columns of a failing row that people see; never a raw user identifier.
-        more: name to an aggregate.
-
-    Returns:
-        The rules as a suite on one row of counts, and the values of ``more``.
+        found: values of ``row_sums`` and ``key_repeats``.
     """
     import pandas as pd
-    from pyspark.sql import functions as F
 
-    def sums(columns: Mapping[str, Column]) -> dict[str, Any]:
-        if not columns:
-            return {}
-        (row,) = rows.agg(*[value.alias(name) for name, value in columns.items()]).collect()
-        return dict(row.asDict())
-
-    counts = {f"rule_{i}": r.breaches() for i, r in enumerate(rules) if not r.keys}
-    found = sums({_TOTAL: F.count("*"), **counts, **more})
-    found |= sums({f"rule_{i}": r.breaches() for i, r in enumerate(rules) if r.keys})
     total = found[_TOTAL]
-    shares, judged = {}, []
+    shares, suite = {}, []
     for i, rule in enumerate(rules):
         number, told, examples = found[f"rule_{i}"], "", list[dict[str, Any]]()
         if number / max(total, 1) > rule.most:
             number, examples = _examples(rule, rows, shown, number)
             told = f"{number} of {total} rows"
         shares[rule.name] = number / max(total, 1)
-        judged.append(
+        suite.append(
             Rule(
                 rule.name,
                 "ExpectColumnValuesToBeBetween",
@@ -115,7 +146,7 @@ def counted(
             )
         )
     one_row = pd.DataFrame({name: [float(value)] for name, value in shares.items()})
-    return Suite(table, table, one_row, judged), {n: found[n] for n in (_TOTAL, *more)}
+    return Suite(table, table, one_row, suite)
 
 
 def _examples(

@@ -25,20 +25,25 @@ from pipelines.expectations.night_shape import night_shape, shapes_of, with_item
 from pipelines.expectations.night_statistics import (
     TABLES,
     against_trailing,
-    moment_columns,
-    propensity_moments,
     rounded,
     shares,
     volumes,
 )
-from pipelines.expectations.row_rules import counted
+from pipelines.expectations.one_pass import sums_and_rows
+from pipelines.expectations.row_rules import counted, judged, key_repeats, row_sums
 from pipelines.expectations.show_rules import show_limits
-from pipelines.expectations.shown_slots import show_counts
+from pipelines.expectations.shown_slots import (
+    show_counts,
+    slot_moments,
+    slots_of,
+    stored_candidates,
+)
 from pipelines.expectations.suite import Rule, Suite, run_suites
 from pipelines.expectations.whole_night import whole_night
-from pipelines.settings.model import Settings
+from pipelines.settings.model import Settings, Validation
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from spark_jobs.runtime.work import Work
@@ -105,27 +110,34 @@ def validate_night(
         others = _row_suites(spark, work, ingest_folder, counts, read, events, settings)
         if "impressions" in read:
             shown, number = read["impressions"], counts["impressions"]["clean"]
-            rows = impressions.prepared(shown, number)
+            rows = impressions.prepared(shown)
             rules = impressions.row_rules(thresholds, late_nights)
-            more = {**moment_columns(), **arm_column()}
-            suite, sums = counted("impressions", rows, rules, impressions.SHOWN, more)
-            suites.append(suite)
-            found |= propensity_moments(sums)
+            keys = work.start(key_repeats, rows, rules)
+            offered = stored_candidates(ingest_folder / "impressions")
+            counted_rows, slots = sums_and_rows(
+                rows,
+                row_sums(rules) | arm_column(),
+                lambda seen: slots_of(seen, number, offered),
+            )
+            found |= slot_moments(slots)
             if coming is not None:
                 came = coming.result()
                 pq.write_table(came.by_item, out / "events_by_item.parquet")
             rates = {} if came is None else came.rates(number)
             place = ingest_folder / "catalog"
-            compared, whole = _as_a_whole(shown, number, sums, rates, place, settings, recent)
+            arms = _arms(shown, counted_rows, thresholds)
+            compared, whole = _as_a_whole(slots, arms, rates, place, settings, recent)
             found |= compared
-        suites += [other.result()[0] for other in others]
+            breaches = counted_rows | keys.result()
+            suites.append(judged("impressions", rows, rules, impressions.SHOWN, breaches))
+        suites += [other.result() for other in others]
     told = told_events.TABLE in counts
     if told:
         found["history_ratio"] = against_trailing(found, recent, told_events.TABLE)
-    judged = None
+    delivered = None
     if came is not None:
-        judged = event_delivery.judge_night(counts, came, trailing_events, settings, sent)
-        found |= event_delivery.statistics(counts, judged)
+        delivered = event_delivery.judge_night(counts, came, trailing_events, settings, sent)
+        found |= event_delivery.statistics(counts, delivered)
     found["impressions_ratio"] = against_trailing(found, recent, "impressions")
     found["feedback_rate_ratio"] = against_trailing(found, recent, "feedback_rate")
     found = rounded(found)
@@ -139,17 +151,17 @@ def validate_night(
         by_table[told_events.TABLE] = told_events.statistic_rules(thresholds, found, recent)
     for t in arrival.TABLES:
         by_table[t] += arrival.statistic_rules(thresholds, settings.ingestion, t, found)
-    if judged is not None:
-        by_table["feedback"] += event_delivery.rules(settings, judged)
+    if delivered is not None:
+        by_table["feedback"] += event_delivery.rules(settings, delivered)
     suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
     failures = run_suites(suites, night, out / "data_docs")
     for failure in failures:
         failure["owner"] = thresholds.owners.get(failure["table"], OWNERS[failure["table"]])
     verdict = _verdict(failures, found)
-    if judged is not None and came is not None:
-        verdict["deliveries"] = judged.to_json()
+    if delivered is not None and came is not None:
+        verdict["deliveries"] = delivered.to_json()
         verdict["events_by_hour"] = dict(came.by_hour)
-        verdict["limits"] += event_delivery.loss_limits(judged)
+        verdict["limits"] += event_delivery.loss_limits(delivered)
     return verdict
 
 
@@ -161,29 +173,35 @@ def _row_suites(
     read: Mapping[str, DataFrame],
     events: Sequence[str],
     settings: Settings,
-) -> list[Future[tuple[Suite, dict[str, Any]]]]:
+) -> list[Future[Suite]]:
     """What breaks the rules of feedback, items and told events, counted in the background."""
     found = []
     if "feedback" in read:
         rows = feedback.prepared(read["feedback"], events, settings.ingestion.clock())
         rules = feedback.row_rules(events)
-        found.append(work.start(counted, "feedback", rows, rules, feedback.SHOWN, {}))
+        found.append(work.start(counted, "feedback", rows, rules, feedback.SHOWN))
     if "items" in read:
         rows = items.prepared(read["items"])
         rules = items.row_rules(settings.validation)
-        found.append(work.start(counted, "items", rows, rules, items.SHOWN, {}))
+        found.append(work.start(counted, "items", rows, rules, items.SHOWN))
     if (table := told_events.TABLE) in counts:
         catalog = spark.read.parquet(str(folder / "catalog"))
         rows = told_events.prepared(_rows(spark, folder, table), catalog)
         rules = told_events.row_rules(settings.validation)
-        found.append(work.start(counted, table, rows, rules, told_events.SHOWN, {}))
+        found.append(work.start(counted, table, rows, rules, told_events.SHOWN))
     return found
 
 
+def _arms(
+    impressions: DataFrame, found: Mapping[str, Any], thresholds: Validation
+) -> dict[str, int]:
+    """Users of each policy, where there is something to compare."""
+    return users_by_arm(impressions) if found[SEVERAL] or thresholds.arm_shares else {}
+
+
 def _as_a_whole(
-    impressions: DataFrame,
-    number: int,
-    sums: Mapping[str, Any],
+    slots: pa.Table,
+    arms: Mapping[str, int],
     rates: Mapping[str, float],
     place: Path,
     settings: Settings,
@@ -191,19 +209,15 @@ def _as_a_whole(
 ) -> tuple[dict[str, Any], list[Rule]]:
     """Statistics and rules of the night's shows, arms and shape.
 
-    ``number`` and ``sums`` are those of its impressions, ``rates`` those of its events, ``place``
-    is where the catalogue lies.
+    ``slots`` are from ``slots_of``, ``rates`` those of the night's events, ``place`` is where the
+    catalogue lies.
     """
     thresholds = settings.validation
     shows = show_counts(
-        impressions,
-        number,
-        number * (sums["candidates"] or 0.0),
+        slots,
         sum_tolerance=thresholds.propensity_sum_tolerance,
         tolerance=thresholds.shows_tolerance,
     )
-    compared = sums[SEVERAL] or thresholds.arm_shares
-    arms = users_by_arm(impressions) if compared else {}
     catalog = Catalog.read(place) if place.exists() else None
     shape = night_shape(shows, rates, catalog, shapes_of(recent))
     shows = with_item_groups(shows, catalog)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import Ragged
+from mrlm.log_checks.propensity_moments import propensity_moments
 from mrlm.log_checks.show_counts import (
     HALF,
     KINDS,
@@ -21,7 +25,6 @@ from mrlm.log_checks.show_counts import (
     count_shows,
     size_bins,
 )
-from pipelines.expectations.sampled_requests import of_requests
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -29,27 +32,22 @@ if TYPE_CHECKING:
 # More of them find nothing that is worth their time and memory.
 MOST_SLOTS = 400_000
 MOST_CANDIDATES = 8_000_000
+_PARTS = 1_000_000
+# What is read of clean impressions.
+SLOT_COLUMNS = (
+    *("request_id", "item_id", "position", "scene", "policy_id", "ts"),
+    *("propensity", "propensity_kind", "candidates", "candidate_propensities"),
+)
 
 
-def show_counts(
-    impressions: DataFrame,
-    slots: float,
-    candidates: float,
-    *,
-    sum_tolerance: float,
-    tolerance: float,
-) -> ShowCounts:
+def show_counts(read: pa.Table, *, sum_tolerance: float, tolerance: float) -> ShowCounts:
     """Count the shows of clean impressions that log a conditional propensity.
 
     Args:
-        impressions: as the ingest stage writes them.
-        slots: how many they are.
-        candidates: how many candidates they have together.
+        read: slots from ``slots_of``.
         sum_tolerance: largest distance of a slot's sum of propensities from 1.
         tolerance: relative distance that is not looked for where one propensity is logged alone.
     """
-    share = min(1.0, MOST_SLOTS / max(slots, 1), MOST_CANDIDATES / max(candidates, 1))
-    read = _slots(impressions, share).toArrow()
     logged = read.filter(read["logged"])
     alone = read.filter(pc.invert(read["logged"]))
     items = pc.unique(pc.list_flatten(read["candidates"])).sort()
@@ -77,15 +75,53 @@ def show_counts(
     return replace(counts, inverse=inverse, sizes=dict(sizes))
 
 
-def _slots(impressions: DataFrame, share: float) -> DataFrame:
-    """One row a slot whose shown item has a propensity: its groups, candidates and their q."""
+def slot_moments(read: pa.Table) -> dict[str, float | None]:
+    """Moments of the propensities of slots from ``slots_of``; see ``propensity_moments``."""
+    logged = read.filter(read["logged"])
+    q = Ragged(_offsets(logged["q"]), pc.list_flatten(logged["q"]).to_numpy())
+    return propensity_moments(
+        pc.list_value_length(read["candidates"]).to_numpy(),
+        read["propensity"].to_numpy(),
+        q,
+        logged["propensity"].to_numpy(),
+    )
+
+
+def stored_candidates(folder: Path) -> int:
+    """How many candidates the impressions of a folder have together, as its files say."""
+    return sum(
+        column.num_values
+        for file in folder.glob("*.parquet")
+        for column in _columns(pq.read_metadata(file))
+        if column.path_in_schema.split(".")[0] == "candidates"
+    )
+
+
+def _columns(file: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
+    for i in range(file.num_row_groups):
+        group = file.row_group(i)
+        yield from (group.column(j) for j in range(group.num_columns))
+
+
+def slots_of(impressions: DataFrame, slots: int, candidates: int) -> DataFrame:
+    """One row a slot whose shown item has a propensity: its groups, candidates and their q.
+
+    Of large nights some requests, whole, and always the same ones.
+
+    Args:
+        impressions: clean, with ``SLOT_COLUMNS``.
+        slots: how many they are.
+        candidates: how many candidates they have together.
+    """
     from pyspark.sql import functions as F
 
     c = F.col
     q = c("candidate_propensities")
     place = F.array_position("candidates", c("item_id")).cast("int")
     # Asked first: of a slot that is not taken nothing else is looked at.
-    rows = impressions.filter(of_requests(share))
+    share = min(1.0, MOST_SLOTS / max(slots, 1), MOST_CANDIDATES / max(candidates, 1))
+    part = F.pmod(F.xxhash64("request_id"), F.lit(_PARTS)) < int(share * _PARTS)
+    rows = impressions.filter(part) if share < 1 else impressions
     complete = (F.size(q) == F.size("candidates")) & F.forall(q, lambda x: x >= 0)
     rows = rows.filter(
         (c("propensity_kind") == "conditional")
@@ -112,9 +148,13 @@ def _slots(impressions: DataFrame, share: float) -> DataFrame:
 
 def _candidates(slots: pa.Table, items: pa.Array) -> Ragged:
     """The slots' candidates by their place among the items."""
-    lengths = pc.list_value_length(slots["candidates"]).to_numpy()
     code = pc.index_in(pc.list_flatten(slots["candidates"]), value_set=items)
-    return Ragged(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), code.to_numpy())
+    return Ragged(_offsets(slots["candidates"]), code.to_numpy())
+
+
+def _offsets(lists: pa.ChunkedArray) -> NDArray[np.int64]:
+    lengths = pc.list_value_length(lists).to_numpy()
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _groups(slots: pa.Table) -> dict[str, NDArray[np.object_]]:

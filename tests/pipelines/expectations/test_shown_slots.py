@@ -23,7 +23,7 @@ from mrlm.worlds.ratings import load_movielens
 from mrlm.worlds.replayed import ReplaySettings
 from pipelines.expectations.first_page import write_summary
 from pipelines.expectations.run import validate_night
-from pipelines.expectations.shown_slots import show_counts
+from pipelines.expectations.shown_slots import show_counts, slots_of, stored_candidates
 from pipelines.settings.model import Settings
 from tests.log_checks.show_nights import SMALL, ShowNight, likeliest, show_night, uniform
 from tests.pipelines.expectations.test_validate_night import NIGHT, SETTINGS
@@ -90,6 +90,12 @@ def impressions(spark: Any, rows: list[dict[str, Any]]) -> Any:
     )
 
 
+def read(spark: Any, night: ShowNight, rows: list[dict[str, Any]]) -> pa.Table:
+    """The slots of a night that are counted."""
+    slots = slots_of(impressions(spark, rows), len(rows), len(night.candidates.values))
+    return slots.toArrow()
+
+
 def same(found: Any, wanted: Any) -> None:
     """Fields of two tables of sums, rows in the order of their labels."""
     for field in fields(wanted):
@@ -106,9 +112,7 @@ def test_spark_counts_what_the_arrays_count(spark: Any) -> None:
     night = show_night(WORLD, 3)
     night = replace(night, logged=night.truth * np.where(night.truth < 0.05, 0.9, 1.0))
     found = show_counts(
-        impressions(spark, rows_of(night)),
-        len(night.candidates),
-        len(night.candidates.values),
+        read(spark, night, rows_of(night)),
         sum_tolerance=0.01,
         tolerance=0.05,
     )
@@ -137,9 +141,7 @@ def test_spark_counts_what_the_arrays_count(spark: Any) -> None:
 def test_spark_counts_the_slots_that_log_one_propensity(spark: Any) -> None:
     night = show_night(WORLD, 4)
     found = show_counts(
-        impressions(spark, rows_of(night, alone=True)),
-        len(night.candidates),
-        len(night.candidates.values),
+        read(spark, night, rows_of(night, alone=True)),
         sum_tolerance=0.01,
         tolerance=0.05,
     )
@@ -154,6 +156,13 @@ def test_spark_counts_the_slots_that_log_one_propensity(spark: Any) -> None:
             f.name: getattr(theirs, f.name)[place] for f in fields(theirs) if f.name != "kind"
         }
         same(mine, InverseShows(kind=theirs.kind, **arrays))
+
+
+def test_candidates_are_counted_by_what_files_say(spark: Any, tmp_path: Path) -> None:
+    night = show_night(WORLD, 4)
+    rows = rows_of(night)
+    impressions(spark, rows).repartition(3).write.parquet(str(tmp_path / "impressions"))
+    assert stored_candidates(tmp_path / "impressions") == len(night.candidates.values)
 
 
 def judged(
@@ -286,11 +295,7 @@ def test_a_sample_of_a_large_night_is_counted_by_request(
     night = show_night(WORLD, 5)
     rows = rows_of(night)
     counts = show_counts(
-        impressions(spark, rows),
-        len(rows),
-        len(night.candidates.values),
-        sum_tolerance=0.01,
-        tolerance=ShowLimits().tolerance,
+        read(spark, night, rows), sum_tolerance=0.01, tolerance=ShowLimits().tolerance
     )
     share = counts.sums[0].slots[0] / len(rows)
     assert 0.3 < share * len(rows) / 350 < 1.6
