@@ -164,6 +164,12 @@ def spark_session(
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Nobody looks at the plans, and printing them takes a twentieth of a small job.
         "spark.sql.maxPlanStringLength": "1000",
+        # Nor at what has run: by default a thousand jobs and plans are kept for pages that are off,
+        # and the memory of a long history would grow with its nights.
+        "spark.ui.retainedJobs": "100",
+        "spark.ui.retainedStages": "100",
+        "spark.ui.retainedTasks": "1000",
+        "spark.sql.ui.retainedExecutions": "100",
         # Whoever waits for a broadcast may wait for a whole night's rows to be looked through.
         "spark.sql.broadcastTimeout": "36000",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
