@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mrlm.ope.nights.hindcast import LEAST_NIGHTS
+
 if TYPE_CHECKING:
     from mrlm.evidence.criteria import Criteria
     from mrlm.ope.verdict.certify import Thresholds
@@ -75,7 +77,10 @@ class GateSettings(BaseModel):
         "shown to be better than what it replaced all the same stays, and the page says so.",
     )
     hindcast_nights: int = Field(
-        14, ge=1, description="Most nights since a promotion on which its lift is followed."
+        14,
+        ge=LEAST_NIGHTS,
+        description="Most nights since a promotion on which its lift is followed. The watch looks "
+        f"first after {LEAST_NIGHTS}.",
     )
     hindcast_promotions: int = Field(
         20, ge=1, description="Most promotions, the newest, that are followed."

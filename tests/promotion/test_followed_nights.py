@@ -71,10 +71,10 @@ def test_a_promotion_whose_nights_are_gone_is_not_followed_any_more() -> None:
 
 
 def test_as_many_nights_and_promotions_as_the_settings_say() -> None:
-    few = GateSettings(hindcast_nights=2, hindcast_promotions=1)
+    few = GateSettings(hindcast_nights=3, hindcast_promotions=1)
     assert nights_since(LEDGER, "tonight", NIGHTS, few) == {"c": NIGHTS[8:10]}
-    few = GateSettings(hindcast_nights=2)
-    assert nights_since(LEDGER, "tonight", NIGHTS, few)["a"] == NIGHTS[4:6]
+    few = GateSettings(hindcast_nights=3)
+    assert nights_since(LEDGER, "tonight", NIGHTS, few)["a"] == NIGHTS[4:7]
 
 
 def test_a_run_key_is_one_promotion_and_spends_what_it_was_judged_at() -> None:
