@@ -12,7 +12,7 @@ from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Validation
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 SHOWN = (
     "request_id",
@@ -25,10 +25,11 @@ SHOWN = (
 )
 
 
-def prepared(rows: DataFrame) -> DataFrame:
+def prepared(rows: DataFrame, counted: Column) -> DataFrame:
     """Clean impressions with the derived columns that the rules speak of.
 
-    Of the table's own columns those that rules, ``slots_of`` and people need.
+    Of the table's own columns those that rules, ``slots_of`` and people need; lists only of slots
+    that are ``counted`` there: to hand on all of them takes a sixth of a large night's validation.
     """
     from pyspark.sql import functions as F
 
@@ -42,7 +43,9 @@ def prepared(rows: DataFrame) -> DataFrame:
         "chosen_gap": F.abs(F.get(logged, place - 1) - c("propensity")),
         "nights_late": F.date_diff("arrival", "night"),
     }
-    return rows.select("user", *SLOT_COLUMNS, *(value.alias(n) for n, value in derived.items()))
+    lists = {n: F.when(counted, c(n)) for n in ("candidates", "candidate_propensities")}
+    own = ("user", *(n for n in SLOT_COLUMNS if n not in lists))
+    return rows.select(*own, *(value.alias(n) for n, value in (lists | derived).items()))
 
 
 def row_rules(settings: Validation, late_nights: int) -> list[RowRule]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from mrlm.bandit_log.catalog import Catalog
+from mrlm.log_checks.show_counts import ShowCounts
 from mrlm.report.night_page import most_severe_first
 from pipelines.expectations import (
     arrival,
@@ -37,13 +38,13 @@ from pipelines.expectations.shown_slots import (
     slot_moments,
     slots_of,
     stored_candidates,
+    taken,
 )
 from pipelines.expectations.suite import Rule, Suite, run_suites
 from pipelines.expectations.whole_night import whole_night
 from pipelines.settings.model import Settings, Validation
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from spark_jobs.runtime.work import Work
@@ -110,23 +111,28 @@ def validate_night(
         others = _row_suites(spark, work, ingest_folder, counts, read, events, settings)
         if "impressions" in read:
             shown, number = read["impressions"], counts["impressions"]["clean"]
-            rows = impressions.prepared(shown)
+            offered = stored_candidates(ingest_folder / "impressions")
+            few = taken(number, offered)
+            rows = impressions.prepared(shown, few)
             rules = impressions.row_rules(thresholds, late_nights)
             keys = work.start(key_repeats, rows, rules)
-            offered = stored_candidates(ingest_folder / "impressions")
             counted_rows, slots = sums_and_rows(
-                rows,
-                row_sums(rules) | arm_column(),
-                lambda seen: slots_of(seen, number, offered),
+                rows, row_sums(rules) | arm_column(), lambda seen: slots_of(seen, few)
             )
+            arms = _arms(work, shown, counted_rows, thresholds)
+            # Beside what Spark still counts.
             found |= slot_moments(slots)
+            shows = show_counts(
+                slots,
+                sum_tolerance=thresholds.propensity_sum_tolerance,
+                tolerance=thresholds.shows_tolerance,
+            )
             if coming is not None:
                 came = coming.result()
                 pq.write_table(came.by_item, out / "events_by_item.parquet")
             rates = {} if came is None else came.rates(number)
             place = ingest_folder / "catalog"
-            arms = _arms(shown, counted_rows, thresholds)
-            compared, whole = _as_a_whole(slots, arms, rates, place, settings, recent)
+            compared, whole = _as_a_whole(shows, arms, rates, place, settings, recent)
             found |= compared
             breaches = counted_rows | keys.result()
             suites.append(judged("impressions", rows, rules, impressions.SHOWN, breaches))
@@ -193,15 +199,17 @@ def _row_suites(
 
 
 def _arms(
-    impressions: DataFrame, found: Mapping[str, Any], thresholds: Validation
-) -> dict[str, int]:
-    """Users of each policy, where there is something to compare."""
-    return users_by_arm(impressions) if found[SEVERAL] or thresholds.arm_shares else {}
+    work: Work, impressions: DataFrame, found: Mapping[str, Any], thresholds: Validation
+) -> Future[dict[str, int]] | None:
+    """Users of each policy, counted in the background; None where there is nothing to compare."""
+    if not found[SEVERAL] and not thresholds.arm_shares:
+        return None
+    return work.start(users_by_arm, impressions)
 
 
 def _as_a_whole(
-    slots: pa.Table,
-    arms: Mapping[str, int],
+    shows: ShowCounts,
+    arms: Future[dict[str, int]] | None,
     rates: Mapping[str, float],
     place: Path,
     settings: Settings,
@@ -209,19 +217,13 @@ def _as_a_whole(
 ) -> tuple[dict[str, Any], list[Rule]]:
     """Statistics and rules of the night's shows, arms and shape.
 
-    ``slots`` are from ``slots_of``, ``rates`` those of the night's events, ``place`` is where the
-    catalogue lies.
+    ``rates`` are those of the night's events, ``place`` is where the catalogue lies.
     """
-    thresholds = settings.validation
-    shows = show_counts(
-        slots,
-        sum_tolerance=thresholds.propensity_sum_tolerance,
-        tolerance=thresholds.shows_tolerance,
-    )
     catalog = Catalog.read(place) if place.exists() else None
     shape = night_shape(shows, rates, catalog, shapes_of(recent))
     shows = with_item_groups(shows, catalog)
-    return whole_night(shows, arms, shape, recent, thresholds)
+    users = {} if arms is None else arms.result()
+    return whole_night(shows, users, shape, recent, settings.validation)
 
 
 def _verdict(failures: list[dict[str, Any]], found: dict[str, Any]) -> dict[str, Any]:

@@ -48,28 +48,29 @@ def show_counts(read: pa.Table, *, sum_tolerance: float, tolerance: float) -> Sh
         sum_tolerance: largest distance of a slot's sum of propensities from 1.
         tolerance: relative distance that is not looked for where one propensity is logged alone.
     """
-    logged = read.filter(read["logged"])
-    alone = read.filter(pc.invert(read["logged"]))
-    items = pc.unique(pc.list_flatten(read["candidates"])).sort()
+    offered, items = _candidates(read["candidates"])
+    whole = read["logged"].to_numpy()
+    groups = read.drop_columns(["candidates", "q"])
+    logged, alone = groups.filter(whole), groups.filter(~whole)
     counts = count_shows(
-        _candidates(logged, items),
-        pc.list_flatten(logged["q"]).to_numpy(),
+        offered.take(np.flatnonzero(whole)),
+        pc.list_flatten(read["q"].filter(whole)).to_numpy(),
         logged["place"].to_numpy().astype(np.int64),
         _groups(logged),
-        _texts(items),
+        items,
         sum_tolerance=sum_tolerance,
     )
     sizes = Counter(counts.sizes)
     inverse: tuple[InverseShows, ...] = ()
     if len(alone):
-        offered = _candidates(alone, items)
-        sizes.update(size_bins(offered))
+        unlogged = offered.take(np.flatnonzero(~whole))
+        sizes.update(size_bins(unlogged))
         inverse = count_inverse_shows(
-            offered,
+            unlogged,
             alone["propensity"].to_numpy(),
             alone["place"].to_numpy().astype(np.int64),
             _groups(alone),
-            _texts(items),
+            items,
             tolerance=tolerance,
         )
     return replace(counts, inverse=inverse, sizes=dict(sizes))
@@ -77,13 +78,13 @@ def show_counts(read: pa.Table, *, sum_tolerance: float, tolerance: float) -> Sh
 
 def slot_moments(read: pa.Table) -> dict[str, float | None]:
     """Moments of the propensities of slots from ``slots_of``; see ``propensity_moments``."""
-    logged = read.filter(read["logged"])
-    q = Ragged(_offsets(logged["q"]), pc.list_flatten(logged["q"]).to_numpy())
+    whole = read["logged"]
+    q = read["q"].filter(whole)
     return propensity_moments(
         pc.list_value_length(read["candidates"]).to_numpy(),
         read["propensity"].to_numpy(),
-        q,
-        logged["propensity"].to_numpy(),
+        Ragged(_offsets(q), pc.list_flatten(q).to_numpy()),
+        read["propensity"].filter(whole).to_numpy(),
     )
 
 
@@ -103,15 +104,27 @@ def _columns(file: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
         yield from (group.column(j) for j in range(group.num_columns))
 
 
-def slots_of(impressions: DataFrame, slots: int, candidates: int) -> DataFrame:
-    """One row a slot whose shown item has a propensity: its groups, candidates and their q.
+def taken(slots: int, candidates: int) -> Column:
+    """Whether a slot is counted: of large nights some requests, whole, and always the same ones.
 
-    Of large nights some requests, whole, and always the same ones.
+    Args:
+        slots: of the night.
+        candidates: of all slots together.
+    """
+    from pyspark.sql import functions as F
+
+    share = min(1.0, MOST_SLOTS / max(slots, 1), MOST_CANDIDATES / max(candidates, 1))
+    if share == 1:
+        return F.lit(True)
+    return F.pmod(F.xxhash64("request_id"), F.lit(_PARTS)) < int(share * _PARTS)
+
+
+def slots_of(impressions: DataFrame, counted: Column) -> DataFrame:
+    """One row a slot whose shown item has a propensity: its groups, candidates and their q.
 
     Args:
         impressions: clean, with ``SLOT_COLUMNS``.
-        slots: how many they are.
-        candidates: how many candidates they have together.
+        counted: from ``taken``.
     """
     from pyspark.sql import functions as F
 
@@ -119,9 +132,7 @@ def slots_of(impressions: DataFrame, slots: int, candidates: int) -> DataFrame:
     q = c("candidate_propensities")
     place = F.array_position("candidates", c("item_id")).cast("int")
     # Asked first: of a slot that is not taken nothing else is looked at.
-    share = min(1.0, MOST_SLOTS / max(slots, 1), MOST_CANDIDATES / max(candidates, 1))
-    part = F.pmod(F.xxhash64("request_id"), F.lit(_PARTS)) < int(share * _PARTS)
-    rows = impressions.filter(part) if share < 1 else impressions
+    rows = impressions.filter(counted)
     complete = (F.size(q) == F.size("candidates")) & F.forall(q, lambda x: x >= 0)
     rows = rows.filter(
         (c("propensity_kind") == "conditional")
@@ -146,10 +157,14 @@ def slots_of(impressions: DataFrame, slots: int, candidates: int) -> DataFrame:
     )
 
 
-def _candidates(slots: pa.Table, items: pa.Array) -> Ragged:
-    """The slots' candidates by their place among the items."""
-    code = pc.index_in(pc.list_flatten(slots["candidates"]), value_set=items)
-    return Ragged(_offsets(slots["candidates"]), code.to_numpy())
+def _candidates(lists: pa.ChunkedArray) -> tuple[Ragged, NDArray[np.object_]]:
+    """The slots' candidates by their place among the items, and the items, in order."""
+    coded = pc.list_flatten(lists).combine_chunks().dictionary_encode()
+    order = pc.sort_indices(coded.dictionary)
+    rank = np.empty(len(order), np.int64)
+    rank[order.to_numpy()] = np.arange(len(order))
+    items = _texts(coded.dictionary.take(order))
+    return Ragged(_offsets(lists), rank[coded.indices.to_numpy()]), items
 
 
 def _offsets(lists: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from mrlm.worlds.ratings import load_movielens
 from mrlm.worlds.replayed import ReplaySettings
 from pipelines.expectations.first_page import write_summary
 from pipelines.expectations.run import validate_night
-from pipelines.expectations.shown_slots import show_counts, slots_of, stored_candidates
+from pipelines.expectations.shown_slots import show_counts, slots_of, stored_candidates, taken
 from pipelines.settings.model import Settings
 from tests.log_checks.show_nights import SMALL, ShowNight, likeliest, show_night, uniform
 from tests.pipelines.expectations.test_validate_night import NIGHT, SETTINGS
@@ -92,8 +92,8 @@ def impressions(spark: Any, rows: list[dict[str, Any]]) -> Any:
 
 def read(spark: Any, night: ShowNight, rows: list[dict[str, Any]]) -> pa.Table:
     """The slots of a night that are counted."""
-    slots = slots_of(impressions(spark, rows), len(rows), len(night.candidates.values))
-    return slots.toArrow()
+    counted = taken(len(rows), len(night.candidates.values))
+    return slots_of(impressions(spark, rows), counted).toArrow()
 
 
 def same(found: Any, wanted: Any) -> None:
