@@ -74,6 +74,7 @@ def _rows(
     most = 6 if number >= 10_000_000 and form == "parquet" else 8
     # What Java compiles weighs more than the rows do in a smaller night.
     judged = number >= 1_000_000
+    shares = number >= 10_000_000
     differing = sorted(t for t in duck.result if duck.result[t] != ours.result[t])
     clean = _seconds(lambda: [of_path(Path(folder, "ours", t)) for t in tables])
     raw = _seconds(lambda: [of_raw(place) for place in tables.values()])
@@ -110,17 +111,17 @@ def _rows(
             holds=ours.gib <= _RESIDENT_GIB,
             note="Python and Java together, the most of it",
         ),
-        _share(f"{where}: fingerprints of clean tables, share of it", clean, ours, 0.05),
-        _share(f"{where}: fingerprints of raw tables, share of it", raw, ours, 0.2),
+        _share(f"{where}: fingerprints of clean tables, share of it", clean, ours, 0.05, shares),
+        _share(f"{where}: fingerprints of raw tables, share of it", raw, ours, 0.2, shares),
     ]
     if (validated := found.get("validated")) is not None:
         rows.append(
-            _share(f"{where}: validation, share of it", validated.seconds, ours, 0.15, judged)
+            _share(f"{where}: validation, share of it", validated.seconds, ours, 0.15, shares)
         )
     return rows
 
 
-def _share(measure: str, seconds: float, ours: Measured, most: float, judged: bool = True) -> Row:
+def _share(measure: str, seconds: float, ours: Measured, most: float, judged: bool) -> Row:
     share, note = seconds / ours.seconds, f"{seconds:.1f} s"
     if not judged:
         return Row(measure, share, note=note)

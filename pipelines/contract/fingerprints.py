@@ -23,7 +23,7 @@ from pipelines.failures.errors import DamagedError
 
 # Names of files that say how something was made rather than what it is.
 IGNORED_SUFFIXES = (".html", ".png", ".svg", ".crc", ".log", ".md")
-_BATCH_ROWS = 16_384
+_BATCH_ROWS = 8_192
 _CHUNK_BYTES = 1 << 22
 
 
@@ -117,14 +117,15 @@ def _of_tables(paths: list[Path]) -> str:
 def _rows_of(path: Path) -> RowSum:
     rows = RowSum()
     with path.open("rb") as source:
-        _add_tables(rows, source)
+        # Each core has a process of its own here.
+        _add_tables(rows, source, threads=False)
     return rows
 
 
-def _add_tables(rows: RowSum, source: Any) -> None:
+def _add_tables(rows: RowSum, source: Any, *, threads: bool = True) -> None:
     file = pq.ParquetFile(source)
     rows.add_rows(pa.RecordBatch.from_pylist([], file.schema_arrow))
-    for batch in file.iter_batches(_BATCH_ROWS):
+    for batch in file.iter_batches(_BATCH_ROWS, use_threads=threads):
         rows.add_rows(batch)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-# Less is read in the second that processes need to start: hashing takes 3 s of one core a GB.
-LARGE_BYTES = 512 << 20
+# Less is read in the second or two that processes need to start.
+LARGE_BYTES = 64 << 20
 
 
 def side_by_side(work: Callable[[Path], T], paths: Sequence[Path]) -> Iterator[T]:
