@@ -112,6 +112,14 @@ def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
     assert "the test" not in judge(evidence(gate_nights=()), RULE).reason
 
 
+def test_a_hopeless_test_makes_room(evidence: Make) -> None:
+    """Half a standard error above nothing is a beginning, and next to the end it is the end."""
+    looks = tuple(range(1, 13))
+    for lift, nights, goes_on in ((0.005, 1, True), (0.005, 12, False), (0.032, 12, True)):
+        verdict = judge(evidence(lift=lift), RULE, looks[:nights])
+        assert (verdict.promote, verdict.goes_on) == (False, goes_on)
+
+
 def test_a_refusal_says_what_would_change_it(evidence: Make) -> None:
     """Rows at which the last look passes with 80 %, a standard error below the estimate."""
     reason = judge(evidence(lift=0.04, error=0.02, guard=-0.001), RULE).reason

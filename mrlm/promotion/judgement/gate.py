@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from scipy.special import ndtr, ndtri
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast
@@ -21,6 +24,8 @@ from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.promotion.settings import GateSettings
 
+# Chance of passing below which a test ends before its time.
+_HOPELESS = 0.1
 # Checks that no further night of the same test would turn.
 _WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
@@ -250,11 +255,31 @@ def _goes_on(evidence: Evidence, settings: GateSettings, checks: list[Check], ni
     star = evidence.difference(settings.estimator, evidence.north_star)
     if star is None or star.value is None or star.value <= 0.0:
         return False
+    if _hopeless(star, settings, nights):
+        return False
     guards = {n: evidence.difference(settings.estimator, n) for n in evidence.guardrails}
     return all(
         e is None or e.value is None or e.value >= -evidence.guardrails[n]
         for n, e in guards.items()
     )
+
+
+def _hopeless(star: PolicyEstimate, settings: GateSettings, nights: int) -> bool:
+    """Whether the rest of the test would hardly prove the north star: others make room sooner.
+
+    Stochastic curtailment (Lan, Simon and Halperin, Sequential Analysis 1982) by Lan and Wittes'
+    B-value (Biometrics 1988): the chance of passing the last look where the truth is a standard
+    error above the estimate. A test that is ended early promotes nobody, so the error of the gate
+    stays what it is.
+    """
+    error, value = star.standard_error, star.value
+    if not error or value is None:
+        return False
+    done = nights / settings.test_nights
+    at_end = error * math.sqrt(done)
+    needed = float(ndtri(1.0 - last_level(settings.test_nights, settings.false_promotions)))
+    expected = value / error * math.sqrt(done) + (1.0 - done) * (value + error) / at_end
+    return float(ndtr((expected - needed) / math.sqrt(1.0 - done))) < _HOPELESS
 
 
 def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> str:
