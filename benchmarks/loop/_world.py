@@ -27,7 +27,7 @@ COPIES, TURNOVER = 3, 3
 # A thirty-night world has no room for tests of a fortnight.
 TEST_NIGHTS = 7
 # After the first promotion the champion's log tells nothing of a challenger that does not serve.
-TRIAL_SHARE = 0.3
+TRIAL_SHARE = 0.5
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ from mrlm.promotion.settings import GateSettings
 
 # Chance of passing below which a test ends before its time.
 _HOPELESS = 0.1
+_NARROW = (
+    "where this happens after every promotion, the champion chooses too narrowly for its log to "
+    "tell of others: gate.trial_share lets a challenger choose a share while it is tested"
+)
 # Checks that no further night of the same test would turn.
 _WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
@@ -136,6 +140,8 @@ def judge(
     goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1])
     if not promote:
         telling += evidence.warnings
+        if star is not None and not star.certified and not settings.trial_share:
+            telling.append(_NARROW)
         if checks[0].passed and evidence.gate_nights and settings.test_nights > 1:
             telling.append(_of_the_test(settings, looks[-1], goes_on))
     kept = "" if not anchored else "within" if all(c.passed for c in anchored) else "below"
