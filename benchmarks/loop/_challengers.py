@@ -29,7 +29,7 @@ HEADS = BehaviourSettings(model="pair", folds=2, components=32, hidden=32, proje
 LEAST_FIT_NIGHTS, FIT_NIGHTS = 3, 8
 # The one learned policy of a night here.
 SIMPLE = "item_mean"
-# What is likely better goes on trial, which proves it or not.
+# What is likely better may go on trial, which proves it or does not.
 LIKELY = 0.6
 
 
@@ -88,7 +88,7 @@ def item_mean_of(past: Past, nights: Nights) -> Scorer:
 
 
 def learn(past: Past, nights: Nights, champion: Policy, before: Memory) -> Challenger:
-    """The challenger of these nights, by the library's own meta-update over heads alone."""
+    """The challenger of these nights, by the library's own meta-update."""
     of = settings()
     names = [o.name for o in of.objective_tuple]
     model = heads_of(past, nights)
