@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scipy.special import ndtr, ndtri
-
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
@@ -278,6 +276,8 @@ def _hopeless(star: PolicyEstimate, settings: GateSettings, nights: int) -> bool
     error above the estimate. A test that is ended early promotes nobody, so the error of the gate
     stays what it is.
     """
+    from scipy.special import ndtr, ndtri
+
     error, value = star.standard_error, star.value
     if not error or value is None:
         return False
