@@ -10,12 +10,14 @@ from scipy.optimize import Bounds, minimize
 from benchmarks.learners._world import settings
 from benchmarks.loop._world import Past
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.fit import fit_reward_model
 from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.learners.baselines import BASELINES
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.tuned_night import tuned_night
-from mrlm.policies.contract import Policy
+from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
@@ -25,6 +27,10 @@ from pipelines.nights.plan import split
 # A night has seconds here: a smaller model than a night's own, on fewer nights.
 HEADS = BehaviourSettings(model="pair", folds=2, components=32, hidden=32, projection=16, epochs=4)
 LEAST_FIT_NIGHTS, FIT_NIGHTS = 3, 8
+# The one learned policy of a night here.
+SIMPLE = "item_mean"
+# What is likely better may go on trial, which proves it or does not.
+LIKELY = 0.6
 
 
 @dataclass(frozen=True)
@@ -75,20 +81,26 @@ def heads_of(past: Past, nights: Nights) -> RewardModel:
     return fit_reward_model(past.on(nights.fit), HEADS, settings().seed)
 
 
+def item_mean_of(past: Past, nights: Nights) -> Scorer:
+    """What each item brought on these fit nights."""
+    star = north_star(settings().objective_tuple).name
+    return BASELINES[SIMPLE](past.on(nights.fit), star)
+
+
 def learn(past: Past, nights: Nights, champion: Policy, before: Memory) -> Challenger:
-    """The challenger of these nights, by the library's own meta-update over heads alone."""
+    """The challenger of these nights, by the library's own meta-update."""
     of = settings()
     names = [o.name for o in of.objective_tuple]
     model = heads_of(past, nights)
     found = tuned_night(
         past.on(nights.tune),
         of.objective_tuple,
-        (model,),
+        (model, item_mean_of(past, nights)),
         champion,
         before.state,
-        of.tuning,
+        of.tuning.model_copy(update={"baselines": (SIMPLE,), "head_confidence": LIKELY}),
         nights=nights.tune,
-        learned=(),
+        learned=(SIMPLE,),
         horizon=(),
         weights=before.weights or dict.fromkeys(names, 1 / len(names)),
         seed=of.seed,
@@ -96,13 +108,15 @@ def learn(past: Past, nights: Nights, champion: Policy, before: Memory) -> Chall
     return Challenger(found.policy, model, Memory(found.update.state, found.weights))
 
 
-def best_of_class(log: BanditLog, truth: Floats, model: RewardModel, anchor: Policy) -> Tuned:
-    """The tuned policy of these heads with the largest true value on a log's decisions.
+def best_of_class(
+    log: BanditLog, truth: Floats, scorers: tuple[RewardModel, Scorer], anchor: Policy
+) -> Tuned:
+    """The tuned policy of these scorers with the largest true value on a log's decisions.
 
     Args:
         log: n decisions with N candidates.
         truth: float64, shape (N,), what is maximised: the north star of each candidate.
-        model: heads that are weighed.
+        scorers: heads and a learned score, which are weighed.
         anchor: what kappa weighs.
 
     Returns:
@@ -111,8 +125,8 @@ def best_of_class(log: BanditLog, truth: Floats, model: RewardModel, anchor: Pol
     """
     of = settings().tuning
     known = tuple(o for o in log.objectives if o.source != "feedback")
-    columns = feature_columns((model,), known)
-    matrix = feature_matrix(log.decisions, (model,), known)
+    columns = feature_columns(scorers, known)
+    matrix = feature_matrix(log.decisions, scorers, known)
     standardiser = Standardiser.fit(columns, matrix)
     core = anchor.core_log_probabilities(log.decisions)
     inputs = np.column_stack([core, standardiser.apply(matrix)])
@@ -126,11 +140,11 @@ def best_of_class(log: BanditLog, truth: Floats, model: RewardModel, anchor: Pol
         mean = np.add.reduceat(soft * truth, offsets[:-1])
         return -float(mean.sum()) / n, -(soft * (truth - mean[row])) @ inputs / n
 
-    first = np.array([0.0, *(float(c == model.north_star) for c in columns)])
+    first = np.array([0.0, *(float(c == scorers[0].north_star) for c in columns)])
     low = np.array([0.0, *[-of.max_scale] * len(columns)])
     high = np.array([1.0, *[of.max_scale] * len(columns)])
     found = minimize(less_value, first, jac=True, method="L-BFGS-B", bounds=Bounds(low, high))
     point = np.asarray(found.x, np.float64)
     return Tuned(
-        anchor, (model,), known, standardiser, float(point[0]), point[1:], of.floor, "oracle"
+        anchor, scorers, known, standardiser, float(point[0]), point[1:], of.floor, "oracle"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log
 from mrlm.policies.contract import Policy
+from mrlm.policies.mixture import Mixture
 from mrlm.promotion.judgement.gate import Verdict, judge_and_record
 from mrlm.promotion.record.anchor import anchor_version, links_from_anchor
-from mrlm.promotion.record.candidate import candidate_under_test, maker_of
+from mrlm.promotion.record.candidate import candidate_under_test, maker_of, version_on_trial
 from mrlm.promotion.record.ledger import Entry, Ledger, champion_stack, judged_nights
 
 ACTOR, FIRST = "loop", "first"
@@ -73,6 +74,17 @@ class Registry:
         """Version of the champion."""
         return champion_stack(self.ledger.entries())[-1]
 
+    @property
+    def serving(self) -> Policy:
+        """The champion, at its share beside the challenger on trial."""
+        champion, share = self.policies[self.champion], gate().trial_share
+        version = version_on_trial(self.ledger.entries()) if share > 0 else None
+        if version is None:
+            return champion
+        challenger = self.policies[version]
+        name = f"{champion.name} + {challenger.name}"
+        return Mixture((champion, challenger), (1.0 - share, share), name)
+
     def look(self, night: str, final: list[str]) -> Look | None:
         """What tonight judges; None: no night is fresh, or too few are final."""
         run_key, entries = f"{night}-{ACTOR}", self.ledger.entries()
@@ -89,7 +101,8 @@ class Registry:
     def keep(self, run_key: str, challenger: Challenger) -> None:
         """A challenger that is to be judged."""
         version = len(self.policies) + 1
-        self.policies[version], self.version[run_key] = challenger.policy, version
+        policy = replace(challenger.policy, name=f"version {version}")  # type: ignore[type-var]
+        self.policies[version], self.version[run_key] = policy, version
         self.made[run_key] = challenger
 
     def judge(self, look: Look, past: Past) -> Verdict:

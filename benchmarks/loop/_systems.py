@@ -15,6 +15,7 @@ from benchmarks.loop._challengers import (
     Nights,
     best_of_class,
     heads_of,
+    item_mean_of,
     learn,
     nights_of,
 )
@@ -102,7 +103,8 @@ class Oracle:
             return ""
         log, truth = past.logs[-1], past.truth[-1]
         star = log.column(north_star(log.objectives).name)
-        self.policy = best_of_class(log, truth[:, star], heads_of(past, nights), logger_policy())
+        scorers = heads_of(past, nights), item_mean_of(past, nights)
+        self.policy = best_of_class(log, truth[:, star], scorers, logger_policy())
         return "a new policy serves"
 
 
@@ -127,11 +129,12 @@ class Gated:
         if look is None:
             return ""
         if look.maker == look.run_key:
-            found = as_saved(learn(past, look.nights, self.policy, self.memory), fault)
+            champion = self.registry.policies[self.registry.champion]
+            found = as_saved(learn(past, look.nights, champion, self.memory), fault)
             self.memory = found.memory
             self.registry.keep(look.run_key, found)
         verdict = self.registry.judge(look, past)
-        self.policy = self.registry.policies[self.registry.champion]
+        self.policy = self.registry.serving
         said = "promoted" if verdict.promote else "refused"
         return f"{said} the challenger of {look.maker}: {verdict.reason}"
 

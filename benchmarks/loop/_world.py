@@ -26,6 +26,8 @@ DRIFT = TasteDrift("year", stars=0.5, first=10, last=20)
 COPIES, TURNOVER = 3, 3
 # A thirty-night world has no room for tests of a fortnight.
 TEST_NIGHTS = 7
+# After the first promotion the champion's log tells nothing of a challenger that does not serve.
+TRIAL_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,10 @@ class Past:
 
 
 def gate() -> GateSettings:
-    """The demonstration's rule with a shorter test."""
-    return settings().gate.model_copy(update={"test_nights": TEST_NIGHTS})
+    """The demonstration's rule with a shorter test, and a trial."""
+    return settings().gate.model_copy(
+        update={"test_nights": TEST_NIGHTS, "trial_share": TRIAL_SHARE}
+    )
 
 
 def world_of(seed: int, size: Size) -> LiveReplay:

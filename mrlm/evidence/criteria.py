@@ -18,6 +18,8 @@ class Criteria:
         thresholds: what an interval needs before it is certified.
         no_hidden_confounding: whether it is known that the logger looked at nothing that the log
             lacks; what rests on estimated propensities is certified only then.
+        by_precision: whether, where several policies made the rows, differences weigh the rows of
+            each by their precision (``variance_weighted``); else all rows count alike.
     """
 
     north_star: str
@@ -25,3 +27,4 @@ class Criteria:
     level: float
     thresholds: Thresholds
     no_hidden_confounding: bool
+    by_precision: bool = False

@@ -51,7 +51,8 @@ def policy_estimates(
 
     The logger is a policy too, whoever made each row: its value is that of what was shown. Where
     several policies made the rows, the estimator that is judged is also given with each logger's
-    rows weighed by their precision, beside the pooled estimate that the gate takes. Baselines are
+    rows weighed by their precision, beside the pooled estimate that the gate takes, or in its place
+    where the criteria say so. Baselines are
     estimated by the one that is judged alone.
 
     Args:
@@ -111,9 +112,13 @@ def policy_estimates(
     if "loggers" in found["support"]:
         weigh = partial(variance_weighted, logger=log.policy_id, objective=criteria.north_star)
         pair = (scored.scores(p, criteria.estimator) for p in ("challenger", "champion"))
-        found["differences"][weigh(difference(*pair)).estimator] = scored.estimates(
-            criteria.estimator, "challenger", "champion", weigh
-        )
+        weighed = scored.estimates(criteria.estimator, "challenger", "champion", weigh)
+        found["differences"][weigh(difference(*pair)).estimator] = weighed
+        if criteria.by_precision:
+            found["differences"][criteria.estimator] = weighed
+            found["logger_differences"][criteria.estimator] = scored.estimates(
+                criteria.estimator, "challenger", "logger", weigh
+            )
     if simple:
         found["baseline_differences"] = {
             name: scored.estimates(criteria.estimator, "challenger", name) for name in simple

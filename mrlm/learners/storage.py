@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mrlm.behaviour.reward_model import KINDS, load_reward_model
@@ -11,6 +11,7 @@ from mrlm.learners.baselines.registry import BASELINE_LOADERS
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer, load_scorer
 from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.greedy import Greedy
 from mrlm.policies.storage import load_policy, save_policy
 
 
@@ -51,3 +52,13 @@ def load_baselines(folder: Path) -> dict[str, Policy]:
         ValueError: the folder holds a kind of policy or scorer that is not known.
     """
     return {p.name: load_policy(p, SCORER_LOADERS) for p in sorted(folder.iterdir())}
+
+
+def load_baseline_scores(folder: Path, names: Sequence[str]) -> tuple[Scorer, ...]:
+    """What the baselines of these names score by, of what ``save_baselines`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no baseline of a name.
+    """
+    policies = (load_policy(folder / name, SCORER_LOADERS) for name in names)
+    return tuple(p.scorer for p in policies if isinstance(p, Greedy))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mrlm.policies.contract import Policy, Scorer
     from mrlm.policies.standardise import Standardiser
 
-# A champion nested deeper than this in anchors of its own is replaced, as an anchor, by its root.
+# A champion that holds so many tuned policies is no anchor itself: a challenger would hold more.
 _MAX_DEPTH = 3
 
 # Share of the scale below which a weight is the solver's rounding.
@@ -25,16 +25,16 @@ _NO_WEIGHT = 1e-6
 
 
 def anchor_of(champion: Policy) -> Policy:
-    """What the challenger starts from: the champion, or its root where it is nested too deeply.
+    """What the challenger starts from: the champion, or what that anchors on where it is too deep.
 
-    Every level of nesting costs time with every request.
+    Every level of nesting costs time with every request. The level above is the nearest to the
+    champion that is left: tonight's heads have to make up for its last step alone, and not for
+    all that was ever promoted.
     """
-    if not isinstance(champion, Tuned) or champion.depth < _MAX_DEPTH:
-        return champion
-    root: Policy = champion
-    while isinstance(root, Tuned):
-        root = root.anchor
-    return root
+    anchor = champion
+    while isinstance(anchor, Tuned) and anchor.depth >= _MAX_DEPTH:
+        anchor = anchor.anchor
+    return anchor
 
 
 def challenger(

@@ -15,6 +15,8 @@ StrategyName = Literal[
     "normal_bound",
 ]
 
+BaselineName = Literal["item_mean", "popularity", "recent_popularity", "nearest_neighbours"]
+
 _Name = Annotated[str, Field(max_length=64)]
 _Weight = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
 
@@ -124,6 +126,11 @@ class TuningSettings(BaseModel):
         True,
         description="Whether decisions whose north star is still open count by what their early "
         "rewards say of it, beside those where it is known.",
+    )
+    baselines: tuple[BaselineName, ...] = Field(
+        (),
+        description="Simple baselines whose scores are weighed as those of learned policies are: "
+        "where one of them is better than the challenger, name it here.",
     )
     segments: Literal["none", "scene"] = Field(
         "none",

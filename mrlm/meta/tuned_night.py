@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mrlm.meta.challenger import anchor_of, challenger
@@ -23,6 +24,7 @@ from mrlm.policies.standardise import Standardiser
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog, Objective
+    from mrlm.meta.problem.tuned_softmax import Vector
     from mrlm.meta.problem.tuning_problem import TuningProblem
     from mrlm.meta.settings import TuningSettings
     from mrlm.policies.contract import Policy, Scorer
@@ -37,26 +39,42 @@ class TunedNight:
             found.
         update: the choice, its evidence, and the state for the next night.
         weights: of the objectives, on the simplex, for tomorrow's learners.
-        strategies: what each strategy would have chosen, by name.
-        lifts: of every objective under the chosen weights, by scene where scenes have their own.
-        front: the Pareto table.
         inputs: what the choice was made on.
+        start: last night's (kappa, theta), shape (1 + f,); None on the first night.
         scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
+
+    What is only told of the choice takes longer than the choice, and is computed when it is asked
+    for.
     """
 
     policy: Policy
     update: MetaUpdate
     weights: dict[str, float]
-    strategies: dict[str, TuningResult]
-    lifts: dict[str, TypedLift]
-    front: list[ParetoPoint]
     inputs: TuningInputs
+    start: Vector | None
     scenes: SceneChoice | None = None
 
     @property
     def result(self) -> TuningResult:
         """The chosen point and its evidence."""
         return self.update.result
+
+    @cached_property
+    def strategies(self) -> dict[str, TuningResult]:
+        """What each strategy would have chosen, by name."""
+        window, settings, seed = self.update.window, self.inputs.settings, self.inputs.seed
+        return counterfactuals(window, settings, self.start, seed, self.result)
+
+    @cached_property
+    def lifts(self) -> dict[str, TypedLift]:
+        """Of every objective under the chosen weights, by scene where scenes have their own."""
+        return _lifts(self.update.window, self.inputs.settings, self.result, self.scenes)
+
+    @cached_property
+    def front(self) -> list[ParetoPoint]:
+        """The Pareto table."""
+        result = self.result
+        return pareto(self.update.window, result.kappa, max(result.scale, 1.0))
 
     def to_json(self) -> dict[str, Any]:
         """Four documents by name: weights, tuning, state and pareto."""
@@ -143,10 +161,8 @@ def tuned_night(
         else champion,
         update=done,
         weights=objective_weights(problem.names, result, serves, learned, weights),
-        strategies=counterfactuals(window, settings, before.start(columns), seed, result),
-        lifts=_lifts(window, settings, result, scenes),
-        front=pareto(window, result.kappa, max(result.scale, 1.0)),
         inputs=TuningInputs(window, scene, settings, seed),
+        start=before.start(columns),
         scenes=scenes,
     )
 

@@ -99,7 +99,7 @@ def update(
         changed=change is not None and change.found,
     )
     return MetaUpdate(
-        state=state.after(problem.columns, result.point, since, record),
+        state=state.after(problem.columns, result.point if result.moved else None, since, record),
         result=result,
         window=window,
         change=change,

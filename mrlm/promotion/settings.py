@@ -33,6 +33,14 @@ class GateSettings(BaseModel):
         description="Most nights that one challenger is tested on. Evidence adds up over them, and "
         "newer challengers wait; 1: every night judges its own.",
     )
+    trial_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of what is served that the challenger under test chooses, from a first "
+        "look that is not against it until its test ends. The log then tells of it however "
+        "narrowly the champion chooses; 0: nobody is served by it before it is promoted.",
+    )
     anchored: Literal["off", "advise", "enforce"] = Field(
         "enforce",
         description="What holds against the anchor, a fixed version that only a person moves. "
@@ -139,4 +147,6 @@ class GateSettings(BaseModel):
             level=self.level,
             thresholds=self.thresholds(),
             no_hidden_confounding=self.allow_estimated_propensities,
+            # A trial is there to tell more of the challenger than the nights before it did.
+            by_precision=self.trial_share > 0,
         )

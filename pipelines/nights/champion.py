@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.failures.errors import DataError
@@ -48,3 +49,48 @@ def over_items_of(context: NightContext, bundle: PolicyBundle, night: str | None
     except ValueError as error:
         context.log("publish").warning("lists are drawn over the version's own items: %s", error)
         return bundle
+
+
+def on_trial(context: NightContext) -> int | None:
+    """Version of the challenger that serves its share beside the champion; None: none does."""
+    from mrlm.promotion.record.candidate import version_on_trial
+
+    if not context.settings.gate.trial_share:
+        return None
+    return version_on_trial(context.registry.ledger.entries())
+
+
+def with_trial(context: NightContext, served: PolicyBundle, version: int | None) -> PolicyBundle:
+    """The champion with the version on trial beside it, which chooses ``gate.trial_share``.
+
+    The probabilities are those of both together, so whoever reads the log needs not know of the
+    trial.
+
+    Args:
+        context: of the night.
+        served: the champion's bundle, over the items that are served.
+        version: on trial; None: the champion serves alone, as where the version's vectors are of
+            another encoder than the items'.
+
+    Raises:
+        DamagedVersionError: the version's files are not those that were registered.
+    """
+    from mrlm.policies.mixture import Mixture
+    from mrlm.promotion.registry.champion import champion_of_version
+
+    if version is None:
+        return served
+    challenger = champion_of_version(context.registry, version).bundle
+    share = context.settings.gate.trial_share
+    try:
+        policies = served.policy, challenger.with_catalog(served.catalog).policy
+    except ValueError as error:
+        context.log("publish").warning("version %d is not on trial: %s", version, error)
+        return served
+    return replace(served, policy=Mixture(policies, (1.0 - share, share), "trial"))
+
+
+def served_as(context: NightContext, champion: int, version: int | None) -> str:
+    """The log's name of a champion that serves alone, or with a version on trial."""
+    name = context.settings.registry.policy_id(champion)
+    return name if version is None else f"{name}+{version}"

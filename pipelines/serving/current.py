@@ -19,7 +19,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import combine
 from pipelines.contract.log import logger
 from pipelines.failures.errors import MissingInputError
-from pipelines.nights.champion import over_items_of
+from pipelines.nights.champion import on_trial, over_items_of, served_as, with_trial
 from pipelines.nights.lake import built_logs, log_paths, newest_embedded, read_catalog
 
 if TYPE_CHECKING:
@@ -40,12 +40,14 @@ class LiveSources:
         state_nights: whose logs tell the states of users, with the night that built each.
         content: fingerprint of these items and logs as they lie there: a night that is run again,
             or that a person left, is loaded again.
+        trial: version that chooses its share beside this one; None: none does.
     """
 
     version: int
     catalog_night: str | None
     state_nights: tuple[tuple[str, str], ...]
     content: str = ""
+    trial: int | None = None
 
 
 def sources(context: NightContext) -> LiveSources:
@@ -65,7 +67,8 @@ def sources(context: NightContext) -> LiveSources:
     read = [("build_log", builder, [output]) for _, (builder, output) in built]
     if catalog_night is not None:
         read.append(("embed", catalog_night, []))
-    return LiveSources(stack[-1], catalog_night, nights, _content(context, read))
+    content = _content(context, read)
+    return LiveSources(stack[-1], catalog_night, nights, content, on_trial(context))
 
 
 def _content(context: NightContext, read: list[tuple[str, str, list[str]]]) -> str:
@@ -91,10 +94,11 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
 
     serving = champion_of_version(context.registry, found.version)
     bundle = over_items_of(context, serving.bundle, found.catalog_night)
+    bundle = with_trial(context, bundle, found.trial)
     known = known_users(context, found, bundle.catalog)
     settings, learned_on = context.settings.serving, serving.bundle.catalog
     live = LiveVersion(
-        policy_id=context.settings.registry.policy_id(serving.version),
+        policy_id=served_as(context, serving.version, found.trial),
         bundle=bundle,
         states=known.states,
         popular=known.most_popular(settings.popular),
@@ -108,7 +112,7 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
 
 
 def load_any(context: NightContext, newest: LiveSources) -> tuple[LiveVersion, LiveSources, str]:
-    """The newest version, else the last champion before it that loads, else popularity.
+    """The newest, else without its trial, else the last champion that loads, else popularity.
 
     Returns:
         What answers, what it is made of (version 0: popularity), and what is wrong with the newest.
@@ -125,8 +129,9 @@ def load_any(context: NightContext, newest: LiveSources) -> tuple[LiveVersion, L
     logger.error("version %s cannot be loaded: %s", newest.version, wrong)
     stack = champion_stack(context.registry.ledger.entries())
     before = [v for v in dict.fromkeys(reversed(stack)) if v != newest.version]
-    for version in (*before, NO_VERSION):
-        found = replace(newest, version=version)
+    alone = [] if newest.trial is None else [newest.version]
+    for version in (*alone, *before, NO_VERSION):
+        found = replace(newest, version=version, trial=None)
         try:
             live = (
                 load_popularity(context, found) if version == NO_VERSION else load(context, found)

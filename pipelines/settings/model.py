@@ -36,7 +36,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
     "behaviour": ("model", "history", "language", "scene_heads"),
-    "gate": ("anchored", "groups", "group_error", "test_nights", "watch"),
+    "gate": ("anchored", "groups", "group_error", "test_nights", "trial_share", "watch"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (
         *("time_zone", "night_starts", "epochs", "screening", "unattributed"),
@@ -54,7 +54,7 @@ _ADDED = {
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
-        *("kept_bound", "surrogate", "segments", "exposure_floors"),
+        *("kept_bound", "surrogate", "segments", "exposure_floors", "baselines"),
     ),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),

@@ -21,7 +21,7 @@ from pipelines.contract.stage import Product
 from pipelines.contract.workspace import write_atomically
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.arrivals import INGEST
-from pipelines.nights.champion import over_items_of
+from pipelines.nights.champion import on_trial, over_items_of, served_as, with_trial
 from pipelines.nights.lake import (
     built_logs,
     history_command,
@@ -43,10 +43,12 @@ class ListSources:
     Attributes:
         state_night: whose bandit log tells the states of users.
         catalog_night: whose embedded items can be shown; None where no night has any.
+        trial: version that chooses its share beside the champion; None: none does.
     """
 
     state_night: str
     catalog_night: str | None
+    trial: int | None = None
 
 
 class Publish:
@@ -64,7 +66,7 @@ class Publish:
 
     def plan(self, context: NightContext) -> ListSources:
         """The night whose bandit log is read, and the one whose catalogue is."""
-        return ListSources(_state_night(context), newest_embedded(context))
+        return ListSources(_state_night(context), newest_embedded(context), on_trial(context))
 
     def inputs(self, context: NightContext, plan: ListSources) -> dict[str, str]:
         """The champion, the newest bandit log, the newest catalogue."""
@@ -73,6 +75,8 @@ class Publish:
         if plan.catalog_night is not None:
             embedded = context.lake("embed", plan.catalog_night).require()
             found[f"embed/{plan.catalog_night}"] = embedded.output_fingerprint()
+        if plan.trial is not None:
+            found["trial"] = f"{plan.trial} at {context.settings.gate.trial_share}"
         return found
 
     def run(self, context: NightContext, plan: ListSources, out: Path) -> Product:
@@ -85,6 +89,7 @@ class Publish:
         if serving is None:
             raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
         bundle = over_items_of(context, serving.bundle, plan.catalog_night)
+        served = with_trial(context, bundle, plan.trial)
         paths = log_paths(context, [plan.state_night])
         last = last_states(read_bandit_log(paths, _catalog(context), context.objectives))
         requests = read_states(
@@ -93,10 +98,10 @@ class Publish:
         publishing, rows = context.settings.publishing, 0
         with pq.ParquetWriter(out / _LISTS, PUBLISHED_SCHEMA) as file:
             for part in published_lists(
-                bundle.policy,
+                served.policy,
                 requests,
                 night=context.night,
-                policy_id=context.settings.registry.policy_id(serving.version),
+                policy_id=served_as(context, serving.version, plan.trial),
                 k=publishing.k,
                 seed=context.settings.seed,
             ):
@@ -109,6 +114,7 @@ class Publish:
         about = {
             "night": context.night,
             "champion": serving.version,
+            **({} if plan.trial is None else {"trial": plan.trial}),
             "champion_night": serving.bundle.night,
             "champion_age_nights": _nights(serving.bundle.night, context.night),
             "state_night": plan.state_night,

@@ -65,7 +65,7 @@ class TuneWeights:
             state_after(context, plan.weights_from),
             tuning,
             nights=plan.tune,
-            learned=learning.learners,
+            learned=[*learning.learners, *tuning.baselines],
             horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
             weights=tuning.weights or context.run("learn_policy").require().counts["weights"],
             seed=context.settings.seed,
@@ -120,13 +120,18 @@ def _counts(found: TunedNight) -> dict[str, Any]:
 
 
 def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
-    """Tonight's reward model and learned policies."""
+    """Tonight's reward model, learned policies, and the simple baselines that are weighed too."""
     from mrlm.behaviour.reward_model import load_reward_model
-    from mrlm.learners.storage import load_learned
+    from mrlm.learners.storage import load_baseline_scores, load_learned
 
-    names = context.settings.learning.learners
-    learned = [load_learned(context.run("learn_policy").path(n)) for n in names]
-    return (load_reward_model(context.run("learn_behaviour").path("reward_model")), *learned)
+    learned_at = context.run("learn_policy")
+    learned = [load_learned(learned_at.path(n)) for n in context.settings.learning.learners]
+    names = context.settings.tuning.baselines
+    return (
+        load_reward_model(context.run("learn_behaviour").path("reward_model")),
+        *learned,
+        *load_baseline_scores(learned_at.path("baselines"), names),
+    )
 
 
 STAGE = TuneWeights()

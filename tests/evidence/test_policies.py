@@ -231,6 +231,10 @@ def test_several_loggers_are_also_weighed_by_their_precision() -> None:
     assert abs(expected - pooled.value) > 5e-3, "else the two could not be told apart"
     assert weighed.standard_error < pooled.standard_error
     assert set(found["logger_differences"]) == set(ESTIMATORS)
+    judged = estimates_of(two, criteria(estimator="ips", by_precision=True))
+    assert judged["differences"]["ips"]["delight"] == weighed
+    plain, own = (f["logger_differences"]["ips"]["delight"] for f in (found, judged))
+    assert own.standard_error < plain.standard_error
 
 
 def test_the_table_has_every_decision_with_its_candidates() -> None:

@@ -44,8 +44,12 @@ def test_a_champion_is_its_own_anchor_until_it_is_nested_deeply(result: TuningRe
     for depth in range(3):
         champion = nested(depth, result)
         assert anchor_of(champion) is champion
-    assert anchor_of(nested(3, result)) is CHAMPION
-    assert anchor_of(nested(5, result)) is CHAMPION
+    for depth in (3, 5):
+        champion = anchor = nested(depth, result)
+        for _ in range(depth - 2):
+            anchor = anchor.anchor
+        assert anchor.depth == 2
+        assert anchor_of(champion) is anchor
 
 
 def test_the_problem_is_the_log_with_the_champions_probabilities() -> None:

@@ -84,6 +84,26 @@ def test_tonight_s_head_is_proposed_where_the_search_is_too_wide_to_prove_anythi
     assert "no evidence" in unnamed.reason
 
 
+def test_the_last_weights_are_proposed_over_tonight_s_heads(make_problem):
+    """As tonight's own head is, where no search proves anything: they were named before too."""
+    problem, truth = make_problem(n=1200, users=300, strength=0.4)
+    noise = np.random.default_rng(0).normal(size=(len(truth), 60))
+    wide = replace(
+        problem,
+        features=np.column_stack([problem.features, noise]),
+        columns=(*problem.columns, *(f"noise_{j}" for j in range(60))),
+        serves=(None,) * 64,
+    )
+    last = np.array([0.7, 2.0, *np.zeros(63)])
+    found = tune(wide, DEFAULT, last)
+    assert found.moved
+    assert found.kappa == 0.0
+    assert found.theta[0] == found.scale > 0
+    assert true_lift(problem, truth, found.point[:5]) > 0
+    assert not tune(wide, DEFAULT, -last).moved
+    assert not tune(wide, DEFAULT, np.eye(65)[0]).moved
+
+
 def test_features_that_never_vary_move_nothing(make_problem):
     """No direction changes the lift then, and chance alone would choose a start."""
     problem, _ = make_problem(n=1000)

@@ -133,6 +133,16 @@ def test_the_state_is_kept_as_json(problem) -> None:
         MetaState.from_json({**state.to_json(), "schema": 99})
 
 
+def test_a_night_that_stays_with_the_champion_leaves_the_last_point(problem) -> None:
+    first = update(MetaState(), problem, NIGHTS, TuningSettings(), 1)
+    assert first.result.moved
+    still = replace(problem, features=0 * problem.features, log_anchor=0 * problem.log_anchor)
+    after = update(first.state, still, NIGHTS, TuningSettings(change_confidence=None), 1)
+    assert not after.result.moved
+    assert after.state.point == first.state.point
+    assert not after.state.records[-1].moved
+
+
 def test_thirty_nights_are_remembered(problem) -> None:
     state = MetaState()
     done = update(state, problem, NIGHTS, TuningSettings(), 1)

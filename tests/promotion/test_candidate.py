@@ -9,6 +9,7 @@ from mrlm.promotion.record.candidate import (
     earlier_looks,
     maker_of,
     rejection,
+    version_on_trial,
 )
 from mrlm.promotion.record.ledger import Entry, Kind
 
@@ -80,3 +81,15 @@ def test_a_test_ends() -> None:
     assert candidate_under_test(entries, TONIGHT) is None
     # Under other settings a run brings its own challenger.
     assert candidate_under_test(_entries(INITIAL, look), "2026-11-22-other") is None
+
+
+def test_who_is_under_test_is_on_trial_under_whatever_settings() -> None:
+    look = _look(FIRST, "2026-11-19")
+    assert version_on_trial(_entries(INITIAL, look)) == 2
+    for entries in (
+        (INITIAL,),
+        (INITIAL, replace(look, goes_on=False)),
+        (INITIAL, look, _entry("promoted", 5, "hand", champion_version=1)),
+        (INITIAL, look, _entry("rejected", 2, FIRST)),
+    ):
+        assert version_on_trial(_entries(*entries)) is None

@@ -112,6 +112,24 @@ def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
     assert "the test" not in judge(evidence(gate_nights=()), RULE).reason
 
 
+def test_a_log_that_tells_too_little_names_the_way_out(evidence: Make) -> None:
+    found = evidence(lift=0.02)
+    unsure = replace(found.differences["dr"]["delight"], certified=False, reasons=("too few rows",))
+    differences = {**found.differences, "dr": {**found.differences["dr"], "delight": unsure}}
+    narrow = replace(found, differences=differences)
+    assert "gate.trial_share lets a challenger" in judge(narrow, RULE).reason
+    assert "gate.trial_share" not in judge(narrow, GateSettings(trial_share=0.1)).reason
+    assert "gate.trial_share" not in judge(found, RULE).reason
+
+
+def test_a_hopeless_test_makes_room(evidence: Make) -> None:
+    """Half a standard error above nothing is a beginning, and next to the end it is the end."""
+    looks = tuple(range(1, 13))
+    for lift, nights, goes_on in ((0.005, 1, True), (0.005, 12, False), (0.032, 12, True)):
+        verdict = judge(evidence(lift=lift), RULE, looks[:nights])
+        assert (verdict.promote, verdict.goes_on) == (False, goes_on)
+
+
 def test_a_refusal_says_what_would_change_it(evidence: Make) -> None:
     """Rows at which the last look passes with 80 %, a standard error below the estimate."""
     reason = judge(evidence(lift=0.04, error=0.02, guard=-0.001), RULE).reason

@@ -117,6 +117,30 @@ def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
     assert best == pytest.approx(1 - floor + floor / len(live.popular))
 
 
+def test_a_trial_that_cannot_be_loaded_leaves_the_champion_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = Made(tmp_path).context("2026-11-20")
+
+    def load(of: NightContext, found: LiveSources) -> Version:
+        if found.trial is not None:
+            raise OSError(f"version {found.trial} is damaged")
+        return Version(f"r@{found.version}")
+
+    monkeypatch.setattr(module, "load", load)
+    live, found, trouble = module.load_any(context, LiveSources(1, None, (), trial=2))
+    assert (live.policy_id, found.trial, trouble) == ("r@1", None, "version 2 is damaged")
+
+
+def test_who_is_on_trial_serves_where_the_settings_say_so(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    made.record(entry("initial", "k", 1))
+    told = {"champion_version": 1, "gate_nights": ("2026-11-18",), "goes_on": True}
+    made.record(entry("judged", "2026-11-19-k", 2, **told))
+    assert sources(made.context("2026-11-20")).trial is None
+    assert sources(made.context("2026-11-20", gate={"trial_share": 0.1})).trial == 2
+
+
 def test_what_is_served_follows_ledger_catalogue_and_logs(tmp_path: Path) -> None:
     made = Made(tmp_path)
     context = made.context("2026-11-20", serving={"state_nights": 2})

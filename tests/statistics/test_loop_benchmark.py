@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from benchmarks.learners.challenger import logger_policy
 from benchmarks.loop import _world, clean, planted
-from benchmarks.loop._challengers import HEADS, Nights, best_of_class, heads_of, nights_of
+from benchmarks.loop._challengers import (
+    HEADS,
+    Challenger,
+    Memory,
+    Nights,
+    best_of_class,
+    heads_of,
+    item_mean_of,
+    nights_of,
+)
 from benchmarks.loop._faults import TurnedHead, as_logged
+from benchmarks.loop._gate import Registry
 from benchmarks.loop._life import life
 from benchmarks.loop._systems import GATED, ITEM_MEAN
 from benchmarks.loop._world import Past, Size, world_of
 from benchmarks.loop.planted import worst_week
 from mrlm.bandit_log.objectives import north_star
 from mrlm.policies.uniform import Uniform
+from mrlm.promotion.record.ledger import Entry
 
 SIZE = Size(seeds=1, nights=4, users=40, max_slots=100)
 
@@ -58,14 +71,15 @@ def test_faults_are_in_the_log_alone(past: Past) -> None:
 
 
 def test_the_oracle_beats_what_it_starts_from_and_a_turned_head_loses(past: Past) -> None:
-    model = heads_of(past, Nights(past.final[:2], past.final[2:], []))
+    nights = Nights(past.final[:2], past.final[2:], [])
+    model = heads_of(past, nights)
     log = past.logs[-1]
     truth = past.truth[-1][:, log.column(north_star(log.objectives).name)]
 
     def value(policy: object) -> float:
         return float(np.exp(policy.log_probabilities(log.decisions)) @ truth) / len(log)  # type: ignore[attr-defined]
 
-    best = best_of_class(log, truth, model, Uniform())
+    best = best_of_class(log, truth, (model, item_mean_of(past, nights)), Uniform())
     assert value(best) > 1.1 * value(Uniform())
     # Of the class, nothing near it is better.
     for step in (-0.2, 0.2):
@@ -79,6 +93,22 @@ def test_the_oracle_beats_what_it_starts_from_and_a_turned_head_loses(past: Past
     np.testing.assert_array_equal(turned[:, place], -straight[:, place])
     others = [k for k in range(len(model.columns)) if k != place]
     np.testing.assert_array_equal(turned[:, others], straight[:, others])
+
+
+def test_a_challenger_under_test_chooses_its_share(past: Past, tmp_path: Path) -> None:
+    first = logger_policy()
+    registry = Registry.begin(tmp_path, first)
+    assert registry.serving is first
+    model = heads_of(past, Nights(past.final[:2], past.final[2:], []))
+    registry.keep("n-loop", Challenger(Uniform(), model, Memory()))
+    look = Entry("judged", "n-loop", 2, "loop", "n", "", "refuse", champion_version=1)
+    registry.ledger.append(replace(look, gate_nights=("2026-11-12",), goes_on=True))
+    decisions = past.logs[-1].decisions
+    both, own, other = (
+        np.exp(p.log_probabilities(decisions)) for p in (registry.serving, first, Uniform())
+    )
+    share = _world.TRIAL_SHARE
+    np.testing.assert_allclose(both, (1 - share) * own + share * other)
 
 
 def test_the_worst_week_is_seven_nights_in_a_row() -> None:

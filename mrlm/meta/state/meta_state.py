@@ -41,7 +41,8 @@ class MetaState:
 
     Attributes:
         columns: f names of features.
-        point: (kappa, theta) that was chosen last, 1 + f numbers.
+        point: (kappa, theta) that was chosen last, 1 + f numbers; a night that stays with the
+            champion leaves it.
         since: first night of the regime, ISO date; nights before it are not tuned on. Empty: no
             change was found yet.
         records: of the last 30 nights, oldest first.
@@ -57,14 +58,21 @@ class MetaState:
         return np.array(self.point) if self.point and self.columns == columns else None
 
     def after(
-        self, columns: tuple[str, ...], point: Vector, since: str, record: NightRecord
+        self, columns: tuple[str, ...], point: Vector | None, since: str, record: NightRecord
     ) -> MetaState:
-        """The state after one more night; one that is run again takes the place of its record."""
+        """The state after one more night; one that is run again takes the place of its record.
+
+        Args:
+            columns: names of the features.
+            point: that was chosen; None: the night stays with the champion.
+            since: first night of the regime.
+            record: of the night.
+        """
         before = tuple(r for r in self.records if r.night < record.night)
         return replace(
             self,
-            columns=columns,
-            point=tuple(float(p) for p in point),
+            columns=self.columns if point is None else columns,
+            point=self.point if point is None else tuple(float(p) for p in point),
             since=since,
             records=(*before, record)[-_REMEMBERED:],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,9 +51,10 @@ class PessimisticBound:
     weighed only within a KL cap of its own: its value is that of the champion's states, and grows
     wrong with the distance from it.
 
-    Where no point has a bound above 0, one policy is tried that the tune nights had no part in: the
-    target's own head of tonight, as sharp as the limits allow. One policy needs no correction for a
-    choice, so its bound is one-sided at ``tuning.head_confidence``.
+    Where no point has a bound above 0, policies are tried that the tune nights had no part in: the
+    target's own head of tonight, as sharp as the limits allow, and the weights that were chosen
+    last, over tonight's heads. A policy that was named beforehand needs no correction for a choice,
+    so its bound is one-sided at ``tuning.head_confidence``.
     """
 
     name = "pessimistic_bound"
@@ -66,14 +67,14 @@ class PessimisticBound:
         if step.bound > 0:
             step = _bolder(step, task)
         else:
-            step = _own_head(step, task)
+            step = _named_beforehand(step, task, previous)
         if step.bound > 0:
             reason = f"the lower bound of the lift of {task.target.name} is {step.bound:.4g}"
         elif not t_squared > needed:
             reason = (
                 f"no evidence: no direction from the champion is significant "
                 f"(T^2 = {t_squared:.1f}, needed {needed:.1f} with {rank} directions), nor is the "
-                f"lift of tonight's head"
+                f"lift of tonight's head or of the last weights over tonight's heads"
             )
         else:
             reason = "no evidence: no permitted point has a lower bound of the lift above 0"
@@ -202,19 +203,36 @@ def _by_coefficients(task: TuningTask) -> CoefficientLift:
     )
 
 
-def _own_head(step: BoundedStep, task: TuningTask) -> BoundedStep:
-    """The own head as sharp as the limits allow, where its lift is proven; else ``step``."""
-    if not task.own.any():
-        return step
-    point, sharper = sharpest(task, task.own)
-    if point is None:
-        return step
+def _named_beforehand(step: BoundedStep, task: TuningTask, previous: Vector | None) -> BoundedStep:
+    """Of the own head and the last weights over tonight's heads the better one; else ``step``."""
     z = float(ndtri(task.settings.head_confidence))
-    bound = task.target.lift(point, z).lower
-    if bound <= 0:
-        return step
-    looked = step.evaluations + 1
-    return replace(step, point=point, bound=bound, z=z, limited_by=sharper, evaluations=looked)
+    best, looked = step, 0
+    for point, limited in _points_named(task, previous):
+        looked += 1
+        bound = task.target.lift(point, z).lower
+        if bound > max(best.bound, 0.0):
+            best = replace(best, point=point, bound=bound, z=z, limited_by=limited)
+    return replace(best, evaluations=step.evaluations + looked)
+
+
+def _points_named(
+    task: TuningTask, previous: Vector | None
+) -> Iterator[tuple[Vector, tuple[str, ...]]]:
+    """Permitted points that the tune nights had no part in, each with what holds it back.
+
+    The own head as sharp as the limits allow, and the last theta without the anchor, which has it
+    already: as sharp as it was, where the limits allow that.
+    """
+    if task.own.any():
+        point, sharper = sharpest(task, task.own)
+        if point is not None:
+            yield point, sharper
+    if previous is not None and task.settings.weights is None and previous[1:].any():
+        last = np.concatenate([[0.0], previous[1:]])
+        total = float(np.abs(last).sum())
+        point, sharper = (last, ()) if task.permits(last) else sharpest(task, last / total)
+        if point is not None:
+            yield point, sharper
 
 
 def _searches(task: TuningTask, z: float) -> Sequence[Search]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +22,12 @@ from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.promotion.settings import GateSettings
 
+# Chance of passing below which a test ends before its time.
+_HOPELESS = 0.1
+_NARROW = (
+    "where this happens after every promotion, the champion chooses too narrowly for its log to "
+    "tell of others: gate.trial_share lets a challenger choose a share while it is tested"
+)
 # Checks that no further night of the same test would turn.
 _WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
@@ -131,6 +138,8 @@ def judge(
     goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1])
     if not promote:
         telling += evidence.warnings
+        if star is not None and not star.certified and not settings.trial_share:
+            telling.append(_NARROW)
         if checks[0].passed and evidence.gate_nights and settings.test_nights > 1:
             telling.append(_of_the_test(settings, looks[-1], goes_on))
     kept = "" if not anchored else "within" if all(c.passed for c in anchored) else "below"
@@ -250,11 +259,33 @@ def _goes_on(evidence: Evidence, settings: GateSettings, checks: list[Check], ni
     star = evidence.difference(settings.estimator, evidence.north_star)
     if star is None or star.value is None or star.value <= 0.0:
         return False
+    if _hopeless(star, settings, nights):
+        return False
     guards = {n: evidence.difference(settings.estimator, n) for n in evidence.guardrails}
     return all(
         e is None or e.value is None or e.value >= -evidence.guardrails[n]
         for n, e in guards.items()
     )
+
+
+def _hopeless(star: PolicyEstimate, settings: GateSettings, nights: int) -> bool:
+    """Whether the rest of the test would hardly prove the north star: others make room sooner.
+
+    Stochastic curtailment (Lan, Simon and Halperin, Sequential Analysis 1982) by Lan and Wittes'
+    B-value (Biometrics 1988): the chance of passing the last look where the truth is a standard
+    error above the estimate. A test that is ended early promotes nobody, so the error of the gate
+    stays what it is.
+    """
+    from scipy.special import ndtr, ndtri
+
+    error, value = star.standard_error, star.value
+    if not error or value is None:
+        return False
+    done = nights / settings.test_nights
+    at_end = error * math.sqrt(done)
+    needed = float(ndtri(1.0 - last_level(settings.test_nights, settings.false_promotions)))
+    expected = value / error * math.sqrt(done) + (1.0 - done) * (value + error) / at_end
+    return float(ndtr((expected - needed) / math.sqrt(1.0 - done))) < _HOPELESS
 
 
 def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> str:

@@ -43,6 +43,19 @@ def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | No
         entries: of the ledger.
         run_key: of tonight's run, a night and after it the settings' fingerprint.
     """
+    last = _goes_on(entries, run_key)
+    other = last is not None and last.run_key.rpartition("-")[2] != run_key.rpartition("-")[2]
+    return None if other else last
+
+
+def version_on_trial(entries: tuple[Entry, ...]) -> int | None:
+    """Version of the challenger whose test goes on, under whatever settings; None: none does."""
+    last = _goes_on(entries)
+    return None if last is None else last.version
+
+
+def _goes_on(entries: tuple[Entry, ...], run_key: str = "") -> Entry | None:
+    """The newest look, not by this run, at a challenger whose test goes on; None: none does."""
     judged = [e for e in entries if e.kind == "judged" and e.gate_nights and e.run_key != run_key]
     last = judged[-1] if judged else None
     if last is None or not last.goes_on:
@@ -50,6 +63,4 @@ def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | No
     champion = (champion_stack(entries) or (None,))[-1]
     looks = earlier_looks(entries, maker_of(last), run_key)
     decided = any(last_word(entries, look.run_key) is not None for look in looks)
-    left = last.champion_version != champion or decided
-    other = last.run_key.rpartition("-")[2] != run_key.rpartition("-")[2]
-    return None if left or other else last
+    return None if last.champion_version != champion or decided else last

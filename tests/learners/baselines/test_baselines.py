@@ -17,7 +17,12 @@ from mrlm.learners.baselines.contract import Baseline
 from mrlm.learners.baselines.item_mean import fit_item_mean
 from mrlm.learners.baselines.nearest_neighbours import fit_nearest_neighbours
 from mrlm.learners.baselines.popularity import fit_popularity, fit_recent_popularity
-from mrlm.learners.storage import SCORER_LOADERS, load_baselines, save_baselines
+from mrlm.learners.storage import (
+    SCORER_LOADERS,
+    load_baseline_scores,
+    load_baselines,
+    save_baselines,
+)
 from mrlm.policies.contract import Policy, Scorer
 from tests.evidence.arrays import make_log
 
@@ -156,6 +161,9 @@ def test_they_survive_storage_together(fit_log: BanditLog, tmp_path: Path) -> No
     for name, policy in policies.items():
         assert (again[name].name, again[name].floor) == (name, 0.2)
         assert (again[name].log_probabilities(few) == policy.log_probabilities(few)).all()
+    names = ["popularity", "item_mean"]
+    scorers = load_baseline_scores(tmp_path / "baselines", names)
+    assert [s.columns for s in scorers] == [("popularity",), ("item_mean",)]
 
 
 def true_value(policy: Policy, log: BanditLog, truth: NDArray[np.float64]) -> float:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Catalog
+from mrlm.policies.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from pipelines.failures.errors import DataError
-from pipelines.nights.champion import load_champion, over_items_of
+from pipelines.nights.champion import load_champion, over_items_of, with_trial
 from pipelines.nights.lake import newest_embedded
-from tests.evidence.arrays import OBJECTIVES, catalog
+from tests.evidence.arrays import OBJECTIVES, catalog, make_log
 from tests.pipelines.nights.workspaces import EMBEDDING, Made
 
 NIGHT = "2026-11-20"
@@ -35,6 +36,26 @@ def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Register:
         return 7
 
     return keep
+
+
+def test_a_version_on_trial_chooses_its_share(
+    made: Made, register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register(catalog().with_embedding(EMBEDDING))
+    monkeypatch.setattr(
+        "mrlm.promotion.registry.champion.version_folder",
+        lambda place, number: tmp_path / "versions" / str(number),
+    )
+    context = made.context(NIGHT, gate={"trial_share": 0.25})
+    log = make_log()
+    sharp = ItemSoftmax((Term("popularity", False, 6.0, 3.0, 2.0),), floor=0.1)
+    served = PolicyBundle(sharp, catalog(), "champion", NIGHT, "k", "c" * 64, OBJECTIVES)
+    both = with_trial(context, served, version).policy.log_probabilities(log.decisions)
+    parts = [np.exp(p.log_probabilities(log.decisions)) for p in (sharp, Uniform())]
+    np.testing.assert_allclose(np.exp(both), 0.75 * parts[0] + 0.25 * parts[1])
+    assert with_trial(context, served, None) is served
+    other = replace(served, catalog=catalog().with_embedding(EMBEDDING + 1))
+    assert with_trial(context, other, version) is other, "its vectors are of another encoder"
 
 
 def test_a_policy_without_vectors_needs_no_catalogue_of_tonight(
