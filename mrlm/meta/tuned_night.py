@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mrlm.meta.challenger import anchor_of, challenger
 from mrlm.meta.explain.pareto import ParetoPoint, pareto
 from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
+from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
+from mrlm.meta.hyperparameters.search_night import record_of_night, settings_of_night
 from mrlm.meta.problem.objective_lifts import certified_z
 from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
@@ -42,6 +44,7 @@ class TunedNight:
         front: the Pareto table.
         inputs: what the choice was made on.
         scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
+        record: of hyper-parameters, with tonight's search; None where none may move.
     """
 
     policy: Policy
@@ -52,6 +55,7 @@ class TunedNight:
     front: list[ParetoPoint]
     inputs: TuningInputs
     scenes: SceneChoice | None = None
+    record: HyperparameterRecord | None = None
 
     @property
     def result(self) -> TuningResult:
@@ -59,7 +63,7 @@ class TunedNight:
         return self.update.result
 
     def to_json(self) -> dict[str, Any]:
-        """Four documents by name: weights, tuning, state and pareto."""
+        """Documents by name: weights, tuning, state, pareto, and hyperparameters if any move."""
         result = self.result
         return {
             "weights": {
@@ -75,6 +79,7 @@ class TunedNight:
             },
             "state": self.update.state.to_json(),
             "pareto": [asdict(p) for p in self.front],
+            **({} if self.record is None else {"hyperparameters": self.record.to_json()}),
         }
 
 
@@ -91,6 +96,8 @@ def tuned_night(
     horizon: tuple[str, ...],
     weights: Mapping[str, float],
     seed: int,
+    past: HyperparameterRecord = NO_RECORD,
+    elsewhere: HyperparameterRecord = NO_RECORD,
 ) -> TunedNight:
     """The challenger out of heads and learned scores; the same arguments give the same bits.
 
@@ -107,10 +114,13 @@ def tuned_night(
         horizon: those of them that count later rewards too.
         weights: of the objectives, that the learned policies were trained with.
         seed: of what is random.
+        past: searches of hyper-parameters up to the last judged night; read where some may move.
+        elsewhere: another deployment's, which seeds tonight's search of them.
 
     Raises:
         ValueError: see ``update``; no feature is the head of the north star.
     """
+    typed, settings = settings, settings_of_night(past, settings)
     known = tuple(o for o in objectives if o.source != "feedback")
     anchor = anchor_of(champion)
     matrix = feature_matrix(log.decisions, scorers, known)
@@ -132,7 +142,8 @@ def tuned_night(
     done = update(before, problem, nights, settings, seed)
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
-    scene = log.decisions.scene[problem.age <= window.age.max()]
+    oldest = int(window.age.max())
+    scene = log.decisions.scene[problem.age <= oldest]
     scenes = None
     if settings.segments == "scene" and settings.weights is None and result.moved:
         scenes = scene_choice(window, settings, scene, result.point, seed)
@@ -148,6 +159,9 @@ def tuned_night(
         front=pareto(window, result.kappa, max(result.scale, 1.0)),
         inputs=TuningInputs(window, scene, settings, seed),
         scenes=scenes,
+        record=record_of_night(past, elsewhere, problem, oldest, typed, nights[-1], seed)
+        if typed.hyperparameters
+        else None,
     )
 
 
