@@ -156,7 +156,8 @@ def test_the_record_seeds_by_conditions_whatever_units_a_tenant_has() -> None:
     nights = [night_where(d, rng, u) for d, u in [(1, 1), (1.2, 100), (6, 1), (5, 100)]]
     for drift, best in ((1.1, None), (5.5, 1.0)):
         order = seeded_order(SPACE, nights, Conditions(drift, 0.5, 1000), seed=0)
-        assert {s[0] for s in order[:4]} == {best}
+        assert order[0][0] == best
+        assert {s for s in SPACE.settings() if s[0] == best} <= {*order[:8]}
         assert sorted(order, key=str) == sorted(SPACE.settings(), key=str)
 
 
