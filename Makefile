@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-sequential bench-house \
+.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-bayesian bench-sequential bench-house \
 	coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
@@ -92,6 +92,13 @@ bench-rl: $(READY) ## install d3rlpy and TorchRL, peers of benchmarks learners.t
 	.venv/bin/python $(SITE) > "$$($(RL_PEERS)/bin/python $(SITE))/ours.pth"
 	$(RL_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--requirement infra/rl-peers.lock
+
+BAYESIAN_PEERS = benchmarks/.peers/bayesian
+bench-bayesian: $(READY) ## install BoTorch, peer of benchmarks meta.nights_needed
+	.venv/bin/python -m venv $(BAYESIAN_PEERS)
+	.venv/bin/python $(SITE) > "$$($(BAYESIAN_PEERS)/bin/python $(SITE))/ours.pth"
+	$(BAYESIAN_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement infra/bayesian-peers.lock
 
 # They need a newer Python: PEER_PYTHON=/path/to/python3.12.
 SEQUENTIAL_PEERS = benchmarks/.peers/sequential

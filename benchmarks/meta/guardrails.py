@@ -4,9 +4,11 @@
 the north star costs them most. A champion of equal weights writes a log that is searched and
 another that judges, 3,000 decisions each with noise 4. The margin of a guardrail is 5 standard
 errors, those of the champion's mean on the judging log. The search keeps each guardrail's bound at
-``SEARCH_Z`` standard errors within its margin, the judge accepts at ``JUDGE_Z``: one-sided 95 %,
-and .84 more in the search so that a point on one edge is accepted four times of five. What is
-refused lifts by 0. *Free* is the same search without guardrails, served as it is.
+``search_z`` standard errors within its margin, the judge accepts at ``JUDGE_Z``: one-sided 95 %,
+and as much more in the search that a point on every edge is accepted four times of five. Both logs
+err, so .84 standard errors of the difference of two logs are 1.19 of one; of two guardrails, which
+have to pass together, each gets 1.77. What is refused lifts by 0. *Free* is the same search without
+guardrails, served as it is.
 
 Beyond is a true fall, on fresh contexts, of more than the margin. 1,000 runs for each number of
 guardrails, a new world each; quick: 20.
@@ -17,6 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import ndtri
 
 from benchmarks.meta._finished import short_runs
 from benchmarks.meta._night import Floats, equal_policy, fitted, problem_of
@@ -31,8 +34,7 @@ from mrlm.worlds.weighing import softmax_with_floor
 OBJECTIVES, ROWS, NOISE = 8, 3000, 4.0
 NUMBERS = {1: "one guardrail", 2: "two guardrails"}
 RUNS, QUICK_RUNS = 1000, 20
-JUDGE_Z, MORE_Z, MARGIN_ERRORS = 1.645, 0.84, 5.0
-SEARCH_Z = JUDGE_Z + MORE_Z
+JUDGE_Z, ACCEPTED, MARGIN_ERRORS = 1.645, 0.8, 5.0
 BEYOND, BEYOND_TWICE, KEPT = 0.05, 0.005, 0.5
 
 
@@ -40,16 +42,19 @@ def run(quick: bool) -> list[Row]:
     """How often a guardrail is broken, and what of the free lift is kept."""
     runs = QUICK_RUNS if quick else RUNS
     cells = short_runs(__name__, cell, runs)
-    return [
-        row
-        for number, name in NUMBERS.items()
-        for row in _rows(name, [c[str(number)] for c in cells])
-    ]
+    return [row for number in NUMBERS for row in _rows(number, [c[str(number)] for c in cells])]
 
 
-def _rows(name: str, cells: list[dict[str, float]]) -> list[Row]:
+def search_z(number: int) -> float:
+    """Standard errors of each guardrail in the search, of so many that are judged together."""
+    return JUDGE_Z + float(np.sqrt(2) * ndtri(ACCEPTED ** (1 / number)))
+
+
+def _rows(number: int, cells: list[dict[str, float]]) -> list[Row]:
+    name = NUMBERS[number]
     told = (
-        f"{len(cells)} runs; judged at {JUDGE_Z:g} standard errors, searched at {SEARCH_Z:g}, "
+        f"{len(cells)} runs; judged at {JUDGE_Z:g} standard errors, searched at "
+        f"{search_z(number):.3g}, "
         f"margin {MARGIN_ERRORS:g}; moved {_mean(cells, 'moved'):.2f}, "
         f"accepted {_mean(cells, 'accepted'):.2f}"
     )
@@ -91,7 +96,7 @@ def cell(seed: int) -> dict[str, dict[str, float]]:
     searched, judging = (
         problem_of(world, [world.log(ROWS, champion, 0, rng)], champion, heads) for _ in range(2)
     )
-    settings = TuningSettings(least_entropy=LEAST_ENTROPY, guardrail_z=SEARCH_Z)
+    settings = TuningSettings(least_entropy=LEAST_ENTROPY)
     judged = settings.model_copy(update={"guardrail_z": JUDGE_Z})
     free = tune(searched, settings)
     least = [int(j) for j in np.argsort(world.path.on(0))]
@@ -113,7 +118,8 @@ def cell(seed: int) -> dict[str, dict[str, float]]:
             j: MARGIN_ERRORS * lift.resolution
             for j, lift in zip(sorted(guarded), bare.guardrails, strict=True)
         }
-        step = tune(_with(searched, margins), settings)
+        careful = settings.model_copy(update={"guardrail_z": search_z(number)})
+        step = tune(_with(searched, margins), careful)
         verdict = TuningTask.of(_with(judging, margins), judged).guarded(step.point)
         accepted = step.moved and all(g.holds for g in verdict.values())
         told = {"moved": float(step.moved), "accepted": float(accepted)}

@@ -16,6 +16,7 @@ StrategyName = Literal[
 ]
 
 BaselineName = Literal["item_mean", "popularity", "recent_popularity", "nearest_neighbours"]
+HyperparameterName = Literal["half_life", "confidence", "kept_bound", "weight_clip"]
 
 _Name = Annotated[str, Field(max_length=64)]
 _Weight = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
@@ -136,6 +137,27 @@ class TuningSettings(BaseModel):
         "none",
         description="scene: each scene gets weights of its own where scenes want different things, "
         "shrunk to what all have in common; none: one choice for all.",
+    )
+    hyperparameters: tuple[HyperparameterName, ...] = Field(
+        (),
+        description="Settings of this section that nights learn from the log: each night tries "
+        "others on its tune nights, and leaves one that is shown to be better to the next. None by "
+        "default.",
+    )
+    hyperparameter_trials: int = Field(
+        8, ge=1, le=256, description="Settings that a night tries beside its own."
+    )
+    hyperparameter_confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Level at which a setting has to be better than the night's own, for all that "
+        "are tried together.",
+    )
+    hyperparameter_record: str = Field(
+        "",
+        description="Path of another deployment's hyperparameters.json, whose trials seed this "
+        "one's; empty: none.",
     )
     weights: ObjectiveWeights | None = Field(
         None,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mrlm.meta.challenger import anchor_of, challenger
 from mrlm.meta.explain.pareto import ParetoPoint, pareto
 from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
+from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
+from mrlm.meta.hyperparameters.search_night import record_of_night, settings_of_night
 from mrlm.meta.problem.objective_lifts import certified_z
 from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
@@ -42,6 +44,7 @@ class TunedNight:
         inputs: what the choice was made on.
         start: last night's (kappa, theta), shape (1 + f,); None on the first night.
         scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
+        record: of hyper-parameters, with tonight's search; None where none may move.
 
     What is only told of the choice takes longer than the choice, and is computed when it is asked
     for.
@@ -53,6 +56,7 @@ class TunedNight:
     inputs: TuningInputs
     start: Vector | None
     scenes: SceneChoice | None = None
+    record: HyperparameterRecord | None = None
 
     @property
     def result(self) -> TuningResult:
@@ -77,7 +81,7 @@ class TunedNight:
         return pareto(self.update.window, result.kappa, max(result.scale, 1.0))
 
     def to_json(self) -> dict[str, Any]:
-        """Four documents by name: weights, tuning, state and pareto."""
+        """Documents by name: weights, tuning, state, pareto, and hyperparameters if any move."""
         result = self.result
         return {
             "weights": {
@@ -93,6 +97,7 @@ class TunedNight:
             },
             "state": self.update.state.to_json(),
             "pareto": [asdict(p) for p in self.front],
+            **({} if self.record is None else {"hyperparameters": self.record.to_json()}),
         }
 
 
@@ -109,6 +114,8 @@ def tuned_night(
     horizon: tuple[str, ...],
     weights: Mapping[str, float],
     seed: int,
+    past: HyperparameterRecord = NO_RECORD,
+    elsewhere: HyperparameterRecord = NO_RECORD,
 ) -> TunedNight:
     """The challenger out of heads and learned scores; the same arguments give the same bits.
 
@@ -125,10 +132,13 @@ def tuned_night(
         horizon: those of them that count later rewards too.
         weights: of the objectives, that the learned policies were trained with.
         seed: of what is random.
+        past: searches of hyper-parameters up to the last judged night; read where some may move.
+        elsewhere: another deployment's, which seeds tonight's search of them.
 
     Raises:
         ValueError: see ``update``; no feature is the head of the north star.
     """
+    typed, settings = settings, settings_of_night(past, settings)
     known = tuple(o for o in objectives if o.source != "feedback")
     anchor = anchor_of(champion)
     matrix = feature_matrix(log.decisions, scorers, known)
@@ -150,7 +160,8 @@ def tuned_night(
     done = update(before, problem, nights, settings, seed)
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
-    scene = log.decisions.scene[problem.age <= window.age.max()]
+    oldest = int(window.age.max())
+    scene = log.decisions.scene[problem.age <= oldest]
     scenes = None
     if settings.segments == "scene" and settings.weights is None and result.moved:
         scenes = scene_choice(window, settings, scene, result.point, seed)
@@ -164,6 +175,9 @@ def tuned_night(
         inputs=TuningInputs(window, scene, settings, seed),
         start=before.start(columns),
         scenes=scenes,
+        record=record_of_night(past, elsewhere, problem, oldest, typed, nights[-1], seed)
+        if typed.hyperparameters
+        else None,
     )
 
 

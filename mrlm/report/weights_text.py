@@ -27,6 +27,7 @@ class ChosenWeights:
         reason: why, in a sentence.
         limited_by: what held the step back; None where it did not move.
         scenes: with weights of their own; kappa and scale are those of every other scene.
+        hyperparameters: what its search came to, in a sentence; empty where none may move.
     """
 
     night: str
@@ -38,6 +39,7 @@ class ChosenWeights:
     reason: str
     limited_by: tuple[str, ...] | None
     scenes: tuple[str, ...] = ()
+    hyperparameters: str = ""
 
 
 def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[str]:
@@ -62,6 +64,8 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
             f"with weights of their own: {', '.join(tonight.scenes)} (tuning.json); above are "
             "those of every other scene"
         )
+    if tonight.hyperparameters:
+        said.append(f"hyper-parameters: {tonight.hyperparameters}")
     return said
 
 

@@ -95,6 +95,7 @@ def chosen_weights(settings: Settings, run_key: str) -> ChosenWeights:
         reason=counts["reason"],
         limited_by=None if limits is None else tuple(limits),
         scenes=tuple(scene_points(settings, run_key)),
+        hyperparameters=counts.get("hyperparameters", ""),
     )
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 
 if TYPE_CHECKING:
+    from mrlm.meta.hyperparameters.hyperparameter_record import HyperparameterRecord
     from mrlm.meta.state.meta_state import MetaState
+
+# Of searches of hyper-parameters: the output of the stage, and its file.
+_RECORD = "hyperparameters"
 
 
 def state_after(context: NightContext, run_key: str) -> MetaState:
@@ -34,3 +39,46 @@ def state_after(context: NightContext, run_key: str) -> MetaState:
         return MetaState.from_json(json.loads(run.path("state.json").read_text()))
     except ValueError as error:
         raise DataError(f"run {run_key}: {error}") from error
+
+
+def record_after(context: NightContext, run_key: str) -> HyperparameterRecord:
+    """The searches of hyper-parameters up to a run; none where it had none that may move.
+
+    Args:
+        context: of tonight.
+        run_key: of the run that tonight builds on; empty before the first.
+
+    Raises:
+        DataError: the record is of another schema.
+    """
+    from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD
+
+    if not run_key:
+        return NO_RECORD
+    run = context.run("tune_weights", run_key)
+    if _RECORD not in run.require().outputs:
+        return NO_RECORD
+    return _record_of(run.path(f"{_RECORD}.json"), f"run {run_key}")
+
+
+def record_elsewhere(context: NightContext) -> HyperparameterRecord:
+    """The record of another deployment that ``tuning.hyperparameter_record`` names, or none.
+
+    Raises:
+        DataError: it is not there, or no such record.
+    """
+    from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD
+
+    path = context.settings.tuning.hyperparameter_record
+    return _record_of(Path(path), "tuning.hyperparameter_record") if path else NO_RECORD
+
+
+def _record_of(path: Path, where: str) -> HyperparameterRecord:
+    from mrlm.meta.hyperparameters.hyperparameter_record import HyperparameterRecord
+
+    try:
+        return HyperparameterRecord.from_json(json.loads(path.read_text()))
+    except OSError as error:
+        raise DataError(f"{where}: {path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{where}: {path} is no record of hyper-parameters: {error}") from error

@@ -55,6 +55,8 @@ _ADDED = {
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
         *("kept_bound", "surrogate", "segments", "exposure_floors", "baselines"),
+        *("hyperparameters", "hyperparameter_trials"),
+        *("hyperparameter_confidence", "hyperparameter_record"),
     ),
     "validation": (
         *("shifted_share", "late_share", "future_share", "items_without_text_share"),

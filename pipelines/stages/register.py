@@ -42,9 +42,9 @@ class Register:
         pages.mkdir()
         shutil.copytree(context.lake("validate").path("data_docs"), pages / "data_docs")
         tuned = context.run("tune_weights", plan)
-        # Runs of earlier code have no state.
-        if "state" in tuned.require().outputs:
-            shutil.copyfile(tuned.path("state.json"), pages / "meta_state.json")
+        # Runs of earlier code have no state, and most no record of hyper-parameters.
+        for name in {"state", "hyperparameters"} & set(tuned.require().outputs):
+            shutil.copyfile(tuned.path(f"{name}.json"), pages / f"meta_{name}.json")
         content = VersionContent(
             run_key=context.run_key,
             night=context.night,

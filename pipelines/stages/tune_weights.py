@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipelines.contract import checksums
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
 from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_catalog
 from pipelines.nights.plan import Plan, plan_of
-from pipelines.nights.tuning_state import state_after
+from pipelines.nights.tuning_state import record_after, record_elsewhere, state_after
 from pipelines.settings.model import FIXED_WEIGHTS
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class TuneWeights:
         if plan.weights_from:
             before = context.run("tune_weights", plan.weights_from).require()
             found["state"] = before.output_fingerprint()
+        if context.settings.tuning.hyperparameter_record:
+            found["hyperparameter_record"] = of_json(record_elsewhere(context).to_json())
         return {**found, "champion": str(plan.champion)}
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
@@ -69,6 +72,8 @@ class TuneWeights:
             horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
             weights=tuning.weights or context.run("learn_policy").require().counts["weights"],
             seed=context.settings.seed,
+            past=record_after(context, plan.weights_from),
+            elsewhere=record_elsewhere(context),
         )
         bundle = PolicyBundle(
             policy=found.policy,
@@ -89,6 +94,8 @@ class TuneWeights:
             log_of_night.warning("what users want changed: %s", found.update.told)
         if found.scenes is not None:
             log_of_night.info("weights by scene: %s", found.scenes.reason)
+        if found.record is not None:
+            log_of_night.info("hyper-parameters: %s", found.record.told)
         weights = weights_as_text(found.weights)
         log_of_night.info("%s; objective weights: %s", found.result.reason, weights)
         return Product(
@@ -116,6 +123,7 @@ def _counts(found: TunedNight) -> dict[str, Any]:
             n: {"lift": r.printed.value, "lower": r.printed.lower}
             for n, r in found.strategies.items()
         },
+        **({} if found.record is None else {"hyperparameters": found.record.told}),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
 from mrlm.meta.segments.scene_choice import scene_choice
 from mrlm.meta.settings import TuningSettings
@@ -22,7 +23,7 @@ CHAMPION = Prefers(0.2, floor=0.1)
 BEFORE = {"delight": 0.5, "like": 0.3, "fresh": 0.2}
 
 
-def tuned(log: Any = None, **settings: Any) -> TunedNight:
+def tuned(log: Any = None, past: HyperparameterRecord = NO_RECORD, **settings: Any) -> TunedNight:
     return tuned_night(
         make_log(n=600, users=120, nights=NIGHTS) if log is None else log,
         OBJECTIVES,
@@ -35,6 +36,7 @@ def tuned(log: Any = None, **settings: Any) -> TunedNight:
         horizon=(),
         weights=BEFORE,
         seed=1,
+        past=past,
     )
 
 
@@ -47,6 +49,29 @@ def test_the_challenger_is_the_policy_that_the_point_means() -> None:
     assert served == pytest.approx(meant, abs=1e-9)
     assert found.result.lift.lower > 0
     assert list(found.inputs.scene) == list(log.decisions.scene)
+
+
+def test_hyperparameters_are_searched_where_some_may_move() -> None:
+    off, on = tuned(), tuned(hyperparameters=("half_life",), hyperparameter_trials=2)
+    assert off.record is None
+    assert on.record is not None
+    (night,) = on.record.nights
+    assert night.night == NIGHTS[-1]
+    assert len(night.trials) == 3
+    # Tonight is tuned by what the nights before left; the search is for the next.
+    assert on.result == off.result
+    assert on.to_json()["hyperparameters"] == on.record.to_json()
+
+
+def test_what_the_last_search_left_is_tuned_by() -> None:
+    may_move = {"hyperparameters": ("half_life",), "hyperparameter_trials": 1}
+    searched = tuned(**may_move).record
+    assert searched is not None
+    left = replace(searched.nights[-1], night="2026-11-18", chosen={"half_life": 1.0})
+    found = tuned(past=replace(searched, nights=(left,)), **may_move)
+    assert found.result == tuned(half_life=1.0).result
+    assert found.record is not None
+    assert len(found.record.nights) == 2
 
 
 def test_what_is_told_is_plain_and_the_same_again() -> None:

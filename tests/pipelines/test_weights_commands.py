@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from mrlm.meta.hyperparameters.hyperparameter_record import HyperparameterRecord
 from mrlm.meta.problem.objective_lifts import certified_z
 from pipelines.contract.context import NightContext
+from pipelines.contract.stage import Product
 from pipelines.nights.plan import plan_of
 from pipelines.stages import LEARNED, stage_named
 from pipelines.stages.tune_weights import ROWS
@@ -45,6 +47,33 @@ def printed(night: Deployment, *arguments: str) -> str:
 def tuning(context: NightContext) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(context.run("tune_weights").path("tuning.json").read_text())
     return found
+
+
+def staged(context: NightContext, changed: dict[str, Any], out: Path) -> Product:
+    """The stage with other settings of its own, on the same plan and what is learned."""
+    changes = {"tuning": context.settings.tuning.model_copy(update=changed)}
+    other = replace(context, settings=context.settings.model_copy(update=changes))
+    for stage in LEARNED:
+        target = other.run(stage).folder
+        shutil.copytree(context.run(stage).folder, target, dirs_exist_ok=True)
+    try:
+        product: Product = stage_named("tune_weights").run(other, plan_of(context), out)
+    finally:
+        shutil.rmtree(other.workspace.runs / other.run_key)
+    return product
+
+
+def test_a_night_whose_hyperparameters_may_move_leaves_a_record(
+    night: Deployment, tmp_path: Path
+) -> None:
+    changed = {"hyperparameters": ("half_life", "confidence"), "hyperparameter_trials": 2}
+    product = staged(night.context(NIGHT), changed, tmp_path)
+    assert product.outputs["hyperparameters"] == "hyperparameters.json"
+    record = HyperparameterRecord.from_json(
+        json.loads((tmp_path / product.outputs["hyperparameters"]).read_text())
+    )
+    assert product.counts["hyperparameters"] == record.told
+    assert "hyperparameters" not in night.context(NIGHT).run("tune_weights").require().outputs
 
 
 def test_show_says_what_was_chosen_and_why(night: Deployment, tmp_path: Path) -> None:
@@ -83,20 +112,9 @@ def test_what_if_is_what_a_night_with_these_weights_finds(
     night: Deployment, tmp_path: Path, typed: str
 ) -> None:
     """The stage itself runs with them, on the same plan and what is learned."""
-    context = night.context(NIGHT)
     told = json.loads(printed(night, "what-if", typed, "--json"))
     weights = {n: float(w) for n, w in (part.split("=") for part in typed.split(","))}
-    settings = context.settings.model_copy(
-        update={"tuning": context.settings.tuning.model_copy(update={"weights": weights})}
-    )
-    other = replace(context, settings=settings)
-    for stage in LEARNED:
-        target = other.run(stage).folder
-        shutil.copytree(context.run(stage).folder, target, dirs_exist_ok=True)
-    try:
-        stage_named("tune_weights").run(other, plan_of(context), tmp_path)
-    finally:
-        shutil.rmtree(other.workspace.runs / other.run_key)
+    staged(night.context(NIGHT), {"weights": weights}, tmp_path)
     found = json.loads((tmp_path / "tuning.json").read_text())
     assert told["point"] == pytest.approx([found["kappa"], *found["theta"]], abs=1e-6)
     assert told["moved"] == found["moved"]

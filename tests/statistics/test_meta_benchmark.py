@@ -18,6 +18,7 @@ from benchmarks.meta import (
     nothing_to_gain,
     placebo,
     power,
+    seeded_search,
     segments,
     static,
 )
@@ -144,3 +145,30 @@ def test_heads_of_a_long_log_are_the_bilinear_parts() -> None:
     assert np.corrcoef(own.q[:, -1], given.q[:, -1])[0, 1] > 0.98
     assert own.columns == ("objective_1", "objective_2", "objective_3")
     assert LEAST_ENTROPY < 1
+
+
+def planted_task(seed: int) -> dict[str, object]:
+    """Short half-lives are best where it drifts, long ones elsewhere; scores are noisy."""
+    rng = np.random.default_rng(seed)
+    space = seeded_search.SPACE
+    half_life = space.coordinates(space.settings())[:, 0]
+    drift = float(rng.choice([1.0, 6.0]))
+    truth = 1 - np.abs(half_life - (drift > 2)) - 0.03 * rng.random(len(half_life))
+    trials = [
+        {"setting": space.named(s), "difference": score, "standard_error": 0.2, "nights": 1}
+        for s, score in zip(
+            space.settings(), truth + 0.2 * rng.standard_normal(len(truth)), strict=True
+        )
+    ]
+    conditions = {"drift": drift, "density": 0.5, "size": 1000}
+    return {"conditions": conditions, "trials": trials, "truth": truth.tolist()}
+
+
+def test_a_search_that_is_seeded_by_other_tasks_needs_fewer_trials() -> None:
+    tasks = [planted_task(seed) for seed in range(12)]
+    median, mean = seeded_search.rows_of(tasks)
+    assert mean.ours < mean.peer / 2
+    assert median.ours < median.peer / 2
+    # What others' records say against their own truth misleads.
+    lied = [{**t, "truth": [-x for x in t["truth"]]} for t in tasks]  # type: ignore[attr-defined]
+    assert seeded_search.rows_of(lied)[1].ours > mean.ours
