@@ -13,6 +13,7 @@ from mrlm.bandit_log.ragged import Ragged
 # Before and after every time that a log can hold.
 ALWAYS = np.datetime64(np.iinfo(np.int64).min + 1, "us")
 OPEN = np.datetime64(np.iinfo(np.int64).max, "us")
+_NEVER = np.datetime64("NaT", "us")
 # The request of an entry that no decision's request is.
 NO_REQUEST = -1
 # The one objective of histories whose values came without a name.
@@ -67,7 +68,7 @@ class Histories:
             objectives: m names.
         """
         size = len(items.values)
-        never = np.full(size, np.datetime64("NaT", "us"))
+        never = np.full(size, _NEVER)
         return cls(
             item=items.values.astype(np.int32),
             shown=never,

@@ -70,6 +70,8 @@ class Ragged:
     @classmethod
     def concat(cls, parts: Sequence[Ragged]) -> Ragged:
         """All rows of ``parts``, one after the other; at least one part."""
+        if len(parts) == 1:
+            return parts[0]
         lengths = np.concatenate([p.lengths for p in parts])
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,37 @@ class Calibration:
         """Calibrated values, same shape."""
         line = self.slope * outputs + self.intercept
         return expit(line) if self.binary else line
+
+
+@dataclass(frozen=True, eq=False)
+class HeadCalibrations:
+    """Calibrations of the same heads of m models at once.
+
+    Attributes:
+        slope, intercept: float64, shape (m, 1, 1, heads).
+        binary: places of the heads that are probabilities.
+    """
+
+    slope: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    binary: tuple[int, ...]
+
+    @classmethod
+    def of(cls, models: Sequence[Sequence[Calibration]]) -> HeadCalibrations:
+        """Of models that agree in which heads are binary."""
+        slope, intercept = (
+            np.array([[getattr(c, x) for c in heads] for heads in models])[:, None, None]
+            for x in ("slope", "intercept")
+        )
+        return cls(slope, intercept, tuple(j for j, c in enumerate(models[0]) if c.binary))
+
+    def __call__(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated values of outputs, shape (m, members, N, heads)."""
+        values: NDArray[np.float64] = outputs * self.slope
+        values += self.intercept
+        for j in self.binary:
+            values[..., j] = expit(values[..., j])
+        return values
 
 
 def fit_calibration(

@@ -15,14 +15,16 @@ from mrlm.behaviour.served_features import ServedFeatures
 from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
 from mrlm.embeddings.user_state import (
     Entries,
-    Kernel,
+    Kernels,
     attention_features,
     history_moments,
     profile,
 )
 
 # Sharp, middle and broad attention; the prior grows with the width, for broad weights are many.
-_TEMPERATURES = ((0.05, 0.05), (0.15, 0.3), (0.5, 1.0))
+_TEMPERATURES, _PRIORS = (0.05, 0.15, 0.5), (0.05, 0.3, 1.0)
+# By text and by categories.
+KERNELS = 2 * len(_TEMPERATURES)
 _HALF_LIFE = 10.0
 _PROFILE_PRIOR = 3.0
 
@@ -129,26 +131,37 @@ def pair_features(
 
 def read_history(states: Decisions, space: FeatureSpace, table: ItemTable) -> HistoryRead:
     """What is said of distinct states, in the precision of the table."""
-    entries, precision = _entries(states, space), table.text.dtype
+    return history_read(_entries(states, space), table.vectors)
+
+
+def history_read(entries: Entries, vectors: NDArray[np.floating]) -> HistoryRead:
+    """The same of what S states look back on; of m spaces at once, everything has m rows.
+
+    Args:
+        entries: with scaled rewards.
+        vectors: of the catalogue's items, ``ItemTable.vectors``, of each space.
+    """
+    precision = vectors.dtype
     moments = history_moments(entries, _HALF_LIFE)
-    own = moments[entries.items.row, :, 1].astype(precision)
+    own = moments[..., 1][..., entries.items.row, :].astype(precision)
     residual = Entries(entries.items, entries.values - own)
     return HistoryRead(
         entries=residual,
-        moments=moments.reshape(len(moments), -1).astype(precision),
-        user_vectors=profile(residual, table.vectors, _PROFILE_PRIOR),
+        moments=moments.reshape(*moments.shape[:-2], -1).astype(precision),
+        user_vectors=profile(residual, vectors, _PROFILE_PRIOR),
     )
+
+
+def kernels_of(vectors: NDArray[np.floating]) -> Kernels:
+    """How candidates attend by the items' vectors of one kind, of one space or of several."""
+    return Kernels(vectors, _TEMPERATURES, _PRIORS)
 
 
 def read_pairs(
     candidates: Ragged, history: HistoryRead, space: FeatureSpace, table: ItemTable
 ) -> PairsRead:
     """What is said of the pairs of distinct states, whose history was read, and candidates."""
-    kernels = [
-        Kernel(vectors, temperature, prior)
-        for vectors in (table.text, table.category)
-        for temperature, prior in _TEMPERATURES
-    ]
+    kernels = [kernels_of(table.text), kernels_of(table.category)]
     return PairsRead(
         item=candidates.values.astype(np.int64),
         state=candidates.row,
@@ -178,12 +191,10 @@ def slot_features(
         table: the catalogue through the space.
     """
     precision = table.text.dtype
-    position = np.log(np.maximum(decisions.position, 1))[:, None]
-    scene = decisions.scene.astype(str)[:, None] == np.array(space.scenes, str)
-    decision = [read.history.moments[state], position, scene]
+    decision = [read.history.moments[state], places_and_scenes(decisions, space)]
     by_pair = np.concatenate([read.attention, table.attributes[read.item]], axis=1)
     by_decision = np.concatenate(decision, axis=1, dtype=precision)
-    of_pairs, of_decisions, of_candidates = _columns(
+    of_pairs, of_decisions, of_candidates = dense_columns(
         read.attention.shape[1], by_decision.shape[1], table.attributes.shape[1]
     )
     return ServedFeatures(
@@ -203,8 +214,15 @@ def slot_features(
     )
 
 
+def places_and_scenes(decisions: Decisions, space: FeatureSpace) -> NDArray[np.float64]:
+    """Logarithm of each decision's position, and its scene among those of the space, (n, b)."""
+    position = np.log(np.maximum(decisions.position, 1))[:, None]
+    scene = decisions.scene.astype(str)[:, None] == np.array(space.scenes, str)
+    return np.concatenate([position, scene], axis=1, dtype=np.float64)
+
+
 @lru_cache(16)
-def _columns(attention: int, decision: int, attributes: int) -> tuple[NDArray[np.int64], ...]:
+def dense_columns(attention: int, decision: int, attributes: int) -> tuple[NDArray[np.int64], ...]:
     """Where networks know pairs, decisions and candidates by.
 
     Attention, the decision, the item's attributes, its novelty.

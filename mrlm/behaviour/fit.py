@@ -12,10 +12,11 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
+from mrlm.behaviour.fold_model import FoldModel
 from mrlm.behaviour.history_rows import HistoryRows
 from mrlm.behaviour.language.language_rows import LanguageRows
 from mrlm.behaviour.network import evaluate
-from mrlm.behaviour.reward_model import FoldModel, RewardModel
+from mrlm.behaviour.reward_model import RewardModel
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
 from mrlm.behaviour.statistics import fit_statistics, out_of_fold_statistics

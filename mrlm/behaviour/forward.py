@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +11,38 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.behaviour.network import CLIP, PairNetwork
-from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
 
 Floats = NDArray[np.floating]
 # Rows at once, of all networks together: what a layer reads and writes stays in the cache.
-_ROWS = 768
+_ROWS = 1024
 # Items of a catalogue whose part of the first layer is kept; of larger ones only those asked for
 # are computed.
-_KEPT = 1 << 15
+KEPT_ITEMS = 1 << 15
+
+
+@dataclass(frozen=True)
+class FirstPart:
+    """What the first layer makes of some of the dense features.
+
+    Attributes:
+        lowest, highest: beyond which they count no more, shape (k, 1, columns).
+        weight: shape (k, columns, hidden).
+    """
+
+    lowest: Floats
+    highest: Floats
+    weight: Floats
+
+    def clipped(self, values: Floats) -> Floats:
+        """Values of all networks (rows, columns), or of each, within the ends, (k, rows, ...)."""
+        x = np.maximum(values.astype(self.weight.dtype, copy=False), self.lowest)
+        np.minimum(x, self.highest, out=x)
+        return x
+
+    def of(self, values: Floats) -> Floats:
+        """The layer's part, shape (k, rows, hidden)."""
+        return np.asarray(self.clipped(values) @ self.weight, self.weight.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +52,8 @@ class PairForward:
     A request's few rows cost PyTorch more to hand around than to compute, and many rows more in
     memory than in arithmetic. What the first layer makes of an item is computed once a catalogue,
     of a pair once a request, of a decision once a slot; only what depends on all three is computed
-    for every row. Both hidden layers are kept negated: x · sigmoid(x) then needs no pass of its own
-    for the sign in exp(-x).
+    for every row. Both hidden layers are kept negated, and before their activation halved: of
+    h = -x / 2 the negated x · sigmoid(x) is h - h · tanh(h), which costs least.
 
     Attributes:
         lowest, highest: of the dense features, beyond which they count no more, (k, 1, dense).
@@ -58,9 +81,7 @@ class PairForward:
     _items: LastCall[Floats, tuple[Floats, Floats]] = field(
         default_factory=LastCall, init=False, repr=False
     )
-    _parts: dict[bytes, tuple[Floats, Floats, Floats]] = field(
-        default_factory=dict, init=False, repr=False
-    )
+    _parts: dict[bytes, FirstPart] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(
@@ -74,7 +95,7 @@ class PairForward:
 
         width, projection = len(networks[0].centre), networks[0].item.out_features
         centre, scale = (stacked([getattr(n, x) for n in networks]) for x in ("centre", "scale"))
-        whole = -stacked([n.body[0].weight for n in networks])
+        whole = stacked([n.body[0].weight for n in networks]) / -2
         dense = whole[:, :width] / scale.swapaxes(1, 2)
         arrays = {
             "lowest": centre - CLIP * scale,
@@ -84,73 +105,43 @@ class PairForward:
             "dense": dense,
             "projected": whole[:, width : width + projection],
             "product": whole[:, width + projection :],
-            "first": -stacked([n.body[0].bias for n in networks]) - centre @ dense,
-            "second": stacked([n.body[3].weight for n in networks]),
-            "second_bias": -stacked([n.body[3].bias for n in networks]),
+            "first": stacked([n.body[0].bias for n in networks]) / -2 - centre @ dense,
+            "second": stacked([n.body[3].weight for n in networks]) / 2,
+            "second_bias": stacked([n.body[3].bias for n in networks]) / -2,
             "head": -stacked([n.head.weight for n in networks]),
             "head_bias": stacked([n.head.bias for n in networks]),
         }
         return cls(**{name: np.ascontiguousarray(a, precision) for name, a in arrays.items()})
 
-    def outputs(
-        self,
-        features: ServedFeatures,
-        own: Floats | None = None,
-        scenes: tuple[SceneHeads, NDArray[np.int64]] | None = None,
-    ) -> NDArray[np.float64]:
-        """Outputs of every row, float64, shape (k, N, outputs), in the networks' precision.
-
-        Args:
-            features: what all networks read.
-            own: what each reads of a pair beside them, its last columns, shape (k, P, some).
-            scenes: what scenes add to the last layer, and the code of each decision's scene.
-        """
+    def outputs(self, features: ServedFeatures) -> NDArray[np.float64]:
+        """Outputs of every row, float64, shape (k, N, outputs), in the networks' precision."""
         out = np.empty((len(self.head), len(features.pair), self.head.shape[2]))
-        for rows, hidden in self._last(features, own):
-            out[:, rows] = hidden @ self.head
-            if scenes is not None:
-                heads, code = scenes
-                out[:, rows] += heads.added(hidden, code[features.row[rows]])
+        by_pair = self._of_pairs(features)
+        by_decision = self.part(features.decision_columns).of(features.by_decision)
+        candidate = self.part(features.candidate_columns)
+        for rows in pieces(len(features.pair), len(self.head)):
+            hidden = by_pair.take(features.pair[rows], axis=1)
+            hidden += by_decision.take(features.row[rows], axis=1)
+            hidden += candidate.of(features.by_candidate[rows])
+            out[:, rows] = self.activate(hidden) @ self.head
         out += self.head_bias
         return out
 
-    def hidden(self, features: ServedFeatures, own: Floats | None = None) -> Floats:
-        """The last hidden layer, negated as ``head`` reads it, shape (k, N, hidden)."""
-        k, width = self.head.shape[:2]
-        out = np.empty((k, len(features.pair), width), self.head.dtype)
-        for rows, hidden in self._last(features, own):
-            out[:, rows] = hidden
-        return out
+    def activate(self, hidden: Floats) -> Floats:
+        """The last hidden layer, negated, of the first before activation, which is written over."""
+        second = _silu(hidden) @ self.second
+        second += self.second_bias
+        return _silu(second)
 
-    def _last(self, features: ServedFeatures, own: Floats | None) -> Iterator[tuple[slice, Floats]]:
-        """The last hidden layer, negated, some rows at a time."""
-        by_pair = self._of_pairs(features, own)
-        by_decision = _layer(features.by_decision, self._part(features.decision_columns))
-        candidate = self._part(features.candidate_columns)
-        for rows in _pieces(len(features.pair), len(self.head)):
-            # Where exp overflows, x · sigmoid(x) is 0 as it should be.
-            with np.errstate(over="ignore"):
-                hidden = by_pair.take(features.pair[rows], axis=1)
-                hidden += by_decision.take(features.row[rows], axis=1)
-                hidden += _layer(features.by_candidate[rows], candidate)
-                hidden = _silu(hidden) @ self.second
-                hidden += self.second_bias
-                hidden = _silu(hidden)
-            yield rows, hidden
-
-    def _of_pairs(self, features: ServedFeatures, own: Floats | None) -> Floats:
+    def _of_pairs(self, features: ServedFeatures) -> Floats:
         """What the first layer makes of each pair, with its bias, shape (k, P, hidden)."""
         projected, first, item = self._of_items(features)
         users = features.user_vectors.astype(self.user.dtype, copy=False) @ self.user
-        common = self._part(features.pair_columns)
-        width = self.dense.shape[1]
-        last = None if own is None else self._part(np.arange(width - own.shape[2], width))
+        part = self.part(features.pair_columns)
         pairs, k = len(features.by_pair), len(self.head)
         out = np.empty((k, pairs, self.first.shape[2]), self.first.dtype)
-        for rows in _pieces(pairs, k):
-            hidden = _layer(features.by_pair[rows], common)
-            if own is not None and last is not None:
-                hidden += _layer(own[:, rows], last)
+        for rows in pieces(pairs, k):
+            hidden = part.of(features.by_pair[rows])
             product = projected.take(item[rows], axis=1)
             product *= users.take(features.state[rows], axis=1)
             hidden += product @ self.product
@@ -158,42 +149,40 @@ class PairForward:
             out[:, rows] = hidden
         return out
 
-    def _part(self, columns: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-        """Lowest, highest and first layer of some of the dense features."""
+    def part(self, columns: NDArray[np.int64]) -> FirstPart:
+        """The first layer of some of the dense features."""
         key = columns.tobytes()
         if key not in self._parts:
             ends = self.lowest[..., columns], self.highest[..., columns]
-            self._parts[key] = (*ends, self.dense[:, columns])
+            self._parts[key] = FirstPart(*ends, self.dense[:, columns])
         return self._parts[key]
 
     def _of_items(self, features: ServedFeatures) -> tuple[Floats, Floats, NDArray[np.int64]]:
         """Projections of items, what the first layer makes of them, and each pair's item."""
-        if len(features.item_vectors) <= _KEPT:
-            return *self._items.of(features.item_vectors, self._project), features.item
+        if len(features.item_vectors) <= KEPT_ITEMS:
+            return *self._items.of(features.item_vectors, self.project), features.item
         asked, item = np.unique(features.item, return_inverse=True)
-        return *self._project(features.item_vectors[asked]), item
+        return *self.project(features.item_vectors[asked]), item
 
-    def _project(self, vectors: Floats) -> tuple[Floats, Floats]:
+    def project(self, vectors: Floats) -> tuple[Floats, Floats]:
+        """Projections of items, (k, items, projection), and what the first layer makes of them.
+
+        Args:
+            vectors: shape (items, vector), or as each network reads them (k, items, vector).
+        """
         projected = vectors.astype(self.item.dtype, copy=False) @ self.item
         return projected, projected @ self.projected + self.first
 
 
-def _layer(values: Floats, part: tuple[Floats, Floats, Floats]) -> Floats:
-    """What the first layer makes of some of the dense features, shape (k, rows, hidden)."""
-    lowest, highest, weight = part
-    x = np.maximum(values.astype(weight.dtype, copy=False), lowest)
-    np.minimum(x, highest, out=x)
-    return np.asarray(x @ weight, weight.dtype)
-
-
-def _pieces(rows: int, networks: int) -> list[slice]:
+def pieces(rows: int, networks: int) -> list[slice]:
+    """Rows of all networks, as many at once as stay in the cache."""
     step = max(1, _ROWS // networks)
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
 def _silu(x: Floats) -> Floats:
-    """Write -y · sigmoid(y) over x = -y."""
-    divisor = np.exp(x)
-    divisor += 1.0
-    x /= divisor
+    """Write -y · sigmoid(y) over x = -y / 2."""
+    bent = np.tanh(x)
+    bent *= x
+    x -= bent
     return x

@@ -13,29 +13,28 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load, save_file
 
-from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log import Decisions
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.last_call import LastCall
-from mrlm.bandit_log.later_slot import LaterSlot
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import Calibration
 from mrlm.behaviour.features import (
     PairFeatures,
-    PairsRead,
     read_history,
     read_pairs,
     slot_features,
 )
+from mrlm.behaviour.fold_model import FoldModel
 from mrlm.behaviour.forward import PairForward
 from mrlm.behaviour.item_factors import ItemFactors
-from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
-from mrlm.behaviour.network import PairNetwork, network_from_state
+from mrlm.behaviour.language.tuned_model import LanguageModel
+from mrlm.behaviour.model_stack import ModelStack, stack_key
+from mrlm.behaviour.network import network_from_state
 from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
-from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
+from mrlm.behaviour.space import FeatureSpace, item_table
 from mrlm.behaviour.statistics import ItemStatistics
-from mrlm.behaviour.taste import loadings_of, taste_of, tastes_for, tastes_of
-from mrlm.behaviour.user_states import UserRead, UserStates
+from mrlm.behaviour.taste import tastes_of
 
 UNCERTAINTY = "uncertainty"
 # Models that read pairs alone, those that read the history by item factors too, and those for
@@ -47,59 +46,6 @@ _FORMATS = {PAIR: (1, 2), HISTORY: (1,), LANGUAGE: (2,)}
 KINDS = tuple(_FORMATS)
 
 
-@dataclass(frozen=True)
-class FoldModel:
-    """What was learned without the users of one fold.
-
-    Attributes:
-        network: of pair features with ``columns``.
-        statistics: what happened with each item.
-        factors: of each objective that the model reads the history by; none for pairs alone.
-        language: reads the history's text; only for the model of that name.
-    """
-
-    network: PairNetwork
-    statistics: ItemStatistics
-    factors: tuple[ItemFactors, ...] = ()
-    language: LanguageModel | None = None
-
-    def columns(self, states: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
-        """What this fold knows of every candidate beside the pair features, (N, columns).
-
-        Args:
-            states: distinct ones, with N candidates in all.
-            taste: ``taste_features`` of them by ``factors``.
-        """
-        parts = [self.statistics.table(states.catalog)[states.candidates.values], taste]
-        if self.language is not None:
-            parts.append(language_outputs(states, [self.language])[0])
-        return np.concatenate(parts, axis=1)
-
-    @cached_property
-    def single(self) -> PairForward:
-        """The network in float32, which is enough to learn from."""
-        return PairForward.of([self.network], np.float32)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What a model reads of the pairs of decisions whatever the slot.
-
-    Attributes:
-        state: int64, shape (n,), the state of each decision.
-        pair: int64, shape (N,), the pair of each candidate.
-        features: pair features of the pairs.
-        own: what each member knows of them, float64, shape (members, P, columns).
-    """
-
-    state: NDArray[np.int64]
-    pair: NDArray[np.int64]
-    features: PairsRead
-    own: NDArray[np.float64]
-
-
-# Items of a catalogue whose loadings are kept: with three objectives and members 1 KiB each.
-_KEPT = 1 << 15
 # Models that one process reads again and again: tonight's, and those inside the champions.
 _SHARED = 8
 
@@ -109,9 +55,7 @@ class RewardModel:
     """A cross-fitted ensemble: fold model k was fitted without the users of fold k.
 
     What was encoded last is kept while its decisions live: the learned scores of a night read the
-    same encoding, and the slots of a list what was read for the first one. So is what was read of
-    the last catalogue, and of users over it who came alone: a request costs what it asks for, not
-    what there is.
+    same encoding. What is kept of decisions, catalogues and users beside it, see ``ModelStack``.
 
     Attributes:
         heads: the feedback objectives, in the order of the log.
@@ -121,6 +65,8 @@ class RewardModel:
         calibration: one a head, fitted on out-of-fold outputs: brings outputs to reward units.
         scenes: what scenes add to the last layer of the members; None for one layer for all.
         precision: in which the networks are computed; what they read is float64.
+        stack: what computes it with others in one pass, see ``together``; None: it alone.
+        place: among those of ``stack``.
     """
 
     heads: tuple[str, ...]
@@ -130,21 +76,11 @@ class RewardModel:
     calibration: tuple[Calibration, ...]
     scenes: SceneHeads | None = None
     precision: type[np.floating] = np.float64
+    stack: ModelStack | None = None
+    place: int = 0
     _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
         default_factory=LastCall, init=False, repr=False
     )
-    _scored: LastCall[
-        Decisions, tuple[tuple[ServedFeatures, NDArray[np.float64]], NDArray[np.float64]]
-    ] = field(default_factory=LastCall, init=False, repr=False)
-    _read: LastCall[Decisions, _Read] = field(default_factory=LastCall, init=False, repr=False)
-    _users: LastCall[Catalog, UserStates] = field(default_factory=LastCall, init=False, repr=False)
-    _of_items: LastCall[Catalog, NDArray[np.float64]] = field(
-        default_factory=LastCall, init=False, repr=False
-    )
-    _loading: LastCall[Catalog, NDArray[np.floating]] = field(
-        default_factory=LastCall, init=False, repr=False
-    )
-    _table: LastCall[Catalog, ItemTable] = field(default_factory=LastCall, init=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -181,7 +117,7 @@ class RewardModel:
         """
         out = np.zeros((len(decisions.candidates.values), len(self.columns)))
         for place, part in decisions.blocks():
-            out[place] = self._scored.of(part, self._score)[1]
+            out[place] = self._asked.values(part)[self.place]
         return out
 
     def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
@@ -189,100 +125,59 @@ class RewardModel:
         return self._encoded.of(decisions, self._encode)
 
     def _encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
-        (features, own), values = self._scored.of(decisions, self._score)
-        return features.with_pair_columns(own.mean(axis=0)), values
-
-    def _score(
-        self, decisions: Decisions
-    ) -> tuple[tuple[ServedFeatures, NDArray[np.float64]], NDArray[np.float64]]:
-        """Pair features, what each member knows beside them, and the values."""
-        first = decisions.first if isinstance(decisions, LaterSlot) else decisions
-        read = self._read.of(first, self._read_pairs)
-        state, pair = read.state, read.pair
-        if isinstance(decisions, LaterSlot):
-            state, pair = state[decisions.of_decision], pair[decisions.of_candidate]
-        table = self._table_of(decisions.catalog)
-        features = slot_features(decisions, state, pair, read.features, self.space, table)
-        scenes = None if self.scenes is None else (self.scenes, self.scenes.code(decisions.scene))
-        outputs = self.networks.outputs(features, read.own, scenes)
-        heads = self.calibrated(outputs)
-        spread = heads[:, :, self.heads.index(self.north_star)].std(axis=0)
-        values = np.concatenate([heads.mean(axis=0), spread[:, None]], axis=1)
-        return (features, read.own), values
+        values = self._asked.values(decisions)[self.place]
+        return self._asked.features(decisions, self.place), values
 
     def hidden(self, decisions: Decisions) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
         """The members' last hidden layers, (k, N, hidden), and outputs without scenes, (k, N, J).
 
         Hidden layers are negated, as ``networks.head`` reads them.
         """
-        read, table = self._read_pairs(decisions), self._table_of(decisions.catalog)
-        features = slot_features(decisions, read.state, read.pair, read.features, self.space, table)
-        hidden = self.networks.hidden(features, read.own)
+        k, width = self.networks.head.shape[:2]
+        hidden = np.empty((k, len(decisions.candidates.values), width), self.precision)
+        for rows, found in self._alone.hidden(decisions):
+            hidden[:, rows] = found
         return hidden, hidden @ self.networks.head + self.networks.head_bias
 
-    def _read_pairs(self, decisions: Decisions) -> _Read:
-        pairs = distinct_pairs(decisions)
-        states, table = pairs.states, self._table_of(decisions.catalog)
-        catalog, codes = states.catalog, states.candidates.values
-        if len(states) == 1:
-            user = self._users.of(catalog, lambda _: UserStates()).of(states, self._read_user)
-            history = user.history
-            taste = tastes_for(user.taste, self._loadings(catalog, codes))
-        else:
-            history = read_history(states, self.space, table)
-            taste = tastes_of(states, self.space, self._factors, np.float64)
-        by_member = taste.reshape(len(taste), len(self.members), -1).swapaxes(0, 1)
-        parts = [self._statistics(catalog).take(codes, axis=1), by_member]
-        if self._language:
-            parts.append(language_outputs(states, self._language))
-        own = np.concatenate(parts, axis=2)
-        features = read_pairs(states.candidates, history, self.space, table)
-        return _Read(pairs.state, pairs.pair, features, own)
-
-    def _read_user(self, state: Decisions) -> UserRead:
-        return UserRead(
-            read_history(state, self.space, self._table_of(state.catalog)),
-            taste_of(state, self.space, self._factors, np.float64),
-        )
-
-    def _statistics(self, catalog: Catalog) -> NDArray[np.float64]:
-        """Of every item by each member, shape (members, items, heads + 1)."""
-        return self._of_items.of(
-            catalog,
-            lambda c: np.array([m.statistics.table(c) for m in self.members], np.float64),
-        )
-
-    def _loadings(self, catalog: Catalog, codes: NDArray[np.int32]) -> NDArray[np.floating]:
-        """Of items by all factors; of a catalogue that is not too large made once for all items."""
-        if len(catalog) > _KEPT:
-            return loadings_of(self._factors, catalog, codes, np.float64)
-        every = self._loading.of(
-            catalog, lambda c: loadings_of(self._factors, c, np.arange(len(c)), np.float64)
-        )
-        return every.take(codes, axis=1)
-
     @cached_property
-    def _factors(self) -> tuple[ItemFactors, ...]:
-        """Those of all members at once: they read the same states."""
-        return tuple(f for m in self.members for f in m.factors)
+    def _alone(self) -> ModelStack:
+        return ModelStack((self,), self.precision)
 
-    @cached_property
-    def _language(self) -> tuple[LanguageModel, ...]:
-        """Those of all members at once: they read the same texts."""
-        return tuple(m.language for m in self.members if m.language)
+    @property
+    def _asked(self) -> ModelStack:
+        return self._alone if self.stack is None else self.stack
 
-    @cached_property
+    @property
     def networks(self) -> PairForward:
         """Those of the members."""
-        return PairForward.of([m.network for m in self.members], self.precision)
+        return self._alone.networks
+
+    @property
+    def model(self) -> RewardModel:
+        """What is asked: itself."""
+        return self
+
+    def reading(self, model: RewardModel) -> RewardModel:
+        """What is asked in its place."""
+        return model
+
+    @staticmethod
+    def together(models: Sequence[RewardModel]) -> tuple[RewardModel, ...]:
+        """The same models; those of one shape are computed in one pass when one is asked."""
+        found = list(models)
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for j, model in enumerate(models):
+            alike.setdefault((stack_key(model), model.precision), []).append(j)
+        for places in alike.values():
+            stack = ModelStack(tuple(models[j] for j in places), models[places[0]].precision)
+            for place, j in enumerate(places):
+                found[j] = replace(models[j], stack=stack, place=place)
+        return tuple(found)
 
     @cached_property
     def in_single(self) -> RewardModel:
         """The same with networks in float32, which reads catalogues and users for itself."""
-        return replace(self, precision=np.float32)
-
-    def _table_of(self, catalog: Catalog) -> ItemTable:
-        return self._table.of(catalog, lambda c: item_table(self.space, c, np.float64))
+        return replace(self, precision=np.float32, stack=None, place=0)
 
     def score_cross_fitted(self, decisions: Decisions) -> NDArray[np.float64]:
         """Expected reward by the one fold model that never saw the row's user, (N, heads).
@@ -341,8 +236,8 @@ class RewardModel:
             data["factors"] = [[f.describe() for f in m.factors] for m in self.members]
         if self.scenes is not None:
             data["scenes"] = self.scenes.names.tolist()
-        if self._language:
-            data["language"] = [m.describe() for m in self._language]
+        if self.kind == LANGUAGE:
+            data["language"] = [m.language.describe() for m in self.members if m.language]
         (folder / "model.json").write_text(json.dumps(data, sort_keys=True))
 
     def calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:

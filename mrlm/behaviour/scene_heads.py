@@ -34,7 +34,7 @@ class SceneHeads:
         """What is added to the outputs of r rows, shape (k, r, J).
 
         Args:
-            hidden: as ``PairForward.hidden``, shape (k, r, h).
+            hidden: as ``PairForward.activate`` gives it, shape (k, r, h).
             code: of each row's scene, shape (r,).
         """
         out = np.zeros((*hidden.shape[:2], self.weight.shape[3]))

@@ -6,25 +6,32 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.features import HistoryRead
 from mrlm.behaviour.taste import Posterior
 
-# Users that are kept. With 200 entries and three objectives each takes about 30 KiB.
+# Users that are kept. With 200 entries and three objectives each takes about 30 KiB a model.
 _MOST = 2048
 
 
 @dataclass(frozen=True)
 class UserRead:
-    """What a model reads of one state, whatever is offered in it.
+    """What m models of k members read of S states, whatever is offered in them.
 
     Attributes:
-        history: what pair features say of it.
-        taste: by the factors of all members; of no models where there are none.
+        history: what pair features say of them, by model.
+        by_state: what first layers make of its moments, shape (m k, S, hidden).
+        users: projections of the user vectors, shape (m k, S, projection).
+        taste: by the factors of all members, of a single state; None for several.
     """
 
     history: HistoryRead
-    taste: Posterior
+    by_state: NDArray[np.floating]
+    users: NDArray[np.floating]
+    taste: Posterior | None
 
 
 class UserStates:

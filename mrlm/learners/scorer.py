@@ -81,6 +81,15 @@ class LearnedScorer:
         out.flags.writeable = False
         return out
 
+    @property
+    def model(self) -> BehaviourModel:
+        """What gives the features."""
+        return self.reward_model
+
+    def reading(self, model: BehaviourModel) -> LearnedScorer:
+        """The same by another reward model."""
+        return replace(self, reward_model=model)
+
     @cached_property
     def in_single(self) -> LearnedScorer:
         """The same over a behaviour model in float32, where it has that; its own network is not.

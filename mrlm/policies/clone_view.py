@@ -11,7 +11,7 @@ from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_sum
-from mrlm.embeddings.user_state import Entries, Kernel, attention_features
+from mrlm.embeddings.user_state import Entries, Kernels, attention_features
 from mrlm.policies.item_softmax import Term, attribute_terms, term_column
 
 Floats = NDArray[np.float64]
@@ -171,7 +171,9 @@ def _history(candidates: Ragged, items: _ItemsSeen, entries: Entries, shown: Flo
     known = np.nan_to_num(entries.values[:, 0], nan=0.0).astype(np.float64)
     for j, mean in enumerate((shown, _means(entries.items, items.vectors, known))):
         out[:, j] = (own * mean[row]).sum(axis=1) / width
-    out[:, 2:] = attention_features(candidates, entries, [Kernel(items.unit, _TEMPERATURE, _PRIOR)])
+    out[:, 2:] = attention_features(
+        candidates, entries, [Kernels(items.unit, (_TEMPERATURE,), (_PRIOR,))]
+    )
     return out
 
 

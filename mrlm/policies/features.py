@@ -36,7 +36,8 @@ def _of_block(
     parts += [known_rewards(decisions, o)[:, None] for o in known]
     if not parts:
         return np.zeros((len(decisions.candidates.values), 0))
-    matrix = np.concatenate(parts, axis=1)
+    # Scorers keep what they gave: it is copied before a sign changes.
+    matrix = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0].copy()
     for j, name in enumerate(feature_columns(scorers, known)):
         if name == UNCERTAINTY:
             matrix[:, j] = -matrix[:, j]

@@ -12,6 +12,11 @@ def with_floor(
     """Log of (1 - floor) exp(core) + floor / K within each candidate set, shape (N,)."""
     if floor == 0.0:
         return core
-    lengths = np.diff(offsets)
-    uniform = np.repeat(1.0 / np.maximum(lengths, 1), lengths)
-    return np.log((1.0 - floor) * np.exp(core) + floor * uniform)
+    mixed = np.exp(core)
+    mixed *= 1.0 - floor
+    if len(offsets) == 2:
+        mixed += floor / max(len(core), 1)
+    else:
+        lengths = np.diff(offsets)
+        mixed += np.repeat(floor / np.maximum(lengths, 1), lengths)
+    return np.log(mixed, out=mixed)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
-from mrlm.embeddings.user_state import Entries, Kernel, attention_features
+from mrlm.embeddings.user_state import Entries, Kernels, attention_features
 from mrlm.policies.item_softmax import attribute_columns
 
 # An entry that is half as similar counts e^-2.5, a twelfth.
@@ -29,6 +29,6 @@ def logger_features(decisions: Decisions) -> NDArray[np.float64]:
         return attributes
     length = np.linalg.norm(catalog.embedding, axis=1, keepdims=True)
     unit = catalog.embedding / np.where(length > 0, length, 1)
-    kernel = Kernel(unit.astype(np.float32), _TEMPERATURE, 1.0)
+    kernel = Kernels(unit.astype(np.float32), (_TEMPERATURE,), (1.0,))
     spoken = attention_features(decisions.candidates, entries, [kernel])
     return np.concatenate([attributes, spoken.astype(np.float64)], axis=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,16 +30,75 @@ class HasSingle(Protocol):
         ...
 
 
+@runtime_checkable
+class JoinsOthers(Protocol):
+    """A model that can be computed with others of its kind."""
+
+    def together(self, models: Sequence[Any]) -> Sequence[Any]:
+        """The same models, some of which are computed in one pass when one of them is asked."""
+        ...
+
+
+@runtime_checkable
+class ReadsModel(Protocol):
+    """A scorer that is a model, or reads one."""
+
+    @property
+    def model(self) -> Any:
+        """Which model."""
+        ...
+
+    def reading(self, model: Any) -> Scorer:
+        """The same by another model."""
+        ...
+
+
 def in_single(policy: Policy) -> Policy:
     """The policy with float32 inside the scorers that have it; scores and sums stay float64."""
+    return _with_scorers(policy, _scorer)
+
+
+def _with_scorers(policy: Policy, of: Callable[[Scorer], Scorer]) -> Policy:
+    """The policy with other scorers, inside what it anchors on and mixes too."""
     if isinstance(policy, Tuned):
-        scorers = tuple(_scorer(s) for s in policy.scorers)
-        return replace(policy, anchor=in_single(policy.anchor), scorers=scorers)
+        scorers = tuple(of(s) for s in policy.scorers)
+        return replace(policy, anchor=_with_scorers(policy.anchor, of), scorers=scorers)
     if isinstance(policy, Greedy):
-        return replace(policy, scorer=_scorer(policy.scorer))
+        return replace(policy, scorer=of(policy.scorer))
     if isinstance(policy, Mixture):
-        return replace(policy, policies=tuple(in_single(p) for p in policy.policies))
+        return replace(policy, policies=tuple(_with_scorers(p, of) for p in policy.policies))
     return policy
+
+
+def _scorers(policy: Policy) -> list[Scorer]:
+    found: list[Scorer] = []
+
+    def met(scorer: Scorer) -> Scorer:
+        found.append(scorer)
+        return scorer
+
+    _with_scorers(policy, met)
+    return found
+
+
+def in_one_pass(policy: Policy) -> Policy:
+    """The policy with the models that its scorers read computed together, whichever asks first.
+
+    A tuned policy asks those of its anchors about the same decisions, one after the other.
+    """
+    readers = [s for s in _scorers(policy) if isinstance(s, ReadsModel)]
+    models = {id(s.model): s.model for s in readers if isinstance(s.model, JoinsOthers)}
+    if len(models) < 2:
+        return policy
+    first, *_ = models.values()
+    joined = dict(zip(models, first.together(list(models.values())), strict=True))
+
+    def by_joined(scorer: Scorer) -> Scorer:
+        if isinstance(scorer, ReadsModel) and id(scorer.model) in joined:
+            return scorer.reading(joined[id(scorer.model)])
+        return scorer
+
+    return _with_scorers(policy, by_joined)
 
 
 def quickest(policy: Policy, asked: Decisions, most_apart: float = MOST_APART) -> Policy:

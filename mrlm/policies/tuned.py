@@ -82,14 +82,22 @@ class Tuned:
 
     def core_log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
         """Log softmax of the weighed sum, float64, shape (N,)."""
+        return segment_log_softmax(self._logits(decisions), decisions.offsets)
+
+    def _logits(self, decisions: Decisions) -> NDArray[np.float64]:
+        """The weighed sum, up to what all candidates of a decision share."""
         features = self.standardiser.apply(feature_matrix(decisions, self.scorers, self.known))
-        anchor = self.anchor.core_log_probabilities(decisions)
+        anchor = (
+            self.anchor._logits(decisions)
+            if isinstance(self.anchor, Tuned)
+            else self.anchor.core_log_probabilities(decisions)
+        )
         logits = features @ self.theta
         logits += self.kappa * anchor
         for own in self.scenes:
             there = np.repeat(decisions.scene == own.scene, np.diff(decisions.offsets))
             logits[there] = features[there] @ own.theta + own.kappa * anchor[there]
-        return segment_log_softmax(logits, decisions.offsets)
+        return logits
 
     def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:
         """The same mixed with the floor, float64, shape (N,)."""

@@ -8,6 +8,7 @@ import pytest
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.later_slot import LaterSlot, next_slot
+from mrlm.behaviour.model_stack import ModelStack
 from mrlm.behaviour.reward_model import RewardModel
 
 
@@ -65,9 +66,9 @@ def test_a_later_slot_has_the_scores_that_it_has_by_itself(
     """And its pairs are those that were read for the first."""
     first = model.score(some)
     asked = []
-    read = RewardModel._read_pairs
+    read = ModelStack._read_pairs
     monkeypatch.setattr(
-        RewardModel, "_read_pairs", lambda own, decisions: asked.append(1) or read(own, decisions)
+        ModelStack, "_read_pairs", lambda own, decisions: asked.append(1) or read(own, decisions)
     )
     for later in slots(some):
         features, values = model.encode(later)

@@ -56,17 +56,6 @@ def test_it_gives_what_the_networks_give(precision: type[np.floating], atol: flo
         np.testing.assert_allclose(outputs, evaluate(network, flat, 2), atol=atol)
 
 
-def test_what_each_network_reads_of_a_pair_beside_the_others_comes_last() -> None:
-    features = served(np.float64)
-    own = np.random.default_rng(3).normal(size=(2, 20, 3))
-    some = networks(sum(WIDTHS) + 3, 2)
-    found = PairForward.of(some).outputs(features, own)
-    for network, outputs, columns in zip(some, found, own, strict=True):
-        whole = PairFeatures.of(features.with_pair_columns(columns))
-        np.testing.assert_allclose(outputs, evaluate(network, whole, 2), atol=1e-12)
-        np.testing.assert_array_equal(whole.dense[:, -3:], columns[features.pair])
-
-
 def test_neither_pieces_nor_large_catalogues_change_anything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -75,7 +64,7 @@ def test_neither_pieces_nor_large_catalogues_change_anything(
     whole = forward.outputs(features)
     monkeypatch.setattr(module, "_ROWS", 6)
     np.testing.assert_allclose(forward.outputs(features), whole, atol=1e-13)
-    monkeypatch.setattr(module, "_KEPT", 8)
+    monkeypatch.setattr(module, "KEPT_ITEMS", 8)
     np.testing.assert_allclose(forward.outputs(features), whole, atol=1e-13)
 
 

@@ -20,6 +20,7 @@ from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features import pair_features, shown_only
 from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.model_stack import ModelStack
 from mrlm.behaviour.network import evaluate
 from mrlm.behaviour.report import ALL, groups_of, report_reward_model
 from mrlm.behaviour.reward_model import RewardModel, load_reward_model
@@ -142,13 +143,13 @@ def test_the_same_decisions_are_encoded_once_in_a_row(
     model: RewardModel, later_log: BanditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Decisions] = []
-    read = RewardModel._read_pairs
+    read = ModelStack._read_pairs
 
-    def counted(own: RewardModel, decisions: Decisions) -> Any:
+    def counted(own: ModelStack, decisions: Decisions) -> Any:
         seen.append(decisions)
         return read(own, decisions)
 
-    monkeypatch.setattr(RewardModel, "_read_pairs", counted)
+    monkeypatch.setattr(ModelStack, "_read_pairs", counted)
     one, two = (later_log.take(np.arange(k)).decisions for k in (40, 50))
     first = model.encode(one)
     assert model.encode(one) is first

@@ -8,6 +8,7 @@ import pytest
 
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.behaviour import user_states as module
+from mrlm.behaviour.model_stack import ModelStack
 from mrlm.behaviour.reward_model import RewardModel, _from_bytes, load_reward_model
 
 
@@ -36,13 +37,14 @@ def row(later_log: BanditLog) -> int:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many entries each user had who was read."""
     found: list[int] = []
-    own = RewardModel._read_user
+    own = ModelStack._read_user
 
-    def counted(model: RewardModel, state: Decisions) -> module.UserRead:
-        found.append(len(state.looked_back_on().values))
-        return own(model, state)
+    def counted(stack: ModelStack, state: Decisions) -> module.UserRead:
+        if len(state) == 1:
+            found.append(len(state.looked_back_on().values))
+        return own(stack, state)
 
-    monkeypatch.setattr(RewardModel, "_read_user", counted)
+    monkeypatch.setattr(ModelStack, "_read_user", counted)
     return found
 
 

@@ -11,7 +11,7 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.embeddings import user_state as state
 from mrlm.embeddings.user_state import (
     Entries,
-    Kernel,
+    Kernels,
     attention_features,
     history_moments,
     profile,
@@ -49,7 +49,7 @@ def decisions(n: int = 40, items: int = 12, seed: int = 0) -> tuple[Decisions, A
 
 def test_attention_equals_its_formula() -> None:
     given, vectors = decisions()
-    kernel = Kernel(vectors, temperature=0.3, prior=0.7)
+    kernel = Kernels(vectors, (0.3,), (0.7,))
     got = attention_features(given.candidates, Entries.of(given), [kernel])
     offsets, place = given.history.offsets, 0
     for i in range(len(given)):
@@ -87,7 +87,7 @@ def test_profile_and_moments_equal_their_formulas() -> None:
 
 def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     given, vectors = decisions(n=200)
-    kernels = [Kernel(vectors, 0.1, 0.1), Kernel(vectors, 1.0, 1.0)]
+    kernels = [Kernels(vectors, (0.1, 1.0), (0.1, 1.0))]
     values = np.stack([given.history_value, given.history_value**2], axis=1)
     entries = Entries(given.history, values)
     whole = attention_features(given.candidates, entries, kernels, seen=True)
@@ -101,7 +101,7 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 def test_each_value_has_its_own_known_entries() -> None:
     """Two values at once are what each is alone; evidence of all entries counts unknown ones."""
     given, vectors = decisions(n=200)
-    kernel, first = Kernel(vectors, 0.3, 0.7), given.history_value
+    kernel, first = Kernels(vectors, (0.3,), (0.7,)), given.history_value
     second = np.where(np.arange(len(first)) % 3 == 0, np.nan, 1.0).astype(np.float32)
     both = Entries(given.history, np.stack([first, second], axis=1))
     alone = [Entries(given.history, v[:, None]) for v in (first, second)]
@@ -126,6 +126,8 @@ def test_without_history_everything_is_zero() -> None:
     none = given.take(np.flatnonzero(given.history.lengths == 0))
     assert len(none)
     entries = Entries.of(none)
-    assert not attention_features(none.candidates, entries, [Kernel(vectors, 0.1, 0.1)]).any()
+    assert not attention_features(
+        none.candidates, entries, [Kernels(vectors, (0.1,), (0.1,))]
+    ).any()
     assert not profile(entries, vectors, 1.0).any()
     assert not history_moments(entries, 5.0).any()

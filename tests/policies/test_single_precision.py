@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Decisions
 from mrlm.policies.contract import Policy
 from mrlm.policies.mixture import Mixture
-from mrlm.policies.single_precision import MOST_APART, in_single, quickest
+from mrlm.policies.single_precision import MOST_APART, in_one_pass, in_single, quickest
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
@@ -67,3 +67,41 @@ def test_single_precision_reaches_every_scorer() -> None:
     )
     assert 0 < apart.max() < MOST_APART
     assert in_single(Uniform()) == Uniform()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A scorer by a model, and the model itself."""
+
+    off: float
+    others: int = 0
+    kind: str = "reader"
+    columns: tuple[str, ...] = ("x",)
+
+    @property
+    def model(self) -> Reader:
+        return self
+
+    def reading(self, model: Reader) -> Reader:
+        return model
+
+    def together(self, models: list[Reader]) -> list[Reader]:
+        return [replace(m, others=len(models)) for m in models]
+
+    def score(self, decisions: Decisions) -> NDArray[np.float64]:
+        return (decisions.candidates.values % 5 * self.off)[:, None]
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+def test_models_of_a_policy_and_of_its_anchors_are_computed_together() -> None:
+    one = tuned(0.0, Uniform())
+    policy = replace(one, anchor=replace(one, scorers=(Reader(1.0),)), scorers=(Reader(2.0),))
+    joined = in_one_pass(policy)
+    assert isinstance(joined, Tuned)
+    assert isinstance(joined.anchor, Tuned)
+    assert joined.scorers + joined.anchor.scorers == (Reader(2.0, 2), Reader(1.0, 2))
+    alone = replace(one, scorers=(Reader(1.0),))
+    assert in_one_pass(alone) is alone
+    assert in_one_pass(one) is one

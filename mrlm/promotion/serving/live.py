@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
-from mrlm.policies.single_precision import MOST_APART, MOST_APART_UNSEEN, quickest
+from mrlm.policies.single_precision import MOST_APART, MOST_APART_UNSEEN, in_one_pass, quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.retrieval import Retrieval
 from mrlm.promotion.serving.serve import recommend
@@ -215,14 +215,14 @@ class LiveVersion:
         _ = self._row, self._last, self._read
 
     def quickest(self) -> LiveVersion:
-        """The same in single precision, where that gives the same probabilities.
+        """The same with models in one pass, and in single precision where that changes nothing.
 
         Asked are users of the states with all that is known of them, and made-up ones who saw and
         are offered any items, few of them or many, with rewards as those users have; see
         ``single_precision.quickest``.
         """
         apart = MOST_APART if len(self.states) else MOST_APART_UNSEEN
-        policy = quickest(self.bundle.policy, self._asked(), apart)
+        policy = in_one_pass(quickest(self.bundle.policy, self._asked(), apart))
         return replace(self, bundle=replace(self.bundle, policy=policy))
 
     def _asked(self) -> Decisions:
@@ -309,10 +309,12 @@ class LiveVersion:
 
     def _codes(self, names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
         """Codes of the candidates that the catalogue has, each once, and the others."""
-        distinct = dict.fromkeys(names)
-        code = self.bundle.catalog.code
-        codes = [code[n] for n in distinct if n in code]
-        return np.array(codes, np.int32), [n for n in distinct if n not in code]
+        code, distinct = self.bundle.catalog.code, dict.fromkeys(names)
+        found = [code.get(n, -1) for n in distinct]
+        if -1 not in found:
+            return np.array(found, np.int32), []
+        codes = np.array([c for c in found if c >= 0], np.int32)
+        return codes, [n for n in distinct if n not in code]
 
     def _histories(self, request: LiveRequest, row: int | None) -> Histories:
         if request.history is not None:
@@ -329,16 +331,14 @@ class LiveVersion:
     def _brought(self, entries: Sequence[HistoryEntry]) -> Histories:
         """The request's own; items and objectives that the version does not know are left out."""
         code = self.bundle.catalog.code
-        kept = [e for e in entries if e.item_id in code]
-        sent = {n for e in kept for n in e.rewards}
+        kept = [(c, e.rewards) for e in entries if (c := code.get(e.item_id)) is not None]
+        sent = {n for _, rewards in kept for n in rewards}
         # Not in the caller's order: what reads one objective alone reads the first.
         names = tuple(n for n in self._read if n in sent) or (UNNAMED,)
-        items = np.array([code[e.item_id] for e in kept], np.int32)
-        rewards = [[e.rewards.get(n, np.nan) for n in names] for e in kept]
+        items = np.array([c for c, _ in kept], np.int32)
+        known = [[rewards.get(n, np.nan) for _, rewards in kept] for n in names]
         return Histories.of_lists(
-            Ragged(np.array([0, len(kept)]), items),
-            np.array(rewards, np.float32).reshape(len(kept), len(names)),
-            names,
+            Ragged(np.array([0, len(kept)]), items), np.array(known, np.float32).T, names
         )
 
 

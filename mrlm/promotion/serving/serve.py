@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.later_slot import next_slot
-from mrlm.bandit_log.ragged import segment_max
+from mrlm.bandit_log.ragged import rows, segment_max
 from mrlm.policies.contract import Policy
 from mrlm.promotion.serving.states import lists
 
+# Candidates of lists that are filled together.
+_TOGETHER = 1 << 13
 RECOMMENDATIONS_SCHEMA = pa.schema(
     [
         pa.field("request_id", pa.string()),
@@ -96,10 +98,12 @@ def recommend(
     if len(request_id) != n:
         raise ValueError(f"{len(request_id)} request identifiers for {n} requests")
     found, done = [], 0
-    # What is read of a block's lists is kept while their slots are filled.
-    for _, part in requests.blocks():
+    # What is read of a block's lists is kept while their slots are filled: small blocks stay near.
+    for _, part in requests.blocks(_TOGETHER):
         found.append(_filled(policy, part, request_id[done : done + len(part)], k, seed))
         done += len(part)
+    if len(found) == 1:
+        return found[0]
     return Recommendations.concat(found or [_filled(policy, requests, request_id, k, seed)])
 
 
@@ -131,11 +135,10 @@ def _filled(
         owners.append(open_requests)
         if slot + 1 == k:
             break
-        left = np.flatnonzero(state.candidates.lengths > 1)
-        state = next_slot(state, place, shown).take(left)
-        open_requests = open_requests[left]
+        further = np.flatnonzero(state.candidates.lengths > 1)
+        state = next_slot(state, place, shown).take(further)
+        open_requests = open_requests[further]
     owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
-    order = np.argsort(owner, kind="stable")
     offsets = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(owner, minlength=n), out=offsets[1:])
     flat_codes = np.concatenate(codes) if codes else np.zeros(0, np.int32)
@@ -143,12 +146,17 @@ def _filled(
     none = Ragged(np.zeros(1, np.int64), np.zeros(0, np.int32))
     slots = Ragged.concat(left_for or [none])
     of_slots = np.concatenate(left_chances) if left_chances else np.zeros(0)
+    left = Ragged(slots.offsets, of_slots)
+    if n > 1:
+        order = np.argsort(owner, kind="stable")
+        flat_codes, flat_chances = flat_codes[order], flat_chances[order]
+        slots, left = slots.take(order), left.take(order)
     return Recommendations(
         request_id=np.array(request_id, dtype=object),
-        items=Ragged(offsets, flat_codes[order]),
-        propensities=Ragged(offsets, flat_chances[order]),
-        candidates=slots.take(order),
-        candidate_propensities=Ragged(slots.offsets, of_slots).take(order),
+        items=Ragged(offsets, flat_codes),
+        propensities=Ragged(offsets, flat_chances),
+        candidates=slots,
+        candidate_propensities=left,
     )
 
 
@@ -168,11 +176,13 @@ def _draw(
     Keyed noise for each candidate, rather than one uniform against a running sum, makes a draw
     independent of the other rows to the last bit.
     """
-    lengths = np.diff(offsets)
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    row = rows(offsets)
+    within = np.arange(len(row)) - offsets[row]
     counter = (np.uint64(slot) << np.uint64(32)) + within.astype(np.uint64)
-    noisy = log_p - np.log(-np.log(_uniform(np.repeat(keys, lengths), counter)))
-    best = np.flatnonzero(noisy == np.repeat(segment_max(noisy, offsets), lengths))
+    noisy = log_p - np.log(-np.log(_uniform(keys[row], counter)))
+    if len(keys) == 1:
+        return np.array([noisy.argmax()])
+    best = np.flatnonzero(noisy == segment_max(noisy, offsets)[row])
     first = np.searchsorted(best, offsets[:-1])
     return best[first]
 

@@ -14,6 +14,8 @@ import mlflow
 from mrlm.embeddings.stored_catalog import load_catalog
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import load_bundle
+from mrlm.promotion.serving.live import LiveVersion
+from mrlm.promotion.serving.states import STATES_SCHEMA
 
 
 class _Answers:
@@ -22,7 +24,9 @@ class _Answers:
     def load_context(self, context: Any) -> None:
         bundle = load_bundle(Path(context.artifacts["bundle"]))
         newer = (context.model_config or {}).get("catalog")
-        self.bundle = bundle.with_catalog(load_catalog(Path(newer))) if newer else bundle
+        bound = bundle.with_catalog(load_catalog(Path(newer))) if newer else bundle
+        # Nobody is known here, so single precision serves only where it is nearest.
+        self.bundle = LiveVersion("", bound, STATES_SCHEMA.empty_table()).quickest().bundle
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         return answer(self.bundle, model_input, **(params or {}))
