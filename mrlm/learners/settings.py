@@ -134,6 +134,12 @@ class LearningSettings(BaseModel):
         1.0, gt=0, description="Temperature of the softmax that is learned; lower is greedier."
     )
     epochs: int = Field(2, ge=1, description="Passes over the fit nights.")
+    most_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Where set, in place of epochs: passes are doubled, up to so many, as long as "
+        "what is learned is worth more to users of the fit nights who are held back.",
+    )
     batch_size: int = Field(256, ge=8, description="Decisions, each with all its candidates.")
     learning_rate: float = Field(2e-3, gt=0, description="Step size of AdamW.")
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW.")

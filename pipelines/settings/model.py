@@ -43,6 +43,7 @@ _ADDED = {
         *("scrub_contacts", "keep_user_ids"),
     ),
     "learning": (
+        "most_epochs",
         "logarithmic_smoothing",
         "poem",
         *("double_q_learning", "implicit_q_learning", "batch_constrained_q_learning"),

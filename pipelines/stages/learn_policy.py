@@ -39,6 +39,7 @@ class LearnPolicy:
         """Train every learner and save what it learned, with the simple baselines."""
         from mrlm.behaviour.reward_model import load_reward_model
         from mrlm.learners.baselines import fit_baselines
+        from mrlm.learners.early_stop import learn_until_best
         from mrlm.learners.inputs import learning_sample
         from mrlm.learners.registry import LEARNERS
         from mrlm.learners.storage import save_baselines
@@ -52,13 +53,15 @@ class LearnPolicy:
         if weights is None:
             weights = first_weights(log, reward_model, context.settings.tuning, seed)
         sample = learning_sample(log, reward_model, weights, settings, seed)
+        passes = {}
         for name in settings.learners:
             told = weights_as_text(weights)
             context.log(self.name).info("%s at the objective weights %s", name, told)
             progress = partial(context.progress, f"{name} epochs")
-            scorer = LEARNERS[name].learn(sample, settings, seed, progress)
+            found = learn_until_best(LEARNERS[name], sample, settings, seed, progress)
+            passes[name] = found.told()
             (out / name).mkdir()
-            scorer.save(out / name)
+            found.scorer.save(out / name)
         # At the exploration of the policy that they are compared with.
         floor = context.settings.tuning.floor
         save_baselines(fit_baselines(log, context.north_star.name, floor), out / "baselines")
@@ -67,6 +70,7 @@ class LearnPolicy:
             counts={
                 "weights": weights,
                 "learners": settings.learners,
+                "passes": passes,
                 "fit": plan.fit,
                 "propensities": "logged" if estimated is None else "estimated",
             },
