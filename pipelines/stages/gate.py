@@ -54,7 +54,14 @@ class Gate:
             short = record_shortfall(place.ledger, evidence, actor=AUTOMATIC, at=now())
             pages = out / "report"
             facts = _facts(context, evidence.candidate or context.run_key)
-            memo = write_review(pages, evidence, verdict, facts, gate.estimator)
+            memo = write_review(
+                pages,
+                evidence,
+                verdict,
+                facts,
+                gate.estimator,
+                context.settings.report.language,
+            )
             found = find_version(place, context.run_key)
             if found and found.tags.get("mrlm.evidence") == evidence.fingerprint():
                 # Evidence that came after the judgement never takes the judged one's page.
