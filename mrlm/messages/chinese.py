@@ -14,7 +14,7 @@ _JOINTS = {", ": "、", "; ": "；", " and ": "和"}
 _JUDGEMENT = {
     "champion": "冠军",
     "logger": "记录策略",
-    "challenger's {name}": "挑战者的 {name}",
+    "challenger's {name}": "挑战者的 {name} ",
     "difference in {objective}": "{objective} 的差",
     "difference to the logger in {objective}": "{objective} 相对记录策略的差",
     "difference to anchor version {version} in {objective}": (
@@ -215,6 +215,46 @@ _WARNINGS = {
     "the challenger was learned on estimated propensities": "挑战者是用估计的展示概率学得的",
 }
 
+_META_UPDATE = {
+    "the lower bound of the lift of {objective} is {bound:.4g}": (
+        "{objective} 提升的下界为 {bound:.4g}"
+    ),
+    "no evidence: no direction from the champion is significant (T^2 = {t_squared:.1f}, needed "
+    "{needed:.1f} with {rank} directions), nor is the lift of tonight's head": (
+        "没有证据：从冠军出发没有一个方向是显著的（T^2 = {t_squared:.1f}，{rank} 个方向需要 "
+        "{needed:.1f}），今夜预测头的提升也不显著"
+    ),
+    "no evidence: no permitted point has a lower bound of the lift above 0": (
+        "没有证据：没有一个允许的点的提升下界高于 0"
+    ),
+    "{reason}; the solver reported: {failure}": "{reason}；求解器报告：{failure}",
+    "the best of a grid has a lift less one standard error of {bound:.4g}": (
+        "网格中最好的点，其提升减一个标准误为 {bound:.4g}"
+    ),
+    "the lower bound of one policy's lift is {bound:.4g}": "单个策略的提升下界为 {bound:.4g}",
+    "{reason}: no weight is positive": "{reason}：没有正的权重",
+    "{reason}: no scale is within {limits}": "{reason}：没有一个尺度满足{limits}",
+    "the regression of {objective} on the other objectives": "{objective} 对其他目标的回归",
+    "every objective has the same weight": "每个目标的权重相同",
+    "the newest night's importance-weighted lift is {value:.4g}": (
+        "最新一夜按重要性加权的提升为 {value:.4g}"
+    ),
+    "no permitted point of the grid has a larger importance-weighted mean": (
+        "网格中没有一个允许的点有更大的重要性加权均值"
+    ),
+    "the lower bound of the lift that is kept, {least:.3g}": "要保留的提升下界 {least:.3g}",
+    "the KL cap of {cap:g} nats": " {cap:g} nat 的 KL 上限",
+    "an effective sample size of {least:.0f} of {rows} decisions": (
+        "有效样本量 {least:.0f}（共 {rows} 个决策）"
+    ),
+    "a mean entropy of {least:.2f} of {uniform:.2f} nats": (
+        "平均熵 {least:.2f}（均匀时 {uniform:.2f} nat）"
+    ),
+    "a mean {objective} of {least:.3g}": " {objective} 的均值 {least:.3g}",
+    "the guardrail {objective}": "护栏 {objective}",
+    "the largest sum of the weights, {scale:g}": "权重之和的最大值 {scale:g}",
+}
+
 SENTENCES: Mapping[str, str] = {
     **_JOINTS,
     **_JUDGEMENT,
@@ -222,6 +262,7 @@ SENTENCES: Mapping[str, str] = {
     **_HINDCAST,
     **_GROUPS,
     **_WARNINGS,
+    **_META_UPDATE,
     **PAGE,
 }
 
