@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mrlm.messages.chinese_night import NIGHT
 from mrlm.messages.chinese_page import PAGE
 
 _JOINTS = {", ": "、", "; ": "；", " and ": "和"}
@@ -264,6 +265,7 @@ SENTENCES: Mapping[str, str] = {
     **_WARNINGS,
     **_META_UPDATE,
     **PAGE,
+    **NIGHT,
 }
 
 _STRATEGIES = {
@@ -339,5 +341,8 @@ NAMES: Mapping[str, str] = {
     "reused": "个复用",
     "passed": "通过",
     "stopped": "停止",
+    "critical": "严重",
+    "warning": "警告",
+    "hour": "小时",
     "data docs": "数据文档",
 }

@@ -650,8 +650,9 @@ class Report(_Section):
 
     language: Language = Field(
         "en",
-        description="Of the review page: en (English) or zh (Chinese). Ledger, memo and logs are "
-        "records and stay English. A page that was written keeps its language.",
+        description="Of the review page and of a night's summary: en (English) or zh (Chinese). "
+        "Ledger, memo and logs are records and stay English. A page that was written keeps its "
+        "language.",
     )
 
 

@@ -20,7 +20,7 @@ from tests.messages.every_sentence import pages, sentences, words_of
 
 SAID = sentences()
 # The same in both languages.
-_SAME = {"Gamma", "{items} {what}"}
+_SAME = {"Gamma", "{items} {what}", "{kind} {group}"}
 
 
 def test_every_sentence_has_its_chinese() -> None:
