@@ -13,6 +13,7 @@ from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.outlook import Outlook
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import recorded, restored
 
 # Left out of the JSON where they hold nothing: evidence of before they were there keeps its
 # fingerprint, which the ledger names.
@@ -30,6 +31,9 @@ _OPTIONAL = (
     "candidate",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
+
+# What the sentences of the JSON were made of, for pages in another language.
+_MESSAGES = "messages"
 
 Estimates = dict[str, dict[str, PolicyEstimate]]
 """Estimator name to objective name to estimate."""
@@ -158,7 +162,8 @@ class Evidence:
                         if not estimate[name]:
                             del estimate[name]
         data: dict[str, Any] = json.loads(canonical_json(plain))
-        return data
+        messages = recorded(plain)
+        return data | {_MESSAGES: messages} if messages else data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evidence:
@@ -167,10 +172,10 @@ class Evidence:
         Raises:
             ValueError: a field is missing or unknown.
         """
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)} | {_MESSAGES}
         if set(data) - known:
             raise ValueError(f"evidence has unknown fields {sorted(set(data) - known)}")
-        values = dict(data)
+        values = restored({n: v for n, v in data.items() if n != _MESSAGES}, _messages(data))
         for name in ("fit_nights", "tune_nights", "gate_nights", "warnings"):
             values[name] = tuple(values.get(name, ()))
         values["policies"] = {p: _estimates(e) for p, e in values.get("policies", {}).items()}
@@ -189,8 +194,22 @@ class Evidence:
             raise ValueError(f"evidence is incomplete: {error}") from error
 
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON, hexadecimal."""
-        return fingerprint_of(self.to_json())
+        """SHA-256 of the canonical JSON without the parts of its messages, hexadecimal."""
+        return evidence_fingerprint(self.to_json())
+
+
+def evidence_fingerprint(data: Mapping[str, Any]) -> str:
+    """The fingerprint of an evidence as it is stored.
+
+    What its sentences were made of adds nothing to them: evidence of before that was kept has the
+    same fingerprint.
+    """
+    return fingerprint_of({name: value for name, value in data.items() if name != _MESSAGES})
+
+
+def _messages(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = data.get(_MESSAGES, {})
+    return found
 
 
 def _estimates(data: Mapping[str, Mapping[str, Any]]) -> Estimates:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.users import group
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Message
 from mrlm.privacy.small_groups import merged
 
-_IN_WORDS = {
-    "scene": "scene {}",
-    "position": "position {}",
-    "history": "users with {} before",
+# How much a user had done before.
+_HISTORY: dict[str, Message] = {
+    label: Message("users with {group} before", group=label)
+    for label in (Message("0 items"), Message("1 to 9 items"), Message("10 items or more"))
 }
 
 
@@ -43,7 +44,14 @@ class GroupDifference:
     @property
     def in_words(self) -> str:
         """The group as people name it."""
-        return _IN_WORDS.get(self.kind, "{}").format(self.group)
+        if self.kind == "scene":
+            return Message("scene {group}", group=self.group)
+        if self.kind == "position":
+            return Message("position {group}", group=self.group)
+        if self.kind == "history":
+            known = _HISTORY.get(self.group)
+            return known or Message("users with {group} before", group=self.group)
+        return self.group
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GroupDifference:
@@ -110,5 +118,5 @@ def group_differences(
 def _history(log: BanditLog) -> NDArray[np.object_]:
     """Whether the user is new, known or well known, by the items of their history."""
     seen = log.decisions.looked_back_on().lengths
-    label = np.array(["0 items", "1 to 9 items", "10 items or more"], dtype=object)
+    label = np.array([str(label) for label in _HISTORY], dtype=object)
     return label[np.digitize(seen, [1, 10])]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.log_checks.drift import Drift, binned, deciles, histogram_drift, rate_drift
 from mrlm.log_checks.show_counts import ItemGroups, summed
+from mrlm.messages.message import Message
 
 Floats = NDArray[np.float64]
 # Of names; the others are one.
@@ -67,12 +68,14 @@ def item_histograms(
     names = catalog.category_names
     if len(names):
         by_name = summed(catalog.categories.values, shown[catalog.categories.row], len(names))
-        found["category of shown items"] = _largest(names, by_name)
+        found[Message("category of shown items")] = _largest(names, by_name)
     providers, code = np.unique(catalog.provider, return_inverse=True)
     if len(providers) > 1:
-        found["provider of shown items"] = _largest(providers, summed(code, shown, len(providers)))
+        found[Message("provider of shown items")] = _largest(
+            providers, summed(code, shown, len(providers))
+        )
     for attribute, value in catalog.attributes.items():
-        name, known = f"{attribute} of shown items", np.isfinite(value)
+        name, known = Message("{attribute} of shown items", attribute=attribute), np.isfinite(value)
         cuts = list(usual_edges.get(name) or deciles(value[known], shown[known]))
         edges[name] = cuts
         found[name] = {str(k): float(c) for k, c in enumerate(binned(value, shown, cuts))}
@@ -116,9 +119,13 @@ def item_groups(catalog: Catalog, offered: Floats) -> ItemGroups:
 
 def bin_name(k: int, edges: Sequence[float]) -> str:
     """The bin ``edges[k - 1] < x <= edges[k]`` in words."""
-    low = f"above {edges[k - 1]:g}" if k else ""
-    high = f"up to {edges[k]:g}" if k < len(edges) else ""
-    return " ".join(part for part in (low, high) if part) or "any"
+    if not edges:
+        return Message("any")
+    if k == 0:
+        return Message("up to {high:g}", high=edges[0])
+    if k == len(edges):
+        return Message("above {low:g}", low=edges[-1])
+    return Message("above {low:g} up to {high:g}", low=edges[k - 1], high=edges[k])
 
 
 def drifts(tonight: NightShape, trailing: Sequence[NightShape]) -> dict[str, Drift]:
@@ -139,7 +146,7 @@ def drifts(tonight: NightShape, trailing: Sequence[NightShape]) -> dict[str, Dri
 
 def rate_name(event: str) -> str:
     """Name of an event's rate among the drifts."""
-    return f"rate of {event}"
+    return Message("rate of {event}", event=event)
 
 
 def moved_most(

@@ -21,13 +21,14 @@ from mrlm.log_checks.shows import (
     without,
 )
 from mrlm.log_checks.tails import Floats
+from mrlm.messages.message import Message, Name
 
 _SHOWN = 5
 # Standard errors at which the rest of a night is taken to share a group's fault.
 _SHARED = 2.5
 # A fault of more items than these is not theirs.
 _FEW_ITEMS = 2
-_ANOTHER = (
+_ANOTHER = Message(
     "The lists may be those of another position, hour or policy, or in another order than the "
     "candidates: compare them with what drew the items."
 )
@@ -44,8 +45,8 @@ class ShowFault:
         contradictions: the least probable first.
     """
 
-    told: str
-    advice: str
+    told: Message
+    advice: Message
     certain: bool
     contradictions: tuple[Contradiction, ...]
 
@@ -97,13 +98,17 @@ def _improper(counts: ShowCounts, found: list[Contradiction]) -> ShowFault:
     sums = by_kind[kind]
     where = _place(kind, str(sums.groups[k]))
     mean = sums.total[k] / sums.slots[k]
-    told = (
-        f"{where + ': ' if where else ''}candidate propensities do not sum to 1 in "
-        f"{sums.improper[k]:.0f} of {sums.slots[k]:.0f} slots, on average to {mean:.3g}"
-        f"{'; elsewhere they do' if where else ''}"
+    told = Message(
+        "candidate propensities do not sum to 1 in {improper:.0f} of {slots:.0f} slots, on average "
+        "to {mean:.3g}",
+        improper=sums.improper[k],
+        slots=sums.slots[k],
+        mean=mean,
     )
+    if where:
+        told = Message("{where}: {told}; elsewhere they do", where=where, told=told)
     named = [c for c in found if (c.kind, c.group) == (kind, str(sums.groups[k]))]
-    advice = "Log the propensities after the last filter, divided by their sum."
+    advice = Message("Log the propensities after the last filter, divided by their sum.")
     return ShowFault(told, advice, True, tuple(named))
 
 
@@ -120,38 +125,54 @@ def _shows(counts: ShowCounts, found: list[Contradiction], limits: ShowLimits) -
     mine = [c for c in found if (c.kind, c.group) == (kind, group)]
     named = _named(inside, mine)
     ordered = sorted(found, key=lambda c: (c not in mine, not c.item))
-    start = f"{where}, " if where else ""
     if looks_uniform(sums)[k]:
-        told = f"{start}logged as if uniform: {named}"
-        advice = (
+        told = Message("logged as if uniform: {named}", named=named)
+        advice = Message(
             "The logger chose by something else than the propensities 1/K that it wrote: log the "
             "probabilities with which items were drawn."
         )
     elif (swapped := _swapped(inside, mine, limits)) is not None:
-        told = f"{start}propensities of items {swapped[0]} and {swapped[1]} exchanged: {named}"
-        advice = "Each was shown as often as the other's propensity says: look at their order."
+        told = Message(
+            "propensities of items {one} and {other} exchanged: {named}",
+            one=swapped[0],
+            other=swapped[1],
+            named=named,
+        )
+        advice = Message(
+            "Each was shown as often as the other's propensity says: look at their order."
+        )
     elif _uniform_matters(inside) and shown_as_if_uniform(inside, rest, limits):
-        told = f"{start}shown as if uniform, logged otherwise: {named}"
-        advice = (
+        told = Message("shown as if uniform, logged otherwise: {named}", named=named)
+        advice = Message(
             "Items were drawn uniformly, or nearly: find out whether a fallback or an exploration "
             "arm answered, and log its propensities."
         )
     elif any(c.measure == "surprise" for c in mine) and (place or _several_items(mine)):
-        told = f"{start}logged with the propensities of another choice: {named}"
+        told = Message("logged with the propensities of another choice: {named}", named=named)
         advice = _ANOTHER
     elif any(c.measure in {"shows", "kind"} for c in mine):
-        told = f"{start}shows do not follow the propensities: {named}"
-        advice = "Compare the logger's propensities of these items with the code that draws them."
+        told = Message("shows do not follow the propensities: {named}", named=named)
+        advice = Message(
+            "Compare the logger's propensities of these items with the code that draws them."
+        )
     elif mine and mine[0].measure == "bin":
         b = mine[0]
-        told = (
-            f"propensities are not calibrated: candidates with {b.item} were shown "
-            f"{b.observed:.0f} times, {b.expected:.0f} expected"
+        told = Message(
+            "propensities are not calibrated: candidates with {bin} were shown {shown:.0f} times, "
+            "{expected:.0f} expected",
+            bin=b.item,
+            shown=b.observed,
+            expected=b.expected,
         )
-        advice = "Propensities may be rounded, sharpened or smoothed after the draw: log them raw."
+        advice = Message(
+            "Propensities may be rounded, sharpened or smoothed after the draw: log them raw."
+        )
+        where = ""
     else:
-        told = f"{start}logged with the propensities of another choice: {named}"
+        told = Message("logged with the propensities of another choice: {named}", named=named)
         advice = _ANOTHER
+    if where:
+        told = Message("{where}, {told}", where=where, told=told)
     return ShowFault(told, advice, True, tuple(ordered))
 
 
@@ -243,9 +264,11 @@ def _named(cells: ItemCells, found: Sequence[Contradiction]) -> str:
     kinds = [c for c in found if c.measure == "kind"]
     if kinds:
         more = [c for c in kinds if c.observed > c.expected] or kinds
-        return _shown(f"items of {more[0].item}", more[0].observed, more[0].expected)
+        return _shown(
+            Message("items of {group}", group=more[0].item), more[0].observed, more[0].expected
+        )
     if not len(cells.item):
-        return "no item was expected often enough to be named"
+        return Message("no item was expected often enough to be named")
     # Of items that are hardly expected, one show is many standard errors.
     often = cells.expected >= min(1.0, float(cells.expected.max()))
     k = int(np.argmax(np.where(often, _standard_errors(cells), -np.inf)))
@@ -253,12 +276,17 @@ def _named(cells: ItemCells, found: Sequence[Contradiction]) -> str:
 
 
 def _item(name: str, shown: float, expected: float) -> str:
-    return _shown(f"item {name}", shown, expected)
+    return _shown(Message("item {item}", item=name), shown, expected)
 
 
 def _shown(what: str, shown: float, expected: float) -> str:
     told = f"{expected:.0f}" if expected >= 9.5 else f"{expected:.2g}"
-    return f"{what} shown {shown:.0f} times, {told} expected"
+    return Message(
+        "{what} shown {shown:.0f} times, {expected} expected",
+        what=what,
+        shown=shown,
+        expected=told,
+    )
 
 
 def _swapped(
@@ -295,16 +323,24 @@ def _inverse(found: list[Contradiction], certain: bool) -> ShowFault:
     first = found[0]
     where = _place(first.kind, first.group)
     if first.item:
-        told = (
-            f"item {first.item}: 1/propensity of its shows sums to {first.observed:.0f}, but it "
-            f"was a candidate in {first.expected:.0f} slots ({first.ratio:.2g} times)"
+        told = Message(
+            "item {item}: 1/propensity of its shows sums to {sum:.0f}, but it was a candidate in "
+            "{slots:.0f} slots ({ratio:.2g} times)",
+            item=first.item,
+            sum=first.observed,
+            slots=first.expected,
+            ratio=first.ratio,
         )
     else:
-        told = (
-            f"{where + ': ' if where else ''}1/propensity is on average {first.ratio:.3g} times "
-            f"the number of candidates in {first.expected:.0f} slots"
+        told = Message(
+            "1/propensity is on average {ratio:.3g} times the number of candidates in {slots:.0f} "
+            "slots",
+            ratio=first.ratio,
+            slots=first.expected,
         )
-    advice = (
+        if where:
+            told = Message("{where}: {told}", where=where, told=told)
+    advice = Message(
         "The logged propensities are not those of the draws: too small where the sum is too large. "
         "Log the propensities of all candidates, and the check names what is wrong with them."
     )
@@ -312,4 +348,4 @@ def _inverse(found: list[Contradiction], certain: bool) -> ShowFault:
 
 
 def _place(kind: str, group: str) -> str:
-    return "" if kind == NIGHT else f"{kind} {group}"
+    return "" if kind == NIGHT else Message("{kind} {group}", kind=Name(kind), group=group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mrlm.evidence.evidence import Evidence
+from mrlm.messages.message import Message
 from mrlm.report.figures_as_text import interval, number
 
 
@@ -21,7 +22,9 @@ def anchor_rows(evidence: Evidence) -> list[dict[str, Any]]:
             "objective": name,
             "difference": found.differences.get(name),
             "margin": evidence.guardrails.get(name, 0.0),
-            "measured": "sum of the promotions since" if name in found.summed else "the same rows",
+            "measured": Message("sum of the promotions since")
+            if name in found.summed
+            else Message("the same rows"),
         }
         for name in [evidence.north_star, *sorted(evidence.guardrails)]
     ]
@@ -32,13 +35,18 @@ def anchor_note(evidence: Evidence) -> str:
     found = evidence.anchor
     if found is None:
         return ""
-    told = f"The anchor is version {found.version}: no chain of promotions may fall below it"
-    told += " by more than the margins"
-    if found.version == evidence.champion_version:
-        return f"{told}. It is the champion."
-    return f"{told}." + (
-        f" Not measured on these rows: {found.unmeasured}." * bool(found.unmeasured)
+    told = Message(
+        "The anchor is version {version}: no chain of promotions may fall below it by more than "
+        "the margins.",
+        version=found.version,
     )
+    if found.version == evidence.champion_version:
+        return Message("{anchor} It is the champion.", anchor=told)
+    if found.unmeasured:
+        return Message(
+            "{anchor} Not measured on these rows: {why}.", anchor=told, why=found.unmeasured
+        )
+    return told
 
 
 def anchor_lines(evidence: Evidence) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Joined, Message
 
 NONE = "–"
 
@@ -28,8 +29,10 @@ def step_as_text(limited_by: Sequence[str] | None) -> str:
     if limited_by is None:
         return ""
     if not limited_by:
-        return "The evidence alone limited the step: no larger lift is proven further away."
-    return f"The step was limited by {' and '.join(limited_by)}."
+        return Message(
+            "The evidence alone limited the step: no larger lift is proven further away."
+        )
+    return Message("The step was limited by {limits}.", limits=Joined(" and ", limited_by))
 
 
 def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:
@@ -38,6 +41,6 @@ def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:
         return NONE
     value = number(estimate.value, signed=signed)
     if not estimate.certified:
-        return f"{value} (no interval: not certified)"
+        return Message("{value} (no interval: not certified)", value=value)
     lower, upper = (number(b, signed=signed) for b in (estimate.lower, estimate.upper))
     return f"{value} [{lower}, {upper}]"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Message
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,11 @@ def all_group_rows(evidence: Evidence) -> list[GroupRow]:
 def who_is_worse_off(evidence: Evidence) -> list[str]:
     """Groups and objectives that the challenger is shown to make worse, in words."""
     rows = all_group_rows(evidence)
-    return [f"{row.objective} of {row.label}" for row in rows if row.verdict == "worse"]
+    return [
+        Message("{objective} of {group}", objective=row.objective, group=row.label)
+        for row in rows
+        if row.verdict == "worse"
+    ]
 
 
 def _verdict(estimate: PolicyEstimate) -> Literal["better", "worse", "not known"]:

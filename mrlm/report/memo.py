@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mrlm.evidence.evidence import Evidence
+from mrlm.messages.message import Message
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.against_anchor import anchor_lines
 from mrlm.report.beyond import hindcast_lines, outlook_lines
@@ -59,12 +60,9 @@ def decision_memo(
 
 def headline(verdict: Verdict | None, evidence: Evidence) -> str:
     """The verdict in a few words, and whether the challenger beats every simple baseline."""
-    told = "not judged yet"
-    if verdict is not None:
-        told = "the gate would promote it" if verdict.promote else "the gate refuses it"
-        told += ", and the test goes on" * verdict.goes_on
+    told = _answer(verdict)
     beaten = baseline_line(evidence)
-    return f"{told}; {beaten}" if beaten else told
+    return Message("{answer}; {beaten}", answer=told, beaten=beaten) if beaten else told
 
 
 def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[str] = ()) -> str:
@@ -84,6 +82,16 @@ def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[st
         _bullets("Tried, from simple to rich", [*map(_text, tried)]),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def _answer(verdict: Verdict | None) -> Message:
+    if verdict is None:
+        return Message("not judged yet")
+    if verdict.promote:
+        return Message("the gate would promote it")
+    if verdict.goes_on:
+        return Message("the gate refuses it, and the test goes on")
+    return Message("the gate refuses it")
 
 
 def _reason(verdict: Verdict | None) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mrlm.messages.message import Joined, Message, Name
+from mrlm.messages.translation import Language
 from mrlm.report.figures_as_text import number
 from mrlm.report.page import templates
-from mrlm.report.visible import shortened, visible
+from mrlm.report.visible import visible
 
 Failure = Mapping[str, Any]
 # Of what was seen or expected; the verdict has it whole.
@@ -52,21 +54,31 @@ def first_line(night: str, failures: Sequence[Failure]) -> str:
     """How the night stands, and its worst fault in plain words."""
     ordered = most_severe_first(failures)
     critical = sum(f["severity"] == "critical" for f in ordered)
-    stands = "is stopped" if critical else "passed"
     if not ordered:
-        return f"night {night} {stands}: nothing looks wrong"
-    more = _counted(critical, len(ordered) - critical)
-    return f"night {night} {stands} ({more}): {ordered[0]['table']}: {plain_words(ordered[0])}"
+        return Message("night {night} passed: nothing looks wrong", night=night)
+    told = {
+        "night": night,
+        "counts": _counted(critical, len(ordered) - critical),
+        "table": Name(ordered[0]["table"]),
+        "fault": plain_words(ordered[0]),
+    }
+    if critical:
+        return Message("night {night} is stopped ({counts}): {table}: {fault}", **told)
+    return Message("night {night} passed ({counts}): {table}: {fault}", **told)
 
 
 def plain_words(failure: Failure) -> str:
     """What was seen: a sentence where the check found one, else what was expected beside it."""
     observed = failure["observed"]
-    seen = visible(number(observed), _LONGEST)
+    seen = _harmless(number(observed))
     if isinstance(observed, str) and not observed.endswith(" rows"):
         return seen
-    expected = visible(failure["expected"], _LONGEST)
-    return f"{visible(failure['expectation'], _LONGEST)}: saw {seen}, expected {expected}"
+    return Message(
+        "{expectation}: saw {seen}, expected {expected}",
+        expectation=_harmless(failure["expectation"]),
+        seen=seen,
+        expected=_harmless(failure["expected"]),
+    )
 
 
 def summary_text(night: str, failures: Sequence[Failure], limits: Sequence[str]) -> str:
@@ -102,6 +114,7 @@ def summary_page(
     failures: Sequence[Failure],
     limits: Sequence[str],
     plots: Sequence[tuple[str, bytes]],
+    language: Language = "en",
 ) -> str:
     """The page as HTML, every value as text.
 
@@ -109,10 +122,10 @@ def summary_page(
         night: its date.
         failures: see ``most_severe_first``.
         limits: sentences that say what would not have been found.
-        plots: captions and PNG bytes.
+        plots: captions and the bytes of images.
+        language: of the page.
     """
-    environment = templates()
-    environment.filters["shortened"] = shortened
+    environment = templates(language)
     return environment.get_template("night_page.html.j2").render(
         night=night,
         first=first_line(night, failures),
@@ -123,10 +136,18 @@ def summary_page(
     )
 
 
-def _counted(critical: int, warnings: int) -> str:
+def _counted(critical: int, warnings: int) -> Message:
     parts = []
     if critical:
-        parts.append(f"{critical} critical")
-    if warnings:
-        parts.append(f"{warnings} warning{'s' if warnings > 1 else ''}")
-    return ", ".join(parts)
+        parts.append(Message("{failures} critical", failures=critical))
+    if warnings == 1:
+        parts.append(Message("1 warning"))
+    elif warnings:
+        parts.append(Message("{failures} warnings", failures=warnings))
+    return Joined(", ", parts)
+
+
+def _harmless(text: str) -> str:
+    """The text as it may be shown; a message that may be shown as it is stays one."""
+    shown = visible(text, _LONGEST)
+    return text if shown == text else shown

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Message
 from mrlm.report.figures_as_text import number
 
 _OF = 100
@@ -32,29 +33,53 @@ def change_in_numbers(
     if found is None or found.value is None:
         return ""
     if not found.certified or found.lower is None or found.upper is None:
-        return f"How much {star} would change cannot be told from this log yet."
+        return Message(
+            "How much {north_star} would change cannot be told from this log yet.", north_star=star
+        )
     counted = star in yes_or_no
-    told = f"{star} of {_OF} shown items" if counted else f"{star} a shown item"
-    told += f" in {unit}" * bool(unit and not counted)
-    values = f"{_value(ours, counted)} with the challenger, {_value(theirs, counted)} with the "
-    return f"{told}: {values}champion, which is {_change(found, counted)}."
+    return Message(
+        "{counted}: {ours} with the challenger, {theirs} with the champion, which is {change}.",
+        counted=_counted(star, counted, unit),
+        ours=_value(ours, counted),
+        theirs=_value(theirs, counted),
+        change=_change(found, counted),
+    )
 
 
-def _change(found: PolicyEstimate, counted: bool) -> str:
+def _counted(star: str, counted: bool, unit: str) -> Message:
+    if counted:
+        return Message("{north_star} of {of} shown items", north_star=star, of=_OF)
+    if unit:
+        return Message("{north_star} a shown item in {unit}", north_star=star, unit=unit)
+    return Message("{north_star} a shown item", north_star=star)
+
+
+def _change(found: PolicyEstimate, counted: bool) -> Message:
     value, lower, upper = (x or 0.0 for x in (found.value, found.lower, found.upper))
     if lower <= 0.0 <= upper:
-        return f"between {_signed(lower, counted)} and {_signed(upper, counted)}: no proven change"
-    word = "more" if value > 0 else "fewer" if counted else "less"
-    ends = sorted((abs(lower), abs(upper)))
-    return (
-        f"{_figure(abs(value), counted)} {word} (between {_figure(ends[0], counted)} and "
-        f"{_figure(ends[1], counted)})"
-    )
+        return Message(
+            "between {lower} and {upper}: no proven change",
+            lower=_signed(lower, counted),
+            upper=_signed(upper, counted),
+        )
+    least, most = sorted((abs(lower), abs(upper)))
+    sizes = {
+        "size": _figure(abs(value), counted),
+        "least": _figure(least, counted),
+        "most": _figure(most, counted),
+    }
+    if value > 0:
+        return Message("{size} more (between {least} and {most})", **sizes)
+    if counted:
+        return Message("{size} fewer (between {least} and {most})", **sizes)
+    return Message("{size} less (between {least} and {most})", **sizes)
 
 
 def _value(estimate: PolicyEstimate | None, counted: bool) -> str:
     known = estimate is not None and estimate.value is not None
-    return _figure(estimate.value or 0.0, counted) if estimate and known else "an unknown number"
+    if not (estimate and known):
+        return Message("an unknown number")
+    return _figure(estimate.value or 0.0, counted)
 
 
 def _figure(x: float, counted: bool) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Joined, Message
+from mrlm.messages.translation import Language
 from mrlm.promotion.judgement.gate import Verdict
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.report.against_anchor import anchor_note, anchor_rows
+from mrlm.report.canvas import ENDINGS
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import interval, number, step_as_text
 from mrlm.report.for_whom import all_group_rows, group_rows, who_is_worse_off
@@ -18,19 +21,18 @@ from mrlm.report.page import templates
 from mrlm.report.plain_numbers import change_in_numbers
 from mrlm.report.plots import all_plots
 from mrlm.report.simple_baselines import as_words, baselines_by_value
-from mrlm.report.visible import shortened
 
 _NO_FACTS = NightFacts()
 _WHAT_USERS_SEE = "what_users_see.html.j2"
 _PLOTS = {
-    "intervals": "Each policy's north star with its interval",
-    "differences": "Challenger against champion in every objective",
-    "weights": "Objective weights of the challenger",
-    "importance_weights": "Importance weights on the gate nights",
-    "calibration": "Calibration of the reward model on a later night",
-    "hindcast": "What each promotion promised, and what it brought since",
-    "drift": "The challenger's support over nights",
-    "propensities": "Logged propensities against the share that was shown",
+    "intervals": Message("Each policy's north star with its interval"),
+    "differences": Message("Challenger against champion in every objective"),
+    "weights": Message("Objective weights of the challenger"),
+    "importance_weights": Message("Importance weights on the gate nights"),
+    "calibration": Message("Calibration of the reward model on a later night"),
+    "hindcast": Message("What each promotion promised, and what it brought since"),
+    "drift": Message("The challenger's support over nights"),
+    "propensities": Message("Logged propensities against the share that was shown"),
 }
 
 
@@ -39,6 +41,7 @@ def render_review_page(
     verdict: Verdict | None = None,
     facts: NightFacts = _NO_FACTS,
     estimator: str = "dr",
+    language: Language = "en",
 ) -> str:
     """The review page as HTML; parts that the night has no data for are left out.
 
@@ -47,9 +50,10 @@ def render_review_page(
         verdict: of the gate; None before it was asked.
         facts: whatever else is known of the night.
         estimator: whose intervals decide.
+        language: of the page.
     """
-    plots = all_plots(evidence, facts.truth, facts.calibration, estimator)
-    return _page(evidence, verdict, facts, estimator, plots)
+    plots = all_plots(evidence, facts.truth, facts.calibration, estimator, language)
+    return _page(evidence, verdict, facts, estimator, plots, language)
 
 
 def write_review(
@@ -58,16 +62,20 @@ def write_review(
     verdict: Verdict | None = None,
     facts: NightFacts = _NO_FACTS,
     estimator: str = "dr",
+    language: Language = "en",
 ) -> str:
-    """Write ``index.html``, ``memo.md`` and the plots into ``folder``; the memo is returned."""
+    """Write ``index.html``, ``memo.md`` and the plots into ``folder``; the memo is returned.
+
+    The language is that of the page and its plots; the memo is a record, in English.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    plots = all_plots(evidence, facts.truth, facts.calibration, estimator)
+    plots = all_plots(evidence, facts.truth, facts.calibration, estimator, language)
     memo = decision_memo(evidence, verdict, facts, estimator)
-    page = _page(evidence, verdict, facts, estimator, plots)
+    page = _page(evidence, verdict, facts, estimator, plots, language)
     (folder / "index.html").write_text(page, encoding="utf-8")
     (folder / "memo.md").write_text(memo, encoding="utf-8")
-    for name, png in plots.items():
-        (folder / f"{name}.png").write_bytes(png)
+    for name, image in plots.items():
+        (folder / f"{name}{ENDINGS[language]}").write_bytes(image)
     return memo
 
 
@@ -77,11 +85,11 @@ def _page(
     facts: NightFacts,
     estimator: str,
     plots: dict[str, bytes],
+    language: Language,
 ) -> str:
-    environment = templates()
+    environment = templates(language)
     environment.filters["number"] = number
     environment.filters["interval"] = interval
-    environment.filters["shortened"] = shortened
     environment.filters["rollback_command"] = rollback_command
     groups = group_rows(evidence, evidence.north_star)
     return environment.get_template("review_page.html.j2").render(
@@ -93,7 +101,7 @@ def _page(
         groups=groups,
         all_groups=all_group_rows(evidence),
         untold=len(evidence.groups) - len(groups),
-        worse_off=who_is_worse_off(evidence),
+        worse_off=Joined("; ", who_is_worse_off(evidence)),
         level=_level(evidence, estimator),
         what_users_see=_WHAT_USERS_SEE,
         facts=facts,
@@ -108,7 +116,7 @@ def _page(
         diagnostics=_diagnostics(evidence),
         categories=sorted({c for t in facts.rows.values() for c in t}, key=_category_order),
         figures=sorted({f for m in facts.reward_model.values() for f in m}),
-        plots=[(name, _PLOTS[name], png) for name, png in plots.items()],
+        plots=[(name, _PLOTS[name], image) for name, image in plots.items()],
     )
 
 
@@ -196,8 +204,10 @@ def _why_of(estimate: PolicyEstimate | None) -> str:
 def _why(estimate: PolicyEstimate) -> str:
     if estimate.certified:
         return ""
-    needed = f"; about {estimate.rows_needed} decisions needed" if estimate.rows_needed else ""
-    return "; ".join(estimate.reasons) + needed
+    why = Joined("; ", estimate.reasons)
+    if not estimate.rows_needed:
+        return why
+    return Message("{why}; about {rows} decisions needed", why=why, rows=estimate.rows_needed)
 
 
 def _harmless(address: str) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from mrlm.evidence.evidence import Evidence
+from mrlm.messages.message import Message, Name
 from mrlm.report.figures_as_text import interval
 
 
@@ -22,10 +23,14 @@ def baseline_line(evidence: Evidence) -> str:
         return ""
     standing = {name: bound for name, bound in bounds.items() if not 0.0 < bound < math.inf}
     if not standing:
-        return "it beats every simple baseline"
+        return Message("it beats every simple baseline")
     rival = min(standing, key=lambda name: standing[name])
     told = interval(evidence.baseline_difference(rival), signed=True)
-    return f"not shown to beat {as_words(rival)}: difference {told}"
+    return Message(
+        "not shown to beat {baseline}: difference {difference}",
+        baseline=as_words(rival),
+        difference=told,
+    )
 
 
 def baselines_by_value(evidence: Evidence, estimator: str) -> list[str]:
@@ -50,7 +55,7 @@ def best_baseline(evidence: Evidence, truth: Mapping[str, float], estimator: str
 
 def as_words(name: str) -> str:
     """A baseline's name as people write it."""
-    return name.replace("_", " ")
+    return Name(name.replace("_", " "))
 
 
 def _bound(evidence: Evidence, name: str) -> float:

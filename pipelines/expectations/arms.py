@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrlm.log_checks.sample_ratio import SampleRatio, against_nights, against_shares
+from mrlm.messages.message import Message
 from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Validation
 
@@ -58,17 +59,23 @@ def arm_rules(ratios: Mapping[str, SampleRatio], settings: Validation) -> list[R
     severity: dict[str, Severity] = {STATED: "critical", USUAL: "warning"}
     shares = ", ".join(f"{a} {s:g}" for a, s in sorted(settings.arm_shares.items()))
     expected = {
-        STATED: f"users of the arms in the stated shares ({shares})",
-        USUAL: "users of the arms in the shares of the trailing nights",
+        STATED: Message("users of the arms in the stated shares ({shares})", shares=shares),
+        USUAL: Message("users of the arms in the shares of the trailing nights"),
     }
     return [
         Rule(
-            "sample ratio of the arms",
+            Message("sample ratio of the arms"),
             "ExpectColumnValuesToBeBetween",
             {"column": name, "min_value": settings.arm_error},
-            f"{expected[name]}; true shares break this once in {1 / settings.arm_error:,.0f}",
-            "Users of one arm may be missing, doubled or moved: look at assignment and logging "
-            "before you compare the arms.",
+            Message(
+                "{expected}; true shares break this once in {times:,.0f}",
+                expected=expected[name],
+                times=1 / settings.arm_error,
+            ),
+            Message(
+                "Users of one arm may be missing, doubled or moved: look at assignment and logging "
+                "before you compare the arms."
+            ),
             severity[name],
             told=_told(ratio) if ratio.chance < settings.arm_error else "",
         )
@@ -78,7 +85,10 @@ def arm_rules(ratios: Mapping[str, SampleRatio], settings: Validation) -> list[R
 
 def _told(ratio: SampleRatio) -> str:
     worst = ratio.worst
-    return (
-        f"arm {worst} has {ratio.observed[worst]:.0f} users, {ratio.expected[worst]:.0f} expected "
-        f"of {sum(ratio.observed.values()):.0f}"
+    return Message(
+        "arm {arm} has {users:.0f} users, {expected:.0f} expected of {all:.0f}",
+        arm=worst,
+        users=ratio.observed[worst],
+        expected=ratio.expected[worst],
+        all=sum(ratio.observed.values()),
     )

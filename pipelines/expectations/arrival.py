@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mrlm.messages.message import Message, Name
 from pipelines.expectations.suite import Rule, Severity
 from pipelines.settings.model import Ingestion, Validation
 
@@ -89,20 +90,30 @@ def statistic_rules(
     return [
         _shift_rule(settings, ingestion, table, found),
         Rule(
-            f"late {table}",
+            Message("late {table}", table=Name(table)),
             _EXPECTATION,
             {"column": f"{table}_late_share", "max_value": settings.late_share},
-            f"a share of at most {settings.late_share:g} that arrives after its time is over",
-            "Late rows are kept and not learned from: deliveries were delayed, or the days of the "
-            "files are not the nights.",
+            Message(
+                "a share of at most {most:g} that arrives after its time is over",
+                most=settings.late_share,
+            ),
+            Message(
+                "Late rows are kept and not learned from: deliveries were delayed, or the days of "
+                "the files are not the nights."
+            ),
             "warning",
         ),
         Rule(
-            f"{table} from the future",
+            Message("{table} from the future", table=Name(table)),
             _EXPECTATION,
             {"column": f"{table}_future_share", "max_value": settings.future_share},
-            f"a share of at most {settings.future_share:g} later than the arrival night",
-            "They are in quarantine: a clock is wrong, or the files' days are not the nights.",
+            Message(
+                "a share of at most {most:g} later than the arrival night",
+                most=settings.future_share,
+            ),
+            Message(
+                "They are in quarantine: a clock is wrong, or the files' days are not the nights."
+            ),
             "warning",
         ),
     ]
@@ -116,26 +127,42 @@ def _shift_rule(
     largest = stops if critical else warns
     severity: Severity = "critical" if critical else "warning"
     return Rule(
-        f"times of {table} lie in the night",
+        Message("times of {table} lie in the night", table=Name(table)),
         _EXPECTATION,
         {"column": f"{table}_shifted_share", "max_value": largest},
-        f"a share of at most {largest:g} that another clock would put into the night"
-        + _told(ingestion, int(found[f"{table}_shift_hours"])),
-        "Rows move to other nights, their feedback comes after its window, and rewards are missed.",
+        _told(ingestion, int(found[f"{table}_shift_hours"]), largest),
+        Message(
+            "Rows move to other nights, their feedback comes after its window, and rewards are "
+            "missed."
+        ),
         severity,
     )
 
 
-def _told(ingestion: Ingestion, hours: int) -> str:
+def _told(ingestion: Ingestion, hours: int, largest: float) -> Message:
+    told = Message(
+        "a share of at most {most:g} that another clock would put into the night", most=largest
+    )
     if not hours:
-        return ""
-    now = f"nights of {ingestion.time_zone} from {ingestion.night_starts}"
-    looks = f"; the log looks shifted by about {hours:+d} h against {now}"
+        return told
+    looks = Message(
+        "{expected}; the log looks shifted by about {hours:+d} h against nights of {zone} from "
+        "{starts}",
+        expected=told,
+        hours=hours,
+        zone=ingestion.time_zone,
+        starts=ingestion.night_starts,
+    )
     if abs(hours) > _NIGHT // 2 + 2:
-        return f"{looks}: its files seem to be named by another day than that of their rows"
-    return (
-        f"{looks}: set ingestion.time_zone to the zone whose days cut the log (and in which its "
-        "times are, if they name no offset), ingestion.night_starts to the hour at which they begin"
+        return Message(
+            "{looks}: its files seem to be named by another day than that of their rows",
+            looks=looks,
+        )
+    return Message(
+        "{looks}: set ingestion.time_zone to the zone whose days cut the log (and in which its "
+        "times are, if they name no offset), ingestion.night_starts to the hour at which they "
+        "begin",
+        looks=looks,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mrlm.log_checks.delivery import Delivery, event_rows, judge_delivery
 from mrlm.log_checks.losses import EventLoss, LossSign, NightEvents, losses
+from mrlm.messages.message import Message
 from pipelines.expectations.suite import Rule
 from pipelines.settings.model import Settings
 
@@ -216,12 +217,17 @@ def rules(settings: Settings, judged: Judged) -> list[Rule]:
     validation = settings.validation
     found = [
         Rule(
-            "feedback of known impressions",
+            Message("feedback of known impressions"),
             _BETWEEN,
             {"column": "unattributed_share", "max_value": validation.unattributed_share},
-            f"a share of at most {validation.unattributed_share:g} joins no impression",
-            "Their request or item ids are those of no impression, so that clicks would be missing "
-            "where they belong: see whether the two logs write the same ids.",
+            Message(
+                "a share of at most {most:g} joins no impression",
+                most=validation.unattributed_share,
+            ),
+            Message(
+                "Their request or item ids are those of no impression, so that clicks would be "
+                "missing where they belong: see whether the two logs write the same ids."
+            ),
             "critical" if settings.ingestion.unattributed == "lost" else "warning",
         )
     ]
@@ -229,12 +235,16 @@ def rules(settings: Settings, judged: Judged) -> list[Rule]:
         event = delivery.event
         found.append(
             Rule(
-                f"all {event} events arrived",
+                Message("all {event} events arrived", event=event),
                 _BETWEEN,
                 {"column": f"came_{i}", "min_value": 1.0},
                 _expected(delivery, loss, judged.items),
-                f"Rewards from {event} of the nights that they belong to are unknown, neither 0 "
-                "nor final, until the night is delivered again or accepted with 'mrlm accept'.",
+                Message(
+                    "Rewards from {event} of the nights that they belong to are unknown, neither "
+                    "0 nor final, until the night is delivered again or accepted with 'mrlm "
+                    "accept'.",
+                    event=event,
+                ),
                 "warning",
             )
         )
@@ -242,12 +252,18 @@ def rules(settings: Settings, judged: Judged) -> list[Rule]:
             found += _count_rules(event, i)
         found.append(
             Rule(
-                f"readable {event} events",
+                Message("readable {event} events", event=event),
                 _BETWEEN,
                 {"column": f"doubtful_share_{i}", "max_value": validation.doubtful_share},
-                f"a share of at most {validation.doubtful_share:g} was quarantined, joined nothing "
-                "or is missing from the logger's own count",
-                f"Beyond it the rewards from {event} are unknown, neither 0 nor final.",
+                Message(
+                    "a share of at most {most:g} was quarantined, joined nothing or is missing "
+                    "from the logger's own count",
+                    most=validation.doubtful_share,
+                ),
+                Message(
+                    "Beyond it the rewards from {event} are unknown, neither 0 nor final.",
+                    event=event,
+                ),
                 "warning",
             )
         )
@@ -258,19 +274,19 @@ def _count_rules(event: str, place: int) -> list[Rule]:
     """What the logger's own count of an event must be, where it counts any."""
     return [
         Rule(
-            f"a count of sent {event} events",
+            Message("a count of sent {event} events", event=event),
             _BETWEEN,
             {"column": f"counted_{place}", "min_value": 1.0},
-            f"a number of {event} in the file of inputs.sent_path, be it 0",
-            "Without one the delivery is judged by its rates alone.",
+            Message("a number of {event} in the file of inputs.sent_path, be it 0", event=event),
+            Message("Without one the delivery is judged by its rates alone."),
             "warning",
         ),
         Rule(
-            f"no more {event} events than were sent",
+            Message("no more {event} events than were sent", event=event),
             _BETWEEN,
             {"column": f"surplus_{place}", "max_value": 0.0},
-            "as many different events as the logger counted, or fewer",
-            "It counts something else, so the delivery is judged by its rates too.",
+            Message("as many different events as the logger counted, or fewer"),
+            Message("It counts something else, so the delivery is judged by its rates too."),
             "warning",
         ),
     ]
@@ -279,8 +295,12 @@ def _count_rules(event: str, place: int) -> list[Rule]:
 def loss_limits(judged: Judged) -> list[str]:
     """One sentence an event: which loss would have been found."""
     return [
-        f"{delivery.event} events lost at random show from {loss.smallest_loss:.0%} on, with a "
-        "chance of 80 %; of fewer only a count of what was sent would tell"
+        Message(
+            "{event} events lost at random show from {loss:.0%} on, with a chance of 80 %; of "
+            "fewer only a count of what was sent would tell",
+            event=delivery.event,
+            loss=loss.smallest_loss,
+        )
         for delivery, loss in zip(judged.deliveries, judged.losses, strict=True)
         if not np.isnan(loss.smallest_loss)
     ]
@@ -290,25 +310,36 @@ def _worst(loss: EventLoss) -> LossSign | None:
     return min(loss.signs, key=lambda f: f.p_value, default=None)
 
 
-def _expected(delivery: Delivery, loss: EventLoss, items: pa.Array) -> str:
+def _expected(delivery: Delivery, loss: EventLoss, items: pa.Array) -> Message:
     """What was to be expected, in words; the sign that is clearest where there is one."""
     worst = _worst(loss)
     if worst is None:
         if delivery.missing:
-            return "at least as many as validation.least_events says"
+            return Message("at least as many as validation.least_events says")
         smallest = loss.smallest_loss
         if np.isnan(smallest):
-            return "nothing to compare with yet"
-        return f"as on the trailing nights; a loss of {smallest:.0%} or more would show"
-    about = f"about {worst.expected:,.0f} instead of {worst.observed:,.0f}"
+            return Message("nothing to compare with yet")
+        return Message(
+            "as on the trailing nights; a loss of {loss:.0%} or more would show", loss=smallest
+        )
+    about = Message(
+        "about {expected:,.0f} instead of {observed:,.0f}",
+        expected=worst.expected,
+        observed=worst.observed,
+    )
     if worst.sign == "hours":
         hours = ", ".join(f"{h:02d}" for h in worst.where)
-        return f"{about} in the hours {hours} UTC, by the other hours"
+        return Message(
+            "{about} in the hours {hours} UTC, by the other hours", about=about, hours=hours
+        )
     if worst.sign == "items":
         named = ", ".join(items[i].as_py() for i in worst.where[:_NAMED_ITEMS])
         more = len(worst.where) - _NAMED_ITEMS
-        rest = f" and {more} more" if more > 0 else ""
-        return f"{about} of the items {named}{rest}, by their earlier rates"
+        if more > 0:
+            named = Message("{items} and {more} more", items=named, more=more)
+        return Message(
+            "{about} of the items {items}, by their earlier rates", about=about, items=named
+        )
     if worst.sign == "rate":
-        return f"{about}, by the trailing nights"
-    return f"{about}, by the other events and the trailing nights"
+        return Message("{about}, by the trailing nights", about=about)
+    return Message("{about}, by the other events and the trailing nights", about=about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mrlm.messages.message import Joined, Message
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
 from pipelines.settings.model import Validation
@@ -38,27 +39,27 @@ def row_rules(events: Sequence[str]) -> list[RowRule]:
     """What every event must satisfy; ``events`` are those that the objectives read."""
     return [
         RowRule(
-            "one row an event",
-            "event_id is unique",
-            "An event that counts twice changes rewards.",
+            Message("one row an event"),
+            Message("event_id is unique"),
+            Message("An event that counts twice changes rewards."),
             keys=("event_id",),
         ),
         RowRule(
-            "finite value",
-            "value is a finite number",
-            "One NaN reward makes every mean NaN.",
+            Message("finite value"),
+            Message("value is a finite number"),
+            Message("One NaN reward makes every mean NaN."),
             failing="finite = 0",
         ),
         RowRule(
-            "not from the future",
-            "the event is not later than its arrival night",
-            "A history would know what had not happened.",
+            Message("not from the future"),
+            Message("the event is not later than its arrival night"),
+            Message("A history would know what had not happened."),
             failing="nights_late < 0",
         ),
         RowRule(
-            "declared event",
-            f"event is one of {', '.join(events)}",
-            "No objective reads it: a new kind of event, or a changed name.",
+            Message("declared event"),
+            Message("event is one of {events}", events=Joined(", ", events)),
+            Message("No objective reads it: a new kind of event, or a changed name."),
             failing="declared = 0",
             severity="warning",
         ),
@@ -72,11 +73,11 @@ def statistic_rules(
     between = "ExpectColumnValuesToBeBetween"
     rules = [
         Rule(
-            "feedback in quarantine",
+            Message("feedback in quarantine"),
             between,
             {"column": "feedback_quarantined_share", "max_value": settings.quarantined_share},
-            f"a share of at most {settings.quarantined_share:g}",
-            "Missing events look like uninterested users.",
+            Message("a share of at most {most:g}", most=settings.quarantined_share),
+            Message("Missing events look like uninterested users."),
             "warning",
         )
     ]
@@ -86,18 +87,22 @@ def statistic_rules(
     return [
         *rules,
         Rule(
-            "some feedback",
+            Message("some feedback"),
             between,
             {"column": "feedback_rate", "min_value": 0, "strict_min": True},
-            "more than none, as on the trailing nights",
-            "A lost delivery would be learned as a night on which nobody liked anything.",
+            Message("more than none, as on the trailing nights"),
+            Message("A lost delivery would be learned as a night on which nobody liked anything."),
         ),
         Rule(
-            "as much feedback as usual",
+            Message("as much feedback as usual"),
             between,
             {"column": "feedback_rate_ratio", "min_value": low, "max_value": high},
-            f"{low:g} to {high:g} times the median of the trailing nights, per impression",
-            "Part of the events may be missing or doubled.",
+            Message(
+                "{low:g} to {high:g} times the median of the trailing nights, per impression",
+                low=low,
+                high=high,
+            ),
+            Message("Part of the events may be missing or doubled."),
             "warning",
         ),
     ]

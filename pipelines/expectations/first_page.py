@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mrlm.log_checks.shapes import NightShape
+from mrlm.messages.message import Message
+from mrlm.messages.translation import Language
 from mrlm.report.drift_plot import drift_plot
 from mrlm.report.night_page import summary_page, summary_text
 from mrlm.report.visible import shortened
@@ -16,24 +18,37 @@ TEXT, PAGE = "summary.txt", "summary.html"
 
 
 def write_summary(
-    folder: Path, night: str, verdict: Mapping[str, Any], trailing: Sequence[Mapping[str, Any]]
+    folder: Path,
+    night: str,
+    verdict: Mapping[str, Any],
+    trailing: Sequence[Mapping[str, Any]],
+    language: Language = "en",
 ) -> None:
-    """Write ``summary.txt`` and ``summary.html``.
+    """Write ``summary.txt``, a record in English, and ``summary.html``.
 
     Args:
         folder: that holds the ``data_docs``.
         night: its date.
         verdict: of ``validate_night``.
         trailing: statistics of the nights that it was compared with.
+        language: of the page.
     """
     failures = [*verdict["failed"], *verdict["warnings"]]
     limits = verdict["limits"]
     plots = [
-        (f"{shortened(name)}, by share of the slots", drift_plot(tonight, earlier))
+        (
+            Message("{feature}, by share of the slots", feature=_shortened(name)),
+            drift_plot(tonight, earlier, language),
+        )
         for name, tonight, earlier in _drifted(verdict, trailing)
     ]
     (folder / TEXT).write_text(summary_text(night, failures, limits))
-    (folder / PAGE).write_text(summary_page(night, failures, limits, plots))
+    (folder / PAGE).write_text(summary_page(night, failures, limits, plots, language))
+
+
+def _shortened(name: str) -> str:
+    shown = shortened(name)
+    return name if shown == name else shown
 
 
 def _drifted(

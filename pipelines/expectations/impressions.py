@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mrlm.messages.message import Message
 from pipelines.expectations.night_statistics import STANDARD_ERRORS
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.shown_slots import SLOT_COLUMNS
@@ -53,59 +54,63 @@ def row_rules(settings: Validation, late_nights: int) -> list[RowRule]:
     tolerance = settings.propensity_sum_tolerance
     return [
         RowRule(
-            "one row a shown slot",
-            "request_id and position are unique together",
-            "A slot that counts twice biases every estimate.",
+            Message("one row a shown slot"),
+            Message("request_id and position are unique together"),
+            Message("A slot that counts twice biases every estimate."),
             keys=("request_id",),
             place="position",
         ),
         RowRule(
-            "known user",
-            "user is not null",
-            "Users are the unit of independence.",
+            Message("known user"),
+            Message("user is not null"),
+            Message("Users are the unit of independence."),
             failing="user is null",
         ),
         RowRule(
-            "propensity in range",
-            "0 < propensity <= 1",
-            "Importance weights divide by it.",
+            Message("propensity in range"),
+            Message("0 < propensity <= 1"),
+            Message("Importance weights divide by it."),
             failing="not (propensity > 0 and propensity <= 1)",
         ),
         RowRule(
-            "candidates",
-            "at least one candidate",
-            "A decision chooses among candidates.",
+            Message("candidates"),
+            Message("at least one candidate"),
+            Message("A decision chooses among candidates."),
             failing="candidate_count < 1",
         ),
         RowRule(
-            "shown item is a candidate",
-            "the shown item is in its candidate set",
-            "Its probability under another policy would be 0.",
+            Message("shown item is a candidate"),
+            Message("the shown item is in its candidate set"),
+            Message("Its probability under another policy would be 0."),
             failing="shown_place < 1",
         ),
         RowRule(
-            "candidate propensities sum to 1",
-            f"1 within {tolerance} where they are logged",
-            "They are not the probabilities of one choice.",
+            Message("candidate propensities sum to 1"),
+            Message("1 within {tolerance} where they are logged", tolerance=tolerance),
+            Message("They are not the probabilities of one choice."),
             failing=f"abs(propensity_sum - 1) > {tolerance}",
         ),
         RowRule(
-            "propensity is the shown candidate's",
-            "equal within 1e-6 where candidate propensities are logged",
-            "The log contradicts itself about the logging policy.",
+            Message("propensity is the shown candidate's"),
+            Message("equal within 1e-6 where candidate propensities are logged"),
+            Message("The log contradicts itself about the logging policy."),
             failing="chosen_gap > 1e-6",
         ),
         RowRule(
-            "propensity of one slot",
-            "propensity_kind is conditional",
-            "Each slot is evaluated as a decision of its own; marginal and whole-list propensities "
-            "belong to other estimators.",
+            Message("propensity of one slot"),
+            Message("propensity_kind is conditional"),
+            Message(
+                "Each slot is evaluated as a decision of its own; marginal and whole-list "
+                "propensities belong to other estimators."
+            ),
             failing="propensity_kind <> 'conditional'",
         ),
         RowRule(
-            "time near the night",
-            f"the slot's night is the arrival night or up to {late_nights} before",
-            "The row belongs to another night.",
+            Message("time near the night"),
+            Message(
+                "the slot's night is the arrival night or up to {nights} before", nights=late_nights
+            ),
+            Message("The row belongs to another night."),
             failing=f"not (nights_late between 0 and {late_nights})",
         ),
     ]
@@ -117,15 +122,17 @@ def statistic_rules(
     """What the night's impressions must satisfy together; columns of the statistics table."""
     rules = [
         Rule(
-            "enough impressions",
+            Message("enough impressions"),
             "ExpectColumnValuesToBeBetween",
             {"column": "impressions", "min_value": settings.min_rows},
-            f"at least {settings.min_rows} rows",
-            "Nothing can be learned from fewer.",
+            Message("at least {least} rows", least=settings.min_rows),
+            Message("Nothing can be learned from fewer."),
         ),
-        _share("unknown items", "unknown_item_share", settings.unknown_item_share, "critical"),
         _share(
-            "impressions in quarantine",
+            Message("unknown items"), "unknown_item_share", settings.unknown_item_share, "critical"
+        ),
+        _share(
+            Message("impressions in quarantine"),
             "impressions_quarantined_share",
             settings.quarantined_share,
             "warning",
@@ -136,11 +143,15 @@ def statistic_rules(
         low, high = settings.row_count_ratio
         rules.append(
             Rule(
-                "as many impressions as usual",
+                Message("as many impressions as usual"),
                 "ExpectColumnValuesToBeBetween",
                 {"column": "impressions_ratio", "min_value": low, "max_value": high},
-                f"{low:g} to {high:g} times the median of the trailing nights",
-                "Part of the log may be missing or doubled.",
+                Message(
+                    "{low:g} to {high:g} times the median of the trailing nights",
+                    low=low,
+                    high=high,
+                ),
+                Message("Part of the log may be missing or doubled."),
                 "warning",
             )
         )
@@ -157,42 +168,54 @@ def _propensity_rules(settings: Validation, found: Mapping[str, Any]) -> list[Ru
     """
     rules = []
     for column, name, identity in (
-        ("inverse_propensity", "mean 1/propensity is the candidate count", "mean 1/p over mean K"),
-        ("log_propensity", "mean log propensity is minus the entropy", "mean log p over entropy"),
+        (
+            "inverse_propensity",
+            Message("mean 1/propensity is the candidate count"),
+            Message("mean 1/p over mean K"),
+        ),
+        (
+            "log_propensity",
+            Message("mean log propensity is minus the entropy"),
+            Message("mean log p over entropy"),
+        ),
     ):
         gap, error = found.get(f"{column}_gap"), found.get(f"{column}_error")
         if gap is None or error is None:
             continue
         allowed = max(settings.inverse_propensity_tolerance, STANDARD_ERRORS * error)
         exact = found["logged_slots"] == found["slots"]
-        bounds: list[tuple[str, dict[str, float], Severity]] = [
-            ("", {"min_value": -allowed, "max_value": allowed}, "critical")
+        bounds: list[tuple[Message, dict[str, float], Severity]] = [
+            (name, {"min_value": -allowed, "max_value": allowed}, "critical")
         ]
         if not exact:
             bounds = [
-                (" or less", {"max_value": allowed}, "critical"),
-                (" or more", {"min_value": -allowed}, "warning"),
+                (Message("{rule} or less", rule=name), {"max_value": allowed}, "critical"),
+                (Message("{rule} or more", rule=name), {"min_value": -allowed}, "warning"),
             ]
         rules += [
             Rule(
-                name + suffix,
+                own,
                 "ExpectColumnValuesToBeBetween",
                 {"column": f"{column}_gap", **limits},
-                f"a relative gap of at most {allowed:.3g} ({identity})",
-                "The items shown were not drawn with the propensities that were logged.",
+                Message(
+                    "a relative gap of at most {allowed:.3g} ({identity})",
+                    allowed=allowed,
+                    identity=identity,
+                ),
+                Message("The items shown were not drawn with the propensities that were logged."),
                 severity,
             )
-            for suffix, limits, severity in bounds
+            for own, limits, severity in bounds
         ]
     return rules
 
 
-def _share(name: str, column: str, largest: float, severity: Severity) -> Rule:
+def _share(name: Message, column: str, largest: float, severity: Severity) -> Rule:
     return Rule(
         name,
         "ExpectColumnValuesToBeBetween",
         {"column": column, "max_value": largest},
-        f"a share of at most {largest:g}",
-        "What is left may no longer stand for the night.",
+        Message("a share of at most {most:g}", most=largest),
+        Message("What is left may no longer stand for the night."),
         severity,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrlm.messages.message import Message
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
 from pipelines.settings.model import Validation
@@ -32,16 +33,18 @@ def row_rules(settings: Validation) -> list[RowRule]:
     most = settings.items_without_text_share
     return [
         RowRule(
-            "one row an item",
-            "item_id is unique",
-            "An item with two texts has no one embedding.",
+            Message("one row an item"),
+            Message("item_id is unique"),
+            Message("An item with two texts has no one embedding."),
             keys=("item_id",),
         ),
         RowRule(
-            "items with text",
-            f"at least one character of text, but for a share of {most:g}",
-            "Its embedding is 0: nothing is known of what it is like. Where texts have another "
-            "column, the setting is inputs.text_fields.",
+            Message("items with text"),
+            Message("at least one character of text, but for a share of {most:g}", most=most),
+            Message(
+                "Its embedding is 0: nothing is known of what it is like. Where texts have another "
+                "column, the setting is inputs.text_fields."
+            ),
             failing="text_length < 1",
             most=most,
             severity="warning",
@@ -53,18 +56,18 @@ def statistic_rules(settings: Validation) -> list[Rule]:
     """What the night's items must satisfy together; columns of the statistics table."""
     return [
         Rule(
-            "catalogue",
+            Message("catalogue"),
             "ExpectColumnValuesToBeBetween",
             {"column": "catalog", "min_value": 1},
-            "at least one item in all",
-            "There is nothing to recommend.",
+            Message("at least one item in all"),
+            Message("There is nothing to recommend."),
         ),
         Rule(
-            "items in quarantine",
+            Message("items in quarantine"),
             "ExpectColumnValuesToBeBetween",
             {"column": "items_quarantined_share", "max_value": settings.quarantined_share},
-            f"a share of at most {settings.quarantined_share:g}",
-            "Impressions of items that were lost are lost with them.",
+            Message("a share of at most {most:g}", most=settings.quarantined_share),
+            Message("Impressions of items that were lost are lost with them."),
             "warning",
         ),
     ]

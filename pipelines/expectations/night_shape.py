@@ -19,11 +19,12 @@ from mrlm.log_checks.shapes import (
     rate_name,
 )
 from mrlm.log_checks.show_counts import NIGHT, SIZES, ShowCounts, shows_of_items, summed
+from mrlm.messages.message import Message
 from pipelines.expectations.suite import Rule
 
 # Of the statistics table.
 DRIFTED = "drifted"
-_CANDIDATES = "number of candidates"
+_CANDIDATES = Message("number of candidates")
 
 
 def night_shape(
@@ -75,9 +76,10 @@ def drift_rules(
     tonight: NightShape, trailing: Sequence[NightShape], found: Mapping[str, Drift]
 ) -> list[Rule]:
     """One rule for each feature that drifted, and where none did the rule that was kept."""
-    expected = (
+    expected = Message(
         "category, provider and attributes of shown items, numbers of candidates and rates of "
-        f"events like those of the trailing nights; told from {FEWEST_NIGHTS} of them on"
+        "events like those of the trailing nights; told from {nights} of them on",
+        nights=FEWEST_NIGHTS,
     )
     rules = []
     for name, drift in found.items():
@@ -85,23 +87,27 @@ def drift_rules(
             continue
         rules.append(
             Rule(
-                f"{name} as usual",
+                Message("{feature} as usual", feature=name),
                 "ExpectColumnValuesToBeBetween",
                 {"column": DRIFTED, "max_value": 0},
-                f"a distance of at most {drift.threshold:.3g} from the trailing nights, which are "
-                f"{max(drift.trailing):.3g} from each other",
-                "What was learned there may not hold here, or part of the log is missing.",
+                Message(
+                    "a distance of at most {most:.3g} from the trailing nights, which are "
+                    "{apart:.3g} from each other",
+                    most=drift.threshold,
+                    apart=max(drift.trailing),
+                ),
+                Message("What was learned there may not hold here, or part of the log is missing."),
                 "warning",
                 told=_told(name, tonight, trailing, drift),
             )
         )
     return rules or [
         Rule(
-            "like the trailing nights",
+            Message("like the trailing nights"),
             "ExpectColumnValuesToBeBetween",
             {"column": DRIFTED, "max_value": 0},
             expected,
-            "What was learned there may not hold here, or part of the log is missing.",
+            Message("What was learned there may not hold here, or part of the log is missing."),
             "warning",
         )
     ]
@@ -123,12 +129,22 @@ def _told(name: str, tonight: NightShape, trailing: Sequence[NightShape], drift:
     if name not in tonight.histograms:
         event = next(e for e in tonight.rates if rate_name(e) == name)
         usual = float(np.median([t.rates[event] for t in trailing if event in t.rates]))
-        return f"{name}: {tonight.rates[event]:.3g} a slot, {usual:.3g} on the trailing nights"
+        return Message(
+            "{feature}: {rate:.3g} a slot, {usual:.3g} on the trailing nights",
+            feature=name,
+            rate=tonight.rates[event],
+            usual=usual,
+        )
     same = [t.histograms[name] for t in trailing if name in t.histograms]
     label, now, before = moved_most(tonight.histograms[name], same)
-    return (
-        f"{name} moved by {drift.distance:.3g} (population stability index): "
-        f"{_label(name, label, tonight)} {now:.1%} of the slots, {before:.1%} before"
+    return Message(
+        "{feature} moved by {distance:.3g} (population stability index): {label} {now:.1%} of the "
+        "slots, {before:.1%} before",
+        feature=name,
+        distance=drift.distance,
+        label=_label(name, label, tonight),
+        now=now,
+        before=before,
     )
 
 
@@ -136,10 +152,10 @@ def _label(name: str, label: str, shape: NightShape) -> str:
     """A bin or a name, as people read it."""
     edges = _edges(name, shape)
     if edges is None:
-        return label or "none"
+        return label or Message("none")
     k = int(label)
     if k > len(edges):
-        return "unknown"
+        return Message("unknown")
     return bin_name(k, edges)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mrlm.messages.message import Message
 from pipelines.expectations.one_pass import sums
 from pipelines.expectations.suite import Rule, Severity, Suite, plain_value
 
@@ -31,9 +32,9 @@ class RowRule:
         severity: ``critical`` stops the table.
     """
 
-    name: str
-    expected: str
-    why: str
+    name: Message
+    expected: Message
+    why: Message
     failing: str = ""
     keys: tuple[str, ...] = ()
     place: str = ""
@@ -131,13 +132,13 @@ def judged(
         number, told, examples = found[f"rule_{i}"], "", list[dict[str, Any]]()
         if number / max(total, 1) > rule.most:
             number, examples = _examples(rule, rows, shown, number)
-            told = f"{number} of {total} rows"
-        shares[rule.name] = number / max(total, 1)
+            told = Message("{rows} of {total} rows", rows=number, total=total)
+        shares[str(rule.name)] = number / max(total, 1)
         suite.append(
             Rule(
                 rule.name,
                 "ExpectColumnValuesToBeBetween",
-                {"column": rule.name, "max_value": rule.most},
+                {"column": str(rule.name), "max_value": rule.most},
                 rule.expected,
                 rule.why,
                 rule.severity,

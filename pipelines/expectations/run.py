@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.log_checks.show_counts import ShowCounts
+from mrlm.messages.message import Joined, Message
 from mrlm.report.night_page import most_severe_first
 from pipelines.expectations import (
     arrival,
@@ -52,10 +53,10 @@ if TYPE_CHECKING:
 
 # Who answers for a table, where the settings name nobody.
 OWNERS = {
-    "impressions": "whoever writes the logger of impressions",
-    "feedback": "whoever delivers feedback",
-    "items": "whoever delivers the catalogue",
-    "history": "whoever delivers the events of users",
+    "impressions": Message("whoever writes the logger of impressions"),
+    "feedback": Message("whoever delivers feedback"),
+    "items": Message("whoever delivers the catalogue"),
+    "history": Message("whoever delivers the events of users"),
 }
 
 
@@ -263,11 +264,11 @@ def _schema_suite(table: str, columns: Sequence[str]) -> Suite:
 
     names = sorted(_wanted(table))
     rule = Rule(
-        "columns of the contract",
+        Message("columns of the contract"),
         "ExpectTableColumnsToMatchSet",
         {"column_set": names, "exact_match": True},
-        f"the columns {', '.join(names)}",
-        "Every later stage reads them by name.",
+        Message("the columns {columns}", columns=Joined(", ", names)),
+        Message("Every later stage reads them by name."),
     )
     return Suite(f"{table}_schema", table, pd.DataFrame(columns=list(columns)), [rule])
 

@@ -10,6 +10,7 @@ import numpy as np
 from mrlm.log_checks.show_counts import NIGHT, ShowCounts
 from mrlm.log_checks.show_faults import ShowFault
 from mrlm.log_checks.shows import ShowLimits, detectable, detectable_surprise
+from mrlm.messages.message import Message
 from pipelines.expectations.suite import Rule
 
 # Of the statistics table: faults that may stop a night, and those that may not.
@@ -56,28 +57,39 @@ def show_limits(found: Mapping[str, Any]) -> list[str]:
         found: ``show_statistics``; other keys are left alone.
     """
     if not found.get("show_expected"):
-        return ["propensities: nothing, no slot logs those of all its candidates"]
+        return [Message("propensities: nothing, no slot logs those of all its candidates")]
     return [
-        f"propensities: an item that expects {found['show_expected']:.0f} shows, as the most shown "
-        f"one does, when it is shown {found['show_ratio_found']:.2f} times as often",
-        "propensities: all of them together, when the shown items' mean log propensity is off by "
-        f"{found['log_propensity_shift_found']:.2f}",
+        Message(
+            "propensities: an item that expects {shows:.0f} shows, as the most shown one does, "
+            "when it is shown {ratio:.2f} times as often",
+            shows=found["show_expected"],
+            ratio=found["show_ratio_found"],
+        ),
+        Message(
+            "propensities: all of them together, when the shown items' mean log propensity is off "
+            "by {shift:.2f}",
+            shift=found["log_propensity_shift_found"],
+        ),
     ]
 
 
 def show_rules(faults: Sequence[ShowFault], limits: ShowLimits) -> list[Rule]:
     """One rule a fault, and where there is none the rule that was kept."""
-    expected = (
+    expected = Message(
         "every item, position, scene, policy and hour is shown as often as its propensities say, "
-        f"within {limits.tolerance:.0%}; a true night breaks this once in {1 / limits.error:,.0f}"
+        "within {tolerance:.0%}; a true night breaks this once in {nights:,.0f}",
+        tolerance=limits.tolerance,
+        nights=1 / limits.error,
     )
     found = [
         Rule(
-            "shows follow the propensities" + (f" ({k + 1})" if k else ""),
+            Message("shows follow the propensities ({number})", number=k + 1)
+            if k
+            else Message("shows follow the propensities"),
             "ExpectColumnValuesToBeBetween",
             {"column": CERTAIN if fault.certain else UNCERTAIN, "max_value": 0},
             expected,
-            f"{fault.advice} Every estimate divides by these propensities.",
+            Message("{advice} Every estimate divides by these propensities.", advice=fault.advice),
             "critical" if fault.certain else "warning",
             told=fault.told,
             examples=fault.rows,
@@ -86,10 +98,10 @@ def show_rules(faults: Sequence[ShowFault], limits: ShowLimits) -> list[Rule]:
     ]
     return found or [
         Rule(
-            "shows follow the propensities",
+            Message("shows follow the propensities"),
             "ExpectColumnValuesToBeBetween",
             {"column": CERTAIN, "max_value": 0},
             expected,
-            "Every estimate divides by these propensities.",
+            Message("Every estimate divides by these propensities."),
         )
     ]

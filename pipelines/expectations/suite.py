@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mrlm.messages.message import Message
 from pipelines.expectations.data_docs import write_data_docs
 
 Severity = Literal["critical", "warning"]
@@ -29,11 +30,11 @@ class Rule:
         examples: rows that break it; JSON values.
     """
 
-    name: str
+    name: Message
     expectation: str
     arguments: dict[str, Any]
-    expected: str
-    why: str
+    expected: Message
+    why: Message
     severity: Severity = "critical"
     told: str = ""
     examples: Sequence[dict[str, Any]] = ()
@@ -107,7 +108,7 @@ def _validate(context: Any, suite: Suite, run_name: str) -> Any:
         getattr(gxe, rule.expectation)(
             **rule.arguments,
             severity=rule.severity,
-            meta={"rule": rule.name},
+            meta={"rule": str(rule.name)},
             notes=" ".join(
                 part for part in (rule.told, f"{rule.name}: {rule.expected}. {rule.why}") if part
             ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mrlm.messages.message import Message
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
 
@@ -44,31 +45,33 @@ def row_rules(settings: Validation) -> list[RowRule]:
     most = settings.unknown_history_items
     return [
         RowRule(
-            "one row an event",
-            "event_id is unique",
-            "An event that counts twice looks like more interest than there was.",
+            Message("one row an event"),
+            Message("event_id is unique"),
+            Message("An event that counts twice looks like more interest than there was."),
             keys=("event_id",),
             severity="warning",
         ),
         RowRule(
-            "finite value",
-            "value is a finite number",
-            "One NaN makes every mean of a history NaN.",
+            Message("finite value"),
+            Message("value is a finite number"),
+            Message("One NaN makes every mean of a history NaN."),
             failing="finite = 0",
             severity="warning",
         ),
         RowRule(
-            "not from the future",
-            "the event is not later than its arrival night",
-            "A history would know what had not happened.",
+            Message("not from the future"),
+            Message("the event is not later than its arrival night"),
+            Message("A history would know what had not happened."),
             failing="nights_ahead > 0",
             severity="warning",
         ),
         RowRule(
-            "items of the catalogue",
-            f"item_id is known, but for a share of {most:g}",
-            "Nothing is known of such an item, so the event tells nothing of its user: see whether "
-            "the table writes the catalogue's ids.",
+            Message("items of the catalogue"),
+            Message("item_id is known, but for a share of {most:g}", most=most),
+            Message(
+                "Nothing is known of such an item, so the event tells nothing of its user: see "
+                "whether the table writes the catalogue's ids."
+            ),
             failing="in_catalog = 0",
             most=most,
             severity="warning",
@@ -82,11 +85,11 @@ def statistic_rules(
     """What the night's events must satisfy together; columns of the statistics table."""
     rules = [
         Rule(
-            "history in quarantine",
+            Message("history in quarantine"),
             _BETWEEN,
             {"column": "history_quarantined_share", "max_value": settings.quarantined_share},
-            f"a share of at most {settings.quarantined_share:g}",
-            "Users seem to have done less than they did.",
+            Message("a share of at most {most:g}", most=settings.quarantined_share),
+            Message("Users seem to have done less than they did."),
             "warning",
         )
     ]
@@ -96,12 +99,16 @@ def statistic_rules(
     return [
         *rules,
         Rule(
-            "as many events of users as usual",
+            Message("as many events of users as usual"),
             _BETWEEN,
             {"column": "history_ratio", "min_value": low, "max_value": high},
-            f"{low:g} to {high:g} times the median of the trailing nights",
-            "Part of the events may be missing or doubled: histories would differ from those that "
-            "the models were fitted on.",
+            Message(
+                "{low:g} to {high:g} times the median of the trailing nights", low=low, high=high
+            ),
+            Message(
+                "Part of the events may be missing or doubled: histories would differ from those "
+                "that the models were fitted on."
+            ),
             "warning",
         ),
     ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 
-from mrlm.evidence.canonical import fingerprint_of
-from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.evidence import Evidence, evidence_fingerprint
 from mrlm.promotion.record.ledger import Entry, judgement
 from pipelines.contract.context import NightContext
 
@@ -51,7 +50,7 @@ def _evidence(context: NightContext, entry: Entry) -> Evidence | None:
     path = context.run("evaluate", entry.run_key).folder / "evidence.json"
     with suppress(FileNotFoundError, ValueError, RecursionError):
         data = json.loads(path.read_bytes())
-        if fingerprint_of(data) == entry.evidence:
+        if evidence_fingerprint(data) == entry.evidence:
             return Evidence.from_json(data)
     place = context.registry
     if entry.version is None or not has_version(place, entry.version):

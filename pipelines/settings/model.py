@@ -19,6 +19,7 @@ from mrlm.bandit_log import Objective
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.embeddings.settings import EmbeddingSettings
 from mrlm.learners.settings import LearningSettings
+from mrlm.messages.translation import Language
 from mrlm.meta.settings import TuningSettings
 from mrlm.promotion.settings import GateSettings
 from pipelines.settings.errors import unknown_column
@@ -647,6 +648,17 @@ class Notify(_Section):
     webhook: str | None = Field(None, description="URL that gets the event as a JSON POST.")
 
 
+class Report(_Section):
+    """Pages that people read."""
+
+    language: Language = Field(
+        "en",
+        description="Of the review page and of a night's summary: en (English) or zh (Chinese). "
+        "Ledger, memo and logs are records and stay English. A page that was written keeps its "
+        "language.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings; see the sections."""
 
@@ -684,6 +696,7 @@ class Settings(BaseSettings):
     registry: Registry = Field(Registry(), description="Where versions are registered.")
     publishing: Publishing = Field(Publishing(), description="The lists that a night publishes.")
     serving: Serving = Field(Serving(), description="The server of mrlm serve.")
+    report: Report = Field(Report(), description="The pages that people read.")
     spark: Spark = Field(Spark(), description="The Spark session of the data stages.")
     notify: Notify = Field(Notify(), description="Who hears of a night.")
     truth_path: str | None = Field(
@@ -767,7 +780,7 @@ class Settings(BaseSettings):
         ``tuning.weights``.
         """
         data = self.model_dump(mode="json")
-        for place in ("workspace", "notify", "truth_path", "spark", "serving"):
+        for place in ("workspace", "notify", "truth_path", "spark", "serving", "report"):
             data.pop(place)
         data["registry"].pop("tracking_uri")
         data["registry"].pop("approvers")

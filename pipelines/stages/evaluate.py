@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.evidence.support import drift
+from mrlm.messages.message import Message, restored
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
@@ -188,10 +189,11 @@ def _made_on(context: NightContext, plan: Plan) -> tuple[tuple[str, ...], tuple[
 def _warnings(context: NightContext, plan: Plan, tuned: Manifest) -> tuple[str, ...]:
     found = []
     if not tuned.counts["moved"]:
-        found.append(f"the challenger is the champion itself: {tuned.counts['reason']}")
+        reason = restored(tuned.counts["reason"], tuned.counts.get("messages", {}))
+        found.append(Message("the challenger is the champion itself: {reason}", reason=reason))
     learned = context.run("learn_policy", plan.candidate or context.run_key).require()
     if "estimated" in {m.counts.get("propensities") for m in (learned, tuned)}:
-        found.append("the challenger was learned on estimated propensities")
+        found.append(Message("the challenger was learned on estimated propensities"))
     return tuple(found)
 
 

@@ -54,7 +54,14 @@ class Gate:
             short = record_shortfall(place.ledger, evidence, actor=AUTOMATIC, at=now())
             pages = out / "report"
             facts = _facts(context, evidence.candidate or context.run_key)
-            memo = write_review(pages, evidence, verdict, facts, gate.estimator)
+            memo = write_review(
+                pages,
+                evidence,
+                verdict,
+                facts,
+                gate.estimator,
+                context.settings.report.language,
+            )
             found = find_version(place, context.run_key)
             if found and found.tags.get("mrlm.evidence") == evidence.fingerprint():
                 # Evidence that came after the judgement never takes the judged one's page.
@@ -84,6 +91,7 @@ class Gate:
 
 def _facts(context: NightContext, made: str) -> NightFacts:
     """What the review page shows beside the evidence; ``made``: run that made the challenger."""
+    from mrlm.messages.message import restored
     from mrlm.report.facts import NightFacts
 
     def counts(of: StageFolder) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             **heads.get("heads", {}),
             **{name: f for name, f in heads.get("groups", {}).items() if f["users"] >= least},
         },
-        limited_by=tuned.get("limited_by"),
+        limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
         strategies=tuned.get("strategies", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
         yes_or_no=[

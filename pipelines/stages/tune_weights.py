@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mrlm.messages.message import recorded
 from pipelines.contract import checksums
 from pipelines.contract.code_version import code_version
 from pipelines.contract.context import NightContext
@@ -113,12 +114,15 @@ class TuneWeights:
 def _counts(found: TunedNight) -> dict[str, Any]:
     """What later stages and tables read of the choice."""
     result = found.result
+    limited_by = list(result.limited_by) if result.moved else None
     return {
         "weights": found.weights,
         "features": result.shares,
         "moved": result.moved,
         "reason": result.reason,
-        "limited_by": list(result.limited_by) if result.moved else None,
+        "limited_by": limited_by,
+        # Of the two, for pages in another language.
+        "messages": recorded([result.reason, limited_by]),
         "strategies": {
             n: {"lift": r.printed.value, "lower": r.printed.lower}
             for n, r in found.strategies.items()

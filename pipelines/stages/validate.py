@@ -77,7 +77,8 @@ class Validate:
             out,
             clean.require().counts.get("sent"),
         )
-        write_summary(out, context.night, verdict, plan.statistics)
+        language = context.settings.report.language
+        write_summary(out, context.night, verdict, plan.statistics, language)
         (out / "verdict.json").write_text(json.dumps(verdict, indent=1, sort_keys=True))
         log = context.log(self.name)
         for failure in verdict["failed"]:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.messages.message import Message
 from mrlm.meta.problem.contract import EstimatedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
@@ -39,7 +40,7 @@ class DivergenceCap:
     @property
     def name(self) -> str:
         """The cap in words."""
-        return f"the KL cap of {self.cap:g} nats"
+        return Message("the KL cap of {cap:g} nats", cap=self.cap)
 
     def slack(self, point: Vector) -> tuple[float, Vector]:
         """(cap - KL) / cap, and its gradient."""
@@ -75,7 +76,11 @@ class EffectiveSampleSize:
     @property
     def name(self) -> str:
         """The floor in words."""
-        return f"an effective sample size of {self.least:.0f} of {self._rounds} decisions"
+        return Message(
+            "an effective sample size of {least:.0f} of {rows} decisions",
+            least=self.least,
+            rows=self._rounds,
+        )
 
     def of(self, point: Vector) -> float:
         """The effective sample size at a point, in rounds."""
@@ -121,7 +126,11 @@ class EntropyFloor:
     @property
     def name(self) -> str:
         """The floor in words."""
-        return f"a mean entropy of {self.least:.2f} of {self._uniform:.2f} nats"
+        return Message(
+            "a mean entropy of {least:.2f} of {uniform:.2f} nats",
+            least=self.least,
+            uniform=self._uniform,
+        )
 
     def slack(self, point: Vector) -> tuple[float, Vector]:
         """(entropy - least) / uniform's, and its gradient."""
@@ -165,7 +174,7 @@ class ExposureFloor:
     @property
     def name(self) -> str:
         """The floor in words."""
-        return f"a mean {self._name} of {self.least:.3g}"
+        return Message("a mean {objective} of {least:.3g}", objective=self._name, least=self.least)
 
     def of(self, point: Vector) -> float:
         """The mean at a point."""
@@ -193,10 +202,11 @@ class LeastBound:
 
 def guardrail_floor(lift: EstimatedLift, margin: float, z: float) -> LeastBound:
     """The lower bound of a guardrail's change is at least minus its margin."""
-    return LeastBound(lift, -margin, z, f"the guardrail {lift.name}")
+    name = Message("the guardrail {objective}", objective=lift.name)
+    return LeastBound(lift, -margin, z, name)
 
 
 def kept_bound(lift: EstimatedLift, least: float, z: float) -> LeastBound:
     """So much of the lower bound that was found is kept."""
-    told = f"the lower bound of the lift that is kept, {least:.3g}"
+    told = Message("the lower bound of the lift that is kept, {least:.3g}", least=least)
     return LeastBound(lift, least, z, told)

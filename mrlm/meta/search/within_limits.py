@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
+from mrlm.messages.message import Message
 from mrlm.meta.problem.contract import EstimatedLift
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.search_space import Space
@@ -104,7 +105,9 @@ class Search:
         """Names of the limits that hold the point back."""
         found = [limit.name for limit in self.limits if limit.slack(point)[0] <= _BINDS]
         if self.binds_scale(point):
-            found.append(f"the largest sum of the weights, {self.space.scale:g}")
+            found.append(
+                Message("the largest sum of the weights, {scale:g}", scale=self.space.scale)
+            )
         return tuple(found)
 
     def binds_scale(self, point: Vector) -> bool:

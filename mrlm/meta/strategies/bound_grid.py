@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mrlm.messages.message import Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
@@ -19,5 +20,7 @@ class BoundGrid:
     def propose(self, task: TuningTask, previous: Vector | None, seed: int) -> Proposal:
         """See ``Strategy``."""
         point, bound = best_on_grid(task, _Z)
-        reason = f"the best of a grid has a lift less one standard error of {bound:.4g}"
+        reason = Message(
+            "the best of a grid has a lift less one standard error of {bound:.4g}", bound=bound
+        )
         return Proposal(point, bound > 0, reason, z=_Z)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrlm.messages.message import Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
@@ -18,4 +19,4 @@ class FixedWeights:
     def propose(self, task: TuningTask, previous: Vector | None, seed: int) -> Proposal:
         """See ``Strategy``."""
         served = np.array([float(s is not None) for s in task.problem.serves])
-        return as_sharp_as_permitted(task, served, "every objective has the same weight")
+        return as_sharp_as_permitted(task, served, Message("every objective has the same weight"))

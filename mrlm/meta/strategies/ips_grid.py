@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mrlm.messages.message import Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
@@ -27,6 +28,7 @@ class IpsGrid:
         observed = replace(newest, q=np.zeros_like(newest.q))
         point, value = best_on_grid(TuningTask.of(observed, task.settings), 0.0)
         if value <= 0 or not task.permits(point):
-            stays = "no permitted point of the grid has a larger importance-weighted mean"
+            stays = Message("no permitted point of the grid has a larger importance-weighted mean")
             return Proposal(task.policy.champion_point, False, stays)
-        return Proposal(point, True, f"the newest night's importance-weighted lift is {value:.4g}")
+        reason = Message("the newest night's importance-weighted lift is {value:.4g}", value=value)
+        return Proposal(point, True, reason)

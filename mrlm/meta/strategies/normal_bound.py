@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scipy.special import ndtri
 
+from mrlm.messages.message import Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
@@ -22,7 +23,7 @@ class NormalBound:
     def propose(self, task: TuningTask, previous: Vector | None, seed: int) -> Proposal:
         """See ``Strategy``."""
         step = searched(task, float(ndtri(0.95)), previous, seed)
-        reason = f"the lower bound of one policy's lift is {step.bound:.4g}"
+        reason = Message("the lower bound of one policy's lift is {bound:.4g}", bound=step.bound)
         return Proposal(
             step.point, step.bound > 0, reason, step.z, step.evaluations, step.limited_by
         )

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 
 from mrlm.bandit_log.users import group
+from mrlm.messages.message import Message
 from mrlm.meta.problem.coefficient_lift import CoefficientLift
 from mrlm.meta.problem.coefficient_sums import coefficient_sums
 from mrlm.meta.problem.tuned_softmax import Vector
@@ -69,16 +70,30 @@ class PessimisticBound:
         else:
             step = _named_beforehand(step, task, previous)
         if step.bound > 0:
-            reason = f"the lower bound of the lift of {task.target.name} is {step.bound:.4g}"
+            reason = Message(
+                "the lower bound of the lift of {objective} is {bound:.4g}",
+                objective=task.target.name,
+                bound=step.bound,
+            )
         elif not t_squared > needed:
-            reason = (
-                f"no evidence: no direction from the champion is significant "
-                f"(T^2 = {t_squared:.1f}, needed {needed:.1f} with {rank} directions), nor is the "
-                f"lift of tonight's head or of the last weights over tonight's heads"
+            reason = Message(
+                "no evidence: no direction from the champion is significant (T^2 = "
+                "{t_squared:.1f}, needed {needed:.1f} with {rank} directions), nor is the lift of "
+                "tonight's head or of the last weights over tonight's heads",
+                t_squared=t_squared,
+                needed=needed,
+                rank=rank,
             )
         else:
-            reason = "no evidence: no permitted point has a lower bound of the lift above 0"
-            reason += f"; the solver reported: {step.failures[0]}" if step.failures else ""
+            reason = Message(
+                "no evidence: no permitted point has a lower bound of the lift above 0"
+            )
+            if step.failures:
+                reason = Message(
+                    "{reason}; the solver reported: {failure}",
+                    reason=reason,
+                    failure=step.failures[0],
+                )
         return Proposal(
             step.point, step.bound > 0, reason, step.z, step.evaluations, step.limited_by
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrlm.bandit_log.objectives import north_star
+from mrlm.messages.message import Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.strategies.contract import Proposal
@@ -38,5 +39,7 @@ class RegressionWeights:
                 size = max(float(coefficient), 0.0) * float(problem.q[:, j].std())
                 weights[[s == names[j] for s in problem.serves]] = size
         return as_sharp_as_permitted(
-            task, weights, f"the regression of {star} on the other objectives"
+            task,
+            weights,
+            Message("the regression of {objective} on the other objectives", objective=star),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrlm.messages.message import Joined, Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.search.within_limits import DOUBLINGS
@@ -46,17 +47,20 @@ def sharpest(
     return direction * scale, sharper
 
 
-def as_sharp_as_permitted(task: TuningTask, weights: Vector, reason: str) -> Proposal:
+def as_sharp_as_permitted(task: TuningTask, weights: Vector, reason: Message) -> Proposal:
     """Proposes weights of the features, not negative, shape (f,), by their proportions.
 
     Where they are all 0, or no scale is permitted, the champion stays.
     """
     total = float(weights.sum())
-    stays = Proposal(task.policy.champion_point, False, f"{reason}: no weight is positive")
+    nothing = Message("{reason}: no weight is positive", reason=reason)
+    stays = Proposal(task.policy.champion_point, False, nothing)
     if not total > 0:
         return stays
     point, limited = sharpest(task, np.concatenate([[0.0], weights / total]), HALVINGS)
     if point is None:
-        why = f"{reason}: no scale is within {', '.join(limited)}"
+        why = Message(
+            "{reason}: no scale is within {limits}", reason=reason, limits=Joined(", ", limited)
+        )
         return Proposal(task.policy.champion_point, False, why)
     return Proposal(point, True, reason, limited_by=limited)

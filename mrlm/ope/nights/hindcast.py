@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from mrlm.messages.message import Joined, Message
 from mrlm.ope.checks import check_between_0_and_1
 from mrlm.ope.intervals.student import ends
 from mrlm.ope.nights.group_sequential import boundaries, pocock
@@ -293,21 +294,25 @@ def _judge(p: Promotion, error: float, level: float) -> FollowUp:
     least = -_gap(_promise(p), p.realised, 1 - error)[1] if error else 0.0
     alarm = p.realised.certified and least > 0
     better = lower > 0
-    nights = ", ".join(p.realised_nights) or "no night"
-    told = (
-        f"version {p.version}: predicted {p.predicted.value:+.5f} (at least {promised:+.5f}), "
-        f"realised {p.realised.value:+.5f} ({lower:+.5f} to {upper:+.5f}) on {nights}"
+    told = Message(
+        "version {version}: predicted {predicted:+.5f} (at least {promised:+.5f}), realised "
+        "{realised:+.5f} ({lower:+.5f} to {upper:+.5f}) on {nights}",
+        version=p.version,
+        predicted=p.predicted.value,
+        promised=promised,
+        realised=p.realised.value,
+        lower=lower,
+        upper=upper,
+        nights=Joined(", ", p.realised_nights) or Message("no night"),
     )
     if alarm:
-        of = "its promise" if p.predicted.certified else "0, for it was promoted uncertified,"
-        told += (
-            f"; at one-sided level {error:.3g} it falls short of {of} by {least:.5f} at least"
-            + (", and is better than what it replaced all the same" if better else ": roll back")
-        )
+        told = _alarm(told, error, least, p.predicted.certified, better)
     elif not p.realised.certified:
-        told += "; the realised lift is not certified, no verdict"
+        told = Message("{told}; the realised lift is not certified, no verdict", told=told)
     elif not error:
-        told += f"; no verdict before {LEAST_NIGHTS} nights"
+        told = Message(
+            "{told}; no verdict before {least_nights} nights", told=told, least_nights=LEAST_NIGHTS
+        )
     return FollowUp(
         version=p.version,
         predicted=p.predicted.value,
@@ -320,6 +325,22 @@ def _judge(p: Promotion, error: float, level: float) -> FollowUp:
         roll_back=alarm and not better,
         reason=told,
     )
+
+
+def _alarm(told: Message, error: float, least: float, certified: bool, better: bool) -> Message:
+    found = Message(
+        "{told}; at one-sided level {level:.3g} it falls short of {promise} by {least:.5f} at "
+        "least",
+        told=told,
+        level=error,
+        promise=Message("its promise")
+        if certified
+        else Message("0, for it was promoted uncertified,"),
+        least=least,
+    )
+    if better:
+        return Message("{alarm}, and is better than what it replaced all the same", alarm=found)
+    return Message("{alarm}: roll back", alarm=found)
 
 
 def _promise(p: Promotion) -> Lift:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mrlm.messages.message import Joined, Message, Name
 from mrlm.ope.verdict.diagnostics import Diagnostics
 
 # Sums of weights that are all 1 miss their number by so much.
@@ -94,28 +95,43 @@ def certify(
         numbers: value, standard error and ends of the estimate, by name; all must be finite.
     """
     if not covers_policy_value:
-        reason = f"{estimator} covers its own target, not the policy's value: its bias has no bound"
+        reason = Message(
+            "{estimator} covers its own target, not the policy's value: its bias has no bound",
+            estimator=estimator,
+        )
         return Certificate(False, (reason,))
-    reasons: list[str] = []
+    reasons: list[Message] = []
     factor, hopeless = 1.0, False
     for d in found:
         if d.rows == 0 or d.mean_weight == 0:
             hopeless = True
             reasons.append(
-                f"{d.policy}: no row has a known {d.objective}"
+                Message(
+                    "{policy}: no row has a known {objective}",
+                    policy=Name(d.policy),
+                    objective=d.objective,
+                )
                 if d.rows == 0
-                else f"{d.policy}: every importance weight is 0"
+                else Message("{policy}: every importance weight is 0", policy=Name(d.policy))
             )
             continue
         if not (math.isfinite(d.mean_weight) and math.isfinite(d.largest_weight)):
             hopeless = True
-            reasons.append(f"{d.policy}: the importance weights or their sum are not finite")
+            reasons.append(
+                Message(
+                    "{policy}: the importance weights or their sum are not finite",
+                    policy=Name(d.policy),
+                )
+            )
             continue
         lacking = _support(d, thresholds)
         hopeless |= bool(lacking)
         shortfalls = [] if finite_sample else _shortfalls(d, thresholds)
         factor = max([factor, *(f for _, f in shortfalls)])
-        reasons += [f"{d.policy}: {r}" for r in [*lacking, *(r for r, _ in shortfalls)]]
+        reasons += [
+            Message("{policy}: {why}", policy=Name(d.policy), why=why)
+            for why in [*lacking, *(why for why, _ in shortfalls)]
+        ]
     if not reasons:
         # Every comparison with NaN is False, so no threshold above would refuse it.
         unknown = [name for name, x in (numbers or {}).items() if not math.isfinite(x)]
@@ -123,74 +139,104 @@ def certify(
             return Certificate(True)
         hopeless = True
         reasons.append(
-            f"{', '.join(unknown)} of {found[0].objective} not finite: the log does not determine "
-            "the estimate, or its scores are too large for floating point"
+            Message(
+                "{numbers} of {objective} not finite: the log does not determine the estimate, or "
+                "its scores are too large for floating point",
+                numbers=Joined(", ", unknown),
+                objective=found[0].objective,
+            )
         )
     rows = found[0].rows * factor
     needed = None if hopeless or not rows <= _MOST_ROWS else math.ceil(rows)
     return Certificate(False, tuple(reasons), needed)
 
 
-def _support(d: Diagnostics, t: Thresholds) -> list[str]:
+def _support(d: Diagnostics, t: Thresholds) -> list[Message]:
     """Reasons that more rounds of the same log would not remove."""
     reasons = []
     if d.unsupported_mass is not None and d.unsupported_mass > t.max_unsupported_mass:
         reasons.append(
-            f"{d.unsupported_mass:.1%} of its probability is on candidates the logger never shows "
-            f"(at most {t.max_unsupported_mass:.1%})"
+            Message(
+                "{mass:.1%} of its probability is on candidates the logger never shows (at most "
+                "{most:.1%})",
+                mass=d.unsupported_mass,
+                most=t.max_unsupported_mass,
+            )
         )
     error = d.mean_weight_standard_error
     unknown = d.users > 1 and not math.isfinite(error)
     if unknown or abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
         reasons.append(
-            f"the mean importance weight is {d.mean_weight:.3f} with standard error {error:.3f}, "
-            "not 1: the propensities are wrong or the logger does not support the policy"
+            Message(
+                "the mean importance weight is {mean:.3f} with standard error {error:.3f}, not 1: "
+                "the propensities are wrong or the logger does not support the policy",
+                mean=d.mean_weight,
+                error=error,
+            )
         )
     return reasons
 
 
-def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
+def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[Message, float]]:
     """Unmet thresholds, each with the factor on the number of rounds that would meet it."""
     found = []
     # With the mean weight known to be 1, n^2 / sum w^2 is the same quantity; where the log happened
     # to match often it is the smaller one, so that luck of neither kind certifies.
     effective = d.effective_sample_size / max(1.0, d.mean_weight) / max(1.0, d.mean_weight)
-    what = "effective sample size"
+    what = Message("effective sample size")
     if d.expected_sample_size is not None and d.expected_sample_size < effective:
         # The propensities say what the log should look like: a lucky one shows no heavy weight.
         effective, what = (
             d.expected_sample_size,
-            "effective sample size expected of the propensities",
+            Message("effective sample size expected of the propensities"),
         )
     if not effective >= t.min_effective_sample_size:
         found.append(
             (
-                f"{what} {effective:.0f} of {d.rows} rows "
-                f"(at least {t.min_effective_sample_size:.0f})",
+                Message(
+                    "{what} {effective:.0f} of {rows} rows (at least {least:.0f})",
+                    what=what,
+                    effective=effective,
+                    rows=d.rows,
+                    least=t.min_effective_sample_size,
+                ),
                 _factor(t.min_effective_sample_size, effective),
             )
         )
     if not d.largest_weight_share <= t.max_weight_share:
         found.append(
             (
-                f"one row has {d.largest_weight_share:.0%} of all weight "
-                f"(at most {t.max_weight_share:.0%})",
+                Message(
+                    "one row has {share:.0%} of all weight (at most {most:.0%})",
+                    share=d.largest_weight_share,
+                    most=t.max_weight_share,
+                ),
                 d.largest_weight_share / t.max_weight_share,
             )
         )
     if not d.effective_users >= t.min_users:
         found.append(
             (
-                f"effective number of users {d.effective_users:.0f} of {d.users} "
-                f"(at least {t.min_users:.0f})",
+                Message(
+                    "effective number of users {effective:.0f} of {users} (at least {least:.0f})",
+                    effective=d.effective_users,
+                    users=d.users,
+                    least=t.min_users,
+                ),
                 _factor(t.min_users, d.effective_users),
             )
         )
     if not d.effective_nonzero >= t.min_nonzero:
         found.append(
             (
-                f"{d.effective_nonzero:.1f} effective rows with weight and a {d.objective} other "
-                f"than 0 (at least {t.min_nonzero:g}; {d.nonzero} unweighted)",
+                Message(
+                    "{effective:.1f} effective rows with weight and a {objective} other than 0 "
+                    "(at least {least:g}; {unweighted} unweighted)",
+                    effective=d.effective_nonzero,
+                    objective=d.objective,
+                    least=t.min_nonzero,
+                    unweighted=d.nonzero,
+                ),
                 t.min_nonzero / max(d.effective_nonzero, 1.0),
             )
         )
@@ -201,8 +247,12 @@ def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[str, float]]:
     if gap > reach + _ROUNDING:
         found.append(
             (
-                f"the mean importance weight is {d.mean_weight:.3f}, below 1 by more than "
-                f"{reach:.3f}: the heavy weights may be missing from the log",
+                Message(
+                    "the mean importance weight is {mean:.3f}, below 1 by more than {reach:.3f}: "
+                    "the heavy weights may be missing from the log",
+                    mean=d.mean_weight,
+                    reach=reach,
+                ),
                 (gap / reach) ** 2 if reach > 0 else 1.0,
             )
         )

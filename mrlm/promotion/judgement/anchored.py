@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
+from mrlm.messages.message import Joined, Message
 from mrlm.promotion.judgement.condition import Check, as_advice, certified, lower_bound
 from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
 
-_REMEDY = (
+_REMEDY = Message(
     "The next night asks again; or a person who accepts the anchor's loss moves it with "
     "'mrlm anchor set VERSION', or approves this version"
 )
@@ -36,9 +37,11 @@ def anchored_checks(
     if settings.anchored == "off" or found is None:
         return []
     if anchor is not None and found.version != anchor:
-        text = (
-            f"the evidence is anchored to version {found.version}, and the anchor is version "
-            f"{anchor} now: the next night compares with that one"
+        text = Message(
+            "the evidence is anchored to version {version}, and the anchor is version {anchor} "
+            "now: the next night compares with that one",
+            version=found.version,
+            anchor=anchor,
         )
         checks = [Check("anchor", False, text)]
     else:
@@ -83,30 +86,48 @@ def _limit(
     settings: GateSettings,
 ) -> Check:
     own, estimate = f"anchor: {name}", found.differences.get(name)
-    sure = certified(f"difference to anchor version {found.version} in {name}", estimate)
+    what = Message(
+        "difference to anchor version {version} in {objective}",
+        version=found.version,
+        objective=name,
+    )
+    sure = certified(what, estimate)
     if estimate is None or not sure.passed:
-        why = f" ({found.unmeasured})" if found.unmeasured else ""
-        return Check(own, False, f"{sure.text}{why}. {_REMEDY}")
+        told = sure.text
+        if found.unmeasured:
+            told = Message("{text} ({why})", text=told, why=found.unmeasured)
+        return Check(own, False, Message("{text}. {remedy}", text=told, remedy=_REMEDY))
     bound = lower_bound(estimate, error)
     passed = bound >= -margin
-    accepted = f"the accepted {-margin:+.5f}" if margin else "0"
-    text = (
-        f"{name}: challenger - anchor version {found.version} = {estimate.value:+.5f} "
-        f"{_measured(found, name)} with lower bound {bound:+.5f} at one-sided level {error:.3g}, "
-        f"{'not ' if passed else ''}below {accepted}"
+    accepted = Message("the accepted {margin:+.5f}", margin=-margin) if margin else "0"
+    numbers = Message(
+        "{objective}: challenger - anchor version {version} = {value:+.5f} {measured} with lower "
+        "bound {bound:+.5f} at one-sided level {level:.3g}",
+        objective=name,
+        version=found.version,
+        value=estimate.value,
+        measured=_measured(found, name),
+        bound=bound,
+        level=error,
     )
+    if passed:
+        text = Message("{numbers}, not below {accepted}", numbers=numbers, accepted=accepted)
+    else:
+        text = Message("{numbers}, below {accepted}", numbers=numbers, accepted=accepted)
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
         last = last_level(settings.test_nights, 1.0 - settings.guardrail_level)
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
         own_error = estimate.standard_error or 0.0
-        text += what_would_change(evidence.rows, distance, own_error, last, most)
-        text += f". {_REMEDY}"
+        text = what_would_change(text, evidence.rows, distance, own_error, last, most)
+        text = Message("{text}. {remedy}", text=text, remedy=_REMEDY)
     return Check(own, passed, text)
 
 
-def _measured(found: AnchorComparison, name: str) -> str:
+def _measured(found: AnchorComparison, name: str) -> Message:
     if name not in found.summed:
-        return "on the same rows"
-    links = ", ".join(map(str, found.links))
-    return f"as the sum of the promotions of {links} and tonight's difference"
+        return Message("on the same rows")
+    return Message(
+        "as the sum of the promotions of {links} and tonight's difference",
+        links=Joined(", ", map(str, found.links)),
+    )

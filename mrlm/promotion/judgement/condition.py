@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Joined, Message
 from mrlm.ope.intervals import ends
 
 
@@ -22,17 +23,25 @@ class Check:
 
 
 def certified(what: str, estimate: PolicyEstimate | None) -> Check:
-    """Whether an estimate's interval may be believed."""
+    """Whether the interval of an estimate, named in words, may be believed."""
     name = f"certified: {what}"
     if estimate is None:
-        return Check(name, False, f"the evidence holds no estimate of the {what}")
+        return Check(
+            name, False, Message("the evidence holds no estimate of the {what}", what=what)
+        )
     if estimate.certified and _has_bound(estimate):
-        return Check(name, True, f"the interval of the {what} is certified")
-    why = "; ".join(estimate.reasons) or "the numbers are missing"
-    needed = f"; about {estimate.rows_needed} decisions would be needed" * bool(
-        estimate.rows_needed
-    )
-    return Check(name, False, f"the {what} is not certified: {why}{needed}")
+        return Check(name, True, Message("the interval of the {what} is certified", what=what))
+    why = Joined("; ", estimate.reasons) or Message("the numbers are missing")
+    if not estimate.rows_needed:
+        text = Message("the {what} is not certified: {why}", what=what, why=why)
+    else:
+        text = Message(
+            "the {what} is not certified: {why}; about {rows} decisions would be needed",
+            what=what,
+            why=why,
+            rows=estimate.rows_needed,
+        )
+    return Check(name, False, text)
 
 
 def lower_bound(estimate: PolicyEstimate, alpha: float) -> float:
@@ -60,8 +69,10 @@ def upper_bound(estimate: PolicyEstimate, alpha: float) -> float:
 
 def as_advice(check: Check, setting: str) -> Check:
     """The same, told and refusing nothing, because the setting says so."""
-    said = "" if check.passed else f"advice, as {setting} says: "
-    return replace(check, text=said + check.text, advice=True)
+    text = check.text
+    if not check.passed:
+        text = Message("advice, as {setting} says: {text}", setting=setting, text=text)
+    return replace(check, text=text, advice=True)
 
 
 def _has_bound(estimate: PolicyEstimate) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.messages.message import Joined, Message
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
 from mrlm.promotion.judgement.condition import Check, certified, lower_bound
@@ -22,9 +23,11 @@ from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.promotion.settings import GateSettings
 
+Rival = Literal["champion", "logger"]
+_RIVALS = {"champion": Message("champion"), "logger": Message("logger")}
 # Chance of passing below which a test ends before its time.
 _HOPELESS = 0.1
-_NARROW = (
+_NARROW = Message(
     "where this happens after every promotion, the champion chooses too narrowly for its log to "
     "tell of others: gate.trial_share lets a challenger choose a share while it is tested"
 )
@@ -107,7 +110,12 @@ def judge(
         ValueError: looks do not rise from 1 or more.
     """
     alpha = look_level(looks, settings.test_nights, settings.false_promotions, rows)
-    told = f"look {len(looks)}, {looks[-1]} of {settings.test_nights} nights"
+    told = Message(
+        "look {look}, {nights} of {most} nights",
+        look=len(looks),
+        nights=looks[-1],
+        most=settings.test_nights,
+    )
     star = evidence.difference(settings.estimator, evidence.north_star)
     checks = [_champion(evidence), _nights(evidence, used_nights)]
     if evidence.propensities == "estimated":
@@ -118,8 +126,8 @@ def judge(
         checks.append(_rejected(rejected))
     if checks[0].passed and evidence.gate_nights:
         own = evidence.estimate("challenger", settings.estimator, evidence.north_star)
-        checks.append(certified(f"challenger's {evidence.north_star}", own))
-        checks.append(certified(f"difference in {evidence.north_star}", star))
+        checks.append(certified(Message("challenger's {name}", name=evidence.north_star), own))
+        checks.append(certified(_difference_in(evidence.north_star), star))
         if checks[-1].passed and star is not None:
             checks.append(_north_star(evidence, settings, star, alpha, told))
         for name, margin in sorted(evidence.guardrails.items()):
@@ -143,7 +151,8 @@ def judge(
         if checks[0].passed and evidence.gate_nights and settings.test_nights > 1:
             telling.append(_of_the_test(settings, looks[-1], goes_on))
     kept = "" if not anchored else "within" if all(c.passed for c in anchored) else "below"
-    return Verdict(promote, "; ".join(telling), tuple(checks), len(looks), alpha, kept, goes_on)
+    reason = Joined("; ", telling)
+    return Verdict(promote, reason, tuple(checks), len(looks), alpha, kept, goes_on)
 
 
 def judge_and_record(
@@ -242,8 +251,13 @@ def _as_recorded(
         return again
     return Verdict(
         promote=entry.verdict == "promote",
-        reason=f"{entry.reason} (judged {entry.at} on evidence {entry.evidence[:12]}; the evidence "
-        "or the rule has changed since, and a run key is judged once)",
+        reason=Message(
+            "{reason} (judged {at} on evidence {evidence}; the evidence or the rule has changed "
+            "since, and a run key is judged once)",
+            reason=entry.reason,
+            at=entry.at,
+            evidence=entry.evidence[:12],
+        ),
         look=again.look,
         level=again.level,
     )
@@ -288,10 +302,14 @@ def _hopeless(star: PolicyEstimate, settings: GateSettings, nights: int) -> bool
     return float(ndtr((expected - needed) / math.sqrt(1.0 - done))) < _HOPELESS
 
 
-def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> str:
+def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> Message:
     if goes_on:
-        return f"the test goes on with the next night: {nights} of {settings.test_nights} so far"
-    return "the test ends here: the next night brings another challenger"
+        return Message(
+            "the test goes on with the next night: {nights} of {most} so far",
+            nights=nights,
+            most=settings.test_nights,
+        )
+    return Message("the test ends here: the next night brings another challenger")
 
 
 def _is_outcome(check: Check) -> bool:
@@ -303,9 +321,11 @@ def _champion(evidence: Evidence) -> Check:
     known = "champion" in evidence.policies or not evidence.gate_nights
     there = evidence.champion_version is not None and known
     text = (
-        f"compared with champion version {evidence.champion_version}"
+        Message("compared with champion version {version}", version=evidence.champion_version)
         if there
-        else "there is no champion to compare with: install one (the clone of the logger) first"
+        else Message(
+            "there is no champion to compare with: install one (the clone of the logger) first"
+        )
     )
     return Check("champion", there, text)
 
@@ -314,38 +334,49 @@ def _rejected(word: Entry) -> Check:
     return Check(
         "person",
         False,
-        f"{word.actor} rejected this challenger at an earlier look ({word.reason}): its test is "
-        "over",
+        Message(
+            "{actor} rejected this challenger at an earlier look ({reason}): its test is over",
+            actor=word.actor,
+            reason=word.reason,
+        ),
     )
 
 
 def _propensities(settings: GateSettings) -> Check:
     allowed = settings.allow_estimated_propensities
-    return Check(
-        "propensities",
-        allowed,
-        "the propensities of the gate nights are estimated"
-        + (
-            ", which gate.allow_estimated_propensities accepts"
-            if allowed
-            else ": what the logger saw and the log does not hold may have made the difference. "
-            "Log propensities, or set gate.allow_estimated_propensities if nothing else was seen"
-        ),
+    text = (
+        Message(
+            "the propensities of the gate nights are estimated, which "
+            "gate.allow_estimated_propensities accepts"
+        )
+        if allowed
+        else Message(
+            "the propensities of the gate nights are estimated: what the logger saw and the log "
+            "does not hold may have made the difference. Log propensities, or set "
+            "gate.allow_estimated_propensities if nothing else was seen"
+        )
     )
+    return Check("propensities", allowed, text)
 
 
 def _hindcast(evidence: Evidence, found: Hindcast) -> Check:
     alarm = found.to_leave(evidence.champion_version)
     if alarm is None:
-        told = "the champion has not fallen short of its promise"
+        told = Message("the champion has not fallen short of its promise")
         if found.alarm_of(evidence.champion_version) is not None:
-            told = "the champion fell short of its promise, and is better than what it replaced"
+            told = Message(
+                "the champion fell short of its promise, and is better than what it replaced"
+            )
         return Check("hindcast", True, told)
     return Check(
         "hindcast",
         False,
-        f"the champion falls short: {alarm.reason}. '{rollback_command(alarm.version)}' goes back "
-        "to the one before it, and the next night compares with that one",
+        Message(
+            "the champion falls short: {alarm}. '{command}' goes back to the one before it, and "
+            "the next night compares with that one",
+            alarm=alarm.reason,
+            command=rollback_command(alarm.version),
+        ),
     )
 
 
@@ -355,21 +386,29 @@ def _nights(evidence: Evidence, used: frozenset[str]) -> Check:
         return Check(
             "gate nights",
             False,
-            "no fresh gate night: every night whose north star is final was fitted on, tuned on or "
-            "judged before; the next night brings one",
+            Message(
+                "no fresh gate night: every night whose north star is final was fitted on, tuned "
+                "on or judged before; the next night brings one"
+            ),
         )
     again = sorted(set(nights) & used)
     if again:
         return Check(
             "gate nights",
             False,
-            f"{', '.join(again)} already judged under another run key: a night is judged once",
+            Message(
+                "{nights} already judged under another run key: a night is judged once",
+                nights=Joined(", ", again),
+            ),
         )
-    return Check("gate nights", True, f"judged on {', '.join(nights)}, {evidence.rows} decisions")
+    text = Message(
+        "judged on {nights}, {rows} decisions", nights=Joined(", ", nights), rows=evidence.rows
+    )
+    return Check("gate nights", True, text)
 
 
 def _against_logger(
-    evidence: Evidence, settings: GateSettings, alpha: float, told: str
+    evidence: Evidence, settings: GateSettings, alpha: float, told: Message
 ) -> list[Check]:
     """What the challenger must show against whoever made the gate nights.
 
@@ -380,7 +419,8 @@ def _against_logger(
     if not found:
         return []
     star = found.get(evidence.north_star)
-    checks = [certified(f"difference to the logger in {evidence.north_star}", star)]
+    what = Message("difference to the logger in {objective}", objective=evidence.north_star)
+    checks = [certified(what, star)]
     if checks[0].passed and star is not None:
         checks.append(_north_star(evidence, settings, star, alpha, told, "logger"))
     for name, margin in sorted(evidence.guardrails.items()):
@@ -393,22 +433,30 @@ def _north_star(
     settings: GateSettings,
     star: PolicyEstimate,
     alpha: float,
-    told: str,
-    rival: str = "champion",
+    told: Message,
+    rival: Rival = "champion",
 ) -> Check:
     bound = lower_bound(star, alpha)
     passed = bound > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
-    text = (
-        f"{evidence.north_star}: challenger - {rival} = {value:+.5f} with lower bound "
-        f"{bound:+.5f} at one-sided level {alpha:.3g} ({told}), "
-        f"{'above' if passed else 'not above'} 0"
+    numbers = Message(
+        "{objective}: challenger - {rival} = {value:+.5f} with lower bound {bound:+.5f} at "
+        "one-sided level {level:.3g} ({look})",
+        objective=evidence.north_star,
+        rival=_RIVALS[rival],
+        value=value,
+        bound=bound,
+        level=alpha,
+        look=told,
     )
-    if not passed:
+    if passed:
+        text = Message("{numbers}, above 0", numbers=numbers)
+    else:
+        text = Message("{numbers}, not above 0", numbers=numbers)
         distance = value + star.unknown_low
         last = last_level(settings.test_nights, settings.false_promotions)
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
-        text += what_would_change(evidence.rows, distance, error, last, most)
+        text = what_would_change(text, evidence.rows, distance, error, last, most)
     return Check(_against("north star", rival), passed, text)
 
 
@@ -418,26 +466,49 @@ def _guardrail(
     name: str,
     margin: float,
     estimate: PolicyEstimate | None,
-    rival: str = "champion",
+    rival: Rival = "champion",
 ) -> Check:
     own = _against(f"guardrail {name}", rival)
-    sure = certified(f"difference in {name}", estimate)
+    sure = certified(_difference_in(name), estimate)
     if estimate is None or not sure.passed:
-        return Check(own, False, f"{own}: {sure.text}")
+        return Check(own, False, _uncertified(name, rival, sure.text))
     level = settings.guardrail_level
     bound = lower_bound(estimate, 1.0 - level)
     passed = bound >= -margin
-    text = (
-        f"guardrail {name}: challenger - {rival} = {estimate.value:+.5f} with lower bound "
-        f"{bound:+.5f} at {level:.0%}, {'not ' if passed else ''}below the accepted {-margin:+.5f}"
+    numbers = Message(
+        "guardrail {objective}: challenger - {rival} = {value:+.5f} with lower bound "
+        "{bound:+.5f} at {level:.0%}",
+        objective=name,
+        rival=_RIVALS[rival],
+        value=estimate.value,
+        bound=bound,
+        level=level,
     )
+    if passed:
+        text = Message(
+            "{numbers}, not below the accepted {margin:+.5f}", numbers=numbers, margin=-margin
+        )
+    else:
+        text = Message(
+            "{numbers}, below the accepted {margin:+.5f}", numbers=numbers, margin=-margin
+        )
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
         error = estimate.standard_error or 0.0
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
-        text += what_would_change(evidence.rows, distance, error, 1.0 - level, most)
+        text = what_would_change(text, evidence.rows, distance, error, 1.0 - level, most)
     return Check(own, passed, text)
 
 
-def _against(check: str, rival: str) -> str:
+def _difference_in(objective: str) -> Message:
+    return Message("difference in {objective}", objective=objective)
+
+
+def _uncertified(objective: str, rival: Rival, why: str) -> Message:
+    if rival == "champion":
+        return Message("guardrail {objective}: {why}", objective=objective, why=why)
+    return Message("guardrail {objective} against the logger: {why}", objective=objective, why=why)
+
+
+def _against(check: str, rival: Rival) -> str:
     return check if rival == "champion" else f"{check} against the {rival}"

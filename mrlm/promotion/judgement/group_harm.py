@@ -6,13 +6,9 @@ from collections.abc import Iterator
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.groups import GroupDifference
+from mrlm.messages.message import Joined, Message
 from mrlm.promotion.judgement.condition import Check, as_advice, upper_bound
 from mrlm.promotion.settings import GateSettings
-
-_REMEDY = (
-    "A person who accepts that may approve this version; to keep a group as it is, serve it the "
-    "champion"
-)
 
 
 def group_checks(evidence: Evidence, settings: GateSettings) -> list[Check]:
@@ -34,24 +30,35 @@ def group_checks(evidence: Evidence, settings: GateSettings) -> list[Check]:
         for name, margin in evidence.limits.items()
         for told in _worse_off(evidence.groups, name, margin, settings.group_error)
     ]
-    text = f"none of {len(evidence.groups)} groups is shown to be worse off"
+    text = Message("none of {groups} groups is shown to be worse off", groups=len(evidence.groups))
     if harmed:
-        text = f"worse off: {'; '.join(harmed)}. {_REMEDY}"
+        text = Message(
+            "worse off: {harmed}. A person who accepts that may approve this version; to keep a "
+            "group as it is, serve it the champion",
+            harmed=Joined("; ", harmed),
+        )
     check = Check("groups", not harmed, text)
     return [as_advice(check, "gate.groups") if settings.groups == "advise" else check]
 
 
 def _worse_off(
     groups: tuple[GroupDifference, ...], objective: str, margin: float, total: float
-) -> Iterator[str]:
+) -> Iterator[Message]:
     """The groups that are shown to fall by more than the margin, in words."""
     found = [(g, g.differences[objective]) for g in groups if objective in g.differences]
     tested = [(g, e) for g, e in found if e.certified and e.value is not None]
     for group, estimate in tested:
         upper = upper_bound(estimate, total / len(tested))
         if upper < -margin:
-            below = f", below the accepted {-margin:+.5f}" if margin else ""
+            told = Message(
+                "{objective} of {group} by {value:+.5f}, at most {upper:+.5f}",
+                objective=objective,
+                group=group.in_words,
+                value=estimate.value,
+                upper=upper,
+            )
             yield (
-                f"{objective} of {group.in_words} by {estimate.value:+.5f}, "
-                f"at most {upper:+.5f}{below}"
+                Message("{harm}, below the accepted {margin:+.5f}", harm=told, margin=-margin)
+                if margin
+                else told
             )

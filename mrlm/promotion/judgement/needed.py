@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from mrlm.messages.message import Message
+
 _POWER = 0.8
 
 
@@ -30,11 +32,12 @@ def rows_to_pass(rows: int, distance: float, standard_error: float, level: float
 
 
 def what_would_change(
-    rows: int, distance: float, standard_error: float, level: float, most: int
-) -> str:
-    """The same as the end of a sentence; see ``rows_to_pass``.
+    text: Message, rows: int, distance: float, standard_error: float, level: float, most: int
+) -> Message:
+    """A refusal with the same at its end; see ``rows_to_pass``.
 
     Args:
+        text: the refusal.
         rows: see there, as the following three.
         distance: of the estimate above the limit.
         standard_error: of the estimate.
@@ -42,14 +45,32 @@ def what_would_change(
         most: decisions that the test is likely to have at its end.
     """
     if distance <= 0:
-        return "; more decisions alone would not change this, for the estimate itself is beyond it"
+        return Message(
+            "{refusal}; more decisions alone would not change this, for the estimate itself is "
+            "beyond it",
+            refusal=text,
+        )
     needed = rows_to_pass(rows, distance, standard_error, level)
     if needed is None:
-        return "; how many decisions would show it cannot be said yet"
-    beyond = f", more than the {most} of a whole test," if needed > most else ""
-    return (
-        f"; about {needed} decisions in all{beyond} would show it with probability {_POWER:.0%}, "
-        "if the truth is no further than a standard error below the estimate"
+        return Message(
+            "{refusal}; how many decisions would show it cannot be said yet", refusal=text
+        )
+    if needed > most:
+        return Message(
+            "{refusal}; about {needed} decisions in all, more than the {most} of a whole test, "
+            "would show it with probability {power:.0%}, if the truth is no further than a "
+            "standard error below the estimate",
+            refusal=text,
+            needed=needed,
+            most=most,
+            power=_POWER,
+        )
+    return Message(
+        "{refusal}; about {needed} decisions in all would show it with probability {power:.0%}, "
+        "if the truth is no further than a standard error below the estimate",
+        refusal=text,
+        needed=needed,
+        power=_POWER,
     )
 
 

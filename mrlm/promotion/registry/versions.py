@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrlm.evidence.canonical import canonical_json, fingerprint_of
-from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.canonical import canonical_json
+from mrlm.evidence.evidence import Evidence, evidence_fingerprint
 from mrlm.promotion.record.ledger import Entry, judgement
 from mrlm.promotion.registry.integrity import (
     CONTENT,
@@ -311,7 +311,7 @@ def _damage(registered: RegisteredVersion, folder: Path, part: str = "") -> tupl
 
 def _fingerprint(evidence: Path) -> str:
     try:
-        return fingerprint_of(json.loads(evidence.read_text()))
+        return evidence_fingerprint(json.loads(evidence.read_text()))
     except (ValueError, RecursionError):
         return ""
 

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from mrlm.messages.translation import translated
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import StrategyName, TuningSettings
 from mrlm.meta.strategies.registry import STRATEGIES
@@ -36,7 +37,8 @@ def test_a_proposal_is_a_permitted_point_and_says_why(name, make_problem) -> Non
     assert (found.point[1:] >= 0).all()
     assert found.point[1:].sum() <= 8 * settings.max_scale * (1 + 1e-9)
     assert task.permits(found.point)
-    assert found.reason
+    for told in (found.reason, *found.limited_by):
+        assert translated(told, "zh") != told
     assert found.moved == (not np.array_equal(found.point, task.policy.champion_point))
 
 

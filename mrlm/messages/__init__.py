@@ -1,0 +1,1 @@
+"""Sentences that people read: English at their source, any language on a page."""
