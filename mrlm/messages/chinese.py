@@ -80,6 +80,11 @@ _JUDGEMENT = {
     "guardrail {objective} against the logger: {why}": "护栏 {objective}（相对记录策略）：{why}",
     "{numbers}, not below the accepted {margin:+.5f}": "{numbers}，不低于可接受的 {margin:+.5f}",
     "{numbers}, below the accepted {margin:+.5f}": "{numbers}，低于可接受的 {margin:+.5f}",
+    "where this happens after every promotion, the champion chooses too narrowly for its log to "
+    "tell of others: gate.trial_share lets a challenger choose a share while it is tested": (
+        "如果每次晋升之后都这样，说明冠军的选择太窄，它的日志说明不了别的策略："
+        "gate.trial_share 让挑战者在检验期间选择一部分展示"
+    ),
     "the test goes on with the next night: {nights} of {most} so far": (
         "检验在下一夜继续：已用 {nights} 夜，最多 {most} 夜"
     ),
@@ -221,9 +226,10 @@ _META_UPDATE = {
         "{objective} 提升的下界为 {bound:.4g}"
     ),
     "no evidence: no direction from the champion is significant (T^2 = {t_squared:.1f}, needed "
-    "{needed:.1f} with {rank} directions), nor is the lift of tonight's head": (
+    "{needed:.1f} with {rank} directions), nor is the lift of tonight's head or of the last "
+    "weights over tonight's heads": (
         "没有证据：从冠军出发没有一个方向是显著的（T^2 = {t_squared:.1f}，{rank} 个方向需要 "
-        "{needed:.1f}），今夜预测头的提升也不显著"
+        "{needed:.1f}），今夜预测头的提升、上次权重用于今夜预测头的提升也都不显著"
     ),
     "no evidence: no permitted point has a lower bound of the lift above 0": (
         "没有证据：没有一个允许的点的提升下界高于 0"
