@@ -28,7 +28,6 @@ STARTED = {
 # For people: what no command needs and a package exports, or the documentation describes.
 PUBLIC = {
     "mrlm.behaviour.item_ridge": "docs/ope.md",
-    "mrlm.learners.choice": "mrlm.learners",
     "mrlm.learners.policy": "mrlm",
     "mrlm.ope.choice.selected": "mrlm.ope",
     "mrlm.ope.choice.shrinkage_bias": "mrlm.ope",

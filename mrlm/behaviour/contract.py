@@ -56,6 +56,12 @@ class BehaviourModel(Protocol):
         """Expected reward of each head, in its unit, and the uncertainty, (N, heads + 1)."""
         ...
 
+    def interval(
+        self, decisions: Decisions, level: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ends between which the north star's true expectation lies, each of shape (N,)."""
+        ...
+
     def score_cross_fitted(self, decisions: Decisions) -> NDArray[np.float64]:
         """Expected reward by the one member that never saw the row's user, (N, heads)."""
         ...

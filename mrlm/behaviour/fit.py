@@ -12,6 +12,7 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.calibration import fit_calibration
 from mrlm.behaviour.features import pair_features, shown_only
+from mrlm.behaviour.fit_posterior import with_posterior
 from mrlm.behaviour.fold_model import FoldModel
 from mrlm.behaviour.history_rows import HistoryRows
 from mrlm.behaviour.language.language_rows import LanguageRows
@@ -31,7 +32,8 @@ def fit_reward_model(
 ) -> RewardModel:
     """Fit one network a fold on the other folds' users, then calibrate on the users left out.
 
-    Only final rewards are learned from. The same log, settings and seed give the same model.
+    At the end its uncertainty is fitted, see ``with_posterior``. Only final rewards are learned
+    from. The same log, settings and seed give the same model.
 
     Args:
         log: decisions of the fit nights, with an embedded catalogue.
@@ -122,7 +124,7 @@ def fit_reward_model(
         member = FoldModel(network, statistics, factors, reader)
         outputs[held] = evaluate(network, features.take(held).with_columns(own[held]), len(names))
         members.append(member)
-    return RewardModel(
+    model = RewardModel(
         heads=names,
         north_star=star,
         space=space,
@@ -132,6 +134,7 @@ def fit_reward_model(
             for j in range(len(names))
         ),
     )
+    return with_posterior(model, log, settings.uncertainty_nights)
 
 
 def _is_binary(rewards: NDArray[np.float64]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from mrlm.bandit_log.distinct_pairs import DistinctPairs, distinct_pairs
 from mrlm.bandit_log.known_rewards import category_novelty
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.later_slot import LaterSlot
-from mrlm.behaviour.calibration import Calibration, HeadCalibrations
+from mrlm.behaviour.calibration import HeadCalibrations
+from mrlm.behaviour.ensemble import Ensemble
 from mrlm.behaviour.features import (
     KERNELS,
     HistoryRead,
@@ -26,13 +26,12 @@ from mrlm.behaviour.features import (
     places_and_scenes,
     slot_features,
 )
-from mrlm.behaviour.fold_model import FoldModel
 from mrlm.behaviour.forward import KEPT_ITEMS, FirstPart, PairForward, pieces
 from mrlm.behaviour.item_factors import ItemFactors
 from mrlm.behaviour.language.tuned_model import language_outputs
-from mrlm.behaviour.scene_heads import SceneHeads
 from mrlm.behaviour.served_features import ServedFeatures
-from mrlm.behaviour.space import FeatureSpace, ItemTable, item_table
+from mrlm.behaviour.space import ItemTable, item_table
+from mrlm.behaviour.stack_uncertainty import ItemsOpen, StackUncertainty
 from mrlm.behaviour.taste import Posterior, loadings_of, taste_of, tastes_for, tastes_of
 from mrlm.behaviour.user_states import UserRead, UserStates
 from mrlm.embeddings.user_state import Entries, Kernels, attention_features
@@ -46,40 +45,6 @@ _PLACES = 256
 _KEPT_PAIRS, _OFTEN = 1 << 10, 1.5
 
 
-class Ensemble(Protocol):
-    """What of a reward model is asked, see ``RewardModel``."""
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The feedback objectives."""
-        ...
-
-    @property
-    def north_star(self) -> str:
-        """The head whose spread is the uncertainty."""
-        ...
-
-    @property
-    def space(self) -> FeatureSpace:
-        """Fitted scales of the features."""
-        ...
-
-    @property
-    def members(self) -> tuple[FoldModel, ...]:
-        """One a fold."""
-        ...
-
-    @property
-    def calibration(self) -> tuple[Calibration, ...]:
-        """One a head."""
-        ...
-
-    @property
-    def scenes(self) -> SceneHeads | None:
-        """What scenes add to the last layer."""
-        ...
-
-
 @dataclass(frozen=True)
 class _Items:
     """One catalogue as m models of k members see it; row c is item c.
@@ -88,6 +53,7 @@ class _Items:
         tables: of each model's space, in double precision.
         vectors: ``ItemTable.vectors`` of each, shape (m, items, width).
         kernels: how candidates attend by text and by categories.
+        open: what uncertainty reads of it, by model.
         projected: shape (m k, items, projection); None for a catalogue that is too large to keep.
         first: what the first layer makes of an item at the top of a list, (m k, items, hidden).
         loading: by all factors, (m k objectives, items, factors).
@@ -96,6 +62,7 @@ class _Items:
     tables: tuple[ItemTable, ...]
     vectors: Floats
     kernels: tuple[Kernels, Kernels]
+    open: dict[int, ItemsOpen]
     projected: Floats | None = None
     first: Floats | None = None
     loading: Floats | None = None
@@ -113,6 +80,7 @@ class PairsOfStack:
         own: tastes, and what language models say, of each member, shape (m, k, P, columns).
         projected, first: of items, see ``_Items``.
         item: int64, shape (P,), row of these of each pair.
+        open: variance of what users and items have of their own, float64, shape (m, P).
     """
 
     pairs: DistinctPairs
@@ -123,6 +91,7 @@ class PairsOfStack:
     projected: Floats
     first: Floats
     item: Places
+    open: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,23 +129,27 @@ class ModelStack:
         return self._valued.of(decisions, self._values)
 
     def _values(self, decisions: Decisions) -> NDArray[np.float64]:
-        outputs = self._outputs(decisions)
+        outputs, variance = self._outputs(decisions)
         heads = self.calibrations(outputs.reshape(len(self.models), -1, *outputs.shape[1:]))
-        k, star = heads.shape[1], self.models[0].heads.index(self.models[0].north_star)
         values = np.empty((len(heads), heads.shape[2], heads.shape[3] + 1))
-        np.divide(np.add.reduce(heads, axis=1), k, out=values[..., :-1])
-        apart = heads[..., star] - values[:, None, :, star]
-        np.sqrt(np.add.reduce(apart * apart, axis=1) / k, out=values[..., -1])
+        expected = np.divide(np.add.reduce(heads, axis=1), heads.shape[1], out=values[..., :-1])
+        values[..., -1] = self.uncertainty.deviation(heads, expected, variance)
         values.flags.writeable = False
         return values
 
-    def _outputs(self, decisions: Decisions) -> NDArray[np.float64]:
-        """Outputs of all members, scenes' own layers included, (m k, N, heads)."""
+    def _outputs(self, decisions: Decisions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Outputs of all members, scenes' own layers included, (m k, N, heads).
+
+        And the variance of the north star's that posteriors tell, (m, N).
+        """
         many, _, heads = self.networks.head_bias.shape
         out = np.empty((many, len(decisions.candidates.values), heads))
+        read, _, pair = self._places_in_read(decisions)
+        variance = read.open.take(pair, axis=1)
         code = [None if m.scenes is None else m.scenes.code(decisions.scene) for m in self.models]
         row = decisions.candidates.row
         for rows, hidden in self.hidden(decisions):
+            variance[:, rows] += self.uncertainty.shared(hidden)
             found = hidden @ self.networks.head
             for j, (model, of_scene) in enumerate(zip(self.models, code, strict=True)):
                 if model.scenes is not None and of_scene is not None:
@@ -185,7 +158,7 @@ class ModelStack:
                     found[own] += model.scenes.added(hidden[own], of_scene[row[rows]])
             out[:, rows] = found
         out += self.networks.head_bias
-        return out
+        return out, variance
 
     def hidden(self, decisions: Decisions) -> Iterator[tuple[slice, Floats]]:
         """Places of some candidates and their last hidden layer, negated, (m k, places, hidden)."""
@@ -312,7 +285,9 @@ class ModelStack:
             projected, first = self._projected(states.catalog, items.tables, asked)
         own = self._own(states, user.taste, items)
         state = states.candidates.row
-        return PairsOfStack(pairs, user, state, attention, own, projected, first, item)
+        entries = user.history.entries.items.lengths[state]
+        open_ = self.uncertainty.own(items.open, codes, entries)
+        return PairsOfStack(pairs, user, state, attention, own, projected, first, item, open_)
 
     def _read_user(self, states: Decisions) -> UserRead:
         items, seen = self._items.of(states.catalog, self._bound), states.looked_back_on()
@@ -373,7 +348,8 @@ class ModelStack:
             np.array([getattr(t, x) for t in tables]) for x in ("text", "category", "vectors")
         )
         kernels = kernels_of(text), kernels_of(category)
-        bound = _Items(tables, vectors, kernels)
+        open_ = self.uncertainty.items(self.models, tables, catalog)
+        bound = _Items(tables, vectors, kernels, open_)
         if len(catalog) > KEPT_ITEMS:
             return bound
         every = np.arange(len(catalog))
@@ -407,6 +383,11 @@ class ModelStack:
     def networks(self) -> PairForward:
         """Those of all members of all models."""
         return PairForward.of([f.network for m in self.models for f in m.members], self.precision)
+
+    @cached_property
+    def uncertainty(self) -> StackUncertainty:
+        """That of all models."""
+        return StackUncertainty.of(self.models, self.precision)
 
     @cached_property
     def calibrations(self) -> HeadCalibrations:

@@ -28,6 +28,7 @@ from mrlm.behaviour.fold_model import FoldModel
 from mrlm.behaviour.forward import PairForward
 from mrlm.behaviour.item_factors import ItemFactors
 from mrlm.behaviour.language.tuned_model import LanguageModel
+from mrlm.behaviour.layer_posterior import LayerPosterior, interval
 from mrlm.behaviour.model_stack import ModelStack, stack_key
 from mrlm.behaviour.network import network_from_state
 from mrlm.behaviour.scene_heads import SceneHeads
@@ -41,8 +42,9 @@ UNCERTAINTY = "uncertainty"
 # which a language model reads it as well.
 PAIR, HISTORY, LANGUAGE = "reward_model", "history", "language"
 # Format 1 of pairs reads one reward of the history, and has no evidence of what was ignored.
-# Format 1 of `language` does not say which objectives its texts name.
-_FORMATS = {PAIR: (1, 2), HISTORY: (1,), LANGUAGE: (2,)}
+# Format 1 of `language` does not say which objectives its texts name. The last but one of each has
+# no posterior of its last layer: its uncertainty is the spread of its members.
+_FORMATS = {PAIR: (1, 2, 3), HISTORY: (1, 2), LANGUAGE: (2, 3)}
 KINDS = tuple(_FORMATS)
 
 
@@ -59,12 +61,14 @@ class RewardModel:
 
     Attributes:
         heads: the feedback objectives, in the order of the log.
-        north_star: the head whose spread over the ensemble is the uncertainty.
+        north_star: the head whose uncertainty is told.
         space: fitted scales of the features.
         members: one fold model a fold.
         calibration: one a head, fitted on out-of-fold outputs: brings outputs to reward units.
         scenes: what scenes add to the last layer of the members; None for one layer for all.
+        posterior: what the log leaves open; None for models of an earlier format.
         precision: in which the networks are computed; what they read is float64.
+        tells_uncertainty: whether its uncertainty is computed; else it is 0, see ``expectation``.
         stack: what computes it with others in one pass, see ``together``; None: it alone.
         place: among those of ``stack``.
     """
@@ -75,7 +79,9 @@ class RewardModel:
     members: tuple[FoldModel, ...]
     calibration: tuple[Calibration, ...]
     scenes: SceneHeads | None = None
+    posterior: LayerPosterior | None = None
     precision: type[np.floating] = np.float64
+    tells_uncertainty: bool = True
     stack: ModelStack | None = None
     place: int = 0
     _encoded: LastCall[Decisions, tuple[ServedFeatures, NDArray[np.float64]]] = field(
@@ -112,13 +118,30 @@ class RewardModel:
     def score(self, decisions: Decisions) -> NDArray[np.float64]:
         """Expected reward of each head, in its unit, and the uncertainty, float64, (N, heads + 1).
 
-        The mean over the fold models; the uncertainty is their standard deviation for the north
-        star.
+        The mean over the fold models; the uncertainty is the standard deviation of the north
+        star's true expectation around it, see ``LayerPosterior``.
         """
         out = np.zeros((len(decisions.candidates.values), len(self.columns)))
         for place, part in decisions.blocks():
             out[place] = self._asked.values(part)[self.place]
         return out
+
+    def interval(
+        self, decisions: Decisions, level: float = 0.9
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ends between which the north star's true expectation lies, each float64, shape (N,).
+
+        Args:
+            decisions: states and candidates.
+            level: the chance that it does.
+
+        Raises:
+            ValueError: the level is not between 0 and 1, or the model tells no uncertainty.
+        """
+        if not self.tells_uncertainty:
+            raise ValueError("the model was asked to tell no uncertainty: ask the model it is of")
+        values, star = self.score(decisions), self.heads.index(self.north_star)
+        return interval(values[:, star], values[:, -1], level, binary=self.binary[star])
 
     def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
         """Pair features with item statistics, the folds' mean, and ``score``; all at once."""
@@ -175,6 +198,11 @@ class RewardModel:
         return tuple(found)
 
     @cached_property
+    def expectation(self) -> RewardModel:
+        """The same with an uncertainty of 0, which costs nothing, for those that do not read it."""
+        return replace(self, tells_uncertainty=False, stack=None, place=0)
+
+    @cached_property
     def in_single(self) -> RewardModel:
         """The same with networks in float32, which reads catalogues and users for itself."""
         return replace(self, precision=np.float32, stack=None, place=0)
@@ -221,11 +249,13 @@ class RewardModel:
                 arrays |= member.language.arrays(f"{k}.language.")
         if self.scenes is not None:
             arrays |= {"scenes.weight": self.scenes.weight, "scenes.bias": self.scenes.bias}
+        if self.posterior is not None:
+            arrays |= self.posterior.arrays()
         contiguous = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         save_file(contiguous, folder / "model.safetensors")
         data = {
             "kind": self.kind,
-            "format": _FORMATS[self.kind][-1],
+            "format": _FORMATS[self.kind][-2 if self.posterior is None else -1],
             "heads": list(self.heads),
             "north_star": self.north_star,
             "space": self.space.describe(),
@@ -318,4 +348,5 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
             if "scenes" in data
             else None
         ),
+        posterior=LayerPosterior.from_arrays(arrays),
     )

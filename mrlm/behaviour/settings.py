@@ -68,6 +68,12 @@ class BehaviourSettings(BaseModel):
     statistics_prior: float = Field(
         8.0, gt=0, description="Rows of the overall mean that are added to an item's own."
     )
+    uncertainty_nights: int = Field(
+        3,
+        ge=1,
+        description="Newest fit nights that tell how much users and items differ from what is "
+        "predicted of them: they set the uncertainty.",
+    )
     scene_heads: bool = Field(
         False,
         description="Adapt the last layer to each scene of the fit nights, as far as they tell "

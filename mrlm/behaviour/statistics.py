@@ -31,6 +31,10 @@ class ItemStatistics:
         """The statistics by item code, float32, shape (items, heads + 1); zeros where none."""
         return self._table.of(catalog, self._by_code)
 
+    def rows(self, catalog: Catalog) -> NDArray[np.float64]:
+        """Rewards of each item by code, float64, shape (items,)."""
+        return np.expm1(self.table(catalog)[:, -1].astype(np.float64))
+
     def _by_code(self, catalog: Catalog) -> NDArray[np.float32]:
         out = np.zeros((len(catalog), self.values.shape[1]), np.float32)
         codes = catalog.codes(self.item_id)

@@ -10,6 +10,7 @@ import numpy as np
 
 from mrlm.bandit_log import Decisions
 from mrlm.policies.contract import Policy, Scorer
+from mrlm.policies.features import UNCERTAINTY
 from mrlm.policies.greedy import Greedy
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.tuned import Tuned
@@ -36,6 +37,16 @@ class JoinsOthers(Protocol):
 
     def together(self, models: Sequence[Any]) -> Sequence[Any]:
         """The same models, some of which are computed in one pass when one of them is asked."""
+        ...
+
+
+@runtime_checkable
+class HasExpectation(Protocol):
+    """A model that can leave its uncertainty out."""
+
+    @property
+    def expectation(self) -> Any:
+        """The same with an uncertainty of 0."""
         ...
 
 
@@ -84,21 +95,41 @@ def _scorers(policy: Policy) -> list[Scorer]:
 def in_one_pass(policy: Policy) -> Policy:
     """The policy with the models that its scorers read computed together, whichever asks first.
 
-    A tuned policy asks those of its anchors about the same decisions, one after the other.
+    A tuned policy asks those of its anchors about the same decisions, one after the other. An
+    uncertainty that has no weight is not computed.
     """
     readers = [s for s in _scorers(policy) if isinstance(s, ReadsModel)]
-    models = {id(s.model): s.model for s in readers if isinstance(s.model, JoinsOthers)}
-    if len(models) < 2:
+    models, weighed = {id(s.model): s.model for s in readers}, _weighed(policy)
+    asked = {
+        at: m.expectation
+        for at, m in models.items()
+        if isinstance(m, HasExpectation) and at not in weighed
+    }
+    joining = {at: asked.get(at, m) for at, m in models.items() if isinstance(m, JoinsOthers)}
+    if len(joining) > 1:
+        first, *_ = joining.values()
+        asked |= zip(joining, first.together(list(joining.values())), strict=True)
+    if not asked:
         return policy
-    first, *_ = models.values()
-    joined = dict(zip(models, first.together(list(models.values())), strict=True))
+    # A scorer that several policies share stays one, which keeps what it gave.
+    reading = {id(s): s.reading(asked[id(s.model)]) for s in readers if id(s.model) in asked}
+    return _with_scorers(policy, lambda scorer: reading.get(id(scorer), scorer))
 
-    def by_joined(scorer: Scorer) -> Scorer:
-        if isinstance(scorer, ReadsModel) and id(scorer.model) in joined:
-            return scorer.reading(joined[id(scorer.model)])
-        return scorer
 
-    return _with_scorers(policy, by_joined)
+def _weighed(policy: Policy) -> set[int]:
+    """Models whose uncertainty has a weight, by ``id``."""
+    if isinstance(policy, Mixture):
+        return {at for p in policy.policies for at in _weighed(p)}
+    if not isinstance(policy, Tuned):
+        return set()
+    has_weight = np.any([policy.theta, *(s.theta for s in policy.scenes)], axis=0)
+    scorers = [s for s in policy.scorers for _ in s.columns]
+    own = {
+        id(scorer.model)
+        for scorer, column, has in zip(scorers, policy.columns, has_weight, strict=False)
+        if has and column == UNCERTAINTY and isinstance(scorer, ReadsModel)
+    }
+    return own | _weighed(policy.anchor)
 
 
 def quickest(policy: Policy, asked: Decisions, most_apart: float = MOST_APART) -> Policy:

@@ -25,7 +25,7 @@ class LearnBehaviour:
     name = "learn_behaviour"
     place: Literal["run"] = "run"
     sections = ("behaviour", "objectives", "split", "seed")
-    form = 3
+    form = 4
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""

@@ -10,6 +10,7 @@ import pytest
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.later_slot import next_slot
 from mrlm.behaviour import model_stack as module
+from mrlm.behaviour import stack_uncertainty
 from mrlm.behaviour.model_stack import ModelStack
 from mrlm.behaviour.reward_model import RewardModel
 
@@ -54,6 +55,42 @@ def test_each_gives_what_it_gives_alone(
             np.testing.assert_allclose(features.dense, wanted.dense, atol=1e-11)
 
 
+def test_each_keeps_its_own_uncertainty_or_none(
+    model: RewardModel, other: RewardModel, some: Decisions
+) -> None:
+    """A posterior, another one, the spread of members of an earlier format, and none."""
+    assert model.posterior is not None
+    wider = replace(model.posterior, root=2 * model.posterior.root, level=1.0, item=0.7)
+    models = [
+        model,
+        replace(other, posterior=wider),
+        replace(other, posterior=None),
+        other.expectation,
+    ]
+    joined = RewardModel.together(models)
+    assert [len(m.stack.models) for m in joined if m.stack] == [4] * 4
+    for decisions in shapes(some):
+        alone = [m.score(decisions) for m in models]
+        found = [m.score(decisions) for m in joined]
+        np.testing.assert_allclose(found, alone, atol=1e-11)
+        assert (found[3][:, -1] == 0).all()
+        assert all((v[:, -1] > 0).all() for v in found[:3])
+        np.testing.assert_allclose(found[3][:, :-1], found[1][:, :-1], atol=1e-11)
+        assert not np.allclose(found[1][:, -1], found[2][:, -1], rtol=0.05)
+
+
+def test_uncertainty_that_is_not_told_is_not_multiplied(
+    model: RewardModel, some: Decisions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_uncertainty, "layer_variance", lambda *_: pytest.fail("computed"))
+    with pytest.raises(pytest.fail.Exception, match="computed"):
+        model.score(some)
+    joined = RewardModel.together([model.expectation, model.in_single.expectation])
+    assert [m.score(some)[:, -1].max() for m in joined] == [0, 0]
+    with pytest.raises(ValueError, match="no uncertainty"):
+        joined[0].interval(some)
+
+
 def test_all_are_read_when_the_first_is_asked(
     model: RewardModel, other: RewardModel, some: Decisions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +106,9 @@ def test_all_are_read_when_the_first_is_asked(
 def test_another_shape_or_precision_is_computed_by_itself(
     model: RewardModel, other: RewardModel, some: Decisions
 ) -> None:
-    fewer = replace(other, members=other.members[:2])
+    assert other.posterior is not None
+    two = replace(other.posterior, root=other.posterior.root[:2])
+    fewer = replace(other, members=other.members[:2], posterior=two)
     joined = RewardModel.together([model, fewer, other.in_single, other])
     assert [len(m.stack.models) for m in joined if m.stack] == [2, 1, 1, 2]
     assert [m.place for m in joined] == [0, 0, 0, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrlm.meta.adaptation.last_layer import LastLayer
+from mrlm.behaviour.last_layer import LastLayer
 
 
 def rows(seed=0, n=12, f=4):
