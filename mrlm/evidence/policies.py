@@ -162,8 +162,15 @@ def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:
 
 
 def _diagnostics(scores: Scores, north_star: str) -> dict[str, Any]:
-    counts, edges = np.histogram(np.minimum(scores.weight[:, 0], _LARGEST), bins=_BINS)
     return {
         **diagnostics(EvaluationState.of(scores))[north_star][0].to_json(),
-        "weight_histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+        "weight_histogram": _histogram(np.minimum(scores.weight[:, 0], _LARGEST)),
     }
+
+
+def _histogram(weight: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Edges and counts; weights that only rounding tells apart lie in one bin around them."""
+    low, high = (weight.min(), weight.max()) if len(weight) else (0.0, 1.0)
+    around = (low - 0.5, low + 0.5) if high - low < 1e-9 else (low, high)
+    counts, edges = np.histogram(weight, bins=_BINS, range=around)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}

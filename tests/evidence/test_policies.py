@@ -173,6 +173,17 @@ def test_the_histogram_ends_where_weights_are_rare() -> None:
     assert histogram["counts"][-1] == 1
 
 
+def test_weights_that_only_rounding_tells_apart_lie_in_one_bin() -> None:
+    """So they do where a policy logged the night itself."""
+    log = make_log()
+    own = weights(CHALLENGER, log) * log.propensity
+    own[::2] *= 1 + 4e-16
+    nowhere = np.full_like(log.candidate_propensity, np.nan)
+    told = estimates_of(replace(log, propensity=own, candidate_propensity=nowhere))
+    histogram = told["diagnostics"]["challenger"]["weight_histogram"]
+    assert sorted(histogram["counts"])[-2:] == [0, len(log)]
+
+
 def test_estimated_propensities_are_told_everywhere() -> None:
     """They are certified only where it is known that the logger hid nothing."""
     log = make_log(n=600, users=60)
