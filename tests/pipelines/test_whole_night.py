@@ -202,7 +202,9 @@ def test_every_strategy_is_told_and_the_meta_update_keeps_its_state(night: Deplo
     assert (told["change"] is None) == (len(tuned_on) == 1)
     state = MetaState.from_json(json.loads(run.path("state.json").read_text()))
     assert [r.night for r in state.records] == tuned_on[-1:]
-    assert list(state.point) == json.loads(run.path("weights.json").read_text())["point"]
+    # A night that stays with the champion has no point to keep.
+    point = json.loads(run.path("weights.json").read_text())["point"]
+    assert list(state.point) == (point if told["moved"] else [])
 
 
 def test_review_takes_a_version_and_prints_markdown(night: Deployment) -> None:
