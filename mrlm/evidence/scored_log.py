@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import gather
+from mrlm.policies.one_asking import all_in_one_pass
 from mrlm.policies.predictions import by_objective
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def scored_log(
     """Ask all policies and the model of one block of decisions, then of the next.
 
     Policies share models and anchors, and a model keeps what it said of the last block: it is
-    computed once, however many ask.
+    computed once, however many ask, models of one shape in one pass, and no uncertainty that has
+    no weight.
 
     Args:
         log: n decisions with N candidates.
@@ -68,6 +70,7 @@ def scored_log(
     """
     many = len(log.decisions.candidates.values)
     probabilities = {name: np.empty(many) for name in policies}
+    policies, reward_model = all_in_one_pass(policies, reward_model)
     names = () if reward_model is None else reward_model.columns
     heads = np.empty((many, len(names)))
     for place, part in log.decisions.blocks():

@@ -124,9 +124,31 @@ def _rows_of(path: Path) -> RowSum:
 
 def _add_tables(rows: RowSum, source: Any, *, threads: bool = True) -> None:
     file = pq.ParquetFile(source)
-    rows.add_rows(pa.RecordBatch.from_pylist([], file.schema_arrow))
-    for batch in file.iter_batches(_BATCH_ROWS, use_threads=threads):
-        rows.add_rows(batch)
+    declared, groups = file.schema_arrow, range(file.num_row_groups)
+    rows.add_rows(pa.RecordBatch.from_pylist([], declared))
+    file = pq.ParquetFile(source, metadata=file.metadata, read_dictionary=_numbered_lists(file))
+    # One group at a time: lists of numbers into dictionaries cannot go on from one to the next.
+    for i in groups:
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=[i], use_threads=threads):
+            rows.add_rows(batch, declared)
+
+
+def _numbered_lists(file: pq.ParquetFile) -> list[str]:
+    """Lists of texts that lie in the file as numbers of distinct ones.
+
+    Read as they lie, candidates take half of the time that reading takes otherwise.
+    """
+    if not file.num_row_groups:
+        return []
+    first = file.metadata.row_group(0)
+    leaves = [file.schema.column(i) for i in range(first.num_columns)]
+    return [
+        leaf.path
+        for i, leaf in enumerate(leaves)
+        if leaf.physical_type == "BYTE_ARRAY"
+        and leaf.max_repetition_level
+        and first.column(i).has_dictionary_page
+    ]
 
 
 def _of_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> str:

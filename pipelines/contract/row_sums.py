@@ -32,11 +32,17 @@ class RowSum:
 
     _sums: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def add_rows(self, rows: pa.RecordBatch) -> None:
-        """Add the rows of a batch, whose columns may stand in any order."""
+    def add_rows(self, rows: pa.RecordBatch, declared: pa.Schema | None = None) -> None:
+        """Add the rows of a batch, whose columns may stand in any order.
+
+        Args:
+            rows: their columns are of types that have an encoding.
+            declared: the types that the rows are of, where some were read as dictionaries of them.
+        """
         names = sorted(rows.schema.names)
         columns = [rows.column(name) for name in names]
-        what = json.dumps([[n, str(c.type)] for n, c in zip(names, columns, strict=True)])
+        types = declared or rows.schema
+        what = json.dumps([[name, str(types.field(name).type)] for name in names])
         encoded, ends = _encoded(columns, rows.num_rows)
         self._add(what, (encoded[a:b] for a, b in pairwise(ends)))
 

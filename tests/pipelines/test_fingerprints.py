@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +41,20 @@ def test_rows_in_any_order_and_any_files_are_the_same_content(tmp_path: Path) ->
     pq.write_table(table([3, 1]), two / "part-x.parquet", compression="gzip")
     pq.write_table(table([2, 0]), two / "part-y.parquet")
     assert fingerprints.of_path(one) == fingerprints.of_path(two)
+
+
+@pytest.mark.parametrize("how", [{"dictionary_pagesize_limit": 64}, {"use_dictionary": False}])
+def test_lists_are_the_same_content_however_their_texts_are_numbered(
+    tmp_path: Path, how: dict[str, Any]
+) -> None:
+    lists = [[f"item-{i % 97}", None, "é"] if i % 5 else None for i in range(400)]
+    rows = pa.table({"candidates": pa.array(lists, pa.list_(pa.string())), "at": range(400)})
+    for name, options in (("one", {}), ("two", how), ("cut", {"row_group_size": 7, **how})):
+        (tmp_path / name).mkdir()
+        pq.write_table(rows, tmp_path / name / "part-0.parquet", **options)
+    found = {fingerprints.of_path(tmp_path / name) for name in ("one", "two", "cut")}
+    assert found == {fingerprints.of_path(tmp_path / "one")}
+    assert fingerprints.of_raw(str(tmp_path / "cut")) == fingerprints.of_raw(str(tmp_path / "one"))
 
 
 def test_large_files_are_summed_by_processes_to_the_same_content(
