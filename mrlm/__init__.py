@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective
     from mrlm.bandit_log.reader import read_bandit_log
-    from mrlm.behaviour.fit import fit_reward_model
+    from mrlm.behaviour.fitting.fit import fit_reward_model
     from mrlm.behaviour.settings import BehaviourSettings
     from mrlm.learners import LEARNERS, LearnedPolicy, LearningSettings, learning_sample
     from mrlm.learners.baselines import fit_baselines
@@ -61,7 +61,7 @@ _ROOM_OF = {
     "estimates": "ope",
     "evaluate_table": "ope.table",
     "fit_baselines": "learners.baselines",
-    "fit_reward_model": "behaviour.fit",
+    "fit_reward_model": "behaviour.fitting.fit",
     "latent_log": "worlds.latent",
     "learning_sample": "learners",
     "read_bandit_log": "bandit_log.reader",

@@ -53,8 +53,7 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
         {"pipelines/settings", "pipelines/failures", "spark_jobs/contract"},
     ),
     "storage": ("saving to a folder and loading", {"mrlm/policies", "mrlm/learners"}),
-    "features": ("numbers about candidates", {"mrlm/behaviour", "mrlm/policies"}),
-    "network": ("the room's neural network", {"mrlm/behaviour", "mrlm/learners"}),
+    "network": ("the room's neural network", {"mrlm/behaviour/networks", "mrlm/learners"}),
     "objectives": (
         "objectives: what they are, and the demonstration's",
         {"mrlm/bandit_log", "mrlm/worlds"},

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from benchmarks.learners._clock import Clock
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.text_network import TextNetwork
 from mrlm.behaviour.language.texts import TextReader
-from mrlm.behaviour.threads import one_thread
+from mrlm.behaviour.language_settings import LanguageSettings
+from mrlm.behaviour.networks.threads import one_thread
 from mrlm.metrics.ranking import auc
 from mrlm.worlds.ratings import load_movielens
 

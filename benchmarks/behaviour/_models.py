@@ -14,8 +14,8 @@ from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.histories import UNNAMED
 from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import PairFeatures, shown_only
-from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.features.pair_features import PairFeatures, shown_only
+from mrlm.behaviour.fitting.fit import fit_reward_model
 
 Floats = NDArray[np.float64]
 PAIR, ONE_REWARD, NO_TEXT = "pair", "pair, one reward and 50 entries", "pair, without text"

@@ -32,7 +32,7 @@ from benchmarks.behaviour._film_task import (
     tuned,
 )
 from benchmarks.rows import Row
-from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.metrics.clustered_auc import ClusteredAuc, clustered_auc
 
 FROZEN, LOW_RANK, FULL = "frozen head", "low rank", "full"

@@ -29,10 +29,10 @@ from benchmarks.learners._world import (
 )
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.features.pair_features import shown_only
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.language.tuned_model import language_outputs
+from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.metrics.clustered_auc import ClusteredAuc
 from mrlm.metrics.reliability import calibration_error, log_loss
 

@@ -19,7 +19,7 @@ from benchmarks.learners._world import FIT_NIGHTS, QUICK_USERS, demonstration, n
 from benchmarks.rows import Row
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.fitting.fit import fit_reward_model
 
 EVENTS = 200
 COLD, KNOWN = "cold", "read before"

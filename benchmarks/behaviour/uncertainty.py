@@ -33,12 +33,12 @@ from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.users import group
-from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.fit_posterior import held_back
-from mrlm.behaviour.residual_products import ResidualProducts
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.features.pair_features import shown_only
+from mrlm.behaviour.fitting.fit import fit_reward_model
+from mrlm.behaviour.fitting.fit_posterior import held_back
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.behaviour.uncertainty.residual_products import ResidualProducts
 from mrlm.worlds.latent import latent_log
 
 Floats = NDArray[np.float64]

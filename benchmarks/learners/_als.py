@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 from benchmarks.learners._peers import Floats, Score
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.users import group
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.embeddings.user_state import Entries
 
 

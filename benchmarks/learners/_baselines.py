@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.learners._peers import Score
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.baselines import BASELINES
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.user_folds import split_mix, user_folds
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.behaviour.item_ridge import SALT, item_ridge
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.choice import Contender, LearnedScore
 from mrlm.learners.inputs import LearningInputs, LearningSample, score_columns
 from mrlm.learners.registry import LEARNERS

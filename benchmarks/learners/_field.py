@@ -12,8 +12,8 @@ from benchmarks.learners._peers import HeldBack, Peer, Score
 from benchmarks.learners._world import FIT_NIGHTS, demonstration, nights_of, seeds, settings
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
-from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.features.pair_features import shown_only
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.learners.baselines import BASELINES
 from mrlm.learners.choice import choose
 from mrlm.learners.inputs import LearningSample, learning_sample

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.learners._peers import Floats, Score, star_rewards
 from mrlm.bandit_log import BanditLog, Decisions
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 
 # Decisions whose probabilities of all actions are looked at together.
 _BLOCK = 4096

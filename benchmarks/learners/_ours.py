@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.learners._peers import Floats, Score
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.choice import ExpectedReward, LearnedScore
 from mrlm.learners.inputs import LearningSample, reweighted
 from mrlm.learners.registry import LEARNERS

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.ragged import gather
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.inputs import LearningSample
 
 Floats = NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import segment_sum
-from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.features.pair_features import PairFeatures
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.inputs import LearningInputs, LearningSample
 from mrlm.learners.scalarisation import Scalarisation
 from mrlm.learners.sequential.experience import Experience

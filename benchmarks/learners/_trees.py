@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.learners._peers import Floats, Score, star_rewards
 from mrlm.bandit_log import BanditLog, Decisions
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 
 # Candidates that are looked at together: 200 columns of them are 50 MiB.
 _BLOCK = 1 << 16

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.learners._finished import finished
 from benchmarks.rows import Row
 from mrlm.bandit_log.ragged import segment_sum
-from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.early_stop import learn_until_best
 from mrlm.learners.inputs import learning_sample

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.learners._finished import finished
 from benchmarks.learners._rl_peers import PEERS, SCRIPTS
 from benchmarks.rows import Row
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.network import make_score_network
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.q_learning import train

@@ -11,8 +11,8 @@ from benchmarks.learners._world import settings
 from benchmarks.loop._world import Past
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.baselines import BASELINES
 from mrlm.meta.state.meta_state import MetaState

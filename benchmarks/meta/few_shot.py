@@ -27,7 +27,7 @@ from benchmarks.meta._finished import finished
 from benchmarks.meta._inst_eval import LECTURER, Floats, Marks, marks, of_means
 from benchmarks.meta._reptile import Task, reptile
 from benchmarks.rows import Row
-from mrlm.behaviour.last_layer import LastLayer
+from mrlm.behaviour.uncertainty.last_layer import LastLayer
 from mrlm.meta.adaptation.layer_prior import LayerPrior, layer_prior
 from mrlm.metrics.clustered_auc import clustered_auc
 from mrlm.metrics.ranking import auc

@@ -37,10 +37,10 @@ from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.reward_model import RewardModel
-from mrlm.behaviour.scene_heads import SceneHeads
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.features.pair_features import shown_only
+from mrlm.behaviour.fitting.fit import fit_reward_model
+from mrlm.behaviour.networks.scene_heads import SceneHeads
 from mrlm.meta.adaptation.scene_layers import with_scene_heads
 from mrlm.metrics.clustered_auc import ClusteredAuc, clustered_auc
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Ragged
-from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.meta.challenger import anchor_of
 from mrlm.policies.contract import Policy

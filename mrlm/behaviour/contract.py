@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
-from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.served_features import ServedFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
+from mrlm.behaviour.features.served_features import ServedFeatures
 
 
 @runtime_checkable

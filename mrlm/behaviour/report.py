@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.users import group
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import shown_only
+from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.metrics.clustered_auc import auc_within
 from mrlm.metrics.ranking import auc
 from mrlm.metrics.reliability import calibration_error, log_loss

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.language_settings import LanguageSettings
 
 
 class HistorySettings(BaseModel):

@@ -14,7 +14,7 @@ from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.ragged import gather
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.contract import Learner
 from mrlm.learners.inputs import LearningSample, expected_rewards, part_of, reweighted
 from mrlm.learners.settings import LearningSettings

@@ -10,7 +10,7 @@ import numpy as np
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.ragged import gather
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.choice import choose_on
 from mrlm.learners.contract import Learner
 from mrlm.learners.inputs import LearningSample, expected_rewards, part_of

@@ -12,9 +12,9 @@ from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import gather
 from mrlm.bandit_log.whole_groups import sample_groups
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.served_features import ServedFeatures
-from mrlm.behaviour.threads import side_by_side
+from mrlm.behaviour.features.pair_features import PairFeatures
+from mrlm.behaviour.features.served_features import ServedFeatures
+from mrlm.behaviour.networks.threads import side_by_side
 from mrlm.learners.scalarisation import Scalarisation, fit_scalarisation, known_outcomes
 from mrlm.learners.settings import LearningSettings
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from mrlm.behaviour.threads import one_thread
+from mrlm.behaviour.networks.threads import one_thread
 from mrlm.learners.settings import LearningSettings
 
 BatchLoss = Callable[[torch.Tensor], torch.Tensor]

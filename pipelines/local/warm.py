@@ -51,7 +51,7 @@ MODULES = (
     # The packaged model is a BERT.
     *("transformers.models.bert.modeling_bert", "transformers.models.bert.tokenization_bert"),
     # learn_behaviour, learn_policy, tune_weights
-    *("torch", "mrlm.behaviour.fit", "mrlm.behaviour.report", "mrlm.learners.registry"),
+    *("torch", "mrlm.behaviour.fitting.fit", "mrlm.behaviour.report", "mrlm.learners.registry"),
     # Optimisers import it when they are made.
     "torch._dynamo",
     *(

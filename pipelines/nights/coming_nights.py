@@ -48,7 +48,7 @@ def outlook_lifts(
     propensities where one has estimates: states with and without it do not merge. An earlier night
     that cannot be evaluated is left out; a gate night that cannot leaves no outlook.
     """
-    from mrlm.behaviour.threads import side_by_side
+    from mrlm.behaviour.networks.threads import side_by_side
     from mrlm.evidence.night_lift import flagged_lifts, night_lift
     from mrlm.evidence.scored_log import scored_log
 

@@ -151,7 +151,7 @@ def _lifts(
     context: NightContext, plan: Plan, followed: list[Followed], catalog: Catalog | None
 ) -> dict[str, _Nights | Exception]:
     """Each promotion's nights, or why it cannot be followed; every night's log is read once."""
-    from mrlm.behaviour.threads import side_by_side
+    from mrlm.behaviour.networks.threads import side_by_side
 
     def of_night(night: str) -> dict[str, NightLift | Exception]:
         here = [f for f in followed if night in plan.hindcast[f.promise.run_key]]

@@ -47,7 +47,7 @@ class LearnBehaviour:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Fit, report on a later night, save."""
-        from mrlm.behaviour.fit import fit_reward_model
+        from mrlm.behaviour.fitting.fit import fit_reward_model
         from mrlm.behaviour.report import ALL, report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.language.language_settings import LanguageSettings
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.fitting.fit import fit_reward_model
+from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.behaviour.settings import BehaviourSettings, HistorySettings
 
 SMALL = BehaviourSettings(

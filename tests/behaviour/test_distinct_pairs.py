@@ -8,8 +8,8 @@ import pytest
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.later_slot import LaterSlot, next_slot
-from mrlm.behaviour.model_stack import ModelStack
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.model_stack import ModelStack
+from mrlm.behaviour.ensemble.reward_model import RewardModel
 
 
 @pytest.fixture(scope="module")

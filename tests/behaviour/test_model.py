@@ -18,15 +18,15 @@ from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.features import pair_features, shown_only
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.model_stack import ModelStack
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.ensemble.model_stack import ModelStack
+from mrlm.behaviour.ensemble.reward_model import RewardModel, load_reward_model
+from mrlm.behaviour.features.pair_features import pair_features, shown_only
+from mrlm.behaviour.features.taste import taste_features
+from mrlm.behaviour.fitting.fit import fit_reward_model
+from mrlm.behaviour.networks.network import evaluate
+from mrlm.behaviour.networks.threads import side_by_side
 from mrlm.behaviour.report import ALL, groups_of, report_reward_model
-from mrlm.behaviour.reward_model import RewardModel, load_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
-from mrlm.behaviour.taste import taste_features
-from mrlm.behaviour.threads import side_by_side
 from mrlm.learners.storage import SCORER_LOADERS
 from mrlm.metrics.ranking import auc
 from mrlm.policies.contract import Scorer

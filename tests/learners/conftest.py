@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 
 SMALL = BehaviourSettings(components=6, hidden=16, projection=4, epochs=8, batch_size=64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import gather, segment_sum
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.learners.choice import (
     Choice,
     ExpectedReward,

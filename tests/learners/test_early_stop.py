@@ -12,7 +12,7 @@ import torch
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.learners.contract import Learner
 from mrlm.learners.early_stop import learn_until_best
 from mrlm.learners.inputs import LearningSample, learning_sample

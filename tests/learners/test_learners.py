@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_sum
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.learners.contract import Learner
 from mrlm.learners.inputs import learning_sample
 from mrlm.learners.network import make_score_network

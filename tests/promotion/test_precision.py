@@ -16,7 +16,7 @@ import pytest
 
 from mrlm.bandit_log import BanditLog, Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.behaviour.fit import fit_reward_model
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.clone import clone_logger
 from mrlm.policies.standardise import Standardiser

@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.behaviour._models import one_reward, without_text
 from benchmarks.behaviour.prediction import Predicted, over_seeds
 from benchmarks.learners import _world
-from mrlm.behaviour.features import pair_features
-from mrlm.behaviour.space import fit_space
+from mrlm.behaviour.features.pair_features import pair_features
+from mrlm.behaviour.features.space import fit_space
 from mrlm.metrics.clustered_auc import clustered_auc
 
 

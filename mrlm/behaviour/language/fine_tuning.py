@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import distributed, nn
 
 from mrlm.behaviour.language.checkpoints import Checkpoints
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.text_network import TextNetwork
 from mrlm.behaviour.language.texts import TextReader, Tokens
-from mrlm.behaviour.threads import one_thread
-from mrlm.behaviour.training import head_loss
+from mrlm.behaviour.language_settings import LanguageSettings
+from mrlm.behaviour.networks.head_loss import head_loss
+from mrlm.behaviour.networks.threads import one_thread
 
 # Texts that are read at once, where nothing is learned from them yet.
 _TOGETHER = 32

@@ -13,10 +13,10 @@ from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.texts import TextReader, text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs, parts
+from mrlm.behaviour.language_settings import LanguageSettings
 
 
 @dataclass(frozen=True)

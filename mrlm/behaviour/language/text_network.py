@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.low_rank import add_low_rank
 from mrlm.behaviour.language.pretrained import Pretrained, Upper
+from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.embeddings.transformer import pool
 
 

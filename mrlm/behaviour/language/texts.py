@@ -9,9 +9,9 @@ from functools import lru_cache
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import Lower, Pretrained, pretrained
 from mrlm.behaviour.language.text_network import TextBatch, frozen_depth
+from mrlm.behaviour.language_settings import LanguageSettings
 
 Tokens = tuple[int, ...]
 # Bytes of hidden states that are kept.

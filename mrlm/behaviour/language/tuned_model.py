@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.text_network import TextNetwork
 from mrlm.behaviour.language.texts import TextReader, Tokens, text_reader
-from mrlm.behaviour.threads import one_thread
+from mrlm.behaviour.language_settings import LanguageSettings
+from mrlm.behaviour.networks.threads import one_thread
 
 # Texts whose reading is kept, of each part; 40 numbers each with the default width.
 _MOST = 1 << 16

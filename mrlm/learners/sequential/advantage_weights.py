@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import segment_log_softmax
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.sequential.distilled_policy import distil
 from mrlm.learners.sequential.experience import Experience

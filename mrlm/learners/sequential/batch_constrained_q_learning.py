@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import rows, segment_log_softmax, segment_max
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.inputs import LearningSample
 from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.sequential.distilled_policy import distil

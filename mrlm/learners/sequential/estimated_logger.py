@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_log_softmax, segment_sum
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.network import make_score_network
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.settings import LearningSettings

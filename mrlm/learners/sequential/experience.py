@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.inputs import LearningSample
 from mrlm.learners.network import CandidateSets
 from mrlm.learners.sequential.transitions import Transitions, transitions

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.network import PairNetwork, Pairs
+from mrlm.behaviour.features.pair_features import PairFeatures
+from mrlm.behaviour.networks.network import PairNetwork, Pairs
 from mrlm.learners.network import ScoreNetwork, make_pair_network
 from mrlm.learners.settings import LearningSettings
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import segment_log_softmax
-from mrlm.behaviour.network import evaluate
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.inputs import LearningSample, logged_rewards
 from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.sequential.estimated_logger import logger_log_probabilities

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix, diags
 
-from mrlm.behaviour.last_layer import LastLayer, Vector
+from mrlm.behaviour.uncertainty.last_layer import LastLayer, Vector
 
 _ITERATIONS = 100
 # Largest change of a standard deviation, in those of the targets, that ends the iterations.

@@ -16,11 +16,11 @@ from scipy.sparse import csr_matrix
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.bandit_log.users import group
-from mrlm.behaviour.calibration import Calibration
-from mrlm.behaviour.features import shown_only
-from mrlm.behaviour.last_layer import Vector
-from mrlm.behaviour.reward_model import RewardModel
-from mrlm.behaviour.scene_heads import SceneHeads
+from mrlm.behaviour.ensemble.calibration import Calibration
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.features.pair_features import shown_only
+from mrlm.behaviour.networks.scene_heads import SceneHeads
+from mrlm.behaviour.uncertainty.last_layer import Vector
 from mrlm.meta.adaptation.layer_prior import layer_prior
 
 # A gate of so much closes or doubles a unit.

@@ -13,10 +13,10 @@ from torch import nn
 from mrlm.behaviour.language import checkpoints as checkpoints_module
 from mrlm.behaviour.language.checkpoints import Checkpoints
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import Lower, Pretrained, Upper, pretrained
 from mrlm.behaviour.language.text_network import TextNetwork
 from mrlm.behaviour.language.texts import TextReader
+from mrlm.behaviour.language_settings import LanguageSettings
 
 GENRES = ("action", "comedy", "crime", "drama", "romance")
 TEXTS = [f"film : {a} , {b}" for a in GENRES for b in GENRES]

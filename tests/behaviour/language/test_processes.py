@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.language_settings import LanguageSettings
 
 # Without dropout: processes draw each their own.
 _PROGRAM = """
@@ -19,7 +19,7 @@ import json, sys
 import numpy as np, torch
 from torch import distributed
 from mrlm.behaviour.language.fine_tuning import TextRows, fine_tune
-from mrlm.behaviour.language.language_settings import LanguageSettings
+from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.behaviour.language.texts import text_reader
 
 alone, data, out = sys.argv[1] == "alone", sys.argv[2], sys.argv[3]

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.histories import UNNAMED
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour.features import shown_only
+from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.language import language_rows as rows_module
 from mrlm.behaviour.language import tuned_model as tuned_module
 from mrlm.behaviour.language.language_rows import LanguageRows
-from mrlm.behaviour.language.language_settings import LanguageSettings
 from mrlm.behaviour.language.pretrained import pretrained
 from mrlm.behaviour.language.rendering import history_texts, item_texts, pair_texts
 from mrlm.behaviour.language.texts import text_reader
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
+from mrlm.behaviour.language_settings import LanguageSettings
 
 BINARY = np.array([True, False])
 WRITTEN = ("rating", "like")

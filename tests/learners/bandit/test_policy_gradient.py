@@ -8,7 +8,7 @@ import torch
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.logged_policy import logging_log_probabilities
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.gradient_learner import objective
 from mrlm.learners.bandit.logged_feedback import LoggedFeedback

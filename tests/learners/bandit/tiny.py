@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.bandit.bandit_learner import BanditLearner
 from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.gradient_learner import Terms, objective

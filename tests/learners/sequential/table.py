@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mrlm.behaviour.features import PairFeatures
-from mrlm.behaviour.network import Pairs
+from mrlm.behaviour.features.pair_features import PairFeatures
+from mrlm.behaviour.networks.network import Pairs
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.transitions import Transitions
 

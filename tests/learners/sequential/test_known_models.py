@@ -21,8 +21,8 @@ from benchmarks.learners._tabular_field import (
 )
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_log_softmax
-from mrlm.behaviour.network import evaluate
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.inputs import LearningSample, learning_sample
 from mrlm.learners.network import make_score_network
 from mrlm.learners.registry import LEARNERS

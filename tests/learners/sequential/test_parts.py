@@ -11,8 +11,8 @@ import torch
 from benchmarks.learners._tabular_field import World, drawn, sample_of, scores_of
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_log_softmax, segment_sum
-from mrlm.behaviour.network import evaluate
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.inputs import learning_sample, logged_rewards
 from mrlm.learners.network import make_score_network
 from mrlm.learners.sequential.batch_constrained_q_learning import supported

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.features import PairFeatures
+from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.network import CandidateSets, ScoreNetwork, make_score_network
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.q_learning import conservative_loss, train

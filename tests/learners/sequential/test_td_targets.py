@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mrlm.behaviour.network import Pairs
+from mrlm.behaviour.networks.network import Pairs
 from mrlm.learners.sequential.q_regression import regress_q
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import double_target, expected_target, squared_error

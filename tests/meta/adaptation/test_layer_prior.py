@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mrlm.behaviour.last_layer import LastLayer
+from mrlm.behaviour.uncertainty.last_layer import LastLayer
 from mrlm.meta.adaptation.layer_prior import layer_prior
 
 ITEMS, USERS, ROWS = 30, 40, 900

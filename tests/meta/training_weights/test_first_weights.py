@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.fit import fit_reward_model
-from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.training_weights.first_weights import first_weights

@@ -1,0 +1,50 @@
+"""One member of an ensemble: what was learned without the users of one fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Decisions
+from mrlm.behaviour.features.item_factors import ItemFactors
+from mrlm.behaviour.features.statistics import ItemStatistics
+from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
+from mrlm.behaviour.networks.forward import PairForward
+from mrlm.behaviour.networks.network import PairNetwork
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """What was learned without the users of one fold.
+
+    Attributes:
+        network: of pair features with ``columns``.
+        statistics: what happened with each item.
+        factors: of each objective that the model reads the history by; none for pairs alone.
+        language: reads the history's text; only for the model of that name.
+    """
+
+    network: PairNetwork
+    statistics: ItemStatistics
+    factors: tuple[ItemFactors, ...] = ()
+    language: LanguageModel | None = None
+
+    def columns(self, states: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
+        """What this fold knows of every candidate beside the pair features, (N, columns).
+
+        Args:
+            states: distinct ones, with N candidates in all.
+            taste: ``taste_features`` of them by ``factors``.
+        """
+        parts = [self.statistics.table(states.catalog)[states.candidates.values], taste]
+        if self.language is not None:
+            parts.append(language_outputs(states, [self.language])[0])
+        return np.concatenate(parts, axis=1)
+
+    @cached_property
+    def single(self) -> PairForward:
+        """The network in float32, which is enough to learn from."""
+        return PairForward.of([self.network], np.float32)

@@ -1,0 +1,1 @@
+"""What networks read of states and candidates: fitted scales, pairs, items, tastes."""

@@ -1,0 +1,1 @@
+"""From a log of the fit nights to a reward model."""

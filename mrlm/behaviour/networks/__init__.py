@@ -1,0 +1,1 @@
+"""The networks of pairs: trained with PyTorch, asked with NumPy."""

@@ -1,0 +1,1 @@
+"""What a log leaves open of predictions: arrays alone, no model."""
