@@ -52,7 +52,10 @@ SAME_ROLE: dict[str, tuple[str, set[str]]] = {
         "the errors that the room raises",
         {"pipelines/settings", "pipelines/failures", "spark_jobs/contract"},
     ),
-    "storage": ("saving to a folder and loading", {"mrlm/policies", "mrlm/learners"}),
+    "storage": (
+        "saving to a folder and loading",
+        {"mrlm/behaviour/ensemble", "mrlm/policies", "mrlm/learners"},
+    ),
     "network": ("the room's neural network", {"mrlm/behaviour/networks", "mrlm/learners"}),
     "objectives": (
         "objectives: what they are, and the demonstration's",

@@ -16,7 +16,8 @@ from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.ensemble.reward_model import RewardModel, load_reward_model
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.behaviour.networks.forward import PairForward
 from mrlm.learners.inputs import deployed_features
 from mrlm.learners.network import ScoreNetwork, score_network_from_state

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mrlm.behaviour.ensemble.reward_model import KINDS, load_reward_model
+from mrlm.behaviour.ensemble.storage import KINDS, load_reward_model
 from mrlm.learners.baselines.registry import BASELINE_LOADERS
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer, load_scorer

@@ -78,7 +78,7 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
 
 
 def _reward_model(behaviour: StageFolder) -> Scorer | None:
-    from mrlm.behaviour.ensemble.reward_model import load_reward_model
+    from mrlm.behaviour.ensemble.storage import load_reward_model
 
     if behaviour.manifest() is None:
         return None

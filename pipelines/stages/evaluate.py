@@ -60,7 +60,7 @@ class Evaluate:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Estimate every policy and the paired difference, and keep each row's probabilities."""
-        from mrlm.behaviour.ensemble.reward_model import load_reward_model
+        from mrlm.behaviour.ensemble.storage import load_reward_model
         from mrlm.evidence.canonical import canonical_json
         from mrlm.evidence.policies import decisions_table, policy_estimates
         from mrlm.evidence.scored_log import scored_log

@@ -37,7 +37,7 @@ class LearnPolicy:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Train every learner and save what it learned, with the simple baselines."""
-        from mrlm.behaviour.ensemble.reward_model import load_reward_model
+        from mrlm.behaviour.ensemble.storage import load_reward_model
         from mrlm.learners.baselines import fit_baselines
         from mrlm.learners.early_stop import learn_until_best
         from mrlm.learners.inputs import learning_sample

@@ -133,7 +133,7 @@ def _counts(found: TunedNight) -> dict[str, Any]:
 
 def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     """Tonight's reward model, learned policies, and the simple baselines that are weighed too."""
-    from mrlm.behaviour.ensemble.reward_model import load_reward_model
+    from mrlm.behaviour.ensemble.storage import load_reward_model
     from mrlm.learners.storage import load_baseline_scores, load_learned
 
     learned_at = context.run("learn_policy")

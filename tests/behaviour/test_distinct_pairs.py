@@ -8,8 +8,8 @@ import pytest
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.later_slot import LaterSlot, next_slot
-from mrlm.behaviour.ensemble.model_stack import ModelStack
 from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.ensemble.stack_pairs import PairReader
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def test_a_later_slot_has_the_scores_that_it_has_by_itself(
     """And its pairs are those that were read for the first."""
     first = model.score(some)
     asked = []
-    read = ModelStack._read_pairs
+    read = PairReader.read
     monkeypatch.setattr(
-        ModelStack, "_read_pairs", lambda own, decisions: asked.append(1) or read(own, decisions)
+        PairReader, "read", lambda own, decisions: asked.append(1) or read(own, decisions)
     )
     for later in slots(some):
         features, values = model.encode(later)

@@ -18,8 +18,9 @@ from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.contract import BehaviourModel
-from mrlm.behaviour.ensemble.model_stack import ModelStack
-from mrlm.behaviour.ensemble.reward_model import RewardModel, load_reward_model
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.ensemble.stack_pairs import PairReader
+from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.behaviour.features.pair_features import pair_features, shown_only
 from mrlm.behaviour.features.taste import taste_features
 from mrlm.behaviour.fitting.fit import fit_reward_model
@@ -143,13 +144,13 @@ def test_the_same_decisions_are_encoded_once_in_a_row(
     model: RewardModel, later_log: BanditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Decisions] = []
-    read = ModelStack._read_pairs
+    read = PairReader.read
 
-    def counted(own: ModelStack, decisions: Decisions) -> Any:
+    def counted(own: PairReader, decisions: Decisions) -> Any:
         seen.append(decisions)
         return read(own, decisions)
 
-    monkeypatch.setattr(ModelStack, "_read_pairs", counted)
+    monkeypatch.setattr(PairReader, "read", counted)
     one, two = (later_log.take(np.arange(k)).decisions for k in (40, 50))
     first = model.encode(one)
     assert model.encode(one) is first

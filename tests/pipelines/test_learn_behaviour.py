@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.ensemble.reward_model import load_reward_model
+from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.inputs import learning_sample

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load, save_file
+from safetensors.numpy import save_file
 
 from mrlm.bandit_log import Decisions
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
@@ -19,8 +18,8 @@ from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.ensemble.calibration import Calibration
 from mrlm.behaviour.ensemble.fold_model import FoldModel
-from mrlm.behaviour.ensemble.model_stack import ModelStack, stack_key
-from mrlm.behaviour.features.item_factors import ItemFactors
+from mrlm.behaviour.ensemble.model_stack import ModelStack
+from mrlm.behaviour.ensemble.stack_parameters import stack_key
 from mrlm.behaviour.features.pair_features import (
     PairFeatures,
     read_history,
@@ -29,11 +28,8 @@ from mrlm.behaviour.features.pair_features import (
 )
 from mrlm.behaviour.features.served_features import ServedFeatures
 from mrlm.behaviour.features.space import FeatureSpace, item_table
-from mrlm.behaviour.features.statistics import ItemStatistics
 from mrlm.behaviour.features.taste import tastes_of
-from mrlm.behaviour.language.tuned_model import LanguageModel
 from mrlm.behaviour.networks.forward import PairForward
-from mrlm.behaviour.networks.network import network_from_state
 from mrlm.behaviour.networks.scene_heads import SceneHeads
 from mrlm.behaviour.uncertainty.layer_posterior import LayerPosterior, interval
 
@@ -44,12 +40,7 @@ PAIR, HISTORY, LANGUAGE = "reward_model", "history", "language"
 # Format 1 of pairs reads one reward of the history, and has no evidence of what was ignored.
 # Format 1 of `language` does not say which objectives its texts name. The last but one of each has
 # no posterior of its last layer: its uncertainty is the spread of its members.
-_FORMATS = {PAIR: (1, 2, 3), HISTORY: (1, 2), LANGUAGE: (2, 3)}
-KINDS = tuple(_FORMATS)
-
-
-# Models that one process reads again and again: tonight's, and those inside the champions.
-_SHARED = 8
+FORMATS = {PAIR: (1, 2, 3), HISTORY: (1, 2), LANGUAGE: (2, 3)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +164,7 @@ class RewardModel:
     @property
     def networks(self) -> PairForward:
         """Those of the members."""
-        return self._alone.networks
+        return self._alone.parameters.networks
 
     @property
     def model(self) -> RewardModel:
@@ -255,7 +246,7 @@ class RewardModel:
         save_file(contiguous, folder / "model.safetensors")
         data = {
             "kind": self.kind,
-            "format": _FORMATS[self.kind][-2 if self.posterior is None else -1],
+            "format": FORMATS[self.kind][-2 if self.posterior is None else -1],
             "heads": list(self.heads),
             "north_star": self.north_star,
             "space": self.space.describe(),
@@ -294,59 +285,3 @@ def _by_decision(
         user_vectors=np.concatenate([f.user_vectors for f, _ in parts])[decision],
     )
     return features, np.concatenate([v for _, v in parts])[candidate]
-
-
-def load_reward_model(folder: Path) -> RewardModel:
-    """Read what ``RewardModel.save`` wrote; scores are the same to the bit.
-
-    The same content is the same object, wherever it is read from.
-
-    Raises:
-        ValueError: the folder holds something else, or a format of another version.
-    """
-    description = (folder / "model.json").read_bytes()
-    data = json.loads(description)
-    if data.get("format") not in _FORMATS.get(data.get("kind"), ()):
-        known = " or ".join(f"{kind} of format {f[-1]}" for kind, f in _FORMATS.items())
-        raise ValueError(
-            f"{folder}: expected a {known}, found {data.get('kind')!r} of format "
-            f"{data.get('format')!r}"
-        )
-    return _from_bytes(description, (folder / "model.safetensors").read_bytes())
-
-
-@lru_cache(_SHARED)
-def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
-    data, arrays = json.loads(description), load(weights)
-    members = []
-    for k, item_id in enumerate(data["statistics"]):
-        prefix = f"{k}.network."
-        state = {
-            n.removeprefix(prefix): torch.from_numpy(a)
-            for n, a in arrays.items()
-            if n.startswith(prefix)
-        }
-        statistics = ItemStatistics(np.array(item_id, object), arrays[f"{k}.statistics"])
-        factors = tuple(
-            ItemFactors.from_parts(of, arrays, f"{k}.factors.{j}.")
-            for j, of in enumerate(data["factors"][k] if "factors" in data else ())
-        )
-        language = (
-            LanguageModel.from_parts(data["language"][k], arrays, f"{k}.language.")
-            if "language" in data
-            else None
-        )
-        members.append(FoldModel(network_from_state(state), statistics, factors, language))
-    return RewardModel(
-        heads=tuple(data["heads"]),
-        north_star=data["north_star"],
-        space=FeatureSpace.from_parts(data["space"], arrays),
-        members=tuple(members),
-        calibration=tuple(Calibration(**c) for c in data["calibration"]),
-        scenes=(
-            SceneHeads(np.array(data["scenes"]), arrays["scenes.weight"], arrays["scenes.bias"])
-            if "scenes" in data
-            else None
-        ),
-        posterior=LayerPosterior.from_arrays(arrays),
-    )

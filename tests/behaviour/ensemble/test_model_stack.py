@@ -9,10 +9,10 @@ import pytest
 
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.later_slot import next_slot
-from mrlm.behaviour.ensemble import model_stack as module
+from mrlm.behaviour.ensemble import stack_items as module
 from mrlm.behaviour.ensemble import stack_uncertainty
-from mrlm.behaviour.ensemble.model_stack import ModelStack
 from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.ensemble.stack_pairs import PairReader
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ def test_uncertainty_that_is_not_told_is_not_multiplied(
 def test_all_are_read_when_the_first_is_asked(
     model: RewardModel, other: RewardModel, some: Decisions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, read = [], ModelStack._read_pairs
+    asked, read = [], PairReader.read
     monkeypatch.setattr(
-        ModelStack, "_read_pairs", lambda own, decisions: asked.append(1) or read(own, decisions)
+        PairReader, "read", lambda own, decisions: asked.append(1) or read(own, decisions)
     )
     for joined in RewardModel.together([model, other]):
         joined.score(some)

@@ -8,8 +8,9 @@ import pytest
 
 from mrlm.bandit_log import BanditLog, Decisions, Ragged
 from mrlm.behaviour.ensemble import user_states as module
-from mrlm.behaviour.ensemble.model_stack import ModelStack
-from mrlm.behaviour.ensemble.reward_model import RewardModel, _from_bytes, load_reward_model
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.ensemble.stack_pairs import PairReader
+from mrlm.behaviour.ensemble.storage import _from_bytes, load_reward_model
 
 
 def alone(log: BanditLog, row: int) -> Decisions:
@@ -37,14 +38,14 @@ def row(later_log: BanditLog) -> int:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many entries each user had who was read."""
     found: list[int] = []
-    own = ModelStack._read_user
+    own = PairReader._read_user
 
-    def counted(stack: ModelStack, state: Decisions) -> module.UserRead:
+    def counted(reader: PairReader, state: Decisions) -> module.UserRead:
         if len(state) == 1:
             found.append(len(state.looked_back_on().values))
-        return own(stack, state)
+        return own(reader, state)
 
-    monkeypatch.setattr(ModelStack, "_read_user", counted)
+    monkeypatch.setattr(PairReader, "_read_user", counted)
     return found
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from mrlm.bandit_log import BanditLog
-from mrlm.behaviour.ensemble.reward_model import RewardModel, load_reward_model
+from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.behaviour.uncertainty.layer_posterior import LayerPosterior, interval, slope
 
 BOTH = LayerPosterior(np.zeros((2, 1, 1)), np.zeros(3), 1.0, level=0.4, taste=0.6, item=0.5)

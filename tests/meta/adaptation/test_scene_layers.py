@@ -9,7 +9,7 @@ import pytest
 
 from mrlm import BehaviourSettings, fit_reward_model, latent_log
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.behaviour.ensemble.reward_model import load_reward_model
+from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.meta.adaptation.scene_layers import with_scene_heads
 from mrlm.metrics.ranking import auc

@@ -80,7 +80,7 @@ def test_the_reward_model_is_that_of_its_own_run(
     (folder / "reward_model").mkdir(parents=True)
     (folder / "reward_model" / "heads.json").write_text("{}")
     made.complete(folder, "learn_behaviour", "2026-11-20", run_key=RUN)
-    monkeypatch.setattr("mrlm.behaviour.ensemble.reward_model.load_reward_model", lambda path: path)
+    monkeypatch.setattr("mrlm.behaviour.ensemble.storage.load_reward_model", lambda path: path)
     found: Any = load().reward_model
     assert found == folder / "reward_model"
 
@@ -93,7 +93,7 @@ def test_the_reward_model_of_a_test_over_nights_is_that_of_the_run_that_made_the
         (folder / "reward_model").mkdir(parents=True)
         (folder / "reward_model" / "heads.json").write_text("{}")
         made.complete(folder, "learn_behaviour", night, run_key=run)
-    monkeypatch.setattr("mrlm.behaviour.ensemble.reward_model.load_reward_model", lambda path: path)
+    monkeypatch.setattr("mrlm.behaviour.ensemble.storage.load_reward_model", lambda path: path)
     found: Any = load(evidence=replace(EVIDENCE, candidate=EARLIER)).reward_model
     folder = made.workspace.run_stage(EARLIER, "learn_behaviour")
     assert found == folder / "reward_model"

@@ -1,0 +1,105 @@
+"""What several ensembles read of a catalogue, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog
+from mrlm.bandit_log.last_call import LastCall
+from mrlm.behaviour.ensemble.stack_parameters import StackParameters, factors_of
+from mrlm.behaviour.ensemble.stack_uncertainty import ItemsOpen
+from mrlm.behaviour.features.pair_features import kernels_of
+from mrlm.behaviour.features.space import ItemTable, item_table
+from mrlm.behaviour.features.taste import loadings_of
+from mrlm.behaviour.networks.forward import KEPT_ITEMS
+from mrlm.embeddings.user_state import Kernels
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class ItemsOfStack:
+    """One catalogue as m models of k members see it; row c is item c.
+
+    Attributes:
+        tables: of each model's space, in double precision.
+        vectors: ``ItemTable.vectors`` of each, shape (m, items, width).
+        kernels: how candidates attend by text and by categories.
+        open: what uncertainty reads of it, by model.
+        projected: shape (m k, items, projection); None for a catalogue that is too large to keep.
+        first: what the first layer makes of an item at the top of a list, (m k, items, hidden).
+        loading: by all factors, (m k objectives, items, factors).
+    """
+
+    tables: tuple[ItemTable, ...]
+    vectors: Floats
+    kernels: tuple[Kernels, Kernels]
+    open: dict[int, ItemsOpen]
+    projected: Floats | None = None
+    first: Floats | None = None
+    loading: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ItemReader:
+    """Reads catalogues for a stack; what was read of the last one is kept.
+
+    Attributes:
+        stack: for whose networks it reads.
+    """
+
+    stack: StackParameters
+    _kept: LastCall[Catalog, ItemsOfStack] = field(default_factory=LastCall, init=False, repr=False)
+
+    def of(self, catalog: Catalog) -> ItemsOfStack:
+        """What is read of a catalogue."""
+        return self._kept.of(catalog, self._bound)
+
+    def _bound(self, catalog: Catalog) -> ItemsOfStack:
+        tables = tuple(item_table(m.space, catalog, np.float64) for m in self.stack.models)
+        text, category, vectors = (
+            np.array([getattr(t, x) for t in tables]) for x in ("text", "category", "vectors")
+        )
+        kernels = kernels_of(text), kernels_of(category)
+        open_ = self.stack.uncertainty.items(self.stack.models, tables, catalog)
+        bound = ItemsOfStack(tables, vectors, kernels, open_)
+        if len(catalog) > KEPT_ITEMS:
+            return bound
+        every = np.arange(len(catalog))
+        projected, first = self.projected(catalog, tables, every)
+        loading = self.loadings(catalog, every.astype(np.int32), bound)
+        return replace(bound, projected=projected, first=first, loading=loading)
+
+    def projected(
+        self, catalog: Catalog, tables: Sequence[ItemTable], codes: NDArray[np.integer]
+    ) -> tuple[Floats, Floats]:
+        """Projections of items, and what the first layer makes of them at the top of a list."""
+        layer = self.stack.first_layer
+        vectors, attributes = (
+            self.stack.by_member(np.array([getattr(t, x)[codes] for t in tables]))
+            for x in ("vectors", "attributes")
+        )
+        statistics = np.array(
+            [f.statistics.table(catalog)[codes] for m in self.stack.models for f in m.members]
+        )
+        projected, first = self.stack.networks.project(vectors)
+        first += layer.attributes.of(attributes)
+        first += layer.novelty.of(at_the_top(catalog)[codes])
+        first += layer.statistics.of(statistics)
+        return projected, first
+
+    def loadings(self, catalog: Catalog, codes: NDArray[np.int32], items: ItemsOfStack) -> Floats:
+        """Of items by all factors, (factor models, items, factors)."""
+        if items.loading is not None:
+            return items.loading.take(codes, axis=1)
+        factors = [f for m in self.stack.models for f in factors_of(m)]
+        return loadings_of(factors, catalog, codes, np.float64)
+
+
+def at_the_top(catalog: Catalog) -> NDArray[np.float64]:
+    """``category_novelty`` of every item where nothing is above it, (items, 1)."""
+    return (catalog.categories.lengths > 0).astype(np.float64)[:, None]

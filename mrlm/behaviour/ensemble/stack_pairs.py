@@ -1,0 +1,135 @@
+"""What several ensembles read of users and of pairs with candidates, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlm.bandit_log import Catalog, Decisions, Ragged
+from mrlm.bandit_log.distinct_pairs import DistinctPairs, distinct_pairs
+from mrlm.bandit_log.last_call import LastCall
+from mrlm.behaviour.ensemble.stack_items import ItemReader, ItemsOfStack
+from mrlm.behaviour.ensemble.stack_parameters import StackParameters, factors_of
+from mrlm.behaviour.ensemble.user_states import UserRead, UserStates
+from mrlm.behaviour.features.pair_features import history_read
+from mrlm.behaviour.features.taste import Posterior, taste_of, tastes_for, tastes_of
+from mrlm.behaviour.language.tuned_model import language_outputs
+from mrlm.embeddings.user_state import Entries, attention_features
+
+Floats = NDArray[np.floating]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PairsOfStack:
+    """What was read of the pairs of decisions whatever the slot.
+
+    Attributes:
+        pairs: of the decisions.
+        user: what was read of their states.
+        state: int64, shape (P,), the state of each pair.
+        attention: shape (m, P, features).
+        own: tastes, and what language models say, of each member, shape (m, k, P, columns).
+        projected, first: of items, see ``ItemsOfStack``.
+        item: int64, shape (P,), row of these of each pair.
+        open: variance of what users and items have of their own, float64, shape (m, P).
+    """
+
+    pairs: DistinctPairs
+    user: UserRead
+    state: Places
+    attention: Floats
+    own: Floats
+    projected: Floats
+    first: Floats
+    item: Places
+    open: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PairReader:
+    """Reads the pairs of decisions for a stack; users over the last catalogue are kept.
+
+    Attributes:
+        stack: for whose networks it reads.
+        items: reads the catalogues.
+    """
+
+    stack: StackParameters
+    items: ItemReader
+    _users: LastCall[Catalog, UserStates] = field(default_factory=LastCall, init=False, repr=False)
+
+    def read(self, decisions: Decisions) -> PairsOfStack:
+        """What is read of the pairs of decisions, whatever their slots."""
+        pairs = distinct_pairs(decisions)
+        states, codes = pairs.states, pairs.states.candidates.values
+        items = self.items.of(states.catalog)
+        if len(states) == 1:
+            user = self._users.of(states.catalog, _nobody).of(states, self._read_user)
+        else:
+            user = self._read_user(states)
+        seen, item = self.stack.models[0].space.counts_ignored, codes.astype(np.int64)
+        attention = attention_features(
+            states.candidates, user.history.entries, items.kernels, seen=seen
+        )
+        projected, first = items.projected, items.first
+        if projected is None or first is None:
+            asked, item = np.unique(codes, return_inverse=True)
+            projected, first = self.items.projected(states.catalog, items.tables, asked)
+        own = self._own(states, user.taste, items)
+        state = states.candidates.row
+        entries = user.history.entries.items.lengths[state]
+        open_ = self.stack.uncertainty.own(items.open, codes, entries)
+        return PairsOfStack(pairs, user, state, attention, own, projected, first, item, open_)
+
+    def _read_user(self, states: Decisions) -> UserRead:
+        items, seen = self.items.of(states.catalog), states.looked_back_on()
+        values = np.array(
+            [m.space.scaled_rewards(states.histories, seen.values) for m in self.stack.models],
+            np.float64,
+        )
+        entries = Entries(Ragged(seen.offsets, states.histories.item[seen.values]), values)
+        history = history_read(entries, items.vectors)
+        moments = self.stack.first_layer.moments.of(self.stack.by_member(history.moments))
+        vectors = history.user_vectors.astype(self.stack.precision, copy=False)
+        users = self.stack.by_member(vectors) @ self.stack.networks.user
+        taste = self._posterior(states) if len(states) == 1 else None
+        return UserRead(history, moments, users, taste)
+
+    def _posterior(self, state: Decisions) -> Posterior:
+        """Of one state's tastes, by the factors of all members."""
+        parts = [taste_of(state, m.space, factors_of(m), np.float64) for m in self.stack.models]
+        return Posterior(
+            np.concatenate([p.mean for p in parts], axis=1),
+            np.concatenate([p.covariance for p in parts], axis=1),
+        )
+
+    def _own(self, states: Decisions, taste: Posterior | None, items: ItemsOfStack) -> Floats:
+        """Tastes, and what language models say, of each member, (m, k, P, columns)."""
+        shape = (len(self.stack.models), self.stack.members, len(states.candidates.values))
+        if taste is not None:
+            loading = self.items.loadings(states.catalog, states.candidates.values, items)
+            every = tastes_for(taste, loading)
+        else:
+            every = np.concatenate(
+                [tastes_of(states, m.space, factors_of(m), np.float64) for m in self.stack.models],
+                axis=1,
+            )
+        models, members, many = shape
+        by_member = every.reshape(
+            many, models, members, every.shape[1] // (models * members)
+        ).transpose(1, 2, 0, 3)
+        said = [
+            language_outputs(states, [f.language for f in m.members if f.language])
+            for m in self.stack.models
+            if m.members[0].language
+        ]
+        if not said:
+            return by_member
+        return np.concatenate([by_member, np.array(said)], axis=3)
+
+
+def _nobody(catalog: Catalog) -> UserStates:
+    return UserStates()
