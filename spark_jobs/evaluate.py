@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame
 from mrlm.ope.difference import difference
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.state.state_bytes import from_bytes, to_bytes
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.readings import possible
-from mrlm.ope.table.to_logged import to_logged
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.estimates.readings import possible
+from mrlm.ope.table.rounds.to_logged import to_logged
 from spark_jobs.contract.errors import InputError
 
 Key = tuple[str, tuple[str, ...]]
@@ -23,7 +23,7 @@ _STATE = pa.schema([("state", pa.binary())])
 def evaluate(rows: DataFrame) -> dict[Key, EvaluationState]:
     """States of every estimate that the columns allow, by estimator and policies.
 
-    The columns are those of ``mrlm.ope.table.columns.Columns``; two policies give their paired
+    The columns are those of ``Columns`` in ``mrlm.ope.table``; two policies give their paired
     difference too. Rows may lie in any partition and order: ``mrlm.ope.estimates`` of a state is
     what one pass on one machine gives, but for one check that a table gets and these states do
     not: whether ``v_hat`` is the expectation of ``q_hat``. Workers need mrlm, numpy and pyarrow.

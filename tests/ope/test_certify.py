@@ -19,7 +19,7 @@ from mrlm.ope.estimand import ratio_of_sums
 from mrlm.ope.intervals.folded_estimates import folded_estimates
 from mrlm.ope.registry import FAMILY
 from mrlm.ope.state.folded import FoldedState
-from mrlm.ope.table.logged import LoggedTable
+from mrlm.ope.table.rounds.logged import LoggedTable
 from mrlm.ope.verdict.overlap import group_overlap
 
 

@@ -10,7 +10,7 @@ import pytest
 from mrlm.ope import ESTIMATORS, per_user
 from mrlm.ope.checks import RowError, check_between_0_and_1, check_rows
 from mrlm.ope.table import evaluate_table
-from mrlm.ope.table.file_error import FileError
+from mrlm.ope.table.files.file_error import FileError
 
 
 def test_the_first_bad_row_is_a_value():

@@ -12,21 +12,21 @@ import numpy as np
 from mrlm.ope.checks import RowError, check_between_0_and_1
 from mrlm.ope.intervals.stream import Order
 from mrlm.ope.sequential.steps import check_discount, labelled
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.file_error import FileError
-from mrlm.ope.table.files import batches
-from mrlm.ope.table.folder import file_of
-from mrlm.ope.table.layout import SESSION, SLATE
-from mrlm.ope.table.limits import check_estimates, rows_at_once
-from mrlm.ope.table.readings import Reading, reading
-from mrlm.ope.table.result import PREFERRED, TableEvaluation, selected
-from mrlm.ope.table.rising import Rising
-from mrlm.ope.table.slate_columns import check_kind, first_kind
-from mrlm.ope.table.sums import Sums
-from mrlm.ope.table.to_logged import Numbered, numbered
-from mrlm.ope.table.tuned_estimators import tune_table
-from mrlm.ope.table.warnings import warnings
-from mrlm.ope.table.whole_rounds import whole_rounds
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.columns.layout import SESSION, SLATE
+from mrlm.ope.table.estimates.limits import check_estimates, rows_at_once
+from mrlm.ope.table.estimates.readings import Reading, reading
+from mrlm.ope.table.estimates.result import PREFERRED, TableEvaluation, selected
+from mrlm.ope.table.estimates.slate_columns import check_kind, first_kind
+from mrlm.ope.table.estimates.sums import Sums
+from mrlm.ope.table.estimates.tuned_estimators import tune_table
+from mrlm.ope.table.estimates.warnings import warnings
+from mrlm.ope.table.files.any_format import batches
+from mrlm.ope.table.files.file_error import FileError
+from mrlm.ope.table.files.folder import file_of
+from mrlm.ope.table.rounds.numbered import Numbered, numbered
+from mrlm.ope.table.rounds.rising import Rising
+from mrlm.ope.table.rounds.whole_rounds import whole_rounds
 from mrlm.ope.verdict.certify import Thresholds
 
 
@@ -74,7 +74,7 @@ def evaluate_table(
             are also ``clipped_ips`` and, with predictions, ``switch_dr``, ``dr_os`` and ``dr_ps``:
             biased, never certified. For either half of the users the other half chooses their
             parameter (``mrlm.ope.choice.tuning.tune``), in a first pass over at most
-            ``mrlm.ope.table.tuned_estimators.TUNING_ROWS`` rows of each.
+            ``mrlm.ope.table.estimates.tuned_estimators.TUNING_ROWS`` rows of each.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -9,7 +9,8 @@ import pytest
 
 from mrlm.ope import EvaluationBatch, EvaluationState, difference, estimates
 from mrlm.ope.registry import FAMILY
-from mrlm.ope.table import evaluate_table, files
+from mrlm.ope.table import evaluate_table
+from mrlm.ope.table.files import any_format
 from tests.ope.table.tables import written
 
 KEYS = {
@@ -117,7 +118,7 @@ def test_small_batches_csv_and_sorted_users_give_the_same(tmp_path, make_table, 
     table = make_table().sort_by("user_id")
     whole = evaluate_table(written(tmp_path, table))
     same(whole, evaluate_table(written(tmp_path, table, "log.csv"), order=order))
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 97)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 97)
     same(whole, evaluate_table(written(tmp_path, table), order=order))
 
 
@@ -189,7 +190,7 @@ def test_bad_values_name_file_row_and_column(
     tmp_path, make_table, monkeypatch, column, value, match
 ):
     # The row is counted through the file, not through the batch.
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 5)
     table = make_table(n=20)
     values = table[column].to_pylist()
     values[7] = value

@@ -8,8 +8,10 @@ import pytest
 
 from mrlm.ope import EvaluationState, difference, estimates
 from mrlm.ope.sequential import PerDecisionIS, SequentialDR, SessionBatch, TrajectoryIS
-from mrlm.ope.table import evaluate_table, files, whole_rounds
-from mrlm.ope.table.readings import TERMS
+from mrlm.ope.table import evaluate_table
+from mrlm.ope.table.estimates.readings import TERMS
+from mrlm.ope.table.files import any_format
+from mrlm.ope.table.rounds import whole_rounds
 from tests.ope.table.tables import by_key, written
 
 # Two actions; a session has up to three steps and may end after each; all chances are multiples of
@@ -145,8 +147,8 @@ def test_any_order_and_size_of_batches_gives_the_same(tmp_path, monkeypatch, nam
     whole = by_key(evaluate_table(written(tmp_path, table, "whole.parquet")))
     if shuffled:
         table = table.take(np.random.default_rng(1).permutation(len(table)))
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 31)
-    monkeypatch.setattr(files, "_CSV_BYTES_AT_ONCE", 2000)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 31)
+    monkeypatch.setattr(any_format, "_CSV_BYTES_AT_ONCE", 2000)
     monkeypatch.setattr(whole_rounds, "_ROWS_AT_ONCE", 29)
     for key, e in by_key(evaluate_table(written(tmp_path, table, name))).items():
         for attribute in ("value", "lower", "upper"):
@@ -176,7 +178,7 @@ def test_users_in_order_and_sessions_as_units_take_folded_users(tmp_path, monkey
     """The moments of users who will not come back give what all users' sums give."""
     table = sessions()
     whole = by_key(evaluate_table(written(tmp_path, table)))
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 301)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 301)
     table = table.sort_by([("user_id", "ascending"), ("session_id", "ascending")])
     for key, e in by_key(evaluate_table(written(tmp_path, table), order="sorted")).items():
         for attribute in ("value", "lower", "upper"):

@@ -9,7 +9,9 @@ import pytest
 
 from mrlm.ope import EvaluationState, difference, estimates
 from mrlm.ope.slates import SLATE_ESTIMATORS, SlateBatch
-from mrlm.ope.table import evaluate_table, files, whole_rounds
+from mrlm.ope.table import evaluate_table
+from mrlm.ope.table.files import any_format
+from mrlm.ope.table.rounds import whole_rounds
 from tests.ope.table.tables import by_key, written
 
 LISTS = list(itertools.permutations(range(3), 2))
@@ -219,8 +221,8 @@ def test_any_order_and_size_of_batches_gives_the_same(tmp_path, monkeypatch, nam
     whole_table = by_key(evaluate_table(written(tmp_path, table, "whole.parquet")))
     if shuffled:
         table = table.take(np.random.default_rng(1).permutation(len(table)))
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 7)
-    monkeypatch.setattr(files, "_CSV_BYTES_AT_ONCE", 500)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(any_format, "_CSV_BYTES_AT_ONCE", 500)
     monkeypatch.setattr(whole_rounds, "_ROWS_AT_ONCE", 11)
     for key, e in by_key(evaluate_table(written(tmp_path, table, name))).items():
         for attribute in ("value", "lower", "upper"):
@@ -234,7 +236,7 @@ def test_a_long_file_whose_requests_are_together_is_streamed(tmp_path, monkeypat
     found = by_key(evaluate_table(written(tmp_path, table)))
     order = np.random.default_rng(2).permutation(len(table) // 2)
     table = table.take(np.repeat(2 * order, 2) + np.tile([0, 1], len(order)))
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 9)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 9)
     monkeypatch.setattr(whole_rounds, "GATHERED_ROWS", 50)
     for key, e in by_key(evaluate_table(written(tmp_path, table))).items():
         assert e.value == pytest.approx(found[key].value, rel=1e-9, nan_ok=True)
@@ -303,7 +305,7 @@ def test_rows_of_slates_can_be_judged_as_decisions(tmp_path):
     ],
 )
 def test_bad_values_name_file_row_and_column(tmp_path, monkeypatch, column, row, value, match):
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 5)
     table = slates("conditional", "alone", copies=1)
     values = table[column].to_pylist()
     values[row] = value

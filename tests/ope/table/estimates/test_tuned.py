@@ -13,10 +13,11 @@ from mrlm.ope import EvaluationState, estimates
 from mrlm.ope.estimators.clipped_ips import ClippedIPS
 from mrlm.ope.estimators.dr_shrinkage import DROptimistic, DRPessimistic
 from mrlm.ope.estimators.switch_dr import SwitchDR
-from mrlm.ope.table import evaluate_table, files
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.to_logged import to_logged
-from mrlm.ope.table.tuned_estimators import FAMILIES, halves
+from mrlm.ope.table import evaluate_table
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.estimates.tuned_estimators import FAMILIES, halves
+from mrlm.ope.table.files import any_format
+from mrlm.ope.table.rounds.to_logged import to_logged
 from tests.ope.table.tables import written
 
 KINDS = {"clipped_ips": ClippedIPS, "dr_os": DROptimistic, "dr_ps": DRPessimistic}
@@ -51,7 +52,7 @@ def test_the_values_are_those_of_the_members_that_the_other_half_chose(
     table = make_table()
     columns = Columns.of(table.column_names)
     plain = by_key(evaluate_table(written(tmp_path, table)))
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 701)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 701)
     found = evaluate_table(written(tmp_path, table), estimators=EVERY)
     mine = by_key(found)
     assert {e.estimator for e in found.estimates} == {*PLAIN} | NAMES

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from mrlm.ope.table.layout import SLATE, Layout
-from mrlm.ope.table.listed import listed
+from mrlm.ope.table.columns.layout import SLATE, Layout
+from mrlm.ope.table.columns.listed import listed
 
 TARGET, REWARD, Q, V = "target_probability", "reward", "q_hat", "v_hat"
 KIND, INCLUSION, EXAMINATION = "propensity_kind", "inclusion", "examination"

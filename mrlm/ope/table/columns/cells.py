@@ -1,8 +1,7 @@
-"""Arrow batches to logged rounds, one set for each policy."""
+"""What the cells of a column hold: names or numbers, checked and as NumPy arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,72 +10,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.ope.checks import RowError
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.logged import LoggedTable
-
-Numbered = tuple[NDArray[np.int64], pa.RecordBatch]
-
-
-def to_logged(
-    batch: pa.RecordBatch, columns: Columns, rows: NDArray[np.int64] | None = None
-) -> list[LoggedTable]:
-    """The batch under each policy, in the order of ``columns.policies``.
-
-    Args:
-        batch: has the columns that ``columns`` names.
-        columns: what they mean.
-        rows: int64, shape (n,), numbers of the batch's rows in their file, each a row's user where
-            the table names no unit of independence; None where they count from 0.
-
-    Raises:
-        ValueError: a value is missing, of a wrong type or out of range; row and column are named.
-    """
-    at = np.arange(batch.num_rows) if rows is None else rows
-    cluster = users_of((at, batch), columns)
-    names = [*columns.objectives]
-    read = {c: numbers_of(batch.column(c), c) for c in columns.numbers}
-    rewards = np.column_stack([read[columns.objectives[o]] for o in names])
-    return [
-        LoggedTable(
-            cluster=cluster,
-            target=read[column],
-            propensity=read["propensity"],
-            rewards=rewards,
-            objectives=tuple(names),
-            q=np.column_stack([read[columns.q[policy, o]] for o in names]) if columns.q else None,
-            v=np.column_stack([read[columns.v[policy, o]] for o in names]) if columns.v else None,
-            policy=policy,
-            rows=at,
-        )
-        for policy, column in columns.policies.items()
-    ]
-
-
-def users_of(part: Numbered, columns: Columns) -> NDArray[Any]:
-    """User of each row, shape (n,): the unit of independence, else the row's own number.
-
-    Raises:
-        ValueError: a user is missing, or the column is of a wrong type; the row is named.
-    """
-    rows, batch = part
-    return (
-        rows if columns.unit is None else names_of(batch.column(columns.unit), columns.unit, rows)
-    )
-
-
-def joined(parts: Sequence[Numbered]) -> Numbered:
-    """Parts of one schema, one or more, as a single one."""
-    table = pa.Table.from_batches([batch for _, batch in parts]).combine_chunks()
-    return np.concatenate([rows for rows, _ in parts]), table.to_batches()[0]
-
-
-def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[Numbered]:
-    """Each batch that has rows, with the numbers of its rows in the file, int64, shape (n,)."""
-    first = 0
-    for batch in batches:
-        if batch.num_rows:
-            yield np.arange(first, first + batch.num_rows), batch
-        first += batch.num_rows
 
 
 def names_of(array: pa.Array, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:

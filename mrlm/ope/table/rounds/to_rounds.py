@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from mrlm.ope.sequential import SessionBatch
 from mrlm.ope.slates import SlateBatch
 from mrlm.ope.slates.kinds import SLATE
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.logged import LoggedTable
-from mrlm.ope.table.places import Places
-from mrlm.ope.table.to_logged import numbers_of
+from mrlm.ope.table.columns.cells import numbers_of
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.rounds.logged import LoggedTable
+from mrlm.ope.table.rounds.places import Places
 
 
 def to_slates(

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.checks import RowError
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.to_logged import Numbered, names_of, numbers_of
-from mrlm.ope.table.whole_rounds import run_starts
+from mrlm.ope.table.columns.cells import names_of, numbers_of
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.rounds.numbered import Numbered
+from mrlm.ope.table.rounds.whole_rounds import run_starts
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mrlm.ope.table.file_error import FileError
+from mrlm.ope.table.files.file_error import FileError
 
 JSON_LINE, CSV_HEADER = 1 << 23, 1 << 20
 

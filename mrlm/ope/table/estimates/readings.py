@@ -18,13 +18,14 @@ from mrlm.ope.sequential import FQE, PerDecisionIS, SequentialDR, TrajectoryIS
 from mrlm.ope.sequential.contract import SequentialEstimator
 from mrlm.ope.sequential.steps import labelled
 from mrlm.ope.slates import SLATE_ESTIMATORS
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.layout import SESSION
-from mrlm.ope.table.places import Places
-from mrlm.ope.table.slate_columns import NEED_UNIFORM_RANKINGS, refused_slates
-from mrlm.ope.table.to_logged import Numbered, to_logged
-from mrlm.ope.table.to_rounds import to_sessions, to_slates
-from mrlm.ope.table.tuned_estimators import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.columns.layout import SESSION
+from mrlm.ope.table.estimates.slate_columns import NEED_UNIFORM_RANKINGS, refused_slates
+from mrlm.ope.table.estimates.tuned_estimators import FAMILIES, FROM_WEIGHTS, Tuning, tuned_name
+from mrlm.ope.table.rounds.numbered import Numbered
+from mrlm.ope.table.rounds.places import Places
+from mrlm.ope.table.rounds.to_logged import to_logged
+from mrlm.ope.table.rounds.to_rounds import to_sessions, to_slates
 
 # Ratios of the self-normalised sums over steps: more are narrower, and cost more. Folded users keep
 # the fourth moments of twice as many sums a policy, so that a difference of two policies costs the

@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from mrlm.ope.table.columns import TARGET
-from mrlm.ope.table.file_error import FileError
-from mrlm.ope.table.listed import listed
-from mrlm.ope.table.text_lines import JSON_LINE, lines_of
+from mrlm.ope.table.columns.columns import TARGET
+from mrlm.ope.table.columns.listed import listed
+from mrlm.ope.table.files.file_error import FileError
+from mrlm.ope.table.files.text_lines import JSON_LINE, lines_of
 
 _CELLS_AT_ONCE = 1 << 19
 _LETTERS = 60

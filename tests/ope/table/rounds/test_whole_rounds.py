@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mrlm.ope.table import whole_rounds as module
-from mrlm.ope.table.to_logged import numbered
-from mrlm.ope.table.whole_rounds import ClosedIds, whole_rounds
+from mrlm.ope.table.rounds import whole_rounds as module
+from mrlm.ope.table.rounds.numbered import numbered
+from mrlm.ope.table.rounds.whole_rounds import ClosedIds, whole_rounds
 
 
 def parts(ids, sizes):

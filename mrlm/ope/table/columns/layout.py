@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrlm.ope.table.listed import listed
+from mrlm.ope.table.columns.listed import listed
 
 DECISION, SLATE, SESSION = "decision", "slate", "session"
 

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.dsjson import dsjson_batches
-from mrlm.ope.table.file_error import FileError
-from mrlm.ope.table.folder import files_in, one_schema, with_schema
-from mrlm.ope.table.obp import obp_batches
-from mrlm.ope.table.text_lines import CSV_HEADER, lines_of
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.files.dsjson import dsjson_batches
+from mrlm.ope.table.files.file_error import FileError
+from mrlm.ope.table.files.folder import files_in, one_schema, with_schema
+from mrlm.ope.table.files.obp import obp_batches
+from mrlm.ope.table.files.text_lines import CSV_HEADER, lines_of
 
 ROWS_AT_ONCE = 1 << 18
 _CSV_BYTES_AT_ONCE = 1 << 24

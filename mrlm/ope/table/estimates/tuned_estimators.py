@@ -18,8 +18,9 @@ from mrlm.ope.estimators.shrinking import ShrinkingEstimator, label, parts
 from mrlm.ope.estimators.switch_dr import SwitchDR
 from mrlm.ope.rounds import Rounds
 from mrlm.ope.scores import Scores, one_ratio
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.to_logged import Numbered, joined, to_logged, users_of
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.rounds.numbered import Numbered, joined
+from mrlm.ope.table.rounds.to_logged import to_logged, users_of
 
 # The first so many rows of the users of each half choose the parameters of the other.
 TUNING_ROWS = 1 << 17

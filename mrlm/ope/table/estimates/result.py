@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mrlm.ope.intervals import Estimate
-from mrlm.ope.table.histogram import WeightHistogram
-from mrlm.ope.table.layout import DECISION, SESSION, SLATE
+from mrlm.ope.table.columns.layout import DECISION, SESSION, SLATE
+from mrlm.ope.table.estimates.histogram import WeightHistogram
 
 # The order of choice: the first that is certified. It looks at no value.
 PREFERRED: dict[str, tuple[str, ...]] = {

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mrlm.ope.table.columns import TARGET
-from mrlm.ope.table.file_error import FileError
+from mrlm.ope.table.columns.columns import TARGET
+from mrlm.ope.table.files.file_error import FileError
 
 ACTION_DIST, Q = "action_dist", "estimated_rewards_by_reg_model"
 ARRAY_BYTES = 1 << 30

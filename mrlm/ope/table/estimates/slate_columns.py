@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from mrlm.ope.checks import RowError
 from mrlm.ope.slates import SLATE_ESTIMATORS, UniformRankingPI
 from mrlm.ope.slates.kinds import CONDITIONAL, EXPOSURE, WHAT_TO_LOG, kind_problem
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.to_logged import Numbered
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.rounds.numbered import Numbered
 
 # Their propensities must also be those of uniformly random rankings.
 NEED_UNIFORM_RANKINGS = (UniformRankingPI().name, UniformRankingPI(self_normalised=True).name)

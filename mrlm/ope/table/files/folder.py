@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.file_error import FileError
-from mrlm.ope.table.to_logged import check_names, check_numbers
+from mrlm.ope.table.columns.cells import check_names, check_numbers
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.files.file_error import FileError
 
 MOST_FILES = 100_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.layout import DECISION
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.columns.layout import DECISION
 
 ESTIMATES = 5_000
 STATE_BYTES = 1 << 30

@@ -11,8 +11,8 @@ import numpy as np
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.intervals.stream import Order, StreamState
 from mrlm.ope.scores import Scores
-from mrlm.ope.table.readings import Reading
-from mrlm.ope.table.tuned_estimators import tuned_name
+from mrlm.ope.table.estimates.readings import Reading
+from mrlm.ope.table.estimates.tuned_estimators import tuned_name
 from mrlm.ope.verdict.certify import Certificate
 
 # A right v_hat is refused once in 16,000 times, where its mean is about normal.

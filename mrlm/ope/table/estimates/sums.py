@@ -10,11 +10,11 @@ from itertools import combinations
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.intervals.stream import Order, StreamState
-from mrlm.ope.table.balance import Balance, refuse_unbalanced
-from mrlm.ope.table.histogram import WeightHistogram
-from mrlm.ope.table.limits import check_states, state_bytes
-from mrlm.ope.table.readings import Reading
-from mrlm.ope.table.to_logged import Numbered
+from mrlm.ope.table.estimates.balance import Balance, refuse_unbalanced
+from mrlm.ope.table.estimates.histogram import WeightHistogram
+from mrlm.ope.table.estimates.limits import check_states, state_bytes
+from mrlm.ope.table.estimates.readings import Reading
+from mrlm.ope.table.rounds.numbered import Numbered
 from mrlm.ope.verdict.certify import Certificate, Thresholds
 
 _Key = tuple[str, tuple[str, ...]]

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.ope.table import evaluate_table, files
+from mrlm.ope.table import evaluate_table
+from mrlm.ope.table.files import any_format
 from tests.ope.table.test_evaluate import same
 
 EVERY = ["ips", "snips", "dm", "dr", "sndr", "clipped_ips", "switch_dr", "dr_os", "dr_ps"]
@@ -93,7 +94,7 @@ def test_ids_of_different_types_are_the_same_users(tmp_path, make_table):
 
 @pytest.mark.parametrize("order", ["scattered", "sorted"])
 def test_ids_above_the_signed_integers(tmp_path, make_table, monkeypatch, order):
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 97)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 97)
     table = make_table(n=1000).sort_by("user_id")
     small = whole(tmp_path, table)
     ids = np.array(numbers(table), np.uint64) + np.uint64(2**63 - 100)
@@ -138,7 +139,7 @@ def test_a_wrong_type_is_one_of_its_file(tmp_path, make_table):
 
 @pytest.mark.parametrize("rows_at_once", [1000, 4])
 def test_a_user_out_of_order_is_named_by_row(tmp_path, make_table, monkeypatch, rows_at_once):
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", rows_at_once)
     table = make_table(n=1000)
     first, second = halves(changed(table, "user_id", np.arange(1000)))
     ids = second["user_id"].to_numpy().copy()

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mrlm.ope.table import evaluate_table, files
+from mrlm.ope.table import evaluate_table
+from mrlm.ope.table.files import any_format
 from tests.ope.table.tables import by_key, written
 from tests.ope.table.test_sessions import sessions
 from tests.ope.table.test_slates import slates
@@ -33,7 +34,7 @@ def table(v_hat, q_hat=(0.3, 0.3), n=4000, seed=0, target=(0.5, 0.5), holes=Fals
 @pytest.mark.parametrize("order", ["scattered", "sorted"])
 @pytest.mark.parametrize("holes", [False, True])
 def test_dr_is_refused_where_v_hat_contradicts_q_hat(tmp_path, monkeypatch, order, holes):
-    monkeypatch.setattr(files, "ROWS_AT_ONCE", 997)
+    monkeypatch.setattr(any_format, "ROWS_AT_ONCE", 997)
     path = written(tmp_path, table(0.9, holes=holes))
     found = evaluate_table(path, order=order)
     judged = by_key(found)

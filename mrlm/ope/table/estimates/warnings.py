@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mrlm.ope.table.columns import Columns
-from mrlm.ope.table.layout import DECISION
+from mrlm.ope.table.columns.columns import Columns
+from mrlm.ope.table.columns.layout import DECISION
 
 
 def warnings(columns: Columns) -> Iterator[str]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.user_folds import user_key
 from mrlm.ope.checks import RowError
-from mrlm.ope.table.to_logged import Numbered, check_names, check_present, joined, names_of
+from mrlm.ope.table.columns.cells import check_names, check_present, names_of
+from mrlm.ope.table.rounds.numbered import Numbered, joined
 
 # A table of up to so many rows is put together in memory where its rounds are scattered.
 GATHERED_ROWS, GATHERED_BYTES = 1 << 21, 1 << 28

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrlm.ope.checks import RowError
-from mrlm.ope.table.to_logged import Numbered
+from mrlm.ope.table.rounds.numbered import Numbered
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Rows of a table put together to rounds: decisions, slates and sessions."""
