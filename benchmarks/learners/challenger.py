@@ -46,7 +46,7 @@ from mrlm.meta.tune import tune
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.greedy import greedy_with_floor
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.standardise import Standardiser
 from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.logger import SoftmaxLogger

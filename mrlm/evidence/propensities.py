@@ -27,7 +27,7 @@ def completed(log: BanditLog) -> tuple[BanditLog, EstimatedPropensities | None]:
     if not np.isnan(log.propensity).any():
         return log, None
     from mrlm.ope.propensity import estimate_propensities
-    from mrlm.policies.logger_features import logger_features
+    from mrlm.policies.loggers.logger_features import logger_features
 
     decisions = log.decisions
     item = np.unique(decisions.candidates.values, return_inverse=True)[1].astype(np.int64)

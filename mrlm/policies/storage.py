@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save_file
 
 from mrlm.bandit_log import Objective
-from mrlm.policies.clone_view import CloneView
 from mrlm.policies.contract import Policy, Scorer
-from mrlm.policies.feature_softmax import FeatureSoftmax, Hidden
 from mrlm.policies.greedy import Greedy
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.clone_view import CloneView
+from mrlm.policies.loggers.feature_softmax import FeatureSoftmax, Hidden
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import SceneWeights, Tuned

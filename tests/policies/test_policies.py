@@ -20,7 +20,7 @@ from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.floor import with_floor
 from mrlm.policies.greedy import Greedy
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.storage import load_policy, save_policy

@@ -16,7 +16,7 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.policies.contract import Policy
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.judgement.gate import judge_and_record
 from mrlm.promotion.moves import promote as promotion

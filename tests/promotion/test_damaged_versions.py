@@ -19,7 +19,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.promotion.moves.promote import install_first_champion
 from mrlm.promotion.moves.verify import verify
 from mrlm.promotion.registry.champion import champion

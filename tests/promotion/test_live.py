@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.policies.contract import Policy
-from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.promotion.serving import live as module
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.live import (

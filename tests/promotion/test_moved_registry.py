@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.promotion.moves.promote import promote
 from mrlm.promotion.moves.rollback import rollback
 from mrlm.promotion.moves.verify import verify

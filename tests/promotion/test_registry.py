@@ -18,7 +18,7 @@ from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.embeddings.stored_catalog import save_catalog
 from mrlm.evidence.evidence import Evidence
-from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.judgement.gate import judge_and_record
 from mrlm.promotion.judgement.review import record_decision

@@ -16,7 +16,7 @@ from mrlm.bandit_log import Catalog, Decisions, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.embeddings.stored_catalog import load_catalog, save_catalog
-from mrlm.policies.item_softmax import ItemSoftmax
+from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.worlds.live_replay import LiveReplay, TasteDrift, drifted
 from mrlm.worlds.logger import SoftmaxLogger

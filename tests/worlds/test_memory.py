@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Objective
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.worlds.memory import replay_log, to_log
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.ratings import CompleteRatings

@@ -14,7 +14,7 @@ from mrlm.learners.clone.fit_softmax import fit_features, fit_item_attributes, f
 from mrlm.learners.clone.targets import log_loss, targets_of
 from mrlm.ope import Thresholds
 from mrlm.policies.contract import Policy
-from mrlm.policies.feature_softmax import FeatureSoftmax
+from mrlm.policies.loggers.feature_softmax import FeatureSoftmax
 from mrlm.policies.mixture import Mixture
 
 FORMS: dict[str, Callable[[BanditLog, int], Policy]] = {

@@ -13,9 +13,9 @@ from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import gather
 from mrlm.learners.clone.loss import Loss
 from mrlm.learners.clone.targets import Targets, targets_of
-from mrlm.policies.clone_view import CloneView
-from mrlm.policies.feature_softmax import BLOCK, CLIP, FeatureSoftmax, Hidden, standardised
-from mrlm.policies.item_softmax import ItemSoftmax, attribute_columns, attribute_terms
+from mrlm.policies.loggers.clone_view import CloneView
+from mrlm.policies.loggers.feature_softmax import BLOCK, CLIP, FeatureSoftmax, Hidden, standardised
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, attribute_columns, attribute_terms
 
 Floats = NDArray[np.float64]
 

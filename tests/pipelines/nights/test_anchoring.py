@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from pipelines.nights.anchoring import anchor_comparison, anchor_inputs, anchor_probabilities

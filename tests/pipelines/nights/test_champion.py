@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Catalog
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from pipelines.failures.errors import DataError

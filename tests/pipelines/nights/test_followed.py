@@ -12,7 +12,7 @@ import pytest
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.promise import Promise
 from mrlm.ope.nights.spending import NORMALISER
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle

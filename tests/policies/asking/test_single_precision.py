@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
+from mrlm.policies.asking.single_precision import MOST_APART, in_single, quickest
 from mrlm.policies.contract import Policy
 from mrlm.policies.mixture import Mixture
-from mrlm.policies.single_precision import MOST_APART, in_single, quickest
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform

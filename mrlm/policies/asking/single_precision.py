@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from mrlm.bandit_log import Decisions
+from mrlm.policies.asking.with_scorers import with_scorers
 from mrlm.policies.contract import Policy, Scorer
-from mrlm.policies.with_scorers import with_scorers
 
 # Half of what a reproduction allows: rows that were not asked may be farther off than those.
 MOST_APART = 5e-7

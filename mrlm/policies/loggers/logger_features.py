@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
 from mrlm.embeddings.user_state import Entries, Kernels, attention_features
-from mrlm.policies.item_softmax import attribute_columns
+from mrlm.policies.loggers.item_softmax import attribute_columns
 
 # An entry that is half as similar counts e^-2.5, a twelfth.
 _TEMPERATURE = 0.2

@@ -7,11 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from mrlm.policies.asking.with_scorers import scorers_of, with_scorers
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import UNCERTAINTY
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.tuned import Tuned
-from mrlm.policies.with_scorers import scorers_of, with_scorers
 
 
 @runtime_checkable

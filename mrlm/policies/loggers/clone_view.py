@@ -12,7 +12,7 @@ from mrlm.bandit_log.distinct_pairs import distinct_pairs
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_sum
 from mrlm.embeddings.user_state import Entries, Kernels, attention_features
-from mrlm.policies.item_softmax import Term, attribute_terms, term_column
+from mrlm.policies.loggers.item_softmax import Term, attribute_terms, term_column
 
 Floats = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.last_call import LastCall
 from mrlm.bandit_log.ragged import rows, segment_log_softmax
-from mrlm.policies.clone_view import CloneView
 from mrlm.policies.floor import with_floor
+from mrlm.policies.loggers.clone_view import CloneView
 
 Floats = NDArray[np.float64]
 

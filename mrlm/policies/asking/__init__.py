@@ -1,0 +1,1 @@
+"""A policy asked otherwise: its models in one pass, or in single precision."""
