@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import tempfile
@@ -11,18 +10,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.contract.code_version import code_version
+from pipelines.contract.imports import PACKAGES, Sources
+
+_ROOT = Path(__file__).resolve().parents[1]
+_sources = Sources(_ROOT, (*PACKAGES, "benchmarks"))
 
 
 def code_of(part: str) -> str:
     """Fingerprint of all code that a part of a room runs, given its module's name."""
     digest = hashlib.sha256()
-    room = importlib.import_module(part.rpartition(".")[0])
-    own = sorted(path.stem for path in Path(room.__path__[0]).glob("_[a-z]*.py"))
-    for name in [part, *(f"{room.__name__}.{stem}" for stem in own)]:
-        importlib.import_module(name)
-        digest.update(code_version(name).encode())
+    for module in (part, *_shared(part.rpartition(".")[0])):
+        for name, text in _sources.of(module).items():
+            digest.update(f"{name}\0{text}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def _shared(room: str) -> list[str]:
+    """Modules of a room that are no parts: peers' own Python runs some, which nobody imports."""
+    root = _ROOT.joinpath(*room.split("."))
+    found = sorted({*root.glob("_[a-z]*.py"), *root.glob("_[a-z]*/[a-z]*.py")})
+    return [".".join(p.relative_to(_ROOT).with_suffix("").parts) for p in found]
 
 
 class Kept:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learners._clock import Clock
-from benchmarks.learners._field import TREES, field
-from benchmarks.learners._world import settings
+from benchmarks._clock import Clock
+from benchmarks._demonstration import settings
+from benchmarks.learners._peers.field import TREES, field
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.histories import UNNAMED
 from mrlm.bandit_log.objectives import north_star

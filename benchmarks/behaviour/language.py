@@ -15,11 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._kept import Kept, code_of
-from benchmarks.behaviour._models import HISTORY, PAIR
-from benchmarks.behaviour.prediction import NEW, Predicted, compared, over_seeds
-from benchmarks.learners._clock import Clock
-from benchmarks.learners._world import (
+from benchmarks._clock import Clock
+from benchmarks._demonstration import (
     FIT_NIGHTS,
     OWN_SEED,
     KnownLog,
@@ -27,6 +24,9 @@ from benchmarks.learners._world import (
     nights_of,
     settings,
 )
+from benchmarks._kept import Kept, code_of
+from benchmarks.behaviour._models import HISTORY, PAIR
+from benchmarks.behaviour.prediction import NEW, Predicted, compared, over_seeds
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.features.pair_features import shown_only

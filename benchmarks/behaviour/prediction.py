@@ -17,6 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._demonstration import (
+    FIT_NIGHTS,
+    QUICK_USERS,
+    demonstration,
+    nights_of,
+    seeds,
+    version,
+)
 from benchmarks._kept import Kept
 from benchmarks.behaviour._models import (
     HISTORY,
@@ -26,9 +34,7 @@ from benchmarks.behaviour._models import (
     PAIR,
     predictions,
 )
-from benchmarks.learners._field import TREES, tuned_peers
-from benchmarks.learners._finished import version
-from benchmarks.learners._world import FIT_NIGHTS, QUICK_USERS, demonstration, nights_of, seeds
+from benchmarks.learners._peers.field import TREES, tuned_peers
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.learners._world import FIT_NIGHTS, QUICK_USERS, demonstration, nights_of, settings
+from benchmarks._demonstration import FIT_NIGHTS, QUICK_USERS, demonstration, nights_of, settings
 from benchmarks.rows import Row
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.behaviour.contract import BehaviourModel

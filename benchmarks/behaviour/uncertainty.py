@@ -24,11 +24,17 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 from scipy.stats import spearmanr
 
+from benchmarks._demonstration import (
+    FIT_NIGHTS,
+    QUICK_USERS,
+    demonstration,
+    nights_of,
+    seeds,
+    version,
+)
+from benchmarks._demonstration import settings as demonstration_settings
 from benchmarks._kept import Kept
 from benchmarks.behaviour._models import HISTORY, PAIR
-from benchmarks.learners._finished import version
-from benchmarks.learners._world import FIT_NIGHTS, QUICK_USERS, demonstration, nights_of, seeds
-from benchmarks.learners._world import settings as demonstration_settings
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.objectives import north_star

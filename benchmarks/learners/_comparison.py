@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from benchmarks.learners._world import KnownLog
+from benchmarks._demonstration import KnownLog
 from benchmarks.rows import Row
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.bandit_log.users import group

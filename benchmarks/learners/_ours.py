@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.learners._peers import Floats, Score
+from benchmarks.learners._peers.contract import Floats, Score
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features.pair_features import PairFeatures

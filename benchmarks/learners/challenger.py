@@ -19,11 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learners._comparison import LOGGER, ORACLE, Values, by_user, rows_by_user
-from benchmarks.learners._field import ITEM_MEAN, TREES, fitted_peer, sample_of, tuned_peers
-from benchmarks.learners._finished import finished
-from benchmarks.learners._ours import fitted, heads, scores_of
-from benchmarks.learners._world import (
+from benchmarks._demonstration import (
     QUICK_USERS,
     KnownLog,
     demonstration,
@@ -31,6 +27,10 @@ from benchmarks.learners._world import (
     seeds,
     settings,
 )
+from benchmarks.learners._comparison import LOGGER, ORACLE, Values, by_user, rows_by_user
+from benchmarks.learners._finished import finished
+from benchmarks.learners._ours import fitted, heads, scores_of
+from benchmarks.learners._peers.field import ITEM_MEAN, TREES, fitted_peer, sample_of, tuned_peers
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star

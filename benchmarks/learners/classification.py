@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from benchmarks.learners._clock import Clock
+from benchmarks._clock import Clock
 from benchmarks.learners._context_bandit import (
     STAR,
     Floats,
@@ -41,7 +41,7 @@ from benchmarks.learners._context_bandit import (
     new_scores,
 )
 from benchmarks.learners._finished import finished
-from benchmarks.learners._vowpal import best_actions
+from benchmarks.learners._peers.vowpal import best_actions
 from benchmarks.ope.uci import SETS, data, installed
 from benchmarks.rows import Row
 from mrlm.learners.choice import Contender, ExpectedReward, choose_on, cross_fitted_scores

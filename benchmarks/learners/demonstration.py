@@ -17,12 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.learners._clock import Clock
-from benchmarks.learners._comparison import LOGGER, ORACLE, Values, by_user, rows_by_user
-from benchmarks.learners._field import ITEM_MEAN, field, fitted_peer, sample_of, tuned_peers
-from benchmarks.learners._finished import finished
-from benchmarks.learners._ours import fitted, heads, learned, scores_of
-from benchmarks.learners._world import (
+from benchmarks._clock import Clock
+from benchmarks._demonstration import (
     FIT_NIGHTS,
     QUICK_USERS,
     demonstration,
@@ -30,6 +26,10 @@ from benchmarks.learners._world import (
     seeds,
     settings,
 )
+from benchmarks.learners._comparison import LOGGER, ORACLE, Values, by_user, rows_by_user
+from benchmarks.learners._finished import finished
+from benchmarks.learners._ours import fitted, heads, learned, scores_of
+from benchmarks.learners._peers.field import ITEM_MEAN, field, fitted_peer, sample_of, tuned_peers
 from benchmarks.rows import Row
 from mrlm.bandit_log.objectives import north_star
 from mrlm.learners.choice import choose

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learners._field import sample_of
+from benchmarks._demonstration import KnownLog, nights_of, settings
 from benchmarks.learners._finished import finished
 from benchmarks.learners._ours import fitted, heads, learned, scores_of
-from benchmarks.learners._world import KnownLog, nights_of, settings
+from benchmarks.learners._peers.field import sample_of
 from benchmarks.rows import Row
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.objectives import north_star

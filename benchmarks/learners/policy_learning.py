@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.learners._clock import Clock
+from benchmarks._clock import Clock
 from benchmarks.learners._context_bandit import (
     STAR,
     LoggedRounds,

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from benchmarks._clock import Clock
 from benchmarks._kept import Kept
-from benchmarks.learners._clock import Clock
 from benchmarks.learners._finished import finished
-from benchmarks.learners._rl_peers import PEERS, SCRIPTS
+from benchmarks.learners._rl.environment import PEERS, SCRIPTS
 from benchmarks.learners._tabular_field import (
     DISCOUNT,
     Floats,
@@ -146,7 +146,7 @@ def torchrl_regret(world: World, users: int) -> dict[str, Any]:
     after = np.where(going, model.state[shown][steps.following], 0)
     own = settings.implicit_q_learning
     found = PEERS.measured(
-        SCRIPTS / "_torchrl_iql.py",
+        SCRIPTS / "torchrl_iql.py",
         states=len(model.start),
         actions=model.action.max() + 1,
         state=model.state[shown][known],

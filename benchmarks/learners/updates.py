@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.learners._finished import finished
-from benchmarks.learners._rl_peers import PEERS, SCRIPTS
+from benchmarks.learners._rl.environment import PEERS, SCRIPTS
 from benchmarks.rows import Row
 from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.network import make_score_network
@@ -53,7 +53,8 @@ def run(quick: bool) -> list[Row]:
             Row("updates: discrete CQL, a processor second", found["rate"], note=PEERS.missing),
         ]
     peers = kept.of(
-        ["peers", updates], lambda: PEERS.measured(SCRIPTS / "_rl_updates.py", **_given(updates))
+        ["peers", updates],
+        lambda: PEERS.measured(SCRIPTS / "library_updates.py", **_given(updates)),
     )
     return rows + [
         Row(

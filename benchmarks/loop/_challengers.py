@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
-from benchmarks.learners._world import settings
+from benchmarks._demonstration import settings
 from benchmarks.loop._world import Past
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star

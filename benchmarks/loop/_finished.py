@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks._kept import Kept, code_of
-from benchmarks.learners._world import settings
+from benchmarks._demonstration import version
+from benchmarks._kept import Kept
 from benchmarks.loop._faults import Faults
 from benchmarks.loop._life import life
 from benchmarks.loop._world import Size
@@ -17,8 +17,7 @@ Lives = dict[str, list[dict[str, Any]]]
 
 def lives(part: str, systems: Iterable[str], size: Size, faults: Faults) -> Lives:
     """Every system through every world, seed by seed; those of a killed run are there already."""
-    code = f"{code_of(part)}-{settings().fingerprint()}"
-    kept = Kept("BENCH_LOOP", "mrlm-loop.jsonl", code)
+    kept = Kept("BENCH_LOOP", "mrlm-loop.jsonl", version(part))
     names = list(systems)
     told = [size.nights, size.users or 0, size.max_slots, str(sorted(faults.items()))]
     found: Lives = {name: [] for name in names}

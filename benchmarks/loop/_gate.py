@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.learners._world import settings
+from benchmarks._demonstration import settings
 from benchmarks.loop._challengers import Challenger, Nights, nights_of
 from benchmarks.loop._world import Past, gate
 from mrlm.bandit_log.objectives import north_star

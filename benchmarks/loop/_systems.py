@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.learners._world import settings
+from benchmarks._demonstration import settings
 from benchmarks.learners.challenger import logger_policy
 from benchmarks.loop._challengers import (
     FIT_NIGHTS,

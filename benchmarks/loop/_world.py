@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.learners._world import settings
+from benchmarks._demonstration import settings
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.embeddings.embed_catalog import embed_catalog

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.learners._world import settings
+from benchmarks._demonstration import settings
 from benchmarks.loop._finished import Lives, lives
 from benchmarks.loop._plot import value_plot
 from benchmarks.loop._rows import accounted, means, values

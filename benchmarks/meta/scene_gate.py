@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from benchmarks.learners._world import (
+from benchmarks._demonstration import (
     FIT_NIGHTS,
     QUICK_USERS,
     KnownLog,

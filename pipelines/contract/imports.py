@@ -60,9 +60,11 @@ class Sources:
 
     Attributes:
         root: the folder.
+        packages: that count.
     """
 
     root: Path
+    packages: tuple[str, ...] = PACKAGES
     _paths: dict[str, Path | None] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
     _imports: dict[Path, tuple[_Taken, ...]] = field(default_factory=dict)
@@ -134,7 +136,7 @@ class Sources:
         """Source file of a module; None where it is none of the packages'."""
         if module not in self._paths:
             place = self.root.joinpath(*module.split("."))
-            ours = module.partition(".")[0] in PACKAGES
+            ours = module.partition(".")[0] in self.packages
             files = (place / "__init__.py", place.with_name(f"{place.name}.py")) if ours else ()
             self._paths[module] = next((p for p in files if p.is_file()), None)
         return self._paths[module]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks import _demonstration
 from benchmarks.behaviour._models import one_reward, without_text
 from benchmarks.behaviour.prediction import Predicted, over_seeds
-from benchmarks.learners import _world
 from mrlm.behaviour.features.pair_features import pair_features
 from mrlm.behaviour.features.space import fit_space
 from mrlm.metrics.clustered_auc import clustered_auc
 
 
 def test_what_is_taken_away_is_gone_and_the_rest_stays() -> None:
-    log = _world.demonstration(1, 12).log
+    log = _demonstration.demonstration(1, 12).log
     seen, cut = log.decisions, one_reward(log).decisions
     assert seen.history.lengths.max() > 50
     np.testing.assert_array_equal(cut.history.lengths, np.minimum(seen.history.lengths, 50))

@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import learners
+from benchmarks import _demonstration, learners
 from benchmarks._kept import Kept
-from benchmarks.learners import (
-    _field,
-    _world,
-    challenger,
-    classification,
-    demonstration,
-    nothing_to_gain,
-)
+from benchmarks.learners import challenger, classification, demonstration, nothing_to_gain
 from benchmarks.learners._comparison import Values
 from benchmarks.learners._context_bandit import LoggedRounds
+from benchmarks.learners._peers import field
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.writer import write_replay
 
@@ -32,7 +26,7 @@ USERS = 20
 def small() -> dict[str, Any]:
     """One cell of the first row, with the item mean as the only peer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_field, "_FIELD", {"item mean": _field._FIELD["item mean"]})
+        patch.setattr(field, "_FIELD", {"item mean": field._FIELD["item mean"]})
         return demonstration.cell(1, {}, USERS)
 
 
@@ -43,18 +37,18 @@ def test_a_part_can_be_run(name: str) -> None:
 
 def test_it_is_the_demonstrations_world_without_its_dirt() -> None:
     written = inspect.signature(write_replay).parameters
-    assert written["seed"].default == _world.OWN_SEED == _world.seeds(3)[0]
-    assert written["nights"].default == _world.NIGHTS
-    world = _world.demonstration(1, USERS)
+    assert written["seed"].default == _demonstration.OWN_SEED == _demonstration.seeds(3)[0]
+    assert written["nights"].default == _demonstration.NIGHTS
+    world = _demonstration.demonstration(1, USERS)
     log = world.log
     assert [o.name for o in log.objectives] == [o.name for o in DEMO_OBJECTIVES]
-    assert log.objectives == _world.settings().objective_tuple
+    assert log.objectives == _demonstration.settings().objective_tuple
     assert len(set(log.decisions.user)) == USERS
     known = log.decisions.history_value[np.isfinite(log.decisions.history_value)]
     assert set(np.unique(known)) == {0.0, 1.0}
     np.testing.assert_array_equal(world.truth[log.shown], log.rewards[:, log.column("delight")])
-    nights = _world.nights_of(world)
-    assert (nights[0], len(nights)) == (written["first_night"].default, _world.NIGHTS)
+    nights = _demonstration.nights_of(world)
+    assert (nights[0], len(nights)) == (written["first_night"].default, _demonstration.NIGHTS)
     last = world.on_nights(nights[-1:])
     np.testing.assert_array_equal(last.truth, world.truth[-len(last.truth) :])
 
@@ -105,7 +99,7 @@ def test_the_challengers_nights_are_those_of_make_run() -> None:
 
 
 def test_the_first_champion_is_the_worlds_logger() -> None:
-    log = _world.demonstration(1, USERS).log
+    log = _demonstration.demonstration(1, USERS).log
     found = np.exp(challenger.logger_policy().log_probabilities(log.decisions))
     np.testing.assert_allclose(found, log.candidate_propensity, rtol=1e-9)
 
@@ -117,7 +111,7 @@ def test_worlds_with_nothing_to_gain_are_what_they_say(name: str) -> None:
     np.testing.assert_allclose(np.add.reduceat(p, offsets[:-1]), 1.0)
     best = np.maximum.reduceat(world.truth, offsets[:-1]).mean()
     logger = p @ world.truth / len(world.log)
-    floor = _world.settings().learning.floor
+    floor = _demonstration.settings().learning.floor
     even = world.truth.mean()
     if name == "a near-optimal logger":
         assert logger == pytest.approx((1 - floor) * best + floor * even, abs=0.002)
@@ -125,7 +119,7 @@ def test_worlds_with_nothing_to_gain_are_what_they_say(name: str) -> None:
         # A few more where the last ones have the same weight.
         assert 0.1 <= np.mean(p > 0) < 0.102
     else:
-        fit = world.on_nights(_world.nights_of(world)[: nothing_to_gain.FIT_NIGHTS])
+        fit = world.on_nights(_demonstration.nights_of(world)[: nothing_to_gain.FIT_NIGHTS])
         assert len(fit.log) == 500
 
 

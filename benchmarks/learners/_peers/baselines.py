@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.learners._peers import Score
+from benchmarks.learners._peers.contract import Score
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.features.pair_features import PairFeatures

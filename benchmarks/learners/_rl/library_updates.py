@@ -1,6 +1,6 @@
 """Updates per processor second of the peers' discrete CQL: run by the peers' own Python.
 
-``python _rl_updates.py FILE.npz`` prints them by peer as JSON.
+``python library_updates.py FILE.npz`` prints them by peer as JSON.
 """
 
 from __future__ import annotations

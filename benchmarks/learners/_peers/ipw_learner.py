@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.learners._peers import Floats, Score, star_rewards
+from benchmarks.learners._peers.contract import Floats, Score, star_rewards
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.behaviour.features.pair_features import PairFeatures
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from benchmarks.learners._peers import Floats, Score
+from benchmarks.learners._peers.contract import Floats, Score
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.users import group
 from mrlm.behaviour.features.pair_features import PairFeatures

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from benchmarks.learners import _als, _ipw_learner, _trees
-from benchmarks.learners._baselines import SimpleBaseline
-from benchmarks.learners._peers import HeldBack, Peer, Score
-from benchmarks.learners._world import FIT_NIGHTS, demonstration, nights_of, seeds, settings
+from benchmarks._demonstration import FIT_NIGHTS, demonstration, nights_of, seeds, settings
+from benchmarks.learners._peers import als, ipw_learner, trees
+from benchmarks.learners._peers.baselines import SimpleBaseline
+from benchmarks.learners._peers.contract import HeldBack, Peer, Score
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.features.pair_features import shown_only
@@ -38,9 +38,9 @@ class Entry:
 
 _FIELD: Mapping[str, Entry] = {
     **{n.replace("_", " "): Entry((SimpleBaseline(n),), every_log=True) for n in BASELINES},
-    TREES: Entry(_trees.SETTINGS, every_log=False),
-    "ALS (implicit)": Entry(_als.SETTINGS, every_log=True, package="implicit"),
-    "IPWLearner (obp 0.4.1)": Entry(_ipw_learner.SETTINGS, every_log=False, package="obp"),
+    TREES: Entry(trees.SETTINGS, every_log=False),
+    "ALS (implicit)": Entry(als.SETTINGS, every_log=True, package="implicit"),
+    "IPWLearner (obp 0.4.1)": Entry(ipw_learner.SETTINGS, every_log=False, package="obp"),
 }
 
 

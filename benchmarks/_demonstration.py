@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._kept import code_of
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.ragged import gather
@@ -59,6 +60,11 @@ def settings() -> Settings:
     place = files("pipelines.local.demonstrations").joinpath("movielens.toml")
     with as_file(place) as path:
         return load_settings(path)
+
+
+def version(part: str) -> str:
+    """Fingerprint of these settings, and of all code that a part of a room runs."""
+    return f"{code_of(part)}-{settings().fingerprint()}"
 
 
 def demonstration(seed: int, users: int | None = None) -> KnownLog:

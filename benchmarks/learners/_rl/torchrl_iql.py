@@ -1,6 +1,6 @@
 """TorchRL's discrete IQL on transitions in a file: run by the peers' own Python.
 
-``python _torchrl_iql.py FILE.npz`` prints the actor's logits of every state and action as JSON.
+``python torchrl_iql.py FILE.npz`` prints the actor's logits of every state and action as JSON.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Peers that are fitted on logged decisions, and how their settings are chosen."""

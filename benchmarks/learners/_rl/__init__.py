@@ -1,0 +1,1 @@
+"""Peers of sequential learning, run by an environment of their own."""
