@@ -58,10 +58,10 @@ def run(quick: bool) -> list[Row]:
                     f"{measure}: {name}",
                     value or 0.0,
                     theirs[measure],
-                    bar="0" if circles else "",
-                    holds=value == 0 if circles else None,
+                    bar="0",
+                    holds=value == 0,
                     note="" if other.folder.is_dir() else f"no checkout at {other.folder}",
-                )
+                ).where(circles)
             )
     return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Row:
     bar: str = ""
     holds: bool | None = None
     note: str = ""
+
+    def where(self, judged: bool) -> Row:
+        """The row; without its bar where it is not judged, as where too little was run."""
+        return self if judged else replace(self, bar="", holds=None)
 
     def to_json(self) -> dict[str, object]:
         """The fields, and ``ratio``, ours over the peer's."""

@@ -78,10 +78,10 @@ def run(quick: bool) -> list[Row]:
             Row(
                 f"processor seconds to fit, {name}",
                 seconds,
-                bar="" if quick else f"<= {SECONDS:g}",
-                holds=None if quick else seconds <= SECONDS,
+                bar=f"<= {SECONDS:g}",
+                holds=seconds <= SECONDS,
                 note=f"{TRAIN} rows",
-            )
+            ).where(not quick)
         )
     same = resumed["curve"] == resumed["whole"]
     return [
@@ -128,10 +128,10 @@ def _above(own: str, other: str, areas: dict[str, ClusteredAuc], judged: bool) -
     return Row(
         f"AUC, {own} less {other}",
         difference.value,
-        bar="interval above 0" if judged else "",
-        holds=difference.interval()[0] > 0 if judged else None,
+        bar="interval above 0",
+        holds=difference.interval()[0] > 0,
         note=_interval(difference),
-    )
+    ).where(judged)
 
 
 def _interval(difference: ClusteredAuc) -> str:

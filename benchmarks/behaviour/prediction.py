@@ -191,9 +191,9 @@ def _calibration(cells: Sequence[Predicted], model: str, judged: bool) -> Row:
     return Row(
         f"calibration error, {model}",
         found,
-        bar=f"<= {CALIBRATION:g}" if judged else "",
-        holds=found <= CALIBRATION if judged else None,
-    )
+        bar=f"<= {CALIBRATION:g}",
+        holds=found <= CALIBRATION,
+    ).where(judged)
 
 
 def _within(cell: Predicted, predicted: NDArray[np.float64]) -> float:
@@ -215,7 +215,7 @@ def _above(measure: str, difference: ClusteredAuc, judged: bool, more: str = "")
     return Row(
         measure,
         difference.value,
-        bar="interval above 0" if judged else "",
-        holds=low > 0 if judged else None,
+        bar="interval above 0",
+        holds=low > 0,
         note=f"95 % interval clustered by user [{low:+.4f}, {high:+.4f}]{more}",
-    )
+    ).where(judged)

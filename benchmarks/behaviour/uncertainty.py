@@ -165,19 +165,19 @@ def _rows(drawn: Mapping[str, Sequence[Any]], judged: bool) -> list[Row]:
                 f"true probabilities in the {LEVEL:.0%} interval, {kind}",
                 share,
                 peer_share,
-                bar=f"{LEAST} to {MOST}" if judged else "",
-                holds=LEAST <= share <= MOST if judged else None,
+                bar=f"{LEAST} to {MOST}",
+                holds=LEAST <= share <= MOST,
                 note=f"by seed {by_seed}; peer: {MEMBERS} members to scale, as they are "
                 f"{raw_share:.3f}",
-            ),
+            ).where(judged),
             Row(
                 f"mean width of the interval, {kind}",
                 width,
                 peer_width,
-                bar=f"<= {WIDER} x" if judged else "",
-                holds=width <= WIDER * peer_width if judged else None,
+                bar=f"<= {WIDER} x",
+                holds=width <= WIDER * peer_width,
                 note=f"peer: {MEMBERS} members to scale, as they are {raw_width:.3f}",
-            ),
+            ).where(judged),
         ]
     return rows
 
@@ -192,9 +192,9 @@ def _decile_rows(cells: Sequence[Mapping[str, list[float]]], judged: bool) -> li
             Row(
                 f"rank correlation over deciles: uncertainty, squared calibration error {of}",
                 found,
-                bar="above 0" if judged else "",
-                holds=found > 0 if judged else None,
+                bar="above 0",
+                holds=found > 0,
                 note=f"{len(cells)} seeds; by decile {told}",
-            )
+            ).where(judged)
         )
     return rows

@@ -151,10 +151,10 @@ def _rows(name: str, found: list[Outcome]) -> list[Row]:
             Row(
                 f"{name} lost: share that their rates find",
                 seen,
-                bar=f">= {FOUND:g}" if named else "",
-                holds=seen >= FOUND if named else None,
+                bar=f">= {FOUND:g}",
+                holds=seen >= FOUND,
                 note=f"{logs}; every reward of such a night is unknown",
-            )
+            ).where(named)
         )
     missed = [o for o in found if not o.found]
     held = share(lambda o: o.covered, [o for o in found if o.found])

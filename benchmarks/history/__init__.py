@@ -29,18 +29,18 @@ def run(quick: bool) -> list[Row]:
         Row(
             f"{where}: time",
             time,
-            bar=f"<= {_TIME}" if not quick else "",
-            holds=None if quick else time <= _TIME,
+            bar=f"<= {_TIME}",
+            holds=time <= _TIME,
             note=f"{long.seconds:,.0f} s and {short.seconds:,.0f} s; processor seconds "
             f"{long.cpu:,.0f} and {short.cpu:,.0f}",
-        ),
+        ).where(not quick),
         Row(
             f"{where}: most resident memory",
             memory,
-            bar=f"<= {_MEMORY}" if not quick else "",
-            holds=None if quick else memory <= _MEMORY,
+            bar=f"<= {_MEMORY}",
+            holds=memory <= _MEMORY,
             note=f"{long.gib} GiB and {short.gib} GiB, Python and Java together",
-        ),
+        ).where(not quick),
         Row(
             f"{where}: nights that were stopped",
             len(long.result["stopped"]),

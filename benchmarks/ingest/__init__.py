@@ -92,10 +92,10 @@ def _rows(
             f"{where}: seconds",
             ours.seconds,
             duck.seconds,
-            bar=f"<= {most} x DuckDB" if judged else "",
-            holds=ratio <= most if judged else None,
+            bar=f"<= {most} x DuckDB",
+            holds=ratio <= most,
             note=f"{ratio:.1f} x; Spark's floor {floor.seconds} s; {cost}",
-        ),
+        ).where(judged),
         Row(
             f"{where}: tables with other counts",
             len(differing),

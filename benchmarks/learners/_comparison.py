@@ -87,11 +87,11 @@ class Values:
         return Row(
             f"{policy}, less {other}",
             mean,
-            bar="both lower ends above 0" if judged else "",
-            holds=least > 0 and low > 0 if judged else None,
+            bar="both lower ends above 0",
+            holds=least > 0 and low > 0,
             note=f"paired over {count} seeds: standard error {error:.5f}, one-sided 95 % lower "
             f"end {least:+.5f}; clustered by user, 90 % interval [{low:+.5f}, {high:+.5f}]",
-        )
+        ).where(judged)
 
     def clustered(self, policy: str, other: str) -> tuple[float, float]:
         """90 % interval of the difference over all seeds together, clustered by user."""

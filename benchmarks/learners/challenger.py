@@ -241,10 +241,10 @@ def _rows(cells: Sequence[Sequence[Mapping[str, Any]]], judged: bool) -> list[Ro
             Row(
                 f"mean over nights and seeds: {CHALLENGER} less {other}",
                 float(less.mean()),
-                bar="above 0" if judged else "",
-                holds=bool(less.mean() > 0) if judged else None,
+                bar="above 0",
+                holds=bool(less.mean() > 0),
                 note=f"by seed {less.mean(1).min():+.4f} to {less.mean(1).max():+.4f}",
-            )
+            ).where(judged)
         )
     least = own - _over_nights(by_night, LOGGER)
     last = own[:, -1].mean() / _over_nights(by_night, GREEDY)[:, -1].mean()
@@ -253,15 +253,15 @@ def _rows(cells: Sequence[Sequence[Mapping[str, Any]]], judged: bool) -> list[Ro
         Row(
             f"least over nights and seeds: {CHALLENGER} less {LOGGER}",
             float(least.min()),
-            bar=">= 0" if judged else "",
-            holds=bool(least.min() >= 0) if judged else None,
-        ),
+            bar=">= 0",
+            holds=bool(least.min() >= 0),
+        ).where(judged),
         Row(
             f"third judged night: {CHALLENGER} over {GREEDY}",
             float(last),
-            bar=f">= {KEPT:g}" if judged else "",
-            holds=bool(last >= KEPT) if judged else None,
-        ),
+            bar=f">= {KEPT:g}",
+            holds=bool(last >= KEPT),
+        ).where(judged),
     ]
 
 

@@ -163,11 +163,11 @@ def _rows(cells: Mapping[str, Sequence[Mapping[str, Any]]], judged: bool) -> lis
             Row(
                 f"{name}: {CHOSEN}, less {best}",
                 mean,
-                bar="not below 0, one-sided 5 %" if judged else "",
-                holds=mean + reach >= 0 if judged else None,
+                bar="not below 0, one-sided 5 %",
+                holds=mean + reach >= 0,
                 note=f"{count} splits, standard error {error:.4f}; "
                 + ", ".join(f"{n} {chosen.count(n)} x" for n in sorted(set(chosen))),
-            )
+            ).where(judged)
         )
         seconds = {k: float(np.mean([c["seconds"][k] for c in of])) for k in of[0]["seconds"]}
         rows.append(
@@ -182,9 +182,9 @@ def _rows(cells: Mapping[str, Sequence[Mapping[str, Any]]], judged: bool) -> lis
         Row(
             "classification: sets on which ours is above the best peer",
             above,
-            bar="on most" if judged else "",
-            holds=2 * above > len(cells) if judged else None,
+            bar="on most",
+            holds=2 * above > len(cells),
             note=f"of {len(cells)}",
-        )
+        ).where(judged)
     )
     return rows

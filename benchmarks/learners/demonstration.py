@@ -117,11 +117,11 @@ def _rows(
         Row(
             "lift over the logger, ours over the item mean's",
             lift,
-            bar=f">= {LIFT:g}" if judged else "",
-            holds=lift >= LIFT if judged else None,
+            bar=f">= {LIFT:g}",
+            holds=lift >= LIFT,
             note=f"{each.min():.3f} to {each.max():.3f}; chosen: "
             + ", ".join(f"{name} {chosen.count(name)} x" for name in sorted(set(chosen))),
-        ),
+        ).where(judged),
         Row(
             "lost by the choice, against the best contender on each log",
             float(np.mean([_lost(cell) for cell in cells])),

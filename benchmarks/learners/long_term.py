@@ -100,8 +100,8 @@ def _rows(world: str, cells: Sequence[Mapping[str, Any]], effect: bool, judged: 
         Row(
             f"long term, {world}: the best sequential less the best bandit learner",
             mean,
-            bar=("lower end above 0" if effect else f"within {TIE:g} of 0") if judged else "",
-            holds=holds if judged else None,
+            bar="lower end above 0" if effect else f"within {TIE:g} of 0",
+            holds=holds,
             note=f"{count} seeds, {ours} against {bandit}; one-sided 95 % lower end {lower:+.4f}",
-        ),
+        ).where(judged),
     ]

@@ -133,19 +133,19 @@ def _rows(name: str, cells: Sequence[Mapping[str, Any]], judged: bool) -> list[R
         Row(
             f"{name}: ours less the logger, mean",
             float(less.mean()),
-            bar=">= 0" if judged else "",
-            holds=bool(less.mean() >= 0) if judged else None,
+            bar=">= 0",
+            holds=bool(less.mean() >= 0),
             note=f"{len(cells)} seeds, logger {found['logger'].mean():.4f}, oracle "
             f"{found['best'].mean():.4f}; served in {changed}, else the logger; served always "
             f"{anyway.mean():+.4f}",
-        ),
+        ).where(judged),
         Row(
             f"{name}: share of seeds below the logger by more than 1 %",
             below,
-            bar=f"<= {SHARE:g}" if judged else "",
-            holds=below <= SHARE if judged else None,
+            bar=f"<= {SHARE:g}",
+            holds=below <= SHARE,
             note=f"served always {np.mean(anyway < -BELOW * found['logger']):.2f}",
-        ),
+        ).where(judged),
     ]
 
 

@@ -233,10 +233,10 @@ def _regret_rows(
         Row(
             f"tabular: regret, {title}, {which}",
             value,
-            bar=f"<= {limit:g}" if judged else "",
-            holds=value <= limit if judged else None,
+            bar=f"<= {limit:g}",
+            holds=value <= limit,
             note=note,
-        )
+        ).where(judged)
         for which, value, limit in (("mean", mean, limits[0]), ("worst", worst, limits[1]))
     ]
 
@@ -280,17 +280,17 @@ def _error_rows(
         Row(
             "tabular: vector evaluation, exact model, error of the worst objective",
             most,
-            bar=f"<= {EXACT_ERROR:g}" if judged else "",
-            holds=most <= EXACT_ERROR if judged else None,
+            bar=f"<= {EXACT_ERROR:g}",
+            holds=most <= EXACT_ERROR,
             note=f"{len(exact)} models, expected rewards have standard deviation 1",
-        ),
+        ).where(judged),
         Row(
             "tabular: vector evaluation from the log, relative error",
             float(network.mean()),
             float(by_count.mean()),
-            bar=f"<= {RELATIVE_ERROR:g}" if judged else "",
-            holds=bool(network.mean() <= RELATIVE_ERROR) if judged else None,
+            bar=f"<= {RELATIVE_ERROR:g}",
+            holds=bool(network.mean() <= RELATIVE_ERROR),
             note=f"{len(logged)} models, by model {network.min():.3f} to {network.max():.3f}; "
             "the peer is the counted model, solved",
-        ),
+        ).where(judged),
     ]

@@ -43,24 +43,24 @@ def _against(found: Lives, judged: bool) -> list[Row]:
         Row(
             "clean: gated over ungated, all nights",
             share,
-            bar=f">= {KEPT:g}" if judged else "",
-            holds=share >= KEPT if judged else None,
+            bar=f">= {KEPT:g}",
+            holds=share >= KEPT,
             note="by seed " + ", ".join(f"{s:.3f}" for s in ours / free),
-        ),
+        ).where(judged),
         Row(
             f"clean: gated less frozen, last {LAST} nights, least seed",
             float(over_frozen.min()),
-            bar="above 0" if judged else "",
-            holds=bool(over_frozen.min() > 0) if judged else None,
+            bar="above 0",
+            holds=bool(over_frozen.min() > 0),
             note=f"mean {over_frozen.mean():+.4f}",
-        ),
+        ).where(judged),
         Row(
             f"clean: gated less item mean, last {LAST} nights, mean",
             float(over_item.mean()),
-            bar="above 0" if judged else "",
-            holds=bool(over_item.mean() > 0) if judged else None,
+            bar="above 0",
+            holds=bool(over_item.mean() > 0),
             note=f"by seed {over_item.min():+.4f} to {over_item.max():+.4f}",
-        ),
+        ).where(judged),
     ]
 
 

@@ -37,11 +37,11 @@ def run(quick: bool) -> list[Row]:
         Row(
             "planted: worst week of gated less that of ungated, least seed",
             float(over.min()),
-            bar="" if quick else "above 0",
-            holds=None if quick else bool(over.min() > 0),
+            bar="above 0",
+            holds=bool(over.min() > 0),
             note=f"{nights}; from night {first + 1} on; gated {since[GATED].mean():.4f}, ungated "
             f"{since[UNGATED].mean():.4f}, mean {over.mean():+.4f}",
-        ),
+        ).where(not quick),
         Row(
             "planted: the same over all nights, the first champion's included",
             float((whole[GATED] - whole[UNGATED]).min()),

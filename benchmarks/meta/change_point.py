@@ -71,15 +71,15 @@ def _rows(signal: str, cells: Sequence[Mapping[str, Any]]) -> list[Row]:
         Row(
             f"{signal}: share of changes found on the same night or the next",
             found,
-            bar=f">= {FOUND:g}" if judged else "",
-            holds=found >= FOUND if judged else None,
+            bar=f">= {FOUND:g}",
+            holds=found >= FOUND,
             note=f"{len(cells)} runs; on the same night {change[:, 0].mean():.3f}",
-        ),
+        ).where(judged),
         Row(
             f"{signal}: alarms a quiet night",
             float(quiet.mean()),
-            bar=f"<= {FALSE:g}" if judged else "",
-            holds=bool(quiet.mean() <= FALSE) if judged else None,
+            bar=f"<= {FALSE:g}",
+            holds=bool(quiet.mean() <= FALSE),
             note=f"{int(quiet.sum())} on {quiet.size} nights with the weekly term alone",
-        ),
+        ).where(judged),
     ]

@@ -178,18 +178,18 @@ def _rows(
         Row(
             f"{signal}: regret over {NIGHTS} nights",
             mean,
-            bar=f"<= {of.regret:g}" if judged else "",
-            holds=mean <= of.regret if judged else None,
+            bar=f"<= {of.regret:g}",
+            holds=mean <= of.regret,
             note=f"{len(ours)} seeds: {told}; "
             f"{np.mean([c['seconds'] for c in cells['ours']]):.2f} s an update",
-        ),
+        ).where(judged),
         Row(
             f"{signal}: the same, of the best fixed weights in hindsight",
             mean,
             fixed,
-            bar=f"<= {of.of_fixed:g} x" if judged else "",
-            holds=mean <= of.of_fixed * fixed if judged else None,
-        ),
+            bar=f"<= {of.of_fixed:g} x",
+            holds=mean <= of.of_fixed * fixed,
+        ).where(judged),
         Row(
             f"{signal}: regret on the last {LAST} nights",
             float(np.mean([c["last"] for c in cells["ours"]])),
@@ -208,12 +208,10 @@ def _rows(
                 f"{signal}: regret beside {name}",
                 mean,
                 float(total[name].mean()),
-                bar=("below, or a tie within 2 standard errors" if tie else "below")
-                if judged
-                else "",
-                holds=bool(less.mean() < tie) if judged else None,
+                bar="below, or a tie within 2 standard errors" if tie else "below",
+                holds=bool(less.mean() < tie),
                 note=f"less it, by seed: mean {less.mean():+.3f}, standard error {error:.3f}",
-            )
+            ).where(judged)
         )
     return rows
 

@@ -109,8 +109,8 @@ def _harmful(title: str, cells: list[dict[str, Any]], name: str, judged: bool) -
     return Row(
         f"nothing to gain: harmful updates, {title}",
         harmful,
-        bar=f"<= {HARMFUL:g}" if judged else "",
-        holds=harmful <= HARMFUL if judged else None,
+        bar=f"<= {HARMFUL:g}",
+        holds=harmful <= HARMFUL,
         note=f"{len(cells)} runs; an update in {moved:.3f}; mean true lift "
         f"{np.mean([c[name]['true'] for c in cells]):+.4f}",
-    )
+    ).where(judged)

@@ -37,10 +37,10 @@ def run(quick: bool) -> list[Row]:
             Row(
                 f"placebo: no update, {_TITLES[name]}",
                 stayed,
-                bar=f">= {BAR:g}" if judged else "",
-                holds=stayed >= BAR if judged else None,
+                bar=f">= {BAR:g}",
+                holds=stayed >= BAR,
                 note=f"{len(cells)} runs",
-            )
+            ).where(judged)
         )
     return rows
 

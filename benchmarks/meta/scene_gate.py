@@ -70,13 +70,11 @@ def run(quick: bool) -> list[Row]:
                 Row(
                     f"AUC, {name} less {SHARED}, {'all' if whole else f'hours {scene}'}",
                     less.value,
-                    bar=("interval above 0" if whole else f"upper end >= {LEAST:g}")
-                    if judged
-                    else "",
-                    holds=(low > 0 if whole else high >= LEAST) if judged else None,
+                    bar="interval above 0" if whole else f"upper end >= {LEAST:g}",
+                    holds=low > 0 if whole else high >= LEAST,
                     note=f"interval [{low:+.5f}, {high:+.5f}]; {SHARED} "
                     f"{_mean(cells, SHARED, scene):.4f}",
-                )
+                ).where(judged)
             )
     return rows
 

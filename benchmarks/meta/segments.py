@@ -163,17 +163,17 @@ def _rows(name: str, regret: dict[str, Floats]) -> list[Row]:
             f"segments, {name}: regret beside each alone, doubly robust",
             ours,
             independent,
-            bar=f"<= {OF_INDEPENDENT:g} x" if rich else "",
-            holds=ours <= OF_INDEPENDENT * independent if rich else None,
+            bar=f"<= {OF_INDEPENDENT:g} x",
+            holds=ours <= OF_INDEPENDENT * independent,
             note=f"{len(regret[OURS])} seeds: {told}",
-        ),
+        ).where(rich),
         Row(
             f"segments, {name}: regret beside one choice for all",
             ours,
             pooled,
-            bar=f"<= + {ABOVE_POOLED:g}" if same else "",
-            holds=ours <= pooled + ABOVE_POOLED if same else None,
-        ),
+            bar=f"<= + {ABOVE_POOLED:g}",
+            holds=ours <= pooled + ABOVE_POOLED,
+        ).where(same),
         Row(f"segments, {name}: regret beside each alone, plug-in", ours, mean[PLUG_IN]),
     ]
     rows.append(
@@ -181,8 +181,8 @@ def _rows(name: str, regret: dict[str, Floats]) -> list[Row]:
             f"segments, {name}: regret of new segments, by features alone, beside one choice",
             new,
             pooled_new,
-            bar="" if same else f"<= {OF_POOLED:g} x",
-            holds=None if same else new <= OF_POOLED * pooled_new,
-        )
+            bar=f"<= {OF_POOLED:g} x",
+            holds=new <= OF_POOLED * pooled_new,
+        ).where(not same)
     )
     return rows

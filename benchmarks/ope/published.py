@@ -225,10 +225,10 @@ def run(quick: bool) -> list[Row]:
                 f"row A, Open Bandit sample: mean relative error, {name}",
                 ours,
                 A[name],
-                bar=f"within {A_BAR:g}" if judged else "",
-                holds=gap <= A_BAR if judged else None,
+                bar=f"within {A_BAR:g}",
+                holds=gap <= A_BAR,
                 note=f"{RUNS} bootstrap logs; peer: published by obp; apart by {gap:.1e}",
-            )
+            ).where(judged)
         )
     runs = QUICK_RUNS if quick else RUNS
     for name, ours in row_b(runs).items():

@@ -78,15 +78,15 @@ def run(quick: bool) -> list[Row]:
             Row(
                 f"width, {name}, {estimator}",
                 mean,
-                bar=f"<= {bar:g} with coverage >= {COVER:g}" if judged else "",
-                holds=mean <= bar and share >= COVER if judged else None,
+                bar=f"<= {bar:g} with coverage >= {COVER:g}",
+                holds=mean <= bar and share >= COVER,
                 note=f"coverage {share:.4f} of {tried} logs, Monte Carlo error {error:.4f}"
                 + (
                     f"; outside at a certified one of {len(LOOKS)} looks {looks:.3f}"
                     if anytime and estimator == "ips"
                     else ""
                 ),
-            )
+            ).where(judged)
         )
     return rows + _peer()
 

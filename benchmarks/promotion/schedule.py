@@ -84,10 +84,10 @@ def run(quick: bool) -> list[Row]:
             Row(
                 f"{name}: share of years with a wrong promotion",
                 wrong,
-                bar=f"<= {most:.3f}" if bar else "",
-                holds=wrong <= most if bar else None,
+                bar=f"<= {most:.3f}",
+                holds=wrong <= most,
                 note=f"{many} years of challengers that are as good as the champion",
-            )
+            ).where(bar)
         )
     return rows
 
