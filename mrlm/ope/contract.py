@@ -36,6 +36,18 @@ class Properties:
     scale_equivariant: bool
     constant_reward_zero_width: bool
 
+    @classmethod
+    def weighted(cls, self_normalised: bool, covers_policy_value: bool) -> Properties:
+        """Those of rewards at importance weights, over 1 or over the mean weight."""
+        return cls(
+            unbiased=not self_normalised,
+            covers_policy_value=covers_policy_value,
+            on_policy_identity=True,
+            shift_equivariant=self_normalised,
+            scale_equivariant=True,
+            constant_reward_zero_width=self_normalised,
+        )
+
 
 @runtime_checkable
 class Estimator(Protocol):

@@ -19,13 +19,8 @@ class IPS:
 
     name: ClassVar[str] = "ips"
     needs_q: ClassVar[bool] = False
-    properties: ClassVar[Properties] = Properties(
-        unbiased=True,
-        covers_policy_value=True,
-        on_policy_identity=True,
-        shift_equivariant=False,
-        scale_equivariant=True,
-        constant_reward_zero_width=False,
+    properties: ClassVar[Properties] = Properties.weighted(
+        self_normalised=False, covers_policy_value=True
     )
 
     def __call__(self, batch: Rounds) -> Scores:

@@ -22,13 +22,8 @@ class SNIPS:
 
     name: ClassVar[str] = "snips"
     needs_q: ClassVar[bool] = False
-    properties: ClassVar[Properties] = Properties(
-        unbiased=False,
-        covers_policy_value=True,
-        on_policy_identity=True,
-        shift_equivariant=True,
-        scale_equivariant=True,
-        constant_reward_zero_width=True,
+    properties: ClassVar[Properties] = Properties.weighted(
+        self_normalised=True, covers_policy_value=True
     )
 
     def __call__(self, batch: Rounds) -> Scores:

@@ -45,14 +45,7 @@ class PerDecisionIS:
     @property
     def properties(self) -> Properties:
         """What holds for it; zero width where no session has more steps than ``terms``."""
-        return Properties(
-            unbiased=not self.self_normalised,
-            covers_policy_value=True,
-            on_policy_identity=True,
-            shift_equivariant=self.self_normalised,
-            scale_equivariant=True,
-            constant_reward_zero_width=self.self_normalised,
-        )
+        return Properties.weighted(self.self_normalised, covers_policy_value=True)
 
     def __call__(self, batch: SessionBatch) -> Scores:
         """Scores of every session and objective."""

@@ -14,7 +14,6 @@ from mrlm.ope.grouped.grouped import grouped_scores, round_sum
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import INDEPENDENT, require_kind
-from mrlm.ope.slates.weighted import weighted_properties
 
 ADDITIVE = (
     "the expected reward of a slate is a sum over slots of unknown effects of the item in the slot"
@@ -50,7 +49,7 @@ class PI:
     @property
     def properties(self) -> Properties:
         """What holds for it under its assumption."""
-        return weighted_properties(self.self_normalised, covers_policy_value=self.assumed)
+        return Properties.weighted(self.self_normalised, covers_policy_value=self.assumed)
 
     def __call__(self, batch: SlateBatch) -> Scores:
         """Scores of every slate and objective.

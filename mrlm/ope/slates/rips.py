@@ -10,7 +10,7 @@ from mrlm.ope.grouped.log_weights import running_log_weight, weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import CONDITIONAL, INDEPENDENT, require_kind
-from mrlm.ope.slates.weighted import slot_mean, weighted, weighted_properties
+from mrlm.ope.slates.weighted import slot_mean, weighted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RIPS:
     @property
     def properties(self) -> Properties:
         """What holds for it under its assumption."""
-        return weighted_properties(self.self_normalised, covers_policy_value=self.assumed)
+        return Properties.weighted(self.self_normalised, covers_policy_value=self.assumed)
 
     def __call__(self, batch: SlateBatch) -> Scores:
         """Scores of every slate and objective.

@@ -13,7 +13,7 @@ from mrlm.ope.grouped.log_weights import weight_of
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import CONDITIONAL, INDEPENDENT, SLATE, require_kind
-from mrlm.ope.slates.weighted import weighted, weighted_properties
+from mrlm.ope.slates.weighted import weighted
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SIPS:
     @property
     def properties(self) -> Properties:
         """What holds for it."""
-        return weighted_properties(self.self_normalised, covers_policy_value=True)
+        return Properties.weighted(self.self_normalised, covers_policy_value=True)
 
     def __call__(self, batch: SlateBatch) -> Scores:
         """Scores of every slate and objective.

@@ -15,7 +15,6 @@ from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
 from mrlm.ope.slates.kinds import MARGINAL, require_kind
 from mrlm.ope.slates.pi import ADDITIVE
-from mrlm.ope.slates.weighted import weighted_properties
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class UniformRankingPI:
     @property
     def properties(self) -> Properties:
         """What holds for it under its assumption; on-policy its target is the uniform ranking."""
-        return weighted_properties(self.self_normalised, covers_policy_value=self.assumed)
+        return Properties.weighted(self.self_normalised, covers_policy_value=self.assumed)
 
     def __call__(self, batch: SlateBatch) -> Scores:
         """Scores of every slate and objective.

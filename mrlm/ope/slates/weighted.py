@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.ope.contract import Properties
 from mrlm.ope.grouped.grouped import grouped_scores, round_sum
 from mrlm.ope.scores import Scores
 from mrlm.ope.slates.batch import SlateBatch
@@ -44,15 +43,3 @@ def weighted(
 def slot_mean(values: NDArray[np.float64], batch: SlateBatch) -> NDArray[np.float64]:
     """Mean over the slots of each slate, shape (n,)."""
     return round_sum(values, batch.offsets) / batch.lengths
-
-
-def weighted_properties(self_normalised: bool, covers_policy_value: bool) -> Properties:
-    """Properties of a weighted sum, plain or self-normalised."""
-    return Properties(
-        unbiased=not self_normalised,
-        covers_policy_value=covers_policy_value,
-        on_policy_identity=True,
-        shift_equivariant=self_normalised,
-        scale_equivariant=True,
-        constant_reward_zero_width=self_normalised,
-    )
