@@ -46,7 +46,7 @@ def fitted(logs: Sequence[WeighingLog]) -> Heads:
     """Ridge regression on the shown pairs of these nights."""
     seen = np.concatenate([log.pair[log.shown] for log in logs])
     observed = np.concatenate([np.column_stack([log.rewards, log.north_star]) for log in logs])
-    coefficients = _ridge(seen, observed)
+    coefficients = ridge(seen, observed)
     # Pairs have mean 0 and variance 1 each, and are uncorrelated.
     return Heads(coefficients, np.linalg.norm(coefficients, axis=0))
 
@@ -58,7 +58,8 @@ def equal_policy(heads: Heads) -> Floats:
     return heads.policy(equal, np.zeros(len(heads.coefficients)))
 
 
-def _ridge(seen: Floats, observed: Floats) -> Floats:
+def ridge(seen: Floats, observed: Floats) -> Floats:
+    """Coefficients of what was observed on what was seen, drawn to 0."""
     gram = seen.T @ seen + RIDGE * np.eye(seen.shape[1])
     return np.asarray(np.linalg.solve(gram, seen.T @ observed), np.float64)
 
@@ -132,7 +133,7 @@ def _cross_fitted(
     """Predictions of every candidate by ridge regression on the other half of the users."""
     seen = np.concatenate([log.pair[log.shown] for log in logs])
     half = cluster % 2 == 1
-    both = np.column_stack([_ridge(seen[other], observed[other]) for other in (half, ~half)])
+    both = np.column_stack([ridge(seen[other], observed[other]) for other in (half, ~half)])
     q = _of_pairs(logs, both)
     m = observed.shape[1]
     return np.where(np.repeat(half, candidates)[:, None], q[:, m:], q[:, :m])

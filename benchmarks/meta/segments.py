@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._night import RIDGE, Floats, equal_policy, fitted, problem_of
+from benchmarks.meta._night import Floats, equal_policy, fitted, problem_of, ridge
 from benchmarks.meta._world import LEAST_ENTROPY, RICH, Judge
 from benchmarks.rows import Row
 from mrlm.meta.problem.coefficient_sums import coefficient_sums
@@ -142,14 +142,9 @@ def _own_predictions(
     pair = log.pair.reshape(-1, k, log.pair.shape[1])[rows].reshape(-1, log.pair.shape[1])
     seen, observed = log.pair[log.shown[rows]], log.north_star[rows]
     half = problem.cluster[rows] % 2 == 1
-    by = [_ridge(seen[some], observed[some]) for some in (half, ~half, half | ~half)]
+    by = [ridge(seen[some], observed[some]) for some in (half, ~half, half | ~half)]
     crossed = np.where(np.repeat(half, k), pair @ by[1], pair @ by[0])
     return crossed, pair @ by[2]
-
-
-def _ridge(seen: Floats, observed: Floats) -> Floats:
-    gram = seen.T @ seen + RIDGE * np.eye(seen.shape[1])
-    return np.asarray(np.linalg.solve(gram, seen.T @ observed), np.float64)
 
 
 def _rows(name: str, regret: dict[str, Floats]) -> list[Row]:

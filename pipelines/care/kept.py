@@ -265,7 +265,7 @@ def _record(
 def _write_list(
     workspace: Workspace, outputs: dict[str, str], actor: str, at: str
 ) -> tuple[str, Path]:
-    digest = fingerprints.combine(outputs)
+    digest = fingerprints.of_json(outputs)
     path = _list(workspace, digest)
     write_sealed(path, {"actor": actor, "at": at, "outputs": outputs})
     return digest, path
@@ -277,7 +277,7 @@ def _read_list(workspace: Workspace, digest: str) -> dict[str, str]:
         outputs = read_sealed(_list(workspace, digest), lambda data: dict(data["outputs"]), "")
     except (FileNotFoundError, DamagedError):
         return {}
-    return outputs if fingerprints.combine(outputs) == digest else {}
+    return outputs if fingerprints.of_json(outputs) == digest else {}
 
 
 def _list(workspace: Workspace, digest: str) -> Path:

@@ -117,7 +117,7 @@ def _of_folder(folder: Path) -> str:
     if tables:
         read = [pq.read_table(t, partitioning=None) for t in tables]
         parts["rows"] = of_table(pa.concat_tables(read, promote_options="permissive"))
-    return fingerprints.combine(parts)
+    return fingerprints.of_json(parts)
 
 
 def _update(digest: Any, array: pa.Array) -> None:

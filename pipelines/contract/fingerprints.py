@@ -27,13 +27,8 @@ _BATCH_ROWS = 8_192
 _CHUNK_BYTES = 1 << 22
 
 
-def combine(parts: dict[str, str]) -> str:
-    """One fingerprint of named fingerprints, whatever their order."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def of_json(data: Any) -> str:
-    """Fingerprint of plain data."""
+    """Fingerprint of plain data, named fingerprints among them, whatever the order of names."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -104,7 +99,7 @@ def _of_folder(folder: Path) -> str:
             parts[child.name] = of_path(child)
     if tables:
         parts["rows"] = _of_tables(tables)
-    return combine(parts)
+    return of_json(parts)
 
 
 def _of_tables(paths: list[Path]) -> str:

@@ -91,6 +91,6 @@ class Manifest:
 
     def output_fingerprint(self) -> str:
         """One fingerprint of all outputs."""
-        from pipelines.contract.fingerprints import combine
+        from pipelines.contract.fingerprints import of_json
 
-        return combine({name: o.fingerprint for name, o in self.outputs.items()})
+        return of_json({name: o.fingerprint for name, o in self.outputs.items()})

@@ -190,7 +190,7 @@ def fingerprint_of(
         code: version of the code that makes it; None: the code of now.
     """
     code = code_version(type(stage).__module__) if code is None else code
-    return fingerprints.combine({**inputs, "settings": settings, "code": code})
+    return fingerprints.of_json({**inputs, "settings": settings, "code": code})
 
 
 def _give_way(stage: Stage[Any], folder: Path, found: Manifest | None, wanted: str) -> None:

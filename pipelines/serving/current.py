@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
-from pipelines.contract.fingerprints import combine
+from pipelines.contract.fingerprints import of_json
 from pipelines.contract.log import logger
 from pipelines.failures.errors import MissingInputError
 from pipelines.nights.champion import on_trial, over_items_of, served_as, with_trial
@@ -78,7 +78,7 @@ def _content(context: NightContext, read: list[tuple[str, str, list[str]]]) -> s
         manifest = context.lake(stage, night).require()
         for name in outputs or manifest.outputs:
             found[f"{stage}/{night}/{name}"] = manifest.fingerprint_of_now(name)
-    return combine(found)
+    return of_json(found)
 
 
 def load(context: NightContext, found: LiveSources) -> LiveVersion:

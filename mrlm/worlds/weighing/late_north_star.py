@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mrlm.worlds.weighing.north_star_path import NorthStarPath
+from mrlm.worlds.weighing.north_star_path import NorthStarPath, drawn_direction
 from mrlm.worlds.weighing.weighing_world import Floats, WeighingLog, WeighingWorld, drawn_weighing
 
 
@@ -56,7 +56,7 @@ def late_north_star(
             objectives tell, in [0, 1); where ``through`` is 0 they tell nothing and the noise is 2.
         candidates: of each decision.
     """
-    weights, beside = (_direction(objectives, rng) for _ in range(2))
+    weights, beside = (drawn_direction(objectives, rng) for _ in range(2))
     world = drawn_weighing(NorthStarPath(direct * beside[None, :]), 2.0, rng)
     carried = float(np.linalg.norm(through * weights * world.reward_noise))
     noise = carried * np.sqrt((1 - told) / told) if carried else world.noise
@@ -64,8 +64,3 @@ def late_north_star(
         replace(world, noise=float(noise), beyond=direct, candidates=candidates),
         through * weights,
     )
-
-
-def _direction(objectives: int, rng: np.random.Generator) -> Floats:
-    drawn = rng.dirichlet(np.ones(objectives))
-    return np.asarray(drawn / np.linalg.norm(drawn), np.float64)

@@ -31,7 +31,7 @@ class NorthStarPath:
 
 def constant(objectives: int, rng: np.random.Generator, size: float = 1.0) -> NorthStarPath:
     """The same weights every night, of this length."""
-    return NorthStarPath(size * _drawn(objectives, rng)[None, :])
+    return NorthStarPath(size * drawn_direction(objectives, rng)[None, :])
 
 
 def changing(
@@ -58,7 +58,7 @@ def changing(
         change: first night of C.
         weekly: relative size of the weekly term.
     """
-    a, b, c = (_drawn(objectives, rng) for _ in range(3))
+    a, b, c = (drawn_direction(objectives, rng) for _ in range(3))
     phase = rng.uniform(0, 2 * np.pi, objectives)
     night = np.arange(nights)[:, None]
     share = np.clip(night / drift_ends, 0, 1)
@@ -67,7 +67,7 @@ def changing(
     return NorthStarPath(base * week, (change,))
 
 
-def _drawn(objectives: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def drawn_direction(objectives: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Uniform on the simplex, then of length 1: the north star's size does not depend on m."""
     drawn = rng.dirichlet(np.ones(objectives))
     return np.asarray(drawn / np.linalg.norm(drawn), np.float64)
