@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import gather
-from mrlm.policies.asking.one_pass import all_in_one_pass
+from mrlm.policies.asking.one_asking import all_in_one_pass
 from mrlm.policies.predictions import by_objective
 
 if TYPE_CHECKING:

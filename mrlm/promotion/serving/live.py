@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Ragged
 from mrlm.bandit_log.histories import UNNAMED, Histories
-from mrlm.policies.asking.one_pass import in_one_pass
+from mrlm.policies.asking.one_asking import in_one_pass
 from mrlm.policies.asking.single_precision import MOST_APART, MOST_APART_UNSEEN, quickest
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.retrieval import Retrieval

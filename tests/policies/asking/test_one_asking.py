@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions
-from mrlm.policies.asking.one_pass import all_in_one_pass, in_one_pass
+from mrlm.policies.asking.one_asking import all_in_one_pass, in_one_pass
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import UNCERTAINTY
 from mrlm.policies.mixture import Mixture
