@@ -17,7 +17,7 @@ from benchmarks.ingest import world
 from benchmarks.ingest._process import Job, Measured
 from benchmarks.ingest._process import run as run_process
 from benchmarks.rows import Row
-from pipelines.contract.fingerprints import of_path, of_raw
+from pipelines.contract.fingerprints import of_paths, of_raw
 
 _SCRATCH_PER_ROW = 1_500
 _RESIDENT_GIB = 8
@@ -76,7 +76,7 @@ def _rows(
     judged = number >= 1_000_000
     shares = number >= 10_000_000
     differing = sorted(t for t in duck.result if duck.result[t] != ours.result[t])
-    clean = _seconds(lambda: [of_path(Path(folder, "ours", t)) for t in tables])
+    clean = _seconds(lambda: of_paths([Path(folder, "ours", t) for t in tables]))
     raw = _seconds(lambda: [of_raw(place) for place in tables.values()])
     cost = f"processor seconds: {ours.cpu} ours, {duck.cpu} DuckDB, {floor.cpu} Spark's floor"
     rows = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,20 @@ def of_path(path: Path) -> str:
         FileNotFoundError: there is nothing at the path.
         ValueError: a file is of a kind that has no content fingerprint.
     """
-    if path.is_dir():
-        return _of_folder(path)
-    if path.suffix == ".parquet":
-        return _of_tables([path])
-    if path.suffix in {".json", ".jsonl"}:
-        return of_json([json.loads(line) for line in _documents(path)])
-    if path.suffix == ".safetensors":
-        return _of_safetensors(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there")
-    raise ValueError(f"{path}: files of this kind have no content fingerprint")
+    (found,) = of_paths([path])
+    return found
+
+
+def of_paths(paths: Sequence[Path]) -> list[str]:
+    """``of_path`` of each; the tables of all of them are read side by side.
+
+    Raises:
+        FileNotFoundError: there is nothing at a path.
+        ValueError: a file is of a kind that has no content fingerprint.
+    """
+    tables = [table for path in paths for table in _tables(path)]
+    sums = dict(zip(tables, side_by_side(_rows_of, tables), strict=True))
+    return [_of(path, sums) for path in paths]
 
 
 def of_table(table: pa.Table) -> str:
@@ -87,24 +90,53 @@ def of_raw(path: str) -> str:
     return rows.fingerprint()
 
 
-def _of_folder(folder: Path) -> str:
+def _tables(path: Path) -> Iterator[Path]:
+    """The Parquet files of a path whose rows are summed."""
+    if path.is_dir():
+        for child in _content(path):
+            yield from _tables(child)
+    elif path.suffix == ".parquet" and path.exists():
+        yield path
+
+
+def _of(path: Path, sums: Mapping[Path, RowSum]) -> str:
+    if path.is_dir():
+        return _of_folder(path, sums)
+    if path in sums:
+        return _merged([sums[path]])
+    if path.suffix in {".json", ".jsonl"}:
+        return of_json([json.loads(line) for line in _documents(path)])
+    if path.suffix == ".safetensors":
+        return _of_safetensors(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there")
+    raise ValueError(f"{path}: files of this kind have no content fingerprint")
+
+
+def _of_folder(folder: Path, sums: Mapping[Path, RowSum]) -> str:
     parts: dict[str, str] = {}
-    tables: list[Path] = []
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith(("_", ".")) or child.suffix in IGNORED_SUFFIXES:
-            continue
-        if child.suffix == ".parquet" and child.name.startswith("part-"):
-            tables.append(child)
+    tables: list[RowSum] = []
+    for child in _content(folder):
+        if child in sums and child.name.startswith("part-"):
+            tables.append(sums[child])
         else:
-            parts[child.name] = of_path(child)
+            parts[child.name] = _of(child, sums)
     if tables:
-        parts["rows"] = _of_tables(tables)
+        parts["rows"] = _merged(tables)
     return of_json(parts)
 
 
-def _of_tables(paths: list[Path]) -> str:
+def _content(folder: Path) -> list[Path]:
+    return [
+        child
+        for child in sorted(folder.iterdir())
+        if not child.name.startswith(("_", ".")) and child.suffix not in IGNORED_SUFFIXES
+    ]
+
+
+def _merged(tables: Iterable[RowSum]) -> str:
     rows = RowSum()
-    for found in side_by_side(_rows_of, paths):
+    for found in tables:
         rows.merge(found)
     return rows.fingerprint()
 

@@ -116,9 +116,10 @@ def _run_alone(stage: Stage[Any], context: NightContext) -> Outcome:
     staging.mkdir(parents=True)
     try:
         product = stage.run(context, plan, staging)
+        prints = fingerprints.of_paths([staging / path for path in product.outputs.values()])
         outputs = {
-            name: Output(path, fingerprints.of_path(staging / path))
-            for name, path in product.outputs.items()
+            name: Output(path, content)
+            for (name, path), content in zip(product.outputs.items(), prints, strict=True)
         }
         files = checksums.of_files(staging, product.expiring)
     except Exception:

@@ -12,6 +12,8 @@ from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
+from spark_jobs.runtime.session import is_small
+
 _NIGHT = "_arrival_night"
 
 
@@ -60,14 +62,19 @@ def write_nights(
         rows: the columns of ``schema``, and ``arrival``.
         places: arrival night, ISO date, to its folder; no row has another one.
         schema: of the files.
-        files: see ``write``; of a night.
+        files: see ``write``; of a night. A small session writes one, where it is None.
         append: whether what is there stays.
     """
+    if files is None and is_small(rows.sparkSession):
+        # To open and close a file costs more than to write its few rows.
+        files = 1
     if len(places) == 1:
         (place,) = places.values()
         write(rows, place, schema, files, append)
         return
     chosen = rows.select(*schema.names, F.col("arrival").cast("string").alias(_NIGHT))
+    if files is not None:
+        chosen = chosen.coalesce(files)
     _write_apart(chosen, places, schema, append)
 
 

@@ -62,11 +62,15 @@ def test_large_files_are_summed_by_processes_to_the_same_content(
 ) -> None:
     for i in range(3):
         pq.write_table(table([i, 3]), tmp_path / f"part-{i}.parquet")
-    alone = fingerprints.of_path(tmp_path)
+    (tmp_path / "other").mkdir()
+    pq.write_table(table([0]), tmp_path / "other" / "one.parquet")
+    paths = [tmp_path, tmp_path / "other", tmp_path / "other" / "one.parquet"]
+    alone = [fingerprints.of_path(path) for path in paths]
+    assert len(set(alone)) == 3
     monkeypatch.setattr(side_by_side, "LARGE_BYTES", 0)
     # Without it the files would be read here, and a sum of processes be tested by itself.
     monkeypatch.delattr(RowSum, "add_rows")
-    assert fingerprints.of_path(tmp_path) == alone
+    assert fingerprints.of_paths(paths) == alone
 
 
 @pytest.mark.parametrize(
