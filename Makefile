@@ -119,7 +119,8 @@ bench-house: $(READY) ## count how the code is built, beside three other project
 setup: $(READY) ## make .venv with everything that runs and tests need
 
 # The first python that really runs as 3.11 to 3.13: a name on PATH can be a shim of nothing.
-$(READY): pyproject.toml infra/requirements.lock infra/setup.sh infra/install.py infra/first_imports.py
+$(READY): pyproject.toml infra/requirements.lock infra/setup.sh infra/install.py infra/first_imports.py \
+	infra/java_classes.py
 	sh infra/setup.sh
 	touch $(READY)
 

@@ -24,6 +24,10 @@ if ! .venv/bin/python -c 'import sys' >/dev/null 2>&1; then
 fi
 echo "[2/3] the packages of infra/requirements.lock: about 1 GB"
 .venv/bin/python infra/install.py
-# Shows that all of it can be imported, and compiles what the first run would else compile.
-echo "[3/3] first imports"
+# The first shows that all of it can be imported, and compiles what the first run would else compile;
+# the second takes one core too.
+echo "[3/3] first imports, and an archive of Java's classes for quick starts"
+.venv/bin/python infra/java_classes.py &
+archive=$!
 .venv/bin/python infra/first_imports.py
+wait "$archive"

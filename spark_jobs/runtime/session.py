@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from spark_jobs.runtime import kept_java
+from spark_jobs.runtime import class_archive, kept_java
 from spark_jobs.runtime.java import java_home
 
 # The binary literals are the padded key of the pseudonyms: plans never show them.
@@ -102,6 +102,7 @@ def spark_session(
     config: Mapping[str, str] | None = None,
     java: Literal["auto", "packaged"] = "auto",
     size: int = 0,
+    java_options: str = "",
 ) -> Any:
     """Start, or return, this process's SparkSession.
 
@@ -118,6 +119,7 @@ def spark_session(
         config: more of Spark's settings.
         java: see ``java_home``.
         size: bytes of text that will be read.
+        java_options: Java's, instead of those that have it read the archive of its classes.
 
     Raises:
         RuntimeError: no Java was found.
@@ -146,6 +148,7 @@ def spark_session(
     options = f"-Dlog4j2.configurationFile=file:{logging}"
     if local:
         options += _LONG_LIVED if wanted.optimised else _SHORT_LIVED
+        options += java_options or class_archive.reading(home)
     settings = {
         "spark.driver.memory": driver_memory,
         "spark.driver.extraJavaOptions": options,
