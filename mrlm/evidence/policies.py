@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.exposure_change import exposure_change, sampled_decisions
 from mrlm.evidence.groups import group_differences
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.propensities import estimated_report
 from mrlm.evidence.scored_policies import ScoredPolicies
 from mrlm.evidence.support import support
@@ -109,27 +110,20 @@ def policy_estimates(
     found["differences"] = {
         name: scored.estimates(name, "challenger", "champion") for name in ESTIMATORS
     }
-    if "loggers" in found["support"]:
-        weigh = partial(variance_weighted, logger=log.policy_id, objective=criteria.north_star)
-        pair = (scored.scores(p, criteria.estimator) for p in ("challenger", "champion"))
-        weighed = scored.estimates(criteria.estimator, "challenger", "champion", weigh)
-        found["differences"][weigh(difference(*pair)).estimator] = weighed
-        if criteria.by_precision:
-            found["differences"][criteria.estimator] = weighed
-            found["logger_differences"][criteria.estimator] = scored.estimates(
-                criteria.estimator, "challenger", "logger", weigh
-            )
+    several = "loggers" in found["support"]
+    judged = _Judged(log, scored, criteria, by_precision=several and criteria.by_precision)
+    if several:
+        weighed = replace(judged, by_precision=True)
+        found["differences"][weighed.told_as("champion")] = weighed.difference("champion")
+    if judged.by_precision:
+        found["differences"][criteria.estimator] = judged.difference("champion")
+        found["logger_differences"][criteria.estimator] = judged.difference("logger")
     if simple:
         found["baseline_differences"] = {
             name: scored.estimates(criteria.estimator, "challenger", name) for name in simple
         }
     found["groups"] = group_differences(
-        log,
-        least_users,
-        criteria.level,
-        lambda among, level: scored.estimates(
-            criteria.estimator, "challenger", "champion", among=among, level=level
-        ),
+        log, least_users, criteria.level, partial(judged.difference, "champion")
     )
     both = policies["challenger"], policies["champion"]
     found["exposure"] = {
@@ -137,8 +131,45 @@ def policy_estimates(
         "sampled": sampled_decisions(log, *both, least_users),
     }
     if anchor is not None:
-        found["anchor_differences"] = scored.estimates(criteria.estimator, "challenger", "anchor")
+        found["anchor_differences"] = judged.difference("anchor")
     return found
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The challenger's differences by the estimator that is judged.
+
+    Attributes:
+        log: n decisions.
+        scored: the policies on them.
+        criteria: of the estimates.
+        by_precision: whether each logger's rows are weighed by their precision.
+    """
+
+    log: BanditLog
+    scored: ScoredPolicies
+    criteria: Criteria
+    by_precision: bool
+
+    def difference(
+        self, rival: str, among: NDArray[np.bool_] | None = None, level: float | None = None
+    ) -> dict[str, PolicyEstimate]:
+        """Objective to challenger - rival, of all decisions or of some; see ``estimates``."""
+        name = self.criteria.estimator
+        if not self.by_precision:
+            return self.scored.estimates(name, "challenger", rival, among=among, level=level)
+        weigh = self._weigh(among)
+        return self.scored.estimates(name, "challenger", rival, weigh, among, level)
+
+    def told_as(self, rival: str) -> str:
+        """The estimator's name for this difference, weighed."""
+        name = self.criteria.estimator
+        pair = (self.scored.scores(p, name) for p in ("challenger", rival))
+        return self._weigh(None)(difference(*pair)).estimator
+
+    def _weigh(self, among: NDArray[np.bool_] | None) -> Callable[[Scores], Scores]:
+        logger = self.log.policy_id if among is None else self.log.policy_id[among]
+        return partial(variance_weighted, logger=logger, objective=self.criteria.north_star)
 
 
 def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:

@@ -246,6 +246,16 @@ def test_several_loggers_are_also_weighed_by_their_precision() -> None:
     assert judged["differences"]["ips"]["delight"] == weighed
     plain, own = (f["logger_differences"]["ips"]["delight"] for f in (found, judged))
     assert own.standard_error < plain.standard_error
+    # What a group or the anchor loses is seen by the same rows.
+    for before, after in zip(found["groups"], judged["groups"], strict=True):
+        one, other = (g.differences["delight"].standard_error for g in (before, after))
+        assert other < one
+    fixed = {
+        by: estimates_of(two, criteria(estimator="ips", by_precision=by), anchor=CHAMPION)
+        for by in (False, True)
+    }
+    for by, against in ((False, pooled), (True, weighed)):
+        assert fixed[by]["anchor_differences"]["delight"] == against
 
 
 def test_the_table_has_every_decision_with_its_candidates() -> None:
