@@ -126,17 +126,16 @@ def _power_rows(found: dict[str, Schedule], many: int) -> list[Row]:
     rows = []
     for varying, words in ((0.0, "the same every night"), (1.0, "varying by night")):
         told = {name: power_of(s, drift(), varying, many) for name, s in compared.items()}
-        share, whole = told["gate"][0], told["to the end"]
+        (share, looks, first), whole = told["gate"], told["to the end"]
         exact = f", exact {POWER:.3f}" if varying == 0 else ""
         rows.append(
             Row(
                 f"a better challenger, lift {words}: share of tests that promote it",
                 share,
                 whole[0],
-                note=f"{many:,} tests; looks a test: gate {told['gate'][1]:.1f}, peer {whole[1]:.1f}; "
-                f"peer: no test is ended before its nights{exact}; ended by the sign alone "
-                f"{told['sign'][0]:.3f}; of what ending costs the first look takes "
-                f"{told['gate'][2]:.0%}",
+                note=f"{many:,} tests; looks a test: {looks:.1f}, peer {whole[1]:.1f}; peer: no "
+                f"test is ended before its nights{exact}; ended by the sign alone "
+                f"{told['sign'][0]:.3f}; of what ending costs the first look takes {first:.0%}",
             )
         )
     return rows

@@ -290,7 +290,9 @@ class Current:
             self._in_trouble(error)
             self._without_trial(context, found, now)
 
-    def _take(self, live: LiveVersion, found: LiveSources, now: datetime, trouble: str = "") -> None:
+    def _take(
+        self, live: LiveVersion, found: LiveSources, now: datetime, trouble: str = ""
+    ) -> None:
         self.answering = Answering(live, found, now, trouble)
         self.reloads += 1
         logger.info("serves %s over the items of %s", live.policy_id, found.catalog_night)

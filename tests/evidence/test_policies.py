@@ -223,6 +223,9 @@ def test_several_loggers_are_also_weighed_by_their_precision() -> None:
     g = np.random.default_rng(5)
     rewards = log.rewards.copy()
     rewards[second, 0] += g.normal(0, 2.0, second.sum())
+    # Both loggers make the rows of each scene.
+    scene = np.array([("home", "page")[i // 2 % 2] for i in range(len(log))], object)
+    log = replace(log, decisions=replace(log.decisions, scene=scene))
     two = replace(log, rewards=rewards, policy_id=np.where(second, "noisy", "quiet").astype(object))
     found = estimates_of(two, criteria(estimator="ips"))
     assert found["support"]["loggers"] == {"noisy": 600, "quiet": 600}

@@ -113,7 +113,9 @@ def _night(told: Mapping[str, Any]) -> SearchedNight:
     numbers = [seen.drift, seen.density, seen.size]
     numbers += [x for t in found.trials for x in (t.difference, t.standard_error)]
     errors = (t.standard_error for t in found.trials)
-    fits = all(abs(x) < _LARGEST for x in numbers) and seen.size >= 1 and min(errors, default=0) >= 0
+    fits = (
+        all(abs(x) < _LARGEST for x in numbers) and seen.size >= 1 and min(errors, default=0) >= 0
+    )
     if not fits or len(found.trials) > _MOST_TRIALS:
         raise ValueError(
             f"night {found.night}: at most {_MOST_TRIALS} trials with finite differences and "

@@ -15,10 +15,11 @@ def look_level(
 
     A test has 1 / 365 of the ``total`` error and spends it on its looks by ``power_family``, with
     the nights of its horizon for time and the decisions, or the precision, for information: nights
-    may be of unlike size, and a trial's tell much more than those before it. No more than one test begins a night, so by the union bound the chance of any wrong
-    passing in any 365 nights is at most ``total``, whatever ends a test and however challengers
-    depend on one another. What a test that ended early has not spent is not given to the next:
-    tests are ended for what they showed, and those that go on are the ones that would have used it.
+    may be of unlike size, and a trial's tell much more than those before it. No more than one test
+    begins a night, so by the union bound the chance of any wrong passing in any 365 nights is at
+    most ``total``, whatever ends a test and however challengers depend on one another. What a test
+    that ended early has not spent is not given to the next: tests are ended for what they showed,
+    and those that go on are the ones that would have used it.
 
     Args:
         looks: gate nights that each look rests on, rising, the newest last.
@@ -47,7 +48,9 @@ def rise(numbers: tuple[float, ...]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _level(looks: tuple[int, ...], most: int, total: float, information: tuple[float, ...]) -> float:
+def _level(
+    looks: tuple[int, ...], most: int, total: float, information: tuple[float, ...]
+) -> float:
     from scipy.special import ndtr
 
     error = error_of_a_test(total, 1)
