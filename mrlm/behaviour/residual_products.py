@@ -71,5 +71,6 @@ class ResidualProducts:
         design = np.stack([k * moved for k in kernels], axis=1)
         wanted = residual[a] * residual[b] / spread
         # The triangle has the same sums of squares, also where kernels are alike.
-        triangle = np.linalg.qr(np.column_stack([design, wanted]), mode="r")
+        rows = np.column_stack([design, wanted])
+        triangle = np.asarray(np.linalg.qr(rows, mode="r"), np.float64)
         return np.asarray(nnls(triangle[:, :-1], triangle[:, -1])[0])

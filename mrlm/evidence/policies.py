@@ -21,7 +21,7 @@ from mrlm.evidence.support import support
 from mrlm.evidence.unknown_rewards import UnknownRewards
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.difference import difference
-from mrlm.ope.nights.mixtures import variance_weighted
+from mrlm.ope.nights.mixtures import divergence, divergence_weighted, variance_weighted
 from mrlm.ope.registry import ESTIMATORS
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState
@@ -52,8 +52,9 @@ def policy_estimates(
 
     The logger is a policy too, whoever made each row: its value is that of what was shown. Where
     several policies made the rows, the estimator that is judged is also given with each logger's
-    rows weighed by their precision, beside the pooled estimate that the gate takes, or in its place
-    where the criteria say so. Baselines are
+    rows weighed by their precision, beside the pooled estimate that the gate takes. Where the
+    criteria say so the gate takes rows that are weighed by their logger's divergence from the pair.
+    Baselines are
     estimated by the one that is judged alone.
 
     Args:
@@ -113,8 +114,10 @@ def policy_estimates(
     several = "loggers" in found["support"]
     judged = _Judged(log, scored, criteria, by_precision=several and criteria.by_precision)
     if several:
-        weighed = replace(judged, by_precision=True)
-        found["differences"][weighed.told_as("champion")] = weighed.difference("champion")
+        weigh = partial(variance_weighted, logger=log.policy_id, objective=criteria.north_star)
+        pair = (scored.scores(p, criteria.estimator) for p in ("challenger", "champion"))
+        weighed = scored.estimates(criteria.estimator, "challenger", "champion", weigh)
+        found["differences"][weigh(difference(*pair)).estimator] = weighed
     if judged.by_precision:
         found["differences"][criteria.estimator] = judged.difference("champion")
         found["logger_differences"][criteria.estimator] = judged.difference("logger")
@@ -158,17 +161,20 @@ class _Judged:
         name = self.criteria.estimator
         if not self.by_precision:
             return self.scored.estimates(name, "challenger", rival, among=among, level=level)
-        weigh = self._weigh(among)
+        weigh = self._weigh(rival, among)
         return self.scored.estimates(name, "challenger", rival, weigh, among, level)
 
-    def told_as(self, rival: str) -> str:
-        """The estimator's name for this difference, weighed."""
-        name = self.criteria.estimator
-        pair = (self.scored.scores(p, name) for p in ("challenger", rival))
-        return self._weigh(None)(difference(*pair)).estimator
-
-    def _weigh(self, among: NDArray[np.bool_] | None) -> Callable[[Scores], Scores]:
-        logger = self.log.policy_id if among is None else self.log.policy_id[among]
+    def _weigh(self, rival: str, among: NDArray[np.bool_] | None) -> Callable[[Scores], Scores]:
+        """By what each logger can tell of the pair; by rewards where that is not known."""
+        own = self.scored.batches["challenger"]
+        logged = own.candidate_propensity
+        target = logged if rival == "logger" else self.scored.batches[rival].target
+        apart = None if target is None else divergence(own, target)
+        logger = self.log.policy_id
+        if among is not None:
+            logger, apart = logger[among], None if apart is None else apart[among]
+        if apart is not None:
+            return partial(divergence_weighted, logger=logger, divergence=apart)
         return partial(variance_weighted, logger=logger, objective=self.criteria.north_star)
 
 
