@@ -16,13 +16,24 @@ _SECONDS = 600
 _ROWS = {
     "items": {"item_id": "a", "ts": f"{_NIGHT}T00:00:00Z", "text": "a text"},
     "impressions": {
-        **{"request_id": "r", "ts": f"{_NIGHT}T10:00:00Z", "user_id": "u", "scene": "home"},
-        **{"position": 1, "item_id": "a", "propensity": 0.5, "policy_id": "p"},
-        **{"candidates": ["a", "b"], "candidate_propensities": [0.5, 0.5]},
+        "request_id": "r",
+        "ts": f"{_NIGHT}T10:00:00Z",
+        "user_id": "u",
+        "scene": "home",
+        "position": 1,
+        "item_id": "a",
+        "propensity": 0.5,
+        "policy_id": "p",
+        "candidates": ["a", "b"],
+        "candidate_propensities": [0.5, 0.5],
     },
     "feedback": {
-        **{"event_id": "e", "request_id": "r", "item_id": "a", "ts": f"{_NIGHT}T11:00:00Z"},
-        **{"event": "click", "value": 1.0},
+        "event_id": "e",
+        "request_id": "r",
+        "item_id": "a",
+        "ts": f"{_NIGHT}T11:00:00Z",
+        "event": "click",
+        "value": 1.0,
     },
 }
 

@@ -19,7 +19,7 @@ class Criteria:
         no_hidden_confounding: whether it is known that the logger looked at nothing that the log
             lacks; what rests on estimated propensities is certified only then.
         by_precision: whether, where several policies made the rows, differences weigh the rows of
-            each by their precision (``variance_weighted``); else all rows count alike.
+            each by their precision (``divergence_weighted``); else all rows count alike.
     """
 
     north_star: str

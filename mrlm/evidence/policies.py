@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from mrlm.evidence.criteria import Criteria
 from mrlm.evidence.exposure_change import exposure_change, sampled_decisions
 from mrlm.evidence.groups import group_differences
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.propensities import estimated_report
 from mrlm.evidence.scored_policies import ScoredPolicies
 from mrlm.evidence.support import support
 from mrlm.evidence.unknown_rewards import UnknownRewards
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.difference import difference
-from mrlm.ope.nights.mixtures import variance_weighted
+from mrlm.ope.nights.mixtures import divergence, divergence_weighted, variance_weighted
 from mrlm.ope.registry import ESTIMATORS
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState
@@ -51,8 +52,9 @@ def policy_estimates(
 
     The logger is a policy too, whoever made each row: its value is that of what was shown. Where
     several policies made the rows, the estimator that is judged is also given with each logger's
-    rows weighed by their precision, beside the pooled estimate that the gate takes, or in its place
-    where the criteria say so. Baselines are
+    rows weighed by their precision, beside the pooled estimate that the gate takes. Where the
+    criteria say so the gate takes rows that are weighed by their logger's divergence from the pair.
+    Baselines are
     estimated by the one that is judged alone.
 
     Args:
@@ -109,27 +111,22 @@ def policy_estimates(
     found["differences"] = {
         name: scored.estimates(name, "challenger", "champion") for name in ESTIMATORS
     }
-    if "loggers" in found["support"]:
+    several = "loggers" in found["support"]
+    judged = _Judged(log, scored, criteria, by_precision=several and criteria.by_precision)
+    if several:
         weigh = partial(variance_weighted, logger=log.policy_id, objective=criteria.north_star)
         pair = (scored.scores(p, criteria.estimator) for p in ("challenger", "champion"))
         weighed = scored.estimates(criteria.estimator, "challenger", "champion", weigh)
         found["differences"][weigh(difference(*pair)).estimator] = weighed
-        if criteria.by_precision:
-            found["differences"][criteria.estimator] = weighed
-            found["logger_differences"][criteria.estimator] = scored.estimates(
-                criteria.estimator, "challenger", "logger", weigh
-            )
+    if judged.by_precision:
+        found["differences"][criteria.estimator] = judged.difference("champion")
+        found["logger_differences"][criteria.estimator] = judged.difference("logger")
     if simple:
         found["baseline_differences"] = {
             name: scored.estimates(criteria.estimator, "challenger", name) for name in simple
         }
     found["groups"] = group_differences(
-        log,
-        least_users,
-        criteria.level,
-        lambda among, level: scored.estimates(
-            criteria.estimator, "challenger", "champion", among=among, level=level
-        ),
+        log, least_users, criteria.level, partial(judged.difference, "champion")
     )
     both = policies["challenger"], policies["champion"]
     found["exposure"] = {
@@ -137,8 +134,48 @@ def policy_estimates(
         "sampled": sampled_decisions(log, *both, least_users),
     }
     if anchor is not None:
-        found["anchor_differences"] = scored.estimates(criteria.estimator, "challenger", "anchor")
+        found["anchor_differences"] = judged.difference("anchor")
     return found
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The challenger's differences by the estimator that is judged.
+
+    Attributes:
+        log: n decisions.
+        scored: the policies on them.
+        criteria: of the estimates.
+        by_precision: whether each logger's rows are weighed by their precision.
+    """
+
+    log: BanditLog
+    scored: ScoredPolicies
+    criteria: Criteria
+    by_precision: bool
+
+    def difference(
+        self, rival: str, among: NDArray[np.bool_] | None = None, level: float | None = None
+    ) -> dict[str, PolicyEstimate]:
+        """Objective to challenger - rival, of all decisions or of some; see ``estimates``."""
+        name = self.criteria.estimator
+        if not self.by_precision:
+            return self.scored.estimates(name, "challenger", rival, among=among, level=level)
+        weigh = self._weigh(rival, among)
+        return self.scored.estimates(name, "challenger", rival, weigh, among, level)
+
+    def _weigh(self, rival: str, among: NDArray[np.bool_] | None) -> Callable[[Scores], Scores]:
+        """By what each logger can tell of the pair; by rewards where that is not known."""
+        own = self.scored.batches["challenger"]
+        logged = own.candidate_propensity
+        target = logged if rival == "logger" else self.scored.batches[rival].target
+        apart = None if target is None else divergence(own, target)
+        logger = self.log.policy_id
+        if among is not None:
+            logger, apart = logger[among], None if apart is None else apart[among]
+        if apart is not None:
+            return partial(divergence_weighted, logger=logger, divergence=apart)
+        return partial(variance_weighted, logger=logger, objective=self.criteria.north_star)
 
 
 def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:

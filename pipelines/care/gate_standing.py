@@ -54,12 +54,13 @@ def watch_lines(place: RegistryPlace) -> list[str]:
     ]
 
 
-def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
+def candidate_lines(place: RegistryPlace, test_nights: int, trial_share: float = 0.0) -> list[str]:
     """One line on the challenger under test; none where the next night brings another.
 
     Args:
         place: the registry.
         test_nights: the setting ``gate.test_nights``.
+        trial_share: the setting ``gate.trial_share``.
     """
     entries = place.ledger.entries()
     judged = [e for e in entries if e.kind == "judged" and e.gate_nights]
@@ -73,4 +74,5 @@ def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
     return [
         f"under test: the challenger of run {maker_of(last)}, last registered as version "
         f"{last.version}, {len(last.gate_nights)} of {test_nights} nights so far"
+        + (f"; it chooses {trial_share:.0%} of what is served" if trial_share else "")
     ]

@@ -136,7 +136,7 @@ def _tell_gate(settings: Settings) -> None:
         place, gate = place_of(settings, Workspace(settings.workspace)), settings.gate
         for line in [
             *watch_lines(place),
-            *candidate_lines(place, gate.test_nights),
+            *candidate_lines(place, gate.test_nights, gate.trial_share),
             *anchor_lines(place, gate.anchored),
         ]:
             say(line)

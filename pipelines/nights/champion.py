@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.failures.errors import DataError
-from pipelines.nights.lake import read_catalog
+from pipelines.nights.lake import read_catalog, shift
 
 if TYPE_CHECKING:
     from mrlm.policies.contract import Policy
     from mrlm.promotion.serving.bundle import PolicyBundle
     from pipelines.contract.context import NightContext
+
+# Name of the policy of champion and challenger together.
+TRIAL = "trial"
 
 
 def load_champion(context: NightContext, version: int) -> Policy:
@@ -52,15 +55,22 @@ def over_items_of(context: NightContext, bundle: PolicyBundle, night: str | None
 
 
 def on_trial(context: NightContext) -> int | None:
-    """Version of the challenger that serves its share beside the champion; None: none does."""
+    """Version of the challenger that serves its share beside the champion; None: none does.
+
+    Without a look for as many nights as a test may last, nobody watches what it does: it is over.
+    """
     from mrlm.promotion.record.candidate import version_on_trial
 
-    if not context.settings.gate.trial_share:
+    gate = context.settings.gate
+    if not gate.trial_share:
         return None
-    return version_on_trial(context.registry.ledger.entries())
+    since = shift(context.night, -gate.test_nights)
+    return version_on_trial(context.registry.ledger.entries(), since)
 
 
-def with_trial(context: NightContext, served: PolicyBundle, version: int | None) -> PolicyBundle:
+def with_trial(
+    context: NightContext, served: PolicyBundle, version: int | None
+) -> tuple[PolicyBundle, int | None]:
     """The champion with the version on trial beside it, which chooses ``gate.trial_share``.
 
     The probabilities are those of both together, so whoever reads the log needs not know of the
@@ -72,6 +82,9 @@ def with_trial(context: NightContext, served: PolicyBundle, version: int | None)
         version: on trial; None: the champion serves alone, as where the version's vectors are of
             another encoder than the items'.
 
+    Returns:
+        What serves, and the version that is on trial in it; None: the champion serves alone.
+
     Raises:
         DamagedVersionError: the version's files are not those that were registered.
     """
@@ -79,15 +92,25 @@ def with_trial(context: NightContext, served: PolicyBundle, version: int | None)
     from mrlm.promotion.registry.champion import champion_of_version
 
     if version is None:
-        return served
+        return served, None
     challenger = champion_of_version(context.registry, version).bundle
     share = context.settings.gate.trial_share
     try:
         policies = served.policy, challenger.with_catalog(served.catalog).policy
     except ValueError as error:
         context.log("publish").warning("version %d is not on trial: %s", version, error)
+        return served, None
+    return replace(served, policy=Mixture(policies, (1.0 - share, share), TRIAL)), version
+
+
+def without_trial(served: PolicyBundle) -> PolicyBundle:
+    """The champion alone, of what ``with_trial`` made."""
+    from mrlm.policies.mixture import Mixture
+
+    policy = served.policy
+    if not (isinstance(policy, Mixture) and policy.name == TRIAL):
         return served
-    return replace(served, policy=Mixture(policies, (1.0 - share, share), "trial"))
+    return replace(served, policy=policy.policies[0])
 
 
 def served_as(context: NightContext, champion: int, version: int | None) -> str:

@@ -19,7 +19,13 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
 from pipelines.contract.log import logger
 from pipelines.failures.errors import MissingInputError
-from pipelines.nights.champion import on_trial, over_items_of, served_as, with_trial
+from pipelines.nights.champion import (
+    on_trial,
+    over_items_of,
+    served_as,
+    with_trial,
+    without_trial,
+)
 from pipelines.nights.lake import built_logs, log_paths, newest_embedded, read_catalog
 
 if TYPE_CHECKING:
@@ -94,11 +100,11 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
 
     serving = champion_of_version(context.registry, found.version)
     bundle = over_items_of(context, serving.bundle, found.catalog_night)
-    bundle = with_trial(context, bundle, found.trial)
+    bundle, trial = with_trial(context, bundle, found.trial)
     known = known_users(context, found, bundle.catalog)
     settings, learned_on = context.settings.serving, serving.bundle.catalog
     live = LiveVersion(
-        policy_id=served_as(context, serving.version, found.trial),
+        policy_id=served_as(context, serving.version, trial),
         bundle=bundle,
         states=known.states,
         popular=known.most_popular(settings.popular),
@@ -263,23 +269,56 @@ class Current:
         self._ended.set()
 
     def look(self) -> None:
-        """Take the newest version, where it is another one and can be loaded."""
-        now, answering = datetime.now(UTC), self.answering
+        """Take the newest version, where it is another one and can be loaded.
+
+        A challenger whose trial is over serves nobody, whether or not the newest can be loaded.
+        """
+        now = datetime.now(UTC)
         try:
             context = self._context(now)
             found = sources(context)
-            if found != answering.found:
-                live = load(context, found)
-                self.answering = Answering(live, found, now)
-                self.reloads += 1
-                logger.info("serves %s over the items of %s", live.policy_id, found.catalog_night)
-            elif answering.trouble:
-                self.answering = replace(answering, trouble="")
+        except Exception as error:
+            self._in_trouble(error)
+            return
+        try:
+            if found != self.answering.found:
+                self._take(load(context, found), found, now)
+            elif self.answering.trouble:
+                self.answering = replace(self.answering, trouble="")
         # Whatever is wrong with what comes, those who ask now are answered by what is there.
         except Exception as error:
-            if str(error) != answering.trouble:
-                logger.error("%s goes on serving: %s", answering.live.policy_id, error)
-            self.answering = replace(answering, trouble=str(error))
+            self._in_trouble(error)
+            self._without_trial(context, found, now)
+
+    def _take(
+        self, live: LiveVersion, found: LiveSources, now: datetime, trouble: str = ""
+    ) -> None:
+        self.answering = Answering(live, found, now, trouble)
+        self.reloads += 1
+        logger.info("serves %s over the items of %s", live.policy_id, found.catalog_night)
+
+    def _in_trouble(self, error: Exception) -> None:
+        if str(error) != self.answering.trouble:
+            logger.error("%s goes on serving: %s", self.answering.live.policy_id, error)
+        self.answering = replace(self.answering, trouble=str(error))
+
+    def _without_trial(self, context: NightContext, newest: LiveSources, now: datetime) -> None:
+        """Where the newest cannot be loaded: its champion alone, else whoever answers, alone."""
+        answering, alone = self.answering, replace(newest, trial=None)
+        if newest.trial is not None and alone != answering.found:
+            try:
+                self._take(load(context, alone), alone, now, answering.trouble)
+                return
+            except Exception as error:
+                logger.error("nor can version %s alone: %s", newest.version, error)
+        if answering.found.trial not in (None, newest.trial):
+            version = answering.found.version
+            live = replace(
+                answering.live,
+                policy_id=served_as(context, version, None),
+                bundle=without_trial(answering.live.bundle),
+            )
+            self._take(live, replace(answering.found, trial=None), now, answering.trouble)
 
     def _watch(self) -> None:
         while not self._ended.wait(self._seconds):

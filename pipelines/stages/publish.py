@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +30,9 @@ from pipelines.nights.lake import (
     log_paths,
     newest_embedded,
 )
+
+if TYPE_CHECKING:
+    from mrlm.promotion.serving.bundle import PolicyBundle
 
 _LISTS = "recommendations.parquet"
 # Folder of the lists with the platform's own user ids.
@@ -89,7 +92,7 @@ class Publish:
         if serving is None:
             raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
         bundle = over_items_of(context, serving.bundle, plan.catalog_night)
-        served = with_trial(context, bundle, plan.trial)
+        served, trial = _served(context, bundle, plan.trial)
         paths = log_paths(context, [plan.state_night])
         last = last_states(read_bandit_log(paths, _catalog(context), context.objectives))
         requests = read_states(
@@ -101,7 +104,7 @@ class Publish:
                 served.policy,
                 requests,
                 night=context.night,
-                policy_id=served_as(context, serving.version, plan.trial),
+                policy_id=served_as(context, serving.version, trial),
                 k=publishing.k,
                 seed=context.settings.seed,
             ):
@@ -114,7 +117,7 @@ class Publish:
         about = {
             "night": context.night,
             "champion": serving.version,
-            **({} if plan.trial is None else {"trial": plan.trial}),
+            **({} if trial is None else {"trial": trial}),
             "champion_night": serving.bundle.night,
             "champion_age_nights": _nights(serving.bundle.night, context.night),
             "state_night": plan.state_night,
@@ -132,6 +135,19 @@ class Publish:
             counts=about,
             expiring=(PRIVATE_LISTS,),
         )
+
+
+def _served(
+    context: NightContext, bundle: PolicyBundle, trial: int | None
+) -> tuple[PolicyBundle, int | None]:
+    """``with_trial``; a version that cannot be loaded takes no list from anybody."""
+    from mrlm.promotion.registry.integrity import DamagedVersionError
+
+    try:
+        return with_trial(context, bundle, trial)
+    except DamagedVersionError as error:
+        context.log("publish").error("version %s is not on trial: %s", trial, error)
+        return bundle, None
 
 
 def _nights(before: str, after: str) -> int:

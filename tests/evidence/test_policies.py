@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
 from mrlm.evidence.criteria import Criteria
@@ -242,10 +243,57 @@ def test_several_loggers_are_also_weighed_by_their_precision() -> None:
     assert abs(expected - pooled.value) > 5e-3, "else the two could not be told apart"
     assert weighed.standard_error < pooled.standard_error
     assert set(found["logger_differences"]) == set(ESTIMATORS)
-    judged = estimates_of(two, criteria(estimator="ips", by_precision=True))
-    assert judged["differences"]["ips"]["delight"] == weighed
-    plain, own = (f["logger_differences"]["ips"]["delight"] for f in (found, judged))
-    assert own.standard_error < plain.standard_error
+
+
+def test_a_trial_is_judged_by_what_each_logger_can_tell_of_the_pair() -> None:
+    """Every other user is served by a logger that hardly shows what the challenger prefers."""
+    log = make_log(n=1200, users=240)
+    narrow = np.array([int(u[1:]) % 2 == 1 for u in log.decisions.user])
+    chance = log.candidate_propensity.reshape(-1, CANDIDATES).copy()
+    chance[narrow] = 0.02 + 0.94 * np.eye(CANDIDATES)[0]
+    rng = np.random.default_rng(4)
+    action = (chance.cumsum(1) < rng.random((len(log), 1))).sum(1)
+    shown = log.decisions.candidates.values.reshape(-1, CANDIDATES)[np.arange(len(log)), action]
+    rewards = log.rewards.copy()
+    rewards[:, 0] = shown / 5 + rng.normal(0, 0.1, len(log))
+    # Both loggers make the rows of each scene.
+    scene = np.array([("home", "page")[i // 2 % 2] for i in range(len(log))], object)
+    two = replace(
+        log,
+        decisions=replace(log.decisions, scene=scene),
+        candidate_propensity=chance.ravel(),
+        propensity=chance[np.arange(len(log)), action],
+        action=action,
+        rewards=rewards,
+        policy_id=np.where(narrow, "narrow", "broad").astype(object),
+    )
+    plain, judged = (
+        estimates_of(two, criteria(estimator="ips", by_precision=by), anchor=Uniform())
+        for by in (False, True)
+    )
+    told = scored_log(two, {"a": CHALLENGER, "b": CHAMPION}, None).probabilities
+    apart = ((told["a"] - told["b"]) ** 2 / two.candidate_propensity).reshape(-1, CANDIDATES)
+    gap = (weights(CHALLENGER, two) - weights(CHAMPION, two)) * rewards[:, 0]
+
+    def weighed(among: NDArray[np.bool_]) -> float:
+        parts = [s & among for s in (narrow, ~narrow)]
+        precise = np.array([np.sum(s) / apart[s].sum(1).mean() for s in parts])
+        return float(precise @ [gap[s].mean() for s in parts] / precise.sum())
+
+    every = np.ones(len(two), np.bool_)
+    assert abs(weighed(every) - gap.mean()) > 1e-3, "else the two could not be told apart"
+    assert judged["differences"]["ips"]["delight"].value == pytest.approx(weighed(every))
+    # What a group loses is seen by the same rows, and so is a loss to the anchor.
+    homes = {g.group: g for g in judged["groups"] if g.kind == "scene"}
+    for name, found in homes.items():
+        assert found.differences["delight"].value == pytest.approx(weighed(scene == name))
+    assert set(homes) == {"home", "page"}
+    for before, after in (
+        (plain["differences"]["ips"], judged["differences"]["ips"]),
+        (plain["logger_differences"]["ips"], judged["logger_differences"]["ips"]),
+        (plain["anchor_differences"], judged["anchor_differences"]),
+    ):
+        assert after["delight"].standard_error < before["delight"].standard_error
 
 
 def test_the_table_has_every_decision_with_its_candidates() -> None:

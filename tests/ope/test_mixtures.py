@@ -9,7 +9,13 @@ from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.difference import difference
 from mrlm.ope.intervals import estimates
 from mrlm.ope.intervals.folded_estimates import folded_estimates
-from mrlm.ope.nights.mixtures import balanced, stratified, variance_weighted
+from mrlm.ope.nights.mixtures import (
+    balanced,
+    divergence,
+    divergence_weighted,
+    stratified,
+    variance_weighted,
+)
 from mrlm.ope.state.folded import FoldedState
 
 # Two contexts of equal chance, three actions; loggers of 3 and 1 rounds.
@@ -271,3 +277,60 @@ def _part(scores, where):
     names = [f.name for f in fields(scores) if isinstance(getattr(scores, f.name), np.ndarray)]
     names.remove("signs")
     return replace(scores, **{name: getattr(scores, name)[where] for name in names})
+
+
+@pytest.mark.statistics
+def test_a_narrow_loggers_luck_is_not_believed() -> None:
+    """A pair whose champion alone made two nights of five, and both together the other three.
+
+    200 logs of no difference. The standard error says how far values lie apart within a tenth,
+    and one-sided 5 % holds within four of its standard errors. Weighed by the rewards' own
+    variance the values lie three times as far apart, and their standard error says much less.
+    """
+    many, rows, share = 12, 400, 0.25
+    found = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        one, other = (_nearly_greedy(rng.integers(0, many, 5 * rows), many) for _ in range(2))
+        trial = np.arange(5 * rows) >= 2 * rows
+        chance = np.where(trial[:, None], share * one + (1 - share) * other, other)
+        action = (chance.cumsum(1) < rng.random((len(chance), 1))).sum(1)
+        offsets = np.arange(len(chance) + 1) * many
+        batch = EvaluationBatch(
+            cluster=rng.integers(0, 400, len(chance)),
+            offsets=offsets,
+            target=one.ravel(),
+            shown=offsets[:-1] + action,
+            propensity=chance[np.arange(len(chance)), action],
+            rewards=(rng.random((len(chance), 1)) < 0.2).astype(float),
+            objectives=("o",),
+            candidate_propensity=chance.ravel(),
+        )
+        pair = (ESTIMATORS["ips"](b) for b in (batch, batch.with_target(other.ravel(), "q")))
+        apart = divergence(batch, other.ravel())
+        assert apart is not None
+        scores = divergence_weighted(difference(*pair), trial.astype(int), apart)
+        told = estimates(EvaluationState.of(scores), 0.95)["o"]
+        found.append([told.value, told.standard_error])
+    value, error = np.array(found).T
+    assert error.mean() == pytest.approx(value.std(), rel=0.1)
+    for side in (-1, 1):
+        assert (side * value / error > 1.645).mean() < 0.05 + 4 * (0.05 * 0.95 / 200) ** 0.5
+    assert abs(value.mean()) < 3 * value.std() / 200**0.5
+
+
+def _nearly_greedy(best: np.ndarray, many: int) -> np.ndarray:
+    return np.where(np.arange(many) == best[:, None], 0.9, 0.0) + 0.1 / many
+
+
+def test_where_divergences_tell_nothing_the_pooled_estimate_stays(make_batch):
+    batch = make_batch(n=60, users=12, missing=0.0)
+    apart = divergence(batch, batch.candidate_propensity)
+    scores, two = ESTIMATORS["ips"](batch), np.arange(60) % 2
+    assert divergence_weighted(scores, np.zeros(60, int), apart) is scores
+    assert divergence_weighted(scores, two, divergence(batch, batch.target)) is scores
+    # A logger of whose rounds no reward is known has no estimate.
+    unknown = np.where(two[:, None] == 1, np.nan, batch.rewards)
+    half = ESTIMATORS["ips"](replace(batch, rewards=unknown))
+    assert divergence_weighted(half, two, apart) is half
+    assert divergence(replace(batch, candidate_propensity=None), batch.target) is None

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
+from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.ope.nights.group_sequential import passing
 from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
 from mrlm.promotion.judgement.levels import last_level, look_level
 from mrlm.promotion.record.candidate import earlier_looks
@@ -350,3 +353,60 @@ def test_estimated_propensities_are_refused_unless_a_setting_accepts_them(eviden
     assert any("accepts" in c.text for c in accepted.checks)
     assert "propensities" not in {c.name for c in judge(evidence(), RULE).checks}
     assert Evidence.from_json(found.to_json()) == found
+
+
+TRIAL = GateSettings(trial_share=0.25)
+
+
+def test_nights_of_a_trial_count_by_what_they_tell(tmp_path: Path, evidence: Make) -> None:
+    """Two narrow nights, then a trial's, each of which tells forty times as much of the pair.
+
+    By their decisions the boundaries would let more than a tenth too many through.
+    """
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    told = [1.0, 2.0, *(2.0 + 40 * n for n in range(1, 13))]
+    days = [f"2026-11-{day:02d}" for day in range(1, 15)]
+    for n, precise in enumerate(told, 1):
+        error = 0.01 / math.sqrt(precise)
+        found = evidence(f"{days[n - 1]}/abc", gate_nights=tuple(days[:n]), lift=error, error=error)
+        found = replace(found, fit_nights=(), tune_nights=(), rows=900 * n)
+        found = replace(found, candidate="" if n == 1 else f"{days[0]}/abc")
+        judge_and_record(ledger, found, TRIAL, version=n, actor="gate", at="now")
+    bounds = norm.isf([e.level for e in ledger.entries()])
+    error = TRIAL.false_promotions / 365
+    assert passing(told, bounds).sum() == pytest.approx(error, rel=1e-6)
+    by_rows = norm.isf([_level(tuple(range(1, n + 1)), TRIAL) for n in range(1, 15)])
+    assert passing(told, by_rows).sum() > 1.1 * error
+
+
+def test_a_trial_is_not_hopeless_for_the_nights_before_it(evidence: Make) -> None:
+    """One night of the trial in three: eleven more tell eleven times as much as all so far."""
+    looks, found = (1, 2, 3), evidence(lift=0.004)
+    assert not judge(found, RULE, looks).goes_on
+    assert not judge(found, TRIAL, looks, information=(90.0, 180.0, 270.0)).goes_on
+    assert judge(found, TRIAL, looks, information=(1.0, 2.0, 100.0)).goes_on
+
+
+def test_a_trial_ends_that_serves_what_harms(evidence: Make, estimate: Make) -> None:
+    """A group that is shown to be worse off at its share of a look, or a guardrail of the anchor.
+
+    A challenger that nobody is served by stays under test: the next night may tell otherwise.
+    """
+    found, edge = evidence(lift=0.02), float(norm.isf(0.2)) * 0.01
+    each = float(t.isf(TRIAL.group_error / TRIAL.test_nights, 200.0)) * 0.01
+
+    def of_group(value: float) -> Evidence:
+        own = GroupDifference("scene", "home", 100, 40, {"delight": estimate(-value)})
+        return replace(found, groups=(own,))
+
+    def of_anchor(value: float, **more: bool) -> Evidence:
+        own = {"delight": estimate(0.1), "like": estimate(value, **more)}
+        return replace(found, anchor=AnchorComparison(1, own))
+
+    for harmed in (of_group(each * 1.01), of_anchor(-0.021)):
+        assert judge(harmed, RULE).goes_on
+        assert not judge(harmed, TRIAL).goes_on
+        advice = {"groups": "advise", "anchored": "advise"}
+        assert judge(harmed, TRIAL.model_copy(update=advice)).goes_on
+    for unsure in (of_group(edge * 1.1), of_anchor(-0.019), of_anchor(-0.021, certified=False)):
+        assert judge(unsure, TRIAL).goes_on

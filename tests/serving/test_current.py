@@ -9,14 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrlm.promotion.serving.live import LiveRequest
+from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.mixture import Mixture
+from mrlm.policies.uniform import Uniform
+from mrlm.promotion.serving.bundle import PolicyBundle
+from mrlm.promotion.serving.live import LiveRequest, LiveVersion
+from mrlm.promotion.serving.states import STATES_SCHEMA
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
+from pipelines.nights.champion import TRIAL, served_as
 from pipelines.serving import current as module
 from pipelines.serving.current import Current, LiveSources, sources
-from tests.evidence.arrays import make_log
+from tests.evidence.arrays import OBJECTIVES, catalog, make_log
 from tests.pipelines.nights.workspaces import Made, entry
+
+SHARP = ItemSoftmax((Term("popularity", False, 6.0, 3.0, 2.0),), floor=0.1)
 
 
 @dataclass
@@ -174,3 +182,64 @@ def test_what_is_served_follows_ledger_catalogue_and_logs(tmp_path: Path) -> Non
         manifest.write(folder)
     assert len(seen) == 5
     assert sources(context) == found
+
+
+def test_a_challenger_whose_trial_is_over_serves_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what comes after it cannot be loaded, for whatever reason."""
+    context = Made(tmp_path).context("2026-11-20", gate={"trial_share": 0.2})
+    broken: set[int | None] = set()
+    loaded: list[LiveSources] = []
+
+    def load(of: NightContext, found: LiveSources) -> LiveVersion:
+        if {found.version, found.trial} & broken:
+            raise OSError("a file is damaged")
+        loaded.append(found)
+        alone = PolicyBundle(Uniform(), catalog(), "champion", "2026-11-19", "", "", OBJECTIVES)
+        both = replace(alone, policy=Mixture((Uniform(), SHARP), (0.8, 0.2), TRIAL))
+        told = served_as(of, found.version, found.trial)
+        bundle = alone if found.trial is None else both
+        return LiveVersion(told, bundle, STATES_SCHEMA.empty_table())
+
+    newest = LiveSources(1, None, (), trial=2)
+    monkeypatch.setattr(module, "sources", lambda of: newest)
+    monkeypatch.setattr(module, "load", load)
+    current = Current(lambda moment: context, 0.01)
+    name = context.settings.registry.policy_id(1)
+
+    def answers() -> tuple[str, bool]:
+        live = current.answering.live
+        return live.policy_id, live.bundle.policy == Uniform()
+
+    assert answers() == (f"{name}+2", False)
+    # The next one on trial is damaged: its champion serves alone, and is loaded but once.
+    broken, newest = {3}, replace(newest, trial=3)
+    current.look()
+    current.look()
+    assert (answers(), len(loaded)) == ((name, True), 2)
+    assert current.answering.trouble == "a file is damaged"
+    broken, newest = set(), LiveSources(1, None, (), trial=2)
+    current.look()
+    assert (answers(), current.answering.trouble) == ((f"{name}+2", False), "")
+    # The trial ends, and not even the champion can be loaded again.
+    broken, newest = {1, 4}, LiveSources(4, None, ())
+    current.look()
+    assert (answers(), current.answering.found) == ((name, True), LiveSources(1, None, ()))
+    assert current.answering.trouble == "a file is damaged"
+    # A trial that goes on is not taken away by a catalogue that cannot be loaded.
+    broken, newest = set(), LiveSources(1, None, (), trial=2)
+    current.look()
+    broken, newest = {1}, replace(newest, content="another")
+    current.look()
+    assert answers() == (f"{name}+2", False)
+
+
+def test_a_trial_that_nobody_looks_at_is_over(tmp_path: Path) -> None:
+    """Nights that do not pass tell nothing of it."""
+    made = Made(tmp_path)
+    made.record(entry("initial", "k", 1))
+    told = {"champion_version": 1, "gate_nights": ("2026-11-05",), "goes_on": True}
+    made.record(entry("judged", "2026-11-06-k", 2, **told))
+    for night, version in (("2026-11-20", 2), ("2026-11-21", None)):
+        assert sources(made.context(night, gate={"trial_share": 0.1})).trial == version

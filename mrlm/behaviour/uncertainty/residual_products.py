@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 Vector = NDArray[np.float64]
-# Rows of a group that are paired with one another, and pairs in all: bounds of time and memory.
-_ROWS, _PAIRS = 64, 1 << 18
+# Rows of a group that are paired, and with how many of those after it each: what a group tells of
+# what it has in common is soon told, and pairs of all its rows would let few large groups decide.
+_ROWS, _NEXT = 32, 8
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,19 @@ class ResidualProducts:
 
     @classmethod
     def of(cls, group: NDArray[np.int64]) -> ResidualProducts:
-        """Of rows by the code of each one's group, shape (n,); of large groups the first rows."""
+        """Of rows by the code of each one's group, shape (n,); of large groups rows from all over.
+
+        At most 256 pairs a group, all of a group of up to nine rows.
+        """
         order = np.argsort(group, kind="stable")
-        ends = np.flatnonzero(np.diff(group[order])) + 1
-        first, second, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
-        for rows in np.split(order, ends):
-            one, other = np.triu_indices(min(len(rows), _ROWS), 1)
-            first.append(rows[one])
-            second.append(rows[other])
-            count += len(one)
-            if count >= _PAIRS:
-                break
+        _, start, size = np.unique(group[order], return_index=True, return_counts=True)
+        place = np.arange(len(order)) - np.repeat(start, size)
+        order = order[place % np.repeat(-(-size // _ROWS), size) == 0]
+        code, first, second = group[order], [], []
+        for step in range(1, _NEXT + 1):
+            at = np.flatnonzero(code[step:] == code[:-step])
+            first.append(order[at])
+            second.append(order[at + step])
         return cls(np.concatenate(first), np.concatenate(second))
 
     def where(self, kept: NDArray[np.bool_]) -> ResidualProducts:
@@ -67,6 +70,7 @@ class ResidualProducts:
         moved = slope[a] * slope[b] / spread
         design = np.stack([k * moved for k in kernels], axis=1)
         wanted = residual[a] * residual[b] / spread
-        # Of the normal equations, so that many pairs cost no more than their sums.
-        root = np.linalg.cholesky(design.T @ design + 1e-12 * np.eye(len(kernels)))
-        return np.asarray(nnls(root.T, np.linalg.solve(root, design.T @ wanted))[0])
+        # The triangle has the same sums of squares, also where kernels are alike.
+        rows = np.column_stack([design, wanted])
+        triangle = np.asarray(np.linalg.qr(rows, mode="r"), np.float64)
+        return np.asarray(nnls(triangle[:, :-1], triangle[:, -1])[0])

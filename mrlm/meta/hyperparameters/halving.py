@@ -10,7 +10,7 @@ from mrlm.meta.hyperparameters.prequential import PrequentialScores
 
 
 def halved(
-    scores: PrequentialScores, own: Setting, settings: Sequence[Setting]
+    scores: PrequentialScores, typed: Setting, settings: Sequence[Setting]
 ) -> tuple[Trial, ...]:
     """Trials of all settings, each on as many nights as it came to.
 
@@ -20,21 +20,21 @@ def halved(
 
     Args:
         scores: of a window with a night that can be scored.
-        own: the night's own setting, which every other one is compared with.
-        settings: to try, without ``own``.
+        typed: the setting as it is typed, which every other one is compared with.
+        settings: to try, without ``typed``.
 
     Returns:
-        The own first, with difference 0; then the others in the order of ``settings``.
+        The typed one first, with difference 0; then the others in the order of ``settings``.
     """
     ages = scores.ages
     found: dict[Setting, Trial] = {}
     left, nights = list(settings), 1
     while left:
         nights = min(nights, len(ages))
-        found |= {setting: scores.trial(setting, own, ages[:nights]) for setting in left}
+        found |= {setting: scores.trial(setting, typed, ages[:nights]) for setting in left}
         if nights == len(ages):
             break
         # Stable: of equals the one that was proposed first stays.
         left = sorted(left, key=lambda s: -found[s].difference)[: (len(left) + 1) // 2]
         nights *= 2
-    return (scores.trial(own, own, ages), *(found[s] for s in settings))
+    return (scores.trial(typed, typed, ages), *(found[s] for s in settings))

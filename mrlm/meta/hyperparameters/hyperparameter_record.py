@@ -10,6 +10,9 @@ from mrlm.meta.hyperparameters.night_conditions import Conditions
 
 SCHEMA = 1
 _REMEMBERED = 90
+# Trials of one night at most: those that may be tried, the typed one and the night's own; and what
+# no difference, error or number of decisions reaches.
+_MOST_TRIALS, _LARGEST = 258, 1e100
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class Trial:
 
     Attributes:
         setting: by name.
-        difference: of the north star under what it tunes, less that under what the night's own
-            setting tunes, on the same decisions of nights that neither was tuned on.
+        difference: of the north star under what it tunes, less that under what the typed setting
+            tunes, on the same decisions of nights that neither was tuned on.
         standard_error: of the difference, clustered by user.
         nights: that it was scored on.
     """
@@ -37,7 +40,7 @@ class SearchedNight:
     Attributes:
         night: newest night that was scored, ISO date.
         conditions: of its log.
-        trials: the night's own setting first, with difference 0.
+        trials: the typed setting first, with difference 0.
         chosen: for the next night, by name.
     """
 
@@ -88,24 +91,37 @@ class HyperparameterRecord:
         """The record that ``to_json`` wrote.
 
         Raises:
-            ValueError: it is of another schema.
+            ValueError: it is of another schema, or holds what no search writes.
         """
         if data.get("schema") != SCHEMA:
             raise ValueError(
                 f"the record of hyper-parameters has schema {data.get('schema')!r}, and this code "
                 f"reads {SCHEMA}: write it again with this code, or leave it out"
             )
-        return cls(
-            tuple(
-                SearchedNight(
-                    night=n["night"],
-                    conditions=Conditions(**n["conditions"]),
-                    trials=tuple(Trial(**t) for t in n["trials"]),
-                    chosen=n["chosen"],
-                )
-                for n in data["nights"]
-            )
+        return cls(tuple(_night(n) for n in data["nights"][-_REMEMBERED:]))
+
+
+def _night(told: Mapping[str, Any]) -> SearchedNight:
+    """One night; another deployment's record is read too, and may hold anything."""
+    found = SearchedNight(
+        night=told["night"],
+        conditions=Conditions(**told["conditions"]),
+        trials=tuple(Trial(**t) for t in told["trials"]),
+        chosen=told["chosen"],
+    )
+    seen = found.conditions
+    numbers = [seen.drift, seen.density, seen.size]
+    numbers += [x for t in found.trials for x in (t.difference, t.standard_error)]
+    errors = (t.standard_error for t in found.trials)
+    fits = (
+        all(abs(x) < _LARGEST for x in numbers) and seen.size >= 1 and min(errors, default=0) >= 0
+    )
+    if not fits or len(found.trials) > _MOST_TRIALS:
+        raise ValueError(
+            f"night {found.night}: at most {_MOST_TRIALS} trials with finite differences and "
+            "standard errors of at least 0, of at least one decision, are what a search writes"
         )
+    return found
 
 
 def _as_text(setting: Mapping[str, float | None]) -> str:

@@ -46,10 +46,10 @@ class PrequentialScores:
         ages = np.unique(self.problem.age).tolist()
         return [a for a in ages[:-1] if self._known(a, a) and self._known(a + 1, ages[-1])]
 
-    def trial(self, setting: Setting, own: Setting, ages: list[int]) -> Trial:
-        """A setting less the night's own, on the same decisions of these nights."""
+    def trial(self, setting: Setting, typed: Setting, ages: list[int]) -> Trial:
+        """A setting less the typed one, on the same decisions of these nights."""
         difference = np.concatenate(
-            [self._rounds(setting, age) - self._rounds(own, age) for age in ages]
+            [self._rounds(setting, age) - self._rounds(typed, age) for age in ages]
         )
         users = np.concatenate([self.problem.cluster[self._usable(age)] for age in ages])
         value, error = _clustered_mean(difference, users)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mrlm.meta.hyperparameters.conservative_choice import shown_better
+from mrlm.meta.hyperparameters.conservative_choice import shown_better, still_better
 from mrlm.meta.hyperparameters.halving import halved
 from mrlm.meta.hyperparameters.hyperparameter_record import HyperparameterRecord, SearchedNight
 from mrlm.meta.hyperparameters.hyperparameter_space import HyperparameterSpace
@@ -53,7 +53,7 @@ def record_of_night(
     if typed.weights is not None:
         return past
     space = HyperparameterSpace.around(typed)
-    own = space.of(settings_of_night(past, typed))
+    default, own = space.of(typed), space.of(settings_of_night(past, typed))
     # Settings are told apart by one measure, whichever clip tonight's weights were tuned with.
     regime = problem.rounds(np.flatnonzero(problem.age <= oldest))
     regime = replace(regime, weight_clip=typed.weight_clip)
@@ -62,8 +62,11 @@ def record_of_night(
         return past
     conditions = Conditions.of(regime, typed)
     order = seeded_order(space, (*elsewhere.nights, *past.nights), conditions, seed)
-    tried = [s for s in order if s != own][: typed.hyperparameter_trials]
-    trials = halved(scores, own, tried)
+    tried = [s for s in order if s not in (default, own)][: typed.hyperparameter_trials]
+    trials = halved(scores, default, tried)
+    # Tonight's is asked on all nights, whatever the newest says of it.
+    kept = None if own == default else scores.trial(own, default, scores.ages)
+    trials = (*trials, *([] if kept is None else [kept]))
     better = shown_better(trials, len(scores.ages), typed.hyperparameter_confidence)
-    chosen = (better or trials[0]).setting
+    chosen = (better or still_better(kept) or trials[0]).setting
     return past.after(SearchedNight(night, conditions, trials, chosen))

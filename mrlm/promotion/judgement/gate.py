@@ -15,7 +15,7 @@ from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
 from mrlm.promotion.judgement.condition import Check, certified, lower_bound
 from mrlm.promotion.judgement.group_harm import group_checks
-from mrlm.promotion.judgement.levels import last_level, look_level
+from mrlm.promotion.judgement.levels import last_level, look_level, rise
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.record.anchor import anchor_version, spent_after, spent_margins
 from mrlm.promotion.record.candidate import earlier_looks, rejection
@@ -73,7 +73,7 @@ def judge(
     looks: tuple[int, ...] = (1,),
     used_nights: frozenset[str] = frozenset(),
     anchor: int | None = None,
-    rows: tuple[int, ...] = (),
+    information: tuple[float, ...] = (),
     rejected: Entry | None = None,
 ) -> Verdict:
     """Apply the rule; a pure function of its arguments.
@@ -103,13 +103,13 @@ def judge(
         looks: gate nights that each look of the test rests on, rising, this one last.
         used_nights: gate nights that other judgements have used up.
         anchor: version of the anchor by the ledger; None: whatever the evidence names.
-        rows: decisions that each look rests on; (): not known.
+        information: see ``look_level``; (): not known.
         rejected: a person's rejection of this challenger at an earlier look; None: there is none.
 
     Raises:
         ValueError: looks do not rise from 1 or more.
     """
-    alpha = look_level(looks, settings.test_nights, settings.false_promotions, rows)
+    alpha = look_level(looks, settings.test_nights, settings.false_promotions, information)
     told = Message(
         "look {look}, {nights} of {most} nights",
         look=len(looks),
@@ -138,12 +138,12 @@ def judge(
     anchored = []
     if all(c.passed or c.advice for c in checks):
         below = 1.0 - settings.guardrail_level
-        error = look_level(looks, settings.test_nights, below, rows)
+        error = look_level(looks, settings.test_nights, below, information)
         anchored = anchored_checks(evidence, settings, error, anchor)
     checks += anchored
     promote = all(c.passed or c.advice for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
-    goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1])
+    goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1], information)
     if not promote:
         telling += evidence.warnings
         if star is not None and not star.certified and not settings.trial_share:
@@ -192,6 +192,7 @@ def judge_and_record(
             anchor=None if evidence.anchor is None else evidence.anchor.version,
             anchored=verdict.anchored,
             rows=evidence.rows,
+            precision=_precision(evidence, settings),
             spent=_spent(entries, evidence, settings),
             test=evidence.candidate,
             goes_on=verdict.goes_on,
@@ -228,9 +229,25 @@ def verdict_after(
         (*counts, now),
         judged_nights(entries, evidence.run_key) - own,
         anchor_version(entries),
-        (*(e.rows for e in earlier), evidence.rows),
+        _information(earlier, evidence, settings),
         rejection(entries, earlier),
     )
+
+
+def _information(
+    earlier: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> tuple[float, ...]:
+    """What each look of the test rests on; see ``look_level``."""
+    precise = (*(e.precision for e in earlier), _precision(evidence, settings))
+    return precise if rise(precise) else (*(e.rows for e in earlier), evidence.rows)
+
+
+def _precision(evidence: Evidence, settings: GateSettings) -> float:
+    """One over the variance of the north star's difference; 0 where there can be no trial."""
+    star = evidence.difference(settings.estimator, evidence.north_star)
+    if not settings.trial_share or star is None or not star.standard_error:
+        return 0.0
+    return star.standard_error**-2
 
 
 def _spent(
@@ -263,8 +280,14 @@ def _as_recorded(
     )
 
 
-def _goes_on(evidence: Evidence, settings: GateSettings, checks: list[Check], nights: int) -> bool:
-    """Whether more nights may still show what this look did not."""
+def _goes_on(
+    evidence: Evidence,
+    settings: GateSettings,
+    checks: list[Check],
+    nights: int,
+    information: tuple[float, ...],
+) -> bool:
+    """Whether more nights may still show what this look did not, and harm nobody meanwhile."""
     if nights >= settings.test_nights or not evidence.gate_nights:
         return False
     # More nights of the same log would not change these.
@@ -273,7 +296,7 @@ def _goes_on(evidence: Evidence, settings: GateSettings, checks: list[Check], ni
     star = evidence.difference(settings.estimator, evidence.north_star)
     if star is None or star.value is None or star.value <= 0.0:
         return False
-    if _hopeless(star, settings, nights):
+    if _hopeless(star, settings, nights, information) or _harms_on_trial(evidence, settings):
         return False
     guards = {n: evidence.difference(settings.estimator, n) for n in evidence.guardrails}
     return all(
@@ -282,7 +305,31 @@ def _goes_on(evidence: Evidence, settings: GateSettings, checks: list[Check], ni
     )
 
 
-def _hopeless(star: PolicyEstimate, settings: GateSettings, nights: int) -> bool:
+def _harms_on_trial(evidence: Evidence, settings: GateSettings) -> bool:
+    """Whether a trial would go on serving what is shown to harm a group, or to pass the anchor.
+
+    A group's error is shared by the looks, so that a challenger which harms none seldom loses its
+    test by a single one.
+    """
+    if not settings.trial_share:
+        return False
+    each = {"group_error": settings.group_error / settings.test_nights}
+    groups = group_checks(evidence, settings.model_copy(update=each))
+    if not all(c.passed or c.advice for c in groups):
+        return True
+    if settings.anchored != "enforce" or evidence.anchor is None:
+        return False
+    below = evidence.anchor.differences
+    return any(
+        e.certified and e.value is not None and e.value < -margin
+        for name, margin in evidence.guardrails.items()
+        if (e := below.get(name)) is not None
+    )
+
+
+def _hopeless(
+    star: PolicyEstimate, settings: GateSettings, nights: int, information: tuple[float, ...]
+) -> bool:
     """Whether the rest of the test would hardly prove the north star: others make room sooner.
 
     Stochastic curtailment (Lan, Simon and Halperin, Sequential Analysis 1982) by Lan and Wittes'
@@ -295,11 +342,23 @@ def _hopeless(star: PolicyEstimate, settings: GateSettings, nights: int) -> bool
     error, value = star.standard_error, star.value
     if not error or value is None:
         return False
-    done = nights / settings.test_nights
+    done = _share_done(settings, nights, information)
     at_end = error * math.sqrt(done)
     needed = float(ndtri(1.0 - last_level(settings.test_nights, settings.false_promotions)))
     expected = value / error * math.sqrt(done) + (1.0 - done) * (value + error) / at_end
     return float(ndtr((expected - needed) / math.sqrt(1.0 - done))) < _HOPELESS
+
+
+def _share_done(settings: GateSettings, nights: int, information: tuple[float, ...]) -> float:
+    """Share that is known of what the whole test will tell.
+
+    Nights tell alike, but for those of a trial: the ones to come tell as much as the newest.
+    """
+    if not (settings.trial_share and rise(information)):
+        return nights / settings.test_nights
+    now, before = information[-1], (0.0, *information)[-2]
+    each = max(now / nights, now - before)
+    return now / (now + (settings.test_nights - nights) * each)
 
 
 def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> Message:

@@ -48,10 +48,15 @@ def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | No
     return None if other else last
 
 
-def version_on_trial(entries: tuple[Entry, ...]) -> int | None:
-    """Version of the challenger whose test goes on, under whatever settings; None: none does."""
+def version_on_trial(entries: tuple[Entry, ...], since: str = "") -> int | None:
+    """Version of the challenger whose test goes on, under whatever settings; None: none does.
+
+    Args:
+        entries: of the ledger.
+        since: ISO date of the night before which the newest look must not lie.
+    """
     last = _goes_on(entries)
-    return None if last is None else last.version
+    return None if last is None or last.run_key[: len(since)] < since else last.version
 
 
 def _goes_on(entries: tuple[Entry, ...], run_key: str = "") -> Entry | None:

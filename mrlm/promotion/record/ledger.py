@@ -37,7 +37,7 @@ GENESIS = "0" * 64
 # Left out of the line where they hold nothing: entries of before they were there keep their hash.
 _OPTIONAL = (
     *("request", "content", "anchor", "anchored", "spent"),
-    *("test", "goes_on", "level", "rows"),
+    *("test", "goes_on", "level", "rows", "precision"),
 )
 
 
@@ -108,6 +108,8 @@ class Entry:
         goes_on: ``judged``: refused for now, and the next night looks at it again.
         level: ``judged``: one-sided level at which the north star was tested.
         rows: ``judged``: decisions that the evidence rests on; 0: not recorded.
+        precision: ``judged``: one over the variance of the north star's difference, where a
+            challenger under test may be on trial; 0: not recorded.
         spent: ``judged``: guardrail to the share of its margin that a promotion leaves spent.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
@@ -133,6 +135,7 @@ class Entry:
     goes_on: bool = False
     level: float = 0.0
     rows: int = 0
+    precision: float = 0.0
     sequence: int = 0
     previous: str = GENESIS
     hash: str = ""

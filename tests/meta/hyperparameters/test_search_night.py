@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mrlm.meta.hyperparameters.conservative_choice import shown_better
+from mrlm.meta.hyperparameters.conservative_choice import shown_better, still_better
 from mrlm.meta.hyperparameters.halving import halved
 from mrlm.meta.hyperparameters.hyperparameter_record import (
     NO_RECORD,
@@ -166,3 +166,60 @@ def test_without_a_record_the_order_is_random_by_the_seed() -> None:
     assert orders[0] == orders[1] != orders[2]
     alike = SearchedNight(NIGHT, CONDITIONS, (trial(0, 0), trial(0, 0, 2.0)), {})
     assert SeedingModel.fitted(SPACE, [alike]) is None
+
+
+def test_a_setting_that_scores_below_the_typed_one_goes_back(make_problem: Any) -> None:
+    """Without proof: what a lucky night left does not hold until the next proof."""
+    problem, typed = nights_of(make_problem(n=600)[0], 3), SPACE.of(TYPED)
+    scores, stayed = PrequentialScores(problem, TYPED, SPACE, 1), set()
+    for own in ((None, 0.2), (1.0, 0.2), (1.0, 0.99)):
+        left = SPACE.named(own)
+        past = NO_RECORD.after(SearchedNight("2026-11-19", CONDITIONS, (trial(0, 0),), left))
+        night = searched(problem, past, hyperparameter_trials=1, hyperparameter_confidence=0.9999)
+        told = night.nights[-1]
+        asked = scores.trial(own, typed, scores.ages)
+        assert told.trials[0].setting == SPACE.named(typed)
+        assert asked in told.trials
+        stays = asked.difference > 0
+        assert told.chosen == SPACE.named(own if stays else typed)
+        stayed.add(stays)
+    assert False in stayed
+
+
+def test_it_stays_while_it_scores_above_the_typed_one() -> None:
+    assert still_better(None) is None
+    assert still_better(trial(0.0, 0.0)) is None
+    assert still_better(trial(0.001, 1.0)) == trial(0.001, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("of", "wrong"),
+    [
+        ("trials", {"difference": float("nan")}),
+        ("trials", {"difference": 1e200}),
+        ("trials", {"standard_error": -1.0}),
+        ("conditions", {"size": 0}),
+        ("conditions", {"drift": float("inf")}),
+    ],
+)
+def test_a_record_that_no_search_wrote_is_refused(of: str, wrong: dict[str, float]) -> None:
+    """Another deployment's is read too, and one number of it would stop the night."""
+    night = SearchedNight(NIGHT, CONDITIONS, (trial(0, 0), trial(1, 0.1)), {})
+    data = NO_RECORD.after(night).to_json()
+    assert HyperparameterRecord.from_json(data).nights == (night,)
+    told = data["nights"][0][of]
+    (told[1] if of == "trials" else told).update(wrong)
+    with pytest.raises(ValueError, match="are what a search writes"):
+        HyperparameterRecord.from_json(data)
+
+
+def test_of_a_record_the_newest_nights_are_read() -> None:
+    data = NO_RECORD.to_json()
+    night = SearchedNight(NIGHT, CONDITIONS, (trial(0, 0),) * 259, {})
+    data["nights"] = [NO_RECORD.after(night).to_json()["nights"][0]]
+    with pytest.raises(ValueError, match="at most 258"):
+        HyperparameterRecord.from_json(data)
+    one = NO_RECORD.after(replace(night, trials=(trial(0, 0),))).to_json()["nights"][0]
+    data["nights"] = [{**one, "night": f"{n}"} for n in range(100)]
+    read = HyperparameterRecord.from_json(data).nights
+    assert (len(read), read[0].night) == (90, "10")

@@ -12,7 +12,7 @@ from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from pipelines.failures.errors import DataError
-from pipelines.nights.champion import load_champion, over_items_of, with_trial
+from pipelines.nights.champion import load_champion, over_items_of, with_trial, without_trial
 from pipelines.nights.lake import newest_embedded
 from tests.evidence.arrays import OBJECTIVES, catalog, make_log
 from tests.pipelines.nights.workspaces import EMBEDDING, Made
@@ -47,15 +47,20 @@ def test_a_version_on_trial_chooses_its_share(
         lambda place, number: tmp_path / "versions" / str(number),
     )
     context = made.context(NIGHT, gate={"trial_share": 0.25})
-    log = make_log()
+    rated = replace(catalog(), attributes={"popularity": np.arange(6.0)})
+    decisions = replace(make_log().decisions, catalog=rated)
     sharp = ItemSoftmax((Term("popularity", False, 6.0, 3.0, 2.0),), floor=0.1)
     served = PolicyBundle(sharp, catalog(), "champion", NIGHT, "k", "c" * 64, OBJECTIVES)
-    both = with_trial(context, served, version).policy.log_probabilities(log.decisions)
-    parts = [np.exp(p.log_probabilities(log.decisions)) for p in (sharp, Uniform())]
+    tried, trial = with_trial(context, served, version)
+    both = tried.policy.log_probabilities(decisions)
+    assert (trial, without_trial(tried).policy, without_trial(served)) == (version, sharp, served)
+    parts = [np.exp(p.log_probabilities(decisions)) for p in (sharp, Uniform())]
+    assert abs(parts[0] - parts[1]).max() > 0.2
     np.testing.assert_allclose(np.exp(both), 0.75 * parts[0] + 0.25 * parts[1])
-    assert with_trial(context, served, None) is served
+    assert with_trial(context, served, None) == (served, None)
     other = replace(served, catalog=catalog().with_embedding(EMBEDDING + 1))
-    assert with_trial(context, other, version) is other, "its vectors are of another encoder"
+    alone = with_trial(context, other, version)
+    assert alone == (other, None), "its vectors are of another encoder"
 
 
 def test_a_policy_without_vectors_needs_no_catalogue_of_tonight(
