@@ -11,6 +11,7 @@ from pipelines.contract.deployment import AUTOMATIC, now
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.stage import Product
 from pipelines.expectations.words import describe
+from pipelines.nights.gate_notes import notes_of
 from pipelines.nights.judged import read_evidence
 from pipelines.nights.lake import TABLES
 
@@ -126,6 +127,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             if o.source == "feedback"
             and (o.transform in ("any", "at_least") or o.unit.startswith("share"))
         ],
+        notes=notes_of(context),
         links={"data docs": "data_docs/index.html"},
     )
 
