@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrlm.messages.chinese_night import NIGHT
+from mrlm.messages.chinese_ope import OPE
 from mrlm.messages.chinese_page import PAGE
 
 _JOINTS = {", ": "、", "; ": "；", " and ": "和"}
@@ -244,6 +245,28 @@ _GROUPS = {
     "0 items": "0 个物品",
     "1 to 9 items": "1 至 9 个物品",
     "10 items or more": "10 个或更多物品",
+    "new items": "新物品",
+    "users with at most {events} events": "至多有 {events} 个事件的用户",
+    "{objective}, {group}": "{objective}，{group}",
+}
+
+_LEFT_OUT = {
+    "version {version} ({run_key}): {why}": "版本 {version}（{run_key}）：{why}",
+    "nothing is known of {what}": "对 {what} 一无所知",
+    "the ledger names no version or no champion that it replaced": (
+        "账本没有记下版本，或没有记下它所替换的冠军"
+    ),
+    "version {version} is no longer in the registry": "版本 {version} 已不在注册表中",
+    "its evidence is not the one that it was promoted on": "它的证据不是晋升时所依据的证据",
+    "its evidence has no {estimator} difference in {objective}": (
+        "它的证据中没有 {objective} 的 {estimator} 差"
+    ),
+    "champion version {version} was trained on the embeddings of another model than "
+    "embedding.model names now; keep the model, or start a registry of its own for the new one "
+    "(registry.model) with 'mrlm bootstrap'": (
+        "冠军版本 {version} 是用另一个模型的向量训练的，不是 embedding.model 现在所写的模型；请保留"
+        "原模型，或用 'mrlm bootstrap' 为新模型另建注册表（registry.model）"
+    ),
 }
 
 _WARNINGS = {
@@ -297,9 +320,11 @@ SENTENCES: Mapping[str, str] = {
     **_CERTIFICATION,
     **_HINDCAST,
     **_GROUPS,
+    **_LEFT_OUT,
     **_WARNINGS,
     **_META_UPDATE,
     **PAGE,
+    **OPE,
     **NIGHT,
 }
 
@@ -336,6 +361,13 @@ _FIGURES = {
     "explained": "解释的方差",
     "users": "用户",
     "rows": "行",
+    "estimators": "估计量",
+    "decision": "决策",
+    "decisions": "决策",
+    "slate": "列表",
+    "slates": "列表",
+    "session": "会话",
+    "sessions": "会话",
     "policy": "策略",
     "objective": "目标",
 }
@@ -363,6 +395,10 @@ NAMES: Mapping[str, str] = {
     "scene": "场景",
     "position": "位置",
     "history": "历史",
+    "other": "其他",
+    "0 items": "0 个物品",
+    "1 to 9 items": "1 至 9 个物品",
+    "10 items or more": "10 个或更多物品",
     "raw": "原始",
     "clean": "干净",
     "duplicate": "重复",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mrlm.messages.message import Message
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import read_catalog
 
@@ -30,9 +31,12 @@ def load_champion(context: NightContext, version: int) -> Policy:
     if trained_on.embedding is not None and not same_vectors(trained_on, read_catalog(context)):
         # Fed another model's vectors, it would look worse than the one that serves.
         raise DataError(
-            f"champion version {version} was trained on the embeddings of another model than "
-            "embedding.model names now; keep the model, or start a registry of its own for the "
-            "new one (registry.model) with 'mrlm bootstrap'"
+            Message(
+                "champion version {version} was trained on the embeddings of another model than "
+                "embedding.model names now; keep the model, or start a registry of its own for the "
+                "new one (registry.model) with 'mrlm bootstrap'",
+                version=version,
+            )
         )
     return bundle.policy
 

@@ -112,11 +112,18 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             if t in rows
         },
         validation=validation.get("verdict", ""),
-        failed_expectations=[describe(w) for w in validation.get("warnings", [])],
+        failed_expectations=[
+            describe(restored(w, validation.get("messages", {})))
+            for w in validation.get("warnings", [])
+        ],
         items={k: embed[k] for k in ("encoded", "reused") if k in embed},
         reward_model={
             **heads.get("heads", {}),
-            **{name: f for name, f in heads.get("groups", {}).items() if f["users"] >= least},
+            **{
+                restored(name, heads.get("messages", {})): figures
+                for name, figures in heads.get("groups", {}).items()
+                if figures["users"] >= least
+            },
         },
         limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
         strategies=tuned.get("strategies", {}),
