@@ -13,6 +13,9 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from mrlm_tasks import NIGHT, run_mrlm
 
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import told
+
 
 @dag(
     schedule=None,
@@ -23,8 +26,8 @@ from mrlm_tasks import NIGHT, run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "first": Param(type="string", title="First night", **NIGHT),
-        "last": Param(type="string", title="Last night", **NIGHT),
+        "first": Param(type="string", title=told(Message("First night")), **NIGHT),
+        "last": Param(type="string", title=told(Message("Last night")), **NIGHT),
     },
 )
 def read_ahead() -> None:

@@ -287,6 +287,24 @@ _DATA = {
     "More": "更多",
 }
 
+_FORMS = {
+    "The memo is a record, in English:": "备忘录是英文记录：",
+    "Promote {run_key}?": "晋升 {run_key}？",
+    "Approve": "批准",
+    "Reject": "否决",
+    "Why": "理由",
+    "Run key of the version": "版本的运行键",
+    "Night": "夜（日期）",
+    "First night": "第一夜",
+    "Last night": "最后一夜",
+    "Objective weights fixed by hand": "手工固定的目标权重",
+    "Learn with this learner alone": "只用这个学习器",
+    "Run stages again although nothing changed": "即使没有变化也重新运行各阶段",
+    "Learn and tune; leave gate nights and registry": "只学习和调整，不动评判夜和注册表",
+    "Your name, for the ledger": "您的姓名（记入账本）",
+    "Version; empty: the one before": "版本；留空则为前一个",
+}
+
 _PLOTS = {
     "Each policy's north star with its interval": "各策略的北极星及其区间",
     "Challenger against champion in every objective": "每个目标上挑战者与冠军的比较",
@@ -322,4 +340,5 @@ PAGE: Mapping[str, str] = {
     **_SUPPORT,
     **_DATA,
     **_PLOTS,
+    **_FORMS,
 }
