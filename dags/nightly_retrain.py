@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.sdk import Asset, CronPartitionTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from mrlm_tasks import NIGHT, WEIGHTS, arguments_of, night_of, run_mrlm
+from mrlm_tasks import FORCE, NIGHT, WEIGHTS, arguments_of, night_of, run_mrlm
 
 from mrlm.messages.message import Message
 from pipelines.settings.form_language import told
@@ -92,9 +92,7 @@ def stage(name: str, **options: Any) -> Any:
             ],
             title=told(Message("Learn with this learner alone")),
         ),
-        "force": Param(
-            False, type="boolean", title=told(Message("Run stages again although nothing changed"))
-        ),
+        "force": Param(False, **FORCE),
         "dry_run": Param(
             False,
             type="boolean",

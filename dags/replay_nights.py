@@ -6,10 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import NIGHT, run_mrlm
-
-from mrlm.messages.message import Message
-from pipelines.settings.form_language import told
+from mrlm_tasks import FIRST_NIGHT, FORCE, LAST_NIGHT, run_mrlm
 
 
 @dag(
@@ -20,11 +17,9 @@ from pipelines.settings.form_language import told
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "first": Param(type="string", title=told(Message("First night")), **NIGHT),
-        "last": Param(type="string", title=told(Message("Last night")), **NIGHT),
-        "force": Param(
-            False, type="boolean", title=told(Message("Run stages again although nothing changed"))
-        ),
+        "first": Param(**FIRST_NIGHT),
+        "last": Param(**LAST_NIGHT),
+        "force": Param(False, **FORCE),
     },
 )
 def replay_nights() -> None:

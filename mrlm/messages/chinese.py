@@ -11,7 +11,7 @@ from mrlm.messages.chinese_night import NIGHT
 from mrlm.messages.chinese_ope import OPE
 from mrlm.messages.chinese_page import PAGE
 
-_JOINTS = {", ": "、", "; ": "；", " and ": "和"}
+_JOINTS = {" ": "　", ", ": "、", "; ": "；", " and ": "和"}
 
 _JUDGEMENT = {
     "champion": "冠军",
