@@ -16,7 +16,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from mrlm.messages.message import Message
 from pipelines.local import warm_client
+from pipelines.settings.form_language import told
 
 # The exit codes (pipelines/failures/errors.py) that a retry cannot change: the command, the data,
 # the program.
@@ -28,7 +30,10 @@ RUN_KEY = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:/-]*$", "maxLength": 200}
 _LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069]*$"
 NAME = {"pattern": _LINE, "maxLength": 200}
 REASON = {"pattern": _LINE, "maxLength": 2000}
-NIGHT = {"format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+NIGHT: dict[str, Any] = {"format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+FIRST_NIGHT = {"type": "string", "title": told(Message("First night")), **NIGHT}
+LAST_NIGHT = {"type": "string", "title": told(Message("Last night")), **NIGHT}
+FORCE = {"type": "boolean", "title": told(Message("Run stages again although nothing changed"))}
 WEIGHTS = {
     "maxProperties": 100,
     "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"},

@@ -16,7 +16,10 @@ from typing import Any
 
 from airflow.sdk import Asset, CronPartitionTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from mrlm_tasks import NIGHT, WEIGHTS, arguments_of, night_of, run_mrlm
+from mrlm_tasks import FORCE, NIGHT, WEIGHTS, arguments_of, night_of, run_mrlm
+
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import told
 
 SCHEDULE = os.environ.get("MRLM_SCHEDULE", "0 2 * * *")
 
@@ -59,9 +62,12 @@ def stage(name: str, **options: Any) -> Any:
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 2, "retry_delay": timedelta(seconds=30)},
     params={
-        "night": Param(None, type=["string", "null"], title="Night", **NIGHT),
+        "night": Param(None, type=["string", "null"], title=told(Message("Night")), **NIGHT),
         "weights": Param(
-            None, type=["object", "null"], title="Objective weights fixed by hand", **WEIGHTS
+            None,
+            type=["object", "null"],
+            title=told(Message("Objective weights fixed by hand")),
+            **WEIGHTS,
         ),
         "learner": Param(
             None,
@@ -84,11 +90,13 @@ def stage(name: str, **options: Any) -> Any:
                 "clipped_policy_optimisation",
                 "vector_policy_iteration",
             ],
-            title="Learn with this learner alone",
+            title=told(Message("Learn with this learner alone")),
         ),
-        "force": Param(False, type="boolean", title="Run stages again although nothing changed"),
+        "force": Param(False, **FORCE),
         "dry_run": Param(
-            False, type="boolean", title="Learn and tune; leave gate nights and registry"
+            False,
+            type="boolean",
+            title=told(Message("Learn and tune; leave gate nights and registry")),
         ),
     },
 )

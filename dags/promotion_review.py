@@ -16,6 +16,12 @@ from airflow.sdk import Asset, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from mrlm_tasks import REASON, RUN_KEY, run_mrlm
 
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import in_every_language, told
+
+APPROVE, REJECT = Message("Approve"), Message("Reject")
+# A template of Airflow: what the task before has read.
+_SHOWN = "{{{{ ti.xcom_pull(task_ids='evidence')['{}'] }}}}"
 REVIEW_WANTED = Asset(name="review_wanted", uri="mrlm://registry/review")
 
 
@@ -39,7 +45,9 @@ def _run_key(context: Any) -> str:
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "run_key": Param(None, type=["string", "null"], title="Run key of the version", **RUN_KEY)
+        "run_key": Param(
+            None, type=["string", "null"], title=told(Message("Run key of the version")), **RUN_KEY
+        )
     },
 )
 def promotion_review() -> None:
@@ -53,12 +61,12 @@ def promotion_review() -> None:
     # Not the ApprovalOperator: it skips what follows a rejection, and the ledger would not know.
     decision = HITLOperator(
         task_id="decision",
-        subject="Promote {{ ti.xcom_pull(task_ids='evidence')['run_key'] }}?",
-        body="{{ ti.xcom_pull(task_ids='evidence')['memo'] }}",
-        options=["Approve", "Reject"],
-        defaults="Reject",
+        subject=told(Message("Promote {run_key}?", run_key=_SHOWN.format("run_key"))),
+        body=_SHOWN.format("form"),
+        options=[told(APPROVE), told(REJECT)],
+        defaults=told(REJECT),
         response_timeout=timedelta(hours=12),
-        params={"reason": Param("", type="string", title="Why", **REASON)},
+        params={"reason": Param("", type="string", title=told(Message("Why")), **REASON)},
     )
 
     @task(trigger_rule="none_failed", pool="registry")
@@ -68,7 +76,7 @@ def promotion_review() -> None:
         if not answer or not answer.get("chosen_options"):
             # Somebody marked the task a success by hand: that is no decision.
             raise AirflowFailException("no answer is recorded; nothing is decided")
-        approved = answer["chosen_options"] == ["Approve"]
+        approved = answer["chosen_options"][0] in in_every_language(APPROVE)
         reason = (answer.get("params_input") or {}).get("reason") or "no reason given"
         who = (answer.get("responded_by_user") or {}).get("name") or ""
         if not who and not approved:

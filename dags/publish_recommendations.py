@@ -8,6 +8,9 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from mrlm_tasks import NIGHT, night_of, run_mrlm
 
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import told
+
 
 @dag(
     schedule=None,
@@ -16,7 +19,7 @@ from mrlm_tasks import NIGHT, night_of, run_mrlm
     tags=["mrlm", "publish"],
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 2, "retry_delay": timedelta(seconds=30)},
-    params={"night": Param(type="string", title="Night", **NIGHT)},
+    params={"night": Param(type="string", title=told(Message("Night")), **NIGHT)},
 )
 def publish_recommendations() -> None:
     """One task: the stage publish of a night."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import NIGHT, run_mrlm
+from mrlm_tasks import FIRST_NIGHT, LAST_NIGHT, run_mrlm
 
 
 @dag(
@@ -23,8 +23,8 @@ from mrlm_tasks import NIGHT, run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "first": Param(type="string", title="First night", **NIGHT),
-        "last": Param(type="string", title="Last night", **NIGHT),
+        "first": Param(**FIRST_NIGHT),
+        "last": Param(**LAST_NIGHT),
     },
 )
 def read_ahead() -> None:

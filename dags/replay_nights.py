@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from mrlm_tasks import NIGHT, run_mrlm
+from mrlm_tasks import FIRST_NIGHT, FORCE, LAST_NIGHT, run_mrlm
 
 
 @dag(
@@ -17,9 +17,9 @@ from mrlm_tasks import NIGHT, run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "first": Param(type="string", title="First night", **NIGHT),
-        "last": Param(type="string", title="Last night", **NIGHT),
-        "force": Param(False, type="boolean", title="Run stages again although nothing changed"),
+        "first": Param(**FIRST_NIGHT),
+        "last": Param(**LAST_NIGHT),
+        "force": Param(False, **FORCE),
     },
 )
 def replay_nights() -> None:

@@ -8,6 +8,9 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from mrlm_tasks import NAME, REASON, run_mrlm
 
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import told
+
 
 @dag(
     schedule=None,
@@ -17,10 +20,15 @@ from mrlm_tasks import NAME, REASON, run_mrlm
     doc_md=__doc__,
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
-        "actor": Param(type="string", minLength=1, title="Your name, for the ledger", **NAME),
-        "reason": Param(type="string", minLength=1, title="Why", **REASON),
+        "actor": Param(
+            type="string", minLength=1, title=told(Message("Your name, for the ledger")), **NAME
+        ),
+        "reason": Param(type="string", minLength=1, title=told(Message("Why")), **REASON),
         "to": Param(
-            None, type=["integer", "null"], minimum=1, title="Version; empty: the one before"
+            None,
+            type=["integer", "null"],
+            minimum=1,
+            title=told(Message("Version; empty: the one before")),
         ),
     },
 )

@@ -74,6 +74,12 @@ folds = 2
 [learning]
 epochs = 1
 
+[tuning]
+# Hardly any proof is asked for, so that the challenger of so few decisions is another policy than
+# the champion, and is tested.
+confidence = 0.001
+head_confidence = 0.501
+
 [split]
 tune_nights = 1
 gate_nights = 1

@@ -12,6 +12,7 @@ from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.users import group
 from mrlm.behaviour.contract import BehaviourModel
 from mrlm.behaviour.features.pair_features import shown_only
+from mrlm.messages.message import Message
 from mrlm.metrics.clustered_auc import auc_within
 from mrlm.metrics.ranking import auc
 from mrlm.metrics.reliability import calibration_error, log_loss
@@ -93,11 +94,11 @@ def _groups(model: BehaviourModel, log: BanditLog) -> Iterator[tuple[str, NDArra
     names, rows = np.unique(scene, return_counts=True)
     if len(names) > 1:
         for name in sorted(names[np.argsort(-rows, kind="stable")[:_MOST_SCENES]].tolist()):
-            yield f"scene {name}", scene == name
+            yield Message("scene {group}", group=name), scene == name
     shown = log.decisions.catalog.item_id[log.decisions.candidates.values[log.shown]]
-    yield "new items", ~np.isin(shown.astype(str), model.items.astype(str))
+    yield Message("new items"), ~np.isin(shown.astype(str), model.items.astype(str))
     few = log.decisions.looked_back_on().lengths <= FEW_EVENTS
-    yield f"users with at most {FEW_EVENTS} events", few
+    yield Message("users with at most {events} events", events=FEW_EVENTS), few
 
 
 def _measured(

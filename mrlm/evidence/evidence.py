@@ -29,6 +29,7 @@ _OPTIONAL = (
     "groups",
     "exposure",
     "candidate",
+    "stays",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -81,6 +82,8 @@ class Evidence:
             ``exposure_change``); plain JSON.
         candidate: run key of the earlier run that made the challenger, where it is under test for
             longer than a night; "": this one made it.
+        stays: why the challenger is the champion itself, and so is tested on no night; "": it is
+            another policy.
 
     Raises:
         ValueError: a night has two roles.
@@ -116,6 +119,7 @@ class Evidence:
     groups: tuple[GroupDifference, ...] = ()
     exposure: dict[str, Any] = field(default_factory=dict)
     candidate: str = ""
+    stays: str = ""
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]

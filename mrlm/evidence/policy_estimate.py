@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mrlm.ope.intervals import Estimate
+from mrlm.ope.intervals import Estimate, ends
 from mrlm.ope.plain import finite
+
+_FAR = 3.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,22 @@ class PolicyEstimate:
             lower=None if self.lower is None else self.lower + low,
             upper=None if self.upper is None else self.upper + high,
         )
+
+    def of_few_rows(self, quantile: float | None = None) -> bool:
+        """Whether too few effective rows stand behind an end to tell it.
+
+        So it is where the end lies more than three times as far off as that of as exact an estimate
+        of many rows would: it then speaks of Student's t, and no longer of the objective.
+
+        Args:
+            quantile: one-sided, of the end; None: that of the interval.
+        """
+        error, freedom = self.standard_error, self.degrees_of_freedom
+        if not error or not freedom:
+            return False
+        at = (1 + self.level) / 2 if quantile is None else quantile
+        lower, upper = ends(0.0, error, freedom, self.skewness, at)
+        return max(-lower, upper) > _FAR * ends(0.0, error, math.inf, 0.0, at)[1]
 
     @classmethod
     def of(cls, estimate: Estimate) -> PolicyEstimate:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrlm.messages.chinese_night import NIGHT
+from mrlm.messages.chinese_ope import OPE
 from mrlm.messages.chinese_page import PAGE
 
-_JOINTS = {", ": "、", "; ": "；", " and ": "和"}
+_JOINTS = {" ": "　", ", ": "、", "; ": "；", " and ": "和"}
 
 _JUDGEMENT = {
     "champion": "冠军",
@@ -65,16 +66,16 @@ _JUDGEMENT = {
     "{nights} already judged under another run key: a night is judged once": (
         "{nights} 已在另一个运行键下评判过：一夜只评判一次"
     ),
-    "{objective}: challenger - {rival} = {value:+.5f} with lower bound {bound:+.5f} at one-sided "
-    "level {level:.3g} ({look})": (
-        "{objective}：挑战者 − {rival} = {value:+.5f}，单侧水平 {level:.3g} 的下界为 "
-        "{bound:+.5f}（{look}）"
+    "{objective}: challenger - {rival} = {value:+.5f} with {bound} at one-sided level {level:.3g} "
+    "({look})": (
+        "{objective}：挑战者 − {rival} = {value:+.5f}，单侧水平 {level:.3g}：{bound}（{look}）"
     ),
+    "lower bound {bound:+.5f}": "下界 {bound:+.5f}",
+    "too few effective rows for a lower bound": "有效行数太少，给不出下界",
     "{numbers}, above 0": "{numbers}，高于 0",
     "{numbers}, not above 0": "{numbers}，不高于 0",
-    "guardrail {objective}: challenger - {rival} = {value:+.5f} with lower bound {bound:+.5f} at "
-    "{level:.0%}": (
-        "护栏 {objective}：挑战者 − {rival} = {value:+.5f}，{level:.0%} 的下界为 {bound:+.5f}"
+    "guardrail {objective}: challenger - {rival} = {value:+.5f} with {bound} at {level:.0%}": (
+        "护栏 {objective}：挑战者 − {rival} = {value:+.5f}，单侧水平 {level:.0%}：{bound}"
     ),
     "guardrail {objective}: {why}": "护栏 {objective}：{why}",
     "guardrail {objective} against the logger: {why}": "护栏 {objective}（相对记录策略）：{why}",
@@ -84,6 +85,36 @@ _JUDGEMENT = {
     "tell of others: gate.trial_share lets a challenger choose a share while it is tested": (
         "如果每次晋升之后都这样，说明冠军的选择太窄，它的日志说明不了别的策略："
         "gate.trial_share 让挑战者在检验期间选择一部分展示"
+    ),
+    "nothing was tested, for tonight's challenger is the champion itself ({why}); its nights stay "
+    "fresh for the next one": (
+        "没有检验任何东西，因为今夜的挑战者就是冠军本身（{why}）；这些夜留给下一个挑战者"
+    ),
+    "the last {judgements} judgements could not tell whether the challenger is better: champion "
+    "version {champion} chooses too narrowly for its log to tell of others, and as things are "
+    "nobody will follow it. The line 'trial_share = {share:g}' under [gate] lets the challenger "
+    "under test choose {share:.0%} of what 'mrlm serve' and the published lists show; {cost}. It "
+    "is yours to set, for users then see a policy that is not proven yet": (
+        "最近 {judgements} 次评判都说不出挑战者是否更好：冠军版本 {champion} 的选择太窄，它的日志"
+        "说明不了别的策略，照此下去不会有后继者。在 [gate] 下写 'trial_share = {share:g}'，检验中"
+        "的挑战者就会选择 'mrlm serve' 和发布列表所展示内容的 {share:.0%}；{cost}。是否设置由您"
+        "决定，因为用户会看到一个尚未被证明的策略"
+    ),
+    "what that costs a night cannot be told from this log": "从这份日志说不出每夜的代价",
+    "that costs at most {most:.4g} of a night's {all:.4g} {north_star}, if what it shows brought "
+    "nothing": ("每夜 {all:.4g} {north_star} 中至多失去 {most:.4g}（如果它所展示的毫无收获）"),
+    "{most}, and by the newest estimate, which is not certified, changes it by {change:+.4g}": (
+        "{most}；按最新的估计（不可信）则变化 {change:+.4g}"
+    ),
+    "on trial since {since}: the challenger of run {maker}, version {version} by now, chooses "
+    "{share:.0%} of what 'mrlm serve' and the published lists show, for {left} nights more at most "
+    "({nights} of {most} are over). The trial ends when the gate promotes the challenger or gives "
+    "it up, with the last night, or at a person's word: 'mrlm decide {run_key} --reject --actor "
+    "YOU --reason WHY'": (
+        "自 {since} 起试用：运行 {maker} 的挑战者（现为版本 {version}）选择 'mrlm serve' 和发布列表"
+        "所展示内容的 {share:.0%}，最多还有 {left} 夜（{most} 夜中已过 {nights} 夜）。当规则晋升或"
+        "放弃该挑战者、最后一夜结束，或有人作出决定（'mrlm decide {run_key} --reject --actor YOU "
+        "--reason WHY'）时，试用结束"
     ),
     "the test goes on with the next night: {nights} of {most} so far": (
         "检验在下一夜继续：已用 {nights} 夜，最多 {most} 夜"
@@ -131,10 +162,10 @@ _JUDGEMENT = {
     "next night compares with that one": (
         "证据锚定在版本 {version}，而现在的锚是版本 {anchor}：下一夜将与它比较"
     ),
-    "{objective}: challenger - anchor version {version} = {value:+.5f} {measured} with lower bound "
-    "{bound:+.5f} at one-sided level {level:.3g}": (
+    "{objective}: challenger - anchor version {version} = {value:+.5f} {measured} with {bound} at "
+    "one-sided level {level:.3g}": (
         "{objective}：挑战者 − 锚定版本 {version} = {value:+.5f}（{measured}），单侧水平 "
-        "{level:.3g} 的下界为 {bound:+.5f}"
+        "{level:.3g}：{bound}"
     ),
     "the accepted {margin:+.5f}": "可接受的 {margin:+.5f}",
     "{numbers}, not below {accepted}": "{numbers}，不低于 {accepted}",
@@ -214,10 +245,31 @@ _GROUPS = {
     "0 items": "0 个物品",
     "1 to 9 items": "1 至 9 个物品",
     "10 items or more": "10 个或更多物品",
+    "new items": "新物品",
+    "users with at most {events} events": "至多有 {events} 个事件的用户",
+    "{objective}, {group}": "{objective}，{group}",
+}
+
+_LEFT_OUT = {
+    "version {version} ({run_key}): {why}": "版本 {version}（{run_key}）：{why}",
+    "nothing is known of {what}": "对 {what} 一无所知",
+    "the ledger names no version or no champion that it replaced": (
+        "账本没有记下版本，或没有记下它所替换的冠军"
+    ),
+    "version {version} is no longer in the registry": "版本 {version} 已不在注册表中",
+    "its evidence is not the one that it was promoted on": "它的证据不是晋升时所依据的证据",
+    "its evidence has no {estimator} difference in {objective}": (
+        "它的证据中没有 {objective} 的 {estimator} 差"
+    ),
+    "champion version {version} was trained on the embeddings of another model than "
+    "embedding.model names now; keep the model, or start a registry of its own for the new one "
+    "(registry.model) with 'mrlm bootstrap'": (
+        "冠军版本 {version} 是用另一个模型的向量训练的，不是 embedding.model 现在所写的模型；请保留"
+        "原模型，或用 'mrlm bootstrap' 为新模型另建注册表（registry.model）"
+    ),
 }
 
 _WARNINGS = {
-    "the challenger is the champion itself: {reason}": "挑战者就是冠军本身：{reason}",
     "the challenger was learned on estimated propensities": "挑战者是用估计的展示概率学得的",
 }
 
@@ -268,9 +320,11 @@ SENTENCES: Mapping[str, str] = {
     **_CERTIFICATION,
     **_HINDCAST,
     **_GROUPS,
+    **_LEFT_OUT,
     **_WARNINGS,
     **_META_UPDATE,
     **PAGE,
+    **OPE,
     **NIGHT,
 }
 
@@ -307,6 +361,13 @@ _FIGURES = {
     "explained": "解释的方差",
     "users": "用户",
     "rows": "行",
+    "estimators": "估计量",
+    "decision": "决策",
+    "decisions": "决策",
+    "slate": "列表",
+    "slates": "列表",
+    "session": "会话",
+    "sessions": "会话",
     "policy": "策略",
     "objective": "目标",
 }
@@ -334,6 +395,10 @@ NAMES: Mapping[str, str] = {
     "scene": "场景",
     "position": "位置",
     "history": "历史",
+    "other": "其他",
+    "0 items": "0 个物品",
+    "1 to 9 items": "1 至 9 个物品",
+    "10 items or more": "10 个或更多物品",
     "raw": "原始",
     "clean": "干净",
     "duplicate": "重复",

@@ -368,7 +368,10 @@ _SHOWS = {
     ),
 }
 
+_DATA_DOCS = {"{name}: {expected}. {why}": "{name}：{expected}。{why}"}
+
 NIGHT: Mapping[str, str] = {
+    **_DATA_DOCS,
     **_PAGE,
     **_IMPRESSIONS,
     **_FEEDBACK,

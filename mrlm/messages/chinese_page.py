@@ -9,6 +9,7 @@ _ANSWER = {
     "the gate would promote it": "晋升规则允许晋升",
     "the gate refuses it": "晋升规则拒绝晋升",
     "the gate refuses it, and the test goes on": "晋升规则暂时拒绝，检验继续进行",
+    "nothing is tested: the challenger is the champion itself": "没有检验：挑战者就是冠军本身",
     "{answer}; {beaten}": "{answer}；{beaten}",
     "it beats every simple baseline": "它胜过每一个简单基线",
     "not shown to beat {baseline}: difference {difference}": (
@@ -29,6 +30,7 @@ _ANSWER = {
     "{size} less (between {least} and {most})": "少 {size}（介于 {least} 与 {most} 之间）",
     "an unknown number": "未知",
     "{value} (no interval: not certified)": "{value}（无区间：不可信）",
+    "{value} (no interval: too few effective rows to say)": "{value}（无区间：有效行数太少）",
     "{why}; about {rows} decisions needed": "{why}；大约需要 {rows} 个决策",
     "{objective} of {group}": "{group}的 {objective}",
 }
@@ -118,6 +120,7 @@ _COMPARISON = {
     "The logger is whoever made each decision of the gate nights; its value is what was really "
     "shown.": "记录策略是作出评判夜每个决策的那个策略；它的价值就是真实展示的结果。",
     "No comparison: there is no champion yet.": "没有比较：还没有冠军。",
+    "No comparison: the challenger is the champion itself.": "没有比较：挑战者就是冠军本身。",
     "No comparison: no gate night could be evaluated.": "没有比较：没有可评估的评判夜。",
     "Challenger against the anchor": "挑战者与锚的比较",
     "challenger - anchor": "挑战者 − 锚",
@@ -284,6 +287,24 @@ _DATA = {
     "More": "更多",
 }
 
+_FORMS = {
+    "The memo is a record, in English:": "备忘录是英文记录：",
+    "Promote {run_key}?": "晋升 {run_key}？",
+    "Approve": "批准",
+    "Reject": "否决",
+    "Why": "理由",
+    "Run key of the version": "版本的运行键",
+    "Night": "夜（日期）",
+    "First night": "第一夜",
+    "Last night": "最后一夜",
+    "Objective weights fixed by hand": "手工固定的目标权重",
+    "Learn with this learner alone": "只用这个学习器",
+    "Run stages again although nothing changed": "即使没有变化也重新运行各阶段",
+    "Learn and tune; leave gate nights and registry": "只学习和调整，不动评判夜和注册表",
+    "Your name, for the ledger": "您的姓名（记入账本）",
+    "Version; empty: the one before": "版本；留空则为前一个",
+}
+
 _PLOTS = {
     "Each policy's north star with its interval": "各策略的北极星及其区间",
     "Challenger against champion in every objective": "每个目标上挑战者与冠军的比较",
@@ -319,4 +340,5 @@ PAGE: Mapping[str, str] = {
     **_SUPPORT,
     **_DATA,
     **_PLOTS,
+    **_FORMS,
 }

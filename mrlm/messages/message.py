@@ -69,6 +69,17 @@ class Name(Message):
         return cls._made(name, name, {})
 
 
+def told_by(error: Exception) -> str:
+    """What an error says; where that is a message, the message.
+
+    Examples:
+        >>> told_by(ValueError(Message("{rows} rows", rows=2))).template
+        '{rows} rows'
+    """
+    only = error.args[0] if len(error.args) == 1 else None
+    return only if isinstance(only, Message) and str(error) == only else str(error)
+
+
 def recorded(value: Any) -> dict[str, Any]:
     """Text to what it was made of, of every message in nested data; plain JSON."""
     found: dict[str, Any] = {}

@@ -26,6 +26,7 @@ class NightFacts:
             evidence did, None where it is not known.
         strategies: way of choosing the weights to ``lift`` and ``lower``, what it would have chosen
             and its 95 % bound on the tune nights.
+        notes: what the gate's state asks of a reader, in sentences.
         links: label to a relative path or http(s) address.
     """
 
@@ -40,4 +41,5 @@ class NightFacts:
     yes_or_no: Collection[str] = ()
     limited_by: Sequence[str] | None = None
     strategies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     links: Mapping[str, str] = field(default_factory=dict)

@@ -42,5 +42,7 @@ def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:
     value = number(estimate.value, signed=signed)
     if not estimate.certified:
         return Message("{value} (no interval: not certified)", value=value)
+    if estimate.of_few_rows():
+        return Message("{value} (no interval: too few effective rows to say)", value=value)
     lower, upper = (number(b, signed=signed) for b in (estimate.lower, estimate.upper))
     return f"{value} [{lower}, {upper}]"

@@ -92,6 +92,6 @@ def _verdict(estimate: PolicyEstimate) -> Literal["better", "worse", "not known"
 
 
 def _ends(estimate: PolicyEstimate) -> tuple[float, float] | None:
-    if estimate.lower is None or estimate.upper is None:
+    if estimate.lower is None or estimate.upper is None or estimate.of_few_rows():
         return None
     return estimate.lower, estimate.upper

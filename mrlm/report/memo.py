@@ -43,6 +43,7 @@ def decision_memo(
             )
         ),
         _reason(verdict),
+        _bullets("Of the gate", [*map(_text, facts.notes)]),
         _bullets("Shown to be worse off", [*map(_text, who_is_worse_off(evidence))]),
         _table(evidence, facts, estimator),
         _bullets("Against the anchor", [*map(_text, anchor_lines(evidence))]),
@@ -60,7 +61,7 @@ def decision_memo(
 
 def headline(verdict: Verdict | None, evidence: Evidence) -> str:
     """The verdict in a few words, and whether the challenger beats every simple baseline."""
-    told = _answer(verdict)
+    told = _answer(verdict, evidence)
     beaten = baseline_line(evidence)
     return Message("{answer}; {beaten}", answer=told, beaten=beaten) if beaten else told
 
@@ -84,7 +85,9 @@ def first_champion_memo(night: str, policy: str, reason: str, tried: Sequence[st
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
-def _answer(verdict: Verdict | None) -> Message:
+def _answer(verdict: Verdict | None, evidence: Evidence) -> Message:
+    if evidence.stays:
+        return Message("nothing is tested: the challenger is the champion itself")
     if verdict is None:
         return Message("not judged yet")
     if verdict.promote:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mrlm.messages.message import Message
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.table import TableEvaluation
 
-NONE_FOR_ALL = "no estimator is certified for every policy"
+NONE_FOR_ALL = Message("no estimator is certified for every policy")
 
 
 @dataclass(frozen=True)

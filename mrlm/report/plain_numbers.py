@@ -32,7 +32,8 @@ def change_in_numbers(
     theirs = evidence.estimate("champion", estimator, star)
     if found is None or found.value is None:
         return ""
-    if not found.certified or found.lower is None or found.upper is None:
+    told = found.certified and not found.of_few_rows()
+    if not told or found.lower is None or found.upper is None:
         return Message(
             "How much {north_star} would change cannot be told from this log yet.", north_star=star
         )

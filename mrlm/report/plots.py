@@ -155,7 +155,7 @@ def calibration_plot(
 def _forest(axes: Any, estimates: Mapping[str, PolicyEstimate], language: Language) -> None:
     for i, e in enumerate(estimates.values()):
         colour = BLUE if e.certified else GREY
-        if e.certified and e.lower is not None and e.upper is not None:
+        if e.certified and not e.of_few_rows() and e.lower is not None and e.upper is not None:
             axes.plot([e.lower, e.upper], [i, i], color=colour, linewidth=2)
         axes.plot([e.value], [i], "o", color=colour, markersize=6)
     names = [
@@ -174,6 +174,9 @@ def _scaled(e: PolicyEstimate, unit: float) -> PolicyEstimate:
 
     return PolicyEstimate(
         value=divide(e.value),
+        standard_error=divide(e.standard_error),
+        degrees_of_freedom=e.degrees_of_freedom,
+        skewness=e.skewness,
         lower=divide(e.lower),
         upper=divide(e.upper),
         level=e.level,

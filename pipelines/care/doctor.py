@@ -31,15 +31,17 @@ class Finding:
         what: the thing looked at.
         well: whether it will do.
         text: what was found and, where it will not do, what to do.
+        advice: it will do, and a person may want it otherwise.
     """
 
     what: str
     well: bool
     text: str
+    advice: bool = False
 
 
 def examine(settings: Settings | None) -> Iterator[Finding]:
-    """Look at Python, Java, memory, disk, homes, secrets and the model."""
+    """Look at Python, Java, memory, disk, homes, secrets, the model and the gate."""
     yield _python()
     yield _java(settings)
     memory = psutil.virtual_memory().total / _GIB
@@ -62,6 +64,7 @@ def examine(settings: Settings | None) -> Iterator[Finding]:
     yield _files(settings)
     yield _key(settings)
     yield _model(settings)
+    yield from _gate(settings)
 
 
 def _python() -> Finding:
@@ -144,6 +147,15 @@ def _model(settings: Settings) -> Finding:
     except (OSError, ValueError, ImportError) as error:
         return Finding("model", False, str(error))
     return Finding("model", True, f"{settings.embedding.encoder}, {encoder.dimensions} dimensions")
+
+
+def _gate(settings: Settings) -> Iterator[Finding]:
+    """Whether challengers can be judged on what the champion logs; nothing before there is one."""
+    from pipelines.care.gate_standing import advice_lines, trial_lines
+
+    for context in contexts_of(settings, 1):
+        for line in [*advice_lines(context), *trial_lines(context)]:
+            yield Finding("gate", True, line, advice=True)
 
 
 def _existing(path: Path) -> Path:

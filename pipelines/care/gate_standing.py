@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from mrlm.promotion.record.anchor import anchor_version, spent_margins
 from mrlm.promotion.record.candidate import candidate_under_test, maker_of
-from mrlm.promotion.record.ledger import champion_stack
+from mrlm.promotion.record.ledger import LedgerError, champion_stack
 from mrlm.promotion.record.shortfall import open_shortfall, rollback_command
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.report.visible import visible
+from pipelines.contract.context import NightContext
+from pipelines.nights.gate_notes import narrow_of, trial_note
 
 _LONGEST, _LONG_REASON = 200, 1000
 
@@ -54,13 +56,34 @@ def watch_lines(place: RegistryPlace) -> list[str]:
     ]
 
 
-def candidate_lines(place: RegistryPlace, test_nights: int, trial_share: float = 0.0) -> list[str]:
+def advice_lines(context: NightContext) -> list[str]:
+    """One line where the champion is too narrow to be followed, with what changes that and costs.
+
+    Args:
+        context: of any night of the workspace, under the settings as they are.
+    """
+    try:
+        narrow = narrow_of(context)
+    except LedgerError as error:
+        return [f"gate: not told, for {error}"]
+    return [] if narrow is None else [f"ADVICE: {visible(narrow.in_words, _LONG_REASON)}"]
+
+
+def trial_lines(context: NightContext) -> list[str]:
+    """One line on the challenger that chooses a share of what is shown; none where nobody does."""
+    try:
+        note = trial_note(context)
+    except LedgerError:
+        return []
+    return [] if note is None else [visible(note, _LONG_REASON)]
+
+
+def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
     """One line on the challenger under test; none where the next night brings another.
 
     Args:
         place: the registry.
         test_nights: the setting ``gate.test_nights``.
-        trial_share: the setting ``gate.trial_share``.
     """
     entries = place.ledger.entries()
     judged = [e for e in entries if e.kind == "judged" and e.gate_nights]
@@ -74,5 +97,4 @@ def candidate_lines(place: RegistryPlace, test_nights: int, trial_share: float =
     return [
         f"under test: the challenger of run {maker_of(last)}, last registered as version "
         f"{last.version}, {len(last.gate_nights)} of {test_nights} nights so far"
-        + (f"; it chooses {trial_share:.0%} of what is served" if trial_share else "")
     ]

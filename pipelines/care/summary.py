@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipelines.care.gate_standing import advice_lines, trial_lines
 from pipelines.care.truth import true_values
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
@@ -26,7 +27,11 @@ _NO_BASELINES: dict[str, Any] = {"baselines": {}, "best_baseline": None, "agains
 
 def summarise(contexts: list[NightContext], workspace: Workspace) -> dict[str, Any]:
     """Gather the nights and write ``summary.json``."""
-    summary = {"nights": [_night(c) for c in contexts]}
+    summary = {
+        "advice": advice_lines(contexts[-1]) if contexts else [],
+        "gate": trial_lines(contexts[-1]) if contexts else [],
+        "nights": [_night(c) for c in contexts],
+    }
     write_atomically(workspace.summary, json.dumps(summary, indent=1))
     return summary
 
@@ -162,10 +167,11 @@ def _baselines(evidence: Evidence, truth: dict[str, float], estimator: str) -> d
 def _row(estimate: PolicyEstimate | None, true: float | None) -> dict[str, Any] | None:
     if estimate is None:
         return None
+    few = estimate.of_few_rows()
     return {
         "value": estimate.value,
-        "lower": estimate.lower,
-        "upper": estimate.upper,
+        "lower": None if few else estimate.lower,
+        "upper": None if few else estimate.upper,
         "certified": estimate.certified,
         "truth": true,
     }

@@ -15,8 +15,10 @@ _LONGEST = 4000
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
-    """Print one row a night, then where the reports are."""
+    """Print what is advised, one row a night, where the reports are, and who is on trial."""
     console = console or Console(width=None if Console().is_terminal else 200)
+    for line in summary.get("advice", ()):
+        _print(console, line)
     table = Table(title="Nights", show_lines=False)
     for name in (
         "night",
@@ -45,6 +47,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
                 _print(console, f"  baselines: {night['against_baselines']}")
             if night["report"]:
                 _print(console, f"  report: {night['report']}")
+    for line in summary.get("gate", ()):
+        _print(console, line)
 
 
 def _print(console: Console, line: str) -> None:

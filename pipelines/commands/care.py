@@ -13,7 +13,13 @@ from mrlm.promotion.record.ledger import LedgerError
 from mrlm.report.visible import visible
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
-from pipelines.care.gate_standing import anchor_lines, candidate_lines, watch_lines
+from pipelines.care.gate_standing import (
+    advice_lines,
+    anchor_lines,
+    candidate_lines,
+    trial_lines,
+    watch_lines,
+)
 from pipelines.care.reward_standing import reward_lines
 from pipelines.care.summary import NightStanding, standing_of, summarise
 from pipelines.care.summary_table import print_summary
@@ -61,6 +67,9 @@ def status(
     contexts = contexts_of(loaded, _SHOWN_NIGHTS)
     if not contexts:
         say("no night has been run yet")
+    else:
+        for line in advice_lines(contexts[-1]):
+            say(line)
     newest = ""
     for context in contexts:
         standing = standing_of(context)
@@ -76,6 +85,8 @@ def status(
         _tell_rewards(contexts)
     _tell_history(loaded)
     _tell_gate(loaded)
+    for line in trial_lines(contexts[-1]) if contexts else []:
+        say(line)
     if max_age is not None:
         _check_age(loaded, newest, max_age)
 
@@ -136,7 +147,7 @@ def _tell_gate(settings: Settings) -> None:
         place, gate = place_of(settings, Workspace(settings.workspace)), settings.gate
         for line in [
             *watch_lines(place),
-            *candidate_lines(place, gate.test_nights, gate.trial_share),
+            *candidate_lines(place, gate.test_nights),
             *anchor_lines(place, gate.anchored),
         ]:
             say(line)
@@ -207,7 +218,7 @@ def doctor(
     rows: Annotated[int, typer.Option(min=1, help="With --night: rows of each table.")] = 100,
     settings: SettingsOption = None,
 ) -> None:
-    """Look at Python, Java, memory, disk, homes and model; say what to do about each."""
+    """Look at Python, Java, memory, disk, homes, model and gate; say what to do about each."""
     from pipelines.care.doctor import examine
 
     if night is not None:
@@ -215,7 +226,8 @@ def doctor(
         return
     found = list(examine(_settings_or_none(settings)))
     for finding in found:
-        say(f"{'ok ' if finding.well else 'BAD'}  {finding.what:9s} {finding.text}")
+        mark = "BAD" if not finding.well else "SEE" if finding.advice else "ok "
+        say(f"{mark}  {finding.what:9s} {finding.text}")
     if not all(f.well for f in found):
         raise typer.Exit(EXIT_DATA)
 

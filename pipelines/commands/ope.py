@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mrlm.messages.translation import Language
 from mrlm.ope.table import TableEvaluation, evaluate_table
 from mrlm.report.visible import visible
 from pipelines.commands.ope_text import ope_text
@@ -32,6 +33,7 @@ def ope(
     html: Annotated[
         Path | None, typer.Option(help="Write the diagnostics page, one file, here.")
     ] = None,
+    language: Annotated[Language, typer.Option(help="Of the page: en or zh.")] = "en",
     level: Annotated[float, typer.Option(help="Two-sided level of the intervals.")] = 0.95,
     sorted_by_user: Annotated[
         bool,
@@ -86,7 +88,7 @@ def ope(
         text = f"{table}: {error.strerror}" if error.strerror else str(error)
         raise DataError(visible(text, _MESSAGE)) from None
     if html is not None:
-        _write_page(found, table.name, html)
+        _write_page(found, table.name, html, language)
     if as_json:
         typer.echo(json.dumps(found.to_json(), allow_nan=False))
         return
@@ -96,10 +98,10 @@ def ope(
         typer.echo(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _write_page(found: TableEvaluation, name: str, html: Path) -> None:
+def _write_page(found: TableEvaluation, name: str, html: Path, language: Language) -> None:
     from mrlm.report.ope_page import render_ope_page
 
-    page = render_ope_page(found, name)
+    page = render_ope_page(found, name, language)
     try:
         html.write_text(page, encoding="utf-8")
     except OSError as error:

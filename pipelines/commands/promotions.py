@@ -74,10 +74,31 @@ def review(
     evidence = found.tags.get("mrlm.evidence", "")
     if as_json:
         shown = {"run_key": found.run_key, "version": found.version, "memo": found.description}
-        typer.echo(json.dumps({**shown, "evidence": evidence}))
+        form = _form(place, loaded, found)
+        typer.echo(json.dumps({**shown, "form": form, "evidence": evidence}))
         return
     say(f"# {loaded.registry.model}, version {found.version}")
     say_lines(f"\nRun key {found.run_key}, evidence {evidence or 'none'}\n\n{found.description}")
+
+
+def _form(place: RegistryPlace, settings: Settings, found: RegisteredVersion) -> str:
+    """What Airflow's form shows: the memo, and in another language the answer before it."""
+    from mrlm.promotion.judgement.judged_again import judged_again
+    from mrlm.promotion.registry.versions import version_evidence, version_folder
+    from mrlm.report.form_text import form_text
+
+    language = settings.report.language
+    evidence = None
+    if language != "en":
+        evidence = version_evidence(version_folder(place, found.version))
+    if evidence is None:
+        return found.description
+    try:
+        verdict = judged_again(place, found.run_key, settings.gate).verdict
+    except ValueError:
+        # Without a judgement there is no answer yet, and the memo says what there is.
+        return found.description
+    return form_text(evidence, verdict, found.description, language)
 
 
 def open_page(gate: Path) -> None:

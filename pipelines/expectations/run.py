@@ -161,7 +161,7 @@ def validate_night(
     if delivered is not None:
         by_table["feedback"] += event_delivery.rules(settings, delivered)
     suites += [Suite(f"{t}_statistics", t, table, r) for t, r in by_table.items()]
-    failures = run_suites(suites, night, out / "data_docs")
+    failures = run_suites(suites, night, out / "data_docs", settings.report.language)
     for failure in failures:
         failure["owner"] = thresholds.owners.get(failure["table"], OWNERS[failure["table"]])
     verdict = _verdict(failures, found)

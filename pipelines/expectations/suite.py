@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mrlm.messages.message import Message
+from mrlm.messages.message import Joined, Message
+from mrlm.messages.translation import Language, translated
 from pipelines.expectations.data_docs import write_data_docs
 
 Severity = Literal["critical", "warning"]
@@ -57,10 +58,13 @@ class Suite:
     rules: Sequence[Rule]
 
 
-def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[str, Any]]:
+def run_suites(
+    suites: Sequence[Suite], run_name: str, docs: Path, language: Language = "en"
+) -> list[dict[str, Any]]:
     """Validate every suite and write the data docs of this run alone; returns what failed.
 
-    Each failure is ``{table, expectation, severity, observed, expected, why, rows}``.
+    Each failure is ``{table, expectation, severity, observed, expected, why, rows}``. The notes of
+    the data docs are in the language; the rest of their words is Great Expectations' own.
 
     Raises:
         RuntimeError: an expectation could not be evaluated.
@@ -72,7 +76,7 @@ def run_suites(suites: Sequence[Suite], run_name: str, docs: Path) -> list[dict[
     context.variables.progress_bars = {"globally": False}
     failures = []
     for suite in suites:
-        result = _validate(context, suite, run_name)
+        result = _validate(context, suite, run_name, language)
         for rule, outcome in _outcomes(suite, result):
             if outcome.success:
                 continue
@@ -99,7 +103,7 @@ def quiet_great_expectations() -> None:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 
-def _validate(context: Any, suite: Suite, run_name: str) -> Any:
+def _validate(context: Any, suite: Suite, run_name: str, language: Language) -> Any:
     import great_expectations as gx
     import great_expectations.expectations as gxe
     import pandas as pd
@@ -109,9 +113,7 @@ def _validate(context: Any, suite: Suite, run_name: str) -> Any:
             **rule.arguments,
             severity=rule.severity,
             meta={"rule": str(rule.name)},
-            notes=" ".join(
-                part for part in (rule.told, f"{rule.name}: {rule.expected}. {rule.why}") if part
-            ),
+            notes=translated(_notes(rule), language),
         )
         for rule in suite.rules
     ]
@@ -129,6 +131,13 @@ def _validate(context: Any, suite: Suite, run_name: str) -> Any:
         result_format="SUMMARY",
         run_id=gx.RunIdentifier(run_name=run_name),
     )
+
+
+def _notes(rule: Rule) -> Message:
+    asked = Message(
+        "{name}: {expected}. {why}", name=rule.name, expected=rule.expected, why=rule.why
+    )
+    return Joined(" ", [*([rule.told] if rule.told else []), asked])
 
 
 def _outcomes(suite: Suite, result: Any) -> list[tuple[Rule, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.messages.message import told_by
 from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 from pipelines.nights.champion import load_champion
@@ -43,7 +44,7 @@ def anchor_probabilities(
         return scored_log(log, {"anchor": anchor}, None).probabilities["anchor"], ""
     except _UNMEASURED as error:
         context.log("evaluate").warning("anchor version %d: %s", plan.anchor, error)
-        return None, str(error)
+        return None, told_by(error)
 
 
 def anchor_comparison(

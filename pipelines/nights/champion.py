@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mrlm.messages.message import Message
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import read_catalog, shift
 
@@ -33,9 +34,12 @@ def load_champion(context: NightContext, version: int) -> Policy:
     if trained_on.embedding is not None and not same_vectors(trained_on, read_catalog(context)):
         # Fed another model's vectors, it would look worse than the one that serves.
         raise DataError(
-            f"champion version {version} was trained on the embeddings of another model than "
-            "embedding.model names now; keep the model, or start a registry of its own for the "
-            "new one (registry.model) with 'mrlm bootstrap'"
+            Message(
+                "champion version {version} was trained on the embeddings of another model than "
+                "embedding.model names now; keep the model, or start a registry of its own for the "
+                "new one (registry.model) with 'mrlm bootstrap'",
+                version=version,
+            )
         )
     return bundle.policy
 
@@ -55,17 +59,20 @@ def over_items_of(context: NightContext, bundle: PolicyBundle, night: str | None
 
 
 def on_trial(context: NightContext) -> int | None:
-    """Version of the challenger that serves its share beside the champion; None: none does.
+    """Version of the challenger that serves its share beside the champion; None: none does."""
+    from mrlm.promotion.record.candidate import version_on_trial
+
+    if not context.settings.gate.trial_share:
+        return None
+    return version_on_trial(context.registry.ledger.entries(), looked_since(context))
+
+
+def looked_since(context: NightContext) -> str:
+    """The night before which the newest look at a trial must not lie.
 
     Without a look for as many nights as a test may last, nobody watches what it does: it is over.
     """
-    from mrlm.promotion.record.candidate import version_on_trial
-
-    gate = context.settings.gate
-    if not gate.trial_share:
-        return None
-    since = shift(context.night, -gate.test_nights)
-    return version_on_trial(context.registry.ledger.entries(), since)
+    return shift(context.night, -context.settings.gate.test_nights)
 
 
 def with_trial(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrlm.messages.message import Message, told_by
 from mrlm.promotion.record.candidate import maker_of
 from mrlm.promotion.record.ledger import judgement
 from pipelines.contract.context import NightContext
@@ -28,9 +29,13 @@ _UNFOLLOWED = (DataError, FileNotFoundError, ValueError, KeyError)
 _Nights = dict[str, "NightLift"]
 
 
-def _why(version: int | None, run_key: str, error: Exception) -> str:
-    said = f"nothing is known of {error}" if isinstance(error, KeyError) else str(error)
-    return f"version {version} ({run_key}): {said}"
+def _why(version: int | None, run_key: str, error: Exception) -> Message:
+    said = told_by(error)
+    if isinstance(error, KeyError):
+        said = Message("nothing is known of {what}", what=str(error))
+    return Message(
+        "version {version} ({run_key}): {why}", version=version, run_key=run_key, why=said
+    )
 
 
 def hindcast_inputs(context: NightContext, plan: Plan) -> dict[str, str]:

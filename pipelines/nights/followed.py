@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mrlm.messages.message import Message
 from pipelines.contract.context import NightContext
 from pipelines.contract.outputs import StageFolder
 from pipelines.failures.errors import DataError
@@ -45,19 +46,25 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
     if entry.version is None or entry.champion_version is None:
-        raise DataError("the ledger names no version or no champion that it replaced")
+        raise DataError(Message("the ledger names no version or no champion that it replaced"))
     place = context.registry
     gone = [v for v in (entry.version, entry.champion_version) if not has_version(place, v)]
     if gone:
-        raise DataError(f"version {gone[0]} is no longer in the registry")
+        raise DataError(Message("version {version} is no longer in the registry", version=gone[0]))
     folder = version_folder(place, entry.version)
     evidence = version_evidence(folder)
     if evidence is None or evidence.fingerprint() != entry.evidence:
-        raise DataError("its evidence is not the one that it was promoted on")
+        raise DataError(Message("its evidence is not the one that it was promoted on"))
     star, estimator = context.north_star.name, context.settings.gate.estimator
     predicted = evidence.difference(estimator, star)
     if predicted is None or predicted.value is None or predicted.standard_error is None:
-        raise DataError(f"its evidence has no {estimator} difference in {star}")
+        raise DataError(
+            Message(
+                "its evidence has no {estimator} difference in {objective}",
+                estimator=estimator,
+                objective=star,
+            )
+        )
     return Followed(
         promise=Promise(
             version=entry.version,

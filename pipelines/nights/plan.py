@@ -164,7 +164,11 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         settings.tune_nights,
         settings.fit_nights,
     )
-    gate = [n for n in gate if n > max(used, default="")]
+    alarms_from, before = newest_judged(context, entries)
+    followed = before.hindcast if before is not None else None
+    # A night that a promotion was followed on may have brought about who is champion.
+    read = {n for p in (followed.promotions if followed else ()) for n in p.nights}
+    gate = [n for n in gate if n > max(used, default="") and n not in read]
     if len(fit) < settings.min_fit_nights or len(tune) < settings.tune_nights:
         raise DataError(
             f"night {context.night}: {len(final)} passed nights have a final "
@@ -177,7 +181,6 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     if last is not None:
         gate = gate[: max(context.settings.gate.test_nights - len(last.gate_nights), 1)]
     judged = {e.run_key for e in entries if e.kind == "judged"}
-    alarms_from, before = newest_judged(context, entries)
     champion = require_champion(context.registry, context.night)
     return Plan(
         fit=fit,
@@ -193,7 +196,8 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             context.run_key,
             final,
             context.settings.gate,
-            before.hindcast if before is not None else None,
+            followed,
+            final[-settings.gate_nights :],
         ),
         alarms_from=alarms_from,
         **_anchor(context, entries),

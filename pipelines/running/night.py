@@ -16,7 +16,16 @@ from pipelines.running.notify import Event, Kind, notify
 from pipelines.running.run_stage import Outcome, is_unchanged, run_stage
 from pipelines.stages import ORDER, output_of, stage_named
 
-NightVerdict = Literal["promoted", "refused", "stopped", "failed", "history", "waiting", "dry_run"]
+NightVerdict = Literal[
+    "promoted",
+    "refused",
+    "unchanged",
+    "stopped",
+    "failed",
+    "history",
+    "waiting",
+    "dry_run",
+]
 
 # A dry run learns and tunes. It never looks at gate nights: a look that is not counted would let
 # somebody try many settings and judge the best of them.

@@ -35,7 +35,7 @@ from mrlm.promotion.serving.live import (
 )
 from mrlm.report.visible import visible
 from pipelines.contract.log import logger
-from pipelines.serving.current import Current
+from pipelines.serving.current import Answering, Current
 from pipelines.serving.impression_log import ImpressionLog
 from pipelines.settings.model import Settings
 
@@ -135,6 +135,12 @@ class _Counts:
             "mrlm_unknown_users", "Answers without any state.", registry=self.registry
         )
         self.version = Gauge("mrlm_champion_version", "That answers.", registry=self.registry)
+        self.trial = Gauge(
+            "mrlm_trial_version", "That chooses a share; 0: none.", registry=self.registry
+        )
+        self.trial_share = Gauge(
+            "mrlm_trial_share", "Share of what is shown that it chooses.", registry=self.registry
+        )
         self.reloads = Gauge("mrlm_reloads", "Versions that took over.", registry=self.registry)
         self.trouble = Gauge(
             "mrlm_newest_not_loaded",
@@ -216,12 +222,13 @@ def make_app(service: Service) -> FastAPI:
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """Which version answers, over which items, and what keeps a newer one away."""
+        """Which version answers, who is on trial, over which items, and what is wrong."""
         answering = service.current.answering
         return {
             "status": "degraded" if answering.trouble else "ok",
             "policy_id": answering.live.policy_id,
             "since": answering.since.isoformat(),
+            "trial": _trial(answering, service.settings),
             "catalog_night": answering.found.catalog_night,
             "items": len(answering.live.bundle.catalog),
             "users": len(answering.live.states),
@@ -233,11 +240,18 @@ def make_app(service: Service) -> FastAPI:
         """Counters and latencies in Prometheus' text format."""
         answering = service.current.answering
         counts.version.set(answering.found.version)
+        counts.trial.set(answering.found.trial or 0)
+        counts.trial_share.set(service.settings.gate.trial_share if answering.found.trial else 0)
         counts.reloads.set(service.current.reloads)
         counts.trouble.set(bool(answering.trouble))
         return Response(generate_latest(counts.registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _trial(answering: Answering, settings: Settings) -> dict[str, Any] | None:
+    version = answering.found.trial
+    return None if version is None else {"version": version, "share": settings.gate.trial_share}
 
 
 def _within_limits(ask: Ask, settings: Settings, counts: _Counts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,8 +41,14 @@ class Evaluate:
     form = 3
 
     def plan(self, context: NightContext) -> Plan:
-        """The run's plan."""
-        return plan_of(context)
+        """The run's plan, without gate nights where the challenger is the champion itself.
+
+        To test it would use up nights and show nothing: they stay fresh for one that is another.
+        """
+        plan = plan_of(context)
+        return (
+            plan if plan.candidate or _why_it_stays(context, plan) == "" else replace(plan, gate=[])
+        )
 
     def inputs(self, context: NightContext, plan: Plan) -> dict[str, str]:
         """The policies, the reward model, the bandit logs, what is followed."""
@@ -135,7 +142,7 @@ class Evaluate:
 
 def _in_words(found: PolicyEstimate | None) -> str:
     if found is None or found.value is None:
-        return "unknown: no fresh gate night"
+        return "unknown: no gate night was evaluated"
     if not found.certified or found.lower is None or found.upper is None:
         return f"{found.value:+.4g}, not certified ({'; '.join(found.reasons)})"
     return f"{found.value:+.4g} [{found.lower:+.4g}, {found.upper:+.4g}]"
@@ -174,6 +181,7 @@ def _evidence(
         reproduction=reproduction,
         warnings=_warnings(context, plan, tuned),
         candidate=plan.candidate,
+        stays=_why_it_stays(context, plan),
         **estimates,
     )
 
@@ -186,11 +194,17 @@ def _made_on(context: NightContext, plan: Plan) -> tuple[tuple[str, ...], tuple[
     return before.fit_nights, before.tune_nights
 
 
+def _why_it_stays(context: NightContext, plan: Plan) -> str:
+    """Why the challenger is the champion itself; "": it is another policy."""
+    counts = context.run("tune_weights", plan.candidate or context.run_key).require().counts
+    if counts["moved"]:
+        return ""
+    reason: str = restored(counts["reason"], counts.get("messages", {}))
+    return reason
+
+
 def _warnings(context: NightContext, plan: Plan, tuned: Manifest) -> tuple[str, ...]:
     found = []
-    if not tuned.counts["moved"]:
-        reason = restored(tuned.counts["reason"], tuned.counts.get("messages", {}))
-        found.append(Message("the challenger is the champion itself: {reason}", reason=reason))
     learned = context.run("learn_policy", plan.candidate or context.run_key).require()
     if "estimated" in {m.counts.get("propensities") for m in (learned, tuned)}:
         found.append(Message("the challenger was learned on estimated propensities"))

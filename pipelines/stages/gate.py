@@ -11,6 +11,7 @@ from pipelines.contract.deployment import AUTOMATIC, now
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.stage import Product
 from pipelines.expectations.words import describe
+from pipelines.nights.gate_notes import notes_of
 from pipelines.nights.judged import read_evidence
 from pipelines.nights.lake import TABLES
 
@@ -111,11 +112,18 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             if t in rows
         },
         validation=validation.get("verdict", ""),
-        failed_expectations=[describe(w) for w in validation.get("warnings", [])],
+        failed_expectations=[
+            describe(restored(w, validation.get("messages", {})))
+            for w in validation.get("warnings", [])
+        ],
         items={k: embed[k] for k in ("encoded", "reused") if k in embed},
         reward_model={
             **heads.get("heads", {}),
-            **{name: f for name, f in heads.get("groups", {}).items() if f["users"] >= least},
+            **{
+                restored(name, heads.get("messages", {})): figures
+                for name, figures in heads.get("groups", {}).items()
+                if figures["users"] >= least
+            },
         },
         limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
         strategies=tuned.get("strategies", {}),
@@ -126,6 +134,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             if o.source == "feedback"
             and (o.transform in ("any", "at_least") or o.unit.startswith("share"))
         ],
+        notes=notes_of(context),
         links={"data docs": "data_docs/index.html"},
     )
 

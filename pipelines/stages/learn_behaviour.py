@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mrlm.messages.message import Message, recorded
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Product
 from pipelines.nights.lake import log_fingerprints, read_logs
@@ -64,7 +65,9 @@ class LearnBehaviour:
         later = report_reward_model(model, read_logs(context, plan.tune))
         report = {head.objective: _measured(head) for head in later if head.group == ALL}
         groups = {
-            f"{head.objective}, {head.group}": _measured(head)
+            Message("{objective}, {group}", objective=head.objective, group=head.group): _measured(
+                head
+            )
             for head in later
             if head.group != ALL
         }
@@ -82,6 +85,8 @@ class LearnBehaviour:
             counts={
                 "heads": report,
                 "groups": groups,
+                # For pages in another language: a manifest holds plain text.
+                "messages": recorded(list(groups)),
                 "fit": plan.fit,
                 "tune": plan.tune,
                 "gate": plan.gate,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow.parquet as pq
 
+from mrlm.messages.message import recorded
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
 from pipelines.contract.manifest import Manifest
@@ -91,7 +92,9 @@ class Validate:
         outputs = {"verdict": "verdict.json"}
         if (out / f"{_EVENTS}.parquet").exists():
             outputs[_EVENTS] = f"{_EVENTS}.parquet"
-        return Product(outputs=outputs, counts=verdict, stopped=stopped)
+        # For pages in another language: a manifest holds plain text.
+        counts = {**verdict, "messages": recorded(verdict["warnings"])}
+        return Product(outputs=outputs, counts=counts, stopped=stopped)
 
 
 def _reason(context: NightContext, verdict: dict[str, Any]) -> str:

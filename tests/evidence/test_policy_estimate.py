@@ -39,3 +39,16 @@ def test_a_refused_interval_keeps_its_reasons_and_is_read_as_it_was_written() ->
     assert "effective sample size" in kept.reasons[0]
     assert kept.rows_needed is not None
     assert PolicyEstimate.from_json(json.loads(json.dumps(asdict(kept)))) == kept
+
+
+def test_ends_of_too_few_effective_rows_say_nothing() -> None:
+    """At one degree of freedom Student's t reaches 12.7 standard errors at 95 %, at 2 it is 4.3."""
+    rough = PolicyEstimate(0.1, 0.01, 1.0, -0.027, 0.227, certified=True)
+    assert rough.of_few_rows()
+    fair = replace(rough, degrees_of_freedom=2.0)
+    assert not fair.of_few_rows()
+    assert fair.of_few_rows(1 - 1e-6)
+    assert not replace(rough, degrees_of_freedom=20.0).of_few_rows(1 - 1e-6)
+    # A heavy tail moves an end as far.
+    assert replace(fair, degrees_of_freedom=50.0, skewness=5.0).of_few_rows()
+    assert not PolicyEstimate(0.1).of_few_rows()

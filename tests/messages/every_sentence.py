@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, nodes
 
-ROOMS = ("mrlm", "pipelines")
+ROOMS = ("mrlm", "pipelines", "dags")
 
 
 def sentences() -> dict[str, str]:

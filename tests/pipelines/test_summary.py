@@ -69,3 +69,11 @@ def test_a_night_without_baselines_has_a_dash() -> None:
     text = printed(a_night(baselines={}, best_baseline=None, against_baselines=""))
     assert "baselines:" not in text
     assert "item mean" not in text
+
+
+def test_advice_comes_first_and_the_trial_last() -> None:
+    out = io.StringIO()
+    told = {"advice": ["ADVICE: a trial"], "gate": ["on trial: version 7"], "nights": [a_night()]}
+    print_summary(told, Console(file=out, width=400))
+    lines = out.getvalue().splitlines()
+    assert (lines[0], lines[-1]) == ("ADVICE: a trial", "on trial: version 7")

@@ -12,6 +12,7 @@ from mrlm.promotion.record.candidate import (
     version_on_trial,
 )
 from mrlm.promotion.record.ledger import Entry, Kind
+from mrlm.promotion.record.on_trial import trial_of
 
 FIRST, TONIGHT = "2026-11-20-abc", "2026-11-22-abc"
 
@@ -93,3 +94,32 @@ def test_who_is_under_test_is_on_trial_under_whatever_settings() -> None:
         (INITIAL, look, _entry("rejected", 2, FIRST)),
     ):
         assert version_on_trial(_entries(*entries)) is None
+
+
+def test_a_trial_ends_with_a_later_night_under_other_settings() -> None:
+    """Which goes on with no test, although it may have had nothing to test."""
+    look = _look(FIRST, "2026-11-19")
+    for key, ends in (("2026-11-21-xyz", True), ("2026-11-20-xyz", False), (TONIGHT, False)):
+        after = _entry("judged", 3, key, champion_version=1)
+        found = version_on_trial(_entries(INITIAL, look, after))
+        assert found == (None if ends else 2)
+
+
+def test_a_trial_says_since_when_and_for_how_long() -> None:
+    first = replace(_look(FIRST, "2026-11-19"), at="2026-11-20T02:00")
+    again = _look(
+        "2026-11-21-abc", "2026-11-20", test=FIRST, gate_nights=("2026-11-19", "2026-11-20")
+    )
+    found = trial_of(_entries(INITIAL, first, replace(again, version=3)))
+    assert found is not None
+    assert (found.version, found.maker, found.since, found.nights) == (
+        3,
+        FIRST,
+        "2026-11-20T02:00",
+        2,
+    )
+    told = found.in_words(0.25, 14)
+    assert "chooses 25% of what" in told
+    assert "for 12 nights more at most (2 of 14 are over)" in told
+    assert "'mrlm decide 2026-11-21-abc --reject" in told
+    assert trial_of(_entries(INITIAL, replace(first, goes_on=False))) is None

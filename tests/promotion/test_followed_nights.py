@@ -98,3 +98,9 @@ def test_a_night_that_is_final_late_comes_after_those_that_were_read() -> None:
     assert late == [*first, NIGHTS[5]]
     few = GateSettings(hindcast_nights=len(first))
     assert nights_since(LEDGER, "tonight", NIGHTS, few, Hindcast((one,)))["a"] == first
+
+
+def test_nights_on_which_nothing_was_tested_are_read_once_newer_ones_took_their_place() -> None:
+    """Else nobody would watch a champion that no challenger comes up against."""
+    found = nights_since(LEDGER, "tonight", NIGHTS, RULE, coming=NIGHTS[-2:])
+    assert found == {"a": NIGHTS[4:12], "c": NIGHTS[8:12]}

@@ -18,8 +18,9 @@ from mrlm.ope.nights.group_sequential import passing
 from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
 from mrlm.promotion.judgement.levels import last_level, look_level
 from mrlm.promotion.record.candidate import earlier_looks
-from mrlm.promotion.record.ledger import Entry, Ledger
+from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights
 from mrlm.promotion.settings import GateSettings
+from tests.evidence.found import hindcast_of
 
 Make = Callable[..., Evidence]
 RULE = GateSettings()
@@ -119,10 +120,15 @@ def test_a_log_that_tells_too_little_names_the_way_out(evidence: Make) -> None:
     found = evidence(lift=0.02)
     unsure = replace(found.differences["dr"]["delight"], certified=False, reasons=("too few rows",))
     differences = {**found.differences, "dr": {**found.differences["dr"], "delight": unsure}}
-    narrow = replace(found, differences=differences)
+    shown = {"logger": {"effective_sample_size": 900.0}}
+    few = {"challenger": {"effective_sample_size": 12.0}}
+    narrow = replace(found, differences=differences, diagnostics={**shown, **few})
     assert "gate.trial_share lets a challenger" in judge(narrow, RULE).reason
     assert "gate.trial_share" not in judge(narrow, GateSettings(trial_share=0.1)).reason
     assert "gate.trial_share" not in judge(found, RULE).reason
+    # Of a log that would not do for the logger either, no trial makes enough.
+    small = replace(narrow, diagnostics={"logger": {"effective_sample_size": 100.0}, **few})
+    assert "gate.trial_share" not in judge(small, RULE).reason
 
 
 def test_a_hopeless_test_makes_room(evidence: Make) -> None:
@@ -410,3 +416,39 @@ def test_a_trial_ends_that_serves_what_harms(evidence: Make, estimate: Make) -> 
         assert judge(harmed, TRIAL.model_copy(update=advice)).goes_on
     for unsure in (of_group(edge * 1.1), of_anchor(-0.019), of_anchor(-0.021, certified=False)):
         assert judge(unsure, TRIAL).goes_on
+def test_a_challenger_that_is_the_champion_is_not_tested(evidence: Make, tmp_path: Path) -> None:
+    """One sentence says so; neither a night nor a test is used up, and the next look is a first."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.append(Entry("initial", "first", 1, "ada", "now", "the logger"))
+    same = replace(evidence(gate_nights=()), stays="no direction is significant", rows=0)
+    verdict = judge_and_record(ledger, same, RULE, version=2, actor="rule", at="now")
+    assert verdict.reason == (
+        "nothing was tested, for tonight's challenger is the champion itself (no direction is "
+        "significant); its nights stay fresh for the next one"
+    )
+    assert (verdict.promote, verdict.goes_on) == (False, False)
+    assert judged_nights(ledger.entries()) == frozenset()
+    found = evidence("2026-11-21/abc", lift=0.02)
+    verdict = judge_and_record(ledger, found, RULE, version=3, actor="rule", at="now")
+    assert verdict.look == 1
+    assert verdict.level == pytest.approx(_level((1,), RULE))
+
+
+def test_an_alarm_is_told_although_nothing_is_tested(evidence: Make) -> None:
+    alarm = replace(evidence(gate_nights=()), stays="nothing", hindcast=hindcast_of(1, alarm=True))
+    assert _failed(judge(alarm, RULE)) == ["challenger", "hindcast"]
+    assert "mrlm rollback --from 1" in judge(alarm, RULE).reason
+    assert _failed(judge(alarm, GateSettings(watch="off"))) == ["challenger"]
+
+
+def test_a_bound_of_too_few_effective_rows_is_not_told(evidence: Make) -> None:
+    """Student's t of 2 degrees of freedom is 800 standard errors away at the first look's level."""
+    found = evidence(lift=0.1)
+    few = replace(found.differences["dr"]["delight"], degrees_of_freedom=2.0)
+    rough = replace(found, differences={"dr": {**found.differences["dr"], "delight": few}})
+    refused = judge(rough, RULE)
+    assert _failed(refused) == ["north star"]
+    assert "= +0.10000 with too few effective rows for a lower bound at one-sided" in refused.reason
+    many = replace(few, degrees_of_freedom=20.0)
+    plain = replace(found, differences={"dr": {**found.differences["dr"], "delight": many}})
+    assert "with lower bound" in judge(plain, RULE).reason

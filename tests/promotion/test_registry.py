@@ -324,6 +324,20 @@ def test_a_refusal_of_the_gate_is_not_promoted(
     assert "approved by ada" in place.ledger.entries()[-1].reason
 
 
+def test_a_version_that_is_the_champions_policy_changes_nothing(
+    place: RegistryPlace, first: None, register: Register, evidence: Make, softmax: MakeSoftmax
+) -> None:
+    """Nobody refused it, so the ledger says nothing after the judgement; a person may take it."""
+    found = replace(evidence(gate_nights=()), stays="no direction is significant")
+    assert not _judge(place, register(softmax(0.5), found), found)
+    outcome = _promote(place)
+    assert (outcome.status, outcome.champion) == ("unchanged", 1)
+    assert outcome.reason.startswith("nothing was tested")
+    assert [e.kind for e in place.ledger.entries()] == ["initial", "judged"]
+    record_decision(place, NIGHT, approve=True, actor="ada", at=AT, reason="its catalogue")
+    assert _promote(place).status == "promoted"
+
+
 def test_the_champion_must_be_the_one_the_evidence_names(
     place: RegistryPlace,
     judged: None,

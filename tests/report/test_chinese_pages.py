@@ -15,8 +15,11 @@ from mrlm.messages.message import Message
 from mrlm.messages.translation import translated
 from mrlm.ope.verdict.certify import certify
 from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.narrow_champion import NarrowChampion
+from mrlm.promotion.record.on_trial import OnTrial
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts
+from mrlm.report.memo import decision_memo
 from mrlm.report.plots import all_plots
 from mrlm.report.review_page import render_review_page, write_review
 from tests.report.test_accessible_pages import Faults
@@ -52,6 +55,7 @@ EVIDENCE = {
     "groups": JUDGED,
     "guessed": GUESSED,
     "baselines": NOT_BEATEN,
+    "stays": replace(BARE, stays=Message("no night")),
     "no gate night": replace(FULL, gate_nights=(), differences={}),
 }
 
@@ -102,6 +106,19 @@ def test_a_chinese_page_holds_no_english_sentence(evidence: Evidence) -> None:
     assert words.language == "zh"
     assert english(words.found) == []
     assert Faults(page).found == []
+
+
+def test_a_trial_and_a_champion_too_narrow_are_told_on_the_page() -> None:
+    trial = OnTrial(7, "2026-11-22-abc", "2026-11-20-abc", "2026-11-20T02:00", 2)
+    narrow = NarrowChampion(1, 3, "delight", 0.1, 270.0, 1.8)
+    for found in (narrow, replace(narrow, estimated=None), replace(narrow, collected=None)):
+        facts = replace(FACTS, notes=[found.in_words, trial.in_words(0.25, 14)])
+        page = render_review_page(FULL, judge(FULL, GateSettings()), facts, language="zh")
+        assert english(Words(page).found) == []
+        assert "最多还有 12 夜" in page
+        assert "trial_share = 0.1" in page
+    assert "version 7 by now, chooses 25% of" in render_review_page(FULL, facts=facts)
+    assert "chooses too narrowly" in decision_memo(FULL, facts=facts)
 
 
 def test_english_sentences_are_seen() -> None:

@@ -216,3 +216,15 @@ def test_each_answer_is_of_one_version_and_health_says_which(
     assert "mrlm_newest_not_loaded 1.0" in told
     assert "mrlm_slots_total 10.0" in told
     assert 'mrlm_requests_total{outcome="answered"} 2.0' in told
+
+
+def test_who_is_on_trial_is_said(tmp_path: Path) -> None:
+    settings = Made(tmp_path).context("2026-11-20", gate={"trial_share": 0.25}).settings
+    server = served(settings, tmp_path)
+    assert server.client.get("/health").json()["trial"] is None
+    assert "mrlm_trial_share 0.0" in server.client.get("/metrics").text
+    server.current.change(found=replace(server.current.answering.found, trial=7))
+    assert server.client.get("/health").json()["trial"] == {"version": 7, "share": 0.25}
+    told = server.client.get("/metrics").text
+    assert "mrlm_trial_version 7.0" in told
+    assert "mrlm_trial_share 0.25" in told

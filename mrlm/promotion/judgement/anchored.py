@@ -5,7 +5,13 @@ from __future__ import annotations
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.messages.message import Joined, Message
-from mrlm.promotion.judgement.condition import Check, as_advice, certified, lower_bound
+from mrlm.promotion.judgement.condition import (
+    Check,
+    as_advice,
+    bound_in_words,
+    certified,
+    lower_bound,
+)
 from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
@@ -97,17 +103,16 @@ def _limit(
         if found.unmeasured:
             told = Message("{text} ({why})", text=told, why=found.unmeasured)
         return Check(own, False, Message("{text}. {remedy}", text=told, remedy=_REMEDY))
-    bound = lower_bound(estimate, error)
-    passed = bound >= -margin
+    passed = lower_bound(estimate, error) >= -margin
     accepted = Message("the accepted {margin:+.5f}", margin=-margin) if margin else "0"
     numbers = Message(
-        "{objective}: challenger - anchor version {version} = {value:+.5f} {measured} with lower "
-        "bound {bound:+.5f} at one-sided level {level:.3g}",
+        "{objective}: challenger - anchor version {version} = {value:+.5f} {measured} with "
+        "{bound} at one-sided level {level:.3g}",
         objective=name,
         version=found.version,
         value=estimate.value,
         measured=_measured(found, name),
-        bound=bound,
+        bound=bound_in_words(estimate, error),
         level=error,
     )
     if passed:

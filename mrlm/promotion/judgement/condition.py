@@ -56,6 +56,18 @@ def lower_bound(estimate: PolicyEstimate, alpha: float) -> float:
     return ends(value, error, df, estimate.skewness, 1.0 - alpha)[0] + estimate.unknown_low
 
 
+def bound_in_words(estimate: PolicyEstimate, alpha: float) -> Message:
+    """The lower bound at level alpha; or that too few effective rows stand behind one to tell it.
+
+    Raises:
+        ValueError: see ``lower_bound``.
+    """
+    bound = lower_bound(estimate, alpha)
+    if estimate.of_few_rows(1.0 - alpha):
+        return Message("too few effective rows for a lower bound")
+    return Message("lower bound {bound:+.5f}", bound=bound)
+
+
 def upper_bound(estimate: PolicyEstimate, alpha: float) -> float:
     """One-sided upper bound at level alpha; rewards that are unknown count at their best.
 

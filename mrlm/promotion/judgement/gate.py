@@ -13,9 +13,10 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Joined, Message
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
-from mrlm.promotion.judgement.condition import Check, certified, lower_bound
+from mrlm.promotion.judgement.condition import Check, bound_in_words, certified, lower_bound
 from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.judgement.levels import last_level, look_level, rise
+from mrlm.promotion.judgement.narrow_champion import lacks_overlap
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.record.anchor import anchor_version, spent_after, spent_margins
 from mrlm.promotion.record.candidate import earlier_looks, rejection
@@ -95,6 +96,8 @@ def judge(
 
     No group of users or places may be shown to be worse off (``group_checks``).
 
+    A challenger that is the champion itself is not tested: there is nothing to show.
+
     A challenger that passes all of this is held against the anchor (``anchored_checks``).
 
     Args:
@@ -109,6 +112,8 @@ def judge(
     Raises:
         ValueError: looks do not rise from 1 or more.
     """
+    if evidence.stays:
+        return _untested(evidence, settings)
     alpha = look_level(looks, settings.test_nights, settings.false_promotions, information)
     told = Message(
         "look {look}, {nights} of {most} nights",
@@ -146,7 +151,7 @@ def judge(
     goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1], information)
     if not promote:
         telling += evidence.warnings
-        if star is not None and not star.certified and not settings.trial_share:
+        if lacks_overlap(evidence, settings) and not settings.trial_share:
             telling.append(_NARROW)
         if checks[0].passed and evidence.gate_nights and settings.test_nights > 1:
             telling.append(_of_the_test(settings, looks[-1], goes_on))
@@ -278,6 +283,20 @@ def _as_recorded(
         look=again.look,
         level=again.level,
     )
+
+
+def _untested(evidence: Evidence, settings: GateSettings) -> Verdict:
+    """Nothing is tested; that the champion falls short of its promise is told all the same."""
+    same = Message(
+        "nothing was tested, for tonight's challenger is the champion itself ({why}); its nights "
+        "stay fresh for the next one",
+        why=evidence.stays,
+    )
+    checks = [Check("challenger", False, same)]
+    if evidence.hindcast is not None and settings.watch != "off":
+        checks.append(_hindcast(evidence, evidence.hindcast))
+    telling = [c.text for c in checks if not c.passed]
+    return Verdict(False, Joined("; ", [*telling, *evidence.warnings]), tuple(checks))
 
 
 def _goes_on(
@@ -495,16 +514,15 @@ def _north_star(
     told: Message,
     rival: Rival = "champion",
 ) -> Check:
-    bound = lower_bound(star, alpha)
-    passed = bound > 0.0
+    passed = lower_bound(star, alpha) > 0.0
     value, error = star.value or 0.0, star.standard_error or 0.0
     numbers = Message(
-        "{objective}: challenger - {rival} = {value:+.5f} with lower bound {bound:+.5f} at "
-        "one-sided level {level:.3g} ({look})",
+        "{objective}: challenger - {rival} = {value:+.5f} with {bound} at one-sided level "
+        "{level:.3g} ({look})",
         objective=evidence.north_star,
         rival=_RIVALS[rival],
         value=value,
-        bound=bound,
+        bound=bound_in_words(star, alpha),
         level=alpha,
         look=told,
     )
@@ -532,15 +550,13 @@ def _guardrail(
     if estimate is None or not sure.passed:
         return Check(own, False, _uncertified(name, rival, sure.text))
     level = settings.guardrail_level
-    bound = lower_bound(estimate, 1.0 - level)
-    passed = bound >= -margin
+    passed = lower_bound(estimate, 1.0 - level) >= -margin
     numbers = Message(
-        "guardrail {objective}: challenger - {rival} = {value:+.5f} with lower bound "
-        "{bound:+.5f} at {level:.0%}",
+        "guardrail {objective}: challenger - {rival} = {value:+.5f} with {bound} at {level:.0%}",
         objective=name,
         rival=_RIVALS[rival],
         value=estimate.value,
-        bound=bound,
+        bound=bound_in_words(estimate, 1.0 - level),
         level=level,
     )
     if passed:

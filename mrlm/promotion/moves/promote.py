@@ -30,12 +30,13 @@ class MoveOutcome:
     """What became of a call that may move the champion.
 
     Attributes:
-        status: ``waiting`` is for a person's decision.
+        status: ``waiting`` is for a person's decision; ``unchanged``: the version is the champion's
+            policy, and nobody has to decide.
         champion: version that is champion after the call; None: none.
         reason: in words.
     """
 
-    status: Literal["promoted", "refused", "waiting", "rolled_back"]
+    status: Literal["promoted", "refused", "unchanged", "waiting", "rolled_back"]
     champion: int | None
     reason: str
 
@@ -101,7 +102,7 @@ def promote(
             return _refuse(place, entries, version, actor, at, "it was registered without evidence")
         decision = _decision(entries, evidence, version.version, settings)
         if isinstance(decision, MoveOutcome):
-            if decision.status == "waiting":
+            if decision.status != "refused":
                 return decision
             return _refuse(place, entries, version, actor, at, decision.reason, evidence)
         objection = _objection(entries, evidence)
@@ -140,6 +141,8 @@ def _decision(
         return person
     if left is not None and judged.sequence < left.sequence:
         return refused(f"{_left_how(left)}, and nobody has decided on it since: approve it anew")
+    if evidence.stays:
+        return MoveOutcome("unchanged", champion, judged.reason)
     objection = _objection_to_verdict(entries, judged, evidence, version, settings)
     if objection:
         return refused(objection)

@@ -51,12 +51,18 @@ def candidate_under_test(entries: tuple[Entry, ...], run_key: str) -> Entry | No
 def version_on_trial(entries: tuple[Entry, ...], since: str = "") -> int | None:
     """Version of the challenger whose test goes on, under whatever settings; None: none does.
 
+    A later night under other settings does not go on with it, whether or not it tests another.
+
     Args:
         entries: of the ledger.
         since: ISO date of the night before which the newest look must not lie.
     """
     last = _goes_on(entries)
-    return None if last is None or last.run_key[: len(since)] < since else last.version
+    if last is None or last.run_key[: len(since)] < since:
+        return None
+    night, _, settings = last.run_key.rpartition("-")
+    later = (e.run_key.rpartition("-") for e in entries[last.sequence :] if e.kind == "judged")
+    return None if any(n > night and s != settings for n, _, s in later) else last.version
 
 
 def _goes_on(entries: tuple[Entry, ...], run_key: str = "") -> Entry | None:

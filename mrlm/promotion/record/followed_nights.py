@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.promotion.record.ledger import Entry, judged_nights
@@ -37,6 +37,7 @@ def nights_since(
     final: Sequence[str],
     settings: GateSettings,
     before: Hindcast | None = None,
+    coming: Collection[str] | None = None,
 ) -> dict[str, list[str]]:
     """The nights on which each promotion is followed, by its run key.
 
@@ -46,6 +47,8 @@ def nights_since(
     on. The bound on false promotions, a union over fresh nights, stays what it is. For the same
     reason tonight's own gate nights wait until tonight is judged. And a night is later than the
     promotion's own gate nights, so the promoted version was neither made nor chosen on it.
+
+    Nights on which nobody was tested are passed by too, once newer ones have taken their place.
 
     A promotion whose gate nights are no longer in the lake is not followed any more: looks are
     counted by nights, and with the first ones gone a later one would be taken for the first.
@@ -60,13 +63,16 @@ def nights_since(
         final: nights with a final north star, oldest first.
         settings: how many nights and promotions are followed.
         before: of the newest judged run, which tells the order in which nights were first read.
+        coming: nights of ``final`` that a judgement to come may use; None: all that are later than
+            the last judged one.
     """
     read = {p.run_key: p.nights for p in before.promotions} if before is not None else {}
     passed = max(judged_nights(tuple(entries), run_key), default="")
+    still = set(final if coming is None else coming)
     found = {}
     for e in promotions(entries, run_key)[-settings.hindcast_promotions :]:
         own, after = max(e.gate_nights, default=""), _followed_from(entries, e)
-        since = [n for n in final if after < n <= passed]
+        since = [n for n in final if n > after and (n <= passed or n not in still)]
         first = [n for n in read.get(e.run_key, ()) if n in since]
         if own in final and since:
             late = [n for n in since if n not in first]

@@ -280,3 +280,24 @@ def test_a_plan_that_stays_is_not_written_again(made: Made) -> None:
     assert plan_of(context) == plan
     after = path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_night_that_a_promotion_was_followed_on_judges_nobody(made: Made) -> None:
+    """It may have brought about who is champion; a night between can have been withdrawn."""
+    nights(made, 9)
+    before = f"{NIGHTS[7]}-abc"
+    one = hindcast_of(2, alarm=False)
+    promotion = replace(one.promotions[0], nights=(NIGHTS[7],))
+    evidence = evidence_of(
+        run_key=before,
+        gate_nights=(),
+        fit_nights=(),
+        tune_nights=(),
+        hindcast=replace(one, promotions=(promotion,)),
+    )
+    made.evaluated(evidence)
+    made.record(
+        entry("initial", "first", 1),
+        entry("judged", before, 3, champion_version=1, evidence=evidence.fingerprint()),
+    )
+    assert plan_of(made.context(NIGHTS[8])).gate == NIGHTS[8:9]
