@@ -416,6 +416,8 @@ def test_a_trial_ends_that_serves_what_harms(evidence: Make, estimate: Make) -> 
         assert judge(harmed, TRIAL.model_copy(update=advice)).goes_on
     for unsure in (of_group(edge * 1.1), of_anchor(-0.019), of_anchor(-0.021, certified=False)):
         assert judge(unsure, TRIAL).goes_on
+
+
 def test_a_challenger_that_is_the_champion_is_not_tested(evidence: Make, tmp_path: Path) -> None:
     """One sentence says so; neither a night nor a test is used up, and the next look is a first."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
