@@ -18,6 +18,7 @@ from mrlm.behaviour.history_rows import HistoryRows
 from mrlm.behaviour.language.language_rows import LanguageRows
 from mrlm.behaviour.network import evaluate
 from mrlm.behaviour.reward_model import RewardModel
+from mrlm.behaviour.selection_weights import selection_weights
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
 from mrlm.behaviour.statistics import fit_statistics, out_of_fold_statistics
@@ -42,8 +43,8 @@ def fit_reward_model(
         progress: called with (epochs done, epochs in all).
 
     Raises:
-        ValueError: the log is empty, has no embedding, a fold has no user, or the north star has no
-            final reward.
+        ValueError: the log is empty, has no embedding, a fold has no user, the north star has no
+            final reward, or rows are to be weighed and one has no propensity.
 
     Examples:
         >>> from mrlm import BehaviourSettings, fit_reward_model, latent_log
@@ -76,6 +77,8 @@ def fit_reward_model(
     binary = np.array([_is_binary(rewards[:, j]) for j in range(len(names))])
     centre, scale = _scales(rewards, binary)
     targets = (rewards - centre) / scale
+    clip = settings.selection_clip
+    weights = None if clip is None else selection_weights(log, clip)
 
     space = fit_space(log, settings.components)
     decisions = shown_only(log)
@@ -119,7 +122,7 @@ def fit_reward_model(
         if language and reader:
             own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
         network = train_network(
-            features.with_columns(own), targets, binary, rows, settings, seed + k, step
+            features.with_columns(own), targets, binary, rows, settings, seed + k, step, weights
         )
         member = FoldModel(network, statistics, factors, reader)
         outputs[held] = evaluate(network, features.take(held).with_columns(own[held]), len(names))
@@ -130,7 +133,7 @@ def fit_reward_model(
         space=space,
         members=tuple(members),
         calibration=tuple(
-            fit_calibration(outputs[:, j], rewards[:, j], bool(binary[j]))
+            fit_calibration(outputs[:, j], rewards[:, j], bool(binary[j]), weights)
             for j in range(len(names))
         ),
     )

@@ -23,6 +23,7 @@ def train_network(
     settings: BehaviourSettings,
     seed: int,
     step: Callable[[], None] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> PairNetwork:
     """Fit a network to the targets of some rows; the same seed gives the same weights.
 
@@ -34,6 +35,7 @@ def train_network(
         settings: sizes and rates.
         seed: of weights, order of rows and dropout.
         step: called after each epoch.
+        weights: how much each row counts, float64, shape (N,), mean about 1; None: all alike.
     """
     network = seeded_network(
         seed,
@@ -47,7 +49,8 @@ def train_network(
     )
     network.standardise_on(features.dense[rows])
     tensors = PairTensors(features)
-    known = torch.from_numpy(np.isfinite(targets).astype(np.float32))
+    counts = np.isfinite(targets) * (1.0 if weights is None else weights[:, None])
+    known = torch.from_numpy(counts.astype(np.float32))
     wanted = torch.from_numpy(np.nan_to_num(targets, nan=0.0).astype(np.float32))
     is_binary = torch.from_numpy(binary)
     optimiser = torch.optim.AdamW(
@@ -85,12 +88,12 @@ def head_loss(
     *,
     squared: bool = False,
 ) -> torch.Tensor:
-    """Mean over known entries of the heads' losses, summed over heads, a scalar.
+    """Weighted mean over known entries of the heads' losses, summed over heads, a scalar.
 
     Args:
         outputs: logits of binary heads and values of the others, shape (b, heads).
         wanted: shape (b, heads); anything where unknown.
-        known: 0 or 1, shape (b, heads).
+        known: 0 where unknown, else how much the entry counts, shape (b, heads).
         binary: bool, shape (heads,).
         squared: squared error of the others, not Huber's loss.
     """

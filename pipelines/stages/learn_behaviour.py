@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Product
+from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_logs
 from pipelines.nights.plan import Plan, plan_of
 
@@ -51,8 +52,12 @@ class LearnBehaviour:
         from mrlm.behaviour.report import ALL, report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
 
-        fit = read_logs(context, plan.fit)
         behaviour = _with_own_checkpoints(context)
+        if behaviour.selection_clip is None:
+            fit = read_logs(context, plan.fit)
+        else:
+            # Weights need a propensity in every row.
+            fit, _ = read_completed(context, plan.fit)
         model = fit_reward_model(
             fit,
             behaviour,
