@@ -23,6 +23,8 @@ from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.behaviour.space import fit_space
 from mrlm.behaviour.statistics import fit_statistics, out_of_fold_statistics
 from mrlm.behaviour.training import train_network
+from mrlm.behaviour.training_curves import epoch_told
+from mrlm.metrics.curves import Curves
 
 
 def fit_reward_model(
@@ -30,6 +32,7 @@ def fit_reward_model(
     settings: BehaviourSettings,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    curves: Curves | None = None,
 ) -> RewardModel:
     """Fit one network a fold on the other folds' users, then calibrate on the users left out.
 
@@ -41,6 +44,8 @@ def fit_reward_model(
         settings: sizes and rates.
         seed: of weights, order of rows and dropout.
         progress: called with (epochs done, epochs in all).
+        curves: takes the mean loss by epoch of each fold's network, on its rows and on the rows of
+            the users that were left out.
 
     Raises:
         ValueError: the log is empty, has no embedding, a fold has no user, the north star has no
@@ -95,15 +100,6 @@ def fit_reward_model(
         else None
     )
     inner = user_folds(decisions.user, settings.statistics_folds, crc("statistics"))
-    total = settings.folds * settings.epochs
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
     members = []
     outputs = np.zeros(rewards.shape)
     for k in range(settings.folds):
@@ -121,11 +117,13 @@ def fit_reward_model(
         reader = language.model(rows, seed + k) if language else None
         if language and reader:
             own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
+        left_out = features.take(held).with_columns(own[held])
+        step = epoch_told(k, settings, progress, curves, left_out, targets[held], binary)
         network = train_network(
             features.with_columns(own), targets, binary, rows, settings, seed + k, step, weights
         )
         member = FoldModel(network, statistics, factors, reader)
-        outputs[held] = evaluate(network, features.take(held).with_columns(own[held]), len(names))
+        outputs[held] = evaluate(network, left_out, len(names))
         members.append(member)
     model = RewardModel(
         heads=names,

@@ -22,7 +22,7 @@ def train_network(
     rows: NDArray[np.int64],
     settings: BehaviourSettings,
     seed: int,
-    step: Callable[[], None] | None = None,
+    step: Callable[[PairNetwork, float], None] | None = None,
     weights: NDArray[np.float64] | None = None,
 ) -> PairNetwork:
     """Fit a network to the targets of some rows; the same seed gives the same weights.
@@ -34,7 +34,7 @@ def train_network(
         rows: the rows to fit on.
         settings: sizes and rates.
         seed: of weights, order of rows and dropout.
-        step: called after each epoch.
+        step: called after each epoch with the network, and the mean loss of the epoch.
         weights: how much each row counts, float64, shape (N,), mean about 1; None: all alike.
     """
     network = seeded_network(
@@ -66,6 +66,7 @@ def train_network(
         # Dropout draws from the global generator, which is put back afterwards.
         torch.manual_seed(seed)
         for _ in range(settings.epochs):
+            total = 0.0
             shuffled = torch.from_numpy(rows)[torch.randperm(len(rows), generator=order)]
             for index in shuffled.split(settings.batch_size):
                 outputs = network(tensors.batch(index))
@@ -74,8 +75,11 @@ def train_network(
                 loss.backward()
                 optimiser.step()
                 schedule.step()
+                total += float(loss.detach()) * len(index)
             if step is not None:
-                step()
+                step(network, total / len(rows))
+                # Whoever looked at the network may have asked it without dropout.
+                network.train()
     network.eval()
     return network
 

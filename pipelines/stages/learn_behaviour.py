@@ -51,6 +51,7 @@ class LearnBehaviour:
         from mrlm.behaviour.fit import fit_reward_model
         from mrlm.behaviour.report import ALL, report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
+        from mrlm.metrics.curves import Curves
 
         behaviour = _with_own_checkpoints(context)
         if behaviour.selection_clip is None:
@@ -58,11 +59,13 @@ class LearnBehaviour:
         else:
             # Weights need a propensity in every row.
             fit, _ = read_completed(context, plan.fit)
+        curves = Curves()
         model = fit_reward_model(
             fit,
             behaviour,
             context.settings.seed,
             partial(context.progress, "reward model epochs"),
+            curves,
         )
         if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
@@ -86,6 +89,7 @@ class LearnBehaviour:
             outputs={"reward_model": "reward_model", "report": "report.json"},
             counts={
                 "heads": report,
+                "curves": curves.points,
                 "groups": groups,
                 "fit": plan.fit,
                 "tune": plan.tune,
