@@ -207,7 +207,7 @@ def doctor(
     rows: Annotated[int, typer.Option(min=1, help="With --night: rows of each table.")] = 100,
     settings: SettingsOption = None,
 ) -> None:
-    """Look at Python, Java, memory, disk, homes and model; say what to do about each."""
+    """Look at Python, Java, memory, disk, homes and models; say what to do about each."""
     from pipelines.care.doctor import examine
 
     if night is not None:
