@@ -126,7 +126,7 @@ $(READY): pyproject.toml infra/requirements.lock infra/setup.sh infra/install.py
 
 # Only for whoever changes a dependency: needs uv.
 lock: ## resolve the dependencies again
-	uv pip compile --universal --python-version 3.11 pyproject.toml --extra demo --extra dev \
+	uv pip compile --universal --python-version 3.11 pyproject.toml --extra demo --extra dev --extra onnx \
 		--no-header -o infra/requirements.lock
 
 check-wheels: $(READY) ## say whether each line of the lock has a wheel for arm64

@@ -6,7 +6,6 @@ name in the settings, so that a night trains it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +27,7 @@ from mrlm import (
 )
 from mrlm.learners import (
     CandidateSets,
+    EpochDone,
     LearnedScorer,
     Learner,
     LearningSample,
@@ -57,7 +57,7 @@ class WeightedImitation:
         sample: LearningSample,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> LearnedScorer:
         """Learn on the fit nights; the same arguments give the same weights to the bit."""
         log, inputs = sample.log, sample.inputs

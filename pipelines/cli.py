@@ -18,6 +18,7 @@ from pipelines.commands import (
     anchors,
     care,
     drills,
+    exports,
     forget,
     local,
     logs,
@@ -53,7 +54,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    *(nights, promotions, anchors, drills, server, upgrade, care),
+    *(nights, promotions, anchors, drills, exports, server, upgrade, care),
     *(objective_weights, forget, local, logs, ope),
 ):
     module.add_commands(app)

@@ -74,6 +74,13 @@ class BehaviourSettings(BaseModel):
         description="Newest fit nights that tell how much users and items differ from what is "
         "predicted of them: they set the uncertainty.",
     )
+    selection_clip: float | None = Field(
+        None,
+        ge=1,
+        description="Largest weight of a row, where rows count as if items had been shown "
+        "uniformly: 1 over candidates times propensity. Unset: all rows count alike; "
+        "docs/behaviour.md says what it measured.",
+    )
     scene_heads: bool = Field(
         False,
         description="Adapt the last layer to each scene of the fit nights, as far as they tell "

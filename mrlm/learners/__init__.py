@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from mrlm.learners.registry import LEARNERS
     from mrlm.learners.scorer import LearnedScorer
     from mrlm.learners.settings import LearningSettings
-    from mrlm.learners.training_loop import train_by_batches
+    from mrlm.learners.training_loop import EpochDone, train_by_batches
 
 _LATER = {
     "CandidateSets": "network",
     "Choice": "choice",
     "Contender": "choice",
+    "EpochDone": "training_loop",
     "ExpectedReward": "choice",
     "LEARNERS": "registry",
     "LearnedPolicy": "policy",
@@ -57,6 +58,7 @@ __all__ = [
     "CandidateSets",
     "Choice",
     "Contender",
+    "EpochDone",
     "ExpectedReward",
     "LearnedPolicy",
     "LearnedScore",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from mrlm.learners.inputs import LearningSample
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 @runtime_checkable
@@ -28,7 +28,7 @@ class Learner(Protocol):
         sample: LearningSample,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> LearnedScorer:
         """Learn on the fit nights; the same arguments give the same weights to the bit.
 
@@ -36,6 +36,6 @@ class Learner(Protocol):
             sample: what the night's learners share; it is not changed.
             settings: sizes and rates.
             seed: of everything random.
-            progress: called with (epochs done, epochs in all).
+            progress: see ``EpochDone``.
         """
         ...

@@ -16,6 +16,7 @@ from mrlm.learners.contract import Learner
 from mrlm.learners.inputs import LearningSample, expected_rewards, part_of
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.settings import LearningSettings
+from mrlm.metrics.curves import Curves
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def learn_until_best(
     settings: LearningSettings,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    curves: Curves | None = None,
 ) -> Stopped:
     """Learn on the whole sample, for as many passes as users who were held back tell.
 
@@ -60,6 +62,7 @@ def learn_until_best(
         settings: of the learner.
         seed: of the learner.
         progress: called with (epochs done, epochs in all) of the last training.
+        curves: takes the last training's mean loss by epoch, and the values by passes.
 
     Raises:
         ValueError: the users who were held back have no final north star.
@@ -67,7 +70,17 @@ def learn_until_best(
     values = {} if settings.most_epochs is None else _values(learner, sample, settings, seed)
     epochs = max(values, key=lambda e: values[e]) if values else settings.epochs
     whole = settings.model_copy(update={"epochs": epochs})
-    return Stopped(learner.learn(sample, whole, seed, progress), epochs, values)
+    if curves is not None:
+        for passes, value in values.items():
+            curves.add(f"{learner.name}/held_back_value", passes, value)
+
+    def told(done: int, epochs: int, loss: float) -> None:
+        if curves is not None:
+            curves.add(f"{learner.name}/loss", done, loss)
+        if progress is not None:
+            progress(done, epochs)
+
+    return Stopped(learner.learn(sample, whole, seed, told), epochs, values)
 
 
 def _values(

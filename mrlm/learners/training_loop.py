@@ -12,6 +12,8 @@ from mrlm.learners.settings import LearningSettings
 
 BatchLoss = Callable[[torch.Tensor], torch.Tensor]
 """Of the rows of a batch, int64, shape (b,): a scalar that is to become small."""
+EpochDone = Callable[[int, int, float], None]
+"""Told of epochs done, epochs in all, and the mean loss of the last one."""
 
 
 def train_by_batches(
@@ -23,7 +25,7 @@ def train_by_batches(
     *,
     last_step: float = 1.0,
     after_update: Callable[[], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> None:
     """Change ``network`` by ``settings.epochs`` passes over the log, with AdamW, on one thread.
 
@@ -40,7 +42,7 @@ def train_by_batches(
         last_step: share of the step size that is left at the end, reached in a straight line: 0
             lets what is estimated from noise come to rest.
         after_update: called after every step of the optimiser.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -53,7 +55,7 @@ def train_by_batches(
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for epoch in range(settings.epochs):
-            batch_loss = epoch_loss()
+            batch_loss, total = epoch_loss(), 0.0
             for index in torch.randperm(rows, generator=order).split(settings.batch_size):
                 network.train()
                 loss = batch_loss(index)
@@ -61,8 +63,9 @@ def train_by_batches(
                 loss.backward()
                 optimiser.step()
                 schedule.step()
+                total += float(loss.detach()) * len(index)
                 if after_update is not None:
                     after_update()
             if progress is not None:
-                progress(epoch + 1, settings.epochs)
+                progress(epoch + 1, settings.epochs, total / rows)
     network.eval()

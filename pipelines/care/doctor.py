@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.care.behaviour_advice import advice
 from pipelines.contract.context import contexts_of
 from pipelines.contract.manifest import FILE_NAME
 from pipelines.contract.sealed import read_sealed
@@ -41,7 +42,7 @@ class Finding:
 
 
 def examine(settings: Settings | None) -> Iterator[Finding]:
-    """Look at Python, Java, memory, disk, homes, secrets, the model and the gate."""
+    """Look at Python, Java, memory, disk, homes, secrets, the models and the gate."""
     yield _python()
     yield _java(settings)
     memory = psutil.virtual_memory().total / _GIB
@@ -64,6 +65,7 @@ def examine(settings: Settings | None) -> Iterator[Finding]:
     yield _files(settings)
     yield _key(settings)
     yield _model(settings)
+    yield Finding("behaviour", *advice(settings))
     yield from _gate(settings)
 
 

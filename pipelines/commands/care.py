@@ -218,7 +218,7 @@ def doctor(
     rows: Annotated[int, typer.Option(min=1, help="With --night: rows of each table.")] = 100,
     settings: SettingsOption = None,
 ) -> None:
-    """Look at Python, Java, memory, disk, homes, model and gate; say what to do about each."""
+    """Look at Python, Java, memory, disk, homes, models and gate; say what to do about each."""
     from pipelines.care.doctor import examine
 
     if night is not None:

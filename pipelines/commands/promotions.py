@@ -68,7 +68,7 @@ def review(
 ) -> None:
     """Show a registered version's decision memo, in Markdown, and its page."""
     place, loaded = _open(settings)
-    found = _version(place, version)
+    found = registered_version(place, version)
     if in_browser:
         open_page(Workspace(loaded.workspace).run_stage(found.run_key, "gate"))
     evidence = found.tags.get("mrlm.evidence", "")
@@ -118,7 +118,7 @@ def open_page(gate: Path) -> None:
     webbrowser.open(page.resolve().as_uri())
 
 
-def _version(place: RegistryPlace, named: str) -> RegisteredVersion:
+def registered_version(place: RegistryPlace, named: str) -> RegisteredVersion:
     """The version of a number or a run key.
 
     Raises:

@@ -36,7 +36,10 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 # Settings that stored workspaces did not have. At its default one changes nothing, and is left out
 # of fingerprints: what was made before it is still what these settings make.
 _ADDED = {
-    "behaviour": ("model", "history", "language", "scene_heads", "uncertainty_nights"),
+    "behaviour": (
+        *("model", "history", "language", "scene_heads", "uncertainty_nights"),
+        "selection_clip",
+    ),
     "gate": ("anchored", "groups", "group_error", "test_nights", "trial_share", "watch"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from mrlm.messages.message import Message, recorded
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Product
+from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_logs
 from pipelines.nights.plan import Plan, plan_of
 
@@ -51,14 +52,21 @@ class LearnBehaviour:
         from mrlm.behaviour.fitting.fit import fit_reward_model
         from mrlm.behaviour.report import ALL, report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
+        from mrlm.metrics.curves import Curves
 
-        fit = read_logs(context, plan.fit)
         behaviour = _with_own_checkpoints(context)
+        if behaviour.selection_clip is None:
+            fit = read_logs(context, plan.fit)
+        else:
+            # Weights need a propensity in every row.
+            fit, _ = read_completed(context, plan.fit)
+        curves = Curves()
         model = fit_reward_model(
             fit,
             behaviour,
             context.settings.seed,
             partial(context.progress, "reward model epochs"),
+            curves,
         )
         if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
@@ -84,6 +92,7 @@ class LearnBehaviour:
             outputs={"reward_model": "reward_model", "report": "report.json"},
             counts={
                 "heads": report,
+                "curves": curves.points,
                 "groups": groups,
                 # For pages in another language: a manifest holds plain text.
                 "messages": recorded(list(groups)),

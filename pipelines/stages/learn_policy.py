@@ -44,6 +44,7 @@ class LearnPolicy:
         from mrlm.learners.registry import LEARNERS
         from mrlm.learners.storage import save_baselines
         from mrlm.meta.training_weights.first_weights import first_weights
+        from mrlm.metrics.curves import Curves
         from mrlm.report.figures_as_text import weights_as_text
 
         log, estimated = read_completed(context, plan.fit)
@@ -53,12 +54,12 @@ class LearnPolicy:
         if weights is None:
             weights = first_weights(log, reward_model, context.settings.tuning, seed)
         sample = learning_sample(log, reward_model, weights, settings, seed)
-        passes = {}
+        passes, curves = {}, Curves()
         for name in settings.learners:
             told = weights_as_text(weights)
             context.log(self.name).info("%s at the objective weights %s", name, told)
             progress = partial(context.progress, f"{name} epochs")
-            found = learn_until_best(LEARNERS[name], sample, settings, seed, progress)
+            found = learn_until_best(LEARNERS[name], sample, settings, seed, progress, curves)
             passes[name] = found.told()
             (out / name).mkdir()
             found.scorer.save(out / name)
@@ -71,6 +72,7 @@ class LearnPolicy:
                 "weights": weights,
                 "learners": settings.learners,
                 "passes": passes,
+                "curves": curves.points,
                 "fit": plan.fit,
                 "propensities": "logged" if estimated is None else "estimated",
             },

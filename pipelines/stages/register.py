@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import AUTOMATIC
 from pipelines.contract.stage import Product
 from pipelines.nights.judged import read_evidence
+
+if TYPE_CHECKING:
+    from mrlm.metrics.curves import Curves
 
 
 class Register:
@@ -53,6 +56,7 @@ class Register:
             memo=decision_memo(evidence, estimator=context.settings.gate.estimator),
             evidence=evidence,
             pages=pages,
+            curves=curves_of(context, plan),
         )
         version = register_version(
             context.registry,
@@ -68,6 +72,19 @@ class Register:
             outputs={"version": "version.json"},
             counts={"version": version.version},
         )
+
+
+def curves_of(context: NightContext, run: str) -> Curves:
+    """Of everything that was trained in a run; none where they were not kept."""
+    from mrlm.metrics.curves import Curves
+
+    found = {}
+    for stage, room in (("learn_behaviour", "reward_model"), ("learn_policy", "learner")):
+        manifest = context.run(stage, run).manifest()
+        kept = manifest.counts.get("curves", {}) if manifest else {}
+        for name, points in kept.items():
+            found[f"{room}/{name}"] = [(int(step), float(value)) for step, value in points]
+    return Curves(found)
 
 
 STAGE = Register()

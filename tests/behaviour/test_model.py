@@ -29,6 +29,7 @@ from mrlm.behaviour.networks.threads import side_by_side
 from mrlm.behaviour.report import ALL, groups_of, report_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.storage import SCORER_LOADERS
+from mrlm.metrics.curves import Curves
 from mrlm.metrics.ranking import auc
 from mrlm.policies.contract import Scorer
 
@@ -308,11 +309,20 @@ def test_rewards_that_are_not_final_teach_nothing(
     assert (fit_reward_model(absent, settings, 0).score(log.decisions) == first).all()
 
 
-def test_progress_counts_epochs(fit_log: BanditLog, chosen: BehaviourSettings) -> None:
+def test_progress_and_curves_count_epochs_and_change_nothing(
+    fit_log: BanditLog, chosen: BehaviourSettings
+) -> None:
     seen: list[tuple[int, int]] = []
     settings = chosen.model_copy(update={"epochs": 2})
-    fit_reward_model(fit_log.take(np.arange(300)), settings, 0, lambda a, b: seen.append((a, b)))
+    log, curves = fit_log.take(np.arange(300)), Curves()
+    told = fit_reward_model(log, settings, 0, lambda a, b: seen.append((a, b)), curves)
     assert seen == [(i, 6) for i in range(1, 7)]
+    names = [f"{k}/{name}" for k in range(3) for name in ("loss", "held_back_loss")]
+    assert sorted(curves.points) == sorted(names)
+    assert all([step for step, _ in curves.points[name]] == [1, 2] for name in names)
+    assert all(np.isfinite([value for _, value in curves.points[name]]).all() for name in names)
+    silent = fit_reward_model(log, settings, 0)
+    assert (told.score(log.decisions) == silent.score(log.decisions)).all(), "looking changes it"
 
 
 def _no_embedding(log: BanditLog) -> BanditLog:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +19,8 @@ from mrlm.learners.network import make_score_network
 from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
+from mrlm.metrics.curves import Curves
 
 SETTINGS = LearningSettings(hidden=8, projection=4, batch_size=64, epochs=3)
 
@@ -45,7 +46,7 @@ class Peaked:
         sample: LearningSample,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> LearnedScorer:
         self.asked.append((settings.epochs, frozenset(sample.log.decisions.user.tolist())))
         network = make_score_network(sample.inputs.features, settings, seed, gain=1.0)
@@ -58,9 +59,11 @@ class Peaked:
 
 def test_it_stops_once_twice_as_many_passes_are_worth_no_more(sample: LearningSample) -> None:
     learner = Peaked(best=4)
-    found = learn_until_best(learner, sample, SETTINGS.model_copy(update={"most_epochs": 64}), 0)
+    curves, long = Curves(), SETTINGS.model_copy(update={"most_epochs": 64})
+    found = learn_until_best(learner, sample, long, 0, curves=curves)
     # At 2 passes all scores are equal, at 1 they are reversed, and so they are at 16.
     assert list(found.values) == [1, 2, 4, 8]
+    assert dict(curves.points["peaked/held_back_value"]) == found.values
     assert found.values[1] < found.values[2] < found.values[4] > found.values[8]
     assert found.epochs == 4
     assert found.told()["epochs"] == 4
@@ -80,9 +83,12 @@ def test_at_most_so_many_passes_are_taken(sample: LearningSample) -> None:
 @pytest.mark.parametrize("name", ["policy_gradient", "weighted_classification"])
 def test_without_the_setting_the_settings_say_how_long(sample: LearningSample, name: str) -> None:
     learner: Learner = LEARNERS[name]
-    found = learn_until_best(learner, sample, SETTINGS, 5)
+    curves = Curves()
+    found = learn_until_best(learner, sample, SETTINGS, 5, curves=curves)
     alone = learner.learn(sample, SETTINGS, 5)
     assert (found.epochs, found.values) == (3, {})
+    assert list(curves.points) == [f"{name}/loss"]
+    assert [step for step, _ in curves.points[f"{name}/loss"]] == [1, 2, 3]
     pairs = zip(
         found.scorer.network.state_dict().values(), alone.network.state_dict().values(), strict=True
     )

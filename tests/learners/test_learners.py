@@ -213,11 +213,19 @@ def test_progress_counts_epochs_and_large_logs_are_sampled(
     name: str, fit_log: BanditLog, model: RewardModel
 ) -> None:
     seen: list[tuple[int, int]] = []
+    losses: list[float] = []
+
+    def told(done: int, epochs: int, loss: float) -> None:
+        seen.append((done, epochs))
+        losses.append(loss)
+
     settings = SETTINGS.model_copy(update={"epochs": 3, "max_decisions": 100})
     sample = learning_sample(fit_log, model, WEIGHTS, settings, 0)
-    LEARNERS[name].learn(sample, settings, 0, lambda a, b: seen.append((a, b)))
+    LEARNERS[name].learn(sample, settings, 0, told)
     assert len(sample.log) < len(fit_log)
     assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert np.isfinite(losses).all()
+    assert len(set(losses)) > 1, "what is told is the loss of each epoch"
 
 
 def test_missing_rewards_and_propensities_of_candidates_are_no_obstacle(

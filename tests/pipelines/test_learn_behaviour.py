@@ -65,6 +65,9 @@ def test_a_language_model_is_fitted_reported_and_handed_on(
     model = load_reward_model(tmp_path / product.outputs["reward_model"])
     report = json.loads((tmp_path / product.outputs["report"]).read_text())
     assert model.kind == "language"
+    curves = json.loads(json.dumps(product.counts["curves"]))
+    assert sorted(curves) == ["0/held_back_loss", "0/loss", "1/held_back_loss", "1/loss"]
+    assert [step for step, _ in curves["1/held_back_loss"]] == [1]
     # Some were written, and none is left.
     assert list(kept.iterdir()) == []
     assert report["like"]["rows"] == 500

@@ -192,7 +192,7 @@ def test_the_shortest_settings_are_whole_and_need_the_nights_that_are_told(
     assert "0 of the 4 nights" in capsys.readouterr().out
     app(["doctor", "--settings", str(path)], standalone_mode=False)
     told = capsys.readouterr().out
-    for what in ("python", "java", "memory", "disk", "home", "user key", "model"):
+    for what in ("python", "java", "memory", "disk", "home", "user key", "model", "behaviour"):
         assert f"  {what} " in told
 
 

@@ -18,6 +18,7 @@ from mrlm.bandit_log import Catalog, Decisions
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.embeddings.stored_catalog import save_catalog
 from mrlm.evidence.evidence import Evidence
+from mrlm.metrics.curves import Curves
 from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.judgement.gate import judge_and_record
@@ -230,6 +231,8 @@ def test_a_version_carries_memo_data_and_pages(
     pages.mkdir()
     (pages / "index.html").write_text("<p>page</p>")
     made = replace(content(softmax(0.5), evidence()), pages=pages, tags={"gate": "pending"})
+    points = [(step, 1.0 / step) for step in range(1, 1101)]
+    made = replace(made, curves=Curves({"reward_model/0/loss": points}))
     version = register_version(place, made, actor="test")
     registry.annotate_version(place, version.version, memo="x" * 9000, tags={"gate": "promote"})
     client = place.client()
@@ -239,6 +242,8 @@ def test_a_version_carries_memo_data_and_pages(
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["difference/dr/delight"] == pytest.approx(0.1)
+    logged = client.get_metric_history(version.run_id, "curve/reward_model/0/loss")
+    assert sorted((m.step, m.value) for m in logged) == points
     assert run.inputs.dataset_inputs[0].dataset.name == "bandit_log"
     files = {f.path for f in client.list_artifacts(version.run_id, "report")}
     assert files == {"report/index.html", "report/evidence.json"}

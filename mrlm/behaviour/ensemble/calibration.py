@@ -57,29 +57,41 @@ class HeadCalibrations:
 
 
 def fit_calibration(
-    outputs: NDArray[np.float64], rewards: NDArray[np.float64], binary: bool
+    outputs: NDArray[np.float64],
+    rewards: NDArray[np.float64],
+    binary: bool,
+    weights: NDArray[np.float64] | None = None,
 ) -> Calibration:
     """Fit on predictions for rows that the network did not see; unknown rewards are left out.
 
     The slope is never negative: a head that ranks worse than chance becomes constant.
     Source: Platt, Probabilistic outputs for support vector machines, 1999.
+
+    Args:
+        outputs: float64, shape (n,).
+        rewards: float64, shape (n,); NaN where unknown.
+        binary: whether the rewards are 0 and 1.
+        weights: how much each row counts, above 0, shape (n,); None: all alike.
     """
     known = np.isfinite(rewards)
     x, y = outputs[known], rewards[known]
     if len(y) == 0:
         return Calibration(binary, 0.0, 0.0)
+    w = np.ones(len(y)) if weights is None else weights[known] / weights[known].mean()
     if not binary:
-        covariance = float(np.mean((x - x.mean()) * (y - y.mean())))
-        slope = max(covariance / float(x.var()), 0.0) if x.std() > 0 else 0.0
-        return Calibration(False, slope, float(y.mean()) - slope * float(x.mean()))
+        centre, level = float(np.mean(w * x)), float(np.mean(w * y))
+        covariance = float(np.mean(w * (x - centre) * (y - level)))
+        variance = float(np.mean(w * (x - centre) ** 2))
+        slope = max(covariance / variance, 0.0) if x.std() > 0 else 0.0
+        return Calibration(False, slope, level - slope * centre)
     # One success and one failure more keep a head with a single class finite.
-    share = (y.sum() + 1.0) / (len(y) + 2.0)
+    share = (float((w * y).sum()) + 1.0) / (len(y) + 2.0)
     target = y * (1.0 - 1.0 / (len(y) + 2.0)) + (1.0 - y) / (len(y) + 2.0)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = parameters[0] * x + parameters[1]
-        value = float(np.mean(np.logaddexp(0.0, z) - target * z))
-        error = expit(z) - target
+        value = float(np.mean(w * (np.logaddexp(0.0, z) - target * z)))
+        error = w * (expit(z) - target)
         return value, np.array([np.mean(error * x), np.mean(error)])
 
     start = np.array([1.0, 0.0]) if x.std() > 0 else np.array([0.0, np.log(share / (1 - share))])

@@ -18,10 +18,13 @@ from mrlm.behaviour.features.space import fit_space
 from mrlm.behaviour.features.statistics import fit_statistics, out_of_fold_statistics
 from mrlm.behaviour.fitting.fit_posterior import with_posterior
 from mrlm.behaviour.fitting.history_rows import HistoryRows
+from mrlm.behaviour.fitting.selection_weights import selection_weights
 from mrlm.behaviour.fitting.training import train_network
+from mrlm.behaviour.fitting.training_curves import epoch_told
 from mrlm.behaviour.language.language_rows import LanguageRows
 from mrlm.behaviour.networks.network import evaluate
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.metrics.curves import Curves
 
 
 def fit_reward_model(
@@ -29,6 +32,7 @@ def fit_reward_model(
     settings: BehaviourSettings,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    curves: Curves | None = None,
 ) -> RewardModel:
     """Fit one network a fold on the other folds' users, then calibrate on the users left out.
 
@@ -40,10 +44,12 @@ def fit_reward_model(
         settings: sizes and rates.
         seed: of weights, order of rows and dropout.
         progress: called with (epochs done, epochs in all).
+        curves: takes the mean loss by epoch of each fold's network, on its rows and on the rows of
+            the users that were left out.
 
     Raises:
-        ValueError: the log is empty, has no embedding, a fold has no user, or the north star has no
-            final reward.
+        ValueError: the log is empty, has no embedding, a fold has no user, the north star has no
+            final reward, or rows are to be weighed and one has no propensity.
 
     Examples:
         >>> from mrlm import BehaviourSettings, fit_reward_model, latent_log
@@ -76,6 +82,8 @@ def fit_reward_model(
     binary = np.array([_is_binary(rewards[:, j]) for j in range(len(names))])
     centre, scale = _scales(rewards, binary)
     targets = (rewards - centre) / scale
+    clip = settings.selection_clip
+    weights = None if clip is None else selection_weights(log, clip)
 
     space = fit_space(log, settings.components)
     decisions = shown_only(log)
@@ -92,15 +100,6 @@ def fit_reward_model(
         else None
     )
     inner = user_folds(decisions.user, settings.statistics_folds, crc("statistics"))
-    total = settings.folds * settings.epochs
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
     members = []
     outputs = np.zeros(rewards.shape)
     for k in range(settings.folds):
@@ -118,11 +117,13 @@ def fit_reward_model(
         reader = language.model(rows, seed + k) if language else None
         if language and reader:
             own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
+        left_out = features.take(held).with_columns(own[held])
+        step = epoch_told(k, settings, progress, curves, left_out, targets[held], binary)
         network = train_network(
-            features.with_columns(own), targets, binary, rows, settings, seed + k, step
+            features.with_columns(own), targets, binary, rows, settings, seed + k, step, weights
         )
         member = FoldModel(network, statistics, factors, reader)
-        outputs[held] = evaluate(network, features.take(held).with_columns(own[held]), len(names))
+        outputs[held] = evaluate(network, left_out, len(names))
         members.append(member)
     model = RewardModel(
         heads=names,
@@ -130,7 +131,7 @@ def fit_reward_model(
         space=space,
         members=tuple(members),
         calibration=tuple(
-            fit_calibration(outputs[:, j], rewards[:, j], bool(binary[j]))
+            fit_calibration(outputs[:, j], rewards[:, j], bool(binary[j]), weights)
             for j in range(len(names))
         ),
     )

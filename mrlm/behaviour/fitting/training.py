@@ -22,7 +22,8 @@ def train_network(
     rows: NDArray[np.int64],
     settings: BehaviourSettings,
     seed: int,
-    step: Callable[[], None] | None = None,
+    step: Callable[[PairNetwork, float], None] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> PairNetwork:
     """Fit a network to the targets of some rows; the same seed gives the same weights.
 
@@ -33,7 +34,8 @@ def train_network(
         rows: the rows to fit on.
         settings: sizes and rates.
         seed: of weights, order of rows and dropout.
-        step: called after each epoch.
+        step: called after each epoch with the network, and the mean loss of the epoch.
+        weights: how much each row counts, float64, shape (N,), mean about 1; None: all alike.
     """
     network = seeded_network(
         seed,
@@ -47,7 +49,8 @@ def train_network(
     )
     network.standardise_on(features.dense[rows])
     tensors = PairTensors(features)
-    known = torch.from_numpy(np.isfinite(targets).astype(np.float32))
+    counts = np.isfinite(targets) * (1.0 if weights is None else weights[:, None])
+    known = torch.from_numpy(counts.astype(np.float32))
     wanted = torch.from_numpy(np.nan_to_num(targets, nan=0.0).astype(np.float32))
     is_binary = torch.from_numpy(binary)
     optimiser = torch.optim.AdamW(
@@ -63,6 +66,7 @@ def train_network(
         # Dropout draws from the global generator, which is put back afterwards.
         torch.manual_seed(seed)
         for _ in range(settings.epochs):
+            total = 0.0
             shuffled = torch.from_numpy(rows)[torch.randperm(len(rows), generator=order)]
             for index in shuffled.split(settings.batch_size):
                 outputs = network(tensors.batch(index))
@@ -71,7 +75,10 @@ def train_network(
                 loss.backward()
                 optimiser.step()
                 schedule.step()
+                total += float(loss.detach()) * len(index)
             if step is not None:
-                step()
+                step(network, total / len(rows))
+                # Whoever looked at the network may have asked it without dropout.
+                network.train()
     network.eval()
     return network

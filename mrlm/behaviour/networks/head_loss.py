@@ -14,12 +14,12 @@ def head_loss(
     *,
     squared: bool = False,
 ) -> torch.Tensor:
-    """Mean over known entries of the heads' losses, summed over heads, a scalar.
+    """Weighted mean over known entries of the heads' losses, summed over heads, a scalar.
 
     Args:
         outputs: logits of binary heads and values of the others, shape (b, heads).
         wanted: shape (b, heads); anything where unknown.
-        known: 0 or 1, shape (b, heads).
+        known: 0 where unknown, else how much the entry counts, shape (b, heads).
         binary: bool, shape (heads,).
         squared: squared error of the others, not Huber's loss.
     """

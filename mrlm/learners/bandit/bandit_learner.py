@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.logged_feedback import LoggedFeedback
@@ -11,7 +10,7 @@ from mrlm.learners.inputs import LearningSample
 from mrlm.learners.network import ScoreNetwork, make_score_network
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import BatchLoss, train_by_batches
+from mrlm.learners.training_loop import BatchLoss, EpochDone, train_by_batches
 
 
 class BanditLearner(ABC):
@@ -36,7 +35,7 @@ class BanditLearner(ABC):
         sample: LearningSample,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> LearnedScorer:
         """Learn on the fit nights; see ``Learner``."""
         network = make_score_network(sample.inputs.features, settings, seed, gain=1.0)
@@ -52,7 +51,7 @@ class BanditLearner(ABC):
         feedback: LoggedFeedback,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> None:
         """Change ``network`` by ``settings.epochs`` passes over the log."""
         epoch = Epoch(network, feedback, settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import expected_target
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class AdvantageWeightedRegression(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         temperature = settings.advantage_weighted_regression.temperature

@@ -7,8 +7,6 @@ Advantage-weighted regression, 2019. What the state is worth cancels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from mrlm.learners.sequential.distilled_policy import distil
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.td_targets import BatchScores
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 def advantage_weighted(
@@ -48,7 +47,7 @@ def distil_advantage(
     seen: Experience,
     settings: LearningSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> None:
     """Make that policy of a network of Q; the regression sums over all candidates of a set.
 
@@ -59,7 +58,7 @@ def distil_advantage(
         seen: the log.
         settings: epochs, sizes and rates.
         seed: of the order of rows and of dropout.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
     network.rescale(1.0 / temperature)
     log_policy = segment_log_softmax(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.phases import phase
 from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class BatchConstrainedQLearning(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         logger = logger_log_probabilities(sample.log, seen, settings, seed)

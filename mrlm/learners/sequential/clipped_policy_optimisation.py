@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import expected_target, squared_error
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import train_by_batches
+from mrlm.learners.training_loop import EpochDone, train_by_batches
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class ClippedPolicyOptimisation(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         known = logger_log_probabilities(sample.log, seen, settings, seed)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import train_by_batches
+from mrlm.learners.training_loop import EpochDone, train_by_batches
 
 
 def distil(
@@ -20,7 +18,7 @@ def distil(
     seen: Experience,
     settings: LearningSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> None:
     """Train the softmax of a network's scores towards a policy, by cross-entropy.
 
@@ -33,7 +31,7 @@ def distil(
         seen: the log.
         settings: epochs, sizes and rates.
         seed: of the order of rows and of dropout.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
     goal = torch.from_numpy(np.exp(log_policy).astype(np.float32))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +14,7 @@ from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import double_target
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DoubleQLearning(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         steps = settings.double_q_learning.steps
@@ -48,7 +48,7 @@ def fit_double_q(
     *,
     steps: int = 1,
     allowed: torch.Tensor | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> ScoreNetwork:
     """A network of Q, by least squares on ``double_target``.
 
@@ -58,7 +58,7 @@ def fit_double_q(
         seed: of weights, order and dropout.
         steps: see ``double_target``.
         allowed: see ``double_target``.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
     network = make_score_network(seen.features, settings, seed, gain=1.0)
     target = TargetNetwork(network, settings.target_every)

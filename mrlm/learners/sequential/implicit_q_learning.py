@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +17,7 @@ from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import squared_error
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import train_by_batches
+from mrlm.learners.training_loop import EpochDone, train_by_batches
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class ImplicitQLearning(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         network = fit_implicit_q(seen, settings, seed, phase(progress, 0, 2))
@@ -61,7 +60,7 @@ def fit_implicit_q(
     seen: Experience,
     settings: LearningSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> ScoreNetwork:
     """A network of Q whose targets are expectiles over logged actions.
 
@@ -69,7 +68,7 @@ def fit_implicit_q(
         seen: the log.
         settings: epochs, sizes and rates.
         seed: of weights, order and dropout.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
     q = make_score_network(seen.features, settings, seed, gain=1.0)
     v = make_score_network(seen.features, settings, seed + 1, gain=1.0)

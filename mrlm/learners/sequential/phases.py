@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from mrlm.learners.training_loop import EpochDone
 
 
-def phase(
-    progress: Callable[[int, int], None] | None, number: int, phases: int
-) -> Callable[[int, int], None] | None:
+def phase(progress: EpochDone | None, number: int, phases: int) -> EpochDone | None:
     """Progress of one of several phases of equal length, told as epochs of the whole.
 
+    The loss that is told is the phase's own.
+
     Args:
-        progress: of the whole, called with (epochs done, epochs in all).
+        progress: of the whole, see ``EpochDone``.
         number: of the phase, from 0.
         phases: how many there are.
     """
     if progress is None:
         return None
 
-    def told(done: int, epochs: int) -> None:
+    def told(done: int, epochs: int, loss: float) -> None:
         passes = number * epochs + done
         if passes % phases == 0:
-            progress(passes // phases, epochs)
+            progress(passes // phases, epochs, loss)
 
     return told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,7 @@ from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import double_target
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import train_by_batches
+from mrlm.learners.training_loop import EpochDone, train_by_batches
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class QLearning(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         network = make_score_network(seen.features, settings, seed, gain=1.0)
@@ -54,7 +53,7 @@ def train(
     seen: Experience,
     settings: LearningSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> None:
     """Change ``network`` by ``settings.epochs`` passes over the log."""
     target = TargetNetwork(network, settings.target_every)

@@ -11,7 +11,7 @@ from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.td_targets import squared_error
 from mrlm.learners.settings import LearningSettings
-from mrlm.learners.training_loop import train_by_batches
+from mrlm.learners.training_loop import EpochDone, train_by_batches
 
 
 def regress_q(
@@ -21,7 +21,7 @@ def regress_q(
     seen: Experience,
     settings: LearningSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> None:
     """Change a network of m outputs by ``settings.epochs`` passes over the log.
 
@@ -32,7 +32,7 @@ def regress_q(
         seen: the log.
         settings: epochs, sizes and rates.
         seed: of the order of rows and of dropout.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
 
     def loss(index: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mrlm.learners.inputs import LearningSample
@@ -11,6 +10,7 @@ from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.scorer import LearnedScorer
 from mrlm.learners.sequential.experience import Experience, experience_of
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SequentialLearner(ABC):
         sample: LearningSample,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> LearnedScorer:
         """Learn on the fit nights; see ``Learner``."""
         seen = experience_of(sample, settings, self.centred)
@@ -49,7 +49,7 @@ class SequentialLearner(ABC):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """A network whose outputs are logits of the policy; see ``Learner.learn``.
 
@@ -58,5 +58,5 @@ class SequentialLearner(ABC):
             seen: its decisions, and what followed each.
             settings: sizes and rates.
             seed: of everything random.
-            progress: called with (epochs done, epochs in all).
+            progress: see ``EpochDone``.
         """

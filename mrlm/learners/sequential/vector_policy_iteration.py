@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from mrlm.learners.sequential.sequential_learner import SequentialLearner
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.vector_network import VectorNetwork, make_vector_network
 from mrlm.learners.settings import LearningSettings
+from mrlm.learners.training_loop import EpochDone
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class VectorPolicyIteration(SequentialLearner):
         seen: Experience,
         settings: LearningSettings,
         seed: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: EpochDone | None = None,
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         of, rounds = sample.scalarisation, settings.vector_policy_iteration.rounds
@@ -71,7 +71,7 @@ def evaluate_policy(
     seen: Experience,
     settings: LearningSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: EpochDone | None = None,
 ) -> None:
     """Train a network to the discounted sums of all objectives under a policy.
 
@@ -85,7 +85,7 @@ def evaluate_policy(
         seen: the log; its scalar rewards are not used.
         settings: epochs, sizes, rates, discount.
         seed: of the order of rows and of dropout.
-        progress: called with (epochs done, epochs in all).
+        progress: see ``EpochDone``.
     """
     target = TargetNetwork(network, settings.target_every)
     share = torch.from_numpy(policy.astype(np.float32))

@@ -7,13 +7,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mrlm.evidence.canonical import canonical_json
 from mrlm.evidence.evidence import Evidence, evidence_fingerprint
+from mrlm.metrics.curves import Curves
 from mrlm.promotion.record.ledger import Entry, judgement
 from mrlm.promotion.registry.integrity import (
     CONTENT,
@@ -71,6 +72,7 @@ class VersionContent:
         evidence: None for the first champion, which replaces nobody.
         pages: folder of report, plots and data docs, for people; None: none.
         tags: more tags; the prefix ``mrlm.`` is added to their names.
+        curves: of the trainings, logged as metrics ``curve/<name>`` with their steps.
     """
 
     run_key: str
@@ -81,6 +83,7 @@ class VersionContent:
     evidence: Evidence | None = None
     pages: Path | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
 
 
 def register_version(
@@ -326,6 +329,7 @@ def _create(
     run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     if content.evidence is not None:
         _log_evidence(client, run_id, content.evidence)
+    _log_curves(client, run_id, content.curves)
     if content.pages is not None:
         client.log_artifacts(run_id, str(content.pages), "report")
     with tempfile.TemporaryDirectory() as scratch:
@@ -402,6 +406,7 @@ def _log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
                 figures[f"{what}/{estimator}/{objective}"] = e.value
                 figures[f"{what}/{estimator}/{objective}/lower"] = e.lower
     metrics = [Metric(n, v, now, 0) for n, v in figures.items() if v is not None]
+    _log_metrics(client, run_id, metrics)
     params = {
         "north_star": evidence.north_star,
         "fit_nights": " ".join(evidence.fit_nights),
@@ -410,8 +415,6 @@ def _log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
         "rows": str(evidence.rows),
         "users": str(evidence.users),
     }
-    for start in range(0, len(metrics), 1000):
-        client.log_batch(run_id, metrics=metrics[start : start + 1000])
     client.log_batch(run_id, params=[Param(n, v) for n, v in params.items()])
     client.log_inputs(
         run_id,
@@ -428,6 +431,27 @@ def _log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
             for name, fingerprint in sorted(evidence.data.items())
         ],
     )
+
+
+def _log_curves(client: Any, run_id: str, curves: Curves) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    _log_metrics(
+        client,
+        run_id,
+        [
+            Metric(f"curve/{name}", value, now, step)
+            for name, points in curves.points.items()
+            for step, value in points
+        ],
+    )
+
+
+def _log_metrics(client: Any, run_id: str, metrics: Sequence[Any]) -> None:
+    # As many as MLflow takes at once.
+    for start in range(0, len(metrics), 1000):
+        client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
 
 def _experiment(place: RegistryPlace, client: Any) -> str:

@@ -1,0 +1,109 @@
+"""What fitting a behaviour model costs, and which one a log and a machine can bear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrlm.behaviour.settings import BehaviourSettings
+
+# The epochs and folds at which the figures below were measured.
+_EPOCHS, _FOLDS = 6, 3
+_KIB_PER_GIB = float(1 << 20)
+
+
+@dataclass(frozen=True)
+class LogSize:
+    """The fit nights' log.
+
+    Attributes:
+        rows: shown slots.
+        entries: of the history that a decision looks back on, in the mean.
+        items: in the catalogue.
+    """
+
+    rows: int
+    entries: float
+    items: int = 0
+
+
+@dataclass(frozen=True)
+class FitCost:
+    """Of one fit: processor seconds of one core, and GiB beside the log."""
+
+    seconds: float
+    gib: float
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """Milliseconds and KiB of a row, and of each entry that it looks back on."""
+
+    row_ms: float
+    entry_ms: float
+    row_kib: float
+    entry_kib: float
+
+
+# As ``python -m benchmarks behaviour.cost`` measured them.
+_RATES = {
+    "pair": _Rate(0.14, 0.0015, 8.0, 0.18),
+    "history": _Rate(0.44, 0.0015, 15.0, 0.18),
+}
+
+
+def fit_cost(settings: BehaviourSettings, size: LogSize) -> FitCost:
+    """What ``fit_reward_model`` costs on a log of this size, to about a factor of 2.
+
+    Measured on one machine's processor. Of ``language`` it is what it shares with ``history``: its
+    tunings and readings come on top, and hang on the device far more than on the log.
+    """
+    rate = _RATES["pair" if settings.model == "pair" else "history"]
+    passes = settings.epochs * settings.folds / (_EPOCHS * _FOLDS)
+    seconds = size.rows * (rate.row_ms * passes + rate.entry_ms * size.entries) / 1000
+    gib = size.rows * (rate.row_kib + rate.entry_kib * size.entries) / _KIB_PER_GIB
+    return FitCost(seconds, gib)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which behaviour model a night should fit.
+
+    Attributes:
+        model: its name in ``behaviour.model``; None where not even the cheapest one fits.
+        cost: of the model, or of the cheapest.
+        reason: why, in words.
+    """
+
+    model: str | None
+    cost: FitCost
+    reason: str
+
+
+def advised(settings: BehaviourSettings, size: LogSize, *, gib: float, seconds: float) -> Advice:
+    """The best model that this log feeds and this machine bears.
+
+    ``history`` learns what users' rewards say of items, so it is given where an item has one reward
+    or more in the mean; with fewer, and where it does not fit, ``pair`` is. ``language`` is never
+    advised: nothing measured here says that it predicts better.
+
+    Args:
+        settings: all but the model is kept.
+        size: of the fit nights.
+        gib: memory that a fit may take beside the log.
+        seconds: of one core that it may take; no network is trained on more than one.
+    """
+
+    def of(model: str) -> FitCost:
+        return fit_cost(settings.model_copy(update={"model": model}), size)
+
+    def fits(cost: FitCost) -> bool:
+        return cost.gib <= gib and cost.seconds <= seconds
+
+    pair, history = of("pair"), of("history")
+    if not fits(pair):
+        return Advice(None, pair, "not even 'pair' fits: lower split.fit_nights or histories")
+    if size.rows < size.items:
+        return Advice("pair", pair, "most items have no reward from which 'history' could learn")
+    if not fits(history):
+        return Advice("pair", pair, "'history' takes too long or too much memory")
+    return Advice("history", history, "items have rewards enough, and it fits")

@@ -1,0 +1,54 @@
+"""What is told of each epoch of a behaviour model's training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mrlm.behaviour.features.pair_features import PairFeatures
+from mrlm.behaviour.networks.head_loss import head_loss
+from mrlm.behaviour.networks.network import PairNetwork, evaluate
+from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.metrics.curves import Curves
+
+
+def epoch_told(
+    fold: int,
+    settings: BehaviourSettings,
+    progress: Callable[[int, int], None] | None,
+    curves: Curves | None,
+    left_out: PairFeatures,
+    targets: NDArray[np.float64],
+    binary: NDArray[np.bool_],
+) -> Callable[[PairNetwork, float], None]:
+    """What ``train_network`` calls after each epoch of one fold.
+
+    Args:
+        fold: from 0.
+        settings: folds and epochs.
+        progress: called with (epochs done, epochs in all), over all folds.
+        curves: takes ``<fold>/loss`` and ``<fold>/held_back_loss`` by epoch, from 1.
+        left_out: of the n rows of users that the network does not learn from; every row counts
+            alike, whatever those that it learns from weigh.
+        targets: of these, float64, shape (n, heads); NaN is left out.
+        binary: bool, shape (heads,), see ``head_loss``.
+    """
+    known = torch.from_numpy(np.isfinite(targets).astype(np.float64))
+    wanted, is_binary = torch.from_numpy(np.nan_to_num(targets)), torch.from_numpy(binary)
+    done = 0
+
+    def told(network: PairNetwork, loss: float) -> None:
+        nonlocal done
+        done += 1
+        if curves is not None:
+            outputs = torch.from_numpy(evaluate(network, left_out, targets.shape[1]))
+            held_back = float(head_loss(outputs, wanted, known, is_binary))
+            curves.add(f"{fold}/loss", done, loss)
+            curves.add(f"{fold}/held_back_loss", done, held_back)
+        if progress is not None:
+            progress(fold * settings.epochs + done, settings.folds * settings.epochs)
+
+    return told

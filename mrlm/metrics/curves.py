@@ -1,0 +1,20 @@
+"""Curves of a training: what a loss or a held-back value was, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Values by curve and step, in the order in which they were added.
+
+    Attributes:
+        points: curve to its (step, value); names are paths such as ``reward_model/0/loss``.
+    """
+
+    points: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+
+    def add(self, name: str, step: int, value: float) -> None:
+        """One more point of a curve."""
+        self.points.setdefault(name, []).append((step, value))

@@ -1,0 +1,1 @@
+"""A tuned policy as an ONNX graph, which any runtime of that format computes."""

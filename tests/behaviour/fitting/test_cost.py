@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from mrlm.behaviour.fitting.cost import LogSize, advised, fit_cost
+from mrlm.behaviour.settings import BehaviourSettings
+
+SETTINGS = BehaviourSettings()
+SIZE = LogSize(rows=60_000, entries=200, items=9_000)
+PLENTY = {"gib": 64.0, "seconds": 1e6}
+
+
+def cost_of(model: str, size: LogSize = SIZE) -> tuple[float, float]:
+    found = fit_cost(SETTINGS.model_copy(update={"model": model}), size)
+    return found.seconds, found.gib
+
+
+def test_more_is_read_at_more_cost_and_rows_count_alike() -> None:
+    pair, history, language = (cost_of(m) for m in ("pair", "history", "language"))
+    assert pair < history
+    assert pair[1] <= history[1]
+    assert language == history, "its tunings come on top"
+    twice = LogSize(2 * SIZE.rows, SIZE.entries, SIZE.items)
+    assert cost_of("history", twice) == pytest.approx([2 * x for x in history])
+    assert cost_of("pair", LogSize(SIZE.rows, 10)) < pair
+    few = SETTINGS.model_copy(update={"model": "pair", "epochs": 3})
+    assert fit_cost(few, SIZE).seconds < pair[0]
+
+
+def test_the_best_model_that_fits_is_advised() -> None:
+    assert advised(SETTINGS, SIZE, **PLENTY).model == "history"
+    between = (cost_of("pair")[0] + cost_of("history")[0]) / 2
+    assert advised(SETTINGS, SIZE, gib=64.0, seconds=between).model == "pair"
+    assert advised(SETTINGS, SIZE, gib=64.0, seconds=0.5 * cost_of("pair")[0]).model is None
+    assert advised(SETTINGS, SIZE, gib=0.5 * cost_of("pair")[1], seconds=1e6).model is None
+
+
+def test_items_without_rewards_have_no_factors_to_learn() -> None:
+    found = advised(SETTINGS, LogSize(60_000, 200, 200_000), **PLENTY)
+    assert found.model == "pair"
+    assert "no reward" in found.reason
+    assert found.cost == fit_cost(SETTINGS.model_copy(update={"model": "pair"}), SIZE)
