@@ -3,7 +3,8 @@
 Two drawn logs of equal length, whose decisions look back on 12 and on 100 entries in the mean, each
 fitted in a process of its own with the settings as they are; memory is the process's peak above
 what it held with the log read. The peer is what ``mrlm.behaviour.fitting.cost`` expects of the same
-log, by which ``mrlm doctor`` advises. What ``language`` takes beside is printed by ``behaviour.language``.
+log, by which ``mrlm doctor`` advises. What ``language`` takes beside is printed by
+``behaviour.language``.
 
 Quick: half the users.
 """
