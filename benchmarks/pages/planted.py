@@ -154,7 +154,9 @@ def _page(name: str, planted: Planted) -> str:
 
 
 def _judged(evidence: Evidence, planted: Planted) -> Verdict:
-    return judge(evidence, planted.settings, (len(NIGHTS),), anchor=ANCHOR, rows=(planted.slots,))
+    return judge(
+        evidence, planted.settings, (len(NIGHTS),), anchor=ANCHOR, information=(planted.slots,)
+    )
 
 
 def _evidence(name: str, planted: Planted) -> Evidence:

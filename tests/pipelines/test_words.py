@@ -91,7 +91,7 @@ def test_usable_weights_are_taken(mrlm: Command) -> None:
         ("[gate]", "[tuning.weights]\ndelight = nan\n[gate]", "tuning.weights.delight"),
         ("[gate]", "[tuning.weights]\ndelight = -0.5\n[gate]", "tuning.weights.delight"),
         ("[gate]", "[tuning.weights]\ndelight = 0\n[gate]", "tuning.weights"),
-        ("[gate]", "[tuning]\nmax_kl = inf\n[gate]", "tuning.max_kl: should be a finite number"),
+        ("[tuning]", "[tuning]\nmax_kl = inf", "tuning.max_kl: should be a finite number"),
         ("[gate]", "[gate]\nlock_seconds = inf", "gate.lock_seconds: should be a finite number"),
         ("[gate]", "[gate]\npower_gains = [nan]", "gate.power_gains entry 1"),
         ("[behaviour]", "[behaviour]\nlearning_rate = inf", "behaviour.learning_rate"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.uniform import Uniform

@@ -200,13 +200,13 @@ def test_rewards_are_in_their_own_scale_and_unknown_ones_expected(
 
 
 def test_phases_are_told_as_epochs_of_the_whole() -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, float]] = []
     for number in range(2):
-        inner = phase(lambda a, b: told.append((a, b)), number, 2)
+        inner = phase(lambda *epoch: told.append(epoch), number, 2)
         assert inner is not None
         for done in range(1, 4):
-            inner(done, 3)
-    assert told == [(1, 3), (2, 3), (3, 3)]
+            inner(done, 3, 10.0 * number + done)
+    assert told == [(1, 3, 2.0), (2, 3, 11.0), (3, 3, 13.0)]
     assert phase(None, 0, 2) is None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from mrlm.policies.item_softmax import ItemSoftmax, Term
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 
 from mrlm.bandit_log import Catalog
 from mrlm.policies.uniform import Uniform
