@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.bundle import PolicyBundle

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 
 from mrlm.bandit_log import Catalog
+from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.registry.champion import Champion
 from mrlm.promotion.registry.integrity import DamagedVersionError
