@@ -59,11 +59,11 @@ def main() -> None:
 
 def ingest_a_night(folder: Path, java_options: str) -> None:
     """Ingest a night of one slot, and end Java."""
-    from pyspark import SparkContext
+    from pyspark.sql import functions as F
 
     from spark_jobs import ingest
     from spark_jobs.reading.table_files import TableInput
-    from spark_jobs.runtime.session import spark_session
+    from spark_jobs.runtime.session import end_java, spark_session
 
     os.environ["MRLM_SETUP_KEY"] = "a key of nobody: no row is kept"
     tables = {}
@@ -82,19 +82,11 @@ def ingest_a_night(folder: Path, java_options: str) -> None:
     ingest.run(spark, job)
     for table in ("impressions", "feedback"):
         rows = spark.read.parquet(f"{folder}/out/{table}")
-        rows.observe("seen", *_numbers()).groupBy("request_id").count().collect()
+        numbers = F.count(F.lit(1)).alias("rows"), F.max("ts").alias("last")
+        rows.observe("seen", *numbers).groupBy("request_id").count().collect()
         rows.limit(1).toArrow()
-    spark.stop()
-    gateway = SparkContext._gateway
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    gateway.proc.wait(_SECONDS)
-
-
-def _numbers() -> list[object]:
-    from pyspark.sql import functions as F
-
-    return [F.count(F.lit(1)).alias("rows"), F.max("ts").alias("last")]
+    # It writes the archive as it ends.
+    end_java(_SECONDS)
 
 
 if __name__ == "__main__":

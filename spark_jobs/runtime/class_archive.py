@@ -1,11 +1,12 @@
 """Java's classes as one archive, which a start maps into memory instead of loading them one by one.
 
-Spark's start and its first job read some fifteen thousand classes out of three hundred jars and
+Spark's start and its first job read some twelve thousand classes out of three hundred jars and
 check each: 10 processor seconds without the archive, 6 with it, at every start (measured on two
-cores; a start of ``make test`` and of each stage that finds no Java that was left). It costs 10 s
-and 200 MB beside the packages, once, by ``make setup``. Java takes no archive of another Java, of
-other jars or of another place, and then starts as without one. To be deleted once Java makes such
-archives by itself (``-XX:+AutoCreateSharedArchive``, from 19 on) in every version that Spark needs.
+cores; a start of ``make test`` and of each stage that finds no Java that was left). It costs 35
+processor seconds and 190 MB beside the packages, once, by ``make setup``, so that a demonstration
+alone gains nothing: nights do. Java takes no archive of another Java, of other jars or of another
+place, and then starts as without one. To be deleted once Java makes such archives by itself
+(``-XX:+AutoCreateSharedArchive``, from 19 on) in every version that Spark needs.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def spark_session(
     if SparkContext._active_spark_context is not None:
         if _running.optimised is not False or not wanted.optimised:
             return SparkSession.builder.getOrCreate()
-        _end()
+        end_java()
     master = master or wanted.master
     driver_memory = driver_memory or wanted.driver_memory
     shuffle_partitions = shuffle_partitions or wanted.shuffle_partitions
@@ -207,6 +207,30 @@ def is_small(spark: Any) -> bool:
     return bool(spark.conf.get("spark.sql.codegen.wholeStage") == "false")
 
 
+def end_java(seconds: float = 60.0) -> None:
+    """End the session and its Java.
+
+    Args:
+        seconds: how long to wait for a Java that this process started.
+
+    Raises:
+        subprocess.TimeoutExpired: it has not ended by then.
+    """
+    from pyspark import SparkContext
+
+    SparkContext._active_spark_context.stop()
+    gateway = SparkContext._gateway
+    gateway.shutdown()
+    if _running.java is not None and _running.standard_input is not None:
+        kept_java.end(_running.java, _running.standard_input)
+    else:
+        # Java ends when nobody writes to it any more.
+        gateway.proc.stdin.close()
+        gateway.proc.wait(timeout=seconds)
+    SparkContext._gateway = SparkContext._jvm = None
+    _running.optimised = _running.java = _running.standard_input = None
+
+
 def use_shelf(shelf: kept_java.Shelf) -> None:
     """Take this process's Java from there, if one fits; ``leave_java`` puts it there."""
     _running.shelf = shelf
@@ -224,23 +248,6 @@ def leave_java() -> None:
     if kept_java.has_room(gateway):
         held = _running.standard_input
         _running.shelf.leave(java, gateway.proc.stdin.fileno() if held is None else held)
-
-
-def _end() -> None:
-    """End the session and its Java."""
-    from pyspark import SparkContext
-
-    SparkContext._active_spark_context.stop()
-    gateway = SparkContext._gateway
-    gateway.shutdown()
-    if _running.java is not None and _running.standard_input is not None:
-        kept_java.end(_running.java, _running.standard_input)
-    else:
-        # Java ends when nobody writes to it any more.
-        gateway.proc.stdin.close()
-        gateway.proc.wait(timeout=60)
-    SparkContext._gateway = SparkContext._jvm = None
-    _running.optimised = _running.java = _running.standard_input = None
 
 
 def _start_java(settings: Mapping[str, str], scratch: str, home: str) -> None:
