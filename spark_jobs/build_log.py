@@ -195,7 +195,7 @@ def _events(spark: SparkSession, job: BuildLogJob) -> DataFrame:
     """The events that some objective reads."""
     folders = [f for n, f in sorted(job.feedback.items()) if n <= job.as_of]
     if not folders:
-        return spark.createDataFrame([], FEEDBACK)
+        return output.empty(spark, FEEDBACK)
     rows = spark.read.schema(FEEDBACK).parquet(*folders)
     return rows.filter(F.col("event").isin(*sorted({o.event for o in _feedback(job)})))
 
@@ -208,11 +208,7 @@ def _told(spark: SparkSession, job: BuildLogJob) -> DataFrame | None:
 
 def _unread(spark: SparkSession, job: BuildLogJob) -> DataFrame:
     folders = [f for n, f in sorted(job.unread.items()) if n <= job.as_of]
-    return (
-        spark.read.schema(UNREAD).parquet(*folders)
-        if folders
-        else spark.createDataFrame([], UNREAD)
-    )
+    return spark.read.schema(UNREAD).parquet(*folders) if folders else output.empty(spark, UNREAD)
 
 
 def _counts(log: DataFrame, job: BuildLogJob) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def run_together(spark: SparkSession, jobs: Sequence[IngestJob]) -> dict[str, di
             **_summary(of_night, job.night, job.scrub_contacts),
             "item_fields": sorted(known),
             "arrival_hours": {t: found.result().get(job.night, {}) for t, found in hours.items()},
-            **items.catalog_counts(spark.read.schema(CATALOG).parquet(f"{job.out}/catalog")),
+            **items.catalog_counts(Path(job.out, "catalog")),
             "key_id": key_id(key),
             "night": job.night,
             "late_nights": job.late_nights,
@@ -451,7 +451,7 @@ def _write_quarantine(spark: SparkSession, tables: dict[str, Counted], nights: N
     for night, place in places.items():
         rows = Path(place)
         if not rows.exists():
-            output.write(spark.createDataFrame([], QUARANTINE), place, QUARANTINE)
+            output.write(output.empty(spark, QUARANTINE), place, QUARANTINE)
         output.make_private(rows.parent)
         wanted = sum(table.nights[night].quarantined for table in tables.values())
         found = output.count_rows(rows)

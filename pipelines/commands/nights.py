@@ -125,25 +125,36 @@ def history(
     settings: SettingsOption = None,
     force: ForceOption = False,
     wait: WaitOption = _WAIT_SECONDS,
+    ahead_to: Annotated[
+        str | None,
+        typer.Option("--ahead", help="Then read the nights after LAST, up to this one, ahead."),
+    ] = None,
 ) -> None:
     """Do the data stages of a range of nights that will not learn, and close them.
+
+    With --ahead also those of later nights, which are not closed: each waits for its turn to learn,
+    and finds its data stages done. All of them are ingested together.
 
     A night that is stopped ends the command with exit code 10, after all nights have been done.
     """
     nights = _nights(first, last, settings, force)
+    later = [] if ahead_to is None else _nights(shift(last, 1), ahead_to, settings, force)
     closings: list[Closing] = []
     shown = partial(terminal_progress(), "nights of history read")
-    with ingesting_ahead(nights) as ahead, embedding() as embed:
+    with ingesting_ahead([*nights, *later]) as ingest, embedding() as embed:
         for context in nights:
             shown(len(closings), len(nights))
             with _held(context, wait):
                 # A night that is stopped is recorded as such, and later nights go on without it.
-                closings.append(read_history(context, embed, ahead.stage(context)))
+                closings.append(read_history(context, embed, ingest.stage(context)))
         shown(len(nights), len(nights))
         newest = newest_passed(nights)
         if newest is not None:
             with _held(newest, wait):
                 execute(stage_named("build_log"), newest)
+        for context in later:
+            with _held(context, wait):
+                read_ahead(context, embed, ingest.stage(context))
     stopped = [c.reason for c in closings if c.verdict == "stopped"]
     if stopped:
         raise DataError(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -19,10 +22,10 @@ from pipelines.care.summary_table import print_summary
 from pipelines.contract.context import NightContext, contexts_of
 from pipelines.contract.deployment import champion_version, place_of
 from pipelines.contract.workspace import Workspace, write_atomically
-from pipelines.failures.errors import EXIT_DATA, DataError
+from pipelines.failures.errors import DataError
 from pipelines.local.airflow import ROOT, LocalAirflow, threads_each
 from pipelines.nights.lake import shift
-from pipelines.running.history import history_unchanged
+from pipelines.running.history import history_closed, history_unchanged
 from pipelines.running.night import closing_of
 from pipelines.running.progress import terminal_progress
 from pipelines.running.run_stage import is_unchanged
@@ -34,6 +37,7 @@ Logs = Literal["movielens", "obd"]
 
 # Pseudonyms of a public data set need no secret; a real deployment sets its own key.
 DEMONSTRATION_KEY = "mrlm-demonstration"
+_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,15 +86,14 @@ def run_demonstration(logs: Logs, workspace: Path) -> None:
     with ThreadPoolExecutor(1) as background:
         starting: Future[None] | None = None
         try:
-            if not history_unchanged(history):
+            if history_unchanged(history):
+                _live_nights(settings, airflow, None, shape, console)
+            else:
                 # It takes half a minute, most of which is waiting.
                 starting = background.submit(airflow.start)
                 console.print(f"step 2 of 4, history: nights {first} to {last}, data stages only")
-                # A night of the log may be stopped, and is shown so; but each must be done.
-                _mrlm(["history"], settings_path, (first, last), accepted=(EXIT_DATA,))
-                if not history_unchanged(history):
-                    raise DataError(f"the nights {first} to {last} could not be read")
-            _live_nights(settings, airflow, starting, shape, console)
+                with _reading(history, shape.live[-1], settings_path):
+                    _live_nights(settings, airflow, starting, shape, console)
         finally:
             if starting is not None:
                 wait([starting])
@@ -117,23 +120,30 @@ def _write_log(logs: Logs, raw: Path, console: Console) -> None:
         write_replay(raw, nights=len(shape.nights), first_night=shape.nights[0], progress=show)
 
 
-def _mrlm(
-    command: list[str],
-    settings: Path,
-    positionals: tuple[str, ...] = (),
-    accepted: tuple[int, ...] = (),
-) -> None:
-    """Run a command in a process of its own, so that its memory is free again afterwards.
+def _mrlm(*arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command in a process of its own, so that its memory is free again afterwards."""
+    return subprocess.Popen([sys.executable, "-m", "pipelines.cli", *arguments], cwd=ROOT)
+
+
+@contextmanager
+def _reading(history: Sequence[NightContext], ahead: str, settings: Path) -> Iterator[None]:
+    """Read a history, and beside the block the nights after it, up to ``ahead``.
 
     Raises:
-        DataError: it ended with a code that is neither 0 nor ``accepted``.
+        DataError: the history could not be read.
     """
-    arguments = [*command, "--settings", str(settings), "--", *positionals]
-    result = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *arguments], cwd=ROOT, check=False
-    )
-    if result.returncode not in {0, *accepted}:
-        raise DataError(f"'mrlm {' '.join(arguments)}' ended with code {result.returncode}")
+    first, last = history[0].night, history[-1].night
+    with _mrlm("history", first, last, "--ahead", ahead, "--settings", str(settings)) as process:
+        try:
+            # A night of the log may be stopped, and is shown so; but each must be done.
+            while not (history_closed(history) and history_unchanged(history)):
+                if process.poll() is not None and not history_unchanged(history):
+                    raise DataError(f"the nights {first} to {last} could not be read")
+                time.sleep(_POLL_SECONDS)
+            yield
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def _live_nights(
@@ -156,13 +166,16 @@ def _live_nights(
         airflow.start()
     else:
         starting.result()
-    if len(todo) > 1:
+    if len(todo) > 1 and starting is None:
         # Their data is read while the first champion is made, and while earlier ones learn.
         console.print(f"reading ahead: nights {todo[0]} to {todo[-1]}")
         airflow.trigger("read_ahead", {"first": todo[0], "last": todo[-1]})
     if champion_version(place_of(settings, workspace)) is None:
         console.print("step 3 of 4, first champion: a clone of the logger")
-        _mrlm(["bootstrap", "--night", shape.history[-1]], airflow.settings_path)
+        place = ("--night", shape.history[-1], "--settings", str(airflow.settings_path))
+        with _mrlm("bootstrap", *place) as bootstrap:
+            if bootstrap.wait() != 0:
+                raise DataError(f"'mrlm bootstrap' ended with code {bootstrap.returncode}")
     console.print(f"step 4 of 4: {len(todo)} nights through Airflow")
     for number, night in enumerate(todo, 1):
         console.print(f"night {night} ({number} of {len(todo)})")

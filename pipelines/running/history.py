@@ -14,11 +14,11 @@ from typing import Any
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Stage
 from pipelines.failures.errors import NightStoppedError
-from pipelines.running.night import Closing, execute, record
+from pipelines.running.night import Closing, closing_of, execute, record
 from pipelines.running.run_stage import Outcome, is_unchanged, run_stage
 from pipelines.stages import DATA, stage_named
 
-Embed = Callable[[NightContext], None]
+Embed = Callable[[NightContext], "Future[Outcome]"]
 
 
 @contextmanager
@@ -29,10 +29,13 @@ def embedding() -> Iterator[Embed]:
     """
     started: list[Future[Outcome]] = []
     with ThreadPoolExecutor(1) as pool:
+
+        def embed(context: NightContext) -> Future[Outcome]:
+            started.append(pool.submit(run_stage, stage_named("embed"), context))
+            return started[-1]
+
         try:
-            yield lambda context: started.append(
-                pool.submit(run_stage, stage_named("embed"), context)
-            )
+            yield embed
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -77,6 +80,17 @@ def newest_passed(history: Sequence[NightContext]) -> NightContext | None:
     return None
 
 
+def history_closed(history: Sequence[NightContext]) -> bool:
+    """Whether a range of nights, oldest first, has been read once, as far as manifests say.
+
+    Cheaper than ``history_unchanged``, which also asks whether they would be read otherwise now.
+    """
+    if not all(closing_of(c) and c.lake("embed").manifest() for c in history):
+        return False
+    newest = newest_passed(history)
+    return newest is None or newest.lake("build_log").manifest() is not None
+
+
 def history_unchanged(history: Sequence[NightContext]) -> bool:
     """Whether a range of nights, oldest first, would find nothing to read or build."""
     read = [n for n in DATA if n != "build_log"]
@@ -102,12 +116,15 @@ def read_ahead(context: NightContext, embed: Embed, ingest: Stage[Any]) -> bool:
     Raises:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
+    passed = True
     try:
         run_stage(ingest, context)
-        embed(context)
+        embedded = embed(context)
         run_stage(stage_named("validate"), context)
         run_stage(stage_named("build_log"), context)
     except NightStoppedError as error:
         context.log("read_ahead").warning("%s", error)
-        return False
-    return True
+        passed = False
+    # Whoever holds the night lets go of it, and its own run may come to embed it.
+    embedded.result()
+    return passed

@@ -94,20 +94,22 @@ class FilesAlike:
         """``rows`` with ``arrival``, the night of their ``_file``; once for each night of it."""
         if len(self.nights) == 1:
             return rows.withColumn("arrival", F.to_date(F.lit(self.nights[0])))
-        pairs = [(_plain(f), n) for n, files in self.files.items() for f in files]
-        places = spark.createDataFrame(pairs, "_plain string, arrival string")
+        named = [(s, n) for n, files in self.files.items() for f in files for s in _spellings(f)]
+        files, nights = zip(*named, strict=True)
+        # Of an Arrow table, where a list of rows would start a Python of its own to be read.
+        places = spark.createDataFrame(pa.table({"_file": files, "arrival": nights}))
         places = places.withColumn("arrival", F.to_date("arrival"))
-        plain = F.regexp_replace("_file", _SCHEME, "/")
-        found = rows.withColumn("_plain", plain).join(F.broadcast(places), "_plain")
-        return found.drop("_plain")
+        return rows.join(F.broadcast(places), "_file")
 
 
-# Spark writes a local file as file:/place in one place and as file:///place in another.
-_SCHEME = "^file:/+"
+def _local(file: str) -> str:
+    return re.sub("^file:/+", "/", file)
 
 
-def _plain(file: str) -> str:
-    return re.sub(_SCHEME, "/", file)
+def _spellings(file: str) -> list[str]:
+    """Spark writes a local file as file:/place in one place and as file:///place in another."""
+    place = _local(file)
+    return [place, f"file:{place}", f"file://{place}"] if place.startswith("/") else [file]
 
 
 def cannot_read(table: str, night: str, source: TableInput, error: AnalysisException) -> InputError:
@@ -206,6 +208,6 @@ def _parquet_form(files: Sequence[str]) -> frozenset[str]:
 
 def _parquet_schema(file: str) -> pa.Schema:
     if file.startswith("file:"):
-        return pq.read_schema(unquote(_plain(file)))
+        return pq.read_schema(unquote(_local(file)))
     filesystem, place = pafs.FileSystem.from_uri(file)
     return pq.read_schema(place, filesystem=filesystem)

@@ -150,6 +150,12 @@ def read(spark: SparkSession, folders: Sequence[str], schema: t.StructType) -> D
     return spark.read.schema(schema).parquet(*folders) if folders else None
 
 
+def empty(spark: SparkSession, schema: t.StructType) -> DataFrame:
+    """No rows; an empty list would start a Python of its own to be read."""
+    columns = [F.lit(None).cast(f.dataType).alias(f.name) for f in schema.fields]
+    return spark.range(0).select(*columns)
+
+
 def count_rows(folder: Path) -> int:
     """Rows in the Parquet files of a folder, by what the files say of themselves."""
     return sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))

@@ -28,6 +28,7 @@ class Work:
         self._pool = ThreadPoolExecutor(_THREADS)
         self._started: list[Future[object]] = []
         self._kept: list[Callable[[], object]] = []
+        self._plans: list[DataFrame] = []
 
     def start(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run ``job`` in the background."""
@@ -48,6 +49,8 @@ class Work:
             self._kept.append(rows.persist(level).unpersist)
             return rows
         kept = rows.localCheckpoint(eager=False, storageLevel=level)
+        # Spark would forget what the plan counts while tasks of another job still count into it.
+        self._plans.append(rows)
         # Spark has no word for it; of a checkpoint the plan is its RDD.
         held = kept._jdf.queryExecution().logical().rdd()
         self._kept.append(partial(held.unpersist, False))
@@ -57,6 +60,7 @@ class Work:
         """Free what the kept frames hold."""
         for release in self._kept:
             release()
+        self._plans.clear()
 
     def __enter__(self) -> Work:
         return self

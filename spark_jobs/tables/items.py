@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -149,9 +152,8 @@ def catalogs(found: DataFrame, nights: Sequence[str]) -> DataFrame:
     return found.select(*CATALOG.names, F.explode(held).alias("arrival"))
 
 
-def catalog_counts(written: DataFrame) -> dict[str, int]:
+def catalog_counts(written: Path) -> dict[str, int]:
     """How many items a catalogue has, ``catalog``, and ``items_without_text`` of these."""
-    without = F.count_if(F.col("text").isNull()).alias("items_without_text")
-    (row,) = written.agg(F.count("*").alias("catalog"), without).collect()
-    found: dict[str, int] = row.asDict()
-    return found
+    rows = pads.dataset(written, format="parquet")
+    without = rows.count_rows(filter=pc.field("text").is_null())
+    return {"catalog": rows.count_rows(), "items_without_text": without}
