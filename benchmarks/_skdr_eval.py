@@ -47,7 +47,10 @@ def intervals(batch: EvaluationBatch, level: float, seed: int) -> dict[tuple[str
         ("dr", OWN): ("DR", "shown", (2, 5, 10, 20, 50, float("inf"))),
     }
     rows = np.arange(len(batch))
-    weight = dense["policy_probs"][rows, action] / dense["propensities"][rows, action]
+    target, logged = (
+        dense[name][rows, action].astype(np.float64) for name in ("policy_probs", "propensities")
+    )
+    weight = target / logged
     found = {}
     for key, (kind, prediction, grid) in every.items():
         q_hat = q[prediction]

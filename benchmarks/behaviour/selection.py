@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._demonstration import version
 from benchmarks._kept import Kept
 from benchmarks.behaviour._biased_world import (
     OFFERED,
@@ -24,7 +25,6 @@ from benchmarks.behaviour._biased_world import (
     without_position,
 )
 from benchmarks.behaviour._models import HISTORY, PAIR
-from benchmarks.learners._finished import version
 from benchmarks.rows import Row
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings

@@ -182,7 +182,8 @@ def _assemble(
     above_step = above_step + np.arange(above_edges[-1]) - above_edges[:-1][above_owner]
     night = np.concatenate([s["night"] for s in steps])
     p = np.concatenate([s["p"] for s in steps]).astype(np.float64)
-    action = np.concatenate([s["shown"] - s["offsets"][:-1] for s in steps]).astype(np.int64)
+    shown = (s["shown"].astype(np.int64) - s["offsets"][:-1].astype(np.int64) for s in steps)
+    action = np.concatenate(list(shown))
     flat = offsets[:-1] + action
     n = len(user)
     decisions = Decisions(

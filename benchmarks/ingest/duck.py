@@ -114,7 +114,7 @@ def ingest(db: duckdb.DuckDBPyConnection, job: Job) -> dict[str, Any]:
     counts["impressions"] = _impressions(db, job)
     counts["feedback"] = _feedback(db, job)
     _quarantine(db, job)
-    counts["catalog"] = db.execute("SELECT count(*) FROM catalog").fetchone()[0]
+    counts["catalog"] = db.execute("SELECT count(*) FROM catalog").fetchone()[0]  # type: ignore[index]
     return counts
 
 
@@ -239,7 +239,7 @@ def _categorise(db: duckdb.DuckDBPyConnection, table: str, late: str) -> dict[st
             FROM judged_{table}
         ) WHERE category IS NOT NULL"""
     )
-    raw = db.execute(f"SELECT count(*) FROM judged_{table}").fetchone()[0]
+    raw = db.execute(f"SELECT count(*) FROM judged_{table}").fetchone()[0]  # type: ignore[index]
     found = db.execute(
         f"SELECT category, reason, count(*) FROM left_{table} GROUP BY ALL ORDER BY ALL"
     ).fetchall()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from benchmarks.learners._finished import finished
 from benchmarks.learners._ours import fitted, heads, scores_of
 from benchmarks.learners._peers.field import ITEM_MEAN, TREES, fitted_peer, sample_of, tuned_peers
 from benchmarks.rows import Row
-from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.objectives import north_star
 from mrlm.learners.choice import choose_on
 from mrlm.learners.inputs import LearningSample, reweighted
@@ -112,9 +113,8 @@ def cell(seed: int, settings_of: Mapping[str, str], users: int | None) -> list[d
     world = demonstration(seed, users)
     state, found = State(logger_policy()), []
     for fit, tune_on, gate in plans(nights_of(world)):
-        state, night = _night(
-            *(world.on_nights(nights) for nights in (fit, tune_on, gate)), state, settings_of
-        )
+        first, second, third = (world.on_nights(nights) for nights in (fit, tune_on, gate))
+        state, night = _night(first, second, third, state, settings_of)
         found.append({"fit": fit, "tune": tune_on, "gate": gate, **night})
     return found
 
@@ -197,6 +197,10 @@ def tuned_policy(
     return policy, result, dict(zip(columns, problem.serves, strict=True))
 
 
+def _first_score(scorer: Scorer, decisions: Decisions, _: object) -> NDArray[np.float64]:
+    return scorer.score(decisions)[:, 0]
+
+
 def _greedy(
     sample: LearningSample, learned: Sequence[Scorer], tune_on: KnownLog, gate: KnownLog
 ) -> tuple[str, dict[str, NDArray[np.float64]]]:
@@ -205,7 +209,7 @@ def _greedy(
     star = north_star(tune_on.log.objectives).name
     served = {f"greedy {c.name}": fitted(c, sample) for c in heads(model.heads, star)}
     for scorer in learned:
-        served[f"greedy {scorer.columns[0]}"] = lambda d, _, scorer=scorer: scorer.score(d)[:, 0]
+        served[f"greedy {scorer.columns[0]}"] = partial(_first_score, scorer)
     on_tune = scores_of(model, tune_on.log.decisions, served)
     q = model.score(tune_on.log.decisions)[:, model.columns.index(star)]
     choice = choose_on(tune_on.log, on_tune, q, floor)

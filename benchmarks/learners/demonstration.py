@@ -13,6 +13,7 @@ hashing encoder, where the full form has the demonstration's transformer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from benchmarks.learners._ours import fitted, heads, learned, scores_of
 from benchmarks.learners._peers.field import ITEM_MEAN, field, fitted_peer, sample_of, tuned_peers
 from benchmarks.rows import Row
 from mrlm.bandit_log.objectives import north_star
-from mrlm.learners.choice import choose
+from mrlm.learners.choice import ExpectedReward, LearnedScore, choose
 from mrlm.meta.training_weights.first_weights import first_weights
 from mrlm.policies.greedy import greedy_with_floor
 
@@ -47,9 +48,7 @@ def run(quick: bool) -> list[Row]:
     users = QUICK_USERS if quick else None
     settings_of = kept.of(["peers", users or 0], lambda: tuned_peers(users))
     cells = [
-        kept.of(
-            ["demonstration", users or 0, seed], lambda seed=seed: cell(seed, settings_of, users)
-        )  # type: ignore[misc]
+        kept.of(["demonstration", users or 0, seed], partial(cell, seed, settings_of, users))
         for seed in seeds(QUICK_SEEDS if quick else SEEDS)
     ]
     return _rows(cells, settings_of, judged=not quick)
@@ -65,7 +64,7 @@ def cell(seed: int, settings_of: Mapping[str, str], users: int | None) -> dict[s
     sample = sample_of(fit.log)
     clock.lap("reward model and sample")
     of, star = settings(), north_star(fit.log.objectives).name
-    contenders = [
+    contenders: list[ExpectedReward | LearnedScore] = [
         *heads(sample.reward_model.heads, star),
         *learned({star: 1.0}, of.learning, of.seed, "north star alone"),
     ]

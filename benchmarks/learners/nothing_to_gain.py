@@ -26,7 +26,7 @@ from benchmarks.learners._peers.field import sample_of
 from benchmarks.rows import Row
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.objectives import north_star
-from mrlm.learners.choice import choose
+from mrlm.learners.choice import ExpectedReward, LearnedScore, choose
 from mrlm.policies.greedy import greedy_with_floor
 from mrlm.worlds.latent import LatentModel, drawn_latent, latent_log
 from mrlm.worlds.logger import SoftmaxLogger
@@ -97,7 +97,7 @@ def cell(world: KnownLog) -> dict[str, Any]:
     fit, judged = world.on_nights(nights[:FIT_NIGHTS]), world.on_nights(nights[FIT_NIGHTS:])
     sample = sample_of(fit.log)
     of, star = settings(), north_star(fit.log.objectives).name
-    contenders = [
+    contenders: list[ExpectedReward | LearnedScore] = [
         *heads(sample.reward_model.heads, star),
         *learned({star: 1.0}, of.learning, of.seed, "north star alone"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from benchmarks._demonstration import version
@@ -19,10 +20,16 @@ def lives(part: str, systems: Iterable[str], size: Size, faults: Faults) -> Live
     """Every system through every world, seed by seed; those of a killed run are there already."""
     kept = Kept("BENCH_LOOP", "mrlm-loop.jsonl", version(part))
     names = list(systems)
-    told = [size.nights, size.users or 0, size.max_slots, str(sorted(faults.items()))]
+    planned = str(sorted(faults.items()))
+    told: list[str | int] = [
+        size.nights,
+        size.users or 0,
+        size.max_slots,
+        planned,
+    ]
     found: Lives = {name: [] for name in names}
     for seed in range(size.seeds):
         for name in names:
             key = [name, seed, *told]
-            found[name].append(kept.of(key, lambda n=name, s=seed: life(n, s, size, faults)))  # type: ignore[misc]
+            found[name].append(kept.of(key, partial(life, name, seed, size, faults)))
     return found

@@ -106,7 +106,7 @@ def cell(seed: int) -> dict[str, dict[str, float]]:
 def asked(name: str) -> Asked:
     """A world, drawn once."""
     rng = np.random.default_rng([list(WORLDS).index(name), 10])
-    world = late_north_star(OBJECTIVES, rng, **WORLDS[name])
+    world = late_north_star(OBJECTIVES, rng, **WORLDS[name])  # type: ignore[arg-type]
     heads = fitted([world.log(KNOWN, None, rng)])
     champion = equal_policy(heads)
     heads = fitted([world.log(KNOWN, champion, rng)])

@@ -46,7 +46,7 @@ class SlateCell:
     def problem(self) -> Problem:
         """SIPS, which assumes nothing, and IIPS and PI, vouched for only where they may be."""
         policies = _policies(self.distance)
-        parts = [_types(self, *(p[s] for p in policies), s) for s in range(CONTEXTS)]
+        parts = [_types(self, policies[0][s], policies[1][s], s) for s in range(CONTEXTS)]
         probability = np.concatenate([p[0] for p in parts]) / CONTEXTS
         clicks, ratio = (np.concatenate([p[k] for p in parts]) for k in (1, 2))
         truth = float(np.mean([p[3] for p in parts]))

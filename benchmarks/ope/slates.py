@@ -151,5 +151,5 @@ def _as_obp(name: str, probability: NDArray[np.float64]) -> NDArray[np.float64]:
     if name == "sips":
         return np.repeat(square.prod(1), SLOTS)
     if name == "rips":
-        return np.cumprod(square, axis=1).ravel()
+        return np.cumprod(square, axis=1).ravel().astype(np.float64)
     return probability

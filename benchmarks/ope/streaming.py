@@ -56,7 +56,7 @@ def _stream(n: int) -> dict[str, float]:
             q=np.where(action, 0.1, 0.2)[:, None],
             v=np.full((_BATCH, 1), 0.18),
         )
-        state = state.add(ESTIMATORS["dr"](table))
+        state = state.add(ESTIMATORS["dr"](table))  # type: ignore[arg-type]
         seconds += time.perf_counter() - start
     start = time.perf_counter()
     e = state.estimates()["click"]

@@ -49,7 +49,7 @@ def zero_or_three(seed: int) -> tuple[pa.Table, float]:
 def heavy_tails(seed: int) -> tuple[pa.Table, float]:
     """A log whose items are shown by a power law, for a policy that has other favourites."""
     world = np.random.default_rng(5)
-    logger = np.arange(1, 51) ** -1.6
+    logger = np.arange(1, 51, dtype=np.float64) ** -1.6
     logger /= logger.sum()
     target, rate = world.dirichlet(np.ones(50)), world.beta(1, 15, 50)
     q = 0.5 * rate + 0.03

@@ -53,7 +53,7 @@ def verdict_on(
     found = {REWARD: star}
     if guardrail is not None:
         found[GUARDRAIL] = guardrail
-    own = {RULE.estimator: {REWARD: star}}
+    own: dict[str, dict[str, PolicyEstimate]] = {RULE.estimator: {REWARD: star}}
     evidence = replace(
         BLANK,
         policies={"challenger": own, "champion": own},

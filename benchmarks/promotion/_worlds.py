@@ -166,7 +166,7 @@ def year(kind: Kind, lift: float, rng: np.random.Generator, nights: int = NIGHTS
     if kind.model:
         direct = DISAGREE * rows[:, :, None] * predicted
         numerator = numerator + direct - weighted_prediction
-    return Year(rows=rows, numerator=numerator, expected=expected, **found)
+    return Year(rows=rows, numerator=numerator, expected=expected, **found)  # type: ignore[arg-type]
 
 
 def _rewards(
@@ -181,7 +181,8 @@ def _rewards(
     # Of mean 1, whatever the spread.
     drawn = rng.lognormal(-(kind.spread**2) / 2, kind.spread, int(hits.sum()))
     cell = np.repeat(np.arange(hits.size), hits.ravel())
-    return np.bincount(cell, drawn, hits.size).reshape(hits.shape), hits
+    summed = np.bincount(cell, drawn, hits.size).astype(np.float64)
+    return summed.reshape(hits.shape), hits
 
 
 def _of_the_week(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:

@@ -89,7 +89,7 @@ class World:
             for kind, label in self.group.items()
             for name in range(len(SHARES[kind]))
         )
-        own = {RULE.estimator: {REWARD: whole[REWARD]}}
+        own: dict[str, dict[str, PolicyEstimate]] = {RULE.estimator: {REWARD: whole[REWARD]}}
         return replace(
             BLANK,
             policies={"challenger": own, "champion": own},

@@ -52,8 +52,7 @@ def shares(mean: float, spread: float, look: int, many: int) -> tuple[float, flo
     rng = np.random.default_rng([look, 5])
     true = mean + spread * rng.normal(size=many)
     total = true * look + np.sqrt(look) * rng.normal(size=many)
-    nights = tuple(range(1, look + 1))
-    level = look_level(nights, RULE.test_nights, RULE.false_promotions)
+    level = look_level(tuple(range(1, look + 1)), RULE.test_nights, RULE.false_promotions)
     refused = (true > 0) & (total > 0) & (total / np.sqrt(look) <= -ndtri(level))
     true, estimate = true[refused], total[refused] / look
     error, last = 1 / np.sqrt(look), last_level(RULE.test_nights, RULE.false_promotions)

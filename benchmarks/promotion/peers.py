@@ -144,7 +144,7 @@ def _state(scores: Floats) -> EvaluationState:
         rewards=scores[:, None],
         objectives=(REWARD,),
     )
-    return EvaluationState.of(ESTIMATORS["ips"](table))
+    return EvaluationState.of(ESTIMATORS["ips"](table))  # type: ignore[arg-type]
 
 
 def _narrowest(alpha: float) -> float:

@@ -125,7 +125,7 @@ def _lower(value: Floats, m: Moments, level: Floats) -> Floats:
     return ends_of(value, m.standard_error, m.degrees_of_freedom, m.skewness, quantile)[0]
 
 
-def _half_width(night: Floats, standard_error: Floats) -> Floats:
+def _half_width(night: NDArray[np.int64], standard_error: Floats) -> Floats:
     """Half width of the one-sided confidence sequence, in units of the value.
 
     Their equation for a mean of t terms of variance s^2: with r the mixture's parameter,
