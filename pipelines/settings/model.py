@@ -54,7 +54,7 @@ _ADDED = {
         *("advantage_weighted_regression", "clipped_policy_optimisation"),
         *("vector_policy_iteration",),
     ),
-    "publishing": ("user_ids",),
+    "publishing": ("user_ids", "capacity"),
     "registry": ("least_users",),
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
@@ -546,6 +546,13 @@ class Publishing(_Section):
         False,
         description="Whether the lists are also written with the platform's own user ids, into a "
         "folder that is closed to others. Needs ingestion.keep_user_ids.",
+    )
+    capacity: str = Field(
+        "",
+        max_length=64,
+        description="Item attribute with the number of slots that an item may take in all lists of "
+        "a night together, such as seats or stock; an item without it may take any number. Empty: "
+        "no item has a limit.",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -107,10 +108,14 @@ class Publish:
                 policy_id=served_as(context, serving.version, trial),
                 k=publishing.k,
                 seed=context.settings.seed,
+                capacity=publishing.capacity,
             ):
                 file.write_table(part)
                 rows += len(part)
-        private = {}
+        private, short = {}, {}
+        if publishing.capacity:
+            wanted = int(np.minimum(requests.candidates.lengths, publishing.k).sum())
+            short = {"slots_without_room": wanted - rows}
         if publishing.user_ids:
             lists = pq.read_table(out / _LISTS)
             private = {"users_without_id": write_private(context, plan.state_night, lists, out)}
@@ -126,6 +131,7 @@ class Publish:
             "candidates_left_out": int(last.offsets[-1] - requests.offsets[-1]),
             "users": len(requests),
             "rows": rows,
+            **short,
             **private,
         }
         (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))

@@ -127,6 +127,43 @@ def test_published_rows_are_rows_of_a_log_whatever_the_blocks(
         assert row["request_id"] == f"2026-11-20/{row['user']}"
 
 
+def test_lists_of_a_night_keep_to_what_items_have_room_for(
+    decisions: Decisions, softmax: MakeSoftmax
+) -> None:
+    room = np.where(np.arange(12) % 3 == 0, 10.0, np.nan)
+    catalog = replace(decisions.catalog, attributes={"seats": room})
+    requests = replace(decisions, catalog=catalog)
+
+    def published(capacity: str) -> pd.DataFrame:
+        (table,) = published_lists(
+            softmax(0.5),
+            requests,
+            night="2026-11-20",
+            policy_id="r@2",
+            k=3,
+            seed=1,
+            capacity=capacity,
+        )
+        return table.to_pandas()
+
+    free, found = published(""), published("seats")
+    shown, wanted = (np.bincount(catalog.codes(pa.array(t["item_id"]))) for t in (found, free))
+    limited = ~np.isnan(room)
+    assert (wanted[limited] > 20).all()
+    assert (shown[limited] == 10).all()
+    for row in found.to_dict("records"):
+        assert row["candidate_propensities"].sum() == pytest.approx(1.0)
+        at = list(row["candidates"]).index(row["item_id"])
+        assert row["candidate_propensities"][at] == row["propensity"] > 0
+    # What has no limit is there for everybody.
+    row, code = decisions.candidates.row, decisions.candidates.values
+    unlimited = np.bincount(row[~limited[code]], minlength=len(decisions))
+    assert len(found) >= np.minimum(unlimited, 3).sum()
+    pd.testing.assert_frame_equal(found, published("seats"))
+    with pytest.raises(ValueError, match="needs the item attribute 'stock'"):
+        published("stock")
+
+
 def test_lists_hold_no_item_twice_and_end_with_the_candidates(
     decisions: Decisions, softmax: MakeSoftmax
 ) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from mrlm.bandit_log import Decisions
+from mrlm.bandit_log import Catalog, Decisions
 from mrlm.policies.contract import Policy
 from mrlm.promotion.serving.serve import positions, recommend
 from mrlm.promotion.serving.states import lists
@@ -27,11 +28,19 @@ PUBLISHED_SCHEMA = pa.schema(
 
 
 def published_lists(
-    policy: Policy, requests: Decisions, *, night: str, policy_id: str, k: int, seed: int
+    policy: Policy,
+    requests: Decisions,
+    *,
+    night: str,
+    policy_id: str,
+    k: int,
+    seed: int,
+    capacity: str = "",
 ) -> Iterator[pa.Table]:
     """One row a user and position, in tables of ``PUBLISHED_SCHEMA``, one a block of requests.
 
     A request is named after the night and its user, and what it gets does not depend on the block.
+    Where items have a capacity all requests are one block.
 
     Args:
         policy: gives the probabilities.
@@ -40,13 +49,17 @@ def published_lists(
         policy_id: of all rows.
         k: longest list.
         seed: of the draws.
+        capacity: attribute of items with the slots that all lists together may give to each; an
+            item without it, or all where it is empty, may take any number.
 
     Raises:
-        ValueError: k is below 1.
+        ValueError: k is below 1, or no item has the attribute.
     """
-    for _, part in requests.blocks():
+    room = _room(requests.catalog, capacity) if capacity else None
+    blocks = (part for _, part in requests.blocks()) if room is None else iter([requests])
+    for part in blocks:
         names = [f"{night}/{user}" for user in part.user]
-        drawn = recommend(policy, part, names, k, seed)
+        drawn = recommend(policy, part, names, k, seed, room)
         item_id, lengths = part.catalog.item_id, drawn.items.lengths
         many = len(drawn.items.values)
         yield pa.table(
@@ -62,3 +75,14 @@ def published_lists(
             ],
             schema=PUBLISHED_SCHEMA,
         )
+
+
+def _room(catalog: Catalog, attribute: str) -> NDArray[np.float64]:
+    """Whole slots that each item may take, shape (items,); infinite where it does not say."""
+    if attribute not in catalog.attributes:
+        raise ValueError(
+            f"publishing.capacity needs the item attribute {attribute!r}; the catalogue has "
+            f"{sorted(catalog.attributes)}"
+        )
+    slots = np.floor(np.maximum(catalog.attributes[attribute], 0.0))
+    return np.where(np.isnan(slots), np.inf, slots)

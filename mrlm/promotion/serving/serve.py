@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.later_slot import next_slot
-from mrlm.bandit_log.ragged import rows, segment_max
+from mrlm.bandit_log.ragged import gather, rows, segment_max, segment_sum
 from mrlm.policies.contract import Policy
+from mrlm.policies.quotas.assignment import NOTHING, assigned
 from mrlm.promotion.serving.states import lists
 
 # Candidates of lists that are filled together.
@@ -73,7 +74,12 @@ class Recommendations:
 
 
 def recommend(
-    policy: Policy, requests: Decisions, request_id: Sequence[str], k: int, seed: int
+    policy: Policy,
+    requests: Decisions,
+    request_id: Sequence[str],
+    k: int,
+    seed: int,
+    room: NDArray[np.float64] | None = None,
 ) -> Recommendations:
     """Fill up to k slots of every request, one after the other, without replacement.
 
@@ -82,12 +88,19 @@ def recommend(
     depends on the seed, its identifier and its own state alone, not on its neighbours. A candidate
     set smaller than k gives a shorter list.
 
+    With ``room`` a slot is drawn for all requests at once (``mrlm.policies.quotas``): the
+    propensities are then those nearest to the policy's that leave each item its room, given what
+    all requests were shown in the slots above, and what a request gets depends on the others. Where
+    no candidate has room left a list ends.
+
     Args:
         policy: gives the probabilities.
         requests: n states with their candidate sets; items already ``above`` are kept above.
         request_id: n identifiers; equal ones get equal draws.
         k: slots to fill, 1 or more.
         seed: of the draws.
+        room: slots of all lists together that each item of the catalogue may take, shape (items,),
+            infinite for an item without a quota; None: no item has one.
 
     Raises:
         ValueError: k is below 1, there are not n identifiers, or a probability is NaN.
@@ -97,6 +110,8 @@ def recommend(
         raise ValueError(f"k must be 1 or more, not {k}")
     if len(request_id) != n:
         raise ValueError(f"{len(request_id)} request identifiers for {n} requests")
+    if room is not None:
+        return _filled(policy, requests, request_id, k, seed, room)
     found, done = [], 0
     # What is read of a block's lists is kept while their slots are filled: small blocks stay near.
     for _, part in requests.blocks(_TOGETHER):
@@ -108,7 +123,12 @@ def recommend(
 
 
 def _filled(
-    policy: Policy, requests: Decisions, request_id: Sequence[str], k: int, seed: int
+    policy: Policy,
+    requests: Decisions,
+    request_id: Sequence[str],
+    k: int,
+    seed: int,
+    room: NDArray[np.float64] | None = None,
 ) -> Recommendations:
     """``recommend`` for requests of which all is in memory at once."""
     n, keys = len(requests), _keys(request_id, seed)
@@ -125,10 +145,17 @@ def _filled(
         log_p = policy.log_probabilities(state)
         if np.isnan(log_p).any():
             raise ValueError(f"policy {policy.name!r} gives NaN for a probability")
-        place = _draw(log_p, state.offsets, keys[open_requests], slot)
-        shown = state.candidates.values[place].astype(np.int32)
-        codes.append(shown)
         probability = np.exp(log_p)
+        if room is None:
+            place = _draw(log_p, state.offsets, keys[open_requests], slot)
+        else:
+            rng = np.random.default_rng([int(np.bitwise_xor.reduce(keys)), slot])
+            state, served, probability, place = _assigned(probability, state, room, rng)
+            open_requests = open_requests[served]
+        shown = state.candidates.values[place].astype(np.int32)
+        if room is not None:
+            room = room - np.bincount(shown, minlength=len(room))
+        codes.append(shown)
         chances.append(probability[place])
         left_for.append(state.candidates)
         left_chances.append(probability)
@@ -158,6 +185,28 @@ def _filled(
         candidates=slots,
         candidate_propensities=left,
     )
+
+
+def _assigned(
+    probability: NDArray[np.float64],
+    state: Decisions,
+    room: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> tuple[Decisions, NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """One slot within quotas, of those requests that are shown something.
+
+    Returns:
+        Their states, which they are, the probability of each of their candidates given that they
+        are shown one, and the flat place of the one that they are shown.
+    """
+    item = state.candidates.values.astype(np.int64)
+    found = assigned(probability, state.offsets, item, room, rng)
+    served = np.flatnonzero(found.place != NOTHING)
+    flat, offsets = gather(state.offsets, served)
+    place = found.place[served] - state.offsets[served] + offsets[:-1]
+    share = found.probability[flat]
+    share /= segment_sum(share, offsets)[rows(offsets)]
+    return state.take(served), served, share, place
 
 
 def positions(items: Ragged) -> NDArray[np.int64]:
