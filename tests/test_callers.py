@@ -29,6 +29,7 @@ STARTED = {
 PUBLIC = {
     "mrlm.behaviour.item_ridge": "docs/ope.md",
     "mrlm.learners.policy": "mrlm",
+    "mrlm.meta.problem.later_rewards": "docs/meta.md",
     "mrlm.ope.choice.selected": "mrlm.ope",
     "mrlm.ope.choice.shrinkage_bias": "mrlm.ope",
     "mrlm.ope.embedded.clusters": "mrlm.ope.embedded",

@@ -14,7 +14,7 @@ from mrlm.worlds.tabular.exact_solution import (
     uniform,
     value_iteration,
 )
-from mrlm.worlds.tabular.small_models import chain, garnet, grid, satisfaction
+from mrlm.worlds.tabular.small_models import chain, garnet, grid, hub, satisfaction
 from mrlm.worlds.tabular.tabular_log import TabularLog, tabular_log
 from mrlm.worlds.tabular.tabular_model import TabularModel
 
@@ -25,6 +25,7 @@ __all__ = [
     "garnet",
     "greedy",
     "grid",
+    "hub",
     "normalised_regret",
     "policy_evaluation",
     "policy_iteration",

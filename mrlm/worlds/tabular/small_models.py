@@ -123,6 +123,23 @@ def garnet(
     )
 
 
+def hub(both: float = 0.8) -> TabularModel:
+    """A hub that leads to the one reward or to the other, and a way that pays a share of both.
+
+    State 0 offers the hub and the way that ends with ``both`` of each objective; the hub, state 1,
+    offers 1 of the first objective or 1 of the second. Each objective's optimal value goes through
+    the hub, and no policy has both.
+    """
+    return TabularModel(
+        offsets=np.array([0, 2, 4]),
+        action=np.array([0, 1, 0, 1]),
+        transition=np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]),
+        reward=np.array([[0.0, 0.0], [both, both], [1.0, 0.0], [0.0, 1.0]]),
+        noise=np.zeros(2),
+        start=np.array([1.0, 0.0]),
+    )
+
+
 def satisfaction(effect: bool = True, levels: int = 6, noise: float = 0.3) -> TabularModel:
     """Users whose satisfaction goes down with bait and up with what is good for them.
 
