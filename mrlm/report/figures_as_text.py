@@ -35,6 +35,16 @@ def step_as_text(limited_by: Sequence[str] | None) -> str:
     return Message("The step was limited by {limits}.", limits=Joined(" and ", limited_by))
 
 
+def scenes_as_text(scenes: Sequence[str]) -> str:
+    """Which scenes have weights of their own beside those that are told; "" for none."""
+    if not scenes:
+        return ""
+    return Message(
+        "Scenes with weights of their own: {scenes}; those told here are of every other scene.",
+        scenes=Joined(", ", scenes),
+    )
+
+
 def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:
     """Value and interval; where it is not certified, why there is none."""
     if estimate is None or estimate.value is None:

@@ -10,7 +10,14 @@ from mrlm.promotion.judgement.gate import Verdict
 from mrlm.report.against_anchor import anchor_lines
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import NONE, interval, number, step_as_text, weights_as_text
+from mrlm.report.figures_as_text import (
+    NONE,
+    interval,
+    number,
+    scenes_as_text,
+    step_as_text,
+    weights_as_text,
+)
 from mrlm.report.for_whom import who_is_worse_off
 from mrlm.report.plain_numbers import change_in_numbers
 from mrlm.report.simple_baselines import as_words, baseline_line, baselines_by_value
@@ -174,8 +181,8 @@ def _weights(evidence: Evidence, facts: NightFacts) -> str:
     if not evidence.weights:
         return ""
     found = f"Objective weights: {_text(weights_as_text(evidence.weights))}."
-    step = step_as_text(facts.limited_by)
-    return f"{found} {_text(step)}" if step else found
+    told = [step_as_text(facts.limited_by), scenes_as_text(facts.scenes)]
+    return " ".join([found, *(_text(x) for x in told if x)])
 
 
 def _estimated(evidence: Evidence) -> list[str]:

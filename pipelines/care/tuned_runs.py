@@ -145,6 +145,8 @@ def chosen_policy(settings: Settings, run_key: str) -> WhatIf:
     tuning = tuning_of(settings, run_key)
     if "lifts" not in tuning:
         raise MissingInputError(_missing(run_key, "the lifts of its objectives"))
+    # What scenes are served by their own points is another policy than that of the common point.
+    served = {**tuning, **(tuning["scenes"] if scene_points(settings, run_key) else {})}
     return WhatIf(
         point=(tuning["kappa"], *tuning["theta"]),
         moved=tuning["moved"],
@@ -155,8 +157,8 @@ def chosen_policy(settings: Settings, run_key: str) -> WhatIf:
             n: Guardrail(BoundedLift(**x["lift"]), x["margin"], x["holds"])
             for n, x in tuning["guardrails"].items()
         },
-        kl=tuning["kl"] if tuning["moved"] else 0.0,
-        effective_sample_size=tuning["effective_sample_size"],
+        kl=served["kl"] if tuning["moved"] else 0.0,
+        effective_sample_size=served["effective_sample_size"],
     )
 
 

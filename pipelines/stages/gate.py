@@ -126,6 +126,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             },
         },
         limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
+        scenes=tuned.get("scenes", ()),
         strategies=tuned.get("strategies", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
         yes_or_no=[

@@ -127,6 +127,7 @@ def _counts(found: TunedNight) -> dict[str, Any]:
             n: {"lift": r.printed.value, "lower": r.printed.lower}
             for n, r in found.strategies.items()
         },
+        **({"scenes": list(found.scenes.points)} if found.scenes and found.scenes.points else {}),
         **({} if found.record is None else {"hyperparameters": found.record.told}),
     }
 

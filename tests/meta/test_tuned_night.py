@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
+from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.search.step_limits import EffectiveSampleSize
 from mrlm.meta.segments.scene_choice import scene_choice
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.state.meta_state import MetaState
@@ -152,3 +154,24 @@ def test_weights_by_scene_keep_to_what_all_keep_to() -> None:
     assert scene_choice(inputs.problem, inputs.settings, inputs.scene, overall, 1).points
     one = np.full(len(inputs.scene), "home", object)
     assert scene_choice(inputs.problem, inputs.settings, one, overall, 1).points == {}
+
+
+def test_scenes_go_part_of_their_way_where_the_whole_breaks_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs = tuned(divided(), guardrail_z=0.0).inputs
+    near, far = (np.array([1.0, weight, 0.0, 0.0]) for weight in (0.05, 1.05))
+    monkeypatch.setattr("mrlm.meta.segments.scene_choice.segment_point", lambda *_: far)
+    found = scene_choice(inputs.problem, inputs.settings, inputs.scene, near, 1)
+    assert "of their way to keep to every limit" in found.reason
+    point, other = found.points.values()
+    assert point.tolist() == other.tolist()
+    share = round(float((point - near)[1]), 9)
+    assert share in (0.5, 0.25, 0.125)
+    policy = TunedSoftmax(inputs.problem)
+    (like,) = (x for x in objective_lifts(inputs.problem, policy) if x.name == "like")
+    twice = near + 2 * share * (far - near)
+    assert found.lifts["like"].lower >= -0.02 > like.lift(twice, 0.0).lower
+    sample = EffectiveSampleSize(inputs.problem, policy, np.ones(1200, np.bool_), 1)
+    assert found.effective_sample_size == pytest.approx(sample.of(point))
+    assert found.kl == pytest.approx(policy.divergence(point)[0])

@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mrlm.meta.hyperparameters.hyperparameter_record import HyperparameterRecord
 from mrlm.meta.problem.objective_lifts import certified_z
+from mrlm.promotion.serving.bundle import load_bundle
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Product
+from pipelines.nights.completed import read_completed
 from pipelines.nights.plan import plan_of
 from pipelines.stages import LEARNED, stage_named
 from pipelines.stages.tune_weights import ROWS
@@ -74,6 +77,32 @@ def test_a_night_whose_hyperparameters_may_move_leaves_a_record(
     )
     assert product.counts["hyperparameters"] == record.told
     assert "hyperparameters" not in night.context(NIGHT).run("tune_weights").require().outputs
+
+
+def test_a_night_serves_scenes_that_want_opposite_things_by_weights_of_their_own(
+    night: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later slots of a list bring the opposite of what the night's users said of them."""
+    context = night.context(NIGHT)
+    log, estimated = read_completed(context, plan_of(context).tune)
+    later = log.decisions.scene == "more"
+    assert 0.2 < later.mean() < 0.8
+    rewards = log.rewards.copy()
+    rewards[later, log.column("delight")] = 1 - rewards[later, log.column("delight")]
+    other = (replace(log, rewards=rewards), estimated)
+    monkeypatch.setattr("pipelines.stages.tune_weights.read_completed", lambda *_: other)
+    changed = {"segments": "scene", "least_effective_rows": 50, "change_confidence": None}
+    product = staged(context, changed, tmp_path)
+    scenes = json.loads((tmp_path / "tuning.json").read_text())["scenes"]
+    assert set(scenes["points"]) == {"home", "more"}, scenes["reason"]
+    assert product.counts["scenes"] == list(scenes["points"])
+    policy = load_bundle(tmp_path / "bundle").policy
+    own = np.exp(policy.log_probabilities(log.decisions))
+    everywhere = replace(log.decisions, scene=np.full(len(log), "home", object))
+    as_home = np.exp(policy.log_probabilities(everywhere))
+    moved = np.repeat(later, log.decisions.candidates.lengths)
+    assert own[~moved] == pytest.approx(as_home[~moved], abs=1e-12)
+    assert np.abs(own - as_home)[moved].max() > 0.01
 
 
 def test_show_says_what_was_chosen_and_why(night: Deployment, tmp_path: Path) -> None:

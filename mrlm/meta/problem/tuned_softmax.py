@@ -97,12 +97,17 @@ class TunedSoftmax:
 
     def divergence(self, point: Vector) -> tuple[float, Vector]:
         """Mean KL(policy || champion) over decisions, nats, and its gradient."""
-        mixed = self.probabilities(point)
-        n = len(self.lengths)
+        value, ratio = self._divergence_of(self.probabilities(point))
+        return value, self.pull_back(point, (ratio + 1) / len(self.lengths))
+
+    def divergence_of(self, probabilities: Vector) -> float:
+        """The same of any policy of these rounds, probabilities of shape (N,)."""
+        return self._divergence_of(probabilities)[0]
+
+    def _divergence_of(self, probabilities: Vector) -> tuple[float, Vector]:
         # A probability of 0 without a floor adds nothing.
-        ratio = np.log(np.maximum(mixed, 1e-300)) - self._log_champion
-        value = float(mixed @ ratio) / n
-        return value, self.pull_back(point, (ratio + 1) / n)
+        ratio = np.log(np.maximum(probabilities, 1e-300)) - self._log_champion
+        return float(probabilities @ ratio) / len(self.lengths), ratio
 
     def entropy(self, point: Vector) -> tuple[float, Vector]:
         """Mean entropy of the policy over decisions, nats, and its gradient."""

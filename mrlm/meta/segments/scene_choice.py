@@ -19,6 +19,9 @@ from mrlm.meta.segments.coefficient_model import coefficient_model
 from mrlm.meta.segments.segment_points import segment_point
 from mrlm.meta.settings import TuningSettings
 
+# Shares of the way from the common point to each scene's own that are tried, the whole one first.
+_STEPS = (1.0, 0.5, 0.25, 0.125)
+
 
 @dataclass(frozen=True)
 class SceneChoice:
@@ -30,11 +33,15 @@ class SceneChoice:
         lifts: of every objective over the champion on the tune nights with these points, doubly
             robust, lowered by ``guardrail_z``; chosen on the same rounds, so they prove nothing.
             Empty where no scene has a point.
+        kl: mean divergence of what is served then from the champion, nats.
+        effective_sample_size: that it keeps, in decisions.
     """
 
     reason: str
     points: Mapping[str, Vector] = field(default_factory=dict)
     lifts: Mapping[str, BoundedLift] = field(default_factory=dict)
+    kl: float = 0.0
+    effective_sample_size: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """All fields, as plain data."""
@@ -42,6 +49,8 @@ class SceneChoice:
             "reason": self.reason,
             "points": {scene: point.tolist() for scene, point in self.points.items()},
             "lifts": {name: asdict(lift) for name, lift in self.lifts.items()},
+            "kl": self.kl,
+            "effective_sample_size": self.effective_sample_size,
         }
 
 
@@ -54,8 +63,10 @@ def scene_choice(
 ) -> SceneChoice:
     """A point for each scene, by what its decisions say and what all scenes have in common.
 
-    All keep the common point where the tune nights do not tell scenes apart, and where the points
-    of all scenes together break a guardrail, or leave fewer effective decisions than are asked for.
+    All keep the common point where the tune nights do not tell scenes apart. Where the points of
+    all scenes together break a guardrail, or leave fewer effective decisions than asked for, every
+    scene goes half of its way from the common point, or a quarter or an eighth; where none of these
+    is permitted all keep it.
 
     Args:
         problem: rounds that the common point was chosen on.
@@ -83,18 +94,41 @@ def scene_choice(
         )
         for s, name in enumerate(names)
     }
-    served = np.empty(len(problem.log_anchor))
+    refused = ""
+    for share in _STEPS:
+        nearer = {name: overall + share * (point - overall) for name, point in points.items()}
+        served = _served(task, nearer, code)
+        lifts = {
+            lift.name: lift.of_probabilities(served, settings.guardrail_z)
+            for lift in objective_lifts(problem, task.policy)
+        }
+        broken = _broken(task, served, lifts)
+        if not broken:
+            way = "" if share == 1 else f", and go {share:g} of their way to keep to every limit"
+            return SceneChoice(
+                f"scenes want different things{way}",
+                nearer,
+                lifts,
+                task.policy.divergence_of(served),
+                task.sample.of_probabilities(served),
+            )
+        refused = refused or broken
+    return SceneChoice(f"with weights by scene {refused}")
+
+
+def _served(task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int64]) -> Vector:
+    """Probabilities of all candidates where each scene has its point, shape (N,)."""
+    served = np.empty(len(task.problem.log_anchor))
     for s, point in enumerate(points.values()):
         there = np.repeat(code == s, task.policy.lengths)
         served[there] = task.policy.probabilities(point)[there]
+    return served
+
+
+def _broken(task: TuningTask, served: Vector, lifts: Mapping[str, BoundedLift]) -> str:
+    """The limit that the scenes' policies break together, in words; empty: none."""
     if task.sample.of_probabilities(served) < task.sample.least:
-        return SceneChoice(f"with weights by scene there is not {task.sample.name}")
-    lifts = {
-        lift.name: lift.of_probabilities(served, settings.guardrail_z)
-        for lift in objective_lifts(problem, task.policy)
-    }
-    margins = {o.name: o.margin for o in problem.objectives if o.role == "guardrail"}
+        return f"there is not {task.sample.name}"
+    margins = {o.name: o.margin for o in task.problem.objectives if o.role == "guardrail"}
     broken = [name for name, margin in margins.items() if lifts[name].lower < -margin]
-    if broken:
-        return SceneChoice(f"with weights by scene the guardrail {broken[0]} does not hold")
-    return SceneChoice("scenes want different things", points, lifts)
+    return f"the guardrail {broken[0]} does not hold" if broken else ""

@@ -41,8 +41,11 @@ def segment_point(
         overall: the point of all segments together, where the search starts too.
         seed: of the decisions that are drawn.
     """
-    part = problem.rounds(_compared(len(problem.propensity), rounds, seed))
-    shared = settings.model_copy(update={"least_effective_rows": 1, "weights": None})
+    every = len(problem.propensity)
+    part = problem.rounds(_compared(every, rounds, seed))
+    # What all decisions together are to keep, in proportion.
+    least = max(round(settings.least_effective_rows * len(part.propensity) / every), 1)
+    shared = settings.model_copy(update={"least_effective_rows": least, "weights": None})
     task = TuningTask.of(part, shared)
     target = CoefficientLift(part, task.policy, task.known, *coefficients)
     step = searched(replace(task, target=target), CAUTION_Z, overall, seed)
