@@ -187,10 +187,6 @@ def _ahead(part: TuningProblem, log: TabularLog, heads: Floats) -> TuningProblem
 def _together(parts: list[TuningProblem]) -> TuningProblem:
     """All nights of both halves as one problem; everybody is another user in another part."""
     first = np.cumsum([0, *(part.offsets[-1] for part in parts)])
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("propensity", "features", "log_anchor", "champion", "rewards", "q")
-    }
     offsets = [part.offsets[1:] + at for part, at in zip(parts, first, strict=False)]
     shown = [part.shown + at for part, at in zip(parts, first, strict=False)]
     cluster = [np.char.add(f"{k} ", part.cluster.astype(str)) for k, part in enumerate(parts)]
@@ -202,7 +198,12 @@ def _together(parts: list[TuningProblem]) -> TuningProblem:
         age=np.zeros(0, np.int64),
         weight=np.zeros(0),
         open=np.zeros(0, np.bool_),
-        **joined,
+        propensity=np.concatenate([part.propensity for part in parts]),
+        features=np.concatenate([part.features for part in parts]),
+        log_anchor=np.concatenate([part.log_anchor for part in parts]),
+        champion=np.concatenate([part.champion for part in parts]),
+        rewards=np.concatenate([part.rewards for part in parts]),
+        q=np.concatenate([part.q for part in parts]),
     )
 
 
