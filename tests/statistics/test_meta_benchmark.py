@@ -15,6 +15,7 @@ from benchmarks.meta import (
     delay,
     drift,
     gradients,
+    long_term,
     nothing_to_gain,
     placebo,
     power,
@@ -119,6 +120,16 @@ def test_segments_are_served_by_what_they_want(monkeypatch: pytest.MonkeyPatch) 
     found = segments.cell("small", 0)
     assert set(found) >= {"ours", "pooled", "independent", "plug-in", "ours, new", "pooled, new"}
     assert found["ours"] < found["pooled"]
+
+
+def test_nights_that_look_ahead_close_the_gap_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(long_term, "NIGHTS", 2)
+    monkeypatch.setattr(long_term, "MODELS", 5)
+    found = long_term.cell(0)
+    assert found[long_term.OURS][-1] > 0.5 > 0.1 > found[long_term.MYOPIC][-1]
+    assert all(row.holds for row in (*long_term._exact_rows(), *long_term._hub_rows()))
 
 
 def test_users_exchange_outcomes_whole() -> None:
