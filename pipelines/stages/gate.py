@@ -125,6 +125,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
                 if figures["users"] >= least
             },
         },
+        distillation=heads.get("distillation", []),
         limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
         strategies=tuned.get("strategies", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
