@@ -27,15 +27,20 @@ from mrlm.worlds.latent import latent_log
 # Users, and decisions of each: 10,000 rows with 12 and with 100 entries.
 LOGS = {12: (400, 25), 100: (50, 200)}
 _CANDIDATES, _MIB = 4, 1 << 10
+_SETTINGS = {
+    "pair": {"model": "pair"},
+    "history": {"model": "history"},
+    "history and its student": {"model": "history", "distil": 0.5},
+}
 
 
 def run(quick: bool) -> list[Row]:
     """Seconds and memory a thousand rows, for each model and length of history."""
     rows = []
-    for model in ("pair", "history"):
+    for model, of in _SETTINGS.items():
         for entries, (all_users, decisions) in LOGS.items():
             users = all_users // 2 if quick else all_users
-            settings = BehaviourSettings.model_validate({"model": model})
+            settings = BehaviourSettings.model_validate(of)
             size = LogSize(rows=users * decisions, entries=entries)
             seconds, mib = _apart(settings, users, decisions)
             expected = fit_cost(settings, size)

@@ -33,7 +33,8 @@ from benchmarks.behaviour._film_task import (
 )
 from benchmarks.rows import Row
 from mrlm.behaviour.language_settings import LanguageSettings
-from mrlm.metrics.clustered_auc import ClusteredAuc, clustered_auc
+from mrlm.metrics.clustered import Clustered
+from mrlm.metrics.clustered_auc import clustered_auc
 
 FROZEN, LOW_RANK, FULL = "frozen head", "low rank", "full"
 MODELS = {
@@ -117,13 +118,13 @@ def _resumed() -> dict[str, Any]:
     return {"curve": curve, "killed": killed, "whole": whole}
 
 
-def _area(task: FilmTask, logits: list[float]) -> ClusteredAuc:
+def _area(task: FilmTask, logits: list[float]) -> Clustered:
     film = task.film[TRAIN:]
     cluster = np.unique(film, return_inverse=True)[1]
     return clustered_auc(task.delight[TRAIN:], np.array(logits)[film], cluster)
 
 
-def _above(own: str, other: str, areas: dict[str, ClusteredAuc], judged: bool) -> Row:
+def _above(own: str, other: str, areas: dict[str, Clustered], judged: bool) -> Row:
     difference = areas[own] - areas[other]
     return Row(
         f"AUC, {own} less {other}",
@@ -134,6 +135,6 @@ def _above(own: str, other: str, areas: dict[str, ClusteredAuc], judged: bool) -
     ).where(judged)
 
 
-def _interval(difference: ClusteredAuc) -> str:
+def _interval(difference: Clustered) -> str:
     low, high = difference.interval()
     return f"95 % interval clustered by film [{low:+.4f}, {high:+.4f}]"

@@ -26,6 +26,7 @@ from benchmarks._demonstration import (
 )
 from benchmarks._kept import Kept, code_of
 from benchmarks.behaviour._models import HISTORY, PAIR
+from benchmarks.behaviour._over_seeds import difference_row
 from benchmarks.behaviour.prediction import NEW, Predicted, compared, over_seeds
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
@@ -33,7 +34,7 @@ from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.language.tuned_model import language_outputs
 from mrlm.behaviour.language_settings import LanguageSettings
-from mrlm.metrics.clustered_auc import ClusteredAuc
+from mrlm.metrics.clustered import Clustered
 from mrlm.metrics.reliability import calibration_error, log_loss
 
 LANGUAGE, ALONE = "language", "language, heads alone"
@@ -62,7 +63,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def _cell(quick: bool) -> dict[str, Any]:
-    world = _world(QUICK_USERS if quick else USERS)
+    world = of_some_users(QUICK_USERS if quick else USERS)
     nights = nights_of(world)
     fit = world.on_nights(nights[:FIT_NIGHTS]).log
     later = world.on_nights(nights[FIT_NIGHTS:]).log
@@ -83,7 +84,7 @@ def _cell(quick: bool) -> dict[str, Any]:
     return compared(world.log, later, found, seconds)
 
 
-def _world(users: int) -> KnownLog:
+def of_some_users(users: int) -> KnownLog:
     """The demonstration of all users, of whom some are looked at."""
     whole = demonstration(OWN_SEED)
     log: BanditLog = whole.log
@@ -99,13 +100,6 @@ def _area(cell: Predicted, name: str, group: str) -> Row:
 
 
 def _less(cell: Predicted, other: str, group: str) -> Row:
-    difference: ClusteredAuc = over_seeds([cell], LANGUAGE, group) - over_seeds(
-        [cell], other, group
-    )
-    low, high = difference.interval()
-    rows = int(cell.groups[group].sum())
-    return Row(
-        f"AUC, {LANGUAGE} less {other}, {group}",
-        difference.value,
-        note=f"95 % interval clustered by user [{low:+.4f}, {high:+.4f}]; {rows} rows",
-    )
+    difference: Clustered = over_seeds([cell], LANGUAGE, group) - over_seeds([cell], other, group)
+    more = f"; {int(cell.groups[group].sum())} rows"
+    return difference_row(f"AUC, {LANGUAGE} less {other}, {group}", difference, more)

@@ -12,6 +12,7 @@ lies between. Seconds are of the processor, both models on the same rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,14 @@ from benchmarks.behaviour._models import (
     PAIR,
     predictions,
 )
+from benchmarks.behaviour._over_seeds import OfSeed, averaged, difference_row
 from benchmarks.learners._peers.field import TREES, tuned_peers
 from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
 from mrlm.behaviour.report import FEW_EVENTS
-from mrlm.metrics.clustered_auc import ClusteredAuc, auc_within, clustered_auc
+from mrlm.metrics.clustered import Clustered
+from mrlm.metrics.clustered_auc import auc_within, clustered_auc
 from mrlm.metrics.reliability import calibration_error, log_loss
 
 SEEDS, QUICK_SEEDS = 5, 1
@@ -118,27 +121,18 @@ class Predicted:
         self.by_model = {n: np.array(p) for n, p in found["predicted"].items()}
         self.seconds: dict[str, dict[str, float]] = found["seconds"]
 
-    def area(self, model: str, group: str) -> dict[str, tuple[float, float]] | None:
-        """User to (area, influence); None where the group lacks a class."""
+    def area(self, model: str, group: str) -> OfSeed | None:
+        """Area of a model on a group; None where the group lacks a class."""
         kept = self.groups[group]
         if len(set(self.label[kept].tolist())) < 2:
             return None
         names, code = np.unique(self.user[kept].astype(str), return_inverse=True)
-        found = clustered_auc(self.label[kept], self.by_model[model][kept], code)
-        return {n: (found.value, i) for n, i in zip(names.tolist(), found.influence, strict=True)}
+        return OfSeed(names, clustered_auc(self.label[kept], self.by_model[model][kept], code))
 
 
-def over_seeds(cells: Sequence[Predicted], model: str, group: str = "all") -> ClusteredAuc:
-    """Mean area over the seeds; a user's influence is summed over them."""
-    areas = [a for c in cells if (a := c.area(model, group)) is not None]
-    users = sorted({u for c in cells for u in c.user.tolist()})
-    place = {u: i for i, u in enumerate(users)}
-    influence, value = np.zeros(len(users)), 0.0
-    for area in areas:
-        value += next(iter(area.values()))[0] / len(areas)
-        for user, (_, own) in area.items():
-            influence[place[user]] += own / len(areas)
-    return ClusteredAuc(value if areas else float("nan"), influence)
+def over_seeds(cells: Sequence[Predicted], model: str, group: str = "all") -> Clustered:
+    """Mean area over the seeds that have both classes; see ``averaged``."""
+    return averaged([a for c in cells if (a := c.area(model, group)) is not None])
 
 
 def _rows(cells: Sequence[Predicted], judged: bool) -> list[Row]:
@@ -210,12 +204,7 @@ def _mean(
     return float(np.mean([measure(c, c.by_model[model]) for c in cells]))
 
 
-def _above(measure: str, difference: ClusteredAuc, judged: bool, more: str = "") -> Row:
-    low, high = difference.interval()
-    return Row(
-        measure,
-        difference.value,
-        bar="interval above 0",
-        holds=low > 0,
-        note=f"95 % interval clustered by user [{low:+.4f}, {high:+.4f}]{more}",
-    ).where(judged)
+def _above(measure: str, difference: Clustered, judged: bool, more: str = "") -> Row:
+    row = difference_row(measure, difference, more)
+    low, _ = difference.interval()
+    return replace(row, bar="interval above 0", holds=low > 0).where(judged)

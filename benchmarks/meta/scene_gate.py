@@ -42,7 +42,8 @@ from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.networks.scene_heads import SceneHeads
 from mrlm.meta.adaptation.scene_layers import with_scene_heads
-from mrlm.metrics.clustered_auc import ClusteredAuc, clustered_auc
+from mrlm.metrics.clustered import Clustered
+from mrlm.metrics.clustered_auc import clustered_auc
 
 SEEDS, QUICK_SEEDS = 5, 1
 HOURS, LEAST, ALL = 6, -0.002, "all"
@@ -156,7 +157,7 @@ def _areas(
     return found
 
 
-def _less(cells: Sequence[dict[str, Any]], name: str, scene: str) -> ClusteredAuc:
+def _less(cells: Sequence[dict[str, Any]], name: str, scene: str) -> Clustered:
     """Mean difference from the shared layer; a user's influence is summed over the seeds."""
     users = sorted({u for c in cells for u in c["user"]})
     influence, value = np.zeros(len(users)), 0.0
@@ -166,7 +167,7 @@ def _less(cells: Sequence[dict[str, Any]], name: str, scene: str) -> ClusteredAu
         less = one - other
         value += less.value / len(cells)
         influence[np.searchsorted(users, own)] += less.influence / len(cells)
-    return ClusteredAuc(value, influence[influence != 0.0])
+    return Clustered(value, influence[influence != 0.0])
 
 
 def _mean(cells: Sequence[dict[str, Any]], name: str, scene: str) -> float:

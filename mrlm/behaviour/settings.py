@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mrlm.behaviour.language_settings import LanguageSettings
 
@@ -86,6 +86,14 @@ class BehaviourSettings(BaseModel):
         description="Adapt the last layer to each scene of the fit nights, as far as they tell "
         "that scenes differ; docs/meta.md says what it measured.",
     )
+    distil: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Above 0 the model teaches one of the kind pair, which is kept and served in "
+        "its place: this share of that one's loss is what the teacher expects of candidates, the "
+        "rest what was observed; docs/behaviour.md says what it measured.",
+    )
     history: HistorySettings = Field(
         default_factory=HistorySettings,
         description="How the models history and language read the history.",
@@ -93,3 +101,12 @@ class BehaviourSettings(BaseModel):
     language: LanguageSettings = Field(
         default_factory=LanguageSettings, description="What the model language alone reads."
     )
+
+    @model_validator(mode="after")
+    def _something_to_teach(self) -> BehaviourSettings:
+        if self.distil and self.model == "pair":
+            raise ValueError(
+                "behaviour.distil: 'pair' has nothing to teach another 'pair'; set behaviour.model "
+                "to history or language, or distil to 0"
+            )
+        return self

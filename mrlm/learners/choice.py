@@ -217,29 +217,47 @@ def choose_on(
     """
     if not scores:
         raise ValueError("there is nothing to choose from: give at least one contender")
-    rounds = _rounds(log, q)
-    by_name = {
-        name: _DR(rounds.with_target(greedy_with_floor(score, rounds.offsets, floor), name))
-        for name, score in scores.items()
-    }
-    values = {name: _estimate(found, 1.0 - 2.0 * error) for name, found in by_name.items()}
+    rounds = north_star_rounds(log, q)
+    by_name = greedy_values(rounds, scores, floor)
+    values = {name: estimate_of(found, 1.0 - 2.0 * error) for name, found in by_name.items()}
     best = max(values, key=lambda name: values[name].value)
     if np.isnan(values[best].value):
         raise ValueError(f"no decision has a final {rounds.objectives[0]!r}: ingest more nights")
     z = float(ndtri(1.0 - error / max(len(values) - 1, 1)))
     chosen = next(name for name in values if _as_good(by_name[name], by_name[best], z))
     paired = difference(by_name[chosen], logger_scores(rounds, _DR))
-    return Choice(chosen, best, values, _estimate(paired, 1.0 - 2.0 * error / len(values)))
+    return Choice(chosen, best, values, estimate_of(paired, 1.0 - 2.0 * error / len(values)))
 
 
 def _as_good(scores: Scores, best: Scores, z: float) -> bool:
     """Whether a value is less than ``z`` standard errors below the best."""
-    found = _estimate(difference(best, scores), 0.5)
+    found = estimate_of(difference(best, scores), 0.5)
     return scores is best or found.value <= z * found.standard_error
 
 
-def _rounds(log: BanditLog, q: Floats) -> EvaluationBatch:
-    """The log in its north star alone, with the logger itself as the target."""
+def greedy_values(
+    rounds: EvaluationBatch, scores: Mapping[str, Floats], floor: float
+) -> dict[str, Scores]:
+    """Doubly robust scores of the policy that is greedy by each score, with a floor.
+
+    Args:
+        rounds: of ``north_star_rounds``, N candidates in all.
+        scores: by name, float64, shape (N,).
+        floor: share of uniform exploration.
+    """
+    return {
+        name: _DR(rounds.with_target(greedy_with_floor(score, rounds.offsets, floor), name))
+        for name, score in scores.items()
+    }
+
+
+def north_star_rounds(log: BanditLog, q: Floats) -> EvaluationBatch:
+    """The log in its north star alone, with a uniform target that is to be replaced.
+
+    Args:
+        log: n decisions with N candidates in all.
+        q: expected north star of every candidate, float64, shape (N,).
+    """
     star = north_star(log.objectives).name
     column = log.column(star)
     lengths = np.diff(log.decisions.offsets)
@@ -256,7 +274,8 @@ def _rounds(log: BanditLog, q: Floats) -> EvaluationBatch:
     )
 
 
-def _estimate(scores: Scores, level: float) -> Estimate:
+def estimate_of(scores: Scores, level: float) -> Estimate:
+    """The only objective's estimate, with a two-sided interval of this level."""
     state = EvaluationState.of(scores)
     (found,) = estimates(state, level, Thresholds()).values()
     return found

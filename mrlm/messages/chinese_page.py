@@ -281,6 +281,20 @@ _DATA = {
     "lift": "提升",
     "lower bound": "下界",
     "Reward model, on a later night": "奖励模型（在之后的一夜）",
+    "The reward model is a student: what serving it loses": "奖励模型是学生模型：部署它损失多少",
+    "The north star on the tune nights: the teacher, the student that is served, and a pair model "
+    "that learned alone. Value is that of the policy that is greedy by the model but for a tenth; "
+    "intervals are of 95 %, clustered by user.": (
+        "调整夜上的北极星目标：教师模型、实际部署的学生模型，以及独自学习的 pair 模型。价值是按模型"
+        "贪心（保留十分之一探索）的策略的价值；区间为 95 %，按用户聚类。"
+    ),
+    "measure": "度量",
+    "teacher": "教师",
+    "student": "学生",
+    "pair alone": "独自学习的 pair",
+    "student - teacher": "学生 - 教师",
+    "student - pair alone": "学生 - 独自学习的 pair",
+    "no difference shown": "未显示差异",
     "Data": "数据",
     "table": "表",
     "Validation: {verdict}": "校验：{verdict}",

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from mrlm.metrics.clustered import Clustered, Floats
 from mrlm.metrics.ranking import auc
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ClusteredAuc:
-    """An area, or a difference of two, and what each cluster adds to its error.
-
-    Attributes:
-        value: the area, or the difference.
-        influence: float64, one a cluster; they sum to 0, and the root of the sum of their squares
-            is the standard error, but for a factor of clusters / (clusters - 1).
-    """
-
-    value: float
-    influence: Floats
-
-    @property
-    def standard_error(self) -> float:
-        """Of ``value``; NaN with fewer than two clusters."""
-        many = len(self.influence)
-        if many < 2:
-            return float("nan")
-        return float(np.sqrt(self.influence @ self.influence * many / (many - 1)))
-
-    def __sub__(self, other: ClusteredAuc) -> ClusteredAuc:
-        """The paired difference of two areas over the same rows."""
-        return ClusteredAuc(self.value - other.value, self.influence - other.influence)
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided, by Student's t with clusters - 1 degrees of freedom."""
-        reach = float(stdtrit(max(len(self.influence) - 1, 1), 0.5 + level / 2))
-        reach *= self.standard_error
-        return self.value - reach, self.value + reach
 
 
 def clustered_auc(
     label: NDArray[np.generic], score: Floats, cluster: NDArray[np.int64]
-) -> ClusteredAuc:
+) -> Clustered:
     """The area of one score, with its error clustered.
 
     The area is a mean over pairs of a positive and a negative row; its influence is that of the
@@ -71,7 +35,7 @@ def clustered_auc(
     )
     many = np.where(positive, positive.sum(), (~positive).sum())
     own = np.bincount(cluster, weights=(share - value) / many)
-    return ClusteredAuc(value, np.asarray(own, np.float64))
+    return Clustered(value, np.asarray(own, np.float64))
 
 
 def auc_within(label: NDArray[np.generic], score: Floats, group: NDArray[np.int64]) -> float:

@@ -11,10 +11,16 @@ class Curves:
 
     Attributes:
         points: curve to its (step, value); names are paths such as ``reward_model/0/loss``.
+        folder: put before the names of what is added here.
     """
 
     points: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    folder: str = ""
 
     def add(self, name: str, step: int, value: float) -> None:
         """One more point of a curve."""
-        self.points.setdefault(name, []).append((step, value))
+        self.points.setdefault(self.folder + name, []).append((step, value))
+
+    def under(self, folder: str) -> Curves:
+        """The same curves, to which others are added under a folder's name."""
+        return Curves(self.points, f"{self.folder}{folder}/")

@@ -32,7 +32,14 @@ class Reliability:
 def log_loss(
     label: NDArray[np.generic], probability: NDArray[np.float64], clip: float = 1e-12
 ) -> float:
-    """Mean negative log likelihood of 0 and 1 outcomes, nats.
+    """Mean negative log likelihood of 0 and 1 outcomes, nats; see ``log_losses``."""
+    return float(log_losses(label, probability, clip).mean())
+
+
+def log_losses(
+    label: NDArray[np.generic], probability: NDArray[np.float64], clip: float = 1e-12
+) -> NDArray[np.float64]:
+    """Negative log likelihood of each 0 or 1 outcome, nats, float64, shape (n,).
 
     Args:
         label: bool or 0 and 1, shape (n,).
@@ -48,7 +55,7 @@ def log_loss(
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("probabilities must be in [0, 1]")
     p = np.clip(probability, clip, 1 - clip)
-    return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
+    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)), np.float64)
 
 
 def reliability(

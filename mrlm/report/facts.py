@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class NightFacts:
         items: ``encoded`` and ``reused`` items.
         reward_model: objective, or objective and group of decisions, to figures on a later night
             (``auc``, ``log_loss``, ...).
+        distillation: what a student lost to its teacher, a measure each, as
+            ``mrlm.learners.distillation_loss`` has it; empty where nothing was distilled.
         calibration: objective to (mean prediction, mean outcome) of each bin.
         truth: policy, a simple baseline included, or ``difference``, to the north star's true
             value, where a log comes from a known world.
@@ -36,6 +39,7 @@ class NightFacts:
     failed_expectations: Sequence[str] = ()
     items: Mapping[str, int] = field(default_factory=dict)
     reward_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    distillation: Sequence[Mapping[str, Any]] = ()
     calibration: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)

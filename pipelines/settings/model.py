@@ -38,7 +38,7 @@ SETTINGS_VARIABLE = "MRLM_SETTINGS"
 _ADDED = {
     "behaviour": (
         *("model", "history", "language", "scene_heads", "uncertainty_nights"),
-        "selection_clip",
+        *("selection_clip", "distil"),
     ),
     "gate": ("anchored", "groups", "group_error", "test_nights", "trial_share", "watch"),
     "inputs": ("candidates", "feedback_names", "history"),

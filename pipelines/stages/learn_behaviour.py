@@ -7,7 +7,7 @@ import shutil
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mrlm.messages.message import Message, recorded
 from pipelines.contract.context import NightContext
@@ -17,8 +17,12 @@ from pipelines.nights.lake import log_fingerprints, read_logs
 from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
+    from mrlm.bandit_log import BanditLog
+    from mrlm.behaviour.ensemble.reward_model import RewardModel
+    from mrlm.behaviour.fitting.taught import Taught
     from mrlm.behaviour.report import HeadReport
     from mrlm.behaviour.settings import BehaviourSettings
+    from mrlm.metrics.curves import Curves
 
 
 class LearnBehaviour:
@@ -49,7 +53,6 @@ class LearnBehaviour:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Fit, report on a later night, save."""
-        from mrlm.behaviour.fitting.fit import fit_reward_model
         from mrlm.behaviour.report import ALL, report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
         from mrlm.metrics.curves import Curves
@@ -61,15 +64,10 @@ class LearnBehaviour:
             # Weights need a propensity in every row.
             fit, _ = read_completed(context, plan.fit)
         curves = Curves()
-        model = fit_reward_model(
-            fit,
-            behaviour,
-            context.settings.seed,
-            partial(context.progress, "reward model epochs"),
-            curves,
-        )
+        model, taught = _fitted(context, fit, behaviour, curves)
         if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
+        lost = _distillation(context, plan, taught, model)
         later = report_reward_model(model, read_logs(context, plan.tune))
         report = {head.objective: _measured(head) for head in later if head.group == ALL}
         groups = {
@@ -81,7 +79,8 @@ class LearnBehaviour:
         }
         (out / "reward_model").mkdir()
         model.save(out / "reward_model")
-        whole = json.dumps({**report, **groups}, indent=1, sort_keys=True)
+        told = {"distillation": lost} if lost else {}
+        whole = json.dumps({**report, **groups, **told}, indent=1, sort_keys=True)
         (out / "report.json").write_text(whole)
         if behaviour.language.checkpoints:
             shutil.rmtree(behaviour.language.checkpoints, ignore_errors=True)
@@ -94,6 +93,7 @@ class LearnBehaviour:
                 "heads": report,
                 "curves": curves.points,
                 "groups": groups,
+                **told,
                 # For pages in another language: a manifest holds plain text.
                 "messages": recorded(list(groups)),
                 "fit": plan.fit,
@@ -101,6 +101,33 @@ class LearnBehaviour:
                 "gate": plan.gate,
             },
         )
+
+
+def _fitted(
+    context: NightContext, fit: BanditLog, behaviour: BehaviourSettings, curves: Curves
+) -> tuple[RewardModel, Taught | None]:
+    """The model that is kept, and where it is a student, those that it is compared with."""
+    from mrlm.behaviour.fitting.fit import fit_reward_model
+    from mrlm.behaviour.fitting.taught import fit_taught
+
+    progress = partial(context.progress, "reward model epochs")
+    if not behaviour.distil:
+        return fit_reward_model(fit, behaviour, context.settings.seed, progress, curves), None
+    taught = fit_taught(fit, behaviour, context.settings.seed, progress, curves)
+    return taught.student, taught
+
+
+def _distillation(
+    context: NightContext, plan: Plan, taught: Taught | None, kept: RewardModel
+) -> list[dict[str, Any]]:
+    """What the model that is kept loses to its teacher on the tune nights; empty without one."""
+    from mrlm.learners.distillation_loss import distillation_loss
+
+    if taught is None:
+        return []
+    # Values of policies need a propensity in every row.
+    tune, _ = read_completed(context, plan.tune)
+    return [asdict(m) for m in distillation_loss(taught.teacher, kept, taught.pair, tune)]
 
 
 def _with_own_checkpoints(context: NightContext) -> BehaviourSettings:

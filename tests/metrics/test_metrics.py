@@ -10,6 +10,7 @@ from mrlm.metrics import (
     calibration_error,
     category_entropy,
     clustered_auc,
+    clustered_mean,
     coverage,
     exposure,
     gini,
@@ -53,6 +54,18 @@ def test_an_area_and_its_influence_are_those_of_the_pairs():
     assert low < difference.value < high
     with pytest.raises(ValueError, match="both classes"):
         clustered_auc(np.ones(4), np.arange(4.0), np.arange(4))
+
+
+def test_a_means_error_counts_clusters_and_not_rows():
+    values, cluster = np.array([1.0, 1.0, 4.0, 4.0, 4.0, 4.0]), np.array([0, 0, 1, 1, 1, 1])
+    found = clustered_mean(values, cluster)
+    assert found.value == pytest.approx(3.0)
+    assert found.influence == pytest.approx([-4 / 6, 4 / 6])
+    assert found.standard_error == pytest.approx(4 / 3)
+    less = found - clustered_mean(values + 1.0, cluster)
+    assert (less.value, less.standard_error) == (-1.0, pytest.approx(0.0, abs=1e-12))
+    with pytest.raises(ValueError, match="at least one row"):
+        clustered_mean(values[:0], cluster[:0])
 
 
 @pytest.mark.statistics

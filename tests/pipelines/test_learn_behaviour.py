@@ -18,7 +18,10 @@ from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.learners.inputs import learning_sample
 from mrlm.learners.settings import LearningSettings
+from mrlm.report.facts import NightFacts
+from mrlm.report.review_page import render_review_page
 from pipelines.stages import learn_behaviour
+from tests.report.test_review_page import BARE
 
 
 def settings(small_bert: Path) -> BehaviourSettings:
@@ -74,6 +77,34 @@ def test_a_language_model_is_fitted_reported_and_handed_on(
     log = fit_log.on_nights(nights[:1]).take(np.arange(60))
     sample = learning_sample(log, model, {"like": 1.0}, LearningSettings(), seed=0)
     assert np.isfinite(sample.inputs.value).all()
+
+
+def test_a_student_is_handed_on_alone_with_what_it_lost(
+    fit_log: BanditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = ["2026-11-09", "2026-11-10"]
+    monkeypatch.setattr(learn_behaviour, "read_logs", lambda _, of: fit_log.on_nights(of))
+    monkeypatch.setattr(
+        learn_behaviour, "read_completed", lambda _, of: (fit_log.on_nights(of), None)
+    )
+    small = {"folds": 2, "components": 4, "hidden": 8, "projection": 4, "epochs": 1}
+    context: Any = SimpleNamespace(
+        run_key="2026-11-11-1f2e3d4c",
+        settings=SimpleNamespace(behaviour=BehaviourSettings(**small, distil=0.5), seed=1),
+        progress=lambda *_: None,
+        log=logging.getLogger,
+    )
+    plan: Any = SimpleNamespace(fit=nights[:1], tune=nights[1:], gate=[])
+    product = learn_behaviour.STAGE.run(context, plan, tmp_path)
+    folder = tmp_path / product.outputs["reward_model"]
+    assert load_reward_model(folder).kind == "reward_model"
+    assert sorted(f.name for f in folder.iterdir()) == ["model.json", "model.safetensors"]
+    lost = json.loads(json.dumps(product.counts["distillation"]))
+    assert [m["measure"] for m in lost] == ["auc", "log_loss", "value"]
+    assert lost[0]["student"] == product.counts["heads"]["like"]["auc"]
+    assert json.loads((tmp_path / "report.json").read_text())["distillation"] == lost
+    shown = NightFacts(distillation=lost)
+    assert "pair alone" in render_review_page(BARE, None, shown)
 
 
 def test_other_pretrained_weights_are_another_input(

@@ -79,6 +79,16 @@ FACTS = NightFacts(
     validation="passed",
     items={"encoded": 3, "reused": 40},
     reward_model={"delight": {"auc": 0.741, "log_loss": 0.5}},
+    distillation=[
+        {
+            "measure": "log_loss",
+            "teacher": 0.51,
+            "student": 0.52,
+            "pair": 0.53,
+            "to_teacher": {"value": 0.01, "lower": 0.006, "upper": 0.014, "better": False},
+            "to_pair": {"value": -0.01, "lower": None, "upper": None, "better": None},
+        }
+    ],
     calibration={"delight": [(0.1, 0.12), (0.5, 0.48)]},
     truth={"challenger": 0.391, "champion": 0.305},
     units={"delight": "share"},

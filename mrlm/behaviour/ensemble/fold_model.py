@@ -39,10 +39,16 @@ class FoldModel:
             states: distinct ones, with N candidates in all.
             taste: ``taste_features`` of them by ``factors``.
         """
-        parts = [self.statistics.table(states.catalog)[states.candidates.values], taste]
-        if self.language is not None:
-            parts.append(language_outputs(states, [self.language])[0])
-        return np.concatenate(parts, axis=1)
+        statistics = self.statistics.table(states.catalog)[states.candidates.values]
+        return np.concatenate([statistics, self.beside_statistics(states, taste)], axis=1)
+
+    def beside_statistics(
+        self, states: Decisions, taste: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """The same without what happened with each item."""
+        if self.language is None:
+            return taste
+        return np.concatenate([taste, language_outputs(states, [self.language])[0]], axis=1)
 
     @cached_property
     def single(self) -> PairForward:

@@ -59,21 +59,51 @@ def fit_statistics(
     return ItemStatistics(catalog.item_id[seen], values[seen])
 
 
-def out_of_fold_statistics(
-    codes: NDArray[np.int32],
-    rewards: NDArray[np.float64],
-    fold: NDArray[np.int64],
-    prior: float,
-) -> NDArray[np.float32]:
-    """Statistics of each row's own item without the rows of its fold, shape (n, heads + 1).
+@dataclass(frozen=True)
+class StatisticsOfFolds:
+    """Statistics of items without the rows of one fold, whichever is asked for.
 
-    A row's own outcome, and every other outcome of its user, is in its fold: none is in its value.
+    A row's own outcome, and every other outcome of its user, is in its fold: what is read for the
+    row without its fold holds none of them.
+
+    Attributes:
+        items: int, sorted item codes that have rows.
+        total: float64, shape (folds, items, heads), sums of centred rewards.
+        count: float64, shape (folds, items, heads), known rewards.
+        prior: rows of the overall mean that are added to each item's own.
     """
-    items, place = np.unique(codes, return_inverse=True)
-    total, count = _sums(place, rewards, fold, int(fold.max()) + 1, len(items))
-    left = total.sum(axis=0)[place] - total[fold, place]
-    rows = count.sum(axis=0)[place] - count[fold, place]
-    return _shrink(left, rows, prior)
+
+    items: NDArray[np.integer]
+    total: NDArray[np.float64]
+    count: NDArray[np.float64]
+    prior: float
+
+    @classmethod
+    def of(
+        cls,
+        codes: NDArray[np.integer],
+        rewards: NDArray[np.float64],
+        fold: NDArray[np.int64],
+        prior: float,
+    ) -> StatisticsOfFolds:
+        """Of rows with these items, rewards (n, heads) and folds; see ``fit_statistics``."""
+        items, place = np.unique(codes, return_inverse=True)
+        total, count = _sums(place, rewards, fold, int(fold.max()) + 1, len(items))
+        return cls(items, total, count, prior)
+
+    def without(self, fold: NDArray[np.int64], codes: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Of each item without the rows of a fold, (m, heads + 1); zeros for an item without rows.
+
+        Args:
+            fold: which is left out, shape (m,).
+            codes: items, shape (m,).
+        """
+        place = np.minimum(np.searchsorted(self.items, codes), len(self.items) - 1)
+        left = self.total.sum(axis=0)[place] - self.total[fold, place]
+        rows = self.count.sum(axis=0)[place] - self.count[fold, place]
+        found = _shrink(left, rows, self.prior)
+        found[self.items[place] != codes] = 0.0
+        return found
 
 
 def _sums(

@@ -48,6 +48,8 @@ class _Rate:
 _RATES = {
     "pair": _Rate(0.14, 0.0015, 8.0, 0.18),
     "history": _Rate(0.44, 0.0015, 15.0, 0.18),
+    # What a student costs beside its teacher.
+    "student": _Rate(0.6, 0.0015, 15.0, 0.18),
 }
 
 
@@ -57,11 +59,14 @@ def fit_cost(settings: BehaviourSettings, size: LogSize) -> FitCost:
     Measured on one machine's processor. Of ``language`` it is what it shares with ``history``: its
     tunings and readings come on top, and hang on the device far more than on the log.
     """
-    rate = _RATES["pair" if settings.model == "pair" else "history"]
+    rates = [_RATES["pair" if settings.model == "pair" else "history"]]
+    if settings.distil and settings.model != "pair":
+        rates.append(_RATES["student"])
     passes = settings.epochs * settings.folds / (_EPOCHS * _FOLDS)
-    seconds = size.rows * (rate.row_ms * passes + rate.entry_ms * size.entries) / 1000
-    gib = size.rows * (rate.row_kib + rate.entry_kib * size.entries) / _KIB_PER_GIB
-    return FitCost(seconds, gib)
+    seconds = sum(r.row_ms * passes + r.entry_ms * size.entries for r in rates) / 1000
+    # One after the other.
+    kib = max(r.row_kib + r.entry_kib * size.entries for r in rates)
+    return FitCost(size.rows * seconds, size.rows * kib / _KIB_PER_GIB)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,21 @@ from mrlm.behaviour.networks.network import PairNetwork, evaluate
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.metrics.curves import Curves
 
+Progress = Callable[[int, int], None]
+"""Told of epochs done, and epochs in all."""
+
+
+def of_part(progress: Progress | None, part: int, parts: int) -> Progress | None:
+    """What one of several trainings of equal length tells, counted from 0."""
+    if progress is None:
+        return None
+    return lambda done, epochs: progress(part * epochs + done, parts * epochs)
+
 
 def epoch_told(
     fold: int,
     settings: BehaviourSettings,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
     curves: Curves | None,
     left_out: PairFeatures,
     targets: NDArray[np.float64],

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.behaviour.features.statistics import fit_statistics, out_of_fold_statistics
+from mrlm.behaviour.features.statistics import StatisticsOfFolds, fit_statistics
 
 
 def catalog(names: list[str]) -> Catalog:
@@ -47,13 +47,27 @@ def test_statistics_follow_the_identifier_not_the_code() -> None:
 def test_a_row_never_meets_its_folds_outcomes_on_its_item() -> None:
     codes, rewards, fold = rows()
     rewards = np.nan_to_num(rewards)
-    first = out_of_fold_statistics(codes, rewards, fold, prior=3.0)
+    first = StatisticsOfFolds.of(codes, rewards, fold, 3.0).without(fold, codes)
     inside = (fold == 2) & (codes == 1)
     changed = rewards.copy()
     changed[np.flatnonzero(inside)[0]] += 100.0
     # Another item takes it back, so the overall mean that is taken off stays.
     changed[np.flatnonzero(codes == 3)[0]] -= 100.0
-    second = out_of_fold_statistics(codes, changed, fold, prior=3.0)
+    second = StatisticsOfFolds.of(codes, changed, fold, 3.0).without(fold, codes)
     np.testing.assert_allclose(second[inside], first[inside], atol=1e-5)
     outside = (fold != 2) & (codes == 1)
     assert (second[outside, 0] > first[outside, 0] + 1.0).all(), "other folds do see it"
+
+
+def test_without_a_fold_equals_statistics_of_the_others_rows() -> None:
+    codes, rewards, fold = rows()
+    rewards -= np.nanmean(rewards, axis=0)
+    asked = np.array([4, 0, 7, 2], np.int32)
+    found = StatisticsOfFolds.of(codes, rewards, fold, 3.0).without(np.full(4, 2), asked)
+    others, names = fold != 2, catalog([str(i) for i in range(8)])
+    # Both are taken from one mean, that of all rows.
+    mean = np.nanmean(rewards[others], axis=0)
+    table = fit_statistics(names, codes[others], rewards[others], prior=3.0).table(names)[asked]
+    known = [np.isfinite(rewards[others & (codes == a)]).sum(axis=0) for a in asked]
+    table[:, :2] += mean * np.array([k / (k + 3.0) for k in known])
+    np.testing.assert_allclose(found, table, atol=1e-6)

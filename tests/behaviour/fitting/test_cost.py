@@ -27,6 +27,14 @@ def test_more_is_read_at_more_cost_and_rows_count_alike() -> None:
     assert fit_cost(few, SIZE).seconds < pair[0]
 
 
+def test_a_student_costs_what_its_teacher_does_and_more() -> None:
+    taught = fit_cost(SETTINGS.model_copy(update={"distil": 0.5}), SIZE)
+    assert taught.seconds > cost_of("history")[0] + cost_of("pair")[0]
+    assert taught.gib == cost_of("history")[1], "one after the other"
+    pair = SETTINGS.model_copy(update={"model": "pair", "distil": 0.5})
+    assert fit_cost(pair, SIZE).seconds == cost_of("pair")[0]
+
+
 def test_the_best_model_that_fits_is_advised() -> None:
     assert advised(SETTINGS, SIZE, **PLENTY).model == "history"
     between = (cost_of("pair")[0] + cost_of("history")[0]) / 2
