@@ -23,21 +23,23 @@ _REMEDY = Message(
 
 
 def anchored_checks(
-    evidence: Evidence, settings: GateSettings, error: float, anchor: int | None
+    evidence: Evidence, settings: GateSettings, error: float, anchor: int | None, before: int = 1
 ) -> list[Check]:
     """One check an anchored limit: a guardrail's margin, and 0 in the north star.
 
     Margins against the champion alone let a chain of promotions lose one each time. Against the
     anchor the lower bound must stay above minus the margin at the level of this look, which is its
-    test's share of the error that ``guardrail_level`` leaves for 365 nights (``look_level``): every
-    look has its share, whether it comes to be asked or not, for what else refuses a challenger may
-    read the same numbers. Each limit has its own level, as parts of an intersection-union test.
+    part of its test's share of the error that ``guardrail_level`` leaves for 365 nights
+    (``look_level``): every look has its share, whether it comes to be asked or not, for what else
+    refuses a challenger may read the same numbers. Each limit has its own level, as parts of an
+    intersection-union test.
 
     Args:
         evidence: of a challenger that nothing else refuses.
         settings: the rule's.
         error: one-sided level of this look.
         anchor: by the ledger; None: whatever the evidence names.
+        before: gate nights that the test before this one took.
     """
     found = evidence.anchor
     if settings.anchored == "off" or found is None:
@@ -52,7 +54,7 @@ def anchored_checks(
         checks = [Check("anchor", False, text)]
     else:
         checks = [
-            _limit(evidence, found, name, margin, error, settings)
+            _limit(evidence, found, name, margin, error, settings, before)
             for name, margin in evidence.limits.items()
         ]
     if settings.anchored == "advise":
@@ -90,6 +92,7 @@ def _limit(
     margin: float,
     error: float,
     settings: GateSettings,
+    before: int,
 ) -> Check:
     own, estimate = f"anchor: {name}", found.differences.get(name)
     what = Message(
@@ -121,7 +124,7 @@ def _limit(
         text = Message("{numbers}, below {accepted}", numbers=numbers, accepted=accepted)
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
-        last = last_level(settings.test_nights, 1.0 - settings.guardrail_level)
+        last = last_level(settings.test_nights, 1.0 - settings.guardrail_level, before)
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
         own_error = estimate.standard_error or 0.0
         text = what_would_change(text, evidence.rows, distance, own_error, last, most)
