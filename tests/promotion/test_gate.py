@@ -20,7 +20,7 @@ from mrlm.promotion.judgement.levels import last_level, look_level
 from mrlm.promotion.record.candidate import earlier_looks
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights
 from mrlm.promotion.settings import GateSettings
-from tests.evidence.found import hindcast_of
+from tests.evidence.found import hindcast_of, weight_figures
 
 Make = Callable[..., Evidence]
 RULE = GateSettings()
@@ -141,14 +141,13 @@ def test_a_log_that_tells_too_little_names_the_way_out(evidence: Make) -> None:
     found = evidence(lift=0.02)
     unsure = replace(found.differences["dr"]["delight"], certified=False, reasons=("too few rows",))
     differences = {**found.differences, "dr": {**found.differences["dr"], "delight": unsure}}
-    shown = {"logger": {"effective_sample_size": 900.0}}
-    few = {"challenger": {"effective_sample_size": 12.0}}
+    shown, few = {"logger": weight_figures(900.0)}, {"challenger": weight_figures(12.0)}
     narrow = replace(found, differences=differences, diagnostics={**shown, **few})
     assert "gate.trial_share lets a challenger" in judge(narrow, RULE).reason
     assert "gate.trial_share" not in judge(narrow, GateSettings(trial_share=0.1)).reason
     assert "gate.trial_share" not in judge(found, RULE).reason
     # Of a log that would not do for the logger either, no trial makes enough.
-    small = replace(narrow, diagnostics={"logger": {"effective_sample_size": 100.0}, **few})
+    small = replace(narrow, diagnostics={"logger": weight_figures(100.0), **few})
     assert "gate.trial_share" not in judge(small, RULE).reason
 
 

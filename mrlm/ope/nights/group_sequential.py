@@ -70,9 +70,9 @@ def error_of_a_test(total: float, most: int, before: int, horizon: int = 365) ->
     """Error of the test that follows one of ``before`` nights, when ``total`` bounds a horizon's.
 
     ``total before / (horizon + most - 1)``: every night of a test earns the next one its share. Of
-    the tests that begin within a horizon, those that the later ones follow took other nights of it,
-    which are ``horizon - 1`` at most; the one that the first follows took ``most`` at most. So their
-    errors never sum to more than the total, and where each test's error holds given all nights
+    the tests that begin within a horizon, the first follows one of at most ``most`` nights, and the
+    others follow tests that took nights of that horizon, at most ``horizon - 1`` together. So the
+    errors never sum to more than the total; and where each test's error holds given all nights
     before it began, the chance of any error in the horizon is at most the total, whatever ends a
     test.
 

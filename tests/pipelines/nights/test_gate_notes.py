@@ -11,7 +11,7 @@ from pipelines.care.gate_standing import advice_lines, trial_lines
 from pipelines.care.summary import summarise
 from pipelines.contract.context import NightContext
 from pipelines.nights.gate_notes import notes_of
-from tests.evidence.found import evidence_of
+from tests.evidence.found import evidence_of, weight_figures
 from tests.pipelines.nights.workspaces import Made, entry
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(20, 24)]
@@ -21,7 +21,6 @@ NIGHTS = [f"2026-11-{d:02d}" for d in range(20, 24)]
 def refused(made: Made) -> Made:
     """Three nights whose log told too little of the challenger, which stays under test."""
     made.record(entry("initial", "first", 1))
-    figures = {"effective_users": 200.0, "nonzero": 300, "matched": 900}
     for night in NIGHTS[:3]:
         run_key = made.context(night).run_key
         found = evidence_of(
@@ -29,8 +28,8 @@ def refused(made: Made) -> Made:
             gate_nights=(night,),
             differences={"dr": {"delight": PolicyEstimate(0.02, 0.5, 2.0)}},
             diagnostics={
-                "logger": {"effective_sample_size": 900.0, **figures},
-                "challenger": {"effective_sample_size": 12.0, **figures},
+                "logger": weight_figures(900.0),
+                "challenger": weight_figures(12.0),
             },
         )
         made.evaluated(replace(found, night=night))
