@@ -101,13 +101,9 @@ class Diagnostics:
         """
         if any(f.default is MISSING and f.name not in data for f in fields(cls)):
             return None
-        found = {f.name: data[f.name] for f in fields(cls) if f.name in data}
-        return cls(
-            **{
-                n: math.nan if v is None and n not in _MAY_BE_UNKNOWN else v
-                for n, v in found.items()
-            }
-        )
+        found: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        lost = {n: math.nan for n, v in found.items() if v is None and n not in _MAY_BE_UNKNOWN}
+        return cls(**{**found, **lost})
 
 
 def diagnostics(state: EvaluationState) -> dict[str, tuple[Diagnostics, ...]]:

@@ -16,6 +16,8 @@ from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
 
+# Nights that the anchored limits hold for.
+_YEAR = 365
 _REMEDY = Message(
     "The next night asks again; or a person who accepts the anchor's loss moves it with "
     "'mrlm anchor set VERSION', or approves this version"
@@ -64,14 +66,41 @@ def anchored_checks(
 
 def spent_shares(evidence: Evidence) -> dict[str, float]:
     """Guardrail to the fall below the anchor as estimated, over the margin; 0 where none."""
-    found = evidence.anchor
-    shares = {}
-    for name, margin in evidence.guardrails.items():
-        estimate = None if found is None else found.differences.get(name)
-        if estimate is not None and estimate.value is not None:
-            fall = max(0.0, -estimate.value)
-            shares[name] = fall / margin if margin > 0 else float(fall > 0)
-    return shares
+    found = {} if evidence.anchor is None else evidence.anchor.differences
+    return {
+        name: _fall(estimate.value, margin)
+        for name, margin in evidence.guardrails.items()
+        if (estimate := found.get(name)) is not None and estimate.value is not None
+    }
+
+
+def spent_on_trial(evidence: Evidence, settings: GateSettings, nights: int) -> dict[str, float]:
+    """Guardrail to the share of its margin that the trial of a test has used up so far.
+
+    The trial's share of what is served, times its nights' share of the 365 that the limits hold
+    for, times the challenger's fall below the champion over the margin. A fall that is not
+    certified is not counted: on few effective rows it may be any number.
+
+    Args:
+        evidence: of the newest look.
+        settings: the rule's; without a trial nothing is used up.
+        nights: of the test since its first look, after which the trial began.
+    """
+    part = settings.trial_share * nights / _YEAR
+    return {
+        name: part * _fall(estimate.value, margin)
+        for name, margin in evidence.guardrails.items()
+        if part > 0
+        and (estimate := evidence.difference(settings.estimator, name)) is not None
+        and estimate.certified
+        and estimate.value is not None
+    }
+
+
+def _fall(value: float, margin: float) -> float:
+    """A difference below 0 over the margin; all of a margin of 0 is spent by any."""
+    fall = max(0.0, -value)
+    return fall / margin if margin > 0 else float(fall > 0)
 
 
 def gained_guardrails(evidence: Evidence, settings: GateSettings) -> frozenset[str]:

@@ -11,7 +11,12 @@ from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Joined, Message
 from mrlm.ope.nights.spending import error_at
-from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
+from mrlm.promotion.judgement.anchored import (
+    anchored_checks,
+    gained_guardrails,
+    spent_on_trial,
+    spent_shares,
+)
 from mrlm.promotion.judgement.condition import Check, bound_in_words, certified, lower_bound
 from mrlm.promotion.judgement.going_on import goes_on, of_the_test
 from mrlm.promotion.judgement.group_harm import group_checks
@@ -198,6 +203,8 @@ def judge_and_record(
             rows=evidence.rows,
             precision=_precision(evidence, settings),
             spent=_spent(entries, evidence, settings),
+            trial=_on_trial(entries, evidence, settings),
+            gained=_gained(evidence, settings),
             test=evidence.candidate,
             goes_on=verdict.goes_on,
             level=verdict.level,
@@ -256,6 +263,17 @@ def _precision(evidence: Evidence, settings: GateSettings) -> float:
     return star.standard_error**-2
 
 
+def _on_trial(
+    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> dict[str, float]:
+    """What the trial of this test has used up of every anchored margin; nothing at a first look."""
+    earlier = earlier_looks(entries, evidence.candidate or evidence.run_key, evidence.run_key)
+    if settings.anchored == "off" or not earlier:
+        return {}
+    nights = len(evidence.gate_nights) - len(earlier[0].gate_nights)
+    return spent_on_trial(evidence, settings, nights)
+
+
 def _spent(
     entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> dict[str, float]:
@@ -264,6 +282,12 @@ def _spent(
         return {}
     gained = gained_guardrails(evidence, settings)
     return spent_after(spent_margins(entries), spent_shares(evidence), gained)
+
+
+def _gained(evidence: Evidence, settings: GateSettings) -> tuple[str, ...]:
+    if settings.anchored == "off":
+        return ()
+    return tuple(sorted(gained_guardrails(evidence, settings)))
 
 
 def _as_recorded(

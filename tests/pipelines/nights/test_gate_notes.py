@@ -9,6 +9,7 @@ import pytest
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from pipelines.care.gate_standing import advice_lines, trial_lines
 from pipelines.care.summary import summarise
+from pipelines.commands import care
 from pipelines.contract.context import NightContext
 from pipelines.nights.gate_notes import notes_of
 from tests.evidence.found import evidence_of, weight_figures
@@ -65,10 +66,15 @@ def test_only_the_page_of_the_newest_judgement_tells_of_now(refused: Made) -> No
     assert "'trial_share = 0.1' under [gate]" in note
 
 
-def test_a_broken_ledger_is_told(refused: Made) -> None:
+def test_a_broken_ledger_is_told_once(
+    refused: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     context: NightContext = refused.context(NIGHTS[2])
     path = context.workspace.registry / "ledger.jsonl"
     path.write_text(path.read_text().replace('"refuse"', '"promote"'))
     (line,) = advice_lines(context)
     assert "the chain is broken" in line
     assert trial_lines(context) == []
+    monkeypatch.setattr(care, "load_settings", lambda _: context.settings)
+    care.status()
+    assert capsys.readouterr().out.count("the chain is broken") == 1
