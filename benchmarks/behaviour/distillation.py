@@ -70,7 +70,7 @@ def run(quick: bool) -> list[Row]:
     rows = _rows(HISTORY, found)
     if quick:
         return rows
-    key = ["distillation", LANGUAGE, USERS]
+    key: list[str | int] = ["distillation", LANGUAGE, USERS]
     of_language = kept.of(key, lambda: cell(LANGUAGE, of_some_users(USERS)))
     return [*rows, *_rows(LANGUAGE, [of_language])]
 

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 from scipy.special import ndtr
 
 from benchmarks.promotion._worlds import REWARD, Floats
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.ope.nights.group_sequential import boundaries, error_of_a_test
+from mrlm.ope.nights.group_sequential import boundaries, error_of_a_test, power_family
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.condition import lower_bound
 from mrlm.promotion.judgement.gate import Verdict, judge
-from mrlm.promotion.judgement.levels import look_level
 from mrlm.promotion.settings import GateSettings
 
 RULE = GateSettings()
@@ -41,6 +39,7 @@ def verdict_on(
     nights: int,
     guardrail: PolicyEstimate | None = None,
     anchor: AnchorComparison | None = None,
+    before: int = 1,
 ) -> Verdict:
     """The gate's verdict on differences to the champion, and to the anchor where there is one.
 
@@ -49,6 +48,7 @@ def verdict_on(
         nights: how many these are; each had its look.
         guardrail: challenger - champion; None: there is no guardrail.
         anchor: None: nothing is anchored.
+        before: nights that the test before this one took.
     """
     found = {REWARD: star}
     if guardrail is not None:
@@ -62,7 +62,7 @@ def verdict_on(
         anchor=anchor,
     )
     looks = tuple(range(1, nights + 1))
-    return judge(evidence, RULE, looks)
+    return judge(evidence, RULE, looks, before=before)
 
 
 def alone(star: PolicyEstimate, night: int, guardrail: PolicyEstimate | None = None) -> bool:
@@ -77,13 +77,9 @@ def alone(star: PolicyEstimate, night: int, guardrail: PolicyEstimate | None = N
 
 
 @cache
-def levels(spending: Callable[[float, float], float] | None = None) -> Floats:
-    """One-sided level of each look at one challenger; ``spending``: other than the gate's."""
+def levels(spending: Callable[[float, float], float] = power_family, before: int = 1) -> Floats:
+    """One-sided level of each look at one challenger; ``spending``: the gate's, or another."""
     nights = range(1, TEST_NIGHTS + 1)
-    if spending is None:
-        return np.array(
-            [look_level(tuple(range(1, n + 1)), TEST_NIGHTS, RULE.false_promotions) for n in nights]
-        )
-    error = error_of_a_test(RULE.false_promotions, 1)
+    error = error_of_a_test(RULE.false_promotions, TEST_NIGHTS, before)
     found: Floats = ndtr(-boundaries(nights, [spending(n / TEST_NIGHTS, error) for n in nights]))
     return found

@@ -62,17 +62,18 @@ def promotions(number: int, nights: int, gain: float = 0.0) -> list[int]:
     rate = RATE * rng.gamma(4.0, 0.25, USERS).clip(max=2.5)
     promoted: list[int] = []
     logs: list[BanditLog] = []
+    before = 1
     for night in range(nights):
         logs.append(_night(night, rate, gain, rng))
-        verdict = _verdict(BanditLog.concat(logs), len(logs))
+        verdict = _verdict(BanditLog.concat(logs), len(logs), before)
         if verdict.promote:
             promoted.append(night + 1)
         if not verdict.goes_on:
-            logs = []
+            logs, before = [], len(logs)
     return promoted
 
 
-def _verdict(log: BanditLog, nights: int) -> Verdict:
+def _verdict(log: BanditLog, nights: int, before: int) -> Verdict:
     many = len(log)
     policies = {
         "challenger": np.tile([WANTED, 1 - WANTED], many),
@@ -83,7 +84,7 @@ def _verdict(log: BanditLog, nights: int) -> Verdict:
     evidence = replace(
         BLANK, gate_nights=tuple(np.unique(log.night).astype(str)), rows=many, **found
     )
-    return judge(evidence, RULE, tuple(range(1, nights + 1)))
+    return judge(evidence, RULE, tuple(range(1, nights + 1)), before=before)
 
 
 def _night(night: int, rate: Floats, gain: float, rng: np.random.Generator) -> BanditLog:

@@ -55,7 +55,7 @@ def shares(mean: float, spread: float, look: int, many: int) -> tuple[float, flo
     level = look_level(tuple(range(1, look + 1)), RULE.test_nights, RULE.false_promotions)
     refused = (true > 0) & (total > 0) & (total / np.sqrt(look) <= -ndtri(level))
     true, estimate = true[refused], total[refused] / look
-    error, last = 1 / np.sqrt(look), last_level(RULE.test_nights, RULE.false_promotions)
+    error, last = 1 / np.sqrt(look), last_level(RULE.test_nights, RULE.false_promotions, 1)
     found = [rows_to_pass(_ROWS * look, e, error, last) for e in estimate]
     told = np.array([x is not None for x in found])
     nights = np.array([x / _ROWS for x in found if x is not None])

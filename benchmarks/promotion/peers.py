@@ -37,7 +37,7 @@ STREAMS, QUICK_STREAMS = 1000, 200
 # What stands for an infinite boundary there is larger.
 _NEVER = 30.0
 MOST_APART, LEAST_ALIKE = 1e-3, 0.995
-ERRORS = (error_of_a_test(RULE.false_promotions, 1), 0.05)
+ERRORS = (error_of_a_test(RULE.false_promotions, RULE.test_nights, before=1), 0.05)
 FRACTIONS = np.arange(1, TEST_NIGHTS + 1) / TEST_NIGHTS
 TERMS, PLANNED, LEVEL = (50, 100, 200, 400, 800), 400, 0.95
 SPENDINGS: dict[str, Callable[[float, float], float]] = {

@@ -2,12 +2,15 @@
 
 One challenger is better by so much that an oracle promotes it within 14 nights with probability
 80 %. The oracle knows the variance and holds the statistic of all nights so far against Lan and
-DeMets' boundaries, of the gate's spending and the gate's error of a test. The gate estimates the
-variance from the users' sums; O'Brien and Fleming's and Pocock's spending of the same error stand
-beside it. After 14 nights without a promotion the next test begins, with an equally better
-challenger. The confidence sequence is the asymptotic one of Waudby-Smith, Arbour, Sinha, Kennedy
-and Ramdas (2103.06476), of the error of one test, narrowest on the seventh night; it needs no
-horizon and goes on. A gate that judges every night alone spends that look's share of an endless
+DeMets' boundaries, of the gate's spending and the gate's error of a first test. The gate judges the
+users' sums by its own code: it ends a test where it would, the next begins with an equally better
+challenger, and has the error that the nights of the test before it have earned; ``even`` gives
+every test that of a first one. ``to the end`` has the gate's first boundaries and gives no test up;
+O'Brien and Fleming's and Pocock's spending of the same error stand beside it. After 14 nights
+without a promotion these, and the oracle, begin their next test, with an equally better challenger.
+The confidence sequence is the asymptotic one of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas
+(2103.06476), of the error of one test, narrowest on the seventh night; it needs no horizon and goes
+on. A gate that judges every night alone spends that look's share of an endless
 sum; it begins with its first look, or with its hundredth. Who is not promoted within 84 nights
 counts as 84.
 
@@ -26,9 +29,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from benchmarks.promotion._finished import finished
-from benchmarks.promotion._rules import RULE, TEST_NIGHTS, levels
+from benchmarks.promotion._rules import RULE, TEST_NIGHTS, levels, verdict_on
 from benchmarks.promotion._worlds import Floats
 from benchmarks.rows import Row
+from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.intervals.student import Moments, ends_of
 from mrlm.ope.nights.group_sequential import (
     boundaries,
@@ -85,10 +89,40 @@ def nights_of(first: int, runs: int) -> dict[str, list[float]]:
     for _ in range(runs):
         # Of mean gain and skewed, one number a user and night, the error of a night's mean 1.
         scores = gain + math.sqrt(USERS) * (rng.gamma(4.0, 0.5, (HORIZON, USERS)) - 2.0)
+        for rule, earned in (("gate", True), ("even", False)):
+            found.setdefault(rule, []).append(promoted_by_the_gate(scores, earned))
         for rule, passed in _passed(scores).items():
             night = int(np.argmax(passed)) + 1 if passed.any() else math.inf
             found.setdefault(rule, []).append(night)
     return found
+
+
+def promoted_by_the_gate(scores: Floats, earned: bool) -> float:
+    """The night, from 1, on which the gate's own verdict promotes; infinite: on none.
+
+    Args:
+        scores: shape (nights, users), drawn alike for every challenger.
+        earned: a test has the error that the nights of the test before it have earned, as the
+            gate's have; else that of a first test.
+    """
+    first, before = 0, 1
+    for night in range(1, len(scores) + 1):
+        nights = night - first
+        by_user = scores[first:night].sum(axis=0, keepdims=True) / nights
+        m = _moments(by_user)
+        star = PolicyEstimate(
+            value=float(by_user.mean()),
+            standard_error=float(m.standard_error[0]),
+            degrees_of_freedom=float(m.degrees_of_freedom[0]),
+            skewness=float(m.skewness[0]),
+            certified=True,
+        )
+        verdict = verdict_on(star, nights, before=before)
+        if verdict.promote:
+            return night
+        if not verdict.goes_on:
+            first, before = night, nights if earned else 1
+    return math.inf
 
 
 def _passed(scores: Floats) -> dict[str, NDArray[np.bool_]]:
@@ -101,7 +135,7 @@ def _passed(scores: Floats) -> dict[str, NDArray[np.bool_]]:
     mean, gathered = by_user.mean(1), _moments(by_user)
     whole = sums / night[:, None]
     found = {
-        "gate": _lower(mean, gathered, levels()[since - 1]) > 0,
+        "to the end": _lower(mean, gathered, levels()[since - 1]) > 0,
         "O'Brien-Fleming": _lower(mean, gathered, levels(obrien_fleming)[since - 1]) > 0,
         "Pocock": _lower(mean, gathered, levels(pocock)[since - 1]) > 0,
         "oracle": mean * np.sqrt(since) > -ndtri(levels()[since - 1]),
@@ -131,7 +165,7 @@ def _half_width(night: NDArray[np.int64], standard_error: Floats) -> Floats:
     Their equation for a mean of t terms of variance s^2: with r the mixture's parameter,
     ``s sqrt(2 (t r + 1) / (t^2 r) log(1 + sqrt(t r + 1) / (2 error)))``. A night is a term.
     """
-    error = error_of_a_test(RULE.false_promotions, 1)
+    error = error_of_a_test(RULE.false_promotions, TEST_NIGHTS, before=1)
     # Narrowest where t r is about -2 log(2 error) + log(1 - 2 log(2 error)).
     log = -2 * math.log(2 * error)
     r = (log + math.log(1 + log)) / (TEST_NIGHTS / 2)

@@ -99,7 +99,7 @@ def cell(rule: str, error: float, loss: float, seed: int, nights: int = NIGHTS) 
     rng = np.random.default_rng([seed, int(100 * error), int(100 * loss)])
     links: list[Link] = []
     so_far = np.zeros((2, 3))
-    tested = 0
+    tested, before = 0, 1
     for night in range(1, nights + 1):
         # Rows: north star and guardrail; columns: noise of challenger, champion and anchor.
         noise = np.array([[STAR_ERROR], [error]]) / np.sqrt(2) * rng.normal(size=(2, 3))
@@ -112,12 +112,12 @@ def cell(rule: str, error: float, loss: float, seed: int, nights: int = NIGHTS) 
         else:
             direct = _differences(so_far / tested, 2, len(links) + 1, error, loss, tested)
             compared = compare_with_anchor(1, None if rule == LINKS else direct, tonight, links)
-            verdict = verdict_on(tonight[REWARD], tested, tonight[GUARDRAIL], compared)
+            verdict = verdict_on(tonight[REWARD], tested, tonight[GUARDRAIL], compared, before)
             promoted, goes_on = verdict.promote, verdict.goes_on
         if promoted:
             links.append(Link(night, tonight))
         if not goes_on:
-            so_far, tested = np.zeros((2, 3)), 0
+            so_far, tested, before = np.zeros((2, 3)), 0, tested
     return Outcome(-loss * len(links), len(links))
 
 

@@ -108,20 +108,21 @@ def watched_year(kind: str, number: int, nights: int = NIGHTS) -> list[tuple[int
     """Of each promotion its night and the night of its alarm since then, 0: none."""
     rng = np.random.default_rng([number, list(KINDS).index(kind), 9])
     drawn = year(KINDS[kind], LIFT, rng, nights)
-    moves, first = [], 0
+    moves, first, before = [], 0, 1
     for night in range(1, nights + 1):
-        verdict = verdict_on(PolicyEstimate.of(_estimate(drawn, first, night)), night - first)
+        found = PolicyEstimate.of(_estimate(drawn, first, night))
+        verdict = verdict_on(found, night - first, before=before)
         if verdict.promote:
             moves.append((first, night))
         if not verdict.goes_on:
-            first = night
+            first, before = night, night - first
     ends = [*[night for _, night in moves[1:]], nights][: len(moves)]
-    found = []
+    alarms = []
     for (begun, night), end in zip(moves, ends, strict=True):
         last = min(end, night + RULE.hindcast_nights)
         looks = _looks(drawn, _promise(drawn, begun, night), night, last)
-        found.append((night, _alarm(looks, night - begun) if looks else 0))
-    return found
+        alarms.append((night, _alarm(looks, night - begun) if looks else 0))
+    return alarms
 
 
 def _alarm(looks: list[Promotion], test_nights: int) -> int:

@@ -66,15 +66,15 @@ def cell(kind: str, lift: float, number: int, nights: int = NIGHTS) -> Promotion
 
 def gated(drawn: Year, single: list[PolicyEstimate]) -> list[int]:
     """The gate: one challenger at a time, on all nights since it came."""
-    promoted, first = [], 0
+    promoted, first, before = [], 0, 1
     for night in range(1, len(single) + 1):
-        gathered = night - first > 1
-        found = _estimate(drawn, first, night) if gathered else single[night - 1]
-        verdict = verdict_on(found, night - first)
+        nights = night - first
+        found = _estimate(drawn, first, night) if nights > 1 else single[night - 1]
+        verdict = verdict_on(found, nights, before=before)
         if verdict.promote:
             promoted.append(night)
         if not verdict.goes_on:
-            first = night
+            first, before = night, nights
     return promoted
 
 

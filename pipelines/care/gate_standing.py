@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrlm.promotion.record.anchor import anchor_version, spent_margins
+from mrlm.promotion.record.anchor import anchor_version, spent_by_trials, spent_margins
 from mrlm.promotion.record.candidate import candidate_under_test, maker_of
 from mrlm.promotion.record.ledger import LedgerError, champion_stack
 from mrlm.promotion.record.shortfall import open_shortfall, rollback_command
@@ -30,19 +30,31 @@ def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:
     since = f"since {made.at} by {visible(made.actor, _LONGEST)}"
     why = "the first champion" if made.kind == "initial" else visible(made.reason, _LONGEST)
     lines = [f"anchor: version {anchor} ({since}: {why}); gate.anchored = {anchored}"]
+    by_trials = spent_by_trials(entries)
+    trials = [
+        f"{visible(name, _LONGEST)}: trials have used up {share:.1%} of the margin"
+        for name, share in by_trials.items()
+    ]
     if champion == anchor:
-        return [*lines, "the champion is the anchor: no margin is spent"]
+        return [*lines, "the champion is the anchor: no promotion has spent of a margin", *trials]
     spent = spent_margins(entries)
     if not spent:
-        return [*lines, f"what champion version {champion} has spent below it is not known yet"]
+        unknown = f"what champion version {champion} has spent below it is not known yet"
+        return [*lines, unknown, *trials]
     return [
         *lines,
         *(
             f"{visible(name, _LONGEST)}: champion version {champion} has spent {share:.0%} of the "
-            "margin"
+            f"margin{_with_trials(share, by_trials.get(name, 0.0))}"
             for name, share in sorted(spent.items())
         ),
     ]
+
+
+def _with_trials(share: float, by_trials: float) -> str:
+    if not by_trials:
+        return ""
+    return f", and trials {by_trials:.1%}: {share + by_trials:.1%} in all"
 
 
 def watch_lines(place: RegistryPlace) -> list[str]:

@@ -65,11 +65,9 @@ def status(
     """Show the last nights and where each stands."""
     loaded = load_settings(settings)
     contexts = contexts_of(loaded, _SHOWN_NIGHTS)
-    if not contexts:
-        say("no night has been run yet")
-    else:
-        for line in advice_lines(contexts[-1]):
-            say(line)
+    on_top = advice_lines(contexts[-1]) if contexts else ["no night has been run yet"]
+    for line in on_top:
+        say(line)
     newest = ""
     for context in contexts:
         standing = standing_of(context)
@@ -84,7 +82,10 @@ def status(
     if contexts:
         _tell_rewards(contexts)
     _tell_history(loaded)
-    _tell_gate(loaded)
+    for line in _gate_lines(loaded):
+        # What is wrong with the ledger may stand on top already.
+        if line not in on_top:
+            say(line)
     for line in trial_lines(contexts[-1]) if contexts else []:
         say(line)
     if max_age is not None:
@@ -141,18 +142,17 @@ def _tell_broken(context: NightContext, standing: NightStanding) -> None:
         say(f"{context.run_key}  BROKEN: {line}")
 
 
-def _tell_gate(settings: Settings) -> None:
-    """Say who is under test, what guardrails are anchored to, and what is spent below that."""
+def _gate_lines(settings: Settings) -> list[str]:
+    """Who is under test, what guardrails are anchored to, and what is spent below that."""
     try:
         place, gate = place_of(settings, Workspace(settings.workspace)), settings.gate
-        for line in [
+        return [
             *watch_lines(place),
             *candidate_lines(place, gate.test_nights),
             *anchor_lines(place, gate.anchored),
-        ]:
-            say(line)
+        ]
     except LedgerError as error:
-        say(f"gate: not told, for {error}")
+        return [f"gate: not told, for {error}"]
 
 
 def _tell_history(settings: Settings) -> None:

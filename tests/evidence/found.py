@@ -8,6 +8,7 @@ from typing import Any
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast, HindcastCalibration, PromotionHindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
+from mrlm.ope.verdict.diagnostics import Diagnostics
 
 NUMBER = PolicyEstimate(0.1, 0.01, 200.0, 0.08, 0.12, certified=True)
 
@@ -27,6 +28,27 @@ def hindcast_of(version: int, *, alarm: bool) -> Hindcast:
         reason=f"version {version}: it falls short, roll back" if alarm else "kept",
     )
     return Hindcast((one,), HindcastCalibration(1, 1.0, 0.95, 0.0, None, None), ("v9: gone",))
+
+
+def weight_figures(effective: float) -> dict[str, Any]:
+    """What evidence keeps of a policy's weights on 900 decisions, so many of which count."""
+    figures = Diagnostics(
+        policy="someone",
+        objective="delight",
+        rows=900,
+        users=300,
+        effective_sample_size=effective,
+        effective_users=200.0,
+        largest_weight=1.0,
+        largest_weight_share=0.01,
+        mean_weight=1.0,
+        mean_weight_standard_error=0.1,
+        unsupported_mass=0.0,
+        nonzero=270,
+        matched=900,
+        tail_users=150.0,
+    )
+    return {**figures.to_json(), "weight_histogram": {"edges": [0, 1], "counts": [900]}}
 
 
 def evidence_of(**changes: Any) -> Evidence:

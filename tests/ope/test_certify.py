@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from mrlm.ope.intervals.folded_estimates import folded_estimates
 from mrlm.ope.registry import FAMILY
 from mrlm.ope.state.folded import FoldedState
 from mrlm.ope.table.rounds.logged import LoggedTable
+from mrlm.ope.verdict.certify import overlaps
+from mrlm.ope.verdict.diagnostics import Diagnostics
 from mrlm.ope.verdict.overlap import group_overlap
 
 
@@ -52,6 +55,36 @@ def test_a_good_log_is_certified():
     assert e.certified
     assert e.to_json()["reason"] is None
     assert e.to_json()["rows_needed"] is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"min_effective_sample_size": 1e5},
+        {"max_weight_share": 1e-9},
+        {"min_users": 1000.0},
+        {"min_nonzero": 4000.0},
+        {"max_unsupported_mass": -1.0},
+    ],
+)
+def test_overlap_alone_is_what_the_certificate_asks_of_it(changed):
+    batch, thresholds = log(), Thresholds(**changed)
+    (d,) = diagnostics(EvaluationState.of(ESTIMATORS["ips"](batch)))["click"]
+    kept = Diagnostics.from_json(json.loads(json.dumps(d.to_json())))
+    assert kept == d
+    assert overlaps(kept, thresholds) == judged(batch, **changed).certified == (not changed)
+    # A wrong propensity is not told by overlap; and where no weight is left there is none.
+    assert overlaps(replace(d, mean_weight=3.0, effective_sample_size=1e5), Thresholds())
+    assert not overlaps(replace(d, matched=0), Thresholds())
+
+
+def test_diagnostics_of_before_a_figure_was_kept_are_not_read():
+    (d,) = diagnostics(EvaluationState.of(ESTIMATORS["ips"](log(n=500))))["click"]
+    told = replace(d, mean_weight_standard_error=math.nan).to_json()
+    assert math.isnan(Diagnostics.from_json(told).mean_weight_standard_error)
+    del told["tail_users"]
+    assert Diagnostics.from_json(told) is None
 
 
 def test_diagnostics_are_what_they_say():

@@ -47,7 +47,7 @@ def test_passing_is_what_the_normal_distribution_says(drift):
 
 def test_all_looks_together_spend_the_error_and_no_more():
     nights = range(1, 15)
-    error = error_of_a_test(0.05, 14)
+    error = error_of_a_test(0.05, 14, 14)
     for spending in (obrien_fleming, pocock):
         bounds = boundaries(nights, [spending(n / 14, error) for n in nights])
         assert passing(nights, bounds).sum() == pytest.approx(error, rel=1e-6)
@@ -64,8 +64,13 @@ def test_where_nothing_is_left_to_spend_nothing_passes():
 
 
 def test_the_year_is_split_over_its_tests():
-    assert error_of_a_test(0.05, 14) == pytest.approx(0.05 / 27)
-    assert error_of_a_test(0.05, 365) == 0.05
+    assert error_of_a_test(0.05, 14, 14) == pytest.approx(0.05 / 27)
+    assert error_of_a_test(0.05, 1, 1) == pytest.approx(0.05 / 365)
+    # The first of the year follows one that began before it and took all its nights.
+    worst = [14, *[1] * 11, 14, 3, *[14] * 24]
+    assert sum(worst[1:]) == 364
+    spent = sum(error_of_a_test(0.05, 14, before) for before in worst)
+    assert spent == pytest.approx(0.05)
     assert obrien_fleming(1.0, 0.01) == pytest.approx(0.01)
     assert pocock(1.0, 0.01) == pytest.approx(0.01)
 
@@ -79,7 +84,7 @@ def test_the_year_is_split_over_its_tests():
         (lambda: passing([], []), "one number a look"),
         (lambda: obrien_fleming(0.0, 0.05), "share of the horizon"),
         (lambda: pocock(0.5, 1.5), "between 0 and 1"),
-        (lambda: error_of_a_test(0.05, 0), "1 or more"),
+        (lambda: error_of_a_test(0.05, 14, 0), "1 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, said):

@@ -18,6 +18,7 @@ from mrlm.promotion.record.anchor import (
     anchor_version,
     links_from_anchor,
     spent_after,
+    spent_by_trials,
     spent_margins,
 )
 from mrlm.promotion.record.ledger import Entry, Kind, Ledger
@@ -176,6 +177,45 @@ def test_a_judgement_writes_what_it_leaves_spent(tmp_path: Path, evidence: Make)
     # Against a new anchor nothing is known yet.
     ledger.append(_entry("anchored", 3, anchor=1))
     assert spent_margins(ledger.entries()) == {}
+
+
+def test_what_trials_use_up_is_summed_whether_or_not_they_promote(
+    tmp_path: Path, evidence: Make
+) -> None:
+    """A quarter of three nights at a fall of half a margin, then of one night at a whole one."""
+    ledger, rule = Ledger(tmp_path / "ledger.jsonl"), GateSettings(trial_share=0.25)
+    ledger.append(_entry("initial", 1))
+
+    def look(first: int, last: int, guard: float, lift: float = 0.005) -> Entry:
+        key, nights = f"2026-12-{last:02d}/abc", [f"2026-11-{d:02d}" for d in range(first, last)]
+        found = evidence(key, 1, gate_nights=tuple(nights), lift=lift, guard=guard, error=0.002)
+        test = "" if first == last - 1 else f"2026-12-{first + 1:02d}/abc"
+        found = replace(_anchored(found, -0.01), candidate=test)
+        judge_and_record(ledger, found, rule, version=last, actor="gate", at="now")
+        return ledger.entries()[-1]
+
+    assert look(1, 2, -0.02).trial == {}
+    look(1, 4, 0.0)
+    assert look(1, 5, -0.01).trial == {"like": pytest.approx(0.25 * 3 / 365 * 0.5)}
+    look(6, 7, 0.0)
+    look(6, 8, -0.02)
+    both = {"like": pytest.approx(0.25 / 365 * (3 * 0.5 + 1.0))}
+    assert spent_by_trials(ledger.entries()) == both
+    # A promotion keeps them, and one that is proven better in the guardrail gives them back.
+    ledger.append(_entry("promoted", 8, "2026-12-08/abc"))
+    assert spent_by_trials(ledger.entries()) == both
+    better = look(9, 10, 0.05, lift=0.1)
+    assert better.gained == ("like",)
+    assert spent_by_trials(ledger.entries()) == both
+    ledger.append(_entry("promoted", 10, better.run_key))
+    assert spent_by_trials(ledger.entries()) == {}
+
+
+def test_moving_the_anchor_accepts_what_trials_used_up() -> None:
+    used = _entry("judged", 2, trial={"like": 0.1})
+    assert spent_by_trials(_entries(_entry("initial", 1), used)) == {"like": 0.1}
+    moved = _entry("anchored", 1)
+    assert spent_by_trials(_entries(_entry("initial", 1), used, moved)) == {}
 
 
 # The command.

@@ -8,6 +8,7 @@ from mrlm.promotion.record.candidate import (
     candidate_under_test,
     earlier_looks,
     maker_of,
+    nights_before,
     rejection,
     version_on_trial,
 )
@@ -51,6 +52,27 @@ def test_the_newest_test_goes_on() -> None:
     assert later is not None
     assert (later.run_key, maker_of(later)) == ("2026-11-21-abc", FIRST)
     assert len(earlier_looks(_entries(INITIAL, look, again), FIRST, TONIGHT)) == 2
+
+
+def test_a_test_has_what_the_nights_of_the_one_before_it_have_earned() -> None:
+    """Each night counts once, for the test that judged it first."""
+    nights = ("2026-11-18", "2026-11-19", "2026-11-20")
+    first = _look(FIRST, nights[0])
+    whole = _look("2026-11-21-abc", nights[0], test=FIRST, gate_nights=nights)
+    again = _look("2026-11-21-xyz", nights[0], gate_nights=nights)
+    own = _look(TONIGHT, "2026-11-21")
+    assert nights_before(_entries(INITIAL), TONIGHT) == 1
+    for entries, before in (
+        ((first, whole), 3),
+        # What comes after its first look changes nothing, nor does its own entry.
+        ((first, own, whole), 1),
+        ((first, whole, own), 3),
+        # The same nights under other settings are refused, and earn nothing a second time.
+        ((first, whole, again), 3),
+        # Where nothing was tested no night was taken.
+        ((first, replace(own, run_key="2026-11-21-abc", gate_nights=())), 1),
+    ):
+        assert nights_before(_entries(INITIAL, *entries), TONIGHT) == before
 
 
 def test_its_own_judgement_is_no_earlier_look() -> None:

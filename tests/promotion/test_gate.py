@@ -20,7 +20,7 @@ from mrlm.promotion.judgement.levels import last_level, look_level
 from mrlm.promotion.record.candidate import earlier_looks
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights
 from mrlm.promotion.settings import GateSettings
-from tests.evidence.found import hindcast_of
+from tests.evidence.found import hindcast_of, weight_figures
 
 Make = Callable[..., Evidence]
 RULE = GateSettings()
@@ -57,7 +57,7 @@ def test_the_bound_is_at_the_level_of_the_look(evidence: Make, looks: tuple[int,
 
 def test_a_test_spends_its_share_of_the_years_error() -> None:
     """One test may begin a night; its first look of one night has the square of its part."""
-    of_a_test = RULE.false_promotions / 365
+    of_a_test = RULE.false_promotions / (365 + 13)
     assert _level((1,), RULE) == pytest.approx(of_a_test / 14**2)
     assert _level((14,), RULE) == pytest.approx(of_a_test)
     assert _level((15,), RULE) == pytest.approx(of_a_test)
@@ -67,6 +67,27 @@ def test_a_test_spends_its_share_of_the_years_error() -> None:
     assert levels == sorted(levels)
 
 
+def test_a_long_test_leaves_the_next_one_more_error(tmp_path: Path, evidence: Make) -> None:
+    """Three nights without a proof earn the next challenger three times the error of a first one.
+
+    Its edge at that level is promoted, and refused where the test before took one night.
+    """
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    first = evidence("2026-11-20/abc", lift=0.02, gate_nights=("2026-11-01", "2026-11-02"))
+    judge_and_record(ledger, first, RULE, version=2, actor="gate", at="now")
+    nights = (*first.gate_nights, "2026-11-03")
+    last = evidence("2026-11-21/abc", lift=0.005, guard=-0.03, gate_nights=nights)
+    last = replace(last, candidate=first.run_key)
+    assert not judge_and_record(ledger, last, RULE, version=3, actor="gate", at="now").goes_on
+    level = 3 * _level((1,), RULE)
+    edge = float(t.ppf(1 - level, 200.0)) * 0.01
+    found = evidence("2026-11-22/abc", lift=edge * 1.0001, gate_nights=("2026-11-04",))
+    verdict = judge_and_record(ledger, found, RULE, version=4, actor="gate", at="now")
+    assert verdict.promote
+    assert verdict.level == pytest.approx(level)
+    assert not judge(found, RULE).promote
+
+
 def test_nights_of_unlike_size_spend_what_they_have() -> None:
     """Many decisions at the end leave little of the error to the looks before, and the reverse."""
     nights = (1, 2, 3)
@@ -74,7 +95,7 @@ def test_nights_of_unlike_size_spend_what_they_have() -> None:
     assert alike == pytest.approx(_level(nights, RULE))
     # What comes last is nearly all that there is, and hardly depends on the looks before it.
     late = _level(nights, RULE, (10, 20, 3000))
-    spent = RULE.false_promotions / 365 * (3**2 - 2**2) / RULE.test_nights**2
+    spent = RULE.false_promotions / 378 * (3**2 - 2**2) / RULE.test_nights**2
     assert late == pytest.approx(spent, rel=0.02)
     assert late < alike
     # What is not known, or does not rise, is taken as alike.
@@ -120,14 +141,13 @@ def test_a_log_that_tells_too_little_names_the_way_out(evidence: Make) -> None:
     found = evidence(lift=0.02)
     unsure = replace(found.differences["dr"]["delight"], certified=False, reasons=("too few rows",))
     differences = {**found.differences, "dr": {**found.differences["dr"], "delight": unsure}}
-    shown = {"logger": {"effective_sample_size": 900.0}}
-    few = {"challenger": {"effective_sample_size": 12.0}}
+    shown, few = {"logger": weight_figures(900.0)}, {"challenger": weight_figures(12.0)}
     narrow = replace(found, differences=differences, diagnostics={**shown, **few})
     assert "gate.trial_share lets a challenger" in judge(narrow, RULE).reason
     assert "gate.trial_share" not in judge(narrow, GateSettings(trial_share=0.1)).reason
     assert "gate.trial_share" not in judge(found, RULE).reason
     # Of a log that would not do for the logger either, no trial makes enough.
-    small = replace(narrow, diagnostics={"logger": {"effective_sample_size": 100.0}, **few})
+    small = replace(narrow, diagnostics={"logger": weight_figures(100.0), **few})
     assert "gate.trial_share" not in judge(small, RULE).reason
 
 
@@ -142,7 +162,7 @@ def test_a_hopeless_test_makes_room(evidence: Make) -> None:
 def test_a_refusal_says_what_would_change_it(evidence: Make) -> None:
     """Rows at which the last look passes with 80 %, a standard error below the estimate."""
     reason = judge(evidence(lift=0.04, error=0.02, guard=-0.001), RULE).reason
-    reach = float(norm.isf(last_level(RULE.test_nights, RULE.false_promotions)) + norm.ppf(0.8))
+    reach = float(norm.isf(last_level(RULE.test_nights, RULE.false_promotions, 1)) + norm.ppf(0.8))
     needed = math.ceil(900 * (reach * 0.02 / (0.04 - 0.02)) ** 2)
     told = f"about {needed} decisions in all, more than the {14 * 900} of a whole test, would show"
     assert f"{told} it with probability 80%" in reason
@@ -379,7 +399,7 @@ def test_nights_of_a_trial_count_by_what_they_tell(tmp_path: Path, evidence: Mak
         found = replace(found, candidate="" if n == 1 else f"{days[0]}/abc")
         judge_and_record(ledger, found, TRIAL, version=n, actor="gate", at="now")
     bounds = norm.isf([e.level for e in ledger.entries()])
-    error = TRIAL.false_promotions / 365
+    error = TRIAL.false_promotions / 378
     assert passing(told, bounds).sum() == pytest.approx(error, rel=1e-6)
     by_rows = norm.isf([_level(tuple(range(1, n + 1)), TRIAL) for n in range(1, 15)])
     assert passing(told, by_rows).sum() > 1.1 * error

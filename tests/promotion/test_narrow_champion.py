@@ -12,12 +12,12 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.promotion.judgement.narrow_champion import narrow_champion
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings
+from tests.evidence.found import weight_figures
 
 Make = Callable[..., Evidence]
 RULE = GateSettings()
 INITIAL = Entry("initial", "first", 1, "ada", "now", "the logger")
-LARGE = {"effective_sample_size": 900.0, "effective_users": 200.0, "matched": 900, "nonzero": 270}
-SMALL = {**LARGE, "effective_sample_size": 12.0}
+LARGE, SMALL = weight_figures(900.0), weight_figures(12.0)
 
 
 def judged(day: int, **more: object) -> Entry:

@@ -62,6 +62,13 @@ def test_the_oracle_has_its_power() -> None:
     assert abs((waited <= power.TEST_NIGHTS).mean() - power.POWER) < 4 * np.sqrt(0.16 / 60)
 
 
+def test_a_test_that_the_gate_ends_is_followed_by_another() -> None:
+    """Worse on its first night, it makes room; the next is better beyond doubt on that night."""
+    night = np.linspace(-1.0, 1.0, 40)
+    assert power.promoted_by_the_gate(np.stack([night - 5.0, night + 5.0]), earned=True) == 2
+    assert power.promoted_by_the_gate(np.stack([night - 5.0] * 2), earned=True) == np.inf
+
+
 def test_the_watch_sees_a_shortfall_and_no_other() -> None:
     """Eight promises, each missed by five standard errors: 5 or fewer in .02 of right code."""
     seen = [night for night, _ in watch._shortfalls(7, 0, 8)]

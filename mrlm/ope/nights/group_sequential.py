@@ -66,18 +66,31 @@ def power_family(share: float, error: float) -> float:
     return error * share**2
 
 
-def error_of_a_test(total: float, nights: int, horizon: int = 365) -> float:
-    """Error of one test of at most so many nights, when ``total`` bounds all tests of the horizon.
+def error_of_a_test(total: float, most: int, before: int, horizon: int = 365) -> float:
+    """Error of the test that follows one of ``before`` nights, when ``total`` bounds a horizon's.
 
-    An even split over ``ceil(horizon / nights)`` tests.
+    ``total before / (horizon + most - 1)``: every night of a test earns the next one its share. Of
+    the tests that begin within a horizon, the first follows one of at most ``most`` nights, and the
+    others follow tests that took nights of that horizon, at most ``horizon - 1`` together. So the
+    errors never sum to more than the total; and where each test's error holds given all nights
+    before it began, the chance of any error in the horizon is at most the total, whatever ends a
+    test.
+
+    Args:
+        total: bound on the error of all tests that begin within the horizon, in (0, 1).
+        most: nights that a test may take.
+        before: nights that the test before took; 1 for the first of all, and ``most`` where more.
+        horizon: in nights.
 
     Raises:
-        ValueError: the total is not in (0, 1), or nights or horizon are below 1.
+        ValueError: the total is not in (0, 1), or a number of nights is below 1.
     """
     check_between_0_and_1("total error", total)
-    if nights < 1 or horizon < 1:
-        raise ValueError(f"nights and horizon must be 1 or more; got {nights} and {horizon}")
-    return total / math.ceil(horizon / nights)
+    if min(most, before, horizon) < 1:
+        raise ValueError(
+            f"nights and horizon must be 1 or more; got {most}, {before} and {horizon}"
+        )
+    return total * min(before, most) / (horizon + most - 1)
 
 
 def boundaries(information: Sequence[float], spent: Sequence[float], drift: float = 0.0) -> Floats:

@@ -124,7 +124,7 @@ def certify(
                 )
             )
             continue
-        lacking = _support(d, thresholds)
+        lacking = [*_unsupported(d, thresholds), *_wrong_mean(d, thresholds)]
         hopeless |= bool(lacking)
         shortfalls = [] if finite_sample else _shortfalls(d, thresholds)
         factor = max([factor, *(f for _, f in shortfalls)])
@@ -151,30 +151,49 @@ def certify(
     return Certificate(False, tuple(reasons), needed)
 
 
-def _support(d: Diagnostics, t: Thresholds) -> list[Message]:
-    """Reasons that more rounds of the same log would not remove."""
-    reasons = []
-    if d.unsupported_mass is not None and d.unsupported_mass > t.max_unsupported_mass:
-        reasons.append(
-            Message(
-                "{mass:.1%} of its probability is on candidates the logger never shows (at most "
-                "{most:.1%})",
-                mass=d.unsupported_mass,
-                most=t.max_unsupported_mass,
-            )
+def overlaps(d: Diagnostics, thresholds: Thresholds) -> bool:
+    """Whether a log tells enough of a policy: what ``certify`` asks of its weights and support.
+
+    Not whether its propensities are true, which the mean weight speaks of.
+
+    Args:
+        d: diagnostics of the policy.
+        thresholds: what is needed.
+    """
+    if not (d.rows and d.matched and math.isfinite(d.mean_weight)):
+        return False
+    return not (_unsupported(d, thresholds) or _shortfalls(d, thresholds))
+
+
+def _unsupported(d: Diagnostics, t: Thresholds) -> list[Message]:
+    """Probability that no round of the same log would ever tell of."""
+    if d.unsupported_mass is None or d.unsupported_mass <= t.max_unsupported_mass:
+        return []
+    return [
+        Message(
+            "{mass:.1%} of its probability is on candidates the logger never shows (at most "
+            "{most:.1%})",
+            mass=d.unsupported_mass,
+            most=t.max_unsupported_mass,
         )
+    ]
+
+
+def _wrong_mean(d: Diagnostics, t: Thresholds) -> list[Message]:
+    """A mean weight that is not 1, which more rounds would not mend."""
     error = d.mean_weight_standard_error
     unknown = d.users > 1 and not math.isfinite(error)
-    if unknown or abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING:
-        reasons.append(
-            Message(
-                "the mean importance weight is {mean:.3f} with standard error {error:.3f}, not 1: "
-                "the propensities are wrong or the logger does not support the policy",
-                mean=d.mean_weight,
-                error=error,
-            )
+    # Of a single user nothing is known of the error, and nothing compares with it.
+    if not (unknown or abs(d.mean_weight - 1) > t.mean_weight_z * error + _ROUNDING):
+        return []
+    return [
+        Message(
+            "the mean importance weight is {mean:.3f} with standard error {error:.3f}, not 1: "
+            "the propensities are wrong or the logger does not support the policy",
+            mean=d.mean_weight,
+            error=error,
         )
-    return reasons
+    ]
 
 
 def _shortfalls(d: Diagnostics, t: Thresholds) -> list[tuple[Message, float]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from mrlm.ope.state.state import EvaluationState
 
 if TYPE_CHECKING:
     from mrlm.ope.state.folded import FoldedState
+
+
+_MAY_BE_UNKNOWN = frozenset({"unsupported_mass", "expected_sample_size"})
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,18 @@ class Diagnostics:
     def to_json(self) -> dict[str, str | int | float | None]:
         """The fields, with None for what is not a finite number."""
         return plain_fields(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Diagnostics | None:
+        """Read what ``to_json`` wrote, with NaN for numbers that were not finite.
+
+        None: a figure is missing, as in a record of before it was kept.
+        """
+        if any(f.default is MISSING and f.name not in data for f in fields(cls)):
+            return None
+        found: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        lost = {n: math.nan for n, v in found.items() if v is None and n not in _MAY_BE_UNKNOWN}
+        return cls(**{**found, **lost})
 
 
 def diagnostics(state: EvaluationState) -> dict[str, tuple[Diagnostics, ...]]:

@@ -16,6 +16,8 @@ from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
 
+# Nights that the anchored limits hold for.
+_YEAR = 365
 _REMEDY = Message(
     "The next night asks again; or a person who accepts the anchor's loss moves it with "
     "'mrlm anchor set VERSION', or approves this version"
@@ -23,21 +25,23 @@ _REMEDY = Message(
 
 
 def anchored_checks(
-    evidence: Evidence, settings: GateSettings, error: float, anchor: int | None
+    evidence: Evidence, settings: GateSettings, error: float, anchor: int | None, before: int = 1
 ) -> list[Check]:
     """One check an anchored limit: a guardrail's margin, and 0 in the north star.
 
     Margins against the champion alone let a chain of promotions lose one each time. Against the
     anchor the lower bound must stay above minus the margin at the level of this look, which is its
-    test's share of the error that ``guardrail_level`` leaves for 365 nights (``look_level``): every
-    look has its share, whether it comes to be asked or not, for what else refuses a challenger may
-    read the same numbers. Each limit has its own level, as parts of an intersection-union test.
+    part of its test's share of the error that ``guardrail_level`` leaves for 365 nights
+    (``look_level``): every look has its share, whether it comes to be asked or not, for what else
+    refuses a challenger may read the same numbers. Each limit has its own level, as parts of an
+    intersection-union test.
 
     Args:
         evidence: of a challenger that nothing else refuses.
         settings: the rule's.
         error: one-sided level of this look.
         anchor: by the ledger; None: whatever the evidence names.
+        before: gate nights that the test before this one took.
     """
     found = evidence.anchor
     if settings.anchored == "off" or found is None:
@@ -52,7 +56,7 @@ def anchored_checks(
         checks = [Check("anchor", False, text)]
     else:
         checks = [
-            _limit(evidence, found, name, margin, error, settings)
+            _limit(evidence, found, name, margin, error, settings, before)
             for name, margin in evidence.limits.items()
         ]
     if settings.anchored == "advise":
@@ -62,14 +66,41 @@ def anchored_checks(
 
 def spent_shares(evidence: Evidence) -> dict[str, float]:
     """Guardrail to the fall below the anchor as estimated, over the margin; 0 where none."""
-    found = evidence.anchor
-    shares = {}
-    for name, margin in evidence.guardrails.items():
-        estimate = None if found is None else found.differences.get(name)
-        if estimate is not None and estimate.value is not None:
-            fall = max(0.0, -estimate.value)
-            shares[name] = fall / margin if margin > 0 else float(fall > 0)
-    return shares
+    found = {} if evidence.anchor is None else evidence.anchor.differences
+    return {
+        name: _fall(estimate.value, margin)
+        for name, margin in evidence.guardrails.items()
+        if (estimate := found.get(name)) is not None and estimate.value is not None
+    }
+
+
+def spent_on_trial(evidence: Evidence, settings: GateSettings, nights: int) -> dict[str, float]:
+    """Guardrail to the share of its margin that the trial of a test has used up so far.
+
+    The trial's share of what is served, times its nights' share of the 365 that the limits hold
+    for, times the challenger's fall below the champion over the margin. A fall that is not
+    certified is not counted: on few effective rows it may be any number.
+
+    Args:
+        evidence: of the newest look.
+        settings: the rule's; without a trial nothing is used up.
+        nights: of the test since its first look, after which the trial began.
+    """
+    part = settings.trial_share * nights / _YEAR
+    return {
+        name: part * _fall(estimate.value, margin)
+        for name, margin in evidence.guardrails.items()
+        if part > 0
+        and (estimate := evidence.difference(settings.estimator, name)) is not None
+        and estimate.certified
+        and estimate.value is not None
+    }
+
+
+def _fall(value: float, margin: float) -> float:
+    """A difference below 0 over the margin; all of a margin of 0 is spent by any."""
+    fall = max(0.0, -value)
+    return fall / margin if margin > 0 else float(fall > 0)
 
 
 def gained_guardrails(evidence: Evidence, settings: GateSettings) -> frozenset[str]:
@@ -90,6 +121,7 @@ def _limit(
     margin: float,
     error: float,
     settings: GateSettings,
+    before: int,
 ) -> Check:
     own, estimate = f"anchor: {name}", found.differences.get(name)
     what = Message(
@@ -121,7 +153,7 @@ def _limit(
         text = Message("{numbers}, below {accepted}", numbers=numbers, accepted=accepted)
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
-        last = last_level(settings.test_nights, 1.0 - settings.guardrail_level)
+        last = last_level(settings.test_nights, 1.0 - settings.guardrail_level, before)
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
         own_error = estimate.standard_error or 0.0
         text = what_would_change(text, evidence.rows, distance, own_error, last, most)

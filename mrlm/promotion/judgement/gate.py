@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,28 +11,30 @@ from mrlm.evidence.followed_promotions import Hindcast
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Joined, Message
 from mrlm.ope.nights.spending import error_at
-from mrlm.promotion.judgement.anchored import anchored_checks, gained_guardrails, spent_shares
+from mrlm.promotion.judgement.anchored import (
+    anchored_checks,
+    gained_guardrails,
+    spent_on_trial,
+    spent_shares,
+)
 from mrlm.promotion.judgement.condition import Check, bound_in_words, certified, lower_bound
+from mrlm.promotion.judgement.going_on import goes_on, of_the_test
 from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.judgement.levels import last_level, look_level, rise
 from mrlm.promotion.judgement.narrow_champion import lacks_overlap
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.record.anchor import anchor_version, spent_after, spent_margins
-from mrlm.promotion.record.candidate import earlier_looks, rejection
+from mrlm.promotion.record.candidate import earlier_looks, nights_before, rejection
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.promotion.settings import GateSettings
 
 Rival = Literal["champion", "logger"]
 _RIVALS = {"champion": Message("champion"), "logger": Message("logger")}
-# Chance of passing below which a test ends before its time.
-_HOPELESS = 0.1
 _NARROW = Message(
     "where this happens after every promotion, the champion chooses too narrowly for its log to "
     "tell of others: gate.trial_share lets a challenger choose a share while it is tested"
 )
-# Checks that no further night of the same test would turn.
-_WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def judge(
     anchor: int | None = None,
     information: tuple[float, ...] = (),
     rejected: Entry | None = None,
+    before: int = 1,
 ) -> Verdict:
     """Apply the rule; a pure function of its arguments.
 
@@ -108,13 +110,15 @@ def judge(
         anchor: version of the anchor by the ledger; None: whatever the evidence names.
         information: see ``look_level``; (): not known.
         rejected: a person's rejection of this challenger at an earlier look; None: there is none.
+        before: gate nights that the test before this one took.
 
     Raises:
         ValueError: looks do not rise from 1 or more.
     """
     if evidence.stays:
         return _untested(evidence, settings)
-    alpha = look_level(looks, settings.test_nights, settings.false_promotions, information)
+    nights, total = settings.test_nights, settings.false_promotions
+    alpha = look_level(looks, nights, total, information, before)
     told = Message(
         "look {look}, {nights} of {most} nights",
         look=len(looks),
@@ -134,30 +138,30 @@ def judge(
         checks.append(certified(Message("challenger's {name}", name=evidence.north_star), own))
         checks.append(certified(_difference_in(evidence.north_star), star))
         if checks[-1].passed and star is not None:
-            checks.append(_north_star(evidence, settings, star, alpha, told))
+            checks.append(_north_star(evidence, settings, star, alpha, before, told))
         for name, margin in sorted(evidence.guardrails.items()):
             guard = evidence.difference(settings.estimator, name)
             checks.append(_guardrail(evidence, settings, name, margin, guard))
-        checks += _against_logger(evidence, settings, alpha, told)
+        checks += _against_logger(evidence, settings, alpha, before, told)
         checks += group_checks(evidence, settings)
     anchored = []
     if all(c.passed or c.advice for c in checks):
         below = 1.0 - settings.guardrail_level
-        error = look_level(looks, settings.test_nights, below, information)
-        anchored = anchored_checks(evidence, settings, error, anchor)
+        error = look_level(looks, nights, below, information, before)
+        anchored = anchored_checks(evidence, settings, error, anchor, before)
     checks += anchored
     promote = all(c.passed or c.advice for c in checks)
     telling = [c.text for c in checks if not c.passed or (promote and _is_outcome(c))]
-    goes_on = not promote and _goes_on(evidence, settings, checks, looks[-1], information)
+    going = not promote and goes_on(evidence, settings, checks, looks[-1], information, before)
     if not promote:
         telling += evidence.warnings
         if lacks_overlap(evidence, settings) and not settings.trial_share:
             telling.append(_NARROW)
         if checks[0].passed and evidence.gate_nights and settings.test_nights > 1:
-            telling.append(_of_the_test(settings, looks[-1], goes_on))
+            telling.append(of_the_test(settings, looks[-1], going))
     kept = "" if not anchored else "within" if all(c.passed for c in anchored) else "below"
     reason = Joined("; ", telling)
-    return Verdict(promote, reason, tuple(checks), len(looks), alpha, kept, goes_on)
+    return Verdict(promote, reason, tuple(checks), len(looks), alpha, kept, going)
 
 
 def judge_and_record(
@@ -199,6 +203,8 @@ def judge_and_record(
             rows=evidence.rows,
             precision=_precision(evidence, settings),
             spent=_spent(entries, evidence, settings),
+            trial=_on_trial(entries, evidence, settings),
+            gained=_gained(evidence, settings),
             test=evidence.candidate,
             goes_on=verdict.goes_on,
             level=verdict.level,
@@ -224,7 +230,8 @@ def verdict_after(
     entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> Verdict:
     """The verdict on an evidence when the ledger's entries are these."""
-    earlier = earlier_looks(entries, evidence.candidate or evidence.run_key, evidence.run_key)
+    test = evidence.candidate or evidence.run_key
+    earlier = earlier_looks(entries, test, evidence.run_key)
     counts = [len(e.gate_nights) for e in earlier]
     own = frozenset(night for e in earlier for night in e.gate_nights)
     now = max(len(evidence.gate_nights), (counts or [0])[-1] + 1)
@@ -236,6 +243,7 @@ def verdict_after(
         anchor_version(entries),
         _information(earlier, evidence, settings),
         rejection(entries, earlier),
+        nights_before(entries, test),
     )
 
 
@@ -255,6 +263,17 @@ def _precision(evidence: Evidence, settings: GateSettings) -> float:
     return star.standard_error**-2
 
 
+def _on_trial(
+    entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
+) -> dict[str, float]:
+    """What the trial of this test has used up of every anchored margin; nothing at a first look."""
+    earlier = earlier_looks(entries, evidence.candidate or evidence.run_key, evidence.run_key)
+    if settings.anchored == "off" or not earlier:
+        return {}
+    nights = len(evidence.gate_nights) - len(earlier[0].gate_nights)
+    return spent_on_trial(evidence, settings, nights)
+
+
 def _spent(
     entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> dict[str, float]:
@@ -263,6 +282,12 @@ def _spent(
         return {}
     gained = gained_guardrails(evidence, settings)
     return spent_after(spent_margins(entries), spent_shares(evidence), gained)
+
+
+def _gained(evidence: Evidence, settings: GateSettings) -> tuple[str, ...]:
+    if settings.anchored == "off":
+        return ()
+    return tuple(sorted(gained_guardrails(evidence, settings)))
 
 
 def _as_recorded(
@@ -297,97 +322,6 @@ def _untested(evidence: Evidence, settings: GateSettings) -> Verdict:
         checks.append(_hindcast(evidence, evidence.hindcast))
     telling = [c.text for c in checks if not c.passed]
     return Verdict(False, Joined("; ", [*telling, *evidence.warnings]), tuple(checks))
-
-
-def _goes_on(
-    evidence: Evidence,
-    settings: GateSettings,
-    checks: list[Check],
-    nights: int,
-    information: tuple[float, ...],
-) -> bool:
-    """Whether more nights may still show what this look did not, and harm nobody meanwhile."""
-    if nights >= settings.test_nights or not evidence.gate_nights:
-        return False
-    # More nights of the same log would not change these.
-    if not all(c.passed for c in checks if c.name in _WHATEVER_COMES):
-        return False
-    star = evidence.difference(settings.estimator, evidence.north_star)
-    if star is None or star.value is None or star.value <= 0.0:
-        return False
-    if _hopeless(star, settings, nights, information) or _harms_on_trial(evidence, settings):
-        return False
-    guards = {n: evidence.difference(settings.estimator, n) for n in evidence.guardrails}
-    return all(
-        e is None or e.value is None or e.value >= -evidence.guardrails[n]
-        for n, e in guards.items()
-    )
-
-
-def _harms_on_trial(evidence: Evidence, settings: GateSettings) -> bool:
-    """Whether a trial would go on serving what is shown to harm a group, or to pass the anchor.
-
-    A group's error is shared by the looks, so that a challenger which harms none seldom loses its
-    test by a single one.
-    """
-    if not settings.trial_share:
-        return False
-    each = {"group_error": settings.group_error / settings.test_nights}
-    groups = group_checks(evidence, settings.model_copy(update=each))
-    if not all(c.passed or c.advice for c in groups):
-        return True
-    if settings.anchored != "enforce" or evidence.anchor is None:
-        return False
-    below = evidence.anchor.differences
-    return any(
-        e.certified and e.value is not None and e.value < -margin
-        for name, margin in evidence.guardrails.items()
-        if (e := below.get(name)) is not None
-    )
-
-
-def _hopeless(
-    star: PolicyEstimate, settings: GateSettings, nights: int, information: tuple[float, ...]
-) -> bool:
-    """Whether the rest of the test would hardly prove the north star: others make room sooner.
-
-    Stochastic curtailment (Lan, Simon and Halperin, Sequential Analysis 1982) by Lan and Wittes'
-    B-value (Biometrics 1988): the chance of passing the last look where the truth is a standard
-    error above the estimate. A test that is ended early promotes nobody, so the error of the gate
-    stays what it is.
-    """
-    from scipy.special import ndtr, ndtri
-
-    error, value = star.standard_error, star.value
-    if not error or value is None:
-        return False
-    done = _share_done(settings, nights, information)
-    at_end = error * math.sqrt(done)
-    needed = float(ndtri(1.0 - last_level(settings.test_nights, settings.false_promotions)))
-    expected = value / error * math.sqrt(done) + (1.0 - done) * (value + error) / at_end
-    return float(ndtr((expected - needed) / math.sqrt(1.0 - done))) < _HOPELESS
-
-
-def _share_done(settings: GateSettings, nights: int, information: tuple[float, ...]) -> float:
-    """Share that is known of what the whole test will tell.
-
-    Nights tell alike, but for those of a trial: the ones to come tell as much as the newest.
-    """
-    if not (settings.trial_share and rise(information)):
-        return nights / settings.test_nights
-    now, before = information[-1], (0.0, *information)[-2]
-    each = max(now / nights, now - before)
-    return now / (now + (settings.test_nights - nights) * each)
-
-
-def _of_the_test(settings: GateSettings, nights: int, goes_on: bool) -> Message:
-    if goes_on:
-        return Message(
-            "the test goes on with the next night: {nights} of {most} so far",
-            nights=nights,
-            most=settings.test_nights,
-        )
-    return Message("the test ends here: the next night brings another challenger")
 
 
 def _is_outcome(check: Check) -> bool:
@@ -486,7 +420,7 @@ def _nights(evidence: Evidence, used: frozenset[str]) -> Check:
 
 
 def _against_logger(
-    evidence: Evidence, settings: GateSettings, alpha: float, told: Message
+    evidence: Evidence, settings: GateSettings, alpha: float, before: int, told: Message
 ) -> list[Check]:
     """What the challenger must show against whoever made the gate nights.
 
@@ -500,7 +434,7 @@ def _against_logger(
     what = Message("difference to the logger in {objective}", objective=evidence.north_star)
     checks = [certified(what, star)]
     if checks[0].passed and star is not None:
-        checks.append(_north_star(evidence, settings, star, alpha, told, "logger"))
+        checks.append(_north_star(evidence, settings, star, alpha, before, told, "logger"))
     for name, margin in sorted(evidence.guardrails.items()):
         checks.append(_guardrail(evidence, settings, name, margin, found.get(name), "logger"))
     return checks
@@ -511,6 +445,7 @@ def _north_star(
     settings: GateSettings,
     star: PolicyEstimate,
     alpha: float,
+    before: int,
     told: Message,
     rival: Rival = "champion",
 ) -> Check:
@@ -531,7 +466,7 @@ def _north_star(
     else:
         text = Message("{numbers}, not above 0", numbers=numbers)
         distance = value + star.unknown_low
-        last = last_level(settings.test_nights, settings.false_promotions)
+        last = last_level(settings.test_nights, settings.false_promotions, before)
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
         text = what_would_change(text, evidence.rows, distance, error, last, most)
     return Check(_against("north star", rival), passed, text)

@@ -8,6 +8,8 @@ from typing import Any
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.messages.message import Message
+from mrlm.ope.verdict.certify import overlaps
+from mrlm.ope.verdict.diagnostics import Diagnostics
 from mrlm.promotion.judgement.needed import rows_of_a_test
 from mrlm.promotion.record.ledger import Entry, champion_stack
 from mrlm.promotion.settings import GateSettings
@@ -154,14 +156,5 @@ def _told(champion: int, evidence: Evidence, settings: GateSettings) -> NarrowCh
 
 def _does(figures: Mapping[str, Any], settings: GateSettings) -> bool:
     """Whether a policy's weights would do for an interval; what is not known is taken to do."""
-    effective = figures.get("effective_sample_size")
-    if effective is None:
-        return True
-    rewarded = effective * (figures.get("nonzero") or 0) / (figures.get("matched") or 1)
-    return bool(
-        effective >= settings.min_effective_sample_size
-        and (figures.get("largest_weight_share") or 0.0) <= settings.max_weight_share
-        and figures.get("effective_users", settings.min_users) >= settings.min_users
-        and (figures.get("unsupported_mass") or 0.0) <= settings.thresholds().max_unsupported_mass
-        and ("nonzero" not in figures or rewarded >= settings.min_nonzero)
-    )
+    found = Diagnostics.from_json(figures)
+    return found is None or overlaps(found, settings.thresholds())

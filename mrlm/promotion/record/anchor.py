@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
+from mrlm.promotion.record.candidate import maker_of
 from mrlm.promotion.record.ledger import Entry, champion_stack, judgement
 
 
@@ -40,6 +42,27 @@ def spent_margins(entries: tuple[Entry, ...]) -> dict[str, float]:
     promoted = [e for e in entries if e.kind == "promoted" and e.version == (stack or (None,))[-1]]
     judged = judgement(entries, promoted[-1].run_key) if promoted else None
     return dict(judged.spent) if judged is not None and judged.anchor == anchor else {}
+
+
+def spent_by_trials(entries: tuple[Entry, ...]) -> dict[str, float]:
+    """Share of each guardrail's margin that trials have used up since the anchor is where it is.
+
+    Of each test its newest look tells, which rests on most nights. Whether its challenger was
+    promoted does not matter. As with ``spent_after``, the promotion of a challenger that is proven
+    better in a guardrail gives back what was used up in it.
+    """
+    used: dict[str, dict[str, float]] = {}
+    for entry in entries:
+        if entry.kind == "anchored":
+            used.clear()
+        elif entry.kind == "judged" and entry.trial:
+            used[maker_of(entry)] = dict(entry.trial)
+        elif entry.kind == "promoted":
+            judged = judgement(entries, entry.run_key)
+            for name, shares in product(judged.gained if judged else (), used.values()):
+                shares.pop(name, None)
+    names = sorted({name for shares in used.values() for name in shares})
+    return {name: sum(shares.get(name, 0.0) for shares in used.values()) for name in names}
 
 
 def spent_after(

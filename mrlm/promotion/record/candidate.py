@@ -26,6 +26,27 @@ def maker_of(judged: Entry) -> str:
     return judged.test or judged.run_key
 
 
+def nights_before(entries: tuple[Entry, ...], test: str) -> int:
+    """Gate nights that the test before this one took; 1: there is none before it.
+
+    A night belongs to the test that judged it first: judged again, it is refused and earns nothing.
+
+    Args:
+        entries: of the ledger.
+        test: run key of the run that made the challenger.
+    """
+    owner: dict[str, str] = {}
+    for entry in entries:
+        if entry.kind != "judged":
+            continue
+        if maker_of(entry) == test:
+            break
+        for night in entry.gate_nights:
+            owner.setdefault(night, maker_of(entry))
+    owners = list(owner.values())
+    return owners.count(owners[-1]) if owners else 1
+
+
 def rejection(entries: tuple[Entry, ...], looks: tuple[Entry, ...]) -> Entry | None:
     """A person's rejection of a challenger at one of these looks, the last word on it; or None."""
     words = [last_word(entries, look.run_key) for look in looks]

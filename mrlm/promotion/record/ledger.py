@@ -38,6 +38,7 @@ GENESIS = "0" * 64
 _OPTIONAL = (
     *("request", "content", "anchor", "anchored", "spent"),
     *("test", "goes_on", "level", "rows", "precision"),
+    *("trial", "gained"),
 )
 
 
@@ -111,6 +112,9 @@ class Entry:
         precision: ``judged``: one over the variance of the north star's difference, where a
             challenger under test may be on trial; 0: not recorded.
         spent: ``judged``: guardrail to the share of its margin that a promotion leaves spent.
+        trial: ``judged``: guardrail to the share of its margin that the trial of this test has used
+            up so far, promoted or not.
+        gained: ``judged``: guardrails in which the challenger is proven better than the champion.
         sequence: place in the ledger, from 0.
         previous: hash of the entry before.
         hash: SHA-256 of all other fields.
@@ -131,6 +135,8 @@ class Entry:
     anchor: int | None = None
     anchored: str = ""
     spent: dict[str, float] = field(default_factory=dict)
+    trial: dict[str, float] = field(default_factory=dict)
+    gained: tuple[str, ...] = ()
     test: str = ""
     goes_on: bool = False
     level: float = 0.0
@@ -194,7 +200,7 @@ class Entry:
         if not isinstance(data, dict):
             raise ValueError("a ledger line must be an object")
         try:
-            return cls(**{**data, "gate_nights": tuple(data.get("gate_nights", ()))})
+            return cls(**{**data, **{n: tuple(data.get(n, ())) for n in ("gate_nights", "gained")}})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"a field is missing, unknown or of another type: {error}") from error
 

@@ -9,9 +9,10 @@ import pytest
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from pipelines.care.gate_standing import advice_lines, trial_lines
 from pipelines.care.summary import summarise
+from pipelines.commands import care
 from pipelines.contract.context import NightContext
 from pipelines.nights.gate_notes import notes_of
-from tests.evidence.found import evidence_of
+from tests.evidence.found import evidence_of, weight_figures
 from tests.pipelines.nights.workspaces import Made, entry
 
 NIGHTS = [f"2026-11-{d:02d}" for d in range(20, 24)]
@@ -21,7 +22,6 @@ NIGHTS = [f"2026-11-{d:02d}" for d in range(20, 24)]
 def refused(made: Made) -> Made:
     """Three nights whose log told too little of the challenger, which stays under test."""
     made.record(entry("initial", "first", 1))
-    figures = {"effective_users": 200.0, "nonzero": 300, "matched": 900}
     for night in NIGHTS[:3]:
         run_key = made.context(night).run_key
         found = evidence_of(
@@ -29,8 +29,8 @@ def refused(made: Made) -> Made:
             gate_nights=(night,),
             differences={"dr": {"delight": PolicyEstimate(0.02, 0.5, 2.0)}},
             diagnostics={
-                "logger": {"effective_sample_size": 900.0, **figures},
-                "challenger": {"effective_sample_size": 12.0, **figures},
+                "logger": weight_figures(900.0),
+                "challenger": weight_figures(12.0),
             },
         )
         made.evaluated(replace(found, night=night))
@@ -66,10 +66,15 @@ def test_only_the_page_of_the_newest_judgement_tells_of_now(refused: Made) -> No
     assert "'trial_share = 0.1' under [gate]" in note
 
 
-def test_a_broken_ledger_is_told(refused: Made) -> None:
+def test_a_broken_ledger_is_told_once(
+    refused: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     context: NightContext = refused.context(NIGHTS[2])
     path = context.workspace.registry / "ledger.jsonl"
     path.write_text(path.read_text().replace('"refuse"', '"promote"'))
     (line,) = advice_lines(context)
     assert "the chain is broken" in line
     assert trial_lines(context) == []
+    monkeypatch.setattr(care, "load_settings", lambda _: context.settings)
+    care.status()
+    assert capsys.readouterr().out.count("the chain is broken") == 1
