@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-bayesian bench-sequential bench-house \
+.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-bayesian bench-next-item bench-sequential bench-house \
 	coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
@@ -99,6 +99,13 @@ bench-bayesian: $(READY) ## install BoTorch, peer of benchmarks meta.nights_need
 	.venv/bin/python $(SITE) > "$$($(BAYESIAN_PEERS)/bin/python $(SITE))/ours.pth"
 	$(BAYESIAN_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--requirement infra/bayesian-peers.lock
+
+NEXT_ITEM_PEERS = benchmarks/.peers/next-item
+bench-next-item: $(READY) ## install RecTools and MovieLens 100K, for benchmarks behaviour.sequences
+	.venv/bin/python -m venv $(NEXT_ITEM_PEERS)
+	.venv/bin/python $(SITE) > "$$($(NEXT_ITEM_PEERS)/bin/python $(SITE))/ours.pth"
+	$(NEXT_ITEM_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement infra/next-item-peers.lock
 
 # They need a newer Python: PEER_PYTHON=/path/to/python3.12.
 SEQUENTIAL_PEERS = benchmarks/.peers/sequential

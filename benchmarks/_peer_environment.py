@@ -38,6 +38,11 @@ class PeerEnvironment:
         return self._python.exists()
 
     @property
+    def packages(self) -> Path:
+        """The folder of what is installed in it."""
+        return next((_PEERS / self.name).glob("lib/python*/site-packages"))
+
+    @property
     def _python(self) -> Path:
         return _PEERS / self.name / "bin" / "python"
 

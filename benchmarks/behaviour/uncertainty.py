@@ -4,7 +4,9 @@ A drawn world knows the true probability of every candidate: fitted on four nigh
 the two nights after, how many true probabilities the 90 % interval holds, and how wide it is
 beside that of an ensemble of ten members. Members' spread as it is holds few, so the variance of
 their logits is brought to scale by the same products of held-back residuals as ours; what it is
-unscaled stands in the note.
+unscaled stands in the note. A narrow interval that holds too few is no better than a wide one, so
+the width is printed again beside that of the ensemble whose scale, by the truth that no model
+knows, lets it hold as many as ours.
 
 On the demonstration's world there is no true probability, but what was shown later falls into
 deciles of uncertainty, and each has a squared calibration error, less what chance alone gives: of
@@ -86,11 +88,22 @@ def covered(kind: str, seed: int, users: int) -> dict[str, list[float]]:
     ensemble = _fitted(fit, kind, MEMBERS)
     raw, scaled = _of_ensemble(ensemble, fit, later.decisions)
     found = {"ours": ours.interval(later.decisions, LEVEL), "raw": raw, "scaled": scaled}
-    return {name: _held(low, high, true) for name, (low, high) in found.items()}
+    held = {name: _held(low, high, true) for name, (low, high) in found.items()}
+    assert ours.posterior is not None
+    freedom = {"freedom": [ours.posterior.freedom]}
+    return held | {"equal": _held(*_holding(held["ours"][0], raw, true), true)} | freedom
 
 
 def _held(low: Floats, high: Floats, true: Floats) -> list[float]:
     return [float(((low <= true) & (true <= high)).mean()), float((high - low).mean())]
+
+
+def _holding(share: float, ends: tuple[Floats, Floats], true: Floats) -> tuple[Floats, Floats]:
+    """The interval, its logits scaled about their middle so that it holds that share."""
+    low, high = logit(ends[0]), logit(ends[1])
+    middle, half = (low + high) / 2, (high - low) / 2
+    half = half * float(np.quantile(np.abs(logit(true) - middle) / half, share))
+    return expit(middle - half), expit(middle + half)
 
 
 def _fitted(fit: BanditLog, kind: str, folds: int) -> RewardModel:
@@ -159,7 +172,10 @@ def _rows(drawn: Mapping[str, Sequence[Any]], judged: bool) -> list[Row]:
         share, width = mean["ours"].tolist()
         peer_share, peer_width = mean["scaled"].tolist()
         raw_share, raw_width = mean["raw"].tolist()
-        by_seed = ", ".join(f"{c['ours'][0]:.3f}" for c in cells)
+        shares = np.array([c["ours"][0] for c in cells])
+        by_seed = ", ".join(f"{s:.3f}" for s in shares)
+        error = shares.std(ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else np.nan
+        freedom = ", ".join(f"{c['freedom'][0]:.0f}" for c in cells)
         rows += [
             Row(
                 f"true probabilities in the {LEVEL:.0%} interval, {kind}",
@@ -167,8 +183,8 @@ def _rows(drawn: Mapping[str, Sequence[Any]], judged: bool) -> list[Row]:
                 peer_share,
                 bar=f"{LEAST} to {MOST}",
                 holds=LEAST <= share <= MOST,
-                note=f"by seed {by_seed}; peer: {MEMBERS} members to scale, as they are "
-                f"{raw_share:.3f}",
+                note=f"by seed {by_seed}, standard error {error:.3f}, degrees of freedom "
+                f"{freedom}; peer: {MEMBERS} members to scale, as they are {raw_share:.3f}",
             ).where(judged),
             Row(
                 f"mean width of the interval, {kind}",
@@ -176,8 +192,15 @@ def _rows(drawn: Mapping[str, Sequence[Any]], judged: bool) -> list[Row]:
                 peer_width,
                 bar=f"<= {WIDER} x",
                 holds=width <= WIDER * peer_width,
-                note=f"peer: {MEMBERS} members to scale, as they are {raw_width:.3f}",
+                note=f"peer: {MEMBERS} members to scale, which hold {peer_share:.3f}; as they are "
+                f"{raw_width:.3f}, holding {raw_share:.3f}",
             ).where(judged),
+            Row(
+                f"mean width where {MEMBERS} members hold as many, {kind}",
+                width,
+                float(mean["equal"][1]),
+                note="no bar: the members' scale is read off the truth",
+            ),
         ]
     return rows
 

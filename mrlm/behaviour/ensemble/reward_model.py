@@ -132,7 +132,9 @@ class RewardModel:
         if not self.tells_uncertainty:
             raise ValueError("the model was asked to tell no uncertainty: ask the model it is of")
         values, star = self.score(decisions), self.heads.index(self.north_star)
-        return interval(values[:, star], values[:, -1], level, binary=self.binary[star])
+        freedom = np.inf if self.posterior is None else self.posterior.freedom
+        given = values[:, star], values[:, -1], level
+        return interval(*given, binary=self.binary[star], freedom=freedom)
 
     def encode(self, decisions: Decisions) -> tuple[ServedFeatures, NDArray[np.float64]]:
         """Pair features with item statistics, the folds' mean, and ``score``; all at once."""

@@ -19,6 +19,7 @@ from mrlm.behaviour.uncertainty.layer_posterior import (
     history_share,
     item_share,
     layer_variance,
+    satterthwaite,
     slope,
 )
 from mrlm.behaviour.uncertainty.residual_products import ResidualProducts
@@ -210,17 +211,35 @@ class _Pairs:
         rows, a, b = self.rows, self.by_user.first, self.by_user.second
         # Both rows look back from one moment.
         of_user = history_share(rows.entries[a])
-        alike = of_user * np.einsum("pv,pv->p", self.vectors[a], self.vectors[b])
-        of_item = item_share(rows.rewards[self.by_item.first])
-        length, found = (self.vectors**2).sum(axis=1), shared
+        of_users = [of_user, of_user * np.einsum("pv,pv->p", self.vectors[a], self.vectors[b])]
+        of_items = [item_share(rows.rewards[self.by_item.first])]
+        found, steep = shared, self._steep(shared)
         for _ in range(_ITERATIONS):
-            # The more is open, the flatter is the curve from output to probability.
-            open_ = self.common + found.variance(length, rows.entries, rows.rewards)
-            steep = slope(rows.expected, open_, binary=self.binary)
             given = rows.residual, steep, self.noise
-            user = self.by_user.variances(*given, [of_user, alike])
-            item = self.by_item.variances(*given, [of_item])
+            user = self.by_user.variances(*given, of_users)
+            item = self.by_item.variances(*given, of_items)
             most = _MOST if self.binary else np.inf
             level, taste, own = np.minimum([*user, *item], most).tolist()
             found = replace(found, level=level, taste=taste, item=own)
-        return found
+            steep = self._steep(found)
+        given = rows.residual, steep, self.noise
+        user_error = self.by_user.error(user, rows.user[a], *given, of_users)
+        independent = rows.item[self.by_item.first]
+        item_error = self.by_item.error(item, independent, *given, of_items)
+        return replace(found, freedom=self._freedom(found, user_error, item_error))
+
+    def _steep(self, found: LayerPosterior) -> Vector:
+        """How each row's prediction moves: the more is open, the flatter is the curve of it."""
+        return slope(self.rows.expected, self._open(found), binary=self.binary)
+
+    def _open(self, found: LayerPosterior) -> Vector:
+        length = (self.vectors**2).sum(axis=1)
+        return self.common + found.variance(length, self.rows.entries, self.rows.rewards)
+
+    def _freedom(self, found: LayerPosterior, user_error: Vector, item_error: Vector) -> float:
+        """Of the mean variance of the rows, users' and items' errors being independent."""
+        share = history_share(self.rows.entries)
+        user = np.array([share.mean(), (share * (self.vectors**2).sum(axis=1)).mean()])
+        item = float(item_share(self.rows.rewards).mean())
+        error = float(user @ user_error @ user) + item**2 * float(item_error[0, 0])
+        return satterthwaite(float(self._open(found).mean()), error)

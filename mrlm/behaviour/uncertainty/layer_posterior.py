@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
 
 Floats = NDArray[np.floating]
 Vector = NDArray[np.float64]
@@ -17,6 +17,8 @@ _ENTRIES, _REWARDS = 30.0, 10.0
 _LOGISTIC = np.pi / 8
 # Probabilities nearer to 0 or 1 have no logit worth the name.
 _LEAST = 1e-9
+# The fewest degrees of freedom at which a t distribution has a variance.
+_LEAST_FREEDOM = 3.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class LayerPosterior:
         level: variance of the level of a user without history.
         taste: of that user's taste · v for an item of usual length.
         item: of the level of an item without rewards.
+        freedom: degrees of freedom of the variances, which are estimates: ``satterthwaite``. As if
+            they were known in models that were stored before it was told.
     """
 
     root: NDArray[np.float64]
@@ -45,6 +49,7 @@ class LayerPosterior:
     level: float = 0.0
     taste: float = 0.0
     item: float = 0.0
+    freedom: float = np.inf
 
     def lengths(self, vectors: Floats) -> Vector:
         """|v|² of items by their vectors, float64, shape (i,)."""
@@ -65,7 +70,7 @@ class LayerPosterior:
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """What is stored, by name."""
-        spreads = np.array([self.scale, self.level, self.taste, self.item])
+        spreads = np.array([self.scale, self.level, self.taste, self.item, self.freedom])
         return {
             "posterior.root": self.root,
             "posterior.centre": self.centre,
@@ -119,25 +124,42 @@ def slope(expected: Vector, variance: Vector, *, binary: bool) -> Vector:
     return expected * (1.0 - expected) / np.sqrt(1.0 + _LOGISTIC * variance)
 
 
+def satterthwaite(variance: float, error: float) -> float:
+    """Degrees of freedom of an estimated variance, 3 or more: 2 variance² / error.
+
+    That of the chi-squared distribution whose mean and variance are in this relation
+    (Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics
+    Bulletin 1946). Below 3 a t distribution would say of the spread that it is not known at all.
+
+    Args:
+        variance: the estimate.
+        error: the variance of the estimate; where it is 0 the variance is known.
+    """
+    return max(2.0 * variance**2 / error, _LEAST_FREEDOM) if error > 0 else np.inf
+
+
 def interval(
-    expected: Vector, uncertainty: Vector, level: float, *, binary: bool
+    expected: Vector, uncertainty: Vector, level: float, *, binary: bool, freedom: float = np.inf
 ) -> tuple[Vector, Vector]:
     """Lower and upper end for the true expected reward, both of the shape of ``expected``.
 
-    The output is normal: of a binary reward its logit, so that the ends are probabilities.
+    The output is normal: of a binary reward its logit, so that the ends are probabilities. Its
+    variance is an estimate, which widens the interval as it does Student's.
 
     Args:
         expected: expected rewards, as a behaviour model gives them.
         uncertainty: their standard deviations, as it gives them.
         level: the chance that the ends hold the truth between them.
         binary: whether the reward is 0 or 1.
+        freedom: degrees of freedom of the variance; see ``satterthwaite``.
 
     Raises:
         ValueError: the level is not between 0 and 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"level {level}: give a chance between 0 and 1")
-    z = float(ndtri((1 + level) / 2))
+    q = (1 + level) / 2
+    z = float(ndtri(q) if np.isinf(freedom) else stdtrit(freedom, q))
     if not binary:
         return expected - z * uncertainty, expected + z * uncertainty
     p = np.clip(expected, _LEAST, 1 - _LEAST)

@@ -65,12 +65,48 @@ class ResidualProducts:
         """
         if len(self.first) == 0:
             return np.zeros(len(kernels))
-        a, b = self.first, self.second
-        spread = np.sqrt(noise[a] * noise[b])
-        moved = slope[a] * slope[b] / spread
-        design = np.stack([k * moved for k in kernels], axis=1)
-        wanted = residual[a] * residual[b] / spread
+        design, wanted = self._weighed(residual, slope, noise, kernels)
         # The triangle has the same sums of squares, also where kernels are alike.
         rows = np.column_stack([design, wanted])
         triangle = np.asarray(np.linalg.qr(rows, mode="r"), np.float64)
         return np.asarray(nnls(triangle[:, :-1], triangle[:, -1])[0])
+
+    def error(
+        self,
+        found: Vector,
+        independent: NDArray[np.int64],
+        residual: Vector,
+        slope: Vector,
+        noise: Vector,
+        kernels: Sequence[Vector],
+    ) -> Vector:
+        """Covariance of the error of ``variances``, shape (kernels, kernels); 0 without any pair.
+
+        Of least squares whose rows are independent between groups alone (Liang and Zeger,
+        "Longitudinal data analysis using generalized linear models", Biometrika 1986).
+
+        Args:
+            found: what ``variances`` gave for the other arguments, shape (kernels,).
+            independent: the code of each pair's group, shape (P,): of a user over all nights.
+            residual: as there.
+            slope: as there.
+            noise: as there.
+            kernels: as there.
+        """
+        if len(self.first) == 0:
+            return np.zeros((len(kernels), len(kernels)))
+        design, wanted = self._weighed(residual, slope, noise, kernels)
+        off = design * (wanted - design @ found)[:, None]
+        group = np.unique(independent, return_inverse=True)[1]
+        sums = np.stack([np.bincount(group, column) for column in off.T], axis=1)
+        bread = np.linalg.pinv(design.T @ design)
+        return np.asarray(bread @ (sums.T @ sums) @ bread)
+
+    def _weighed(
+        self, residual: Vector, slope: Vector, noise: Vector, kernels: Sequence[Vector]
+    ) -> tuple[Vector, Vector]:
+        """What least squares read, (P, kernels) and (P,), each pair weighed by its own spread."""
+        a, b = self.first, self.second
+        spread = np.sqrt(noise[a] * noise[b])
+        moved = slope[a] * slope[b] / spread
+        return np.stack([k * moved for k in kernels], axis=1), residual[a] * residual[b] / spread

@@ -14,7 +14,12 @@ from scipy.special import expit
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.ensemble.storage import load_reward_model
-from mrlm.behaviour.uncertainty.layer_posterior import LayerPosterior, interval, slope
+from mrlm.behaviour.uncertainty.layer_posterior import (
+    LayerPosterior,
+    interval,
+    satterthwaite,
+    slope,
+)
 
 BOTH = LayerPosterior(np.zeros((2, 1, 1)), np.zeros(3), 1.0, level=0.4, taste=0.6, item=0.5)
 
@@ -40,6 +45,33 @@ def test_an_interval_holds_a_normal_logit_as_often_as_it_says() -> None:
 def test_an_interval_of_a_graded_reward_is_its_normal_one() -> None:
     low, high = interval(np.array([3.0]), np.array([0.5]), 0.95, binary=False)
     np.testing.assert_allclose([low[0], high[0]], [3 - 0.98, 3 + 0.98], atol=1e-3)
+
+
+@pytest.mark.statistics
+def test_an_interval_of_an_estimated_variance_is_students() -> None:
+    """The share's standard error is .0015; by a normal one it is .83."""
+    rng = np.random.default_rng(0)
+    true, variance = rng.normal(size=40_000), rng.chisquare(6, 40_000) / 6
+    freedom = satterthwaite(1.0, 2 / 6)
+    assert freedom == pytest.approx(6)
+    low, high = interval(np.zeros(40_000), np.sqrt(variance), 0.9, binary=False, freedom=freedom)
+    assert abs(((low <= true) & (true <= high)).mean() - 0.9) < 0.006
+
+
+def test_degrees_of_freedom_have_limits() -> None:
+    assert satterthwaite(1.0, 0.0) == np.inf
+    assert satterthwaite(0.0, 1.0) == 3.0
+
+
+def test_a_posterior_that_was_stored_without_them_takes_its_variances_to_be_known() -> None:
+    arrays = replace(BOTH, freedom=7.0).arrays()
+    again = LayerPosterior.from_arrays(arrays)
+    assert again is not None
+    assert again.freedom == 7.0
+    spreads = arrays["posterior.spreads"]
+    earlier = LayerPosterior.from_arrays(arrays | {"posterior.spreads": spreads[:-1]})
+    assert earlier is not None
+    assert (earlier.item, earlier.freedom) == (BOTH.item, np.inf)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 90.0])

@@ -81,3 +81,24 @@ def test_kernels_that_are_alike_are_no_error() -> None:
     both = pairs.variances(residual, 0.2 * one, 0.2 * one, [kernel, 1.37 * kernel])
     (alone,) = pairs.variances(residual, 0.2 * one, 0.2 * one, [kernel])
     assert both @ [1.0, 1.37] == pytest.approx(alone)
+
+
+@pytest.mark.statistics
+def test_the_error_of_variances_is_told() -> None:
+    """Over 400 worlds of 150 users; a standard deviation of 400 is known within 7 %, twice that."""
+    user = np.repeat(np.arange(150), 8)
+    pairs, one = ResidualProducts.of(user), np.ones(len(user))
+    kernels, found, told = [np.ones(len(pairs.first))], [], []
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        level = np.sqrt(0.5) * rng.normal(size=150)[user]
+        given = level + rng.normal(size=len(user)), one, one
+        found.append(pairs.variances(*given, kernels))
+        told.append(pairs.error(found[-1], user[pairs.first], *given, kernels)[0, 0])
+    assert np.sqrt(np.mean(told)) == pytest.approx(np.std(found), rel=0.14)
+
+
+def test_without_pairs_nothing_is_known_of_the_error() -> None:
+    pairs, one = ResidualProducts.of(np.arange(5)), np.ones(5)
+    found = pairs.error(np.zeros(1), np.zeros(0, np.int64), one, one, one, [np.zeros(0)])
+    assert found.tolist() == [[0.0]]

@@ -1,0 +1,77 @@
+"""RecTools' SASRec: run by the peers' own Python.
+
+``python _library_sasrec.py FILE.npz`` prints as JSON what it recommends to each user, best first,
+how many epochs it was trained for, and its processor seconds of training.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+
+
+def recommended(found: Any) -> dict[str, Any]:
+    """Epochs by the validation item of each user, the next to last; then the last one's list."""
+    import pandas as pd
+    import torch
+    from pytorch_lightning import Trainer, seed_everything
+    from rectools.dataset import Dataset
+    from rectools.models import SASRecModel
+
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    seed_everything(int(found["seed"]), verbose=False)
+    table = pd.DataFrame(
+        {"user_id": found["user"], "item_id": found["item"], "weight": 1.0, "datetime": found["at"]}
+    )
+    table["datetime"] = pd.to_datetime(table["datetime"], unit="s")
+    train, before = table[found["left"] > 1], table[found["left"] > 0]
+    target = table[found["left"] == 1].set_index("user_id")["item_id"]
+    every, most = int(found["every"]), int(found["epochs"])
+    model = SASRecModel(
+        n_blocks=2,
+        n_heads=2,
+        n_factors=int(found["width"]),
+        session_max_len=int(found["length"]),
+        get_trainer_func=lambda: Trainer(
+            max_epochs=every,
+            min_epochs=every,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ),
+    )
+    data = Dataset.construct(train)
+    lists, best, seconds, epochs = {}, -1.0, 0.0, 0
+    for epoch in range(every, most + 1, every):
+        start = time.process_time()
+        model.fit_partial(data, every, every)
+        seconds += time.process_time() - start
+        gain = _gain(_lists(model, data, 10), target)
+        if gain > best:
+            best, epochs, lists = gain, epoch, _lists(model, Dataset.construct(before), 10)
+        elif epoch - epochs >= 2 * every:
+            break
+    return {"lists": lists, "epochs": epochs, "seconds": seconds}
+
+
+def _lists(model: Any, data: Any, k: int) -> dict[int, list[int]]:
+    users = data.user_id_map.external_ids
+    told = model.recommend(users=users, dataset=data, k=k, filter_viewed=True)
+    return {int(u): own["item_id"].astype(int).tolist() for u, own in told.groupby("user_id")}
+
+
+def _gain(lists: dict[int, list[int]], target: Any) -> float:
+    places = [own.index(target[u]) for u, own in lists.items() if target[u] in own]
+    return float((1 / np.log2(np.array(places) + 2.0)).sum()) / len(lists)
+
+
+if __name__ == "__main__":
+    print(json.dumps(recommended(np.load(sys.argv[1]))))
