@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.loop._faults import Faults, as_logged
 from benchmarks.loop._systems import SYSTEMS
+from benchmarks.loop._validation import stopped
 from benchmarks.loop._world import Past, Size, world_of
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
@@ -34,7 +35,9 @@ def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
         for night in range(size.nights):
             shown = world.show(own.policy)
             fault = faults.get(night)
-            past.add(as_logged(shown.log, fault), shown)
+            log = as_logged(shown.log, fault)
+            why = stopped(log) if own.validates else ""
+            past.add(log, shown, stopped=bool(why))
             found["value"].append(_value(shown))
             found["slots"].append(len(shown.log))
             items = shown.log.decisions.candidates.values
@@ -44,7 +47,8 @@ def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
             found["new"].append(len(new))
             found["new_shown"].append(len(new & {*chosen}))
             pairs |= {*zip(shown.log.decisions.user.tolist(), chosen, strict=True)}
-            told = own.after(str(shown.log.night[0]), past, fault)
+            # Nothing learns on a night that is stopped: who served it goes on.
+            told = f"stopped: {why}" if why else own.after(str(shown.log.night[0]), past, fault)
             if told:
                 found["told"][str(night)] = told
     return {**found, "scheduled": len(world), "twice": sum(found["slots"]) - len(pairs)}

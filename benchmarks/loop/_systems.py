@@ -32,9 +32,15 @@ ITEM_MEAN, ORACLE = "item mean", "oracle"
 
 
 class System(Protocol):
-    """What serves every night, and learns from it."""
+    """What serves every night, and learns from it.
+
+    Attributes:
+        policy: what serves.
+        validates: whether it asks of a night what validation asks of propensities.
+    """
 
     policy: Policy
+    validates: bool
 
     def after(self, night: str, past: Past, fault: Fault | None) -> str:
         """Learn at the end of a night; in words what changed for the next, "" for nothing."""
@@ -47,6 +53,7 @@ class Frozen:
 
     folder: Path
     policy: Policy = field(default_factory=logger_policy)
+    validates: bool = False
 
     def after(self, night: str, past: Past, fault: Fault | None) -> str:
         """Nothing."""
@@ -59,6 +66,7 @@ class ItemMean:
 
     folder: Path
     policy: Policy = field(default_factory=logger_policy)
+    validates: bool = False
 
     def after(self, night: str, past: Past, fault: Fault | None) -> str:
         """Fit it again."""
@@ -76,6 +84,7 @@ class Ungated:
 
     folder: Path
     policy: Policy = field(default_factory=logger_policy)
+    validates: bool = False
     memory: Memory = field(default_factory=Memory)
 
     def after(self, night: str, past: Past, fault: Fault | None) -> str:
@@ -95,6 +104,7 @@ class Oracle:
 
     folder: Path
     policy: Policy = field(default_factory=logger_policy)
+    validates: bool = False
 
     def after(self, night: str, past: Past, fault: Fault | None) -> str:
         """Fit heads, and look up the truth."""
@@ -117,6 +127,7 @@ class Gated:
 
     folder: Path
     policy: Policy = field(default_factory=logger_policy)
+    validates: bool = True
     memory: Memory = field(default_factory=Memory)
     registry: Registry = field(init=False)
 

@@ -58,21 +58,26 @@ class Past:
     Attributes:
         logs: as they were written, right or wrong.
         truth: reward of every candidate, float64, shape (N, m), by night; for the oracle alone.
+        stopped: nights that validation stopped, ISO dates.
     """
 
     logs: list[BanditLog] = field(default_factory=list)
     truth: list[Floats] = field(default_factory=list)
+    stopped: set[str] = field(default_factory=set)
 
-    def add(self, log: BanditLog, shown: ShownNight) -> None:
+    def add(self, log: BanditLog, shown: ShownNight, *, stopped: bool) -> None:
         """One more night."""
         self.logs.append(log)
         self.truth.append(shown.truth)
+        if stopped:
+            self.stopped.add(str(log.night[0]))
 
     @property
     def final(self) -> list[str]:
-        """Nights whose north star is final at the end of the newest, ISO dates."""
+        """Nights that count, and whose north star is final at the end of the newest, ISO dates."""
         window = north_star(settings().objective_tuple).window_nights
-        return [str(log.night[0]) for log in self.logs[: len(self.logs) - window]]
+        nights = [str(log.night[0]) for log in self.logs[: len(self.logs) - window]]
+        return [night for night in nights if night not in self.stopped]
 
     def on(self, nights: Sequence[str]) -> BanditLog:
         """The decisions of these nights."""

@@ -25,7 +25,8 @@ from benchmarks.loop._faults import TurnedHead, as_logged
 from benchmarks.loop._gate import Registry
 from benchmarks.loop._life import life
 from benchmarks.loop._systems import GATED, ITEM_MEAN
-from benchmarks.loop._world import Past, Size, world_of
+from benchmarks.loop._validation import stopped
+from benchmarks.loop._world import QUICK, Past, Size, world_of
 from benchmarks.loop.planted import worst_week
 from mrlm.bandit_log.objectives import north_star
 from mrlm.policies.uniform import Uniform
@@ -40,16 +41,24 @@ def past() -> Past:
     world, found = world_of(0, SIZE), Past()
     for _ in range(SIZE.nights):
         shown = world.show(Uniform())
-        found.add(shown.log, shown)
+        found.add(shown.log, shown, stopped=False)
     return found
 
 
 def test_nights_are_used_once_their_north_star_is_final(past: Past) -> None:
     names = [str(log.night[0]) for log in past.logs]
     assert past.final == names[:-1]
+    assert replace(past, stopped={names[1]}).final == [names[0], names[2]]
     many = [str(np.datetime64("2026-11-09") + k) for k in range(8)]
     assert nights_of(many, set()) == Nights(many[:4], many[4:6], many[6:])
     assert nights_of(many, {many[6]}) == Nights(many[:5], many[5:7], many[7:])
+
+
+def test_wrong_propensities_stop_a_night_and_right_ones_do_not() -> None:
+    world = world_of(0, QUICK)
+    shown = [world.show(logger_policy()).log for _ in range(4)]
+    assert not any(stopped(log) for log in shown)
+    assert all(stopped(as_logged(log, "wrong propensities")) for log in shown)
 
 
 def test_faults_are_in_the_log_alone(past: Past) -> None:
