@@ -295,6 +295,8 @@ _DATA = {
     "student - teacher": "学生 - 教师",
     "student - pair alone": "学生 - 独自学习的 pair",
     "no difference shown": "未显示差异",
+    "better": "更好",
+    "worse": "更差",
     "Data": "数据",
     "table": "表",
     "Validation: {verdict}": "校验：{verdict}",
