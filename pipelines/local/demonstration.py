@@ -137,7 +137,9 @@ def _reading(history: Sequence[NightContext], ahead: str, settings: Path) -> Ite
         try:
             # A night of the log may be stopped, and is shown so; but each must be done.
             while not (history_closed(history) and history_unchanged(history)):
-                if process.poll() is not None and not history_unchanged(history):
+                if process.poll() is not None:
+                    if history_unchanged(history):
+                        break
                     raise DataError(f"the nights {first} to {last} could not be read")
                 time.sleep(_POLL_SECONDS)
             yield

@@ -7,7 +7,7 @@ vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,15 +116,16 @@ def read_ahead(context: NightContext, embed: Embed, ingest: Stage[Any]) -> bool:
     Raises:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
-    passed = True
+    run_stage(ingest, context)
+    embedded, passed = embed(context), True
     try:
-        run_stage(ingest, context)
-        embedded = embed(context)
         run_stage(stage_named("validate"), context)
         run_stage(stage_named("build_log"), context)
     except NightStoppedError as error:
         context.log("read_ahead").warning("%s", error)
         passed = False
-    # Whoever holds the night lets go of it, and its own run may come to embed it.
+    finally:
+        # Whoever holds the night lets go of it, and its own run may come to embed it.
+        wait([embedded])
     embedded.result()
     return passed

@@ -156,6 +156,23 @@ def test_weights_by_scene_keep_to_what_all_keep_to() -> None:
     assert scene_choice(inputs.problem, inputs.settings, one, overall, 1).points == {}
 
 
+@pytest.mark.parametrize(
+    ("limit", "named"),
+    [({"least_entropy": 0.99}, "entropy"), ({"kl_cap": "always", "max_kl": 1e-6}, "KL cap")],
+)
+def test_weights_by_scene_keep_to_floors_and_caps(
+    limit: dict[str, float], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = tuned(divided(), guardrail_z=0.0).inputs
+    near, far = (np.array([1.0, weight, 0.0, 0.0]) for weight in (0.05, 0.1))
+    monkeypatch.setattr("mrlm.meta.segments.scene_choice.segment_point", lambda *_: far)
+    assert scene_choice(inputs.problem, inputs.settings, inputs.scene, near, 1).points
+    strict = inputs.settings.model_copy(update=limit)
+    found = scene_choice(inputs.problem, strict, inputs.scene, near, 1)
+    assert found.points == {}
+    assert named in found.reason
+
+
 def test_scenes_go_part_of_their_way_where_the_whole_breaks_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mrlm.worlds.latent import write_latent
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
+from pipelines.contract.stage import Stage
+from pipelines.failures.errors import DataError
 from pipelines.running import ahead
+from pipelines.running.history import read_ahead
 from pipelines.running.ingested_ahead import ingest_ahead
 from pipelines.running.night import closing_of
 from pipelines.running.run_stage import run_stage
@@ -121,6 +126,27 @@ def test_a_night_that_somebody_waits_for_is_ingested_before_the_others(
             stages = [ingest.stage(c) for c in contexts[:2]]
         assert (stages[0] is STAGE) is first_waits
         assert passes[0] == wanted
+
+
+def test_a_night_read_ahead_is_held_until_it_is_embedded_though_a_stage_fails(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = deployed(raw, tmp_path).context(RANGE[0])
+    embedded: Future[Any] = Future()
+
+    def stages(stage: Stage[Any], _: NightContext) -> None:
+        if stage.name == "validate":
+            raise DataError("no rows")
+
+    def ends(futures: list[Future[Any]]) -> None:
+        assert futures == [embedded]
+        embedded.set_result(None)
+
+    monkeypatch.setattr("pipelines.running.history.run_stage", stages)
+    monkeypatch.setattr("pipelines.running.history.wait", ends)
+    with pytest.raises(DataError, match="no rows"):
+        read_ahead(context, lambda _: embedded, STAGE)
+    assert embedded.done()
 
 
 @pytest.mark.long

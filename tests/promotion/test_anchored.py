@@ -209,6 +209,9 @@ def test_what_trials_use_up_is_summed_whether_or_not_they_promote(
     assert spent_by_trials(ledger.entries()) == both
     ledger.append(_entry("promoted", 10, better.run_key))
     assert spent_by_trials(ledger.entries()) == {}
+    # Rolled back, it gives back nothing.
+    ledger.append(_entry("rolled_back", 8))
+    assert spent_by_trials(ledger.entries()) == both
 
 
 def test_moving_the_anchor_accepts_what_trials_used_up() -> None:

@@ -83,7 +83,9 @@ class ResidualProducts:
         """Covariance of the error of ``variances``, shape (kernels, kernels); 0 without any pair.
 
         Of least squares whose rows are independent between groups alone (Liang and Zeger,
-        "Longitudinal data analysis using generalized linear models", Biometrika 1986).
+        "Longitudinal data analysis using generalized linear models", Biometrika 1986), over the
+        share of groups that is left when their mean is known. One group fits itself, so that
+        nothing is left: it tells as much as one square of a normal variable tells of its variance.
 
         Args:
             found: what ``variances`` gave for the other arguments, shape (kernels,).
@@ -97,10 +99,12 @@ class ResidualProducts:
             return np.zeros((len(kernels), len(kernels)))
         design, wanted = self._weighed(residual, slope, noise, kernels)
         off = design * (wanted - design @ found)[:, None]
-        group = np.unique(independent, return_inverse=True)[1]
+        names, group = np.unique(independent, return_inverse=True)
+        if len(names) == 1:
+            return 2.0 * np.outer(found, found)
         sums = np.stack([np.bincount(group, column) for column in off.T], axis=1)
         bread = np.linalg.pinv(design.T @ design)
-        return np.asarray(bread @ (sums.T @ sums) @ bread)
+        return np.asarray(bread @ (sums.T @ sums) @ bread) * (len(names) / (len(names) - 1))
 
     def _weighed(
         self, residual: Vector, slope: Vector, noise: Vector, kernels: Sequence[Vector]

@@ -111,7 +111,13 @@ class TunedSoftmax:
 
     def entropy(self, point: Vector) -> tuple[float, Vector]:
         """Mean entropy of the policy over decisions, nats, and its gradient."""
-        mixed = self.probabilities(point)
-        n = len(self.lengths)
-        logarithm = np.log(np.maximum(mixed, 1e-300))
-        return -float(mixed @ logarithm) / n, self.pull_back(point, -(logarithm + 1) / n)
+        value, logarithm = self._entropy_of(self.probabilities(point))
+        return value, self.pull_back(point, -(logarithm + 1) / len(self.lengths))
+
+    def entropy_of(self, probabilities: Vector) -> float:
+        """The same of any policy of these rounds, probabilities of shape (N,)."""
+        return self._entropy_of(probabilities)[0]
+
+    def _entropy_of(self, probabilities: Vector) -> tuple[float, Vector]:
+        logarithm = np.log(np.maximum(probabilities, 1e-300))
+        return -float(probabilities @ logarithm) / len(self.lengths), logarithm

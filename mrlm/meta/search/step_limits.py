@@ -42,6 +42,10 @@ class DivergenceCap:
         """The cap in words."""
         return Message("the KL cap of {cap:g} nats", cap=self.cap)
 
+    def slack_of(self, probabilities: Vector) -> float:
+        """(cap - KL) / cap of any policy of these rounds, probabilities of shape (N,)."""
+        return (self.cap - self.policy.divergence_of(probabilities)) / self.cap
+
     def slack(self, point: Vector) -> tuple[float, Vector]:
         """(cap - KL) / cap, and its gradient."""
         kl, gradient = self.policy.divergence(point)
@@ -132,6 +136,10 @@ class EntropyFloor:
             uniform=self._uniform,
         )
 
+    def slack_of(self, probabilities: Vector) -> float:
+        """(entropy - least) / uniform's of any policy of these rounds, of shape (N,)."""
+        return (self._policy.entropy_of(probabilities) - self.least) / (self._uniform or 1.0)
+
     def slack(self, point: Vector) -> tuple[float, Vector]:
         """(entropy - least) / uniform's, and its gradient."""
         entropy, gradient = self._policy.entropy(point)
@@ -175,6 +183,10 @@ class ExposureFloor:
     def name(self) -> str:
         """The floor in words."""
         return Message("a mean {objective} of {least:.3g}", objective=self._name, least=self.least)
+
+    def slack_of(self, probabilities: Vector) -> float:
+        """The mean over what is asked for of any policy of these rounds, of shape (N,)."""
+        return float(probabilities @ self._value) - self.least
 
     def of(self, point: Vector) -> float:
         """The mean at a point."""

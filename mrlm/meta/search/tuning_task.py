@@ -96,6 +96,12 @@ class TuningTask:
         margins, z = self._margins, self.settings.guardrail_z
         found: list[Limit] = [self.sample]
         found += [guardrail_floor(lift, margins[lift.name], z) for lift in self.guardrails]
+        return [*found, *self.of_any_policy]
+
+    @cached_property
+    def of_any_policy(self) -> list[EntropyFloor | ExposureFloor | DivergenceCap]:
+        """Those that tell of any policy of the rounds, not only of one with a point."""
+        found: list[EntropyFloor | ExposureFloor | DivergenceCap] = []
         if self.settings.least_entropy > 0:
             found.append(EntropyFloor(self.policy, self.settings.least_entropy))
         found += [

@@ -15,6 +15,7 @@ from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.tuning_task import TuningTask
+from mrlm.meta.search.within_limits import MAY_BREAK
 from mrlm.meta.segments.coefficient_model import coefficient_model
 from mrlm.meta.segments.segment_points import segment_point
 from mrlm.meta.settings import TuningSettings
@@ -64,9 +65,9 @@ def scene_choice(
     """A point for each scene, by what its decisions say and what all scenes have in common.
 
     All keep the common point where the tune nights do not tell scenes apart. Where the points of
-    all scenes together break a guardrail, or leave fewer effective decisions than asked for, every
-    scene goes half of its way from the common point, or a quarter or an eighth; where none of these
-    is permitted all keep it.
+    all scenes together break a limit that every point keeps to (a guardrail, the effective sample
+    size, a floor of entropy or exposure, a cap on the divergence), every scene goes half of its way
+    from the common point, or a quarter or an eighth; where none of these is permitted all keep it.
 
     Args:
         problem: rounds that the common point was chosen on.
@@ -131,4 +132,7 @@ def _broken(task: TuningTask, served: Vector, lifts: Mapping[str, BoundedLift]) 
         return f"there is not {task.sample.name}"
     margins = {o.name: o.margin for o in task.problem.objectives if o.role == "guardrail"}
     broken = [name for name, margin in margins.items() if lifts[name].lower < -margin]
-    return f"the guardrail {broken[0]} does not hold" if broken else ""
+    if broken:
+        return f"the guardrail {broken[0]} does not hold"
+    beyond = [limit for limit in task.of_any_policy if limit.slack_of(served) < -MAY_BREAK]
+    return f"{beyond[0].name} does not hold" if beyond else ""

@@ -49,15 +49,16 @@ def spent_by_trials(entries: tuple[Entry, ...]) -> dict[str, float]:
 
     Of each test its newest look tells, which rests on most nights. Whether its challenger was
     promoted does not matter. As with ``spent_after``, the promotion of a challenger that is proven
-    better in a guardrail gives back what was used up in it.
+    better in a guardrail gives back what was used up in it, until it is rolled back.
     """
+    stack = champion_stack(entries)
     used: dict[str, dict[str, float]] = {}
     for entry in entries:
         if entry.kind == "anchored":
             used.clear()
         elif entry.kind == "judged" and entry.trial:
             used[maker_of(entry)] = dict(entry.trial)
-        elif entry.kind == "promoted":
+        elif entry.kind == "promoted" and entry.version in stack:
             judged = judgement(entries, entry.run_key)
             for name, shares in product(judged.gained if judged else (), used.values()):
                 shares.pop(name, None)

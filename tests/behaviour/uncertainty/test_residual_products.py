@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mrlm.behaviour.uncertainty.layer_posterior import satterthwaite
 from mrlm.behaviour.uncertainty.residual_products import ResidualProducts
 
 
@@ -102,3 +103,16 @@ def test_without_pairs_nothing_is_known_of_the_error() -> None:
     pairs, one = ResidualProducts.of(np.arange(5)), np.ones(5)
     found = pairs.error(np.zeros(1), np.zeros(0, np.int64), one, one, one, [np.zeros(0)])
     assert found.tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize(("users", "most"), [(1, 3.0), (2, 30.0)])
+def test_few_users_tell_little_of_a_variance(users: int, most: float) -> None:
+    """One user's products fit themselves, which is no proof that the variance is known."""
+    user, rng = np.repeat(np.arange(users), 16), np.random.default_rng(3)
+    pairs, one = ResidualProducts.of(user), np.ones(len(user))
+    kernels = [np.ones(len(pairs.first))]
+    given = 2.0 + rng.normal(size=len(user)), one, one
+    found = pairs.variances(*given, kernels)
+    error = pairs.error(found, user[pairs.first], *given, kernels)
+    assert found[0] > 0
+    assert satterthwaite(found[0], error[0, 0]) <= most
