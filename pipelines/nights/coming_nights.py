@@ -106,7 +106,7 @@ def outlook(
         champion_value,
         gate.criteria(context.north_star.name),
         gains=gate.power_gains,
-        error=error_of_a_test(gate.false_promotions, gate.test_nights, before=1),
+        error=error_of_a_test(gate.false_promotions, gate.test_nights, plan.earned),
     )
 
 

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mrlm.promotion.record.anchor import anchor_version, links_from_anchor
-from mrlm.promotion.record.candidate import candidate_under_test, earlier_looks, maker_of
+from mrlm.promotion.record.candidate import (
+    candidate_under_test,
+    earlier_looks,
+    maker_of,
+    nights_before,
+)
 from mrlm.promotion.record.followed_nights import nights_since
 from mrlm.promotion.record.ledger import Entry, judged_nights, judgement
 from pipelines.contract.context import NightContext
@@ -42,6 +47,7 @@ class Plan:
         candidate: run that made the challenger, where it is under test since then; empty: this one.
         tested: gate nights that earlier looks at it have used: the evidence is of these too.
         anchor_links: versions promoted from the anchor to the champion; None: none lead there.
+        earned: gate nights of the test before, which earn this one its error, by ``nights_before``.
     """
 
     fit: list[str]
@@ -56,6 +62,7 @@ class Plan:
     anchor_links: list[int] | None = None
     candidate: str = ""
     tested: list[str] = field(default_factory=list)
+    earned: int = 1
 
     @property
     def judged(self) -> list[str]:
@@ -200,6 +207,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             final[-settings.gate_nights :],
         ),
         alarms_from=alarms_from,
+        earned=nights_before(entries, context.run_key if last is None else maker_of(last)),
         **_anchor(context, entries),
     )
 

@@ -59,6 +59,7 @@ class Evaluate:
             **log_fingerprints(context, [*outlook_nights(plan), *(plan.judged or plan.tune)]),
             **hindcast_inputs(context, plan),
             **anchor_inputs(plan),
+            **({"earned": str(plan.earned)} if plan.gate and plan.earned > 1 else {}),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),

@@ -151,6 +151,9 @@ def test_power_is_that_of_one_test_of_the_year(fake: Fake) -> None:
     found = coming_nights.outlook(CONTEXT, PLAN, lifts(), 0.5)
     assert found is not None
     assert found.error == pytest.approx(0.05 / (365 + 14 - 1))
+    earned = coming_nights.outlook(CONTEXT, replace(PLAN, earned=3), lifts(), 0.5)
+    assert earned is not None
+    assert earned.error == pytest.approx(3 * found.error)
     assert [p.gain for p in found.power] == pytest.approx([0.005, 0.01, 0.025, 0.05])
 
 
