@@ -44,7 +44,7 @@ from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.ragged import segment_sum
 from mrlm.learners.baselines import fit_baselines
-from mrlm.learners.choice import choose
+from mrlm.learners.choice import ExpectedReward, LearnedScore, choose
 from mrlm.ope.intervals import Estimate
 from mrlm.ope.table import evaluate_table
 from mrlm.policies.greedy import greedy_with_floor
@@ -81,7 +81,7 @@ def run(quick: bool) -> list[Row]:
     form = max(means, key=lambda name: means[name])
     cells = {
         epsilon: [
-            kept.of(["log", form, epsilon, k], lambda k=k, e=epsilon: cell(k, form, e))  # type: ignore[misc]
+            kept.of(["log", form, str(epsilon), k], lambda k=k, e=epsilon: cell(k, form, e))  # type: ignore[misc]
             for k in range(logs)
         ]
         for epsilon, logs in (QUICK_LOGS if quick else LOGS).items()
@@ -126,7 +126,7 @@ def cell(seed: int, form: str, epsilon: float) -> dict[str, Any]:
     clock.lap("log")
     sample = sample_of(fit)
     of, star = settings(), north_star(fit.objectives).name
-    contenders = [
+    contenders: list[ExpectedReward | LearnedScore] = [
         *heads(sample.reward_model.heads, star),
         *learned({star: 1.0}, of.learning, of.seed, "north star alone"),
     ]
