@@ -110,7 +110,7 @@ class Engine:
         import gittins
 
         self._of, self._form = gittins, form
-        self._items = [(f"p{i}", {}) for i in range(products)]
+        self._items: list[tuple[str, dict[str, Any]]] = [(f"p{i}", {}) for i in range(products)]
         self._state = gittins.create(bits=_BITS, horizon=_HORIZON, epsilon=epsilon)
         # Its draws follow from the salt and the number of the decision.
         self._salt = f"log-{seed}"
