@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-bayesian bench-next-item bench-sequential bench-house \
+.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-foreign bench-bayesian bench-next-item bench-sequential bench-house \
 	coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
@@ -92,6 +92,13 @@ bench-rl: $(READY) ## install d3rlpy and TorchRL, peers of benchmarks learners.t
 	.venv/bin/python $(SITE) > "$$($(RL_PEERS)/bin/python $(SITE))/ours.pth"
 	$(RL_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--requirement infra/rl-peers.lock
+
+FOREIGN_PEERS = benchmarks/.peers/foreign
+bench-foreign: $(READY) ## install gittins and recogym, peers of benchmarks learners.foreign_logger
+	.venv/bin/python -m venv $(FOREIGN_PEERS)
+	.venv/bin/python $(SITE) > "$$($(FOREIGN_PEERS)/bin/python $(SITE))/ours.pth"
+	$(FOREIGN_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement infra/foreign-peers.lock
 
 BAYESIAN_PEERS = benchmarks/.peers/bayesian
 bench-bayesian: $(READY) ## install BoTorch, peer of benchmarks meta.nights_needed

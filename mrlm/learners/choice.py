@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
-from mrlm.bandit_log.ragged import gather
+from mrlm.bandit_log.ragged import gather, rows, segment_max
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.networks.network import evaluate
 from mrlm.learners.contract import Learner
@@ -135,7 +135,8 @@ def choose(
     Of contenders that are close, the highest value is the luckiest one, the more of them there are.
     So the first is taken that is not proven worse than the highest: the paired difference tests
     each at ``error`` over their number (Bonferroni), so that where the first is the best one,
-    another is taken with a chance of at most ``error``.
+    another is taken with a chance of at most ``error``. Contenders that give all candidates of each
+    decision one score come last of all: they prefer nothing, and greedy by them is uniform.
 
     Args:
         sample: of the fit nights.
@@ -207,7 +208,8 @@ def choose_on(
 
     Args:
         log: n decisions with N candidates in all: of other users, or of later nights.
-        scores: by contender, float64, shape (N,); the first is preferred among equals.
+        scores: by contender, float64, shape (N,); among equals the first that prefers anything is
+            preferred.
         q: expected north star of every candidate, float64, shape (N,).
         floor: share of uniform exploration.
         error: see ``choose``.
@@ -224,7 +226,8 @@ def choose_on(
     if np.isnan(values[best].value):
         raise ValueError(f"no decision has a final {rounds.objectives[0]!r}: ingest more nights")
     z = float(ndtri(1.0 - error / max(len(values) - 1, 1)))
-    chosen = next(name for name in values if _as_good(by_name[name], by_name[best], z))
+    in_order = sorted(values, key=lambda name: _prefers_nothing(scores[name], rounds.offsets))
+    chosen = next(name for name in in_order if _as_good(by_name[name], by_name[best], z))
     paired = difference(by_name[chosen], logger_scores(rounds, _DR))
     return Choice(chosen, best, values, estimate_of(paired, 1.0 - 2.0 * error / len(values)))
 
@@ -233,6 +236,11 @@ def _as_good(scores: Scores, best: Scores, z: float) -> bool:
     """Whether a value is less than ``z`` standard errors below the best."""
     found = estimate_of(difference(best, scores), 0.5)
     return scores is best or found.value <= z * found.standard_error
+
+
+def _prefers_nothing(score: Floats, offsets: NDArray[np.int64]) -> bool:
+    """Whether all candidates of each decision have one score."""
+    return bool((score == segment_max(score, offsets)[rows(offsets)]).all())
 
 
 def greedy_values(

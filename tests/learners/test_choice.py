@@ -242,3 +242,18 @@ def test_a_part_of_a_sample_keeps_what_belongs_together(sample: LearningSample) 
     np.testing.assert_array_equal(part.inputs.value, sample.inputs.value[flat])
     np.testing.assert_array_equal(part.inputs.residual, sample.inputs.residual[index])
     np.testing.assert_array_equal(part.inputs.features.item, part.log.decisions.candidates.values)
+
+
+def test_what_prefers_nothing_is_taken_only_where_the_others_are_proven_worse(
+    sample: LearningSample, world: tuple[BanditLog, NDArray[np.float64]]
+) -> None:
+    truth = truth_of(sample, world)
+    flat, almost = np.full(len(truth), 0.02), np.full(len(truth), 0.02)
+    # One candidate of one decision: as good as nothing, but a preference.
+    almost[0] = 0.03
+    expected = expected_rewards(sample)[:, sample.log.column("like")]
+    found = choose_on(sample.log, {"flat": flat, "almost": almost}, expected, floor=0.1)
+    assert found.chosen == "almost"
+    found = choose_on(sample.log, {"flat": flat, "worst": -truth}, expected, floor=0.1)
+    assert found.chosen == "flat"
+    assert choose_on(sample.log, {"a": flat, "b": flat}, expected, floor=0.1).chosen == "a"
