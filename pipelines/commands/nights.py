@@ -27,7 +27,7 @@ from pipelines.contract.workspace import remove
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import TABLES, shift
 from pipelines.running.ahead import ingesting_ahead
-from pipelines.running.history import embedding, newest_passed, read_ahead, read_history
+from pipelines.running.history import Embed, embedding, newest_passed, read_ahead, read_history
 from pipelines.running.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.running.night import Closing, close_night, execute, run_night
 from pipelines.running.open_night import closed_nights, ingest_open, night_at, time_given
@@ -133,7 +133,7 @@ def history(
     """Do the data stages of a range of nights that will not learn, and close them.
 
     With --ahead also those of later nights, which are not closed: each waits for its turn to learn,
-    and finds its data stages done. All of them are ingested together.
+    and finds its data stages done. They follow in the same Spark session, which is warm by then.
 
     A night that is stopped ends the command with exit code 10, after all nights have been done.
     """
@@ -141,20 +141,19 @@ def history(
     later = [] if ahead_to is None else _nights(shift(last, 1), ahead_to, settings, force)
     closings: list[Closing] = []
     shown = partial(terminal_progress(), "nights of history read")
-    with ingesting_ahead([*nights, *later]) as ingest, embedding() as embed:
-        for context in nights:
-            shown(len(closings), len(nights))
-            with _held(context, wait):
-                # A night that is stopped is recorded as such, and later nights go on without it.
-                closings.append(read_history(context, embed, ingest.stage(context)))
+    with embedding() as embed:
+        with ingesting_ahead(nights) as ingest:
+            for context in nights:
+                shown(len(closings), len(nights))
+                with _held(context, wait):
+                    # A stopped night is recorded as such, and later nights go on without it.
+                    closings.append(read_history(context, embed, ingest.stage(context)))
         shown(len(nights), len(nights))
         newest = newest_passed(nights)
         if newest is not None:
             with _held(newest, wait):
                 execute(stage_named("build_log"), newest)
-        for context in later:
-            with _held(context, wait):
-                read_ahead(context, embed, ingest.stage(context))
+        _read_ahead(later, embed, wait)
     stopped = [c.reason for c in closings if c.verdict == "stopped"]
     if stopped:
         raise DataError(
@@ -171,13 +170,19 @@ def ahead(
     wait: WaitOption = _WAIT_SECONDS,
 ) -> None:
     """Do the data stages of nights that wait for their turn to learn; they find them done."""
+    with embedding() as embed:
+        passed = _read_ahead(_nights(first, last, settings, force), embed, wait)
+    typer.echo(json.dumps({"passed": passed}))
+
+
+def _read_ahead(nights: list[NightContext], embed: Embed, wait: float) -> dict[str, bool]:
+    """Read nights ahead of their turn, the first one by itself; whether each passed."""
     passed = {}
-    nights = _nights(first, last, settings, force)
-    with ingesting_ahead(nights, first_waits=True) as ingest, embedding() as embed:
+    with ingesting_ahead(nights, first_waits=True) as ingest:
         for context in nights:
             with _held(context, wait):
                 passed[context.night] = read_ahead(context, embed, ingest.stage(context))
-    typer.echo(json.dumps({"passed": passed}))
+    return passed
 
 
 def _nights(first: str, last: str, settings: Path | None, force: bool) -> list[NightContext]:
