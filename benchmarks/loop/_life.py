@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.loop._faults import Faults, as_logged
 from benchmarks.loop._systems import SYSTEMS
-from benchmarks.loop._validation import stopped
+from benchmarks.loop._validation import reason_to_stop
 from benchmarks.loop._world import Past, Size, world_of
 from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.objectives import north_star
@@ -36,7 +36,7 @@ def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
             shown = world.show(own.policy)
             fault = faults.get(night)
             log = as_logged(shown.log, fault)
-            why = stopped(log) if own.validates else ""
+            why = reason_to_stop(log) if own.validates else ""
             past.add(log, shown, stopped=bool(why))
             found["value"].append(_value(shown))
             found["slots"].append(len(shown.log))

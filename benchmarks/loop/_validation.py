@@ -9,7 +9,7 @@ from mrlm.log_checks.show_faults import show_faults
 from mrlm.log_checks.shows import ShowLimits
 
 
-def stopped(log: BanditLog) -> str:
+def reason_to_stop(log: BanditLog) -> str:
     """Why validation stops a night, in words; empty where it does not.
 
     Args:

@@ -136,10 +136,11 @@ def _reading(history: Sequence[NightContext], ahead: str, settings: Path) -> Ite
     with _mrlm("history", first, last, "--ahead", ahead, "--settings", str(settings)) as process:
         try:
             # A night of the log may be stopped, and is shown so; but each must be done.
-            while not (history_closed(history) and history_unchanged(history)):
-                if process.poll() is not None:
-                    if history_unchanged(history):
-                        break
+            while True:
+                ended = process.poll() is not None
+                if (ended or history_closed(history)) and history_unchanged(history):
+                    break
+                if ended:
                     raise DataError(f"the nights {first} to {last} could not be read")
                 time.sleep(_POLL_SECONDS)
             yield

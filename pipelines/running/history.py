@@ -46,7 +46,7 @@ def embedding() -> Iterator[Embed]:
 def read_history(context: NightContext, embed: Embed, ingest: Stage[Any]) -> Closing:
     """Ingest and validate a night before the first one that learns; record how it was closed.
 
-    ``build_history`` builds the logs of all such nights.
+    Their logs are built later, all at once, see ``newest_passed``.
 
     Args:
         context: of the night.

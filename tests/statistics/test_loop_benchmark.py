@@ -25,7 +25,7 @@ from benchmarks.loop._faults import TurnedHead, as_logged
 from benchmarks.loop._gate import Registry
 from benchmarks.loop._life import life
 from benchmarks.loop._systems import GATED, ITEM_MEAN
-from benchmarks.loop._validation import stopped
+from benchmarks.loop._validation import reason_to_stop
 from benchmarks.loop._world import QUICK, Past, Size, world_of
 from benchmarks.loop.planted import worst_week
 from mrlm.bandit_log.objectives import north_star
@@ -57,8 +57,8 @@ def test_nights_are_used_once_their_north_star_is_final(past: Past) -> None:
 def test_wrong_propensities_stop_a_night_and_right_ones_do_not() -> None:
     world = world_of(0, QUICK)
     shown = [world.show(logger_policy()).log for _ in range(4)]
-    assert not any(stopped(log) for log in shown)
-    assert all(stopped(as_logged(log, "wrong propensities")) for log in shown)
+    assert not any(reason_to_stop(log) for log in shown)
+    assert all(reason_to_stop(as_logged(log, "wrong propensities")) for log in shown)
 
 
 def test_faults_are_in_the_log_alone(past: Past) -> None:
