@@ -21,10 +21,14 @@ from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
 from mrlm.bandit_log.schema import DECISIONS, bandit_log_schema, doubt_columns
 from mrlm.bandit_log.stored_histories import PLACES, with_histories
+from mrlm.bandit_log.user_sample import UserSample
 
 
 def read_bandit_log(
-    paths: Sequence[Path], catalog: Catalog, objectives: tuple[Objective, ...]
+    paths: Sequence[Path],
+    catalog: Catalog,
+    objectives: tuple[Objective, ...],
+    most: int | None = None,
 ) -> BanditLog:
     """Read nights of the log, rows sorted by (ts, decision_id).
 
@@ -33,6 +37,8 @@ def read_bandit_log(
             folder of Parquet files or one such file is a log whose decisions have no history.
         catalog: the items.
         objectives: columns of the rewards.
+        most: about how many decisions of each path are read, where it has more: all decisions of
+            some users, see ``UserSample``. None reads all.
 
     Raises:
         ValueError: no path is given, a column is missing, or an item is not in the catalogue.
@@ -65,17 +71,24 @@ def read_bandit_log(
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
     schema = bandit_log_schema(objectives)
-    tables = [_read(p, schema, objectives) for p in paths]
-    table, histories = with_histories(tables, paths, catalog)
+    samples = [UserSample.of(_decisions(p), most) for p in paths]
+    tables = [_read(p, s, schema, objectives) for p, s in zip(paths, samples, strict=True)]
+    table, histories = with_histories(tables, paths, samples, catalog)
     order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])
     return _from_table(table.take(order).combine_chunks(), histories, catalog, objectives)
 
 
-def _read(path: Path, schema: pa.Schema, objectives: tuple[Objective, ...]) -> pa.Table:
+def _decisions(path: Path) -> Path:
     folder = path / DECISIONS
-    place = folder if folder.is_dir() else path
+    return folder if folder.is_dir() else path
+
+
+def _read(
+    path: Path, sample: UserSample, schema: pa.Schema, objectives: tuple[Objective, ...]
+) -> pa.Table:
+    place = _decisions(path)
     there = pq.ParquetDataset(place, partitioning=None).schema.names
-    table = pq.read_table(place, columns=[n for n in schema.names if n in there], partitioning=None)
+    table = sample.read(place, [n for n in schema.names if n in there])
     for objective in objectives:
         if objective.source == "feedback":
             for name, kind in doubt_columns(objective):

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.histories import ALWAYS, NO_REQUEST, OPEN, UNNAMED, Histories
 from mrlm.bandit_log.schema import HISTORIES
+from mrlm.bandit_log.user_sample import UserSample
 
 # Columns that tell a decision's part of the histories, while a log is put together.
 PLACES = ("_since", "_until", "_request")
@@ -22,22 +22,26 @@ _REWARD = "reward_"
 
 
 def with_histories(
-    tables: Sequence[pa.Table], paths: Sequence[Path], catalog: Catalog
+    tables: Sequence[pa.Table],
+    paths: Sequence[Path],
+    samples: Sequence[UserSample],
+    catalog: Catalog,
 ) -> tuple[pa.Table, Histories]:
     """Decisions of all nights, with ``PLACES``, and the histories that these point to.
 
     Args:
         tables: of the decisions, one a path.
         paths: of the nights; one without a folder of histories has none.
+        samples: the users that each table holds.
         catalog: the items.
 
     Raises:
         ValueError: an item is not in the catalogue.
     """
     placed, parts, size = [], list[Histories](), 0
-    for table, path in zip(tables, paths, strict=True):
+    for table, path, sample in zip(tables, paths, samples, strict=True):
         folder = path / HISTORIES
-        entries = pq.read_table(folder, partitioning=None) if folder.is_dir() else None
+        entries = sample.read(folder) if folder.is_dir() else None
         columns, part = _placed(table, entries, catalog)
         since, until, request = columns
         for name, values in zip(PLACES, (since + size, until + size, request), strict=True):

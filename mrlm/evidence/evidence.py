@@ -30,6 +30,7 @@ _OPTIONAL = (
     "exposure",
     "candidate",
     "stays",
+    "logged",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -54,6 +55,8 @@ class Evidence:
         fit_nights, tune_nights, gate_nights: ISO dates, disjoint.
         rows: decisions on the gate nights.
         users: distinct users among them.
+        logged: decisions that the log has of these nights, where those of some users alone were
+            read; 0: ``rows``.
         data: name to fingerprint of what was read.
         policies: ``challenger``, ``champion``, ``logger``, ``uniform`` and the simple baselines to
             their estimates.
@@ -100,6 +103,7 @@ class Evidence:
     gate_nights: tuple[str, ...] = ()
     rows: int = 0
     users: int = 0
+    logged: int = 0
     data: dict[str, str] = field(default_factory=dict)
     policies: dict[str, Estimates] = field(default_factory=dict)
     differences: Estimates = field(default_factory=dict)
@@ -154,7 +158,7 @@ class Evidence:
         """Plain data, ready for ``json.dumps``."""
         plain = asdict(self)
         for name in _OPTIONAL:
-            if plain[name] in (None, {}, (), "", "logged"):
+            if plain[name] in (None, {}, (), "", 0, "logged"):
                 del plain[name]
         optional = [plain.get(n, {}) for n in ("logger_differences", "baseline_differences")]
         optional += [{"group": g["differences"]} for g in plain.get("groups", ())]

@@ -268,6 +268,10 @@ _DATA = {
     "gate (judged here, {rows} decisions of {users} users)": (
         "评判（此处所用，{users} 个用户的 {rows} 个决策）"
     ),
+    "logged on these nights": "这些夜的日志共有",
+    "{rows} decisions; those of some users are read, whom a hash chose (split.night_decisions)": (
+        "{rows} 个决策；所读为其中一部分用户的决策，用户由哈希选出（split.night_decisions）"
+    ),
     "none": "无",
     "tune (weights and hyper-parameters)": "调整（权重和超参数）",
     "fit (reward models and policies)": "拟合（奖励模型和策略）",

@@ -162,7 +162,8 @@ def _nights(evidence: Evidence) -> str:
     lines = [
         "Compared with "
         + ("no champion" if champion is None else f"champion version {champion}")
-        + f", on {evidence.rows} decisions of {evidence.users} users.",
+        + f", on {evidence.rows} decisions of {evidence.users} users"
+        + (f", out of {evidence.logged} decisions." if evidence.logged else "."),
         f"- gate nights: {', '.join(evidence.gate_nights) or 'none'}",
         *([f"- under test since run {_text(evidence.candidate)}"] if evidence.candidate else []),
         f"- tune nights: {', '.join(evidence.tune_nights) or 'none'}",

@@ -10,7 +10,7 @@ import psutil
 
 from pipelines.contract.context import NightContext, contexts_of
 from pipelines.failures.errors import DamagedError
-from pipelines.nights.lake import built_logs, newest_embedded
+from pipelines.nights.lake import built_logs, logged_decisions, newest_embedded
 from pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def _size(context: NightContext) -> LogSize:
     """
     from mrlm.behaviour.fitting.cost import LogSize
 
-    rows, built = 0, built_logs(context)
-    for night in list(built)[-context.settings.split.fit_nights :]:
-        counts = context.lake("build_log", built[night][0]).require().counts
-        rows += int(counts["nights"][night]["decisions"])
+    split = context.settings.split
+    nights = list(built_logs(context))[-split.fit_nights :]
+    rows = sum(min(n, split.night_decisions or n) for n in logged_decisions(context, nights).values())
+    rows = min(rows, split.fit_decisions or rows)
     embedded = newest_embedded(context)
     manifest = context.lake("embed", embedded).manifest() if embedded else None
     items = int(manifest.counts["items"]) if manifest else 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_completed(
-    context: NightContext, nights: list[str], catalog: Catalog | None = None
+    context: NightContext, nights: list[str], catalog: Catalog | None = None, together: int = 0
 ) -> tuple[BanditLog, EstimatedPropensities | None]:
     """The bandit log of these nights with a propensity in every row.
 
@@ -22,6 +22,7 @@ def read_completed(
         context: of tonight.
         nights: ISO dates.
         catalog: tonight's items, where the caller has them.
+        together: as for ``read_logs``.
 
     Returns:
         The log; and what is known of the estimates, None where every propensity was logged.
@@ -31,7 +32,7 @@ def read_completed(
     """
     from mrlm.evidence.propensities import completed
 
-    read = read_logs(context, nights, catalog)
+    read = read_logs(context, nights, catalog, together)
     try:
         log, found = completed(read)
     except ValueError as error:

@@ -77,6 +77,15 @@ def log_fingerprints(context: NightContext, nights: list[str]) -> dict[str, str]
     return found
 
 
+def logged_decisions(context: NightContext, nights: list[str]) -> dict[str, int]:
+    """How many decisions each night's bandit log has as of tonight, read or not."""
+    built = built_logs(context)
+    return {
+        n: int(context.lake("build_log", built[n][0]).require().counts["nights"][n]["decisions"])
+        for n in nights
+    }
+
+
 def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
     """Folder of each night's bandit log as of tonight.
 
@@ -88,17 +97,23 @@ def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
 
 
 def read_logs(
-    context: NightContext, nights: list[str], catalog: Catalog | None = None
+    context: NightContext, nights: list[str], catalog: Catalog | None = None, together: int = 0
 ) -> BanditLog:
     """The bandit log of these nights, with item embeddings, as of tonight.
+
+    Of a night with more than ``split.night_decisions`` some users are read. Which, is the night's
+    own: whoever reads it among whatever other nights reads the same ones.
 
     Args:
         context: of tonight.
         nights: ISO dates.
         catalog: tonight's items, where the caller has them.
+        together: at most about so many decisions of all these nights, each its part; 0: no matter.
     """
     items = read_catalog(context) if catalog is None else catalog
-    return read_bandit_log(log_paths(context, nights), items, context.objectives)
+    bounds = [context.settings.split.night_decisions, together // max(len(nights), 1)]
+    most = min((b for b in bounds if b), default=None)
+    return read_bandit_log(log_paths(context, nights), items, context.objectives, most)
 
 
 def newest_embedded(context: NightContext) -> str | None:

@@ -39,7 +39,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
             f"learned; run '{history_command(context, context.night)}' first, or from the first "
             "night you have"
         )
-    log = read_logs(context, nights)
+    log = read_logs(context, nights, together=context.settings.split.fit_decisions)
     clone = clone_logger(
         log,
         context.north_star.name,

@@ -56,6 +56,7 @@ _ADDED = {
     ),
     "publishing": ("user_ids", "capacity"),
     "registry": ("least_users",),
+    "split": ("night_decisions", "fit_decisions"),
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
@@ -502,6 +503,18 @@ class Split(_Section):
     gate_nights: int = Field(2, ge=1, description="At most this many fresh nights are judged.")
     min_fit_nights: int = Field(1, ge=1, description="Fewer nights to fit on judge nobody.")
     fit_nights: int = Field(60, ge=1, description="Older nights are not fitted on.")
+    night_decisions: int = Field(
+        100_000,
+        ge=0,
+        description="About how many decisions of a night weights are chosen and challengers judged "
+        "on, where it has more: all decisions of some users, whom a hash chooses. 0 reads all.",
+    )
+    fit_decisions: int = Field(
+        500_000,
+        ge=0,
+        description="About how many decisions of the fit nights together models and policies are "
+        "fitted on, where they have more: each night its part, of users as above. 0 reads all.",
+    )
 
 
 class Registry(_Section):

@@ -23,7 +23,7 @@ from pipelines.nights.coming_nights import outlook, outlook_lifts, outlook_night
 from pipelines.nights.completed import read_completed
 from pipelines.nights.earlier_promotions import hindcast, hindcast_inputs
 from pipelines.nights.judged import judged_evidence
-from pipelines.nights.lake import log_fingerprints
+from pipelines.nights.lake import log_fingerprints, logged_decisions
 from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
@@ -173,6 +173,7 @@ def _evidence(
         gate_nights=tuple(plan.judged),
         rows=rows,
         users=len(set(log.decisions.user)) if plan.gate else 0,
+        logged=_more_than(rows, context, plan.judged) if plan.gate else 0,
         data={
             **log_fingerprints(context, [*fit, *tune, *plan.judged]),
             "challenger": tuned.outputs["bundle"].fingerprint,
@@ -185,6 +186,12 @@ def _evidence(
         stays=_why_it_stays(context, plan),
         **estimates,
     )
+
+
+def _more_than(rows: int, context: NightContext, nights: list[str]) -> int:
+    """Decisions that these nights' logs hold, where they are more than were read; else 0."""
+    logged = sum(logged_decisions(context, nights).values())
+    return logged if logged > rows else 0
 
 
 def _made_on(context: NightContext, plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:

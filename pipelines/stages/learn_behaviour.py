@@ -57,12 +57,12 @@ class LearnBehaviour:
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
         from mrlm.metrics.curves import Curves
 
-        behaviour = _with_own_checkpoints(context)
+        behaviour, most = _with_own_checkpoints(context), context.settings.split.fit_decisions
         if behaviour.selection_clip is None:
-            fit = read_logs(context, plan.fit)
+            fit = read_logs(context, plan.fit, together=most)
         else:
             # Weights need a propensity in every row.
-            fit, _ = read_completed(context, plan.fit)
+            fit, _ = read_completed(context, plan.fit, together=most)
         curves = Curves()
         model, taught = _fitted(context, fit, behaviour, curves)
         if behaviour.scene_heads:

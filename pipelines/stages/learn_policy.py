@@ -47,7 +47,9 @@ class LearnPolicy:
         from mrlm.metrics.curves import Curves
         from mrlm.report.figures_as_text import weights_as_text
 
-        log, estimated = read_completed(context, plan.fit)
+        log, estimated = read_completed(
+            context, plan.fit, together=context.settings.split.fit_decisions
+        )
         reward_model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
         settings, seed = context.settings.learning, context.settings.seed
         weights = training_weights(context, plan)

@@ -1,0 +1,67 @@
+"""Whole users of a night, chosen by a hash, where it has more decisions than are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+from numpy.typing import NDArray
+
+from mrlm.bandit_log.user_folds import split_mix
+
+# Another split of users than the folds', or some folds would be empty.
+_HASH = split_mix(0x5A3B1E)
+_KEYS = 2.0**64
+# Rows that are decoded at once: with lists of candidates, tens of megabytes.
+_ROWS = 1 << 14
+
+
+@dataclass(frozen=True)
+class UserSample:
+    """Users whose hash is low enough; those of a smaller share are among those of a larger one.
+
+    An interval that is clustered by user stays valid: every user comes with all decisions of the
+    night or with none, and the hash knows nothing of what they did.
+
+    Attributes:
+        share: expected part of the users, in (0, 1]; 1 keeps all.
+    """
+
+    share: float = 1.0
+
+    @classmethod
+    def of(cls, place: Path, most: int | None) -> UserSample:
+        """What keeps about ``most`` rows of a Parquet file or folder; None keeps all."""
+        rows = 0 if most is None else pads.dataset(place, partitioning=None).count_rows()
+        return cls(1.0 if most is None or rows <= most else most / rows)
+
+    def keeps(self, user: pa.Array) -> NDArray[np.bool_]:
+        """Whether each row's user is kept, bool, shape (n,); ``user`` are texts."""
+        encoded = pc.dictionary_encode(pc.fill_null(user, ""))
+        names = encoded.dictionary.to_numpy(zero_copy_only=False)
+        kept: NDArray[np.bool_] = _HASH(names).astype(np.float64) < self.share * _KEYS
+        return kept[encoded.indices.to_numpy(zero_copy_only=False)]
+
+    def read(self, place: Path, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of the kept users, in the order of the files, some columns or all.
+
+        A part of the users takes a part of the memory: files are read a few rows at a time.
+        """
+        dataset = pads.dataset(place, partitioning=None)
+        names = list(columns or dataset.schema.names)
+        if self.share >= 1:
+            return dataset.to_table(columns=names)
+        wanted = [*names, *(["user"] if "user" not in names else [])]
+        parts = [
+            batch.filter(pa.array(self.keeps(batch["user"]))).select(names)
+            for batch in dataset.to_batches(
+                columns=wanted, batch_size=_ROWS, batch_readahead=2, fragment_readahead=1
+            )
+        ]
+        schema = pa.schema([dataset.schema.field(n) for n in names])
+        return pa.Table.from_batches(parts, schema)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mrlm.bandit_log import Catalog, Objective
+from mrlm.bandit_log.catalog import ITEMS_SCHEMA
+from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.schema import bandit_log_schema, histories_schema
+from mrlm.bandit_log.user_folds import crc, user_folds
+from mrlm.bandit_log.user_sample import UserSample
+
+CLICK = Objective(name="click", source="feedback", event="click", transform="any", missing=0.0)
+USERS, EACH = 400, 5
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CATALOG = Catalog.from_table(
+    pa.Table.from_pylist([{"item_id": "a"}, {"item_id": "b"}], ITEMS_SCHEMA)
+)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 users with 5 decisions each, in two files, and one entry of history each."""
+    folder = tmp_path_factory.mktemp("night")
+    for name in ("decisions", "histories"):
+        (folder / name).mkdir()
+    rows = [
+        {
+            "decision_id": f"r{user}-{i}#1",
+            "request_id": f"r{user}-{i}",
+            "night": date(2026, 11, 20),
+            "ts": NOON,
+            "user": f"u{user}",
+            "session": f"s{user}",
+            "session_step": i,
+            "scene": "home",
+            "position": 1,
+            "item_id": "a",
+            "action": 0,
+            "propensity": 0.5,
+            "candidates": ["a", "b"],
+            "candidate_propensities": [0.5, 0.5],
+            "policy_id": "p",
+            "above": [],
+            "reward_click": float(user % 2),
+            "final_click": True,
+        }
+        for i in range(EACH)
+        for user in range(USERS)
+    ]
+    schema = bandit_log_schema([CLICK])
+    for part in (0, 1):
+        table = pa.Table.from_pylist(rows[part::2], schema)
+        pq.write_table(table, folder / "decisions" / f"{part}.parquet", row_group_size=300)
+    entries = [
+        {"user": f"u{user}", "item_id": "b", "known_from": NOON.replace(hour=9)}
+        for user in range(USERS)
+    ]
+    table = pa.Table.from_pylist(entries, histories_schema(["click"]))
+    pq.write_table(table, folder / "histories" / "0.parquet")
+    return folder
+
+
+def test_users_are_read_whole_with_what_they_look_back_on(night: Path) -> None:
+    whole = read_bandit_log([night], CATALOG, (CLICK,))
+    part = read_bandit_log([night], CATALOG, (CLICK,), most=500)
+    users, decisions = np.unique(part.decisions.user.astype(str), return_counts=True)
+    assert len(whole) == USERS * EACH
+    assert 380 < len(part) < 620
+    assert (decisions == EACH).all()
+    assert len(part.decisions.histories) == len(users)
+    assert (part.decisions.looked_back_on().lengths == 1).all()
+    kept = whole.where(np.isin(whole.decisions.user.astype(str), users))
+    assert part.decision_id.tolist() == kept.decision_id.tolist()
+    assert np.array_equal(part.rewards, kept.rewards)
+
+
+def test_a_night_with_no_more_is_read_whole(night: Path) -> None:
+    assert UserSample.of(night / "decisions", USERS * EACH) == UserSample()
+    assert UserSample.of(night / "decisions", USERS * EACH - 1).share < 1
+    assert UserSample.of(night / "decisions", None) == UserSample()
+
+
+def test_fewer_users_are_among_more_and_fall_into_every_fold() -> None:
+    users = pa.array([f"u{i}" for i in range(20_000)])
+    few, more = UserSample(0.1).keeps(users), UserSample(0.3).keeps(users)
+    assert not (few & ~more).any()
+    # Four standard deviations of a draw of 20,000: a wrong alarm in 16,000.
+    assert abs(few.mean() - 0.1) < 4 * np.sqrt(0.09 / 20_000)
+    kept = np.array(users.to_pylist(), object)[few]
+    for hashed in (None, crc(), crc("statistics")):
+        shares = np.bincount(user_folds(kept, 4, hashed), minlength=4) / len(kept)
+        assert np.abs(shares - 0.25).max() < 4 * np.sqrt(0.1875 / len(kept))
