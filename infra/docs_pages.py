@@ -5,14 +5,17 @@ Run by ``make docs`` as ``python infra/docs_pages.py FOLDER``; FOLDER is made an
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import os
 import re
 import shutil
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -122,10 +125,22 @@ def _plain(value: Any) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    name = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
-    if inspect.isclass(annotation) and getattr(annotation, "__args__", None):
-        name = str(annotation)
-    return re.sub(r"(typing|pathlib|mrlm\.[a-z_.]+)\.", "", name)
+    kind = _bare(annotation)
+    is_plain = inspect.isclass(kind) and not get_args(kind)
+    name = kind.__name__ if is_plain else str(kind)
+    return re.sub(r"(typing|pathlib|(mrlm|pipelines)\.[a-z_.]+)\.", "", name)
+
+
+def _bare(annotation: Any) -> Any:
+    """The type without what validates it."""
+    kind, inner = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        return _bare(inner[0])
+    if kind in {Union, types.UnionType}:
+        return functools.reduce(operator.or_, map(_bare, inner))
+    if kind is None or kind is Literal:
+        return annotation
+    return kind[tuple(map(_bare, inner))]
 
 
 def _cell(text: str) -> str:

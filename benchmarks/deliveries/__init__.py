@@ -26,7 +26,7 @@ from mrlm.log_checks.delivery import Delivery, EventRows, judge_delivery
 from mrlm.log_checks.losses import losses
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.verdict.certify import Thresholds
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 
 LOGS, QUICK_LOGS = 200, 12
 TRAILING = 7

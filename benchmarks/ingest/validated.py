@@ -12,7 +12,9 @@ from pathlib import Path
 from benchmarks.ingest._process import Job, finish
 from mrlm.bandit_log import Objective
 from pipelines.expectations.run import validate_night
-from pipelines.settings.model import Inputs, InputTable, Settings, State
+from pipelines.settings.input_tables import Inputs, InputTable
+from pipelines.settings.model import Settings
+from pipelines.settings.users_past import State
 from spark_jobs.runtime.session import spark_session
 
 

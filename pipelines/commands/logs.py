@@ -11,7 +11,7 @@ from mrlm.log_mapping.log_check import LogCheck, check_log
 from pipelines.care.first_settings import first_settings
 from pipelines.commands.terminal import say, say_lines
 from pipelines.failures.errors import EXIT_DATA, DataError
-from pipelines.settings.model import time_zones
+from pipelines.settings.ingestion import time_zones
 from spark_jobs.contract.nearest import meant
 
 _logs = typer.Typer(help="Logs that are new to the program.", no_args_is_help=True)

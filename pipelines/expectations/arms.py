@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mrlm.log_checks.sample_ratio import SampleRatio, against_nights, against_shares
 from mrlm.messages.message import Message
 from pipelines.expectations.suite import Rule, Severity
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

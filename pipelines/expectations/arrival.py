@@ -8,7 +8,8 @@ from typing import Any
 
 from mrlm.messages.message import Message, Name
 from pipelines.expectations.suite import Rule, Severity
-from pipelines.settings.model import Ingestion, Validation
+from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.validation import Validation
 
 TABLES = ("impressions", "feedback")
 

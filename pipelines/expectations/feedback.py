@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mrlm.messages.message import Joined, Message
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.suite import Rule
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

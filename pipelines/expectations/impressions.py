@@ -10,7 +10,7 @@ from pipelines.expectations.night_statistics import STANDARD_ERRORS
 from pipelines.expectations.row_rules import RowRule
 from pipelines.expectations.shown_slots import SLOT_COLUMNS
 from pipelines.expectations.suite import Rule, Severity
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -43,7 +43,8 @@ from pipelines.expectations.shown_slots import (
 )
 from pipelines.expectations.suite import Rule, Suite, run_suites
 from pipelines.expectations.whole_night import whole_night
-from pipelines.settings.model import Settings, Validation
+from pipelines.settings.model import Settings
+from pipelines.settings.validation import Validation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

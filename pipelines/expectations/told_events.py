@@ -15,7 +15,7 @@ from pipelines.expectations.suite import Rule
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from pipelines.settings.model import Validation
+    from pipelines.settings.validation import Validation
 
 TABLE = "history"
 SHOWN = ("event_id", "item_id", "event", "value", "nights_ahead")

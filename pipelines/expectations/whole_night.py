@@ -13,7 +13,7 @@ from pipelines.expectations.arms import arm_rules, sample_ratios
 from pipelines.expectations.night_shape import drift_rules, drift_statistics, shapes_of
 from pipelines.expectations.show_rules import show_rules, show_statistics
 from pipelines.expectations.suite import Rule
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 
 
 def whole_night(

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.error import URLError
 
 from pipelines.contract.log import logger
-from pipelines.settings.model import Notify
+from pipelines.settings.people import Notify
 
 Kind = Literal[
     "failed",

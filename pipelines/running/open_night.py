@@ -10,7 +10,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.workspace import Workspace, nights_in
 from pipelines.failures.errors import DataError
 from pipelines.running.run_stage import Outcome, run_stage
-from pipelines.settings.model import Ingestion
+from pipelines.settings.ingestion import Ingestion
 from pipelines.stages.ingest import Ingest
 
 

@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 from pipelines.failures.errors import DataError
-from pipelines.settings.model import Serving
+from pipelines.settings.serving import Serving
 
 
 def encryption(serving: Serving) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from pipelines.running.open_night import night_at
-from pipelines.settings.model import Ingestion
+from pipelines.settings.ingestion import Ingestion
 from pipelines.settings.night_path import night_path
 from pipelines.settings.served_path import PREFIX, served_column
 

@@ -19,9 +19,12 @@ from pipelines.settings.errors import (
     unknown_field,
     unknown_variable,
 )
-from pipelines.settings.model import SETTINGS_VARIABLE, Ingestion, Serving, Settings
+from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.model import Settings
+from pipelines.settings.serving import Serving
 from spark_jobs.contract.log_contract import HISTORY, TABLES
 
+SETTINGS_VARIABLE = "MRLM_SETTINGS"
 _PREFIX, _DELIMITER = "MRLM_", "__"
 # What else of this prefix the program reads: where its settings lie, the secrets, the timetable of
 # dags/, the warm parent of pipelines/local, and where two benchmarks keep their lines.

@@ -24,7 +24,7 @@ from pipelines.expectations.night_shape import night_shape, shapes_of, with_item
 from pipelines.expectations.night_statistics import shares
 from pipelines.expectations.suite import Rule
 from pipelines.expectations.whole_night import whole_night
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 from tests.log_checks.show_nights import (
     CATEGORIES,
     LARGE,

@@ -15,7 +15,7 @@ from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
-from pipelines.settings.model import Notify
+from pipelines.settings.people import Notify
 from pipelines.stages.tune_weights import ROWS
 from tests.deployment import ROOT, SETTINGS
 

@@ -19,7 +19,8 @@ from pipelines.care.forgetting.served_log import erase_served
 from pipelines.care.forgetting.traces import REQUESTS
 from pipelines.nights.forgotten_people import salt_of
 from pipelines.serving.impression_log import ImpressionLog
-from pipelines.settings.model import Ingestion, Settings
+from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.model import Settings
 from pipelines.settings.served_path import served_path
 from tests.pipelines.nights.workspaces import Made
 

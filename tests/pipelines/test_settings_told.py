@@ -12,8 +12,11 @@ import pytest
 from pydantic import BaseModel
 
 from mrlm.bandit_log import Objective
+from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.input_tables import Inputs, InputTable
 from pipelines.settings.load import load_settings
-from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
+from pipelines.settings.model import Settings
+from pipelines.settings.users_past import State
 
 
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -13,7 +13,7 @@ from mrlm.report.night_page import first_line, summary_page, summary_text
 from pipelines.expectations import feedback, impressions, items, told_events
 from pipelines.expectations.run import OWNERS
 from pipelines.expectations.words import describe
-from pipelines.settings.model import Validation
+from pipelines.settings.validation import Validation
 from tests.report.test_accessible_pages import Faults
 from tests.report.test_chinese_pages import Words, english
 

@@ -19,7 +19,8 @@ from mrlm.worlds.latent import latent_log
 from pipelines.serving.app import Service, make_app
 from pipelines.serving.current import Answering, LiveSources
 from pipelines.serving.impression_log import ImpressionLog
-from pipelines.settings.model import Serving, Settings
+from pipelines.settings.model import Settings
+from pipelines.settings.serving import Serving
 from tests.pipelines.nights.workspaces import Made
 
 LOG, _ = latent_log(n_users=20, decisions_per_user=4, n_candidates=6, seed=1)

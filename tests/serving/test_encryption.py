@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from pipelines.failures.errors import DataError
 from pipelines.serving.encryption import encryption
-from pipelines.settings.model import Serving
+from pipelines.settings.serving import Serving
 
 
 def signed_by_itself(folder: Path, name: str) -> str:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import pytest
 
 from pipelines.serving.impression_log import Flush, ImpressionLog
-from pipelines.settings.model import Ingestion
+from pipelines.settings.ingestion import Ingestion
 
 AT = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
 LATER = datetime(2026, 11, 21, 0, 0, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ _SERVER = """
 import sys
 from datetime import UTC, datetime
 from pipelines.serving.impression_log import ImpressionLog
-from pipelines.settings.model import Ingestion
+from pipelines.settings.ingestion import Ingestion
 log = ImpressionLog(sys.argv[1], {}, Ingestion(), "never")
 n = 0
 while True:

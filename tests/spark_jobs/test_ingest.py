@@ -663,7 +663,8 @@ def test_nights_of_a_platform_that_cuts_its_log_by_local_days(
     The numbers that ingestion counts name the shift.
     """
     from pipelines.expectations import arrival
-    from pipelines.settings.model import Ingestion, Validation
+    from pipelines.settings.ingestion import Ingestion
+    from pipelines.settings.validation import Validation
 
     days, shown = ["2026-11-09", NIGHT], {}
     for day in days:

@@ -15,7 +15,10 @@ from mrlm.ope.intervals import estimates
 from mrlm.ope.propensity import flagged
 from mrlm.policies.uniform import Uniform
 from pipelines.expectations.run import validate_night
-from pipelines.settings.model import Ingestion, Inputs, InputTable, Settings, State
+from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.input_tables import Inputs, InputTable
+from pipelines.settings.model import Settings
+from pipelines.settings.users_past import State
 from spark_jobs import build_log, ingest
 from spark_jobs.build_log import BuildLogJob
 from spark_jobs.log.rewards import Delivered

@@ -13,7 +13,7 @@ from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.live import LiveRequest, LiveVersion
 from mrlm.promotion.serving.states import STATES_SCHEMA
 from pipelines.serving.impression_log import ImpressionLog
-from pipelines.settings.model import Ingestion
+from pipelines.settings.ingestion import Ingestion
 from spark_jobs import ingest
 
 pytestmark = pytest.mark.spark

@@ -10,7 +10,8 @@ import pytest
 from pipelines.expectations import arrival
 from pipelines.expectations.arrival import ClockShift, clock_shift
 from pipelines.expectations.suite import Rule
-from pipelines.settings.model import Ingestion, Validation
+from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.validation import Validation
 
 # Rows an hour of a day as people spend it: few at night, most in the evening.
 DAY = np.array([20, 10, 5, 3, 2, 3, 8, 20, 40, 55, 60, 65, 75, 70, 65, 60, 65, 75, 90, 110, 120])

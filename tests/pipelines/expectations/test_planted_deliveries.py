@@ -23,7 +23,9 @@ from mrlm.bandit_log import Objective
 from mrlm.report.night_page import first_line
 from pipelines.expectations.event_delivery import EventCounts
 from pipelines.expectations.run import validate_night
-from pipelines.settings.model import Inputs, InputTable, Settings, State
+from pipelines.settings.input_tables import Inputs, InputTable
+from pipelines.settings.model import Settings
+from pipelines.settings.users_past import State
 from spark_jobs import ingest
 from spark_jobs.ingest import IngestJob, Previous
 from spark_jobs.reading.table_files import TableInput

@@ -13,7 +13,9 @@ import pytest
 from mrlm.bandit_log import Objective
 from pipelines.expectations.event_delivery import EventCounts
 from pipelines.expectations.run import validate_night
-from pipelines.settings.model import Inputs, InputTable, Settings, State
+from pipelines.settings.input_tables import Inputs, InputTable
+from pipelines.settings.model import Settings
+from pipelines.settings.users_past import State
 
 pytestmark = pytest.mark.spark
 NIGHT = "2026-11-10"

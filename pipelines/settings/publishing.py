@@ -1,0 +1,25 @@
+"""The lists that a night publishes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipelines.settings.section import Section
+
+
+class Publishing(Section):
+    """The published recommendations."""
+
+    k: int = Field(10, ge=1, description="Longest list of a user.")
+    user_ids: bool = Field(
+        False,
+        description="Whether the lists are also written with the platform's own user ids, into a "
+        "folder that is closed to others. Needs ingestion.keep_user_ids.",
+    )
+    capacity: str = Field(
+        "",
+        max_length=64,
+        description="Item attribute with the number of slots that an item may take in all lists of "
+        "a night together, such as seats or stock; an item without it may take any number. Empty: "
+        "no item has a limit.",
+    )
