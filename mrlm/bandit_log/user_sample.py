@@ -44,8 +44,9 @@ class UserSample:
         """Whether each row's user is kept, bool, shape (n,); ``user`` are texts."""
         encoded = pc.dictionary_encode(pc.fill_null(user, ""))
         names = encoded.dictionary.to_numpy(zero_copy_only=False)
-        kept: NDArray[np.bool_] = _HASH(names).astype(np.float64) < self.share * _KEYS
-        return kept[encoded.indices.to_numpy(zero_copy_only=False)]
+        kept = _HASH(names).astype(np.float64) < self.share * _KEYS
+        rows: NDArray[np.bool_] = kept[encoded.indices.to_numpy(zero_copy_only=False)]
+        return rows
 
     def read(self, place: Path, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of the kept users, in the order of the files, some columns or all.

@@ -58,7 +58,7 @@ def _size(context: NightContext) -> LogSize:
 
     split = context.settings.split
     nights = list(built_logs(context))[-split.fit_nights :]
-    rows = sum(min(n, split.night_decisions or n) for n in logged_decisions(context, nights).values())
+    rows = sum(logged_decisions(context, nights).values())
     rows = min(rows, split.fit_decisions or rows)
     embedded = newest_embedded(context)
     manifest = context.lake("embed", embedded).manifest() if embedded else None

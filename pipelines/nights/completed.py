@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def read_completed(
-    context: NightContext, nights: list[str], catalog: Catalog | None = None, together: int = 0
+    context: NightContext,
+    nights: list[str],
+    catalog: Catalog | None = None,
+    together: int | None = None,
 ) -> tuple[BanditLog, EstimatedPropensities | None]:
     """The bandit log of these nights with a propensity in every row.
 

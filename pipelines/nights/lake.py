@@ -97,7 +97,10 @@ def log_paths(context: NightContext, nights: list[str]) -> list[Path]:
 
 
 def read_logs(
-    context: NightContext, nights: list[str], catalog: Catalog | None = None, together: int = 0
+    context: NightContext,
+    nights: list[str],
+    catalog: Catalog | None = None,
+    together: int | None = None,
 ) -> BanditLog:
     """The bandit log of these nights, with item embeddings, as of tonight.
 
@@ -108,12 +111,14 @@ def read_logs(
         context: of tonight.
         nights: ISO dates.
         catalog: tonight's items, where the caller has them.
-        together: at most about so many decisions of all these nights, each its part; 0: no matter.
+        together: about how many decisions of all these nights are read instead, of each its part;
+            0: all.
     """
     items = read_catalog(context) if catalog is None else catalog
-    bounds = [context.settings.split.night_decisions, together // max(len(nights), 1)]
-    most = min((b for b in bounds if b), default=None)
-    return read_bandit_log(log_paths(context, nights), items, context.objectives, most)
+    most = context.settings.split.night_decisions
+    if together is not None:
+        most = together // max(len(nights), 1)
+    return read_bandit_log(log_paths(context, nights), items, context.objectives, most or None)
 
 
 def newest_embedded(context: NightContext) -> str | None:

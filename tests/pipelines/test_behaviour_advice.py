@@ -10,10 +10,16 @@ import pytest
 from mrlm.behaviour.settings import BehaviourSettings
 from pipelines.care import behaviour_advice
 from pipelines.failures.errors import DamagedError
+from pipelines.nights import lake as lake_module
+from pipelines.settings.split import Split
 
 
 def told(
-    monkeypatch: pytest.MonkeyPatch, decisions: int, items: int, **behaviour: Any
+    monkeypatch: pytest.MonkeyPatch,
+    decisions: int,
+    items: int,
+    fit_decisions: int = 0,
+    **behaviour: Any,
 ) -> tuple[bool, str]:
     counts = {
         "build_log": {"nights": {"a": {"decisions": 5}, "b": {"decisions": decisions}}},
@@ -26,13 +32,14 @@ def told(
 
     settings: Any = SimpleNamespace(
         behaviour=BehaviourSettings(**behaviour),
-        split=SimpleNamespace(fit_nights=1),
+        split=Split(fit_nights=1, fit_decisions=fit_decisions),
         state=SimpleNamespace(history_length=200),
     )
     context = SimpleNamespace(settings=settings, lake=lake)
     monkeypatch.setattr(behaviour_advice, "contexts_of", lambda _: [context])
     built = {"a": ("b", "night=a"), "b": ("b", "night=b")}
-    monkeypatch.setattr(behaviour_advice, "built_logs", lambda _: built)
+    for module in (behaviour_advice, lake_module):
+        monkeypatch.setattr(module, "built_logs", lambda _: built)
     monkeypatch.setattr(behaviour_advice, "newest_embedded", lambda _: "b")
     return behaviour_advice.advice(settings)
 
@@ -42,6 +49,10 @@ def test_it_reads_the_nights_that_may_be_fitted_on(monkeypatch: pytest.MonkeyPat
     assert well
     assert text.startswith("1000 rows, 400 items, ")
     assert " history (at most about 1 minutes" in text
+
+
+def test_no_more_rows_are_fitted_on_than_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(monkeypatch, 1000, 400, 600)[1].startswith("600 rows, 400 items, ")
 
 
 def test_a_cheaper_model_than_advised_is_well(monkeypatch: pytest.MonkeyPatch) -> None:

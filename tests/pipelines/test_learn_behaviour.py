@@ -20,6 +20,7 @@ from mrlm.learners.inputs import learning_sample
 from mrlm.learners.settings import LearningSettings
 from mrlm.report.facts import NightFacts
 from mrlm.report.review_page import render_review_page
+from pipelines.settings.split import Split
 from pipelines.stages import learn_behaviour
 from tests.report.test_review_page import BARE
 
@@ -52,14 +53,16 @@ def test_a_language_model_is_fitted_reported_and_handed_on(
 ) -> None:
     nights = ["2026-11-09", "2026-11-10"]
     monkeypatch.setattr(
-        learn_behaviour, "read_logs", lambda _, of: fit_log.on_nights(of).take(np.arange(500))
+        learn_behaviour,
+        "read_logs",
+        lambda _, of, together=None: fit_log.on_nights(of).take(np.arange(500)),
     )
     behaviour, kept = settings(small_bert), tmp_path / "checkpoints"
     language = behaviour.language.model_copy(update={"checkpoints": str(kept)})
     behaviour = behaviour.model_copy(update={"language": language})
     context: Any = SimpleNamespace(
         run_key="2026-11-11-1f2e3d4c",
-        settings=SimpleNamespace(behaviour=behaviour, seed=1),
+        settings=SimpleNamespace(behaviour=behaviour, split=Split(), seed=1),
         progress=lambda *_: None,
         log=logging.getLogger,
     )
@@ -83,14 +86,18 @@ def test_a_student_is_handed_on_alone_with_what_it_lost(
     fit_log: BanditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nights = ["2026-11-09", "2026-11-10"]
-    monkeypatch.setattr(learn_behaviour, "read_logs", lambda _, of: fit_log.on_nights(of))
+    monkeypatch.setattr(
+        learn_behaviour, "read_logs", lambda _, of, together=None: fit_log.on_nights(of)
+    )
     monkeypatch.setattr(
         learn_behaviour, "read_completed", lambda _, of: (fit_log.on_nights(of), None)
     )
     small = {"folds": 2, "components": 4, "hidden": 8, "projection": 4, "epochs": 1}
     context: Any = SimpleNamespace(
         run_key="2026-11-11-1f2e3d4c",
-        settings=SimpleNamespace(behaviour=BehaviourSettings(**small, distil=0.5), seed=1),
+        settings=SimpleNamespace(
+            behaviour=BehaviourSettings(**small, distil=0.5), split=Split(), seed=1
+        ),
         progress=lambda *_: None,
         log=logging.getLogger,
     )

@@ -181,6 +181,13 @@ def test_the_memo_is_a_table_a_reviewer_can_read() -> None:
     assert "first champion" in first_champion_memo("2026-11-12", "logger", "clone of the logger")
 
 
+def test_a_part_of_a_large_log_is_told() -> None:
+    some = replace(FULL, logged=90_000)
+    assert "on 900 decisions of 201 users, out of 90000 decisions." in decision_memo(some)
+    assert "90000 decisions; those of some users are read" in render_review_page(some)
+    assert "those of some users" not in render_review_page(FULL)
+
+
 def test_the_review_is_written_whole(tmp_path: Path) -> None:
     memo = write_review(tmp_path / "pages", FULL, VERDICT, FACTS)
     names = {p.name for p in (tmp_path / "pages").iterdir()}

@@ -128,3 +128,26 @@ def test_the_catalogue_waits_for_its_embedding(made: Made) -> None:
     made.embedded(NIGHTS[0])
     found = lake.read_catalog(made.context(NIGHTS[0]))
     assert found.item_id.tolist() == [f"i{c}" for c in range(6)]
+
+
+def test_of_a_night_with_too_many_decisions_some_users_are_read(made: Made) -> None:
+    nights, many = NIGHTS[:2], 200
+    for night in nights:
+        made.passed(night)
+    logs = {n: make_log(int(n[-2:]), n=many, users=50, nights=(n,)) for n in nights}
+    made.built(NIGHTS[1], logs)
+    made.embedded(NIGHTS[1])
+    context = made.context(NIGHTS[1])
+    assert lake.logged_decisions(context, nights) == dict.fromkeys(nights, many)
+    whole = lake.read_logs(context, nights, together=2 * many)
+    assert len(whole) == 2 * many
+    fewer = made.context(NIGHTS[1], split={"night_decisions": many // 2})
+    assert len(lake.read_logs(fewer, nights, together=0)) == 2 * many
+    for part in (lake.read_logs(context, nights, together=many), lake.read_logs(fewer, nights)):
+        assert many / 2 < len(part) < 3 * many / 2
+        users = set(part.decisions.user.tolist())
+        kept = [u in users for u in whole.decisions.user.tolist()]
+        assert part.decision_id.tolist() == whole.decision_id[kept].tolist()
+    alone = lake.read_logs(fewer, nights[:1])
+    both = lake.read_logs(fewer, nights).on_nights(nights[:1])
+    assert alone.decision_id.tolist() == both.decision_id.tolist()

@@ -111,7 +111,10 @@ class Made:
             pq.write_table(log_table(log), place / "part-0.parquet")
         names = [o.name for o in OBJECTIVES if o.source == "feedback"]
         counts = {n: dict.fromkeys(names, final is None or n in final) for n in logs}
-        nights = {n: {"lost": dict.fromkeys(names, lost)} for n in logs}
+        nights = {
+            n: {"lost": dict.fromkeys(names, lost), "decisions": len(log)}
+            for n, log in logs.items()
+        }
         made: dict[str, Any] = {"final": counts, "nights": nights}
         if meaning is not None:
             made["meaning"] = meaning
