@@ -397,8 +397,8 @@ def test_an_evaluation_without_all_propensities_says_so(
 
     whole = propensities.read_logs
 
-    def lossy(context: NightContext, nights: list[str], catalog: Any = None) -> BanditLog:
-        log = whole(context, nights, catalog)
+    def lossy(context: NightContext, nights: list[str], *more: Any) -> BanditLog:
+        log = whole(context, nights, *more)
         place = np.arange(len(log))
         return replace(
             log,
