@@ -10,8 +10,10 @@ from scipy.special import chdtri, fdtri
 
 from mrlm.meta.search.tuning_task import TuningTask
 
-# One night, and two: a change that one night does not prove is looked for once more.
-_NEWEST = (1, 2)
+# One night, and two: a change that one night does not prove is looked for once more. Two nights in
+# a row are more alike than others, so single nights say too little of how far two of them may be
+# from the rest: theirs is the smaller share of the error.
+_SHARE_OF_ERROR = {1: 0.85, 2: 0.15}
 Ages = NDArray[np.int64]
 
 
@@ -64,7 +66,7 @@ def change_point(task: TuningTask, level: float) -> ChangePoint | None:
         with a known reward or no direction matters.
     """
     ages = np.unique(task.problem.age[task.known.used])
-    tests = [_test(task, ages, nights, level) for nights in _NEWEST if nights < len(ages)]
+    tests = [_test(task, ages, nights, level) for nights in _SHARE_OF_ERROR if nights < len(ages)]
     found = [test for test in tests if test is not None]
     return max(found, key=lambda c: c.statistic / c.needed, default=None)
 
@@ -81,7 +83,7 @@ def _test(task: TuningTask, ages: Ages, nights: int, level: float) -> ChangePoin
     )
     if not rank:
         return None
-    error = (1 - level) / len(_NEWEST)
+    error = (1 - level) * _SHARE_OF_ERROR[nights]
     spread = float(np.mean([t for t, _ in others])) / rank if others else 1.0
     needed = float(chdtri(rank, error))
     if spread > 1:
