@@ -62,6 +62,7 @@ def ingest_a_night(folder: Path, java_options: str) -> None:
     from pyspark.sql import functions as F
 
     from spark_jobs import ingest
+    from spark_jobs.ingestion.ingest_job import IngestJob
     from spark_jobs.reading.table_files import TableInput
     from spark_jobs.runtime.session import end_java, spark_session
 
@@ -72,7 +73,7 @@ def ingest_a_night(folder: Path, java_options: str) -> None:
         (folder / table / "part.jsonl").write_text(json.dumps(row) + "\n")
         tables[table] = TableInput((str(folder / table),))
     spark = spark_session(java_options=java_options)
-    job = ingest.IngestJob(
+    job = IngestJob(
         night=_NIGHT,
         tables=tables,
         out=str(folder / "out"),

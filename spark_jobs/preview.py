@@ -17,7 +17,7 @@ from spark_jobs.contract.log_contract import (
     RawField,
 )
 from spark_jobs.contract.schemas import CATALOG
-from spark_jobs.ingest_job import IngestJob, Nights
+from spark_jobs.ingestion.ingest_job import IngestJob, Nights
 from spark_jobs.reading.raw import read_raw
 from spark_jobs.runtime import output
 from spark_jobs.tables import feedback, impressions, items, user_events

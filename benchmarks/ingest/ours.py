@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.ingest._process import Job, finish
 from spark_jobs import ingest
+from spark_jobs.ingestion.ingest_job import IngestJob
 from spark_jobs.reading.table_files import TableInput
 from spark_jobs.runtime.session import spark_session
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Run the job in the JSON file that the first argument names."""
     job = Job.read(Path(sys.argv[1]))
     os.environ[_KEY_VARIABLE] = job.key
-    night = ingest.IngestJob(
+    night = IngestJob(
         night=job.night,
         tables={t: TableInput((folder,), job.form) for t, folder in job.tables.items()},
         out=job.out,

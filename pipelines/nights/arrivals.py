@@ -18,7 +18,7 @@ from pipelines.settings.night_path import night_path
 from spark_jobs.contract.log_contract import HISTORY
 
 if TYPE_CHECKING:
-    from spark_jobs.ingest_job import IngestJob, Previous
+    from spark_jobs.ingestion.ingest_job import IngestJob, Previous
     from spark_jobs.reading.table_files import TableInput
     from spark_jobs.tables.forgotten_rows import ForgottenRows
 
@@ -49,7 +49,7 @@ def ingest_job(
         later: whether a night comes before it.
         until: see ``IngestJob``.
     """
-    from spark_jobs.ingest_job import IngestJob
+    from spark_jobs.ingestion.ingest_job import IngestJob
 
     settings = context.settings
     return IngestJob(
@@ -193,7 +193,7 @@ def _trusted(context: NightContext, night: str, manifest: Manifest) -> tuple[str
 
 def previous_night(context: NightContext, night: str, manifest: Manifest) -> Previous:
     """What a job is told of an earlier night, after a look at the files that tonight reads."""
-    from spark_jobs.ingest_job import Previous
+    from spark_jobs.ingestion.ingest_job import Previous
 
     return Previous(night, str(_checked(context, night)), _trusted(context, night, manifest))
 

@@ -102,6 +102,7 @@ def ingest_ahead(contexts: Sequence[NightContext], folder: Path) -> Ingest:
     """
     from spark_jobs import ingest
     from spark_jobs.contract.errors import InputError
+    from spark_jobs.ingestion.ingest_job import Previous
 
     first, last = contexts[0], contexts[-1]
     outside = ingested(first)
@@ -117,7 +118,7 @@ def ingest_ahead(contexts: Sequence[NightContext], folder: Path) -> Ingest:
         }
         made_from[context.night] = MadeFrom.of(context, passed, [*before, context.night])
         previous = tuple(
-            ingest.Previous(n, str(folder / n), read_tables(context))
+            Previous(n, str(folder / n), read_tables(context))
             if n in before
             else previous_night(context, n, outside[n])
             for n in passed

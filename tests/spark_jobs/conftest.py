@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.ingestion.ingest_job import IngestJob, Previous
 from spark_jobs.reading.table_files import TableInput
 
 Row = dict[str, Any]

@@ -14,7 +14,7 @@ import pytest
 from mrlm.log_checks.delivery import event_rows
 from mrlm.privacy.person import pseudonym_of, salted
 from spark_jobs import ingest
-from spark_jobs.ingest import IngestJob
+from spark_jobs.ingestion.ingest_job import IngestJob
 from spark_jobs.preview import preview
 from spark_jobs.tables.forgotten_rows import ForgottenRows
 from tests.pipelines.forgetting import holding

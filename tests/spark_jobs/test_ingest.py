@@ -17,7 +17,7 @@ from mrlm.bandit_log import Catalog
 from spark_jobs import ingest
 from spark_jobs.contract.clock import NightClock
 from spark_jobs.contract.errors import InputError
-from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.ingestion.ingest_job import IngestJob, Previous
 from spark_jobs.reading.table_files import TableInput
 from spark_jobs.tables.pseudonyms import earlier_key_id, key_id
 

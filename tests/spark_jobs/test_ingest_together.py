@@ -12,7 +12,7 @@ import pytest
 
 from spark_jobs import ingest
 from spark_jobs.contract.errors import InputError
-from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.ingestion.ingest_job import IngestJob, Previous
 from spark_jobs.reading.table_files import TableInput
 from tests.spark_jobs.test_conservation import content, lines_of, rows_of_lines
 

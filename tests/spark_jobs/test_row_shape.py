@@ -16,7 +16,7 @@ import pytest
 from spark_jobs import ingest
 from spark_jobs.contract.clock import NightClock
 from spark_jobs.contract.errors import InputError
-from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.ingestion.ingest_job import IngestJob, Previous
 from spark_jobs.preview import preview
 from spark_jobs.reading.row_shape import RowShape
 from spark_jobs.reading.table_files import TableInput

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from spark_jobs import ingest
-from spark_jobs.ingest import IngestJob
+from spark_jobs.ingestion.ingest_job import IngestJob
 from spark_jobs.tables.screening import ScreeningRules
 
 pytestmark = pytest.mark.spark

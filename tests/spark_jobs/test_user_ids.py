@@ -10,6 +10,7 @@ import pytest
 
 from mrlm.privacy.person import pseudonym_of
 from spark_jobs import ingest
+from spark_jobs.ingestion import written
 
 pytestmark = pytest.mark.spark
 NIGHTS = ("2026-11-10", "2026-11-11")
@@ -43,7 +44,7 @@ def test_each_night_keeps_its_own_and_closes_them(
     spark: Any, logs: Any, impression: Any, items: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Several parts, as of a night with millions of users.
-    monkeypatch.setattr(ingest, "_PLACES", 1)
+    monkeypatch.setattr(written, "_PLACES", 1)
     write(logs, impression, items)
     jobs = [
         logs.job(NIGHTS[0], keep_user_ids=True),

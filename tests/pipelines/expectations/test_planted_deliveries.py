@@ -27,7 +27,7 @@ from pipelines.settings.input_tables import Inputs, InputTable
 from pipelines.settings.model import Settings
 from pipelines.settings.users_past import State
 from spark_jobs import ingest
-from spark_jobs.ingest import IngestJob, Previous
+from spark_jobs.ingestion.ingest_job import IngestJob, Previous
 from spark_jobs.reading.table_files import TableInput
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]

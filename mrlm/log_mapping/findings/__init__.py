@@ -1,0 +1,1 @@
+"""What is to be known of a log: what it lacks, and what looks wrong in it."""
