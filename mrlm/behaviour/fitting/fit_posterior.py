@@ -43,6 +43,8 @@ def with_posterior(model: RewardModel, log: BanditLog, nights: int) -> RewardMod
     users and items have of their own is told by rows of the newest nights whose user the member
     never saw, predicted from what was known as each night began: outcomes of one night then say
     together how wrong the model is about a user, and not what it learned from the first of them.
+    Where no two of these rows are of one user and night, or of one item, they tell nothing of it:
+    the variance of what users, or items, have of their own is then the most that it can be.
 
     Args:
         model: fitted on the log.
@@ -218,8 +220,8 @@ class _Pairs:
             given = rows.residual, steep, self.noise
             user = self.by_user.variances(*given, of_users)
             item = self.by_item.variances(*given, of_items)
-            most = _MOST if self.binary else np.inf
-            level, taste, own = np.minimum([*user, *item], most).tolist()
+            level, taste = self._within(user)
+            (own,) = self._within(item)
             found = replace(found, level=level, taste=taste, item=own)
             steep = self._steep(found)
         given = rows.residual, steep, self.noise
@@ -227,6 +229,14 @@ class _Pairs:
         independent = rows.item[self.by_item.first]
         item_error = self.by_item.error(item, independent, *given, of_items)
         return replace(found, freedom=self._freedom(found, user_error, item_error))
+
+    def _within(self, told: Vector) -> list[float]:
+        """Variances within what they can be; where no pair told them, all of it as the first."""
+        if np.isnan(told).any():
+            unknown = _MOST if self.binary else float((self.rows.residual**2).mean())
+            return [unknown, *[0.0] * (len(told) - 1)]
+        most = _MOST if self.binary else np.inf
+        return [min(float(v), most) for v in told]
 
     def _steep(self, found: LayerPosterior) -> Vector:
         """How each row's prediction moves: the more is open, the flatter is the curve of it."""
@@ -237,9 +247,12 @@ class _Pairs:
         return self.common + found.variance(length, self.rows.entries, self.rows.rewards)
 
     def _freedom(self, found: LayerPosterior, user_error: Vector, item_error: Vector) -> float:
-        """Of the mean variance of the rows, users' and items' errors being independent."""
+        """Of the mean variance of the rows, users' and items' errors being independent.
+
+        A variance that nothing told is no estimate: it has no error.
+        """
         share = history_share(self.rows.entries)
         user = np.array([share.mean(), (share * (self.vectors**2).sum(axis=1)).mean()])
         item = float(item_share(self.rows.rewards).mean())
-        error = float(user @ user_error @ user) + item**2 * float(item_error[0, 0])
-        return satterthwaite(float(self._open(found).mean()), error)
+        errors = float(user @ user_error @ user), item**2 * float(item_error[0, 0])
+        return satterthwaite(float(self._open(found).mean()), float(np.nansum(errors)))

@@ -55,7 +55,8 @@ class ResidualProducts:
     ) -> Vector:
         """The variance that each kernel is multiplied by, 0 or more, shape (kernels,).
 
-        Least squares of the products, each weighed by its own spread; 0 without any pair.
+        Least squares of the products, each weighed by its own spread; NaN without any pair, which
+        tells nothing of them.
 
         Args:
             residual: of each row, float64, shape (n,).
@@ -64,7 +65,7 @@ class ResidualProducts:
             kernels: of each pair, the covariance of outputs at variance 1, each of shape (P,).
         """
         if len(self.first) == 0:
-            return np.zeros(len(kernels))
+            return np.full(len(kernels), np.nan)
         design, wanted = self._weighed(residual, slope, noise, kernels)
         # The triangle has the same sums of squares, also where kernels are alike.
         rows = np.column_stack([design, wanted])
@@ -80,7 +81,7 @@ class ResidualProducts:
         noise: Vector,
         kernels: Sequence[Vector],
     ) -> Vector:
-        """Covariance of the error of ``variances``, shape (kernels, kernels); 0 without any pair.
+        """Covariance of the error of ``variances``, shape (kernels, kernels); NaN without any pair.
 
         Of least squares whose rows are independent between groups alone (Liang and Zeger,
         "Longitudinal data analysis using generalized linear models", Biometrika 1986), over the
@@ -96,7 +97,7 @@ class ResidualProducts:
             kernels: as there.
         """
         if len(self.first) == 0:
-            return np.zeros((len(kernels), len(kernels)))
+            return np.full((len(kernels), len(kernels)), np.nan)
         design, wanted = self._weighed(residual, slope, noise, kernels)
         off = design * (wanted - design @ found)[:, None]
         names, group = np.unique(independent, return_inverse=True)

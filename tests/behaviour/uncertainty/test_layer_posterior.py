@@ -14,6 +14,7 @@ from scipy.special import expit
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.ensemble.storage import load_reward_model
+from mrlm.behaviour.fitting.fit_posterior import with_posterior
 from mrlm.behaviour.uncertainty.layer_posterior import (
     LayerPosterior,
     interval,
@@ -113,6 +114,20 @@ def test_new_items_and_new_users_are_less_certain(model: RewardModel, later_log:
     assert known.any()
     more = variance(stranger, decisions) > variance(own, decisions)
     assert (more == known).all()
+
+
+def test_where_no_two_rows_tell_it_nothing_is_known_of_users(
+    model: RewardModel, fit_log: BanditLog
+) -> None:
+    """One decision of each user: no two outcomes say together how wrong the model is about it."""
+    newest = fit_log.on_nights(sorted(set(fit_log.night.astype(str)))[-1:])
+    alone = newest.take(np.sort(np.unique(newest.decisions.user, return_index=True)[1]))
+    found = with_posterior(model, alone, nights=1).posterior
+    assert found is not None
+    if model.binary[model.heads.index(model.north_star)]:
+        assert (found.level, found.taste) == (10.0, 0.0)
+    low, high = replace(model, posterior=found).interval(alone.decisions, 0.9)
+    assert (high - low).mean() > 0.8
 
 
 def test_a_model_of_an_earlier_format_keeps_its_own_uncertainty(

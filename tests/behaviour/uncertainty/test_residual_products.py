@@ -40,7 +40,7 @@ def test_variances_are_found_whatever_the_noise() -> None:
 def test_without_pairs_nothing_is_known() -> None:
     pairs = ResidualProducts.of(np.arange(5))
     one = np.ones(5)
-    assert pairs.variances(one, one, one, [np.zeros(0)]).tolist() == [0.0]
+    assert np.isnan(pairs.variances(one, one, one, [np.zeros(0)])).all()
 
 
 def test_a_variance_is_never_negative() -> None:
@@ -102,7 +102,7 @@ def test_the_error_of_variances_is_told() -> None:
 def test_without_pairs_nothing_is_known_of_the_error() -> None:
     pairs, one = ResidualProducts.of(np.arange(5)), np.ones(5)
     found = pairs.error(np.zeros(1), np.zeros(0, np.int64), one, one, one, [np.zeros(0)])
-    assert found.tolist() == [[0.0]]
+    assert np.isnan(found).all()
 
 
 @pytest.mark.parametrize(("users", "most"), [(1, 3.0), (2, 30.0)])
