@@ -221,6 +221,14 @@ def test_moving_the_anchor_accepts_what_trials_used_up() -> None:
     assert spent_by_trials(_entries(_entry("initial", 1), used, moved)) == {}
 
 
+def test_a_look_that_tells_of_one_guardrail_leaves_what_was_told_of_the_others() -> None:
+    first = _entry("judged", 2, trial={"like": 0.1, "return": 0.2})
+    second = _entry("judged", 3, test="run2", trial={"return": 0.3})
+    other = _entry("judged", 4, trial={"like": 0.05})
+    entries = _entries(_entry("initial", 1), first, second, other)
+    assert spent_by_trials(entries) == {"like": pytest.approx(0.15), "return": 0.3}
+
+
 # The command.
 
 

@@ -47,9 +47,10 @@ def spent_margins(entries: tuple[Entry, ...]) -> dict[str, float]:
 def spent_by_trials(entries: tuple[Entry, ...]) -> dict[str, float]:
     """Share of each guardrail's margin that trials have used up since the anchor is where it is.
 
-    Of each test its newest look tells, which rests on most nights. Whether its challenger was
-    promoted does not matter. As with ``spent_after``, the promotion of a challenger that is proven
-    better in a guardrail gives back what was used up in it, until it is rolled back.
+    Of each test the newest look that tells of a guardrail is taken, which rests on most nights.
+    Whether its challenger was promoted does not matter. As with ``spent_after``, the promotion of a
+    challenger that is proven better in a guardrail gives back what was used up in it, until it is
+    rolled back.
     """
     stack = champion_stack(entries)
     used: dict[str, dict[str, float]] = {}
@@ -57,7 +58,7 @@ def spent_by_trials(entries: tuple[Entry, ...]) -> dict[str, float]:
         if entry.kind == "anchored":
             used.clear()
         elif entry.kind == "judged" and entry.trial:
-            used[maker_of(entry)] = dict(entry.trial)
+            used.setdefault(maker_of(entry), {}).update(entry.trial)
         elif entry.kind == "promoted" and entry.version in stack:
             judged = judgement(entries, entry.run_key)
             for name, shares in product(judged.gained if judged else (), used.values()):
