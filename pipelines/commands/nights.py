@@ -27,7 +27,14 @@ from pipelines.contract.workspace import remove
 from pipelines.failures.errors import DataError
 from pipelines.nights.lake import TABLES, shift
 from pipelines.running.ahead import ingesting_ahead
-from pipelines.running.history import Embed, embedding, newest_passed, read_ahead, read_history
+from pipelines.running.history import (
+    Embed,
+    embedding,
+    held_until_embedded,
+    newest_passed,
+    read_ahead,
+    read_history,
+)
 from pipelines.running.lease import holder_of_command, holder_of_run, night_lease, release
 from pipelines.running.night import Closing, close_night, execute, run_night
 from pipelines.running.open_night import closed_nights, ingest_open, night_at, time_given
@@ -145,9 +152,9 @@ def history(
         with ingesting_ahead(nights) as ingest:
             for context in nights:
                 shown(len(closings), len(nights))
-                with _held(context, wait):
+                with held_until_embedded(_held(context, wait), embed) as embed_held:
                     # A stopped night is recorded as such, and later nights go on without it.
-                    closings.append(read_history(context, embed, ingest.stage(context)))
+                    closings.append(read_history(context, embed_held, ingest.stage(context)))
         shown(len(nights), len(nights))
         newest = newest_passed(nights)
         if newest is not None:
@@ -180,8 +187,8 @@ def _read_ahead(nights: list[NightContext], embed: Embed, wait: float) -> dict[s
     passed = {}
     with ingesting_ahead(nights, first_waits=True) as ingest:
         for context in nights:
-            with _held(context, wait):
-                passed[context.night] = read_ahead(context, embed, ingest.stage(context))
+            with held_until_embedded(_held(context, wait), embed) as embed_held:
+                passed[context.night] = read_ahead(context, embed_held, ingest.stage(context))
     return passed
 
 

@@ -7,8 +7,8 @@ vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from pipelines.contract.context import NightContext
@@ -43,6 +43,35 @@ def embedding() -> Iterator[Embed]:
         future.result()
 
 
+@contextmanager
+def held_until_embedded(lease: AbstractContextManager[None], embed: Embed) -> Iterator[Embed]:
+    """Hold a night while the block runs, and until what it gives to be embedded is.
+
+    Let go of before, its own run could meet the embedding and end as busy.
+
+    Args:
+        lease: of the night.
+        embed: see ``embedding``.
+
+    Returns:
+        What embeds the night.
+    """
+    held, started = ExitStack(), []
+
+    def embed_held(context: NightContext) -> Future[Outcome]:
+        started.append(embed(context))
+        return started[-1]
+
+    held.enter_context(lease)
+    try:
+        yield embed_held
+    finally:
+        if started:
+            started[-1].add_done_callback(lambda _: held.close())
+        else:
+            held.close()
+
+
 def read_history(context: NightContext, embed: Embed, ingest: Stage[Any]) -> Closing:
     """Ingest and validate a night before the first one that learns; record how it was closed.
 
@@ -50,7 +79,7 @@ def read_history(context: NightContext, embed: Embed, ingest: Stage[Any]) -> Clo
 
     Args:
         context: of the night.
-        embed: see ``embedding``.
+        embed: see ``held_until_embedded``.
         ingest: the ingest stage, see ``IngestAhead``.
 
     Raises:
@@ -107,7 +136,7 @@ def read_ahead(context: NightContext, embed: Embed, ingest: Stage[Any]) -> bool:
 
     Args:
         context: of the night; every night before it has been read.
-        embed: see ``embedding``.
+        embed: see ``held_until_embedded``.
         ingest: the ingest stage, see ``IngestAhead``.
 
     Returns:
@@ -117,15 +146,11 @@ def read_ahead(context: NightContext, embed: Embed, ingest: Stage[Any]) -> bool:
         DataError: a stage failed on its data or settings, other than by stopping the night.
     """
     run_stage(ingest, context)
-    embedded, passed = embed(context), True
+    embed(context)
     try:
         run_stage(stage_named("validate"), context)
         run_stage(stage_named("build_log"), context)
     except NightStoppedError as error:
         context.log("read_ahead").warning("%s", error)
-        passed = False
-    finally:
-        # Whoever holds the night lets go of it, and its own run may come to embed it.
-        wait([embedded])
-    embedded.result()
-    return passed
+        return False
+    return True

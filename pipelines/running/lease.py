@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +27,10 @@ from pipelines.failures.errors import BusyError
 
 STALE_SECONDS = 600.0
 _RENEW_SECONDS = 10.0
+# Blocks of this process that hold a night, by the path of its lease: a thread may go on with a
+# night when the block that started it has ended.
+_blocks: Counter[Path] = Counter()
+_counting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def holder_of_run(owner: str) -> Holder:
 def night_lease(
     workspace: Workspace, night: str, holder: Holder, wait_seconds: float, keep: bool
 ) -> Iterator[None]:
-    """Hold the night while the block runs.
+    """Hold the night while the block runs; of blocks of one process the last one lets go.
 
     Args:
         workspace: where the lease lies.
@@ -78,17 +83,23 @@ def night_lease(
         BusyError: another holder still has it; names the holder.
     """
     path = workspace.locks / f"night-{night}.json"
-    _acquire(path, holder, wait_seconds, night)
-    done = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(path, done), daemon=True)
-    renewal.start()
+    with _counting:
+        _blocks[path] += 1
     try:
-        yield
+        _acquire(path, holder, wait_seconds, night)
+        done = threading.Event()
+        renewal = threading.Thread(target=_renew, args=(path, done), daemon=True)
+        renewal.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewal.join()
     finally:
-        done.set()
-        renewal.join()
-        if not keep:
-            release(workspace, night, holder)
+        with _counting:
+            _blocks[path] -= 1
+            if not keep and not _blocks[path]:
+                release(workspace, night, holder)
 
 
 def release(workspace: Workspace, night: str, holder: Holder) -> None:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mrlm.worlds.latent import write_latent
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.contract.stage import Stage
 from pipelines.failures.errors import DataError
 from pipelines.running import ahead
-from pipelines.running.history import read_ahead
+from pipelines.running.history import held_until_embedded, read_ahead, read_history
 from pipelines.running.ingested_ahead import ingest_ahead
+from pipelines.running.lease import holder_of_command, night_lease
 from pipelines.running.night import closing_of
 from pipelines.running.run_stage import run_stage
 from pipelines.stages.ingest import STAGE, Ingest
 from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
+from tests.latent_files import write_latent
 from tests.pipelines.in_process import Done, mrlm
 
 pytestmark = pytest.mark.spark
@@ -129,25 +132,34 @@ def test_a_night_that_somebody_waits_for_is_ingested_before_the_others(
         assert passes[0] == wanted
 
 
-def test_a_night_read_ahead_is_held_until_it_is_embedded_though_a_stage_fails(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("read", [read_ahead, read_history])
+def test_a_night_is_held_until_it_is_embedded_though_a_stage_fails(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[..., Any]
 ) -> None:
     context = deployed(raw, tmp_path).context(RANGE[0])
     embedded: Future[Any] = Future()
+    lease = context.workspace.locks / f"night-{RANGE[0]}.json"
 
     def stages(stage: Stage[Any], _: NightContext) -> None:
         if stage.name == "validate":
             raise DataError("no rows")
 
-    def ends(futures: list[Future[Any]]) -> None:
-        assert futures == [embedded]
-        embedded.set_result(None)
+    def held() -> AbstractContextManager[None]:
+        return night_lease(context.workspace, RANGE[0], holder_of_command(), 0.0, keep=False)
 
     monkeypatch.setattr("pipelines.running.history.run_stage", stages)
-    monkeypatch.setattr("pipelines.running.history.wait", ends)
-    with pytest.raises(DataError, match="no rows"):
-        read_ahead(context, lambda _: embedded, STAGE)
-    assert embedded.done()
+    monkeypatch.setattr("pipelines.running.history.execute", stages)
+    with (
+        pytest.raises(DataError, match="no rows"),
+        held_until_embedded(held(), lambda _: embedded) as embed,
+    ):
+        read(context, embed, STAGE)
+    # Its log may be built meanwhile, by the same process.
+    with held():
+        pass
+    assert lease.exists()
+    embedded.set_result(None)
+    assert not lease.exists()
 
 
 @pytest.mark.long
