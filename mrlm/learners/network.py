@@ -14,8 +14,8 @@ from mrlm.behaviour.networks.network import (
     PairNetwork,
     Pairs,
     PairTensors,
+    network_for,
     network_from_state,
-    seeded_network,
 )
 from mrlm.learners.settings import LearningSettings
 
@@ -54,16 +54,7 @@ def make_pair_network(
     features: PairFeatures, settings: LearningSettings, seed: int, outputs: int
 ) -> PairNetwork:
     """The same without the gain, of any number of outputs; all are 0 at first."""
-    pair = seeded_network(
-        seed,
-        dense=features.dense.shape[1],
-        vector=features.item_vectors.shape[1],
-        user_vector=features.user_vectors.shape[1],
-        projection=settings.projection,
-        hidden=settings.hidden,
-        outputs=outputs,
-        dropout=settings.dropout,
-    )
+    pair = network_for(features, settings, outputs, seed)
     pair.standardise_on(features.dense)
     nn.init.zeros_(pair.head.weight)
     nn.init.zeros_(pair.head.bias)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.behaviour.networks.head_loss import head_loss
-from mrlm.behaviour.networks.network import PairNetwork, PairTensors, seeded_network
+from mrlm.behaviour.networks.network import PairNetwork, PairTensors, network_for
 from mrlm.behaviour.networks.threads import one_thread
 from mrlm.behaviour.settings import BehaviourSettings
 
@@ -37,16 +37,7 @@ def train_network(
         step: called after each epoch with the network, and the mean loss of the epoch.
         weights: how much each row counts, float64, shape (N,), mean about 1; None: all alike.
     """
-    network = seeded_network(
-        seed,
-        dense=features.dense.shape[1],
-        vector=features.item_vectors.shape[1],
-        user_vector=features.user_vectors.shape[1],
-        projection=settings.projection,
-        hidden=settings.hidden,
-        outputs=targets.shape[1],
-        dropout=settings.dropout,
-    )
+    network = network_for(features, settings, targets.shape[1], seed)
     network.standardise_on(features.dense[rows])
     tensors = PairTensors(features)
     counts = np.isfinite(targets) * (1.0 if weights is None else weights[:, None])

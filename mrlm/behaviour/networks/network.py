@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -108,6 +109,36 @@ def seeded_network(
             outputs=outputs,
             dropout=dropout,
         )
+
+
+class Sizes(Protocol):
+    """Settings of a network, whatever else they hold."""
+
+    @property
+    def projection(self) -> int:
+        """Width of projected vectors."""
+
+    @property
+    def hidden(self) -> int:
+        """Hidden units."""
+
+    @property
+    def dropout(self) -> float:
+        """Share of hidden units that training leaves out."""
+
+
+def network_for(features: PairFeatures, sizes: Sizes, outputs: int, seed: int) -> PairNetwork:
+    """A network of so many outputs that reads these features; see ``seeded_network``."""
+    return seeded_network(
+        seed,
+        dense=features.dense.shape[1],
+        vector=features.item_vectors.shape[1],
+        user_vector=features.user_vectors.shape[1],
+        projection=sizes.projection,
+        hidden=sizes.hidden,
+        outputs=outputs,
+        dropout=sizes.dropout,
+    )
 
 
 class PairTensors:
