@@ -96,12 +96,6 @@ class Decisions:
         seen = self.looked_back_on()
         return Ragged(seen.offsets, self.histories.item[seen.values])
 
-    @property
-    def history_value(self) -> NDArray[np.float32]:
-        """Their known rewards by the histories' first objective, float32; NaN where unknown."""
-        first = self.histories.rewards[:, 0]
-        return np.asarray(first[self.looked_back_on().values], np.float32)
-
     def with_history(
         self, items: Ragged, rewards: NDArray[np.float32], objectives: tuple[str, ...] = (UNNAMED,)
     ) -> Decisions:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +11,8 @@ from scipy.special import ndtr
 
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective, Ragged
 from mrlm.bandit_log.histories import NO_REQUEST, OPEN, Histories
-from mrlm.worlds.dirt import DirtSettings
 from mrlm.worlds.logger import SoftmaxLogger, draw
 from mrlm.worlds.ratings import CompleteRatings, film_catalog
-from mrlm.worlds.replayed import ReplaySettings
-from mrlm.worlds.writer import write_replay
 
 GENRES = ("Action", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Romance", "Sci-Fi")
 LIKE = 3.5
@@ -66,61 +60,6 @@ class LatentModel:
         """Expected rating of each row's films, float64; users (n, d + 1), items (n, k)."""
         taste = np.einsum("nd,nkd->nk", users[:, 1:], self.item_factor[items])
         return np.asarray(self.mean + self.item_bias[items] + users[:, :1] + taste, np.float64)
-
-
-def fit_latent(
-    ratings: CompleteRatings, *, dimensions: int = 5, sweeps: int = 10, ridge: float = 20.0
-) -> LatentModel:
-    """Fit a biased matrix factorisation by alternating least squares.
-
-    Koren, Bell and Volinsky, Matrix factorization techniques for recommender systems, 2009.
-    Deterministic: factors start from a fixed seed.
-    """
-    users, items = len(ratings), len(ratings.catalog)
-    user = np.repeat(np.arange(users), np.diff(ratings.offsets))
-    mean = float(ratings.rating.mean())
-    by_item = np.argsort(ratings.item, kind="stable")
-    target = ratings.rating - mean
-    item_vector = np.zeros((items, dimensions + 1))
-    item_vector[:, 1:] = np.random.default_rng(0).normal(0, 0.1, (items, dimensions))
-    user_vector = np.zeros((users, dimensions + 1))
-    for _ in range(sweeps):
-        rest = target - item_vector[ratings.item, 0]
-        user_vector = _solve(user, _with_one(item_vector[ratings.item]), rest, users, ridge)
-        rest = (target - user_vector[user, 0])[by_item]
-        x = _with_one(user_vector[user[by_item]])
-        item_vector = _solve(ratings.item[by_item], x, rest, items, ridge)
-    residual = target - item_vector[ratings.item, 0] - user_vector[user, 0]
-    residual -= (user_vector[user, 1:] * item_vector[ratings.item, 1:]).sum(axis=1)
-    return LatentModel(
-        catalog=ratings.catalog,
-        mean=mean,
-        item_bias=item_vector[:, 0],
-        item_factor=item_vector[:, 1:],
-        user_mean=user_vector.mean(axis=0),
-        user_covariance=np.cov(user_vector.T) + 1e-9 * np.eye(dimensions + 1),
-        noise=float(residual.std()),
-    )
-
-
-def _with_one(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([np.ones((len(vectors), 1)), vectors[:, 1:]], axis=1)
-
-
-def _solve(
-    group: NDArray[np.integer[Any]],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    groups: int,
-    ridge: float,
-) -> NDArray[np.float64]:
-    """Ridge regression of each group's rows, which lie together; shape (groups, columns)."""
-    present, start = np.unique(group, return_index=True)
-    gram = np.add.reduceat(x[:, :, None] * x[:, None, :], start, axis=0)
-    moment = np.add.reduceat(x * y[:, None], start, axis=0)
-    out = np.zeros((groups, x.shape[1]))
-    out[present] = np.linalg.solve(gram + ridge * np.eye(x.shape[1]), moment[:, :, None])[:, :, 0]
-    return out
 
 
 @lru_cache(maxsize=4)
@@ -173,36 +112,6 @@ def latent_ratings(
         item=item.ravel(),
         rating=rating.ravel(),
         catalog=model.catalog,
-    )
-
-
-def write_latent(
-    folder: Path,
-    *,
-    users: int = 500,
-    nights: int = 12,
-    slots_per_user_night: int = 4,
-    first_night: str = "2026-11-09",
-    seed: int = 20261109,
-    model: LatentModel | None = None,
-    dirt_settings: DirtSettings | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Write a latent world of any size through the replay; see ``write_replay``."""
-    settings = ReplaySettings(nights=nights, first_night=first_night)
-    wanted = nights * slots_per_user_night + settings.min_candidates - 1
-    ratings = latent_ratings(
-        model or drawn_latent(), users=users, ratings_per_user=wanted, seed=seed
-    )
-    return write_replay(
-        folder,
-        nights=nights,
-        first_night=first_night,
-        seed=seed,
-        ratings=ratings,
-        settings=settings,
-        dirt_settings=dirt_settings,
-        progress=progress,
     )
 
 

@@ -14,6 +14,7 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.known_rewards import known_rewards
 from mrlm.bandit_log.reader import read_bandit_log
 from mrlm.bandit_log.schema import bandit_log_schema, histories_schema
+from tests.history_value import history_value
 
 CLICK = Objective(name="click", source="feedback", event="click", transform="any", missing=0.0)
 RARE = Objective(name="rare", source="item", attribute="seen", low=100.0, high=0.0)
@@ -83,7 +84,7 @@ def with_histories(folder: Path, rows: list[dict[str, Any]], entries: list[dict[
 def seen(log: BanditLog, decision: str) -> list[tuple[str, float | None]]:
     own = log.take(np.flatnonzero(log.decision_id == decision)).decisions
     ids = own.catalog.item_id[own.history.values].tolist()
-    values = [None if np.isnan(v) else float(v) for v in own.history_value]
+    values = [None if np.isnan(v) else float(v) for v in history_value(own)]
     return list(zip(ids, values, strict=True))
 
 

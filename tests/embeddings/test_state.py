@@ -16,6 +16,7 @@ from mrlm.embeddings.user_state import (
     history_moments,
     profile,
 )
+from tests.history_value import history_value
 
 
 def decisions(n: int = 40, items: int = 12, seed: int = 0) -> tuple[Decisions, Any]:
@@ -54,7 +55,7 @@ def test_attention_equals_its_formula() -> None:
     offsets, place = given.history.offsets, 0
     for i in range(len(given)):
         history = given.history[i]
-        value = given.history_value[offsets[i] : offsets[i + 1]]
+        value = history_value(given)[offsets[i] : offsets[i + 1]]
         known = np.isfinite(value)
         for c in given.candidates[i]:
             w = np.exp((vectors[history[known]] @ vectors[c] - 1) / 0.3)
@@ -69,7 +70,7 @@ def test_profile_and_moments_equal_their_formulas() -> None:
     moments = history_moments(Entries.of(given), half_life=2.0)[:, 0]
     offsets = given.history.offsets
     for i in range(len(given)):
-        value = given.history_value[offsets[i] : offsets[i + 1]].astype(float)
+        value = history_value(given)[offsets[i] : offsets[i + 1]].astype(float)
         known = np.isfinite(value)
         history = given.history[i][known]
         np.testing.assert_allclose(
@@ -88,7 +89,7 @@ def test_profile_and_moments_equal_their_formulas() -> None:
 def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     given, vectors = decisions(n=200)
     kernels = [Kernels(vectors, (0.1, 1.0), (0.1, 1.0))]
-    values = np.stack([given.history_value, given.history_value**2], axis=1)
+    values = np.stack([history_value(given), history_value(given) ** 2], axis=1)
     entries = Entries(given.history, values)
     whole = attention_features(given.candidates, entries, kernels, seen=True)
     mean = profile(entries, vectors, 1.0)
@@ -101,7 +102,7 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 def test_each_value_has_its_own_known_entries() -> None:
     """Two values at once are what each is alone; evidence of all entries counts unknown ones."""
     given, vectors = decisions(n=200)
-    kernel, first = Kernels(vectors, (0.3,), (0.7,)), given.history_value
+    kernel, first = Kernels(vectors, (0.3,), (0.7,)), history_value(given)
     second = np.where(np.arange(len(first)) % 3 == 0, np.nan, 1.0).astype(np.float32)
     both = Entries(given.history, np.stack([first, second], axis=1))
     alone = [Entries(given.history, v[:, None]) for v in (first, second)]

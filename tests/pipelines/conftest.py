@@ -7,7 +7,6 @@ import shutil
 
 import pytest
 
-from mrlm.worlds.latent import write_latent
 from tests.deployment import (
     NIGHTS,
     RENAMED,
@@ -16,6 +15,7 @@ from tests.deployment import (
     end_warm_parent,
     renamed,
 )
+from tests.latent_files import write_latent
 
 
 def pytest_sessionfinish() -> None:

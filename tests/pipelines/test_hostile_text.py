@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from mrlm.worlds.latent import write_latent
 from pipelines.cli import app
 from pipelines.failures.errors import DataError
 from tests.deployment import NIGHTS, RENAMED, Deployment, renamed
 from tests.deployment import SETTINGS as DEPLOYMENT
 from tests.hostile import HOSTILE, LONG, Elements
+from tests.latent_files import write_latent
 
 STOPPED, NIGHT = "2026-11-19", "2026-11-20"
 SETTINGS = """

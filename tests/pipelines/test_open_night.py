@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from mrlm.worlds.latent import write_latent
 from pipelines.contract.manifest import Manifest
 from pipelines.running.open_night import night_at, time_given
 from pipelines.settings.ingestion import Ingestion
 from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
+from tests.latent_files import write_latent
 from tests.pipelines.in_process import Done, mrlm
 
 pytestmark = pytest.mark.spark

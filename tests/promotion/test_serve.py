@@ -23,6 +23,7 @@ from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle
 from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states, states_table
+from tests.history_value import history_value
 
 MakeSoftmax = Callable[[float], ItemSoftmax]
 
@@ -191,7 +192,7 @@ def test_states_survive_their_table(
     for policy in (softmax(0.5), AvoidsNeighbours()):
         assert np.array_equal(policy.log_probabilities(again), policy.log_probabilities(decisions))
     assert np.array_equal(again.ts, decisions.ts)
-    assert np.array_equal(again.history_value, decisions.history_value, equal_nan=True)
+    assert np.array_equal(history_value(again), history_value(decisions), equal_nan=True)
 
 
 def test_a_candidate_outside_the_catalogue_is_named(catalog: Catalog) -> None:

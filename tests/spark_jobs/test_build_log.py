@@ -21,6 +21,7 @@ from spark_jobs.contract.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD
 from spark_jobs.log.rewards import Delivered
 from spark_jobs.log.user_history import histories
 from spark_jobs.runtime import output
+from tests.history_value import history_value
 
 pytestmark = pytest.mark.spark
 MINUTE = dt.timedelta(minutes=1)
@@ -135,7 +136,7 @@ def history(log: BanditLog, decision: str) -> list[tuple[str, float | None]]:
     own = log.decisions.take(np.array([i]))
     return [
         (item, None if np.isnan(v) else float(v))
-        for item, v in zip(names(log, own.history[0]), own.history_value, strict=True)
+        for item, v in zip(names(log, own.history[0]), history_value(own), strict=True)
     ]
 
 

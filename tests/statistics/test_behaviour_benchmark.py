@@ -10,6 +10,7 @@ from benchmarks.behaviour.prediction import Predicted, over_seeds
 from mrlm.behaviour.features.pair_features import pair_features
 from mrlm.behaviour.features.space import fit_space
 from mrlm.metrics.clustered_auc import clustered_auc
+from tests.history_value import history_value
 
 
 def test_what_is_taken_away_is_gone_and_the_rest_stays() -> None:
@@ -21,7 +22,7 @@ def test_what_is_taken_away_is_gone_and_the_rest_stays() -> None:
         own, less = (x.take(np.array([d])) for x in (seen, cut))
         kept = len(less.history.values)
         np.testing.assert_array_equal(less.history.values, own.history.values[-kept:][:kept])
-        np.testing.assert_array_equal(less.history_value, own.history_value[-kept:][:kept])
+        np.testing.assert_array_equal(history_value(less), history_value(own)[-kept:][:kept])
     space = fit_space(one_reward(log), 8)
     assert (len(space.history), space.counts_ignored) == (1, False)
     assert len(fit_space(log, 8).history) == 3

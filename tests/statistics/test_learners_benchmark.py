@@ -18,6 +18,7 @@ from benchmarks.learners._context_bandit import LoggedRounds
 from benchmarks.learners._peers import field
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.writer import write_replay
+from tests.history_value import history_value
 
 USERS = 20
 
@@ -44,7 +45,7 @@ def test_it_is_the_demonstrations_world_without_its_dirt() -> None:
     assert [o.name for o in log.objectives] == [o.name for o in DEMO_OBJECTIVES]
     assert log.objectives == _demonstration.settings().objective_tuple
     assert len(set(log.decisions.user)) == USERS
-    known = log.decisions.history_value[np.isfinite(log.decisions.history_value)]
+    known = history_value(log.decisions)[np.isfinite(history_value(log.decisions))]
     assert set(np.unique(known)) == {0.0, 1.0}
     np.testing.assert_array_equal(world.truth[log.shown], log.rewards[:, log.column("delight")])
     nights = _demonstration.nights_of(world)

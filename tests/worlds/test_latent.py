@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrlm.worlds.latent import drawn_latent, fit_latent, latent_log, latent_ratings
+from mrlm.worlds.latent import drawn_latent, latent_log, latent_ratings
 from mrlm.worlds.memory import replay_log
-from mrlm.worlds.ratings import CompleteRatings
 
 
 def test_shapes_and_order() -> None:
@@ -56,18 +55,6 @@ def test_the_drawn_world_is_replayed_like_the_real_one() -> None:
     log, truth = replay_log(ratings, seed=5, users=None)
     np.testing.assert_array_equal(truth[log.shown], log.rewards)
     assert len(log) == 80 * 24
-
-
-def test_the_fitted_world_is_like_the_ratings(ratings: CompleteRatings) -> None:
-    model = fit_latent(ratings)
-    assert 0.6 < model.noise < 0.9
-    drawn = latent_ratings(model, users=300, ratings_per_user=60, seed=6)
-    assert abs(drawn.rating.mean() - ratings.rating.mean()) < 0.3
-    assert abs(drawn.rating.std() - ratings.rating.std()) < 0.25
-    assert drawn.catalog is ratings.catalog
-    log, truth = latent_log(50, 4, 10, seed=7, model=model)
-    assert np.isfinite(truth).all()
-    assert len(log) == 200
 
 
 def test_more_ratings_than_films_are_refused() -> None:

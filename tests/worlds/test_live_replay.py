@@ -14,6 +14,7 @@ from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.memory import to_log
 from mrlm.worlds.ratings import CompleteRatings
 from mrlm.worlds.replayed import ReplaySettings, replay
+from tests.history_value import history_value
 
 SETTINGS = ReplaySettings(nights=4, max_slots=24)
 LOGGER = ItemSoftmax((Term("popularity", True, 0.0, 1.0, SoftmaxLogger().coefficient),), 0.2)
@@ -40,7 +41,7 @@ def test_nights_of_one_policy_are_the_replayed_log(few: CompleteRatings) -> None
         one, other = night.log.decisions, own.decisions
         for name in ("candidates", "above", "history"):
             np.testing.assert_array_equal(getattr(one, name).values, getattr(other, name).values)
-        np.testing.assert_array_equal(one.history_value, other.history_value)
+        np.testing.assert_array_equal(history_value(one), history_value(other))
     np.testing.assert_array_equal(np.concatenate([n.truth for n in nights]), truth)
     with pytest.raises(IndexError, match="all are over"):
         world.show(LOGGER)

@@ -9,6 +9,7 @@ from mrlm.worlds.memory import replay_log, to_log
 from mrlm.worlds.objectives import DEMO_OBJECTIVES
 from mrlm.worlds.ratings import CompleteRatings
 from mrlm.worlds.replayed import ReplayedWorld
+from tests.history_value import history_value
 
 
 def test_truth_at_the_shown_item_is_the_reward(ratings: CompleteRatings) -> None:
@@ -48,7 +49,7 @@ def test_history_and_list_hold_what_was_shown_before(ratings: CompleteRatings) -
         before = mine[decisions.ts[mine] < decisions.ts[d]][-10:]
         np.testing.assert_array_equal(decisions.history[d], shown[before])
         own = slice(decisions.history.offsets[d], decisions.history.offsets[d + 1])
-        np.testing.assert_allclose(decisions.history_value[own], value[before], rtol=1e-6)
+        np.testing.assert_allclose(history_value(decisions)[own], value[before], rtol=1e-6)
         above = mine[(decisions.ts[mine] == decisions.ts[d]) & (mine < d)]
         np.testing.assert_array_equal(decisions.above[d], shown[above])
         assert len(above) == decisions.position[d] - 1
@@ -69,7 +70,7 @@ def test_a_delayed_reward_is_unknown_on_its_own_night(ratings: CompleteRatings) 
             for r, c in zip(row, history.values, strict=True)
         ]
     )
-    np.testing.assert_array_equal(np.isnan(log.decisions.history_value), same)
+    np.testing.assert_array_equal(np.isnan(history_value(log.decisions)), same)
     assert same.any()
 
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrlm.worlds.dirt import DirtSettings
-from mrlm.worlds.latent import write_latent
 from mrlm.worlds.memory import decision_ids
 from mrlm.worlds.replayed import ReplayedWorld
+from tests.latent_files import write_latent
 
 Written = tuple[Path, dict[str, Any]]
 Row = dict[str, Any]

@@ -25,6 +25,7 @@ from mrlm.learners.storage import (
 )
 from mrlm.policies.contract import Policy, Scorer
 from tests.evidence.arrays import make_log
+from tests.history_value import history_value
 
 
 @pytest.fixture(scope="session")
@@ -240,7 +241,7 @@ def brute_force(
     out = []
     for d in range(len(decisions)):
         flat = slice(*decisions.history.offsets[d : d + 2])
-        value = decisions.history_value[flat]
+        value = history_value(decisions)[flat]
         liked = {int(c) for c, v in zip(decisions.history[d], value, strict=True) if v > bar}
         own = []
         for c in decisions.candidates[d]:
@@ -257,7 +258,7 @@ def test_neighbours_are_those_of_dense_matrices(
     """In one piece and in many."""
     monkeypatch.setattr(nearest_neighbours, "_NEIGHBOURS", neighbours)
     part = fit_log.take(np.arange(3000, 3100)).decisions
-    holes = part.history_value.copy()
+    holes = history_value(part).copy()
     holes[::4] = np.nan
     part = part.with_history(part.history, holes)
     expected = brute_force(fit_log, part, neighbours, nearest_neighbours._SHRINKAGE)
