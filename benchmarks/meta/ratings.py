@@ -279,7 +279,7 @@ def run(quick: bool) -> list[Row]:
     lives: dict[str, list[Mapping[str, Any]]] = {name: [] for name in SERVERS}
     for seed in range(QUICK_SEEDS if quick else SEEDS):
         for name, begin in SERVERS.items():
-            key = [name, seed, size.nights, size.users]
+            key: list[str | int] = [name, seed, size.nights, size.users]
             lives[name].append(kept.of(key, partial(life, begin, seed, size)))
     return [
         *(_value_of(lives, name) for name in SERVERS),
