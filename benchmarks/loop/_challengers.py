@@ -109,14 +109,14 @@ def learn(past: Past, nights: Nights, champion: Policy, before: Memory) -> Chall
 
 
 def best_of_class(
-    log: BanditLog, truth: Floats, scorers: tuple[RewardModel, Scorer], anchor: Policy
+    log: BanditLog, truth: Floats, scorers: tuple[RewardModel, *tuple[Scorer, ...]], anchor: Policy
 ) -> Tuned:
     """The tuned policy of these scorers with the largest true value on a log's decisions.
 
     Args:
         log: n decisions with N candidates.
         truth: float64, shape (N,), what is maximised: the north star of each candidate.
-        scorers: heads and a learned score, which are weighed.
+        scorers: heads, and learned scores if any, which are weighed.
         anchor: what kappa weighs.
 
     Returns:

@@ -11,6 +11,7 @@ from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.search.tuning_result import TuningResult
 from mrlm.policies.features import feature_columns
 from mrlm.policies.tuned import SceneWeights, Tuned
+from mrlm.policies.uniform import Uniform
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import Objective
@@ -49,7 +50,7 @@ def challenger(
     """The tuned policy without what got no weight: it costs time with every request.
 
     Args:
-        anchor: see ``anchor_of``.
+        anchor: see ``anchor_of``; where kappa is 0 the uniform policy takes its place.
         scorers: whose columns were features.
         known: objectives that were features by their known rewards.
         standardiser: of all features.
@@ -70,7 +71,7 @@ def challenger(
         return np.array([found[c] if c in own else 0.0 for c in kept])
 
     return Tuned(
-        anchor=anchor,
+        anchor=anchor if any(point[0] for point in points) else Uniform(),
         scorers=used,
         known=served,
         standardiser=standardiser.select(kept),

@@ -98,6 +98,24 @@ def test_what_got_no_weight_is_left_out(result: TuningResult) -> None:
     assert found == pytest.approx(expected, abs=1e-9)
 
 
+def test_an_anchor_without_weight_is_left_out(result: TuningResult) -> None:
+    chosen = replace(result, kappa=0.0, theta=(0.5, 0.2, 0.0))
+    made = [
+        challenger(anchor, (MODEL,), (FRESH,), STANDARDISER, chosen, 0.05)
+        for anchor in (CHAMPION, nested(2, replace(result, kappa=0.7)))
+    ]
+    assert [policy.depth for policy in made] == [1, 1]
+    found = [policy.log_probabilities(LOG.decisions) for policy in made]
+    kept = replace(made[0], anchor=CHAMPION).log_probabilities(LOG.decisions)
+    np.testing.assert_allclose(found, [kept, kept], rtol=0, atol=1e-12)
+    # One scene that keeps of it keeps it for all.
+    scenes = {"home": np.array([0.5, 0.1, 0.0, 0.0])}
+    assert (
+        challenger(CHAMPION, (MODEL,), (FRESH,), STANDARDISER, chosen, 0.05, scenes).anchor
+        is CHAMPION
+    )
+
+
 def test_a_scorer_without_any_weight_is_not_asked(result: TuningResult) -> None:
     chosen = replace(result, theta=(0.0, 0.0, 0.4))
     policy = challenger(CHAMPION, (MODEL,), (FRESH,), STANDARDISER, chosen, 0.05)

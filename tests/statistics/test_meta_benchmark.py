@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks import meta
+from benchmarks.learners.challenger import logger_policy
 from benchmarks.meta import (
     _loop,
     change_point,
@@ -19,12 +21,14 @@ from benchmarks.meta import (
     nothing_to_gain,
     placebo,
     power,
+    ratings,
     seeded_search,
     segments,
     static,
 )
 from benchmarks.meta._worlds.night import equal_policy, fitted, problem_of
 from benchmarks.meta._worlds.world import LEAST_ENTROPY, drifting_world, judge_of, static_world
+from mrlm.bandit_log import BanditLog
 from mrlm.meta.strategies.registry import STRATEGIES
 
 
@@ -130,6 +134,52 @@ def test_nights_that_look_ahead_close_the_gap_and_others_do_not(
     found = long_term.cell(0)
     assert found[long_term.OURS][-1] > 0.5 > 0.1 > found[long_term.MYOPIC][-1]
     assert all(row.holds for row in (*long_term._exact_rows(), *long_term._hub_rows()))
+
+
+def test_nothing_of_a_north_star_is_read_before_it_has_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size = ratings.Size(nights=ratings.FIRST + 1, users=30)
+    world, given = ratings.world_of(0, size), {}
+    shown = [world.show(logger_policy()) for _ in range(size.nights)]
+    nights = np.array([s.log.night[0] for s in shown])
+    star = shown[0].log.column("delight")
+
+    def fit(log: BanditLog, *_: object) -> None:
+        given["fit"] = log
+
+    def tuned(log: BanditLog, *_: object, nights: list[str], **__: object) -> SimpleNamespace:
+        given["tune"] = log
+        assert nights == np.unique(log.night).astype(str).tolist()
+        kept = SimpleNamespace(moved=False)
+        return SimpleNamespace(policy=None, update=SimpleNamespace(state=None), result=kept)
+
+    monkeypatch.setattr(ratings, "fit_reward_model", fit)
+    monkeypatch.setattr(ratings, "tuned_night", tuned)
+    seen = ratings.Seen(shown)
+    ratings.MetaUpdated().after(seen)
+    given["item mean"] = seen.known()
+    for name, expected in (("fit", nights[:2]), ("tune", nights[2:]), ("item mean", nights[:4])):
+        log = given[name]
+        assert np.unique(log.night).tolist() == expected.tolist()
+        late = np.isin(log.night, nights[-ratings.DELAY :])
+        np.testing.assert_array_equal(np.isnan(log.rewards[:, star]), late)
+        np.testing.assert_array_equal(log.final[:, star], ~late)
+        assert np.isfinite(np.delete(log.rewards, star, axis=1)).all()
+    # The newest known night is one that has just arrived.
+    assert not ratings.Seen(shown[: ratings.LEAST_FIT + ratings.TUNE + ratings.DELAY - 1]).enough
+
+
+def test_loops_of_real_ratings_differ_by_what_serves_alone() -> None:
+    size = ratings.Size(nights=ratings.FIRST + 2, users=30)
+    first, again = (
+        ratings.life(ratings.SERVERS[ratings.ITEM_MEAN], 0, size)["value"] for _ in range(2)
+    )
+    logger = ratings.life(ratings.Logger, 0, size)["value"]
+    assert first == again
+    assert first[: ratings.FIRST] == logger[: ratings.FIRST]
+    assert first[ratings.FIRST] != logger[ratings.FIRST]
+    assert logger != ratings.life(ratings.Logger, 1, size)["value"]
 
 
 def test_users_exchange_outcomes_whole() -> None:
