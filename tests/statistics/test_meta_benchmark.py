@@ -12,7 +12,6 @@ import pytest
 from benchmarks import meta
 from benchmarks.learners.challenger import logger_policy
 from benchmarks.meta import (
-    _loop,
     change_point,
     delay,
     drift,
@@ -26,6 +25,7 @@ from benchmarks.meta import (
     segments,
     static,
 )
+from benchmarks.meta._worlds import loop
 from benchmarks.meta._worlds.night import equal_policy, fitted, problem_of
 from benchmarks.meta._worlds.world import LEAST_ENTROPY, drifting_world, judge_of, static_world
 from mrlm.bandit_log import BanditLog
@@ -59,7 +59,7 @@ def test_a_loop_learns_and_is_the_same_again() -> None:
     world = drifting_world(0, 3, 1.0)
     settings = drift.settings_of(drift.OURS, reset=True)
     first, again = (
-        _loop.nights_of(world, settings, nights=4, rows=400, window=3, seed=0) for _ in range(2)
+        loop.nights_of(world, settings, nights=4, rows=400, window=3, seed=0) for _ in range(2)
     )
     np.testing.assert_array_equal(first.policies, again.policies)
     assert len(first.seconds) == 4
