@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -54,7 +54,7 @@ _ADDED = {
         *("advantage_weighted_regression", "clipped_policy_optimisation"),
         *("vector_policy_iteration",),
     ),
-    "publishing": ("user_ids", "capacity"),
+    "publishing": ("user_ids", "capacity", "least_shown", "least_shown_providers"),
     "registry": ("least_users",),
     "tuning": (
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
@@ -553,6 +553,18 @@ class Publishing(_Section):
         description="Item attribute with the number of slots that an item may take in all lists of "
         "a night together, such as seats or stock; an item without it may take any number. Empty: "
         "no item has a limit.",
+    )
+    least_shown: str = Field(
+        "",
+        max_length=64,
+        description="Item attribute with the number of slots that an item has to take in all lists "
+        "of a night together, such as shows that were promised; an item without it needs none. "
+        "Empty: no item does.",
+    )
+    least_shown_providers: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Provider to the number of slots that its items together have to take in all "
+        "lists of a night.",
     )
 
 
