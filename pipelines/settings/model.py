@@ -60,6 +60,7 @@ _ADDED = {
         *("least_effective_rows", "least_effective_share", "kl_cap", "head_confidence"),
         *("strategy", "half_life", "change_confidence", "least_entropy"),
         *("kept_bound", "surrogate", "segments", "exposure_floors", "baselines"),
+        "diversity_floors",
         *("hyperparameters", "hyperparameter_trials"),
         *("hyperparameter_confidence", "hyperparameter_record"),
     ),
