@@ -96,7 +96,9 @@ class Publish:
         bundle = over_items_of(context, serving.bundle, plan.catalog_night)
         served, trial = _served(context, bundle, plan.trial)
         paths = log_paths(context, [plan.state_night])
-        last = last_states(read_bandit_log(paths, _catalog(context), context.objectives))
+        # Of a list nothing is asked that would need tonight's embedding, which may not be there.
+        observed = tuple(o for o in context.objectives if o.source == "feedback")
+        last = last_states(read_bandit_log(paths, _catalog(context), observed))
         requests = read_states(
             states_table(last), bundle.catalog, ts=context.night, unknown_candidates="drop"
         )
