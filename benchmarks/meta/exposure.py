@@ -7,6 +7,11 @@ of the small providers' items is there in both loops, with the floor and without
 
 Exposure and north star are the true ones on fresh contexts; what the floor costs is the share of
 the other loop's north star over uniform shows. 10 seeds of 8 nights; quick: 1 seed.
+
+The same of a floor on the effective number of providers, in a world whose small providers are worse
+(``_providers``): 10 of 12 providers, which is more than uniform shows have. Beside it a bonus for
+rarity that is put on top of the free loop's policy by hand, as large as the night's log says that
+the number needs.
 """
 
 from __future__ import annotations
@@ -19,6 +24,8 @@ from numpy.typing import NDArray
 
 from benchmarks.meta._finished import finished
 from benchmarks.meta._worlds.night import Floats, equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.providers import TARGET as NUMBER
+from benchmarks.meta._worlds.providers import loop
 from benchmarks.meta._worlds.world import LEAST_ENTROPY, RICH, judge_of, static_world
 from benchmarks.rows import Row
 from mrlm.bandit_log import Objective
@@ -31,7 +38,7 @@ OBJECTIVES, ROWS, NOISE, NIGHTS = 5, 6000, 4.0, 8
 SHARE, TARGET, WITHIN, COST = 0.2, 0.28, 0.01, 0.06
 SEEDS, QUICK_SEEDS = 10, 1
 SMALL = Objective("small_providers", "item", attribute="small", low=0.0, high=1.0)
-FREE, FLOOR = "free", "floor"
+FREE, FLOOR, BY_HAND = "free", "floor", "by_hand"
 _DRAWS = 20
 
 
@@ -48,17 +55,21 @@ class Served:
 
 
 def run(quick: bool) -> list[Row]:
-    """Nights to the target, and what it costs."""
+    """Nights to the target, and what it costs, of a mean and of an effective number."""
     kept = finished(__name__)
-    cells = [
-        kept.of([seed], partial(cell, seed)) for seed in range(QUICK_SEEDS if quick else SEEDS)
+    seeds = range(QUICK_SEEDS if quick else SEEDS)
+    means = [kept.of([seed], partial(cell, seed)) for seed in seeds]
+    numbers = [
+        kept.of(["providers", seed], partial(loop, seed, OBJECTIVES, NOISE, ROWS, NIGHTS))
+        for seed in seeds
     ]
+    return [*_of_means(means), *_of_numbers(numbers)]
+
+
+def _of_means(cells: list[dict[str, dict[str, list[float]]]]) -> list[Row]:
     exposure = np.array([c[FLOOR]["exposure"] for c in cells])
     free, floor = (np.array([c[name]["value"][-1] for c in cells]) for name in (FREE, FLOOR))
-    there = np.abs(exposure - TARGET) <= WITHIN
-    # The first night from which on it stays there.
-    nights = [int(np.cumprod(row[::-1]).sum()) for row in there]
-    reached = [NIGHTS + 1 - n for n in nights]
+    reached = _reached(np.abs(exposure - TARGET) <= WITHIN)
     cost = 1 - float(floor.sum() / free.sum())
     before = np.mean([c[FREE]["exposure"][-1] for c in cells])
     return [
@@ -78,6 +89,41 @@ def run(quick: bool) -> list[Row]:
             note="of the north star over uniform shows, after the last night",
         ),
     ]
+
+
+def _of_numbers(cells: list[dict[str, dict[str, list[float]]]]) -> list[Row]:
+    number = np.array([c[FLOOR]["number"] for c in cells])
+    free, floor, by_hand = (
+        np.array([c[name]["value"][-1] for c in cells]) for name in (FREE, FLOOR, BY_HAND)
+    )
+    reached = _reached(np.abs(number / NUMBER - 1) <= WITHIN)
+    before, beside = (np.mean([c[n]["number"][-1] for c in cells]) for n in (FREE, BY_HAND))
+    cost, other = 1 - float(floor.sum() / free.sum()), 1 - float(by_hand.sum() / free.sum())
+    return [
+        Row(
+            f"effective providers: nights until they stay within {WITHIN:.0%} of {NUMBER:g}, the "
+            "slowest seed",
+            max(reached),
+            bar=f"<= {NIGHTS}",
+            holds=max(reached) <= NIGHTS,
+            note=f"{len(cells)} seeds, small providers are worse; at the end "
+            f"{number[:, -1].mean():.2f}, without a floor {before:.2f}",
+        ),
+        Row(
+            "effective providers: share of the value that the floor costs",
+            cost,
+            peer=other,
+            bar=f"<= {COST:g}",
+            holds=cost <= COST,
+            note=f"peer: a bonus by hand on top of the free policy, at {beside:.2f} providers",
+        ),
+    ]
+
+
+def _reached(there: NDArray[np.bool_]) -> list[int]:
+    """The first night from which on it stays there, of every row."""
+    nights = [int(np.cumprod(row[::-1]).sum()) for row in there]
+    return [NIGHTS + 1 - n for n in nights]
 
 
 def cell(seed: int) -> dict[str, dict[str, list[float]]]:

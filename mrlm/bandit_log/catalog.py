@@ -80,6 +80,14 @@ class Catalog:
         return np.equal(self.text, "").astype(bool)
 
     @cached_property
+    def embedding_length(self) -> NDArray[np.float64]:
+        """Euclidean length of each item's vector, shape (items,); 0 where it has none."""
+        if self.embedding is None:
+            return np.zeros(len(self))
+        square = np.einsum("ij,ij->i", self.embedding, self.embedding, dtype=np.float64)
+        return np.asarray(np.sqrt(square), np.float64)
+
+    @cached_property
     def _value_set(self) -> pa.Array:
         return pa.array(self.item_id, pa.string())
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.decisions import Decisions
-from mrlm.bandit_log.objectives import Objective
+from mrlm.bandit_log.embedding_novelty import embedding_novelty
+from mrlm.bandit_log.objectives import EMBEDDING, Objective
 from mrlm.bandit_log.ragged import gather
 
 
@@ -15,13 +16,15 @@ def known_rewards(decisions: Decisions, objective: Objective) -> NDArray[np.floa
     """Reward of every candidate under an ``item`` or ``list`` objective, float64, shape (N,).
 
     Raises:
-        ValueError: the objective comes from feedback and is unknown for items not shown.
+        ValueError: the objective comes from feedback and is unknown for items not shown, or it
+            needs an embedding that the catalogue does not have.
     """
     codes = decisions.candidates.values.astype(np.int64)
     if objective.source == "item":
         return item_values(decisions.catalog, objective)[codes]
     if objective.source == "list":
-        return category_novelty(decisions)
+        by_vector = objective.attribute == EMBEDDING
+        return embedding_novelty(decisions) if by_vector else category_novelty(decisions)
     raise ValueError(f"objective {objective.name!r} comes from feedback: only shown items have it")
 
 

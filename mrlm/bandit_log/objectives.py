@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+# What items of a list are alike by, beside their categories.
+EMBEDDING = "embedding"
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -31,7 +34,8 @@ class Objective:
             click); None leaves it unknown, and the row is not used for this objective.
         window_nights: feedback only: how many nights after the slot's own night an event may still
             arrive. The value is final once that many nights have been ingested.
-        attribute: item only: the numeric attribute.
+        attribute: of an item the numeric attribute; of a list what items are alike by: empty for
+            their categories, ``embedding`` for the vectors of their texts.
         low: attribute value that gives 0.
         high: attribute value that gives 1; may be below ``low``.
         log: whether the attribute is taken on a logarithmic scale, as log(1 + x).
@@ -88,6 +92,11 @@ class Objective:
             )
         if self.source == "item" and (not self.attribute or self.low == self.high):
             raise ValueError(f"objective {self.name}: source item needs attribute, low and high")
+        if self.source == "list" and self.attribute not in ("", EMBEDDING):
+            raise ValueError(
+                f"objective {self.name}: attribute of a list is {EMBEDDING!r}, or left out for "
+                f"categories, not {self.attribute!r}"
+            )
         if self.role == "north_star" and self.source != "feedback":
             raise ValueError(f"objective {self.name}: the north star must come from feedback")
         if self.window_nights < 0 or self.margin < 0:

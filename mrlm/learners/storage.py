@@ -12,6 +12,7 @@ from mrlm.learners.registry import LEARNERS
 from mrlm.learners.scorer import LearnedScorer, load_scorer
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.greedy import Greedy
+from mrlm.policies.rarity import KIND, load_rarity
 from mrlm.policies.storage import load_policy, save_policy
 
 
@@ -32,6 +33,7 @@ SCORER_LOADERS: Mapping[str, Callable[[Path], Scorer]] = {
     **dict.fromkeys(KINDS, load_reward_model),
     **dict.fromkeys(LEARNERS, load_learned),
     **BASELINE_LOADERS,
+    KIND: load_rarity,
 }
 
 

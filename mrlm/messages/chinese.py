@@ -310,6 +310,7 @@ _META_UPDATE = {
         "平均熵 {least:.2f}（均匀时 {uniform:.2f} nat）"
     ),
     "a mean {objective} of {least:.3g}": " {objective} 的均值 {least:.3g}",
+    "an effective number of {least:.4g} {groups}": "{groups}的有效数目 {least:.4g}",
     "the guardrail {objective}": "护栏 {objective}",
     "the largest sum of the weights, {scale:g}": "权重之和的最大值 {scale:g}",
 }
@@ -383,6 +384,11 @@ NAMES: Mapping[str, str] = {
     "logger": "记录策略",
     "uniform": "均匀策略",
     "item mean": "物品均值",
+    "providers": "提供方",
+    "categories": "类别",
+    "effective providers": "有效提供方数",
+    "effective categories": "有效类别数",
+    "effective items": "有效物品数",
     "popularity": "流行度",
     "recent popularity": "近期流行度",
     "nearest neighbours": "最近邻",

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from mrlm.bandit_log.item_groups import GroupKind
+
 StrategyName = Literal[
     "pessimistic_bound",
     "fixed_weights",
@@ -65,6 +67,13 @@ class TuningSettings(BaseModel):
         description="Least mean under the tuned policy of an objective that is known for every "
         "item, such as provider fairness, in its unit. Where the champion has less, a night moves "
         "only to what has it and is proven to be better all the same.",
+    )
+    diversity_floors: dict[GroupKind, Annotated[float, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="Least effective number of providers, categories or items that the tuned "
+        "policy shows, as exp(entropy) of their shares of all shows. Where the champion has less, "
+        "as for exposure_floors; the policy can then weigh how seldom the champion shows what a "
+        "candidate belongs to.",
     )
     max_kl: float = Field(
         0.5, gt=0, description="Mean KL to the champion, nats a night, where it is capped."

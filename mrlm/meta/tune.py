@@ -102,4 +102,7 @@ def _told(task: TuningTask, proposal: Proposal) -> TuningResult:
         evaluations=proposal.evaluations,
         effective_sample_size=task.sample.of(point),
         limited_by=proposal.limited_by,
+        floors=task.floors(
+            task.policy.probabilities(point) if proposal.moved else task.problem.champion
+        ),
     )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mrlm.meta.challenger import anchor_of, challenger
 from mrlm.meta.explain.pareto import ParetoPoint, pareto
 from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
@@ -15,13 +17,14 @@ from mrlm.meta.hyperparameters.search_night import record_of_night, settings_of_
 from mrlm.meta.problem.objective_lifts import certified_z
 from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
-from mrlm.meta.search.tuning_result import TuningResult
+from mrlm.meta.search.tuning_result import ShownFloor, TuningResult
 from mrlm.meta.segments.scene_choice import SceneChoice, scene_choice
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.training_weights.scalarise import objective_weights
 from mrlm.meta.tune import counterfactuals
 from mrlm.meta.update import MetaUpdate, update
 from mrlm.policies.features import feature_columns, feature_matrix
+from mrlm.policies.rarity import Rarity
 from mrlm.policies.standardise import Standardiser
 
 if TYPE_CHECKING:
@@ -62,6 +65,12 @@ class TunedNight:
     def result(self) -> TuningResult:
         """The chosen point and its evidence."""
         return self.update.result
+
+    @property
+    def floors(self) -> Mapping[str, ShownFloor]:
+        """Of who is shown, with what is served; empty where there are none."""
+        scenes = self.scenes
+        return self.result.floors if scenes is None or not scenes.points else scenes.floors
 
     @cached_property
     def strategies(self) -> dict[str, TuningResult]:
@@ -141,6 +150,7 @@ def tuned_night(
     typed, settings = settings, settings_of_night(past, settings)
     known = tuple(o for o in objectives if o.source != "feedback")
     anchor = anchor_of(champion)
+    scorers = (*scorers, *_rarities(log, champion, settings))
     matrix = feature_matrix(log.decisions, scorers, known)
     columns = feature_columns(scorers, known)
     standardiser = Standardiser.fit(columns, matrix)
@@ -156,6 +166,7 @@ def tuned_night(
         weight_clip=settings.weight_clip,
         horizon=horizon,
         nights=nights,
+        counted=tuple(settings.diversity_floors),
     )
     done = update(before, problem, nights, settings, seed)
     result, window = done.result, done.window
@@ -179,6 +190,14 @@ def tuned_night(
         if typed.hyperparameters
         else None,
     )
+
+
+def _rarities(log: BanditLog, champion: Policy, settings: TuningSettings) -> tuple[Rarity, ...]:
+    """What a floor of an effective number is reached by, one a floor."""
+    if not settings.diversity_floors:
+        return ()
+    shown = np.exp(champion.log_probabilities(log.decisions))
+    return tuple(Rarity.of(kind, log.decisions, shown) for kind in settings.diversity_floors)
 
 
 def _lifts(

@@ -28,6 +28,7 @@ class NightFacts:
         limited_by: what held the step away from the champion back, in words; empty where only the
             evidence did, None where it is not known.
         scenes: with weights of their own.
+        floors: of who is shown, each ``least``, ``champion`` and ``chosen`` on the tune nights.
         strategies: way of choosing the weights to ``lift`` and ``lower``, what it would have chosen
             and its 95 % bound on the tune nights.
         notes: what the gate's state asks of a reader, in sentences.
@@ -46,6 +47,7 @@ class NightFacts:
     yes_or_no: Collection[str] = ()
     limited_by: Sequence[str] | None = None
     scenes: Sequence[str] = ()
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     strategies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     links: Mapping[str, str] = field(default_factory=dict)

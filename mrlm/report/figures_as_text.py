@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.messages.message import Joined, Message
+from mrlm.messages.message import Joined, Message, Name
 
 NONE = "–"
 
@@ -56,3 +56,29 @@ def interval(estimate: PolicyEstimate | None, *, signed: bool = False) -> str:
         return Message("{value} (no interval: too few effective rows to say)", value=value)
     lower, upper = (number(b, signed=signed) for b in (estimate.lower, estimate.upper))
     return f"{value} [{lower}, {upper}]"
+
+
+def floors_as_text(floors: Mapping[str, Mapping[str, float]]) -> str:
+    """Floors of who is shown, asked for and on the tune nights, in a sentence; "" for none.
+
+    Args:
+        floors: name to ``least``, ``champion`` and ``chosen``.
+    """
+    if not floors:
+        return ""
+    return Message(
+        "Who is shown, on the tune nights: {floors}.",
+        floors=Joined(
+            "; ",
+            [
+                Message(
+                    "{name} {chosen:.4g} of {least:.4g} asked for, the champion {champion:.4g}",
+                    name=Name(name),
+                    chosen=floor["chosen"],
+                    least=floor["least"],
+                    champion=floor["champion"],
+                )
+                for name, floor in sorted(floors.items())
+            ],
+        ),
+    )

@@ -12,6 +12,7 @@ from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts
 from mrlm.report.figures_as_text import (
     NONE,
+    floors_as_text,
     interval,
     number,
     scenes_as_text,
@@ -182,7 +183,8 @@ def _weights(evidence: Evidence, facts: NightFacts) -> str:
     if not evidence.weights:
         return ""
     found = f"Objective weights: {_text(weights_as_text(evidence.weights))}."
-    told = [step_as_text(facts.limited_by), scenes_as_text(facts.scenes)]
+    step, floors = step_as_text(facts.limited_by), floors_as_text(facts.floors)
+    told = [step, floors, scenes_as_text(facts.scenes)]
     return " ".join([found, *(_text(x) for x in told if x)])
 
 

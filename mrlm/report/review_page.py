@@ -14,7 +14,13 @@ from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.report.against_anchor import anchor_note, anchor_rows
 from mrlm.report.canvas import ENDINGS
 from mrlm.report.facts import NightFacts
-from mrlm.report.figures_as_text import interval, number, scenes_as_text, step_as_text
+from mrlm.report.figures_as_text import (
+    floors_as_text,
+    interval,
+    number,
+    scenes_as_text,
+    step_as_text,
+)
 from mrlm.report.for_whom import all_group_rows, group_rows, who_is_worse_off
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
@@ -107,6 +113,7 @@ def _page(
         facts=facts,
         step=step_as_text(facts.limited_by),
         scenes=scenes_as_text(facts.scenes),
+        floors=floors_as_text(facts.floors),
         links={t: a for t, a in facts.links.items() if _harmless(a)},
         estimator=estimator,
         values=_values(evidence, facts, estimator),

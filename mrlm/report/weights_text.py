@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mrlm.meta.explain.contributions import ExplainedLift
 from mrlm.meta.explain.what_if import TypedLift, WhatIf
-from mrlm.report.figures_as_text import NONE, number, step_as_text
+from mrlm.report.figures_as_text import NONE, floors_as_text, number, step_as_text
 
 # Of the largest contribution: less is what a solver leaves of a weight of 0.
 _DUST = 1e-9
@@ -28,6 +28,7 @@ class ChosenWeights:
         limited_by: what held the step back; None where it did not move.
         scenes: with weights of their own; kappa and scale are those of every other scene.
         hyperparameters: what its search came to, in a sentence; empty where none may move.
+        floors: of who is shown, each ``least``, ``champion`` and ``chosen`` on the tune nights.
     """
 
     night: str
@@ -40,6 +41,7 @@ class ChosenWeights:
     limited_by: tuple[str, ...] | None
     scenes: tuple[str, ...] = ()
     hyperparameters: str = ""
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[str]:
@@ -58,7 +60,7 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
     )
     said.append(("" if tonight.moved else "the champion stays: ") + tonight.reason)
     step = step_as_text(tonight.limited_by)
-    said += [step] if step else []
+    said += [told for told in (step, floors_as_text(tonight.floors)) if told]
     if tonight.scenes:
         said.append(
             f"with weights of their own: {', '.join(tonight.scenes)} (tuning.json); above are "

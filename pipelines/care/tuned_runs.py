@@ -96,6 +96,7 @@ def chosen_weights(settings: Settings, run_key: str) -> ChosenWeights:
         limited_by=None if limits is None else tuple(limits),
         scenes=tuple(scene_points(settings, run_key)),
         hyperparameters=counts.get("hyperparameters", ""),
+        floors=counts.get("floors", {}),
     )
 
 

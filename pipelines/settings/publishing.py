@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from pipelines.settings.section import Section
@@ -22,4 +24,16 @@ class Publishing(Section):
         description="Item attribute with the number of slots that an item may take in all lists of "
         "a night together, such as seats or stock; an item without it may take any number. Empty: "
         "no item has a limit.",
+    )
+    least_shown: str = Field(
+        "",
+        max_length=64,
+        description="Item attribute with the number of slots that an item has to take in all lists "
+        "of a night together, such as shows that were promised; an item without it needs none. "
+        "Empty: no item does.",
+    )
+    least_shown_providers: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Provider to the number of slots that its items together have to take in all "
+        "lists of a night.",
     )

@@ -128,6 +128,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
         distillation=heads.get("distillation", []),
         limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
         scenes=tuned.get("scenes", ()),
+        floors=tuned.get("floors", {}),
         strategies=tuned.get("strategies", {}),
         units={o.name: o.unit for o in context.objectives if o.unit},
         yes_or_no=[

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -86,6 +86,7 @@ class Publish:
     def run(self, context: NightContext, plan: ListSources, out: Path) -> Product:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
+        from mrlm.promotion.serving.list_quotas import list_quotas, too_few_shows
         from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
         from mrlm.promotion.serving.states import last_states, read_states, states_table
 
@@ -95,11 +96,17 @@ class Publish:
         bundle = over_items_of(context, serving.bundle, plan.catalog_night)
         served, trial = _served(context, bundle, plan.trial)
         paths = log_paths(context, [plan.state_night])
-        last = last_states(read_bandit_log(paths, _catalog(context), context.objectives))
+        # Of a list nothing is asked that would need tonight's embedding, which may not be there.
+        observed = tuple(o for o in context.objectives if o.source == "feedback")
+        last = last_states(read_bandit_log(paths, _catalog(context), observed))
         requests = read_states(
             states_table(last), bundle.catalog, ts=context.night, unknown_candidates="drop"
         )
         publishing, rows = context.settings.publishing, 0
+        of_providers = publishing.least_shown_providers
+        quotas = list_quotas(
+            requests.catalog, publishing.capacity, publishing.least_shown, of_providers
+        )
         with pq.ParquetWriter(out / _LISTS, PUBLISHED_SCHEMA) as file:
             for part in published_lists(
                 served.policy,
@@ -108,14 +115,20 @@ class Publish:
                 policy_id=served_as(context, serving.version, trial),
                 k=publishing.k,
                 seed=context.settings.seed,
-                capacity=publishing.capacity,
+                quotas=quotas,
             ):
                 file.write_table(part)
                 rows += len(part)
-        private, short = {}, {}
+        private: dict[str, int] = {}
+        short: dict[str, Any] = {}
         if publishing.capacity:
             wanted = int(np.minimum(requests.candidates.lengths, publishing.k).sum())
             short = {"slots_without_room": wanted - rows}
+        if quotas is not None and quotas.asks_for_shows:
+            shown = pq.read_table(out / _LISTS, columns=["item_id"])["item_id"].combine_chunks()
+            few = too_few_shows(requests.catalog, quotas, shown, of_providers)
+            short["too_few_shows"] = few
+            _warn(context, few)
         if publishing.user_ids:
             lists = pq.read_table(out / _LISTS)
             private = {"users_without_id": write_private(context, plan.state_night, lists, out)}
@@ -154,6 +167,14 @@ def _served(
     except DamagedVersionError as error:
         context.log("publish").error("version %s is not on trial: %s", trial, error)
         return bundle, None
+
+
+def _warn(context: NightContext, few: dict[str, dict[str, float]]) -> None:
+    for name, slots in few.items():
+        context.log("publish").warning(
+            "%s is in %g slots and has to be in %g: no list has more room for it",
+            *(name, slots["shown"], slots["asked"]),
+        )
 
 
 def _nights(before: str, after: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,6 +130,7 @@ def _counts(found: TunedNight) -> dict[str, Any]:
         },
         **({"scenes": list(found.scenes.points)} if found.scenes and found.scenes.points else {}),
         **({} if found.record is None else {"hyperparameters": found.record.told}),
+        **({"floors": {n: asdict(f) for n, f in found.floors.items()}} if found.floors else {}),
     }
 
 

@@ -20,6 +20,10 @@ from mrlm.bandit_log.objectives import north_star
         ),
         ({"name": "a", "source": "list", "role": "north_star"}, "north star must come"),
         ({"name": "a", "source": "list", "margin": -1.0}, "0 or more"),
+        (
+            {"name": "a", "source": "list", "attribute": "year"},
+            "attribute of a list is 'embedding'",
+        ),
     ],
 )
 def test_fields_that_do_not_fit_are_refused(fields: dict[str, Any], problem: str) -> None:

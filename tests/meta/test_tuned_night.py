@@ -110,6 +110,46 @@ def divided() -> Any:
     return replace(log, rewards=rewards)
 
 
+def of_two_providers(log: Any) -> Any:
+    """Items of even codes are of one provider, the others of another."""
+    catalog = log.decisions.catalog
+    provider = np.array([f"p{code % 2}" for code in range(len(catalog))], dtype=object)
+    return replace(
+        log, decisions=replace(log.decisions, catalog=replace(catalog, provider=provider))
+    )
+
+
+def test_a_floor_of_an_effective_number_is_reached_and_served() -> None:
+    log = of_two_providers(make_log(n=600, users=120, nights=NIGHTS))
+    free = tuned(log, diversity_floors={"providers": 1.0}).floors["effective providers"]
+    least = free.chosen + 0.7 * (2.0 - free.chosen)
+    found = tuned(log, diversity_floors={"providers": least})
+    assert found.result.moved
+    kept = found.floors["effective providers"]
+    assert (kept.least, kept.champion) == (least, free.champion)
+    assert kept.chosen >= least * (1 - 2e-3)
+    served = np.exp(found.policy.log_probabilities(log.decisions))
+    provider = log.decisions.catalog.provider[log.decisions.candidates.values]
+    share = np.array([served[provider == name].sum() for name in ("p0", "p1")]) / len(log)
+    assert np.exp(-(share @ np.log(share))) == pytest.approx(kept.chosen, rel=1e-6)
+    told = json.loads(json.dumps(found.to_json()))["tuning"]
+    assert told["floors"]["effective providers"]["chosen"] == kept.chosen
+    assert "rarity_of_providers" in told["columns"]
+    assert "floors" not in tuned(log).to_json()["tuning"]
+
+
+def test_scenes_keep_a_floor_of_an_effective_number_together() -> None:
+    log, asked = of_two_providers(divided()), {"segments": "scene", "guardrail_z": 0.0}
+    free = tuned(log, diversity_floors={"providers": 1.0}, **asked).floors["effective providers"]
+    least = (free.chosen + 2.0) / 2
+    found = tuned(log, diversity_floors={"providers": least}, **asked)
+    assert found.scenes is not None
+    assert found.scenes.points
+    kept = found.floors["effective providers"]
+    assert free.chosen < least * (1 - 2e-3) <= kept.chosen
+    assert found.scenes.to_json()["floors"]["effective providers"]["chosen"] == kept.chosen
+
+
 def test_scenes_that_want_different_things_are_served_differently() -> None:
     log = divided()
     found = tuned(log, segments="scene", guardrail_z=0.0)

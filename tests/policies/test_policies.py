@@ -22,6 +22,7 @@ from mrlm.policies.floor import with_floor
 from mrlm.policies.greedy import Greedy
 from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.mixture import Mixture
+from mrlm.policies.rarity import KIND, Rarity, load_rarity
 from mrlm.policies.standardise import Standardiser
 from mrlm.policies.storage import load_policy, save_policy
 from mrlm.policies.tuned import SceneWeights, Tuned
@@ -63,6 +64,7 @@ class Thirds:
 LOADERS: dict[str, Callable[[Path], Scorer]] = {
     "by_code": lambda folder: ByCode(),
     "thirds": lambda folder: Thirds(),
+    KIND: load_rarity,
 }
 
 
@@ -89,6 +91,13 @@ def by_scene(policy: Tuned) -> Tuned:
     return replace(policy, scenes=(SceneWeights("home", 0.1, np.array([0.0, 1.5, -1.0])),))
 
 
+def by_rarity() -> Tuned:
+    log, _ = latent_log(n_users=20, decisions_per_user=5, n_candidates=8, seed=4)
+    rarity = Rarity.of("categories", log.decisions, np.ones(len(log.decisions.candidates.values)))
+    standardiser = Standardiser(rarity.columns, (2.0,), (0.5,))
+    return Tuned(softmax(), (rarity,), (), standardiser, 0.5, np.ones(1), 0.1)
+
+
 @cache
 def clone(form: str) -> Policy:
     return FORMS[form](latent_log(n_users=20, decisions_per_user=5, n_candidates=8, seed=4)[0], 0)
@@ -98,6 +107,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "uniform": Uniform,
     "item_softmax": softmax,
     "tuned": tuned,
+    "tuned by rarity": by_rarity,
     "tuned on tuned": lambda: tuned(tuned()),
     "tuned by scene": lambda: by_scene(tuned()),
     "tuned on tuned by scene": lambda: tuned(by_scene(tuned())),

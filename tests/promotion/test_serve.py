@@ -17,9 +17,11 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.embeddings.stored_catalog import load_catalog, save_catalog
 from mrlm.policies.loggers.item_softmax import ItemSoftmax
+from mrlm.policies.quotas.quotas import Quotas
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds
+from mrlm.promotion.serving.list_quotas import list_quotas, too_few_shows
 from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import read_states, states_table
@@ -133,17 +135,18 @@ def test_lists_of_a_night_keep_to_what_items_have_room_for(
 ) -> None:
     room = np.where(np.arange(12) % 3 == 0, 10.0, np.nan)
     catalog = replace(decisions.catalog, attributes={"seats": room})
-    requests = replace(decisions, catalog=catalog)
+    users = np.array([f"u{i}" for i in range(len(decisions))], dtype=object)
+    requests = replace(decisions, catalog=catalog, user=users)
 
-    def published(capacity: str) -> pd.DataFrame:
+    def published(capacity: str, order: NDArray[np.int64] | None = None) -> pd.DataFrame:
         (table,) = published_lists(
             softmax(0.5),
-            requests,
+            requests if order is None else requests.take(order),
             night="2026-11-20",
             policy_id="r@2",
             k=3,
             seed=1,
-            capacity=capacity,
+            quotas=list_quotas(catalog, capacity, "", {}),
         )
         return table.to_pandas()
 
@@ -160,9 +163,44 @@ def test_lists_of_a_night_keep_to_what_items_have_room_for(
     row, code = decisions.candidates.row, decisions.candidates.values
     unlimited = np.bincount(row[~limited[code]], minlength=len(decisions))
     assert len(found) >= np.minimum(unlimited, 3).sum()
-    pd.testing.assert_frame_equal(found, published("seats"))
+    # Nor does it matter who comes first.
+    order = np.random.default_rng(2).permutation(len(decisions))
+    by_name = ["request_id", "position"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(by_name, ignore_index=True),
+        published("seats", order).sort_values(by_name, ignore_index=True),
+    )
     with pytest.raises(ValueError, match="needs the item attribute 'stock'"):
         published("stock")
+
+
+def test_lists_of_a_night_show_what_they_have_to(
+    decisions: Decisions, softmax: MakeSoftmax
+) -> None:
+    promised = np.where(np.arange(12) == 3, 90.0, np.nan)
+    provider = np.array(["a", "b", "c", "c"] * 3, dtype=object)
+    catalog = replace(decisions.catalog, attributes={"promised": promised}, provider=provider)
+    of_providers = {"b": 240.0, "nobody": 5.0}
+    quotas = list_quotas(catalog, "", "promised", of_providers)
+
+    def shown(used: Quotas | None) -> pa.Array:
+        requests, ids = replace(decisions, catalog=catalog), [*map(str, range(len(decisions)))]
+        drawn = recommend(softmax(0.5), requests, ids, 3, 1, used)
+        assert drawn.items.lengths.tolist() == np.minimum(decisions.candidates.lengths, 3).tolist()
+        return pa.array(catalog.item_id[drawn.items.values])
+
+    def times(items: pa.Array) -> tuple[int, int]:
+        found = np.bincount(catalog.codes(items), minlength=12)
+        return int(found[3]), int(found[provider == "b"].sum())
+
+    free, found = shown(None), shown(quotas)
+    assert (np.array(times(free)) < [80, 230]).all()
+    assert (np.array(times(found)) - [90, 240] <= 2).all()
+    few = {"provider nobody": {"asked": 5.0, "shown": 0.0}}
+    assert too_few_shows(catalog, quotas, found, of_providers) == few
+    few["item " + catalog.item_id[3]] = {"asked": 90.0, "shown": times(free)[0]}
+    few["provider b"] = {"asked": 240.0, "shown": times(free)[1]}
+    assert too_few_shows(catalog, quotas, free, of_providers) == few
 
 
 def test_lists_hold_no_item_twice_and_end_with_the_candidates(

@@ -94,6 +94,7 @@ FACTS = NightFacts(
     units={"delight": "share"},
     limited_by=["an effective sample size of 500 of 3560 decisions"],
     scenes=("home", "more"),
+    floors={"effective providers": {"least": 12.0, "champion": 8.25, "chosen": 12.5}},
     strategies={"ips_grid": {"lift": 0.0312, "lower": -0.0177}},
     links={"data docs": "data_docs/index.html", "trap": "javascript:alert(1)"},
 )
@@ -105,6 +106,7 @@ def test_the_page_shows_what_decides() -> None:
     assert "the gate would promote it" in page
     for shown in (
         "+0.1 [+0.08, +0.12]",
+        "effective providers 12.5 of 12 asked for, the champion 8.25",
         "0.391",
         "712.3",
         "15000 decisions needed",

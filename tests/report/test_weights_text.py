@@ -53,6 +53,11 @@ def test_weights_say_how_they_moved_and_why() -> None:
     assert first[-1] == "the champion stays: because"
     apart = shown_weights(replace(TONIGHT, scenes=("home", "page")), BEFORE)
     assert apart[:-1] == said
+    floors = {"effective providers": {"least": 12.0, "champion": 8.25, "chosen": 12.5}}
+    assert shown_weights(replace(TONIGHT, floors=floors), BEFORE)[-1] == (
+        "Who is shown, on the tune nights: effective providers 12.5 of 12 asked for, the champion "
+        "8.25."
+    )
     assert apart[-1].startswith("with weights of their own: home, page")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlm.bandit_log.item_groups import GroupKind, coded_groups
 from mrlm.bandit_log.objectives import north_star
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.policies.floor import with_floor
@@ -31,6 +32,7 @@ def tuning_problem(
     weight_clip: float,
     horizon: tuple[str, ...] = (),
     nights: Sequence[str] = (),
+    counted: Sequence[GroupKind] = (),
 ) -> TuningProblem:
     """What the weights are chosen on.
 
@@ -48,12 +50,13 @@ def tuning_problem(
         horizon: columns whose score counts later rewards too.
         nights: of the log, ISO dates, oldest first, by which rounds have an age; left out, all are
             of one night.
+        counted: what shows are counted by.
 
     Raises:
         KeyError: an objective that comes from feedback has no feature.
         ValueError: see ``TuningProblem``.
     """
-    offsets = log.decisions.offsets
+    offsets, item = log.decisions.offsets, log.decisions.candidates.values
     core = champion.core_log_probabilities(log.decisions)
     names = {o.name for o in objectives}
     star = log.column(north_star(tuple(objectives)).name)
@@ -76,6 +79,7 @@ def tuning_problem(
         horizon=horizon,
         age=_age(log, nights),
         open=~(log.final[:, star] | log.unknown[:, star]),
+        groups={kind: coded_groups(log.decisions.catalog, kind, item)[0] for kind in counted},
     )
 
 

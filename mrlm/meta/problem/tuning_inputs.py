@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from mrlm.bandit_log import Objective
+from mrlm.bandit_log.ragged import Ragged
 from mrlm.bandit_log.users import group
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
 
 _ARRAYS, _ABOUT = "problem.safetensors", "about.json"
-# A field that folders of earlier code do not have; it is stored where it says something.
-_LATER = "open"
+# Fields that folders of earlier code do not have; they are stored where they say something.
+_LATER = {"open", "groups"}
+_GROUPS = "groups."
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,13 @@ def save_tuning_inputs(inputs: TuningInputs, folder: Path) -> None:
     plain: dict[str, Any] = {}
     for field in fields(inputs.problem):
         value = getattr(inputs.problem, field.name)
-        if field.name == _LATER and not value.any():
+        if field.name in _LATER and not (value.any() if field.name == "open" else value):
             continue
-        if field.name == "cluster":
+        if field.name == "groups":
+            for kind, groups in value.items():
+                arrays[f"{_GROUPS}{kind}.offsets"] = groups.offsets
+                arrays[f"{_GROUPS}{kind}.values"] = groups.values
+        elif field.name == "cluster":
             arrays[field.name] = group(value)[1]
         elif isinstance(value, np.ndarray):
             arrays[field.name] = np.ascontiguousarray(value)
@@ -85,9 +91,15 @@ def load_tuning_inputs(folder: Path) -> TuningInputs:
         k: tuple(v) if isinstance(v, list) else v for k, v in about["problem"].items()
     }
     plain["objectives"] = tuple(Objective(**o) for o in about["problem"]["objectives"])
-    if (set(arrays) | set(plain)) - {_LATER} != {f.name for f in fields(TuningProblem)} - {_LATER}:
+    stored = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_GROUPS)}
+    if (set(arrays) | set(plain)) - _LATER != {f.name for f in fields(TuningProblem)} - _LATER:
         raise ValueError(f"{folder} was stored by code that knew other fields of the problem")
     plain.update(arrays)
+    kinds = sorted({name.removeprefix(_GROUPS).rpartition(".")[0] for name in stored})
+    plain["groups"] = {
+        kind: Ragged(stored[f"{_GROUPS}{kind}.offsets"], stored[f"{_GROUPS}{kind}.values"])
+        for kind in kinds
+    }
     problem = TuningProblem(**plain)
     return TuningInputs(
         problem, scene, TuningSettings.model_validate(about["settings"]), about["seed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Objective
-from mrlm.bandit_log.ragged import gather
+from mrlm.bandit_log.ragged import Ragged, gather
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class TuningProblem:
         weight: float64, shape (n,), positive, of each decision in every estimate; left out, 1.
         open: bool, shape (n,), rounds whose north star is unknown because its time is not over;
             left out, none.
+        groups: by what shows are counted by, int64 codes of each candidate's groups, ragged, N
+            rows; left out, nothing is counted.
 
     Raises:
         ValueError: shapes or ranges are wrong.
@@ -65,6 +68,7 @@ class TuningProblem:
     age: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     weight: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     open: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    groups: Mapping[str, Ragged] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, total, f, m = (
@@ -96,6 +100,9 @@ class TuningProblem:
         for name, (array, shape) in expected.items():
             if array is not None and array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape}; got {array.shape}")
+        for kind, groups in self.groups.items():
+            if len(groups) != total:
+                raise ValueError(f"groups of {kind} must have {total} rows; got {len(groups)}")
         if len(self.serves) != f:
             raise ValueError(f"serves must name an objective or None for each of {f} features")
         if n == 0 or self.offsets[-1] != total or (np.diff(self.offsets) <= 0).any():
@@ -136,6 +143,7 @@ class TuningProblem:
             age=self.age[index],
             weight=self.weight[index],
             open=self.open[index],
+            groups={kind: groups.take(flat) for kind, groups in self.groups.items()},
         )
 
     def decayed(self, half_life: float | None) -> TuningProblem:

@@ -174,7 +174,7 @@ class ExposureFloor:
                 f"tuning.exposure_floors names {name!r}, which is no objective of an item or a "
                 f"list; those are: {', '.join(known) or 'none'}"
             )
-        self._policy, self._name = policy, name
+        self._policy, self.objective = policy, name
         share = np.repeat(problem.weight / problem.weight.sum(), policy.lengths)
         self._value = share * problem.q[:, known[name]]
         self.least = target
@@ -182,11 +182,17 @@ class ExposureFloor:
     @property
     def name(self) -> str:
         """The floor in words."""
-        return Message("a mean {objective} of {least:.3g}", objective=self._name, least=self.least)
+        return Message(
+            "a mean {objective} of {least:.3g}", objective=self.objective, least=self.least
+        )
+
+    def of_probabilities(self, probabilities: Vector) -> float:
+        """The mean of any policy of these rounds, probabilities of shape (N,)."""
+        return float(probabilities @ self._value)
 
     def slack_of(self, probabilities: Vector) -> float:
         """The mean over what is asked for of any policy of these rounds, of shape (N,)."""
-        return float(probabilities @ self._value) - self.least
+        return self.of_probabilities(probabilities) - self.least
 
     def of(self, point: Vector) -> float:
         """The mean at a point."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,21 @@ class Guardrail:
 
 
 @dataclass(frozen=True)
+class ShownFloor:
+    """What the tune nights say about one floor of who is shown.
+
+    Attributes:
+        least: what is asked for: a mean, or an effective number.
+        champion: what the champion has.
+        chosen: what the chosen policy has.
+    """
+
+    least: float
+    champion: float
+    chosen: float
+
+
+@dataclass(frozen=True)
 class TuningResult:
     """The chosen policy: kappa * log anchor + theta . standardised features.
 
@@ -47,6 +62,7 @@ class TuningResult:
         evaluations: number of points looked at.
         effective_sample_size: Kish's, of the tune nights' decisions under the chosen policy.
         limited_by: what held the step back, in words; empty where only the evidence did.
+        floors: of who is shown, by the objective or by what shows are counted by.
     """
 
     columns: tuple[str, ...]
@@ -65,6 +81,7 @@ class TuningResult:
     evaluations: int
     effective_sample_size: float
     limited_by: tuple[str, ...]
+    floors: dict[str, ShownFloor] = field(default_factory=dict)
 
     @property
     def scale(self) -> float:
@@ -86,5 +103,8 @@ class TuningResult:
         return np.array([self.kappa, *self.theta])
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, with shares and scale."""
-        return {**asdict(self), "shares": self.shares, "scale": self.scale}
+        """All fields, with shares and scale; floors where there are any."""
+        told = {**asdict(self), "shares": self.shares, "scale": self.scale}
+        if not self.floors:
+            del told["floors"]
+        return told

@@ -14,6 +14,7 @@ from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.power_tuned_lift import power_tuned
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.diversity_floor import DiversityFloor
 from mrlm.meta.search.search_space import Space
 from mrlm.meta.search.step_limits import (
     DivergenceCap,
@@ -23,7 +24,7 @@ from mrlm.meta.search.step_limits import (
     Limit,
     guardrail_floor,
 )
-from mrlm.meta.search.tuning_result import Guardrail
+from mrlm.meta.search.tuning_result import Guardrail, ShownFloor
 from mrlm.meta.search.typed_weights import typed_direction
 from mrlm.meta.search.within_limits import MAY_BREAK
 from mrlm.meta.settings import TuningSettings
@@ -99,18 +100,39 @@ class TuningTask:
         return [*found, *self.of_any_policy]
 
     @cached_property
-    def of_any_policy(self) -> list[EntropyFloor | ExposureFloor | DivergenceCap]:
+    def of_any_policy(self) -> list[EntropyFloor | ExposureFloor | DiversityFloor | DivergenceCap]:
         """Those that tell of any policy of the rounds, not only of one with a point."""
-        found: list[EntropyFloor | ExposureFloor | DivergenceCap] = []
+        found: list[EntropyFloor | ExposureFloor | DiversityFloor | DivergenceCap] = []
         if self.settings.least_entropy > 0:
             found.append(EntropyFloor(self.policy, self.settings.least_entropy))
-        found += [
-            ExposureFloor(self.problem, self.policy, name, target)
-            for name, target in sorted(self.settings.exposure_floors.items())
-        ]
+        found += self._of_shows.values()
         if self.settings.kl_cap == "always":
             found.append(self.divergence_cap)
         return found
+
+    @cached_property
+    def _of_shows(self) -> dict[str, ExposureFloor | DiversityFloor]:
+        """Floors of who is shown, by the objective or by what shows are counted by."""
+        means, numbers = self.settings.exposure_floors, self.settings.diversity_floors
+        problem, policy = self.problem, self.policy
+        found: dict[str, ExposureFloor | DiversityFloor] = {
+            name: ExposureFloor(problem, policy, name, least)
+            for name, least in sorted(means.items())
+        }
+        for kind, least in sorted(numbers.items()):
+            found[f"effective {kind}"] = DiversityFloor(problem, policy, kind, least)
+        return found
+
+    def floors(self, probabilities: Vector) -> dict[str, ShownFloor]:
+        """Of who is shown, at any policy of the rounds, probabilities of shape (N,)."""
+        return {
+            name: ShownFloor(
+                floor.least,
+                floor.of_probabilities(self.problem.champion),
+                floor.of_probabilities(probabilities),
+            )
+            for name, floor in self._of_shows.items()
+        }
 
     @property
     def divergence_cap(self) -> DivergenceCap:

@@ -14,6 +14,7 @@ from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.tuning_result import ShownFloor
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.search.within_limits import MAY_BREAK
 from mrlm.meta.segments.coefficient_model import coefficient_model
@@ -36,6 +37,7 @@ class SceneChoice:
             Empty where no scene has a point.
         kl: mean divergence of what is served then from the champion, nats.
         effective_sample_size: that it keeps, in decisions.
+        floors: of who is shown, with what is served then.
     """
 
     reason: str
@@ -43,15 +45,18 @@ class SceneChoice:
     lifts: Mapping[str, BoundedLift] = field(default_factory=dict)
     kl: float = 0.0
     effective_sample_size: float = 0.0
+    floors: Mapping[str, ShownFloor] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, as plain data."""
+        """All fields, as plain data; floors where there are any."""
+        floors = {name: asdict(floor) for name, floor in self.floors.items()}
         return {
             "reason": self.reason,
             "points": {scene: point.tolist() for scene, point in self.points.items()},
             "lifts": {name: asdict(lift) for name, lift in self.lifts.items()},
             "kl": self.kl,
             "effective_sample_size": self.effective_sample_size,
+            **({"floors": floors} if floors else {}),
         }
 
 
@@ -112,6 +117,7 @@ def scene_choice(
                 lifts,
                 task.policy.divergence_of(served),
                 task.sample.of_probabilities(served),
+                task.floors(served),
             )
         refused = refused or broken
     return SceneChoice(f"with weights by scene {refused}")

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.meta.problem.coefficient_lift import CoefficientLift
-from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.diversity_floor import DiversityFloor
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.strategies.pessimistic_bound import searched
@@ -45,12 +46,28 @@ def segment_point(
     part = problem.rounds(_compared(every, rounds, seed))
     # What all decisions together are to keep, in proportion.
     least = max(round(settings.least_effective_rows * len(part.propensity) / every), 1)
-    shared = settings.model_copy(update={"least_effective_rows": least, "weights": None})
+    shared = settings.model_copy(
+        update={
+            "least_effective_rows": least,
+            "weights": None,
+            "diversity_floors": _as_diverse(part, settings, overall),
+        }
+    )
     task = TuningTask.of(part, shared)
     target = CoefficientLift(part, task.policy, task.known, *coefficients)
     step = searched(replace(task, target=target), CAUTION_Z, overall, seed)
     common = target.lift(overall, CAUTION_Z).lower
     return step.point if step.bound > max(common, 0.0) else overall
+
+
+def _as_diverse(part: TuningProblem, settings: TuningSettings, overall: Vector) -> dict[str, float]:
+    """Floors of effective numbers: of all decisions, or what the overall point has in this part."""
+    policy = TunedSoftmax(part)
+    served = policy.probabilities(overall)
+    return {
+        kind: min(least, DiversityFloor(part, policy, kind, least).of_probabilities(served))
+        for kind, least in settings.diversity_floors.items()
+    }
 
 
 def _compared(n: int, own: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

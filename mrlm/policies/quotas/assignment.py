@@ -1,4 +1,4 @@
-"""One candidate for each request, drawn for all at once so that no item is shown too often."""
+"""One candidate for each request, drawn for all at once so that items keep to their quotas."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import rows
-from mrlm.policies.quotas.dependent_rounding import DependentRounding
+from mrlm.policies.quotas.quotas import Quotas
 from mrlm.policies.quotas.shares_within_quotas import shares_within_quotas
+from mrlm.policies.quotas.unbiased_rounding import WHOLE, rounded
 
 NOTHING = -1
 
@@ -31,37 +32,48 @@ def assigned(
     probability: NDArray[np.float64],
     offsets: NDArray[np.int64],
     item: NDArray[np.int64],
-    most: NDArray[np.float64],
+    quotas: Quotas,
     rng: np.random.Generator,
 ) -> Assignment:
-    """A random assignment with the probabilities of ``shares_within_quotas``.
+    """A random assignment with the probabilities of ``shares_within_quotas``, to 12 digits.
 
     Requests are not drawn independently of each other: an item whose quota binds goes to exactly as
-    many as it may, so that where one request gets it others do not.
+    many as it may or has to, so that where one request gets it others do not. A group with a least
+    number is shown as often as is expected of it, but for less than one show.
 
     Args:
         probability: of every candidate under a policy, shape (N,); each row's sum to 1.
         offsets: of the rows, shape (n + 1,).
         item: code of every candidate, shape (N,).
-        most: how often each item may be shown in all, shape (items,); infinite without a quota.
+        quotas: of the items.
         rng: of the draws.
     """
-    share = shares_within_quotas(probability, offsets, item, most)
+    share = shares_within_quotas(probability, offsets, item, quotas)
     row, n = rows(offsets), len(offsets) - 1
-    edge = np.flatnonzero(np.isfinite(most[item]) & (share > 0))
-    rest = np.maximum(1.0 - np.bincount(row[edge], weights=share[edge], minlength=n), 0.0)
-    # Vertices: requests, then what each gets besides, which no quota counts, then items.
-    own = np.arange(n)
-    one = DependentRounding(
-        np.concatenate([row[edge], own]),
-        np.concatenate([2 * n + item[edge], n + own]),
-        np.concatenate([share[edge], rest]),
-        lambda chance: bool(rng.random() < chance),
-    ).rounded()
-    place = _drawn_freely(np.where(np.isfinite(most[item]), 0.0, share), offsets, rng)
+    counted = quotas.counted[item]
+    edge = np.flatnonzero(counted & (share > 0))
+    units = np.floor(share[edge] * WHOLE).astype(np.int64)
+    # What a request gets besides is of no quota: a set of its own.
+    rest = WHOLE - np.bincount(row[edge], units, minlength=n).astype(np.int64)
+    own, items = np.arange(n), len(quotas.most)
+    one = rounded(
+        np.concatenate([units, rest]),
+        [np.concatenate([row[edge], own])],
+        [
+            np.concatenate([item[edge], items + own]),
+            np.concatenate([quotas.group[item[edge]], len(quotas.least_of_group) + own]),
+        ],
+        lambda many: rng.random(many) < 0.5,
+    )
+    free = np.where(counted, 0.0, share)
+    place = _drawn_freely(free, offsets, rng)
     taken = edge[one[: len(edge)]]
     place[row[taken]] = taken
-    return Assignment(place, share)
+    # Of the rounded numbers, which are what was drawn by.
+    total = np.bincount(row, free, minlength=n)
+    told = free * (rest / WHOLE / np.where(total > 0, total, 1.0))[row]
+    told[edge] = units / WHOLE
+    return Assignment(place, told)
 
 
 def _drawn_freely(

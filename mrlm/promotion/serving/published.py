@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from mrlm.bandit_log import Catalog, Decisions
+from mrlm.bandit_log import Decisions
 from mrlm.policies.contract import Policy
+from mrlm.policies.quotas.quotas import Quotas
 from mrlm.promotion.serving.serve import positions, recommend
 from mrlm.promotion.serving.states import lists
 
@@ -35,12 +35,12 @@ def published_lists(
     policy_id: str,
     k: int,
     seed: int,
-    capacity: str = "",
+    quotas: Quotas | None = None,
 ) -> Iterator[pa.Table]:
     """One row a user and position, in tables of ``PUBLISHED_SCHEMA``, one a block of requests.
 
     A request is named after the night and its user, and what it gets does not depend on the block.
-    Where items have a capacity all requests are one block.
+    Where there are quotas all requests are one block.
 
     Args:
         policy: gives the probabilities.
@@ -49,17 +49,15 @@ def published_lists(
         policy_id: of all rows.
         k: longest list.
         seed: of the draws.
-        capacity: attribute of items with the slots that all lists together may give to each; an
-            item without it, or all where it is empty, may take any number.
+        quotas: slots of all lists together that items may take, or have to; None: there are none.
 
     Raises:
-        ValueError: k is below 1, or no item has the attribute.
+        ValueError: k is below 1.
     """
-    room = _room(requests.catalog, capacity) if capacity else None
-    blocks = (part for _, part in requests.blocks()) if room is None else iter([requests])
+    blocks = (part for _, part in requests.blocks()) if quotas is None else iter([requests])
     for part in blocks:
         names = [f"{night}/{user}" for user in part.user]
-        drawn = recommend(policy, part, names, k, seed, room)
+        drawn = recommend(policy, part, names, k, seed, quotas)
         item_id, lengths = part.catalog.item_id, drawn.items.lengths
         many = len(drawn.items.values)
         yield pa.table(
@@ -75,14 +73,3 @@ def published_lists(
             ],
             schema=PUBLISHED_SCHEMA,
         )
-
-
-def _room(catalog: Catalog, attribute: str) -> NDArray[np.float64]:
-    """Whole slots that each item may take, shape (items,); infinite where it does not say."""
-    if attribute not in catalog.attributes:
-        raise ValueError(
-            f"publishing.capacity needs the item attribute {attribute!r}; the catalogue has "
-            f"{sorted(catalog.attributes)}"
-        )
-    slots = np.floor(np.maximum(catalog.attributes[attribute], 0.0))
-    return np.where(np.isnan(slots), np.inf, slots)

@@ -15,6 +15,7 @@ from mrlm.bandit_log.later_slot import next_slot
 from mrlm.bandit_log.ragged import gather, rows, segment_max, segment_sum
 from mrlm.policies.contract import Policy
 from mrlm.policies.quotas.assignment import NOTHING, assigned
+from mrlm.policies.quotas.quotas import Quotas
 from mrlm.promotion.serving.states import lists
 
 # Candidates of lists that are filled together.
@@ -60,6 +61,17 @@ class Recommendations:
             candidate_propensities=Ragged.concat([p.candidate_propensities for p in parts]),
         )
 
+    def take(self, index: NDArray[np.int64]) -> Recommendations:
+        """The lists of the requests at ``index``, in that order."""
+        slots, offsets = gather(self.items.offsets, index)
+        return Recommendations(
+            request_id=self.request_id[index],
+            items=Ragged(offsets, self.items.values[slots]),
+            propensities=Ragged(offsets, self.propensities.values[slots]),
+            candidates=self.candidates.take(slots),
+            candidate_propensities=self.candidate_propensities.take(slots),
+        )
+
     def to_table(self, catalog: Catalog) -> pa.Table:
         """A table of ``RECOMMENDATIONS_SCHEMA``, one row a request."""
         offsets = pa.array(self.items.offsets, pa.int32())
@@ -79,7 +91,7 @@ def recommend(
     request_id: Sequence[str],
     k: int,
     seed: int,
-    room: NDArray[np.float64] | None = None,
+    quotas: Quotas | None = None,
 ) -> Recommendations:
     """Fill up to k slots of every request, one after the other, without replacement.
 
@@ -88,10 +100,10 @@ def recommend(
     depends on the seed, its identifier and its own state alone, not on its neighbours. A candidate
     set smaller than k gives a shorter list.
 
-    With ``room`` a slot is drawn for all requests at once (``mrlm.policies.quotas``): the
-    propensities are then those nearest to the policy's that leave each item its room, given what
-    all requests were shown in the slots above, and what a request gets depends on the others. Where
-    no candidate has room left a list ends.
+    With ``quotas`` a slot is drawn for all requests at once (``mrlm.policies.quotas``): the
+    propensities are then those nearest to the policy's that keep to them, given what all requests
+    were shown in the slots above, and what a request gets depends on which others there are, though
+    not on their order. Where no candidate has room left a list ends.
 
     Args:
         policy: gives the probabilities.
@@ -99,8 +111,8 @@ def recommend(
         request_id: n identifiers; equal ones get equal draws.
         k: slots to fill, 1 or more.
         seed: of the draws.
-        room: slots of all lists together that each item of the catalogue may take, shape (items,),
-            infinite for an item without a quota; None: no item has one.
+        quotas: slots of all lists together that items of the catalogue may take, or have to; None:
+            there are none.
 
     Raises:
         ValueError: k is below 1, there are not n identifiers, or a probability is NaN.
@@ -110,8 +122,11 @@ def recommend(
         raise ValueError(f"k must be 1 or more, not {k}")
     if len(request_id) != n:
         raise ValueError(f"{len(request_id)} request identifiers for {n} requests")
-    if room is not None:
-        return _filled(policy, requests, request_id, k, seed, room)
+    if quotas is not None:
+        order = np.argsort(_keys(request_id, seed), kind="stable")
+        names = [request_id[i] for i in order]
+        drawn = _filled(policy, requests.take(order), names, k, seed, quotas)
+        return drawn.take(np.argsort(order))
     found, done = [], 0
     # What is read of a block's lists is kept while their slots are filled: small blocks stay near.
     for _, part in requests.blocks(_TOGETHER):
@@ -128,7 +143,7 @@ def _filled(
     request_id: Sequence[str],
     k: int,
     seed: int,
-    room: NDArray[np.float64] | None = None,
+    quotas: Quotas | None = None,
 ) -> Recommendations:
     """``recommend`` for requests of which all is in memory at once."""
     n, keys = len(requests), _keys(request_id, seed)
@@ -146,15 +161,15 @@ def _filled(
         if np.isnan(log_p).any():
             raise ValueError(f"policy {policy.name!r} gives NaN for a probability")
         probability = np.exp(log_p)
-        if room is None:
+        if quotas is None:
             place = _draw(log_p, state.offsets, keys[open_requests], slot)
         else:
             rng = np.random.default_rng([int(np.bitwise_xor.reduce(keys)), slot])
-            state, served, probability, place = _assigned(probability, state, room, rng)
+            state, served, probability, place = _assigned(probability, state, quotas, k - slot, rng)
             open_requests = open_requests[served]
         shown = state.candidates.values[place].astype(np.int32)
-        if room is not None:
-            room = room - np.bincount(shown, minlength=len(room))
+        if quotas is not None:
+            quotas = quotas.after(shown)
         codes.append(shown)
         chances.append(probability[place])
         left_for.append(state.candidates)
@@ -190,17 +205,19 @@ def _filled(
 def _assigned(
     probability: NDArray[np.float64],
     state: Decisions,
-    room: NDArray[np.float64],
+    quotas: Quotas,
+    slots: int,
     rng: np.random.Generator,
 ) -> tuple[Decisions, NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """One slot within quotas, of those requests that are shown something.
+    """The first of ``slots`` within quotas, of those requests that are shown something.
 
     Returns:
         Their states, which they are, the probability of each of their candidates given that they
         are shown one, and the flat place of the one that they are shown.
     """
     item = state.candidates.values.astype(np.int64)
-    found = assigned(probability, state.offsets, item, room, rng)
+    due = quotas.due(item, state.offsets, slots)
+    found = assigned(probability, state.offsets, item, due, rng)
     served = np.flatnonzero(found.place != NOTHING)
     flat, offsets = gather(state.offsets, served)
     place = found.place[served] - state.offsets[served] + offsets[:-1]

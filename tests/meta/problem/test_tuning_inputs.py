@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from mrlm.bandit_log import Ragged
 from mrlm.meta.problem.tuning_inputs import TuningInputs, load_tuning_inputs, save_tuning_inputs
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import tune
@@ -50,11 +51,20 @@ def test_other_fields_and_damage_are_refused(inputs, tmp_path):
         load_tuning_inputs(folder)
 
 
-def test_open_rounds_are_stored_where_there_are_some(inputs, tmp_path):
-    """Folders of earlier code have no such field, and are read as having none."""
+def test_later_fields_are_stored_where_they_say_something(inputs, tmp_path):
+    """Folders of earlier code have none of them, and are read as having none."""
     save_tuning_inputs(inputs, tmp_path / "none")
-    assert b'"open"' not in (tmp_path / "none" / "problem.safetensors").read_bytes()
+    stored = (tmp_path / "none" / "problem.safetensors").read_bytes()
+    assert b'"open"' not in stored
+    assert b"groups" not in stored
     late = np.arange(600) > 400
-    some = replace(inputs, problem=replace(inputs.problem, open=late))
+    total = len(inputs.problem.log_anchor)
+    provider = Ragged(np.arange(total + 1), np.arange(total) % 7)
+    some = replace(
+        inputs, problem=replace(inputs.problem, open=late, groups={"providers": provider})
+    )
     save_tuning_inputs(some, tmp_path / "some")
-    assert (load_tuning_inputs(tmp_path / "some").problem.open == late).all()
+    found = load_tuning_inputs(tmp_path / "some").problem
+    assert (found.open == late).all()
+    assert found.groups["providers"].offsets.tolist() == provider.offsets.tolist()
+    assert found.groups["providers"].values.tolist() == provider.values.tolist()

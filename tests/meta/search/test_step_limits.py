@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mrlm.bandit_log import Ragged
 from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.search.diversity_floor import DiversityFloor
 from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
@@ -17,6 +19,15 @@ from mrlm.meta.search.step_limits import (
     guardrail_floor,
     kept_bound,
 )
+
+
+def counted(problem):
+    """The problem with what shows are counted by: four groups, of candidates in turn."""
+    rows = np.arange(len(problem.log_anchor) + 1)
+    # Every fifth candidate is in no group.
+    known = rows[:-1] % 5 > 0
+    groups = Ragged(np.concatenate([[0], np.cumsum(known)]), rows[:-1][known] % 5 - 1)
+    return replace(problem, groups={"providers": groups})
 
 
 def limits(problem):
@@ -30,11 +41,14 @@ def limits(problem):
         EntropyFloor(policy, 0.5),
         kept_bound(lift, -0.01, 2.0),
         ExposureFloor(problem, policy, "diversity", 0.4),
+        DiversityFloor(counted(problem), policy, "providers", 3.0),
     ]
 
 
 @pytest.mark.parametrize(
-    "which", range(6), ids=["kl", "effective", "guardrail", "entropy", "bound", "exposure"]
+    "which",
+    range(7),
+    ids=["kl", "effective", "guardrail", "entropy", "bound", "exposure", "diversity"],
 )
 def test_the_gradient_is_that_of_the_slack(make_problem, which):
     problem, _ = make_problem(n=600)
@@ -102,6 +116,23 @@ def test_the_exposure_is_the_mean_of_what_is_known(make_problem):
     by_decision = policy.by_decision(policy.probabilities(point) * aged.q[:, 1])
     assert floor.of(point) == pytest.approx(np.average(by_decision, weights=aged.weight))
     assert floor.slack(point)[0] == pytest.approx(floor.of(point) - 0.7)
+
+
+def test_the_effective_number_is_of_all_decisions_together(make_problem):
+    problem, _ = make_problem(n=600)
+    aged = counted(replace(problem, age=np.arange(600) % 3).decayed(1.0))
+    policy = TunedSoftmax(aged)
+    floor = DiversityFloor(aged, policy, "providers", 3.5)
+    point = np.array([0.2, 3.0, 0.0, 1.0, 0.0])
+    shows = np.repeat(aged.weight, policy.lengths) * policy.probabilities(point)
+    place = np.arange(len(shows)) % 5
+    share = np.array([shows[place == g].sum() for g in (1, 2, 3, 4)]) / shows[place > 0].sum()
+    number = np.exp(-(share @ np.log(share)))
+    assert 1 < number < 4
+    assert floor.of_probabilities(policy.probabilities(point)) == pytest.approx(number)
+    assert floor.slack(point)[0] == pytest.approx(np.log(number / 3.5))
+    some = aged.rounds(np.arange(0, 600, 7))
+    assert len(some.groups["providers"]) == len(some.log_anchor)
 
 
 def test_an_exposure_that_is_not_known_is_refused(make_problem):
