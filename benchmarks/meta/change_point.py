@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._night import fitted, problem_of
-from benchmarks.meta._world import drifting_world
+from benchmarks.meta._worlds.night import fitted, problem_of
+from benchmarks.meta._worlds.world import drifting_world
 from benchmarks.meta.drift import OBJECTIVES, OURS, SIGNALS, WINDOW, settings_of
 from benchmarks.rows import Row
 from mrlm.meta.search.tuning_task import TuningTask

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.meta._finished import short_runs
-from benchmarks.meta._night import Floats, Heads, equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.night import Floats, Heads, equal_policy, fitted, problem_of
 from benchmarks.rows import Row
 from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.power_tuned_lift import power_tuned

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._loop import nights_of
-from benchmarks.meta._night import problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, Judge, drifting_world, judge_of
+from benchmarks.meta._worlds.loop import nights_of
+from benchmarks.meta._worlds.night import problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, Judge, drifting_world, judge_of
 from benchmarks.rows import Row
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.state.meta_state import MetaState

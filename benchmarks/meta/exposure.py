@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._night import Floats, equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, RICH, judge_of, static_world
+from benchmarks.meta._worlds.night import Floats, equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, RICH, judge_of, static_world
 from benchmarks.rows import Row
 from mrlm.bandit_log import Objective
 from mrlm.meta.problem.tuning_problem import TuningProblem

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._inst_eval import LECTURER, Floats, Marks, marks, of_means
-from benchmarks.meta._reptile import Task, reptile
+from benchmarks.meta._peers.reptile import Task, reptile
+from benchmarks.meta._worlds.inst_eval import LECTURER, Floats, Marks, marks, of_means
 from benchmarks.rows import Row
 from mrlm.behaviour.uncertainty.last_layer import LastLayer
 from mrlm.meta.adaptation.layer_prior import LayerPrior, layer_prior

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.meta._night import problem_of
-from benchmarks.meta._world import static_world
+from benchmarks.meta._worlds.night import problem_of
+from benchmarks.meta._worlds.world import static_world
 from benchmarks.rows import Row
 from mrlm.meta.problem.coefficient_lift import CoefficientLift
 from mrlm.meta.problem.paired_lift import PairedLift

@@ -22,8 +22,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.meta._finished import short_runs
-from benchmarks.meta._night import Floats, equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, RICH, judge_of, static_world
+from benchmarks.meta._worlds.night import Floats, equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, RICH, judge_of, static_world
 from benchmarks.rows import Row
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.tuning_task import TuningTask

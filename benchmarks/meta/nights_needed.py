@@ -5,8 +5,8 @@ the gain is what lies between the policy that the first night begins with and th
 hindsight. A night is harmful whose policy is below the one before by more than 2 % of that.
 
 The peer is Bayesian optimisation by BoTorch, which sees of a night the mean north star alone and
-tries one arm a night (``_one_arm_a_night``); it is judged by the arm that it would recommend, not
-by those that it tries. 'make bench-bayesian' installs it.
+tries one arm a night (``_peers.one_arm_a_night``); it is judged by the arm that it would recommend,
+not by those that it tries. 'make bench-bayesian' installs it.
 
 20 seeds; quick: 4.
 """
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._loop import nights_of
-from benchmarks.meta._one_arm_a_night import PEER, best_arms
-from benchmarks.meta._world import RICH, Floats, judge_of, static_world
+from benchmarks.meta._peers.one_arm_a_night import PEER, best_arms
+from benchmarks.meta._worlds.loop import nights_of
+from benchmarks.meta._worlds.world import RICH, Floats, judge_of, static_world
 from benchmarks.meta.drift import OURS, WINDOW, settings_of
 from benchmarks.rows import Row
 

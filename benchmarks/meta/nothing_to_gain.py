@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta._finished import short_runs
-from benchmarks.meta._night import Floats, Heads, fitted, problem_of
-from benchmarks.meta._world import Judge, judge_of, static_world
+from benchmarks.meta._worlds.night import Floats, Heads, fitted, problem_of
+from benchmarks.meta._worlds.world import Judge, judge_of, static_world
 from benchmarks.rows import Row
 from mrlm.meta.search.tuning_result import TuningResult
 from mrlm.meta.settings import TuningSettings

@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.meta._finished import short_runs
-from benchmarks.meta._night import equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, static_world
+from benchmarks.meta._worlds.night import equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, static_world
 from benchmarks.rows import Row
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import tune

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.meta._finished import short_runs
-from benchmarks.meta._night import equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, judge_of, static_world
+from benchmarks.meta._worlds.night import equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, judge_of, static_world
 from benchmarks.rows import Row
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import TuningSettings

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._night import equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, RICH, Judge
+from benchmarks.meta._worlds.night import equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, RICH, Judge
 from benchmarks.rows import Row
 from mrlm.meta.hyperparameters.hyperparameter_record import SearchedNight, Trial
 from mrlm.meta.hyperparameters.hyperparameter_space import HyperparameterSpace

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._night import Floats, equal_policy, fitted, problem_of, ridge
-from benchmarks.meta._world import LEAST_ENTROPY, RICH, Judge
+from benchmarks.meta._worlds.night import Floats, equal_policy, fitted, problem_of, ridge
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, RICH, Judge
 from benchmarks.rows import Row
 from mrlm.meta.problem.coefficient_sums import coefficient_sums
 from mrlm.meta.problem.tuning_problem import TuningProblem

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.meta._finished import finished
-from benchmarks.meta._night import Heads, equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, RICH, Judge, judge_of, static_world
+from benchmarks.meta._worlds.night import Heads, equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, RICH, Judge, judge_of, static_world
 from benchmarks.rows import Row
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import counterfactuals

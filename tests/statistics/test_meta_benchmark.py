@@ -23,8 +23,8 @@ from benchmarks.meta import (
     segments,
     static,
 )
-from benchmarks.meta._night import equal_policy, fitted, problem_of
-from benchmarks.meta._world import LEAST_ENTROPY, drifting_world, judge_of, static_world
+from benchmarks.meta._worlds.night import equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.world import LEAST_ENTROPY, drifting_world, judge_of, static_world
 from mrlm.meta.strategies.registry import STRATEGIES
 
 

@@ -1,6 +1,6 @@
 """The next arm of Bayesian optimisation by BoTorch: run by the peer's own Python.
 
-``python _botorch_arms.py FILE.npz`` prints as JSON, for each run, the arm to try next and the one
+``python botorch_arms.py FILE.npz`` prints as JSON, for each run, the arm to try next and the one
 with the largest expected mean.
 """
 

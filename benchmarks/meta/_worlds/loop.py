@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.meta._night import Heads, equal_policy, fitted, problem_of
+from benchmarks.meta._worlds.night import Heads, equal_policy, fitted, problem_of
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.tune import tune

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks._peer_environment import PeerEnvironment
-from benchmarks.meta._night import Floats, Heads, equal_policy, fitted
-from benchmarks.meta._world import LEAST_ENTROPY
+from benchmarks.meta._worlds.night import Floats, Heads, equal_policy, fitted
+from benchmarks.meta._worlds.world import LEAST_ENTROPY
 from mrlm.worlds.weighing import WeighingLog, WeighingWorld, sharpest_weights
 
 PEER = PeerEnvironment("bayesian", "bench-bayesian")
@@ -30,7 +30,7 @@ def best_arms(
         for run in runs:
             run.shown(night)
         given = {name: np.array([getattr(r, name) for r in runs]) for name in _GIVEN}
-        script = Path(__file__).with_name("_botorch_arms.py")
+        script = Path(__file__).with_name("botorch_arms.py")
         for run, told in zip(runs, PEER.measured(script, seed=night, **given), strict=True):
             run.told(told)
     return [np.array(run.recommended) for run in runs]

@@ -1,0 +1,1 @@
+"""Peers that choose weights, or start from few rows, beside ours."""
