@@ -173,6 +173,20 @@ def test_weights_by_scene_keep_to_floors_and_caps(
     assert named in found.reason
 
 
+def test_scenes_that_weigh_what_looks_ahead_keep_to_its_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = tuned(divided(), guardrail_z=0.0).inputs
+    settings = given.settings.model_copy(update={"max_kl": 1e-6})
+    near, far = (np.array([1.0, weight, 0.0, 0.0]) for weight in (0.05, 0.1))
+    monkeypatch.setattr("mrlm.meta.segments.scene_choice.segment_point", lambda *_: far)
+    for ahead, named in ((given.problem.columns[0], "KL cap"), (given.problem.columns[1], "want")):
+        problem = replace(given.problem, horizon=(ahead,))
+        found = scene_choice(problem, settings, given.scene, near, 1)
+        assert named in found.reason
+        assert bool(found.points) is (named == "want")
+
+
 def test_scenes_go_part_of_their_way_where_the_whole_breaks_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

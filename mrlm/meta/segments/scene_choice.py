@@ -66,8 +66,9 @@ def scene_choice(
 
     All keep the common point where the tune nights do not tell scenes apart. Where the points of
     all scenes together break a limit that every point keeps to (a guardrail, the effective sample
-    size, a floor of entropy or exposure, a cap on the divergence), every scene goes half of its way
-    from the common point, or a quarter or an eighth; where none of these is permitted all keep it.
+    size, a floor of entropy or exposure, the cap on the divergence where it holds), every scene
+    goes half of its way from the common point, or a quarter or an eighth; where none of these is
+    permitted all keep it.
 
     Args:
         problem: rounds that the common point was chosen on.
@@ -103,7 +104,7 @@ def scene_choice(
             lift.name: lift.of_probabilities(served, settings.guardrail_z)
             for lift in objective_lifts(problem, task.policy)
         }
-        broken = _broken(task, served, lifts)
+        broken = _broken(task, nearer, served, lifts)
         if not broken:
             way = "" if share == 1 else f", and go {share:g} of their way to keep to every limit"
             return SceneChoice(
@@ -126,7 +127,12 @@ def _served(task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int
     return served
 
 
-def _broken(task: TuningTask, served: Vector, lifts: Mapping[str, BoundedLift]) -> str:
+def _broken(
+    task: TuningTask,
+    points: Mapping[str, Vector],
+    served: Vector,
+    lifts: Mapping[str, BoundedLift],
+) -> str:
     """The limit that the scenes' policies break together, in words; empty: none."""
     if task.sample.of_probabilities(served) < task.sample.least:
         return f"there is not {task.sample.name}"
@@ -134,5 +140,6 @@ def _broken(task: TuningTask, served: Vector, lifts: Mapping[str, BoundedLift]) 
     broken = [name for name, margin in margins.items() if lifts[name].lower < -margin]
     if broken:
         return f"the guardrail {broken[0]} does not hold"
-    beyond = [limit for limit in task.of_any_policy if limit.slack_of(served) < -MAY_BREAK]
+    limits = [*task.of_any_policy, *task.caps_of(points.values())]
+    beyond = [limit for limit in limits if limit.slack_of(served) < -MAY_BREAK]
     return f"{beyond[0].name} does not hold" if beyond else ""
