@@ -25,6 +25,8 @@ from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.standardise import Standardiser
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mrlm.bandit_log import BanditLog, Objective
     from mrlm.meta.problem.tuned_softmax import Vector
     from mrlm.meta.problem.tuning_problem import TuningProblem
@@ -116,6 +118,7 @@ def tuned_night(
     seed: int,
     past: HyperparameterRecord = NO_RECORD,
     elsewhere: HyperparameterRecord = NO_RECORD,
+    described: Mapping[str, NDArray[Any]] | None = None,
 ) -> TunedNight:
     """The challenger out of heads and learned scores; the same arguments give the same bits.
 
@@ -134,6 +137,7 @@ def tuned_night(
         seed: of what is random.
         past: searches of hyper-parameters up to the last judged night; read where some may move.
         elsewhere: another deployment's, which seeds tonight's search of them.
+        described: vector of each described scene; read where scenes may have weights of their own.
 
     Raises:
         ValueError: see ``update``; no feature is the head of the north star.
@@ -164,7 +168,7 @@ def tuned_night(
     scene = log.decisions.scene[problem.age <= oldest]
     scenes = None
     if settings.segments == "scene" and settings.weights is None and result.moved:
-        scenes = scene_choice(window, settings, scene, result.point, seed)
+        scenes = scene_choice(window, settings, scene, result.point, seed, described)
     points = {} if scenes is None else scenes.points
     return TunedNight(
         policy=challenger(anchor, scorers, known, standardiser, result, settings.floor, points)
@@ -187,9 +191,12 @@ def _lifts(
     result: TuningResult,
     scenes: SceneChoice | None,
 ) -> dict[str, TypedLift]:
-    """At the chosen point; of scenes' points together, bounds hold for all points of all scenes."""
+    """At the chosen point; of scenes' points together, bounds hold for all points of all scenes.
+
+    A scene without a decision is no part of the lift.
+    """
     if scenes is None or not scenes.points:
         return at_point(window, settings, result.point, moved=result.moved).lifts
-    coordinates = len(result.point) * len(scenes.points)
+    coordinates = len(result.point) * (len(scenes.points) - len(scenes.unseen))
     z = certified_z(coordinates, len(window.names))
     return {name: typed_lift(lift, z) for name, lift in scenes.lifts.items()}

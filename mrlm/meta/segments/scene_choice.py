@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.search.within_limits import MAY_BREAK
 from mrlm.meta.segments.coefficient_model import coefficient_model
+from mrlm.meta.segments.scene_features import scene_features
 from mrlm.meta.segments.segment_points import segment_point
 from mrlm.meta.settings import TuningSettings
 
@@ -31,6 +32,7 @@ class SceneChoice:
     Attributes:
         reason: why, in one sentence.
         points: scene to (kappa, theta), each of shape (1 + f,); empty: all keep the common point.
+        unseen: those of them that have no decision, whose point is by their description alone.
         lifts: of every objective over the champion on the tune nights with these points, doubly
             robust, lowered by ``guardrail_z``; chosen on the same rounds, so they prove nothing.
             Empty where no scene has a point.
@@ -40,6 +42,7 @@ class SceneChoice:
 
     reason: str
     points: Mapping[str, Vector] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
     lifts: Mapping[str, BoundedLift] = field(default_factory=dict)
     kl: float = 0.0
     effective_sample_size: float = 0.0
@@ -49,6 +52,7 @@ class SceneChoice:
         return {
             "reason": self.reason,
             "points": {scene: point.tolist() for scene, point in self.points.items()},
+            "unseen": list(self.unseen),
             "lifts": {name: asdict(lift) for name, lift in self.lifts.items()},
             "kl": self.kl,
             "effective_sample_size": self.effective_sample_size,
@@ -61,8 +65,11 @@ def scene_choice(
     scene: NDArray[Any],
     overall: Vector,
     seed: int,
+    described: Mapping[str, NDArray[Any]] | None = None,
 ) -> SceneChoice:
     """A point for each scene, by what its decisions say and what all scenes have in common.
+
+    Where descriptions tell what scenes want, a described scene without a decision has a point too.
 
     All keep the common point where the tune nights do not tell scenes apart. Where the points of
     all scenes together break a limit that every point keeps to (a guardrail, the effective sample
@@ -76,17 +83,23 @@ def scene_choice(
         scene: label of each decision, shape (n,).
         overall: the common point, (kappa, theta).
         seed: of what is random.
+        described: vector of each described scene, shape (dimensions,).
     """
+    described = described or {}
     names, code = np.unique(scene.astype(str), return_inverse=True)
+    unseen = sorted(set(described) - set(names.tolist()))
+    every = [*names.tolist(), *unseen]
     task = TuningTask.of(problem, settings)
-    sums = coefficient_sums(problem, task.known, code, len(names))
-    if int((sums.rounds > 0).sum()) < 2:
+    sums = coefficient_sums(problem, task.known, code, len(every))
+    known = int((sums.rounds > 0).sum())
+    if known < 2:
         return SceneChoice("only one scene has known rewards")
-    model = coefficient_model(sums, np.zeros((len(names), 0)))
-    if not model.spread.any():
+    # All scenes but one still tell every coefficient of the regression.
+    model = coefficient_model(sums, *scene_features(described, every, known - 2))
+    if not model.spread.any() and not model.uses_features:
         return SceneChoice("the tune nights do not tell that scenes want different things")
     points = {
-        str(name): segment_point(
+        name: segment_point(
             problem,
             settings,
             np.flatnonzero(code == s),
@@ -94,15 +107,23 @@ def scene_choice(
             overall,
             seed,
         )
-        for s, name in enumerate(names)
+        for s, name in enumerate(every if model.uses_features else names.tolist())
     }
+    found = _within_limits(task, points, code, overall)
+    return replace(found, unseen=tuple(name for name in unseen if name in found.points))
+
+
+def _within_limits(
+    task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int64], overall: Vector
+) -> SceneChoice:
+    """The points, or as much of their way from the common one as keeps to every limit."""
     refused = ""
     for share in _STEPS:
         nearer = {name: overall + share * (point - overall) for name, point in points.items()}
         served = _served(task, nearer, code)
         lifts = {
-            lift.name: lift.of_probabilities(served, settings.guardrail_z)
-            for lift in objective_lifts(problem, task.policy)
+            lift.name: lift.of_probabilities(served, task.settings.guardrail_z)
+            for lift in objective_lifts(task.problem, task.policy)
         }
         broken = _broken(task, nearer, served, lifts)
         if not broken:
@@ -110,9 +131,9 @@ def scene_choice(
             return SceneChoice(
                 f"scenes want different things{way}",
                 nearer,
-                lifts,
-                task.policy.divergence_of(served),
-                task.sample.of_probabilities(served),
+                lifts=lifts,
+                kl=task.policy.divergence_of(served),
+                effective_sample_size=task.sample.of_probabilities(served),
             )
         refused = refused or broken
     return SceneChoice(f"with weights by scene {refused}")
