@@ -58,8 +58,15 @@ class _Rows:
 
     def where(self, kept: NDArray[np.bool_]) -> _Rows:
         """Some of the rows."""
-        arrays = (self.parts, self.left, self.slope, self.scene, self.user, self.part)
-        return _Rows(self.member, *(array[kept] for array in arrays))
+        return _Rows(
+            member=self.member,
+            parts=self.parts[kept],
+            left=self.left[kept],
+            slope=self.slope[kept],
+            scene=self.scene[kept],
+            user=self.user[kept],
+            part=self.part[kept],
+        )
 
     def prior(self, scenes: int) -> LayerPrior:
         """How far gates of these scenes spread, and they themselves given all rows."""
@@ -99,7 +106,7 @@ class _Rows:
         return np.asarray(total / rows, np.float64)
 
 
-def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
+def with_scene_heads(model: RewardModel, log: BanditLog, *, checked: bool = True) -> RewardModel:
     """The model with a last layer of its own for each scene of the log it was fitted on.
 
     Each member's gates are fitted on the final rewards of the users whom its network never saw.
@@ -111,6 +118,7 @@ def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
     Args:
         model: fitted on the log.
         log: n decisions.
+        checked: whether a head's gates have to predict other users; if not, every head has some.
     """
     names, scene = np.unique(log.decisions.scene.astype(str), return_inverse=True)
     if len(names) < 2:
@@ -119,7 +127,7 @@ def with_scene_heads(model: RewardModel, log: BanditLog) -> RewardModel:
     weight, bias = np.zeros((k, len(names), width, heads)), np.zeros((k, len(names), heads))
     for j, rows in enumerate(_rows_of_heads(model, log, scene)):
         priors = [own.prior(len(names)) for own in rows]
-        if _predicts_other_users(rows, priors):
+        if not checked or _predicts_other_users(rows, priors):
             for own, prior in zip(rows, priors, strict=True):
                 gates = _gates(prior.layer, len(names))
                 weight[own.member, :, :, j] = gates * model.networks.head[own.member, :, j]
