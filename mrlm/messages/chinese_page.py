@@ -257,8 +257,8 @@ _SUPPORT = {
 _DATA = {
     "The step from the champion": "离开冠军的一步",
     "The step was limited by {limits}.": "这一步受限于{limits}。",
-    "Scenes with weights of their own: {scenes}; those told here are of every other scene.": (
-        "有自己权重的场景：{scenes}；此处所列是其余各场景的权重。"
+    "With weights of their own: {scenes}; those told here are of all others.": (
+        "有自己权重的：{scenes}；此处所列是其余各处的权重。"
     ),
     "The evidence alone limited the step: no larger lift is proven further away.": (
         "这一步只受证据限制：更远处没有被证明的更大提升。"

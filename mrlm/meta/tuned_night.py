@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mrlm.bandit_log.segment_labels import SegmentKind, segment_labels
 from mrlm.meta.challenger import anchor_of, challenger
 from mrlm.meta.explain.pareto import ParetoPoint, pareto
 from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
@@ -45,7 +46,8 @@ class TunedNight:
         weights: of the objectives, on the simplex, for tomorrow's learners.
         inputs: what the choice was made on.
         start: last night's (kappa, theta), shape (1 + f,); None on the first night.
-        scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
+        scenes: weights of its own for each scene or other segment; None where ``tuning.segments``
+            asks for none.
         record: of hyper-parameters, with tonight's search; None where none may move.
 
     What is only told of the choice takes longer than the choice, and is computed when it is asked
@@ -165,13 +167,16 @@ def tuned_night(
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
     oldest = int(window.age.max())
-    scene = log.decisions.scene[problem.age <= oldest]
+    kind: SegmentKind = "history" if settings.segments == "history" else "scene"
+    scene = segment_labels(log.decisions, kind)[problem.age <= oldest]
     scenes = None
-    if settings.segments == "scene" and settings.weights is None and result.moved:
+    if settings.segments != "none" and settings.weights is None and result.moved:
         scenes = scene_choice(window, settings, scene, result.point, seed, described)
     points = {} if scenes is None else scenes.points
     return TunedNight(
-        policy=challenger(anchor, scorers, known, standardiser, result, settings.floor, points)
+        policy=challenger(
+            anchor, scorers, known, standardiser, result, settings.floor, points, kind
+        )
         if result.moved
         else champion,
         update=done,

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mrlm.bandit_log import Ragged
+from mrlm.bandit_log.histories import Histories
+from mrlm.bandit_log.segment_labels import HISTORY_BANDS
 from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
 from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
@@ -129,6 +132,25 @@ def test_scenes_that_want_different_things_are_served_differently() -> None:
     assert np.exp(found.policy.log_probabilities(elsewhere)) == pytest.approx(
         policy.probabilities(found.result.point), abs=1e-9
     )
+
+
+def test_users_with_and_without_a_history_are_served_differently() -> None:
+    """Those of one scene have twelve items in theirs, those of the other none."""
+    log = divided()
+    size = np.where(log.decisions.scene == "home", 12, 0)
+    offsets = np.append(0, np.cumsum(size)).astype(np.int64)
+    lists = Ragged(offsets, np.zeros(offsets[-1], np.int32))
+    histories = Histories.of_lists(lists, np.ones(offsets[-1], np.float32))
+    decisions = replace(log.decisions, histories=histories, since=offsets[:-1], until=offsets[1:])
+    found = tuned(replace(log, decisions=decisions), segments="history", guardrail_z=0.0)
+    assert found.scenes is not None
+    assert set(found.scenes.points) == {HISTORY_BANDS[0], HISTORY_BANDS[2]}
+    assert set(found.inputs.scene) == set(found.scenes.points)
+    served = np.exp(found.policy.log_probabilities(decisions))
+    policy = TunedSoftmax(found.inputs.problem)
+    for band, point in found.scenes.points.items():
+        there = np.repeat(found.inputs.scene == band, np.diff(decisions.offsets))
+        assert served[there] == pytest.approx(policy.probabilities(point)[there], abs=1e-9)
 
 
 def test_scenes_that_want_the_same_keep_the_common_point() -> None:

@@ -1,4 +1,7 @@
-"""Weights of its own for each scene, where scenes want different things and every limit holds."""
+"""Weights of its own for each scene, where scenes want different things and every limit holds.
+
+A scene here is any segment of decisions that a policy can tell when it answers.
+"""
 
 from __future__ import annotations
 
@@ -93,11 +96,11 @@ def scene_choice(
     sums = coefficient_sums(problem, task.known, code, len(every))
     known = int((sums.rounds > 0).sum())
     if known < 2:
-        return SceneChoice("only one scene has known rewards")
+        return SceneChoice("only one segment has known rewards")
     # All scenes but one still tell every coefficient of the regression.
     model = coefficient_model(sums, *scene_features(described, every, known - 2))
     if not model.spread.any() and not model.uses_features:
-        return SceneChoice("the tune nights do not tell that scenes want different things")
+        return SceneChoice("the tune nights do not tell that segments want different things")
     points = {
         name: segment_point(
             problem,
@@ -129,14 +132,14 @@ def _within_limits(
         if not broken:
             way = "" if share == 1 else f", and go {share:g} of their way to keep to every limit"
             return SceneChoice(
-                f"scenes want different things{way}",
+                f"segments want different things{way}",
                 nearer,
                 lifts=lifts,
                 kl=task.policy.divergence_of(served),
                 effective_sample_size=task.sample.of_probabilities(served),
             )
         refused = refused or broken
-    return SceneChoice(f"with weights by scene {refused}")
+    return SceneChoice(f"with weights by segment {refused}")
 
 
 def _served(task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int64]) -> Vector:
