@@ -9,7 +9,8 @@ import numpy as np
 
 from mrlm.bandit_log import Catalog
 from mrlm.embeddings.contract import Encoder
-from mrlm.embeddings.store import EmbeddingStore, embedding_key
+from mrlm.embeddings.embed_texts import embed_texts
+from mrlm.embeddings.store import EmbeddingStore
 
 
 @dataclass(frozen=True)
@@ -37,30 +38,18 @@ def embed_catalog(
 ) -> tuple[Catalog, Counts]:
     """The catalogue with its embedding, and how much was new.
 
-    Missing texts are encoded in the order of their keys, ``chunk`` at a time, each chunk stored
-    at once: a killed run that is started again forms the same chunks, hence the same vectors.
-
     Args:
         catalog: items; equal texts share one vector, and an item without text has the vector 0,
             which is no text's.
         encoder: gives the vectors.
         store: where vectors are looked up and put.
-        chunk: texts that are encoded and stored at once.
+        chunk: texts that are encoded and stored at once, see ``embed_texts``.
         progress: called with (texts done, texts to do) after each chunk.
     """
     known = np.flatnonzero(~catalog.without_text)
-    texts = catalog.text[known]
-    keys = [embedding_key(encoder.fingerprint, str(t)) for t in texts]
-    text_of = dict(zip(keys, texts, strict=True))
-    missing = store.missing(keys)
-    for start in range(0, len(missing), chunk):
-        part = missing[start : start + chunk]
-        store.put(part, encoder.encode([str(text_of[k]) for k in part]))
-        if progress is not None:
-            progress(min(start + chunk, len(missing)), len(missing))
-    encoded = len(missing)
+    texts = [str(text) for text in catalog.text[known]]
+    found, encoded = embed_texts(texts, encoder, store, chunk=chunk, progress=progress)
     vectors = np.zeros((len(catalog), encoder.dimensions), np.float32)
-    if keys:
-        vectors[known] = store.get(keys)
-    counts = Counts(encoded, len(keys) - encoded, len(catalog) - len(keys))
+    vectors[known] = found
+    counts = Counts(encoded, len(texts) - encoded, len(catalog) - len(texts))
     return catalog.with_embedding(vectors), counts

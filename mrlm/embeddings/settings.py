@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_Scene = Annotated[str, Field(min_length=1, max_length=256)]
+_Text = Annotated[str, Field(min_length=1)]
 
 
 class EmbeddingSettings(BaseModel):
@@ -31,3 +34,9 @@ class EmbeddingSettings(BaseModel):
         "fingerprint: vectors of two precisions are never mixed.",
     )
     dimensions: int = Field(256, ge=8, description="Width of the hashing encoder.")
+    scene_descriptions: dict[_Scene, _Text] = Field(
+        default_factory=dict,
+        description="What a scene of the log is, in plain language, by its name: embedded as an "
+        "item's text is. Where scenes have weights of their own (tuning.segments), descriptions "
+        "tell which are alike, and a scene that was never shown starts by its description.",
+    )

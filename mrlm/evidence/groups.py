@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.segment_labels import HISTORY_BANDS, history_bands
 from mrlm.bandit_log.users import group
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Message
@@ -17,8 +18,7 @@ from mrlm.privacy.small_groups import merged
 
 # How much a user had done before.
 _HISTORY: dict[str, Message] = {
-    label: Message("users with {group} before", group=label)
-    for label in (Message("0 items"), Message("1 to 9 items"), Message("10 items or more"))
+    label: Message("users with {group} before", group=label) for label in HISTORY_BANDS
 }
 
 
@@ -73,7 +73,7 @@ def group_labels(log: BanditLog, least_users: int) -> dict[str, NDArray[Any]]:
     kinds = {
         "scene": log.decisions.scene,
         "position": log.decisions.position.astype(np.int64),
-        "history": _history(log),
+        "history": history_bands(log.decisions),
     }
     user = group(log.decisions.user)[1]
     found = {kind: merged(own, user, least_users) for kind, own in kinds.items()}
@@ -113,10 +113,3 @@ def group_differences(
         )
         for kind, name, rows in members
     )
-
-
-def _history(log: BanditLog) -> NDArray[np.object_]:
-    """Whether the user is new, known or well known, by the items of their history."""
-    seen = log.decisions.looked_back_on().lengths
-    label = np.array([str(label) for label in _HISTORY], dtype=object)
-    return label[np.digitize(seen, [1, 10])]

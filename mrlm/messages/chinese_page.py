@@ -261,8 +261,8 @@ _DATA = {
     "{name} {chosen:.4g} of {least:.4g} asked for, the champion {champion:.4g}": (
         "{name} {chosen:.4g}（要求 {least:.4g}，冠军为 {champion:.4g}）"
     ),
-    "Scenes with weights of their own: {scenes}; those told here are of every other scene.": (
-        "有自己权重的场景：{scenes}；此处所列是其余各场景的权重。"
+    "With weights of their own: {scenes}; those told here are of all others.": (
+        "有自己权重的：{scenes}；此处所列是其余各处的权重。"
     ),
     "The evidence alone limited the step: no larger lift is proven further away.": (
         "这一步只受证据限制：更远处没有被证明的更大提升。"

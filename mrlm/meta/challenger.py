@@ -15,6 +15,7 @@ from mrlm.policies.uniform import Uniform
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import Objective
+    from mrlm.bandit_log.segment_labels import SegmentKind
     from mrlm.policies.contract import Policy, Scorer
     from mrlm.policies.standardise import Standardiser
 
@@ -46,6 +47,7 @@ def challenger(
     result: TuningResult,
     floor: float,
     scenes: Mapping[str, Vector] | None = None,
+    segments: SegmentKind = "scene",
 ) -> Tuned:
     """The tuned policy without what got no weight: it costs time with every request.
 
@@ -58,6 +60,7 @@ def challenger(
         floor: share of uniform exploration, in [0, 1].
         scenes: scene to its own (kappa, theta), each of shape (1 + f,), over the columns of
             ``result``.
+        segments: what these are: scenes, or how much users had done before.
     """
     points = [result.point, *(scenes or {}).values()]
     weighed = {c for point in points for c in _weighed(result.columns, point)}
@@ -82,6 +85,7 @@ def challenger(
             SceneWeights(scene, float(point[0]), theta(point))
             for scene, point in (scenes or {}).items()
         ),
+        segments=segments,
     )
 
 

@@ -142,10 +142,11 @@ class TuningSettings(BaseModel):
         description="Simple baselines whose scores are weighed as those of learned policies are: "
         "where one of them is better than the challenger, name it here.",
     )
-    segments: Literal["none", "scene"] = Field(
+    segments: Literal["none", "scene", "history"] = Field(
         "none",
         description="scene: each scene gets weights of its own where scenes want different things, "
-        "shrunk to what all have in common; none: one choice for all.",
+        "shrunk to what all have in common; history: users with no, few or many items in their "
+        "history do (the gate's groups); none: one choice for all.",
     )
     hyperparameters: tuple[HyperparameterName, ...] = Field(
         (),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrlm.bandit_log.segment_labels import SegmentKind, segment_labels
 from mrlm.meta.challenger import anchor_of, challenger
 from mrlm.meta.explain.pareto import ParetoPoint, pareto
 from mrlm.meta.explain.what_if import TypedLift, at_point, typed_lift
@@ -28,6 +29,8 @@ from mrlm.policies.rarity import Rarity
 from mrlm.policies.standardise import Standardiser
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mrlm.bandit_log import BanditLog, Objective
     from mrlm.meta.problem.tuned_softmax import Vector
     from mrlm.meta.problem.tuning_problem import TuningProblem
@@ -46,7 +49,8 @@ class TunedNight:
         weights: of the objectives, on the simplex, for tomorrow's learners.
         inputs: what the choice was made on.
         start: last night's (kappa, theta), shape (1 + f,); None on the first night.
-        scenes: weights of its own for each scene; None where ``tuning.segments`` asks for none.
+        scenes: weights of its own for each scene or other segment; None where ``tuning.segments``
+            asks for none.
         record: of hyper-parameters, with tonight's search; None where none may move.
 
     What is only told of the choice takes longer than the choice, and is computed when it is asked
@@ -125,6 +129,7 @@ def tuned_night(
     seed: int,
     past: HyperparameterRecord = NO_RECORD,
     elsewhere: HyperparameterRecord = NO_RECORD,
+    described: Mapping[str, NDArray[Any]] | None = None,
 ) -> TunedNight:
     """The challenger out of heads and learned scores; the same arguments give the same bits.
 
@@ -143,6 +148,7 @@ def tuned_night(
         seed: of what is random.
         past: searches of hyper-parameters up to the last judged night; read where some may move.
         elsewhere: another deployment's, which seeds tonight's search of them.
+        described: vector of each described scene; read where scenes may have weights of their own.
 
     Raises:
         ValueError: see ``update``; no feature is the head of the north star.
@@ -172,13 +178,16 @@ def tuned_night(
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
     oldest = int(window.age.max())
-    scene = log.decisions.scene[problem.age <= oldest]
+    kind: SegmentKind = "history" if settings.segments == "history" else "scene"
+    scene = segment_labels(log.decisions, kind)[problem.age <= oldest]
     scenes = None
-    if settings.segments == "scene" and settings.weights is None and result.moved:
-        scenes = scene_choice(window, settings, scene, result.point, seed)
+    if settings.segments != "none" and settings.weights is None and result.moved:
+        scenes = scene_choice(window, settings, scene, result.point, seed, described)
     points = {} if scenes is None else scenes.points
     return TunedNight(
-        policy=challenger(anchor, scorers, known, standardiser, result, settings.floor, points)
+        policy=challenger(
+            anchor, scorers, known, standardiser, result, settings.floor, points, kind
+        )
         if result.moved
         else champion,
         update=done,
@@ -206,9 +215,12 @@ def _lifts(
     result: TuningResult,
     scenes: SceneChoice | None,
 ) -> dict[str, TypedLift]:
-    """At the chosen point; of scenes' points together, bounds hold for all points of all scenes."""
+    """At the chosen point; of scenes' points together, bounds hold for all points of all scenes.
+
+    A scene without a decision is no part of the lift.
+    """
     if scenes is None or not scenes.points:
         return at_point(window, settings, result.point, moved=result.moved).lifts
-    coordinates = len(result.point) * len(scenes.points)
+    coordinates = len(result.point) * (len(scenes.points) - len(scenes.unseen))
     z = certified_z(coordinates, len(window.names))
     return {name: typed_lift(lift, z) for name, lift in scenes.lifts.items()}

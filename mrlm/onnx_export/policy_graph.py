@@ -41,7 +41,8 @@ def write_onnx(policy: Policy, path: Path, scene: str) -> tuple[str, ...]:
         scene: whose weights are taken, where scenes have their own.
 
     Raises:
-        ValueError: the policy is of another kind, or a behaviour model has layers of scenes.
+        ValueError: the policy is of another kind, has weights by users' history, or a
+            behaviour model has layers of scenes.
         ModuleNotFoundError: ``onnx`` is not installed.
     """
     if not isinstance(policy, Tuned):
@@ -89,6 +90,11 @@ class _Policies:
         """The weighed sum of a tuned policy, or the core of one that is none, (N,)."""
         if not isinstance(policy, Tuned):
             return self.graph.input("anchor", CANDIDATES)
+        if policy.scenes and policy.segments != "scene":
+            raise ValueError(
+                "a policy with weights by users' history (tuning.segments) is not exported: a "
+                "graph holds the weights of one scene"
+            )
         graph, scaled = self.graph, policy.standardiser
         columns = [c for scorer in policy.scorers for c in self._columns(scorer, depth)]
         columns += [known_column(graph, o.name, depth) for o in policy.known]

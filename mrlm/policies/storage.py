@@ -133,7 +133,8 @@ def _describe_scenes(policy: Tuned) -> dict[str, Any]:
     if not policy.scenes:
         return {}
     told = [{"scene": s.scene, "kappa": s.kappa, "theta": s.theta.tolist()} for s in policy.scenes]
-    return {"scenes": told}
+    # Code that knows of scenes alone reads those.
+    return {"scenes": told, **({} if policy.segments == "scene" else {"segments": policy.segments})}
 
 
 def _scorers(policy: Policy) -> tuple[Scorer, ...]:
@@ -203,4 +204,5 @@ def _load_tuned(data: dict[str, Any], folder: Path, loaders: ScorerLoaders) -> T
             SceneWeights(s["scene"], s["kappa"], np.array(s["theta"]))
             for s in data.get("scenes", ())
         ),
+        segments=data.get("segments", "scene"),
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Decisions, Objective
 from mrlm.bandit_log.ragged import segment_log_softmax
+from mrlm.bandit_log.segment_labels import SegmentKind, segment_labels
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
 from mrlm.policies.floor import with_floor
@@ -17,10 +18,10 @@ from mrlm.policies.standardise import Standardiser
 
 @dataclass(frozen=True)
 class SceneWeights:
-    """Weights that hold in one scene in place of the policy's own.
+    """Weights that hold in one scene, or segment, in place of the policy's own.
 
     Attributes:
-        scene: as decisions name it.
+        scene: label of the segment, see ``segment_labels``.
         kappa: weight of the anchor there, in [0, 1].
         theta: weight of each feature there, float64, shape (columns,).
     """
@@ -44,6 +45,7 @@ class Tuned:
         floor: share of uniform exploration.
         name: for tables and logs.
         scenes: scenes with weights of their own; every other scene has kappa and theta.
+        segments: what they are: scenes, or how much users had done before.
 
     Raises:
         ValueError: a theta or the standardiser do not fit the features, or a scene is named twice.
@@ -58,6 +60,7 @@ class Tuned:
     floor: float
     name: str = "challenger"
     scenes: tuple[SceneWeights, ...] = ()
+    segments: SegmentKind = "scene"
 
     def __post_init__(self) -> None:
         thetas = [self.theta, *(s.theta for s in self.scenes)]
@@ -94,9 +97,11 @@ class Tuned:
         )
         logits = features @ self.theta
         logits += self.kappa * anchor
-        for own in self.scenes:
-            there = np.repeat(decisions.scene == own.scene, np.diff(decisions.offsets))
-            logits[there] = features[there] @ own.theta + own.kappa * anchor[there]
+        if self.scenes:
+            label = segment_labels(decisions, self.segments)
+            for own in self.scenes:
+                there = np.repeat(label == own.scene, np.diff(decisions.offsets))
+                logits[there] = features[there] @ own.theta + own.kappa * anchor[there]
         return logits
 
     def log_probabilities(self, decisions: Decisions) -> NDArray[np.float64]:

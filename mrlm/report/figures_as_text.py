@@ -40,7 +40,7 @@ def scenes_as_text(scenes: Sequence[str]) -> str:
     if not scenes:
         return ""
     return Message(
-        "Scenes with weights of their own: {scenes}; those told here are of every other scene.",
+        "With weights of their own: {scenes}; those told here are of all others.",
         scenes=Joined(", ", scenes),
     )
 

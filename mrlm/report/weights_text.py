@@ -64,7 +64,7 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
     if tonight.scenes:
         said.append(
             f"with weights of their own: {', '.join(tonight.scenes)} (tuning.json); above are "
-            "those of every other scene"
+            "those of all others"
         )
     if tonight.hyperparameters:
         said.append(f"hyper-parameters: {tonight.hyperparameters}")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrlm.bandit_log import BanditLog, Catalog
 from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TABLES = ("impressions", "feedback", "items")
 
@@ -143,3 +148,26 @@ def read_catalog(context: NightContext, night: str = "") -> Catalog:
     for name in (ITEMS, EMBEDDING):
         embed.path(name)
     return load_catalog(embed.folder)
+
+
+def scene_fingerprint(context: NightContext) -> dict[str, str]:
+    """Fingerprint of the vectors of tonight's described scenes; empty where none is described.
+
+    Raises:
+        MissingInputError: tonight's texts were not embedded.
+    """
+    outputs = context.lake("embed").require().outputs
+    return {"scenes": outputs["scenes"].fingerprint} if "scenes" in outputs else {}
+
+
+def read_scene_vectors(context: NightContext) -> dict[str, NDArray[np.float32]]:
+    """The vectors of tonight's described scenes, by scene; empty where none is described.
+
+    Raises:
+        MissingInputError: tonight's texts were not embedded.
+        DamagedError: the file is not as it was written.
+    """
+    from mrlm.embeddings.scene_vectors import SCENES, load_scene_vectors
+
+    embed = context.lake("embed")
+    return load_scene_vectors(embed.path(SCENES)) if "scenes" in embed.require().outputs else {}

@@ -16,6 +16,7 @@ _ADDED_TO_SECTIONS = {
         *("model", "history", "language", "scene_heads", "uncertainty_nights"),
         *("selection_clip", "distil"),
     ),
+    "embedding": ("scene_descriptions",),
     "gate": ("anchored", "groups", "group_error", "test_nights", "trial_share", "watch"),
     "inputs": ("candidates", "feedback_names", "history"),
     "ingestion": (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Embed:
-    """Gives every item of tonight's catalogue its embedding."""
+    """Gives every item of tonight's catalogue its embedding, and every described scene."""
 
     name = "embed"
     place: Literal["lake"] = "lake"
@@ -37,6 +37,8 @@ class Embed:
     def run(self, context: NightContext, plan: Encoder, out: Path) -> Product:
         """Encode what the store lacks and write catalogue and embeddings side by side."""
         from mrlm.embeddings.embed_catalog import embed_catalog
+        from mrlm.embeddings.embed_texts import embed_texts
+        from mrlm.embeddings.scene_vectors import SCENES, save_scene_vectors
         from mrlm.embeddings.store import EmbeddingStore
         from mrlm.embeddings.stored_catalog import EMBEDDING, ITEMS, save_catalog
 
@@ -48,6 +50,10 @@ class Embed:
             progress=partial(context.progress, "items encoded"),
         )
         save_catalog(catalog, out)
+        described = context.settings.embedding.scene_descriptions
+        if described:
+            vectors, _ = embed_texts(list(described.values()), plan, store)
+            save_scene_vectors(dict(zip(described, vectors, strict=True)), out)
         log = context.log(self.name)
         for shard, why in store.set_aside.items():
             log.warning("%s was damaged (%s): its texts were encoded again", shard, why)
@@ -55,7 +61,11 @@ class Embed:
         if counts.without_text:
             log.info("without text %d: their vectors are 0", counts.without_text)
         return Product(
-            outputs={"catalog": ITEMS, "embedding": EMBEDDING},
+            outputs={
+                "catalog": ITEMS,
+                "embedding": EMBEDDING,
+                **({"scenes": SCENES} if described else {}),
+            },
             counts={
                 "encoded": counts.encoded,
                 "reused": counts.reused,

@@ -15,7 +15,12 @@ from pipelines.contract.fingerprints import of_json
 from pipelines.contract.stage import Product
 from pipelines.nights.champion import load_champion
 from pipelines.nights.completed import read_completed
-from pipelines.nights.lake import log_fingerprints, read_catalog
+from pipelines.nights.lake import (
+    log_fingerprints,
+    read_catalog,
+    read_scene_vectors,
+    scene_fingerprint,
+)
 from pipelines.nights.plan import Plan, plan_of
 from pipelines.nights.tuning_state import record_after, record_elsewhere, state_after
 from pipelines.settings.model import FIXED_WEIGHTS
@@ -48,6 +53,8 @@ class TuneWeights:
         if plan.weights_from:
             before = context.run("tune_weights", plan.weights_from).require()
             found["state"] = before.output_fingerprint()
+        if context.settings.tuning.segments == "scene":
+            found |= scene_fingerprint(context)
         if context.settings.tuning.hyperparameter_record:
             found["hyperparameter_record"] = of_json(record_elsewhere(context).to_json())
         return {**found, "champion": str(plan.champion)}
@@ -76,6 +83,7 @@ class TuneWeights:
             seed=context.settings.seed,
             past=record_after(context, plan.weights_from),
             elsewhere=record_elsewhere(context),
+            described=read_scene_vectors(context) if tuning.segments == "scene" else None,
         )
         bundle = PolicyBundle(
             policy=found.policy,

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mrlm.bandit_log import Ragged
+from mrlm.bandit_log.histories import Histories
+from mrlm.bandit_log.segment_labels import HISTORY_BANDS
 from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
 from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
@@ -171,6 +174,25 @@ def test_scenes_that_want_different_things_are_served_differently() -> None:
     )
 
 
+def test_users_with_and_without_a_history_are_served_differently() -> None:
+    """Those of one scene have twelve items in theirs, those of the other none."""
+    log = divided()
+    size = np.where(log.decisions.scene == "home", 12, 0)
+    offsets = np.append(0, np.cumsum(size)).astype(np.int64)
+    lists = Ragged(offsets, np.zeros(offsets[-1], np.int32))
+    histories = Histories.of_lists(lists, np.ones(offsets[-1], np.float32))
+    decisions = replace(log.decisions, histories=histories, since=offsets[:-1], until=offsets[1:])
+    found = tuned(replace(log, decisions=decisions), segments="history", guardrail_z=0.0)
+    assert found.scenes is not None
+    assert set(found.scenes.points) == {HISTORY_BANDS[0], HISTORY_BANDS[2]}
+    assert set(found.inputs.scene) == set(found.scenes.points)
+    served = np.exp(found.policy.log_probabilities(decisions))
+    policy = TunedSoftmax(found.inputs.problem)
+    for band, point in found.scenes.points.items():
+        there = np.repeat(found.inputs.scene == band, np.diff(decisions.offsets))
+        assert served[there] == pytest.approx(policy.probabilities(point)[there], abs=1e-9)
+
+
 def test_scenes_that_want_the_same_keep_the_common_point() -> None:
     found, plain = tuned(segments="scene"), tuned()
     assert found.scenes is not None
@@ -211,6 +233,20 @@ def test_weights_by_scene_keep_to_floors_and_caps(
     found = scene_choice(inputs.problem, strict, inputs.scene, near, 1)
     assert found.points == {}
     assert named in found.reason
+
+
+def test_scenes_that_weigh_what_looks_ahead_keep_to_its_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = tuned(divided(), guardrail_z=0.0).inputs
+    settings = given.settings.model_copy(update={"max_kl": 1e-6})
+    near, far = (np.array([1.0, weight, 0.0, 0.0]) for weight in (0.05, 0.1))
+    monkeypatch.setattr("mrlm.meta.segments.scene_choice.segment_point", lambda *_: far)
+    for ahead, named in ((given.problem.columns[0], "KL cap"), (given.problem.columns[1], "want")):
+        problem = replace(given.problem, horizon=(ahead,))
+        found = scene_choice(problem, settings, given.scene, near, 1)
+        assert named in found.reason
+        assert bool(found.points) is (named == "want")
 
 
 def test_scenes_go_part_of_their_way_where_the_whole_breaks_a_limit(

@@ -47,5 +47,8 @@ def test_what_has_no_graph_is_refused(policy: Tuned, fit_log: BanditLog, tmp_pat
     with_layers = replace(policy, scorers=(replace(model, scenes=heads), *policy.scorers[1:]))
     with pytest.raises(ValueError, match=r"behaviour\.scene_heads"):
         write_onnx(with_layers, tmp_path / "policy.onnx", "home")
+    by_history = replace(policy, segments="history")
+    with pytest.raises(ValueError, match="users' history"):
+        write_onnx(by_history, tmp_path / "policy.onnx", "home")
     with pytest.raises(ValueError, match="one decision at a time"):
         decision_inputs(policy, fit_log.decisions)

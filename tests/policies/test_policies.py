@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Objective
 from mrlm.bandit_log import decisions as decisions_module
 from mrlm.bandit_log.ragged import segment_sum
+from mrlm.bandit_log.segment_labels import HISTORY_BANDS
 from mrlm.learners.clone import FORMS
 from mrlm.policies.contract import Policy, Scorer
 from mrlm.policies.features import feature_columns, feature_matrix
@@ -98,6 +99,12 @@ def by_rarity() -> Tuned:
     return Tuned(softmax(), (rarity,), (), standardiser, 0.5, np.ones(1), 0.1)
 
 
+def by_history(policy: Tuned) -> Tuned:
+    """The same for users of whom something is known."""
+    own = (replace(by_scene(policy).scenes[0], scene=HISTORY_BANDS[1]),)
+    return replace(policy, scenes=own, segments="history")
+
+
 @cache
 def clone(form: str) -> Policy:
     return FORMS[form](latent_log(n_users=20, decisions_per_user=5, n_candidates=8, seed=4)[0], 0)
@@ -110,6 +117,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "tuned by rarity": by_rarity,
     "tuned on tuned": lambda: tuned(tuned()),
     "tuned by scene": lambda: by_scene(tuned()),
+    "tuned by history": lambda: by_history(tuned()),
     "tuned on tuned by scene": lambda: tuned(by_scene(tuned())),
     **{f"clone, {form}": partial(clone, form) for form in FORMS},
     "mixture": lambda: Mixture((softmax(), clone("small network")), (0.3, 0.7)),
@@ -242,6 +250,19 @@ def test_a_scene_has_its_own_weights_and_every_other_the_common_ones(log: Bandit
         replace(policy, scenes=policy.scenes * 2)
     with pytest.raises(ValueError, match="one value for each"):
         replace(policy, scenes=(replace(own, theta=np.zeros(2)),))
+
+
+def test_users_with_a_history_have_their_own_weights(log: BanditLog) -> None:
+    policy, offsets = by_history(tuned()), log.decisions.offsets
+    known = np.repeat(log.decisions.looked_back_on().lengths > 0, np.diff(offsets))
+    assert 0.2 < known.mean() < 0.9
+    found, common = (p.log_probabilities(log.decisions) for p in (policy, tuned()))
+    assert found[~known] == pytest.approx(common[~known], abs=1e-12)
+    assert np.abs(found - common)[known].max() > 0.1
+    # As when it answers: one decision at a time.
+    place = int(np.flatnonzero(log.decisions.looked_back_on().lengths > 0)[0])
+    alone = policy.log_probabilities(log.decisions.take(np.array([place])))
+    assert alone == pytest.approx(found[offsets[place] : offsets[place + 1]], abs=1e-12)
 
 
 def test_uncertainty_enters_with_a_minus_sign(log: BanditLog) -> None:

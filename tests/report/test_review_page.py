@@ -174,7 +174,7 @@ def test_the_memo_is_a_table_a_reviewer_can_read() -> None:
     assert "champion version 1, on 900 decisions of 201 users" in memo
     assert "2026-11-14 to 2026-11-16 (3)" in memo
     assert "like 0.3. The step was limited by an effective sample size of 500" in memo
-    own = "Scenes with weights of their own"
+    own = "With weights of their own"
     assert f"{own}: home, more;" in memo
     assert own not in decision_memo(FULL, VERDICT, replace(FACTS, scenes=()))
     alone = decision_memo(FULL, VERDICT, replace(FACTS, limited_by=[]))

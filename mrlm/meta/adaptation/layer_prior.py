@@ -85,6 +85,27 @@ def layer_prior(
     )
 
 
+def layer_under(
+    prior: LayerPrior,
+    features: csr_matrix,
+    block: NDArray[np.int64],
+    user: NDArray[np.int64],
+    targets: Vector,
+) -> LastLayer:
+    """Coefficients given some rows, under spreads that are known already: one solve.
+
+    Args:
+        prior: of rows with the same blocks.
+        features: shape (n, f).
+        block: block of each feature, shape (f,), in [0, blocks).
+        user: code of each row's user, shape (n,), in [0, U).
+        targets: float64, shape (n,).
+    """
+    sums = _Sums.of(features, block, user, targets - prior.level)
+    solved = _solved(sums, np.append(prior.spread, prior.user_spread), prior.noise)
+    return LastLayer(solved.mean, solved.covariance)
+
+
 @dataclass(frozen=True)
 class _Sums:
     """What the rows are in sums: of features, of users, and of both."""

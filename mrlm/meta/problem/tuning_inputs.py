@@ -29,7 +29,7 @@ class TuningInputs:
 
     Attributes:
         problem: rounds of the tune nights; users are numbers without a meaning elsewhere.
-        scene: label of each decision, str, shape (n,).
+        scene: segment of each decision, str, shape (n,): its scene, unless others were asked for.
         settings: of the meta-update.
         seed: of the night.
     """

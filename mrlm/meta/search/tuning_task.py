@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -152,10 +153,13 @@ class TuningTask:
 
     def permits(self, point: Vector) -> bool:
         """Whether every limit holds, up to a thousandth of its unit."""
-        limits = self.limits
-        if self.ahead and point[1:][self.ahead].any() and self.settings.kl_cap != "always":
-            limits = [*limits, self.divergence_cap]
+        limits = [*self.limits, *self.caps_of([point])]
         return all(limit.slack(point)[0] >= -MAY_BREAK for limit in limits)
+
+    def caps_of(self, points: Iterable[Vector]) -> list[DivergenceCap]:
+        """The cap that holds beside ``limits`` for whoever weighs a score with a horizon."""
+        ahead = bool(self.ahead) and any(point[1:][self.ahead].any() for point in points)
+        return [self.divergence_cap] if ahead and self.settings.kl_cap != "always" else []
 
     def printed(self, point: Vector) -> BoundedLift:
         """The lift at a point with its 95 % bound, valid for all points at once (Scheffe)."""

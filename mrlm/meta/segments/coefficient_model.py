@@ -44,15 +44,18 @@ class CoefficientModel:
         return bool(self.regression.shape[1] > 1)
 
     def unseen(self, features: Vector) -> tuple[Vector, Vector]:
-        """Mean (f,) and covariance (f, f) of a segment without a decision, features (p - 1,)."""
+        """Mean (f,) and covariance (f, f) of a segment without a decision.
+
+        Its features have shape (p - 1,); where the model uses none they may have any.
+        """
         z = np.append(1.0, features) if self.uses_features else np.ones(1)
         return self.regression @ z, self.spread + _of_features(self.uncertainty, z)
 
 
-def coefficient_model(sums: CoefficientSums, features: Vector) -> CoefficientModel:
+def coefficient_model(sums: CoefficientSums, *features: Vector) -> CoefficientModel:
     """The simplest model that predicts segments as well as the best.
 
-    With the segments' features or without, with a spread around them or none.
+    Without features of the segments or with one table of them, with a spread around that or none.
 
     How well: the log likelihood of each segment by all others, summed. As well: within one standard
     error of the best, over segments (Breiman et al., "Classification and Regression Trees", 1984).
@@ -60,7 +63,8 @@ def coefficient_model(sums: CoefficientSums, features: Vector) -> CoefficientMod
 
     Args:
         sums: of S segments; at least two have decisions.
-        features: float64, shape (S, p - 1), in units of about 1; p - 1 may be 0.
+        features: tables to choose from, the simplest first, each float64, shape (S, p - 1), in
+            units of about 1.
 
     Raises:
         ValueError: fewer than two segments have a known reward.
@@ -68,9 +72,7 @@ def coefficient_model(sums: CoefficientSums, features: Vector) -> CoefficientMod
     if int((sums.rounds > 0).sum()) < 2:
         raise ValueError("segments are compared with each other: known rewards of two are needed")
     ones = np.ones((len(sums.rounds), 1))
-    designs = [ones]
-    if features.shape[1]:
-        designs.append(np.column_stack([ones, features]))
+    designs = [ones, *(np.column_stack([ones, table]) for table in features)]
     models = [_fitted(sums, z, spreads=spreads) for z in designs for spreads in (False, True)]
     best = max(models, key=lambda model: float(model.evidence.sum()))
     return next(model for model in models if _as_good(model.evidence, best.evidence))

@@ -1,9 +1,12 @@
-"""Weights of its own for each scene, where scenes want different things and every limit holds."""
+"""Weights of its own for each scene, where scenes want different things and every limit holds.
+
+A scene here is any segment of decisions that a policy can tell when it answers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from mrlm.meta.search.tuning_result import ShownFloor
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.search.within_limits import MAY_BREAK
 from mrlm.meta.segments.coefficient_model import coefficient_model
+from mrlm.meta.segments.scene_features import scene_features
 from mrlm.meta.segments.segment_points import segment_point
 from mrlm.meta.settings import TuningSettings
 
@@ -32,6 +36,7 @@ class SceneChoice:
     Attributes:
         reason: why, in one sentence.
         points: scene to (kappa, theta), each of shape (1 + f,); empty: all keep the common point.
+        unseen: those of them that have no decision, whose point is by their description alone.
         lifts: of every objective over the champion on the tune nights with these points, doubly
             robust, lowered by ``guardrail_z``; chosen on the same rounds, so they prove nothing.
             Empty where no scene has a point.
@@ -42,6 +47,7 @@ class SceneChoice:
 
     reason: str
     points: Mapping[str, Vector] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
     lifts: Mapping[str, BoundedLift] = field(default_factory=dict)
     kl: float = 0.0
     effective_sample_size: float = 0.0
@@ -53,6 +59,7 @@ class SceneChoice:
         return {
             "reason": self.reason,
             "points": {scene: point.tolist() for scene, point in self.points.items()},
+            "unseen": list(self.unseen),
             "lifts": {name: asdict(lift) for name, lift in self.lifts.items()},
             "kl": self.kl,
             "effective_sample_size": self.effective_sample_size,
@@ -66,13 +73,17 @@ def scene_choice(
     scene: NDArray[Any],
     overall: Vector,
     seed: int,
+    described: Mapping[str, NDArray[Any]] | None = None,
 ) -> SceneChoice:
     """A point for each scene, by what its decisions say and what all scenes have in common.
 
+    Where descriptions tell what scenes want, a described scene without a decision has a point too.
+
     All keep the common point where the tune nights do not tell scenes apart. Where the points of
     all scenes together break a limit that every point keeps to (a guardrail, the effective sample
-    size, a floor of entropy or exposure, a cap on the divergence), every scene goes half of its way
-    from the common point, or a quarter or an eighth; where none of these is permitted all keep it.
+    size, a floor of entropy or exposure, the cap on the divergence where it holds), every scene
+    goes half of its way from the common point, or a quarter or an eighth; where none of these is
+    permitted all keep it.
 
     Args:
         problem: rounds that the common point was chosen on.
@@ -80,17 +91,23 @@ def scene_choice(
         scene: label of each decision, shape (n,).
         overall: the common point, (kappa, theta).
         seed: of what is random.
+        described: vector of each described scene, shape (dimensions,).
     """
+    described = described or {}
     names, code = np.unique(scene.astype(str), return_inverse=True)
+    unseen = sorted(set(described) - set(names.tolist()))
+    every = [*names.tolist(), *unseen]
     task = TuningTask.of(problem, settings)
-    sums = coefficient_sums(problem, task.known, code, len(names))
-    if int((sums.rounds > 0).sum()) < 2:
-        return SceneChoice("only one scene has known rewards")
-    model = coefficient_model(sums, np.zeros((len(names), 0)))
-    if not model.spread.any():
-        return SceneChoice("the tune nights do not tell that scenes want different things")
+    sums = coefficient_sums(problem, task.known, code, len(every))
+    known = int((sums.rounds > 0).sum())
+    if known < 2:
+        return SceneChoice("only one segment has known rewards")
+    # All scenes but one still tell every coefficient of the regression.
+    model = coefficient_model(sums, *scene_features(described, every, known - 2))
+    if not model.spread.any() and not model.uses_features:
+        return SceneChoice("the tune nights do not tell that segments want different things")
     points = {
-        str(name): segment_point(
+        name: segment_point(
             problem,
             settings,
             np.flatnonzero(code == s),
@@ -98,29 +115,37 @@ def scene_choice(
             overall,
             seed,
         )
-        for s, name in enumerate(names)
+        for s, name in enumerate(every if model.uses_features else names.tolist())
     }
+    found = _within_limits(task, points, code, overall)
+    return replace(found, unseen=tuple(name for name in unseen if name in found.points))
+
+
+def _within_limits(
+    task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int64], overall: Vector
+) -> SceneChoice:
+    """The points, or as much of their way from the common one as keeps to every limit."""
     refused = ""
     for share in _STEPS:
         nearer = {name: overall + share * (point - overall) for name, point in points.items()}
         served = _served(task, nearer, code)
         lifts = {
-            lift.name: lift.of_probabilities(served, settings.guardrail_z)
-            for lift in objective_lifts(problem, task.policy)
+            lift.name: lift.of_probabilities(served, task.settings.guardrail_z)
+            for lift in objective_lifts(task.problem, task.policy)
         }
-        broken = _broken(task, served, lifts)
+        broken = _broken(task, nearer, served, lifts)
         if not broken:
             way = "" if share == 1 else f", and go {share:g} of their way to keep to every limit"
             return SceneChoice(
-                f"scenes want different things{way}",
+                f"segments want different things{way}",
                 nearer,
-                lifts,
-                task.policy.divergence_of(served),
-                task.sample.of_probabilities(served),
-                task.floors(served),
+                lifts=lifts,
+                kl=task.policy.divergence_of(served),
+                effective_sample_size=task.sample.of_probabilities(served),
+                floors=task.floors(served),
             )
         refused = refused or broken
-    return SceneChoice(f"with weights by scene {refused}")
+    return SceneChoice(f"with weights by segment {refused}")
 
 
 def _served(task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int64]) -> Vector:
@@ -132,7 +157,12 @@ def _served(task: TuningTask, points: Mapping[str, Vector], code: NDArray[np.int
     return served
 
 
-def _broken(task: TuningTask, served: Vector, lifts: Mapping[str, BoundedLift]) -> str:
+def _broken(
+    task: TuningTask,
+    points: Mapping[str, Vector],
+    served: Vector,
+    lifts: Mapping[str, BoundedLift],
+) -> str:
     """The limit that the scenes' policies break together, in words; empty: none."""
     if task.sample.of_probabilities(served) < task.sample.least:
         return f"there is not {task.sample.name}"
@@ -140,5 +170,6 @@ def _broken(task: TuningTask, served: Vector, lifts: Mapping[str, BoundedLift]) 
     broken = [name for name, margin in margins.items() if lifts[name].lower < -margin]
     if broken:
         return f"the guardrail {broken[0]} does not hold"
-    beyond = [limit for limit in task.of_any_policy if limit.slack_of(served) < -MAY_BREAK]
+    limits = [*task.of_any_policy, *task.caps_of(points.values())]
+    beyond = [limit for limit in limits if limit.slack_of(served) < -MAY_BREAK]
     return f"{beyond[0].name} does not hold" if beyond else ""

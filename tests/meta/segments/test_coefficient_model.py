@@ -48,7 +48,7 @@ def test_equal_segments_give_the_moment_estimate():
     sums = CoefficientSums(
         np.full((S, 1, 1), 1 / error), (estimate / error)[:, None], np.full(S, 10)
     )
-    found = coefficient_model(sums, np.zeros((S, 0)))
+    found = coefficient_model(sums)
     assert found.spread[0, 0] == pytest.approx(np.var(estimate, ddof=1) - error, rel=1e-3)
     assert found.regression[0, 0] == pytest.approx(estimate.mean())
     shrunk = found.spread[0, 0] / (found.spread[0, 0] + error)

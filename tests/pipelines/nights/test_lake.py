@@ -3,10 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from mrlm.embeddings.hashing import HashingEncoder
 from pipelines.failures.errors import DamagedError, MissingInputError
 from pipelines.nights import lake
+from pipelines.stages import stage_named
 from tests.evidence.arrays import make_log
 from tests.pipelines.nights.workspaces import EMBEDDING, Made
 
@@ -151,3 +154,24 @@ def test_of_a_night_with_too_many_decisions_some_users_are_read(made: Made) -> N
     alone = lake.read_logs(fewer, nights[:1])
     both = lake.read_logs(fewer, nights).on_nights(nights[:1])
     assert alone.decision_id.tolist() == both.decision_id.tolist()
+
+
+def test_vectors_of_described_scenes_are_those_that_the_stage_embedded(made: Made) -> None:
+    night, texts = NIGHTS[0], {"home": "films for the evening", "page/2": "a film that was opened"}
+    described = made.context(
+        night, embedding={"encoder": "hashing", "dimensions": 32, "scene_descriptions": texts}
+    )
+    folder = made.workspace.lake_stage(night, "embed")
+    ingest = made.workspace.lake_stage(night, "ingest")
+    (ingest / "catalog").mkdir(parents=True)
+    items = log_of(night).decisions.catalog.to_table()
+    pq.write_table(items, ingest / "catalog" / "part.parquet")
+    made.complete(ingest, "ingest", night, {"catalog": "catalog"})
+    for context in (made.context(night, embedding={"encoder": "hashing"}), described):
+        folder.mkdir(exist_ok=True)
+        product = stage_named("embed").run(context, stage_named("embed").plan(context), folder)
+        made.complete(folder, "embed", night, product.outputs)
+        assert set(lake.read_scene_vectors(context)) == set(texts if context is described else ())
+        assert set(lake.scene_fingerprint(context)) == set(product.outputs) & {"scenes"}
+    vectors = lake.read_scene_vectors(described)
+    assert vectors["home"].tolist() == HashingEncoder(32).encode([texts["home"]])[0].tolist()
