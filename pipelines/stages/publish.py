@@ -172,7 +172,7 @@ def _served(
 def _warn(context: NightContext, few: dict[str, dict[str, float]]) -> None:
     for name, slots in few.items():
         context.log("publish").warning(
-            "%s is in %g slots and has to be in %g: no list has more room for it",
+            "%s is in %g slots and has to be in %g: candidates and capacities allow no more",
             *(name, slots["shown"], slots["asked"]),
         )
 
