@@ -800,6 +800,9 @@ class Settings(BaseSettings):
         for table in self.inputs.tables:
             data["inputs"][table].pop("path")
             _leave_out(data["inputs"][table], self.inputs.table(table), _ADDED_TO_TABLES)
+        for objective in data["objectives"]:
+            if objective["discount"] == 0:
+                objective.pop("discount")
         for section, names in _ADDED.items():
             _leave_out(data[section], getattr(self, section), names)
         if sections:

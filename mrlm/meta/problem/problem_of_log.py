@@ -45,7 +45,7 @@ def tuning_problem(
         anchor: what kappa multiplies: the champion, or its root.
         floor: share of uniform exploration of the challenger, in [0, 1].
         weight_clip: largest importance weight.
-        horizon: columns whose score counts later rewards too.
+        horizon: columns whose score counts later rewards too, beside the heads of returns.
         nights: of the log, ISO dates, oldest first, by which rounds have an age; left out, all are
             of one night.
 
@@ -73,7 +73,7 @@ def tuning_problem(
         objectives=tuple(objectives),
         floor=floor,
         weight_clip=weight_clip,
-        horizon=horizon,
+        horizon=(*horizon, *(o.name for o in objectives if o.is_return)),
         age=_age(log, nights),
         open=~(log.final[:, star] | log.unknown[:, star]),
     )

@@ -108,13 +108,24 @@ class TuningTask:
             ExposureFloor(self.problem, self.policy, name, target)
             for name, target in sorted(self.settings.exposure_floors.items())
         ]
-        if self.settings.kl_cap == "always":
+        if self.always_capped:
             found.append(self.divergence_cap)
         return found
 
     @property
+    def always_capped(self) -> bool:
+        """Whether every step keeps to the KL cap: settings say so, or a return is judged.
+
+        A return's lift is the first order of what a step brings.
+        """
+        judged = {o.name for o in self.problem.objectives if o.role != "component"}
+        judged |= set(self.settings.weights or ())
+        returns = {o.name for o in self.problem.objectives if o.is_return}
+        return self.settings.kl_cap == "always" or bool(judged & returns)
+
+    @property
     def divergence_cap(self) -> DivergenceCap:
-        """The cap on steps that weigh a score with a horizon."""
+        """The cap on steps that weigh a score with a horizon, or are judged by a return."""
         return DivergenceCap(self.policy, self.settings.max_kl)
 
     @cached_property
@@ -131,7 +142,7 @@ class TuningTask:
     def permits(self, point: Vector) -> bool:
         """Whether every limit holds, up to a thousandth of its unit."""
         limits = self.limits
-        if self.ahead and point[1:][self.ahead].any() and self.settings.kl_cap != "always":
+        if self.ahead and point[1:][self.ahead].any() and not self.always_capped:
             limits = [*limits, self.divergence_cap]
         return all(limit.slack(point)[0] >= -MAY_BREAK for limit in limits)
 
