@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.decisions import Decisions
 from mrlm.bandit_log.objectives import Objective
+from mrlm.bandit_log.own_rewards import OwnRewards
 from mrlm.bandit_log.ragged import gather
 
 
@@ -37,6 +38,8 @@ class BanditLog:
             reward is never final.
         lost: int64, shape (n, m); events of the decision's night that are known to be lost and
             belong to nobody knows which of its decisions; the same on all rows of a night.
+        own: what each decision brought by itself, where an objective is a return: ``rewards``,
+            ``final`` and ``unknown`` count what follows then; None where none is.
 
     Examples:
         >>> from mrlm import latent_log
@@ -63,6 +66,7 @@ class BanditLog:
     final: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
     lost: NDArray[np.int64]
+    own: OwnRewards | None = None
 
     def __len__(self) -> int:
         return len(self.decision_id)
@@ -101,6 +105,7 @@ class BanditLog:
             final=self.final[index],
             unknown=self.unknown[index],
             lost=self.lost[index],
+            own=None if self.own is None else self.own.take(index),
         )
 
     def where(self, mask: NDArray[np.bool_]) -> BanditLog:
@@ -114,6 +119,7 @@ class BanditLog:
     @classmethod
     def concat(cls, parts: Sequence[BanditLog]) -> BanditLog:
         """All decisions of ``parts``, which share catalogue and objectives; at least one part."""
+        own = [p.own for p in parts if p.own is not None]
         return cls(
             decisions=Decisions.concat([p.decisions for p in parts]),
             decision_id=np.concatenate([p.decision_id for p in parts]),
@@ -129,4 +135,5 @@ class BanditLog:
             final=np.concatenate([p.final for p in parts]),
             unknown=np.concatenate([p.unknown for p in parts]),
             lost=np.concatenate([p.lost for p in parts]),
+            own=OwnRewards.concat(own) if own else None,
         )

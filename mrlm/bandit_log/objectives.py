@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 # What items of a list are alike by, beside their categories.
 EMBEDDING = "embedding"
@@ -40,6 +40,9 @@ class Objective:
         high: attribute value that gives 1; may be below ``low``.
         log: whether the attribute is taken on a logarithmic scale, as log(1 + x).
         margin: guardrail only: the largest fall that is accepted, in units of the objective.
+        discount: feedback only, in [0, 1): above 0 the objective is a return. A decision then has
+            its own reward, and with each later request of its session in its night, the rewards of
+            all slots of it, times one more factor of this; see ``mrlm.bandit_log.returns``.
 
     Raises:
         ValueError: the fields do not fit the source or the role.
@@ -73,13 +76,14 @@ class Objective:
     high: float = 1.0
     log: bool = False
     margin: float = 0.0
+    discount: float = 0.0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name):
             raise ValueError(
                 f"objective {self.name[:64]!r}: use lower case letters, digits and _, at most 64"
             )
-        for field in ("threshold", "missing", "low", "high", "margin"):
+        for field in ("threshold", "missing", "low", "high", "margin", "discount"):
             value = getattr(self, field)
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"objective {self.name}: {field} is {value}, not a finite number")
@@ -101,6 +105,37 @@ class Objective:
             raise ValueError(f"objective {self.name}: the north star must come from feedback")
         if self.window_nights < 0 or self.margin < 0:
             raise ValueError(f"objective {self.name}: window_nights and margin are 0 or more")
+        self._require_summable()
+
+    def _require_summable(self) -> None:
+        """Refuse a discount that is none, or one of rewards that cannot be added up.
+
+        Raises:
+            ValueError: naming the objective.
+        """
+        if not 0 <= self.discount < 1:
+            raise ValueError(
+                f"objective {self.name}: the discount must be in [0, 1); got {self.discount}"
+            )
+        if self.is_return and self.source != "feedback":
+            raise ValueError(f"objective {self.name}: only source feedback can have a discount")
+        if self.is_return and self.missing is None:
+            raise ValueError(
+                f"objective {self.name}: a discount needs missing, such as 0.0, the value of a "
+                "slot without the event; without it only sessions with one on every slot count"
+            )
+
+    @property
+    def is_return(self) -> bool:
+        """Whether it counts what follows in the session too."""
+        return self.discount > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields; without a discount as they were before there were any."""
+        fields = asdict(self)
+        if not self.is_return:
+            del fields["discount"]
+        return fields
 
 
 def north_star(objectives: tuple[Objective, ...]) -> Objective:

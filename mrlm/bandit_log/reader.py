@@ -19,6 +19,7 @@ from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.known_rewards import known_rewards
 from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
+from mrlm.bandit_log.returns import with_returns
 from mrlm.bandit_log.schema import DECISIONS, bandit_log_schema, doubt_columns
 from mrlm.bandit_log.stored_histories import PLACES, with_histories
 from mrlm.bandit_log.user_sample import UserSample
@@ -31,6 +32,9 @@ def read_bandit_log(
     most: int | None = None,
 ) -> BanditLog:
     """Read nights of the log, rows sorted by (ts, decision_id).
+
+    Files hold what each decision brought by itself; what follows is added here, to objectives that
+    are returns (``with_returns``).
 
     Args:
         paths: a folder each, as ``build_log`` writes it: ``decisions`` and ``histories`` in it. A
@@ -75,7 +79,8 @@ def read_bandit_log(
     tables = [_read(p, s, schema, objectives) for p, s in zip(paths, samples, strict=True)]
     table, histories = with_histories(tables, paths, samples, catalog)
     order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])
-    return _from_table(table.take(order).combine_chunks(), histories, catalog, objectives)
+    log = _from_table(table.take(order).combine_chunks(), histories, catalog, objectives)
+    return with_returns(log)
 
 
 def _decisions(path: Path) -> Path:

@@ -131,6 +131,7 @@ def north_star_alone(log: BanditLog, north_star: str) -> BanditLog:
         final=log.final[:, only],
         unknown=log.unknown[:, only],
         lost=log.lost[:, only],
+        own=None if log.own is None else log.own.columns(only),
     )
 
 

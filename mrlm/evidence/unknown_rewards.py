@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Objective
+from mrlm.bandit_log.later_requests import LaterRequests
+from mrlm.bandit_log.own_rewards import OwnRewards
 
 
 @dataclass(frozen=True)
 class UnknownRewards:
     """Rewards of n decisions and m objectives, and what may lie behind the unknown ones.
+
+    They are what each decision brought by itself, also where an objective is a return.
 
     Attributes:
         rewards: float64, shape (n, m), the final ones; NaN elsewhere.
@@ -23,6 +27,8 @@ class UnknownRewards:
         night: shape (n,).
         low: float64, shape (m,), smallest value of each reward.
         high: float64, shape (m,), largest value.
+        discount: float64, shape (m,), of the rewards that follow; 0 where none count.
+        later: what follows what; None where no objective is a return.
     """
 
     rewards: NDArray[np.float64]
@@ -32,6 +38,8 @@ class UnknownRewards:
     night: NDArray[Any]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    discount: NDArray[np.float64]
+    later: LaterRequests | None
 
     @classmethod
     def of(cls, log: BanditLog) -> UnknownRewards | None:
@@ -42,18 +50,21 @@ class UnknownRewards:
         """
         if not (log.unknown.any() or log.lost.any()):
             return None
-        rewards = np.where(log.final, log.rewards, np.nan)
+        own = log.own or OwnRewards(log.rewards, log.final, log.unknown)
+        rewards = own.known
         ranges = [_range(o, rewards[:, j]) for j, o in enumerate(log.objectives)]
         missing = np.array([np.nan if o.missing is None else o.missing for o in log.objectives])
         nothing = np.isnan(rewards) | (rewards == missing)
         return cls(
             rewards=rewards,
-            unknown=log.unknown,
-            silent=log.final & nothing & (log.lost > 0),
+            unknown=own.unknown,
+            silent=own.final & nothing & (log.lost > 0),
             lost=log.lost,
             night=log.night,
             low=np.array([r[0] for r in ranges]),
             high=np.array([r[1] for r in ranges]),
+            discount=np.array([o.discount for o in log.objectives]),
+            later=None if log.own is None else LaterRequests.of(log),
         )
 
     def at_worst(self, coefficient: NDArray[np.float64], side: int) -> NDArray[np.float64]:
@@ -61,6 +72,7 @@ class UnknownRewards:
 
         Every unknown reward takes the end of its range that moves the sum furthest. Of the silent
         decisions of a night at most as many as events were lost get one: those that move it most.
+        In a return a reward moves the sum by its own decision and by those before it.
 
         Args:
             coefficient: float64, shape (n,), such as an importance weight.
@@ -70,8 +82,8 @@ class UnknownRewards:
             float64, shape (n, m).
         """
         out = self.rewards.copy()
-        toward = side * coefficient
         for j in range(out.shape[1]):
+            toward = side * self._reach(coefficient, j)
             furthest = np.where(toward > 0, self.high[j], self.low[j])
             out[self.unknown[:, j], j] = furthest[self.unknown[:, j]]
             silent = np.flatnonzero(self.silent[:, j])
@@ -83,6 +95,7 @@ class UnknownRewards:
                 most = rows[np.argsort(-gain, kind="stable")][: int(self.lost[rows[0], j])]
                 moved = most[np.sort(gain)[::-1][: len(most)] > 0]
                 out[moved, j] = furthest[moved]
+            out[:, j] = self._returns(out[:, j], j)
         return out
 
     def counts(self, objectives: tuple[Objective, ...]) -> dict[str, dict[str, int]]:
@@ -90,11 +103,22 @@ class UnknownRewards:
         found = {}
         first = np.unique(self.night, return_index=True)[1]
         for j, objective in enumerate(objectives):
-            unknown, lost = int(self.unknown[:, j].sum()), int(self.lost[first, j].sum())
+            missing = self._returns(self.unknown[:, j].astype(np.float64), j) > 0
+            unknown, lost = int(missing.sum()), int(self.lost[first, j].sum())
             if unknown or lost:
-                final = int((~np.isnan(self.rewards[:, j])).sum())
+                final = int((~np.isnan(self._returns(self.rewards[:, j], j))).sum())
                 found[objective.name] = {"known": final, "unknown": unknown, "lost": lost}
         return found
+
+    def _reach(self, coefficient: NDArray[np.float64], j: int) -> NDArray[np.float64]:
+        if self.later is None or not self.discount[j]:
+            return coefficient
+        return self.later.reach(coefficient, float(self.discount[j]))
+
+    def _returns(self, rewards: NDArray[np.float64], j: int) -> NDArray[np.float64]:
+        if self.later is None or not self.discount[j]:
+            return rewards
+        return self.later.returns(rewards, float(self.discount[j]))
 
     def _middle(self, j: int) -> float:
         known = self.rewards[:, j]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ class LearnedScorer:
         data = {
             "kind": self.kind,
             "format": _FORMAT,
-            "objectives": [asdict(o) for o in self.scalarisation.objectives],
+            "objectives": [o.to_json() for o in self.scalarisation.objectives],
             "weight": self.scalarisation.weight.tolist(),
             "mean": self.scalarisation.mean.tolist(),
             "scale": self.scalarisation.scale.tolist(),

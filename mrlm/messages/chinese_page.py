@@ -24,6 +24,10 @@ _ANSWER = {
     "{north_star} of {of} shown items": "每展示 {of} 个物品的 {north_star}",
     "{north_star} a shown item": "每个展示物品的 {north_star}",
     "{north_star} a shown item in {unit}": "每个展示物品的 {north_star}（单位：{unit}）",
+    "{objective} counts what follows in the session too: the rewards of each later request, "
+    "discounted by {discount} once more.": (
+        "{objective} 还计入本次会话中后续的奖励：每个后续请求的奖励，逐次再乘以 {discount}。"
+    ),
     "between {lower} and {upper}: no proven change": "介于 {lower} 与 {upper} 之间：未证明有变化",
     "{size} more (between {least} and {most})": "多 {size}（介于 {least} 与 {most} 之间）",
     "{size} fewer (between {least} and {most})": "少 {size}（介于 {least} 与 {most} 之间）",

@@ -81,7 +81,8 @@ class TuningSettings(BaseModel):
     kl_cap: Literal["horizon", "always"] = Field(
         "horizon",
         description="horizon: the KL cap holds where a score with a horizon is weighed, such as a "
-        "Q-learner's; always: for every step.",
+        "Q-learner's, and for every step where the north star or a guardrail is a return; always: "
+        "for every step.",
     )
     max_scale: float = Field(
         8.0,

@@ -121,7 +121,7 @@ def _describe(policy: Policy) -> dict[str, Any]:
             "theta": policy.theta.tolist(),
             "standardiser": asdict(policy.standardiser),
             "floor": policy.floor,
-            "known": [asdict(o) for o in policy.known],
+            "known": [o.to_json() for o in policy.known],
             "scorers": [s.kind for s in _scorers(policy)],
             **_describe_scenes(policy),
         }

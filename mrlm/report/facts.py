@@ -25,6 +25,7 @@ class NightFacts:
             value, where a log comes from a known world.
         units: objective to unit.
         yes_or_no: objectives whose reward is 0 or 1.
+        discounts: objective that is a return to its discount.
         limited_by: what held the step away from the champion back, in words; empty where only the
             evidence did, None where it is not known.
         scenes: with weights of their own.
@@ -45,6 +46,7 @@ class NightFacts:
     truth: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     yes_or_no: Collection[str] = ()
+    discounts: Mapping[str, float] = field(default_factory=dict)
     limited_by: Sequence[str] | None = None
     scenes: Sequence[str] = ()
     floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

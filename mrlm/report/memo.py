@@ -20,7 +20,7 @@ from mrlm.report.figures_as_text import (
     weights_as_text,
 )
 from mrlm.report.for_whom import who_is_worse_off
-from mrlm.report.plain_numbers import change_in_numbers
+from mrlm.report.plain_numbers import change_in_numbers, what_returns_count
 from mrlm.report.simple_baselines import as_words, baseline_line, baselines_by_value
 from mrlm.report.visible import markdown
 
@@ -54,6 +54,7 @@ def decision_memo(
         _bullets("Of the gate", [*map(_text, facts.notes)]),
         _bullets("Shown to be worse off", [*map(_text, who_is_worse_off(evidence))]),
         _table(evidence, facts, estimator),
+        _bullets("Of the objectives", [*map(_text, what_returns_count(facts.discounts))]),
         _bullets("Against the anchor", [*map(_text, anchor_lines(evidence))]),
         _baselines(evidence, facts, estimator),
         _nights(evidence),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
@@ -45,6 +45,19 @@ def change_in_numbers(
         theirs=_value(theirs, counted),
         change=_change(found, counted),
     )
+
+
+def what_returns_count(discounts: Mapping[str, float]) -> list[Message]:
+    """A sentence for each objective that is a return, by its discount."""
+    return [
+        Message(
+            "{objective} counts what follows in the session too: the rewards of each later "
+            "request, discounted by {discount} once more.",
+            objective=objective,
+            discount=number(discount),
+        )
+        for objective, discount in discounts.items()
+    ]
 
 
 def _counted(star: str, counted: bool, unit: str) -> Message:

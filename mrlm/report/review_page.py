@@ -24,7 +24,7 @@ from mrlm.report.figures_as_text import (
 from mrlm.report.for_whom import all_group_rows, group_rows, who_is_worse_off
 from mrlm.report.memo import decision_memo, headline
 from mrlm.report.page import templates
-from mrlm.report.plain_numbers import change_in_numbers
+from mrlm.report.plain_numbers import change_in_numbers, what_returns_count
 from mrlm.report.plots import all_plots
 from mrlm.report.simple_baselines import as_words, baselines_by_value
 
@@ -104,6 +104,7 @@ def _page(
         verdict=verdict,
         headline=headline(verdict, evidence),
         change=change_in_numbers(evidence, estimator, facts.yes_or_no, _unit(evidence, facts)),
+        returns=what_returns_count(facts.discounts),
         groups=groups,
         all_groups=all_group_rows(evidence),
         untold=len(evidence.groups) - len(groups),

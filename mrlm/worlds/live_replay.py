@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
+from mrlm.bandit_log.returns import with_returns
 from mrlm.policies.contract import Policy
 from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.logger import draw
@@ -239,7 +240,7 @@ class LiveReplay:
         # The truth is ragged as the candidates are, so it goes through the same gather.
         order = np.lexsort((log.decisions.position, self.request[slots], log.decisions.ts))
         flat = Ragged(decisions.offsets, np.arange(len(truth))).take(order).values
-        return ShownNight(log.take(order), truth[flat])
+        return ShownNight(with_returns(log.take(order)), truth[flat])
 
 
 @dataclass(frozen=True)

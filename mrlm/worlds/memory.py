@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
 from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import gather, ranges
+from mrlm.bandit_log.returns import with_returns
 from mrlm.worlds.counted_rows import edges
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of
@@ -122,7 +123,7 @@ def to_log(
     )
     order = np.lexsort((world.position, world.request, world.ts))
     flat, _ = gather(decisions.offsets, order)
-    return log.take(order), truth[flat]
+    return with_returns(log.take(order)), truth[flat]
 
 
 def decision_ids(world: ReplayedWorld) -> list[str]:

@@ -49,10 +49,10 @@ def rewards_of(
     decisions: Decisions,
     events: Mapping[str, NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """Reward vector of every candidate, float64, shape (N, m).
+    """Reward vector of every candidate by itself, float64, shape (N, m).
 
     Args:
-        objectives: m objectives.
+        objectives: m objectives; of one that is a return, without what would follow.
         decisions: N candidates in all.
         events: name of an event to the value it would have, shape (N,); NaN for no event.
 

@@ -28,12 +28,14 @@ def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
         gate: its gate nights.
 
     Returns:
-        Policy to value; empty where there is no truth or nothing was judged.
+        Policy to value; empty where there is no truth, nothing was judged, or the north star is a
+        return.
     """
     from mrlm.worlds.truth import read_truth
 
     pattern = context.settings.truth_path
-    if pattern is None or not gate:
+    # What would follow another item is not known of a replayed world.
+    if pattern is None or not gate or context.north_star.is_return:
         return {}
     paths = [Path(night_path(pattern, n)) for n in gate]
     if not all(p.exists() for p in paths):

@@ -61,6 +61,9 @@ def leave_out_added(data: Mapping[str, Any], sections: BaseModel) -> None:
     """
     for section, names in _ADDED_TO_SECTIONS.items():
         _leave_out(data[section], getattr(sections, section), names)
+    for objective in data["objectives"]:
+        if objective["discount"] == 0:
+            objective.pop("discount")
 
 
 def leave_out_added_to_table(data: dict[str, Any], table: BaseModel) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from spark_jobs.log.rewards import Delivered
 
 
-# What an objective is for, and not how its reward is read.
-_NOT_OF_REWARDS = ("role", "unit", "margin")
+# What an objective is for, and not how its reward is read; what follows is added on reading.
+_NOT_OF_REWARDS = ("role", "unit", "margin", "discount")
 
 
 @dataclass(frozen=True)

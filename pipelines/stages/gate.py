@@ -135,8 +135,10 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             o.name
             for o in context.objectives
             if o.source == "feedback"
+            and not o.is_return
             and (o.transform in ("any", "at_least") or o.unit.startswith("share"))
         ],
+        discounts={o.name: o.discount for o in context.objectives if o.is_return},
         notes=notes_of(context),
         links={"data docs": "data_docs/index.html"},
     )

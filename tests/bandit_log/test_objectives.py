@@ -24,11 +24,22 @@ from mrlm.bandit_log.objectives import north_star
             {"name": "a", "source": "list", "attribute": "year"},
             "attribute of a list is 'embedding'",
         ),
+        ({"name": "a", "source": "list", "discount": 0.5}, "only source feedback"),
+        ({"name": "a", "source": "list", "discount": 1.0}, r"in \[0, 1\)"),
+        ({"name": "a", "source": "feedback", "event": "e", "discount": 0.5}, "needs missing"),
     ],
 )
 def test_fields_that_do_not_fit_are_refused(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Objective(**fields)
+
+
+def test_an_objective_without_a_discount_is_written_as_before_there_were_any() -> None:
+    plain = Objective(name="s", source="feedback", event="e", missing=0.0)
+    assert "discount" not in plain.to_json()
+    assert Objective(**plain.to_json()) == plain
+    follows = Objective(name="s", source="feedback", event="e", missing=0.0, discount=0.9)
+    assert Objective(**follows.to_json()) == follows
 
 
 def test_there_is_one_north_star() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.returns import with_returns
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log
@@ -158,3 +159,59 @@ def test_estimates_that_nothing_widens_keep_their_json() -> None:
     assert (moved.lower, moved.upper) == (pytest.approx(0.15), 0.7)
     assert moved.unknown_low == pytest.approx(-0.15)
     assert moved.unknown_high == 0.0
+
+
+def returns(seed: int, unread_rows: int = 0, lost: int = 0) -> BanditLog:
+    """Clicks with what follows in sessions of five decisions, some of them unread or lost."""
+    log, g = clicks(seed, n=200), np.random.default_rng(seed)
+    step = np.arange(len(log))
+    log = replace(
+        log,
+        objectives=(replace(CLICK, discount=0.8),),
+        session=np.array([f"s{i // 5}" for i in step], object),
+        session_step=(step % 5).astype(np.int32),
+        decisions=replace(log.decisions, user=np.array([f"u{i // 10}" for i in step], object)),
+        lost=np.full_like(log.lost, lost),
+    )
+    return unread(log, g.choice(len(log), unread_rows, replace=False))
+
+
+def test_an_unread_reward_may_be_anything_in_every_return_that_it_is_part_of() -> None:
+    whole, log = returns(6), returns(6, unread_rows=15)
+    rows = np.flatnonzero(log.unknown[:, 0])
+    read = with_returns(log)
+    assert np.isnan(read.rewards).sum() > len(rows)
+    unknown, g = UnknownRewards.of(read), np.random.default_rng(7)
+    assert unknown is not None
+    coefficient = g.normal(size=len(log))
+    low, high = (coefficient @ unknown.at_worst(coefficient, side)[:, 0] for side in (-1, 1))
+    met = [np.inf, -np.inf]
+    for _ in range(200):
+        values = whole.rewards.copy()
+        values[rows, 0] = g.integers(0, 2, len(rows))
+        total = coefficient @ with_returns(replace(whole, rewards=values)).rewards[:, 0]
+        assert low - 1e-9 <= total <= high + 1e-9
+        met = [min(met[0], total), max(met[1], total)]
+    # The ends are reached by values that are possible, so they are no wider than they have to be.
+    assert met[1] - met[0] > 0.5 * (high - low)
+    assert unknown.counts(read.objectives)[CLICK.name]["unknown"] == read.unknown.sum()
+
+
+def test_lost_events_move_the_returns_before_them() -> None:
+    """Every way of losing two clicks stays within the ends, and the worst way reaches one."""
+    log = returns(8, lost=2)
+    unknown = UnknownRewards.of(with_returns(log))
+    assert unknown is not None
+    coefficient = np.random.default_rng(9).normal(size=len(log))
+    high = coefficient @ unknown.at_worst(coefficient, 1)[:, 0]
+    totals = []
+    for night in np.unique(log.night):
+        silent = np.flatnonzero((log.rewards[:, 0] == 0) & (log.night == night))
+        gains = []
+        for i in silent:
+            values = log.rewards.copy()
+            values[i] = 1.0
+            gains.append(coefficient @ with_returns(replace(log, rewards=values)).rewards[:, 0])
+        base = coefficient @ with_returns(log).rewards[:, 0]
+        totals.append(sum(sorted(np.array(gains) - base)[-2:]))
+    assert high == pytest.approx(base + sum(totals), abs=1e-9)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,22 @@ def test_a_setting_that_came_later_leaves_the_fingerprint_while_it_has_its_defau
     assert other.fingerprint("ingestion") != usual.fingerprint("ingestion")
     assert other.fingerprint() != usual.fingerprint()
     assert other.fingerprint("validation") == usual.fingerprint("validation")
+
+
+def test_a_discount_is_in_the_fingerprint_where_there_is_one() -> None:
+    click = Objective("click", "feedback", "north_star", event="click", missing=0.0)
+    usual = Settings(
+        inputs=Inputs(**{t: InputTable(path=t) for t in ("impressions", "feedback", "items")}),
+        state=State(history_objective="click"),
+        objectives=[click],
+    )
+    follows = usual.model_copy(update={"objectives": [replace(click, discount=0.9)]})
+    assert follows.fingerprint("objectives") != usual.fingerprint("objectives")
+    # As settings without the field were hashed.
+    plain = usual.model_dump(mode="json")["objectives"]
+    plain[0].pop("discount")
+    as_before = hashlib.sha256(json.dumps({"objectives": plain}, sort_keys=True).encode())
+    assert usual.fingerprint("objectives") == as_before.hexdigest()
 
 
 PATHS = """

@@ -492,3 +492,14 @@ def test_the_anchor_is_told_with_how_it_was_measured() -> None:
     own = replace(ANCHORED, champion_version=1)
     assert "It is the champion" in render_review_page(own)
     assert "Challenger against the anchor" not in render_review_page(FULL)
+
+
+def test_a_return_is_told_as_what_it_counts() -> None:
+    facts = NightFacts(discounts={"delight": 0.9})
+    told = "delight counts what follows in the session too"
+    assert told in render_review_page(FULL, facts=facts)
+    assert told in decision_memo(FULL, facts=facts)
+    assert told not in render_review_page(FULL)
+    assert "delight 还计入本次会话中后续的奖励" in render_review_page(
+        FULL, facts=facts, language="zh"
+    )

@@ -35,7 +35,8 @@ class FitRows:
         heads: the feedback objectives, in the order of the log.
         north_star: one of them.
         rewards: float64, shape (n, h); NaN where unknown or not final.
-        binary: bool, shape (h,): whether a head's known rewards are all 0 or 1.
+        binary: bool, shape (h,): whether a head's known rewards are all 0 or 1; a return's, which
+            need not be elsewhere, never count as that.
         weights: how much each row counts, float64, shape (n,), mean 1; None: all alike.
         fold: int64, shape (n,), of each row's user; member k learns from the other folds.
         inner: int64, shape (n,), of each row's user: its item statistics leave that share out.
@@ -84,7 +85,12 @@ class FitRows:
             heads=heads,
             north_star=star.name,
             rewards=rewards,
-            binary=np.array([_is_binary(rewards[:, j]) for j in range(len(heads))]),
+            binary=np.array(
+                [
+                    not log.objectives[j].is_return and _is_binary(rewards[:, k])
+                    for k, j in enumerate(columns)
+                ]
+            ),
             weights=None if clip is None else selection_weights(log, clip),
             fold=fold,
             inner=user_folds(user, settings.statistics_folds, crc("statistics")),

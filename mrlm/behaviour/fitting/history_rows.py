@@ -41,9 +41,12 @@ class HistoryRows:
     def of(
         cls, log: BanditLog, shown: Decisions, space: FeatureSpace, settings: HistorySettings
     ) -> HistoryRows:
-        """The rows of a log; objectives that the histories do not name have no factors."""
+        """The rows of a log; objectives that the histories do not name have no factors.
+
+        Histories hold what each slot brought by itself, and so do these rewards.
+        """
         names = [o.name for o in log.objectives]
-        final = np.where(log.final, log.rewards, np.nan)
+        final = np.where(log.final, log.rewards, np.nan) if log.own is None else log.own.known
         return cls(
             decisions=shown,
             space=space,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.learners.inputs import LearningSample
 from mrlm.learners.network import CandidateSets
+from mrlm.learners.sequential.session_rewards import session_rewards
 from mrlm.learners.sequential.transitions import Transitions, transitions
 from mrlm.learners.settings import LearningSettings
 
@@ -70,14 +71,20 @@ class Experience:
 def experience_of(sample: LearningSample, settings: LearningSettings, centred: bool) -> Experience:
     """The sample's decisions, each reward the weighted sum of the objectives in their scales.
 
+    Of an objective that is a return it is what a decision brought by itself.
+
     Args:
         sample: what the night's learners share.
         settings: says how long a session may pause.
         centred: whether the mean of each objective is taken off.
     """
     inputs, log, of = sample.inputs, sample.log, sample.scalarisation
-    reward = inputs.value[log.shown] + inputs.residual
-    if not centred:
-        reward = reward + float(of.weight @ (of.mean / of.scale))
+    if log.own is None:
+        reward = inputs.value[log.shown] + inputs.residual
+        if not centred:
+            reward = reward + float(of.weight @ (of.mean / of.scale))
+    else:
+        rewards = session_rewards(sample)
+        reward = (rewards - rewards.mean(axis=0) * centred) @ of.weight
     steps = transitions(log, settings.session_gap_minutes)
     return Experience.of(inputs.features, log.decisions.offsets, log.action, reward, steps)

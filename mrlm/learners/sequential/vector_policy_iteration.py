@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.behaviour.networks.network import evaluate
-from mrlm.learners.inputs import LearningSample, logged_rewards
+from mrlm.learners.inputs import LearningSample
 from mrlm.learners.network import ScoreNetwork
 from mrlm.learners.sequential.estimated_logger import logger_log_probabilities
 from mrlm.learners.sequential.experience import Experience
 from mrlm.learners.sequential.phases import phase
 from mrlm.learners.sequential.q_regression import regress_q
 from mrlm.learners.sequential.sequential_learner import SequentialLearner
+from mrlm.learners.sequential.session_rewards import session_rewards
 from mrlm.learners.sequential.target_network import TargetNetwork
 from mrlm.learners.sequential.vector_network import VectorNetwork, make_vector_network
 from mrlm.learners.settings import LearningSettings
@@ -45,7 +46,7 @@ class VectorPolicyIteration(SequentialLearner):
     ) -> ScoreNetwork:
         """See ``SequentialLearner``."""
         of, rounds = sample.scalarisation, settings.vector_policy_iteration.rounds
-        rewards = logged_rewards(sample) + of.mean / of.scale
+        rewards = session_rewards(sample)
         network = make_vector_network(seen.features, len(of.weight), settings, seed, gain=1.0)
         log_policy = logger_log_probabilities(sample.log, seen, settings, seed)
         for number in range(rounds):

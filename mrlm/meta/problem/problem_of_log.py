@@ -47,7 +47,7 @@ def tuning_problem(
         anchor: what kappa multiplies: the champion, or its root.
         floor: share of uniform exploration of the challenger, in [0, 1].
         weight_clip: largest importance weight.
-        horizon: columns whose score counts later rewards too.
+        horizon: columns whose score counts later rewards too, beside the heads of returns.
         nights: of the log, ISO dates, oldest first, by which rounds have an age; left out, all are
             of one night.
         counted: what shows are counted by.
@@ -76,7 +76,7 @@ def tuning_problem(
         objectives=tuple(objectives),
         floor=floor,
         weight_clip=weight_clip,
-        horizon=horizon,
+        horizon=(*horizon, *(o.name for o in objectives if o.is_return)),
         age=_age(log, nights),
         open=~(log.final[:, star] | log.unknown[:, star]),
         groups={kind: coded_groups(log.decisions.catalog, kind, item)[0] for kind in counted},

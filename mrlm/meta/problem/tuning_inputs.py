@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def save_tuning_inputs(inputs: TuningInputs, folder: Path) -> None:
             arrays[field.name] = np.ascontiguousarray(value)
         else:
             plain[field.name] = value
-    plain["objectives"] = [asdict(o) for o in inputs.problem.objectives]
+    plain["objectives"] = [o.to_json() for o in inputs.problem.objectives]
     about = {
         "problem": plain,
         "scenes": scenes.tolist(),

@@ -107,7 +107,7 @@ class TuningTask:
         if self.settings.least_entropy > 0:
             found.append(EntropyFloor(self.policy, self.settings.least_entropy))
         found += self._of_shows.values()
-        if self.settings.kl_cap == "always":
+        if self.always_capped:
             found.append(self.divergence_cap)
         return found
 
@@ -136,8 +136,19 @@ class TuningTask:
         }
 
     @property
+    def always_capped(self) -> bool:
+        """Whether every step keeps to the KL cap: settings say so, or a return is judged.
+
+        A return's lift is the first order of what a step brings.
+        """
+        judged = {o.name for o in self.problem.objectives if o.role != "component"}
+        judged |= set(self.settings.weights or ())
+        returns = {o.name for o in self.problem.objectives if o.is_return}
+        return self.settings.kl_cap == "always" or bool(judged & returns)
+
+    @property
     def divergence_cap(self) -> DivergenceCap:
-        """The cap on steps that weigh a score with a horizon."""
+        """The cap on steps that weigh a score with a horizon, or are judged by a return."""
         return DivergenceCap(self.policy, self.settings.max_kl)
 
     @cached_property
@@ -159,7 +170,7 @@ class TuningTask:
     def caps_of(self, points: Iterable[Vector]) -> list[DivergenceCap]:
         """The cap that holds beside ``limits`` for whoever weighs a score with a horizon."""
         ahead = bool(self.ahead) and any(point[1:][self.ahead].any() for point in points)
-        return [self.divergence_cap] if ahead and self.settings.kl_cap != "always" else []
+        return [self.divergence_cap] if ahead and not self.always_capped else []
 
     def printed(self, point: Vector) -> BoundedLift:
         """The lift at a point with its 95 % bound, valid for all points at once (Scheffe)."""

@@ -256,7 +256,7 @@ def _searches(task: TuningTask, z: float) -> Sequence[Search]:
     A cap on every step is theirs too: then one search does.
     """
     space, target, limits, ahead = task.space, task.target, task.limits, task.ahead
-    if task.settings.kl_cap == "always" or not ahead:
+    if task.always_capped or not ahead:
         return [Search(space, target, limits, z)]
     found = [Search(space, target, [*limits, task.divergence_cap], z)]
     if task.settings.weights is None and len(ahead) < len(task.problem.columns):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def save_bundle(bundle: PolicyBundle, folder: Path) -> None:
         "night": bundle.night,
         "run_key": bundle.run_key,
         "code_version": bundle.code_version,
-        "objectives": [asdict(o) for o in bundle.objectives],
+        "objectives": [o.to_json() for o in bundle.objectives],
     }
     (folder / "bundle.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 

@@ -55,6 +55,7 @@ class Log:
     final: Any
     unknown: Any
     lost: Any
+    own: Any = None
 
     def column(self, name: str) -> int:
         return [o.name for o in self.objectives].index(name)

@@ -63,10 +63,11 @@ def test_settings_that_change_what_rows_mean_build_every_log_anew(
     assert set(NIGHTS[:3]) <= set(stage.plan(made.context(NIGHTS[4], **changed)).nights)
 
 
-def test_what_an_objective_is_for_builds_no_log_anew(tmp_path: Path) -> None:
-    made = workspace_of(tmp_path, meaning=meaning_of(Made(tmp_path).context(NIGHTS[4])))
-    objectives = [asdict(o) for o in OBJECTIVES]
-    objectives[0]["unit"] = "delights a slot"
+def test_what_an_objective_is_for_and_what_follows_build_no_log_anew(tmp_path: Path) -> None:
+    objectives = [{**asdict(OBJECTIVES[0]), "missing": 0.0}, *map(asdict, OBJECTIVES[1:])]
+    before = Made(tmp_path).context(NIGHTS[4], objectives=objectives)
+    made = workspace_of(tmp_path, meaning=meaning_of(before))
+    objectives[0] |= {"unit": "delights a slot", "discount": 0.9}
     tonight = made.context(NIGHTS[4], objectives=objectives)
     assert NIGHTS[0] not in stage_named("build_log").plan(tonight).nights
 
