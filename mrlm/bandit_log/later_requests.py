@@ -83,11 +83,12 @@ class LaterRequests:
 def _pairs(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """One number for each pair of numbers from 0, which sort as the pairs do."""
     together = first.astype(np.int64) * (int(second.max(initial=0)) + 1) + second
-    return np.unique(together, return_inverse=True)[1]
+    codes: NDArray[np.int64] = np.unique(together, return_inverse=True)[1]
+    return codes
 
 
 def _request_codes(decision_id: NDArray[Any]) -> NDArray[np.int64]:
     """A number for each request: identifiers are ``request_id#position``."""
     names = pc.replace_substring_regex(pa.array(decision_id, pa.string()), "#[^#]*$", "")
-    codes = pc.dictionary_encode(names).indices
-    return codes.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: NDArray[np.int64] = pc.dictionary_encode(names).indices.to_numpy().astype(np.int64)
+    return codes
