@@ -133,6 +133,7 @@ def test_nights_that_look_ahead_close_the_gap_and_others_do_not(
     monkeypatch.setattr(long_term, "MODELS", 5)
     found = long_term.cell(0)
     assert found[long_term.OURS][-1] > 0.5 > 0.1 > found[long_term.MYOPIC][-1]
+    assert found[long_term.RETURN][-1] > 0.2
     assert all(row.holds for row in (*long_term._exact_rows(), *long_term._hub_rows()))
 
 
