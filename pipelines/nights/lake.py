@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 from mrlm.bandit_log import BanditLog, Catalog
-from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
@@ -119,6 +120,16 @@ def read_logs(
     if together is not None:
         most = together // max(len(nights), 1)
     return read_bandit_log(log_paths(context, nights), items, context.objectives, most or None)
+
+
+def log_parts(context: NightContext, night: str, catalog: Catalog) -> Iterator[BanditLog]:
+    """All decisions of a night as of tonight, about ``split.night_decisions`` at a time.
+
+    Each part has all decisions of its users. A night with no more is one part.
+    """
+    (path,) = log_paths(context, [night])
+    most = context.settings.split.night_decisions
+    return read_in_parts(path, catalog, context.objectives, most or None)
 
 
 def newest_embedded(context: NightContext) -> str | None:
