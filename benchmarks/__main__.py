@@ -12,7 +12,7 @@ import pkgutil
 import sys
 
 import benchmarks
-from benchmarks import behaviour, learners, loop, meta, ope, promotion
+from benchmarks import behaviour, learners, loop, meta, ope, promotion, serving
 from benchmarks.rows import Row
 
 _NOT_BENCHMARKS = {"__main__", "rows"}
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     names += [f"meta.{part}" for part in meta.parts()]
     names += [f"promotion.{part}" for part in promotion.parts()]
     names += [f"loop.{part}" for part in loop.parts()]
+    names += [f"serving.{part}" for part in serving.parts()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="a smaller run of the same")

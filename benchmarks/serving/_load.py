@@ -1,19 +1,31 @@
-"""A server in a process of its own, and requests that come at their time, whatever it does."""
+"""Requests to a server that come at their time, whatever it does."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 
-from benchmarks.serving import _version
-from mrlm.promotion.serving.live import LiveRequest, LiveVersion
+import psutil
 
-RATE = 200
+_HEADERS = {"content-type": "application/json"}
+# The first answers make what is kept between answers.
+_FIRST = 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a server listens, and its process."""
+
+    port: int
+    process: int
+
+    def processor_seconds(self) -> float:
+        """What it and its children have used so far."""
+        process = psutil.Process(self.process)
+        times = [p.cpu_times() for p in (process, *process.children(recursive=True))]
+        return float(sum(t.user + t.system for t in times))
 
 
 @dataclass(frozen=True)
@@ -23,52 +35,32 @@ class Paced:
     Attributes:
         milliseconds: of each answer, from the time at which its request was due.
         seconds: from the first request to the last answer.
+        processor: milliseconds of the server's processor time, on the mean of all answers.
         failed: answers with another status than 200.
     """
 
     milliseconds: list[float]
     seconds: float
+    processor: float
     failed: int
 
 
-def paced(live: LiveVersion, folder: Path, seconds: int) -> Paced:
-    """Ask ``RATE`` times a second over one connection that stays open."""
-    from benchmarks.serving import request
-
-    _version.save(live, folder / "bundle")
-    bodies = [_body(request(live, n)) for n in range(RATE)]
-    command = [sys.executable, "-m", "benchmarks.serving._server", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        if server.stdout is None:
-            raise RuntimeError("the server has no output")
-        port = int(server.stdout.readline())
-        return _ask(HTTPConnection("127.0.0.1", port), bodies, seconds)
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _ask(connection: HTTPConnection, bodies: list[bytes], seconds: int) -> Paced:
-    headers = {"content-type": "application/json"}
-    # The first answer makes what is kept between answers.
-    started = 0.0
+def paced(server: Server, path: str, bodies: Sequence[bytes], rate: int, seconds: int) -> Paced:
+    """Ask ``rate`` times a second over one connection that stays open."""
+    connection = HTTPConnection("127.0.0.1", server.port)
+    started, used = 0.0, 0.0
     found, failed = [], 0
-    for n in range(-20, RATE * seconds):
+    for n in range(-_FIRST, rate * seconds):
         if n == 0:
-            started = time.perf_counter()
-        due = started + n / RATE if n >= 0 else time.perf_counter()
+            started, used = time.perf_counter(), server.processor_seconds()
+        due = started + n / rate if n >= 0 else time.perf_counter()
         time.sleep(max(0.0, due - time.perf_counter()))
-        connection.request("POST", "/recommend", bodies[n % len(bodies)], headers)
+        connection.request("POST", path, bodies[n % len(bodies)], _HEADERS)
         response = connection.getresponse()
         response.read()
         if n >= 0:
             found.append(1e3 * (time.perf_counter() - due))
             failed += response.status != 200
-    return Paced(found, time.perf_counter() - started, failed)
-
-
-def _body(asked: LiveRequest) -> bytes:
-    history = [asdict(e) for e in asked.history or ()]
-    body = {"user_id": "u", "candidates": asked.candidates, "history": history, "k": 1}
-    return json.dumps(body).encode()
+    connection.close()
+    seconds, used = time.perf_counter() - started, server.processor_seconds() - used
+    return Paced(found, seconds, 1e3 * used / len(found), failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,42 @@ def read_bandit_log(
     """
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
-    schema = bandit_log_schema(objectives)
     samples = [UserSample.of(_decisions(p), most) for p in paths]
+    return _of_users(paths, samples, catalog, objectives)
+
+
+def read_in_parts(
+    path: Path, catalog: Catalog, objectives: tuple[Objective, ...], most: int | None
+) -> Iterator[BanditLog]:
+    """Every decision of a path once, in logs of whole users, each as ``read_bandit_log`` reads it.
+
+    A hash says which users come together, so the parts are in no order of users or times. Memory is
+    that of a part, however long the path; each part is found by going through all of it.
+
+    Args:
+        path: as for ``read_bandit_log``.
+        catalog: the items.
+        objectives: columns of the rewards.
+        most: about how many decisions a part has; None, or no more decisions: one part. Parts in
+            which there is no user are left out.
+
+    Raises:
+        ValueError: as for ``read_bandit_log``.
+    """
+    for sample in UserSample.parts(_decisions(path), most):
+        part = _of_users([path], [sample], catalog, objectives)
+        if len(part):
+            yield part
+
+
+def _of_users(
+    paths: Sequence[Path],
+    samples: Sequence[UserSample],
+    catalog: Catalog,
+    objectives: tuple[Objective, ...],
+) -> BanditLog:
+    """The decisions of each path's sample."""
+    schema = bandit_log_schema(objectives)
     tables = [_read(p, s, schema, objectives) for p, s in zip(paths, samples, strict=True)]
     table, histories = with_histories(tables, paths, samples, catalog)
     order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])

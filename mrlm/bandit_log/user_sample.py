@@ -1,7 +1,8 @@
-"""Whole users of a night, chosen by a hash, where it has more decisions than are to be read."""
+"""Whole users of a night, chosen by a hash, where it has more decisions than are read at once."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,28 +24,45 @@ _ROWS = 1 << 14
 
 @dataclass(frozen=True)
 class UserSample:
-    """Users whose hash is low enough; those of a smaller share are among those of a larger one.
+    """Users whose hash, as a share of the greatest, is in [since, until).
 
-    An interval that is clustered by user stays valid: every user comes with all decisions of the
-    night or with none, and the hash knows nothing of what they did.
+    Of two samples from 0 on, the users of the smaller are among those of the larger. An interval
+    that is clustered by user stays valid: every user comes with all decisions of the night or with
+    none, and the hash knows nothing of what they did.
 
     Attributes:
-        share: expected part of the users, in (0, 1]; 1 keeps all.
+        since: in [0, 1).
+        until: in (0, 1]; 1 is the end of all hashes.
     """
 
-    share: float = 1.0
+    since: float = 0.0
+    until: float = 1.0
 
     @classmethod
     def of(cls, place: Path, most: int | None) -> UserSample:
         """What keeps about ``most`` rows of a Parquet file or folder; None keeps all."""
-        rows = 0 if most is None else pads.dataset(place, partitioning=None).count_rows()
-        return cls(1.0 if most is None or rows <= most else most / rows)
+        if most is None:
+            return cls()
+        rows = _rows(place)
+        return cls(until=1.0 if rows <= most else most / rows)
+
+    @classmethod
+    def parts(cls, place: Path, most: int | None) -> list[UserSample]:
+        """What keeps every user of a Parquet file or folder once, in parts of about ``most`` rows.
+
+        None is one part.
+        """
+        many = 1 if most is None else max(math.ceil(_rows(place) / most), 1)
+        return [cls(i / many, (i + 1) / many) for i in range(many)]
 
     def keeps(self, user: pa.Array) -> NDArray[np.bool_]:
         """Whether each row's user is kept, bool, shape (n,); ``user`` are texts."""
         encoded = pc.dictionary_encode(pc.fill_null(user, ""))
         names = encoded.dictionary.to_numpy(zero_copy_only=False)
-        kept = _HASH(names).astype(np.float64) < self.share * _KEYS
+        hashed = _HASH(names).astype(np.float64)
+        kept = hashed >= self.since * _KEYS
+        if self.until < 1:
+            kept &= hashed < self.until * _KEYS
         rows: NDArray[np.bool_] = kept[encoded.indices.to_numpy(zero_copy_only=False)]
         return rows
 
@@ -55,7 +73,7 @@ class UserSample:
         """
         dataset = pads.dataset(place, partitioning=None)
         names = list(columns or dataset.schema.names)
-        if self.share >= 1:
+        if self == UserSample():
             return dataset.to_table(columns=names)
         wanted = [*names, *(["user"] if "user" not in names else [])]
         parts = [
@@ -66,3 +84,8 @@ class UserSample:
         ]
         schema = pa.schema([dataset.schema.field(n) for n in names])
         return pa.Table.from_batches(parts, schema)
+
+
+def _rows(place: Path) -> int:
+    rows: int = pads.dataset(place, partitioning=None).count_rows()
+    return rows

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrlm.bandit_log import BanditLog, Catalog
-from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
@@ -124,6 +125,26 @@ def read_logs(
     if together is not None:
         most = together // max(len(nights), 1)
     return read_bandit_log(log_paths(context, nights), items, context.objectives, most or None)
+
+
+def log_parts(
+    context: NightContext, night: str, catalog: Catalog, *, at_once: bool = False
+) -> Iterator[BanditLog]:
+    """All decisions of a night as of tonight, about ``split.night_decisions`` at a time.
+
+    Each part has all decisions of its users. A night with no more is one part. Rewards are those
+    that feedback brought: a catalogue without embeddings will do.
+
+    Args:
+        context: of tonight.
+        night: ISO date.
+        catalog: the items.
+        at_once: one part, however large the night is.
+    """
+    (path,) = log_paths(context, [night])
+    most = None if at_once else context.settings.split.night_decisions or None
+    brought = tuple(o for o in context.objectives if o.source == "feedback")
+    return read_in_parts(path, catalog, brought, most)
 
 
 def newest_embedded(context: NightContext) -> str | None:

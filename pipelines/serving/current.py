@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog
-from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
 from pipelines.contract.log import logger
@@ -26,7 +25,7 @@ from pipelines.nights.champion import (
     with_trial,
     without_trial,
 )
-from pipelines.nights.lake import built_logs, log_paths, newest_embedded, read_catalog
+from pipelines.nights.lake import built_logs, log_parts, newest_embedded, read_catalog
 
 if TYPE_CHECKING:
     from mrlm.promotion.serving.live import LiveVersion
@@ -202,11 +201,11 @@ def known_users(context: NightContext, found: LiveSources, served: Catalog) -> K
     if found.catalog_night is not None:
         catalog = read_catalog(context, found.catalog_night)
         for night, _ in reversed(found.state_nights):
-            log = read_bandit_log(log_paths(context, [night]), catalog, context.objectives)
-            tables.append(states_table(last_states(log)))
-            brought = fit_popularity(log, context.north_star.name)
-            code = served.codes(brought.item_id)
-            collected[code[code >= 0]] += brought.value[code >= 0]
+            for log in log_parts(context, night, catalog):
+                tables.append(states_table(last_states(log)))
+                brought = fit_popularity(log, context.north_star.name)
+                code = served.codes(brought.item_id)
+                collected[code[code >= 0]] += brought.value[code >= 0]
     states = pa.concat_tables(tables)
     first = pc.index_in(pc.unique(states["user"]), value_set=states["user"].combine_chunks())
     return KnownUsers(states.take(first), collected)

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrlm.bandit_log import Catalog
-from mrlm.bandit_log.reader import read_bandit_log
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import require_champion
 from pipelines.contract.manifest import Manifest
@@ -28,11 +27,12 @@ from pipelines.nights.lake import (
     history_command,
     ingested,
     log_fingerprints,
-    log_paths,
+    log_parts,
     newest_embedded,
 )
 
 if TYPE_CHECKING:
+    from mrlm.policies.quotas.quotas import Quotas
     from mrlm.promotion.serving.bundle import PolicyBundle
 
 _LISTS = "recommendations.parquet"
@@ -61,11 +61,14 @@ class Publish:
     The candidate set of a user is the last one that the log holds for them, without what they were
     shown: retrieval is the platform's. A night that was stopped publishes too, and says how old
     the states and the champion are.
+
+    Of a large night the users come some after the others (``lake.log_parts``), by user within each
+    part; what a user gets depends on nobody else, unless there are quotas, which tie all lists.
     """
 
     name = "publish"
     place: Literal["run"] = "run"
-    sections = ("publishing", "registry", "seed", "state", "objectives")
+    sections = ("publishing", "registry", "seed", "split", "state", "objectives")
     form = 2
 
     def plan(self, context: NightContext) -> ListSources:
@@ -87,46 +90,26 @@ class Publish:
         """Write one row a user and position."""
         from mrlm.promotion.registry.champion import champion
         from mrlm.promotion.serving.list_quotas import list_quotas, too_few_shows
-        from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
-        from mrlm.promotion.serving.states import last_states, read_states, states_table
 
         serving = champion(context.registry)
         if serving is None:
             raise MissingInputError("there is no champion to publish: run 'mrlm bootstrap' first")
         bundle = over_items_of(context, serving.bundle, plan.catalog_night)
         served, trial = _served(context, bundle, plan.trial)
-        paths = log_paths(context, [plan.state_night])
-        # Of a list nothing is asked that would need tonight's embedding, which may not be there.
-        observed = tuple(o for o in context.objectives if o.source == "feedback")
-        last = last_states(read_bandit_log(paths, _catalog(context), observed))
-        requests = read_states(
-            states_table(last), bundle.catalog, ts=context.night, unknown_candidates="drop"
-        )
-        publishing, rows = context.settings.publishing, 0
+        publishing = context.settings.publishing
         of_providers = publishing.least_shown_providers
         quotas = list_quotas(
-            requests.catalog, publishing.capacity, publishing.least_shown, of_providers
+            served.catalog, publishing.capacity, publishing.least_shown, of_providers
         )
-        with pq.ParquetWriter(out / _LISTS, PUBLISHED_SCHEMA) as file:
-            for part in published_lists(
-                served.policy,
-                requests,
-                night=context.night,
-                policy_id=served_as(context, serving.version, trial),
-                k=publishing.k,
-                seed=context.settings.seed,
-                quotas=quotas,
-            ):
-                file.write_table(part)
-                rows += len(part)
+        policy_id = served_as(context, serving.version, trial)
+        written = _write_lists(context, plan.state_night, served, policy_id, quotas, out / _LISTS)
         private: dict[str, int] = {}
         short: dict[str, Any] = {}
         if publishing.capacity:
-            wanted = int(np.minimum(requests.candidates.lengths, publishing.k).sum())
-            short = {"slots_without_room": wanted - rows}
+            short = {"slots_without_room": written.wanted - written.rows}
         if quotas is not None and quotas.asks_for_shows:
             shown = pq.read_table(out / _LISTS, columns=["item_id"])["item_id"].combine_chunks()
-            few = too_few_shows(requests.catalog, quotas, shown, of_providers)
+            few = too_few_shows(served.catalog, quotas, shown, of_providers)
             short["too_few_shows"] = few
             _warn(context, few)
         if publishing.user_ids:
@@ -141,9 +124,9 @@ class Publish:
             "state_night": plan.state_night,
             "state_age_nights": _nights(plan.state_night, context.night),
             "catalog_night": None if bundle is serving.bundle else plan.catalog_night,
-            "candidates_left_out": int(last.offsets[-1] - requests.offsets[-1]),
-            "users": len(requests),
-            "rows": rows,
+            "candidates_left_out": written.candidates_left_out,
+            "users": written.users,
+            "rows": written.rows,
             **short,
             **private,
         }
@@ -154,6 +137,65 @@ class Publish:
             counts=about,
             expiring=(PRIVATE_LISTS,),
         )
+
+
+@dataclass(frozen=True)
+class _Written:
+    """Counts of the lists of a night.
+
+    Attributes:
+        users: with a list.
+        rows: slots of all lists.
+        wanted: slots that candidates and ``publishing.k`` allow.
+        candidates_left_out: candidates that the catalogue no longer has.
+    """
+
+    users: int = 0
+    rows: int = 0
+    wanted: int = 0
+    candidates_left_out: int = 0
+
+
+def _write_lists(
+    context: NightContext,
+    night: str,
+    served: PolicyBundle,
+    policy_id: str,
+    quotas: Quotas | None,
+    path: Path,
+) -> _Written:
+    """Write a list for every user of a night's log."""
+    from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
+    from mrlm.promotion.serving.states import last_states, read_states, states_table
+
+    publishing, written = context.settings.publishing, _Written()
+    with pq.ParquetWriter(path, PUBLISHED_SCHEMA) as file:
+        for log in log_parts(context, night, _catalog(context), at_once=quotas is not None):
+            last = last_states(log)
+            requests = read_states(
+                states_table(last), served.catalog, ts=context.night, unknown_candidates="drop"
+            )
+            rows = 0
+            for lists in published_lists(
+                served.policy,
+                requests,
+                night=context.night,
+                policy_id=policy_id,
+                k=publishing.k,
+                seed=context.settings.seed,
+                quotas=quotas,
+            ):
+                file.write_table(lists)
+                rows += len(lists)
+            wanted = np.minimum(requests.candidates.lengths, publishing.k).sum()
+            written = _Written(
+                users=written.users + len(requests),
+                rows=written.rows + rows,
+                wanted=written.wanted + int(wanted),
+                candidates_left_out=written.candidates_left_out
+                + int(last.offsets[-1] - requests.offsets[-1]),
+            )
+    return written
 
 
 def _served(

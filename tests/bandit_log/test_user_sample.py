@@ -10,7 +10,7 @@ import pytest
 
 from mrlm.bandit_log import Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
 from mrlm.bandit_log.schema import bandit_log_schema, histories_schema
 from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.bandit_log.user_sample import UserSample
@@ -82,13 +82,37 @@ def test_users_are_read_whole_with_what_they_look_back_on(night: Path) -> None:
 
 def test_a_night_with_no_more_is_read_whole(night: Path) -> None:
     assert UserSample.of(night / "decisions", USERS * EACH) == UserSample()
-    assert UserSample.of(night / "decisions", USERS * EACH - 1).share < 1
+    assert UserSample.of(night / "decisions", USERS * EACH - 1).until < 1
     assert UserSample.of(night / "decisions", None) == UserSample()
+
+
+def test_parts_of_a_night_hold_every_user_once(night: Path) -> None:
+    whole = read_bandit_log([night], CATALOG, (CLICK,))
+    parts = list(read_in_parts(night, CATALOG, (CLICK,), most=500))
+    assert len(parts) == 4
+    assert all(380 < len(part) < 620 for part in parts)
+    assert all((part.decisions.looked_back_on().lengths == 1).all() for part in parts)
+    users = [set(part.decisions.user.tolist()) for part in parts]
+    assert len(set.union(*users)) == sum(map(len, users)) == USERS
+    found = [name for part in parts for name in part.decision_id.tolist()]
+    assert sorted(found) == sorted(whole.decision_id.tolist())
+    for most in (None, USERS * EACH):
+        (alone,) = read_in_parts(night, CATALOG, (CLICK,), most)
+        assert alone.decision_id.tolist() == whole.decision_id.tolist()
+
+
+def test_a_part_without_users_is_left_out(night: Path, tmp_path: Path) -> None:
+    """Of eight parts for eight users some are empty."""
+    few = pq.read_table(night / "decisions" / "0.parquet").slice(0, 8)
+    pq.write_table(few, tmp_path / "few.parquet")
+    parts = list(read_in_parts(tmp_path / "few.parquet", CATALOG, (CLICK,), most=1))
+    assert 2 < len(parts) < 8
+    assert sum(map(len, parts)) == 8
 
 
 def test_fewer_users_are_among_more_and_fall_into_every_fold() -> None:
     users = pa.array([f"u{i}" for i in range(20_000)])
-    few, more = UserSample(0.1).keeps(users), UserSample(0.3).keeps(users)
+    few, more = UserSample(until=0.1).keeps(users), UserSample(until=0.3).keeps(users)
     assert not (few & ~more).any()
     # Four standard deviations of a draw of 20,000: a wrong alarm in 16,000.
     assert abs(few.mean() - 0.1) < 4 * np.sqrt(0.09 / 20_000)

@@ -120,6 +120,11 @@ def test_before_nothing_answers_an_earlier_champion_does_and_then_popularity(
     np.testing.assert_array_equal(
         live.popular, np.argsort(-total, kind="stable")[: (total > 0).sum()]
     )
+    few = made.context("2026-11-20", split={"night_decisions": 100})
+    known = module.known_users(few, current.answering.found, live.bundle.catalog)
+    np.testing.assert_allclose(known.collected, total, atol=1e-12)
+    assert known.states["user"].to_pylist() != live.states["user"].to_pylist()
+    assert known.states.sort_by("user").to_pylist() == live.states.to_pylist()
     found = live.answer(LiveRequest("r", "nobody", k=1), datetime(2026, 11, 20, tzinfo=UTC))
     best, floor = found.slots[0].candidate_propensities[0], context.settings.tuning.floor
     assert best == pytest.approx(1 - floor + floor / len(live.popular))

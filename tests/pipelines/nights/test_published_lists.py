@@ -1,4 +1,4 @@
-"""Lists that a champion and a challenger on trial draw together, and how they are logged."""
+"""Lists of a night: in parts of its users, and by a champion with a challenger on trial."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def context(tmp_path: Path) -> NightContext:
 
 
 def published(
-    context: NightContext, monkeypatch: pytest.MonkeyPatch, challenger: PolicyBundle | Exception
+    context: NightContext,
+    monkeypatch: pytest.MonkeyPatch,
+    challenger: PolicyBundle | Exception,
+    folder: str = "out",
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
     """Rows of the lists, and what is told about them."""
     own = items().with_embedding(EMBEDDING)
@@ -61,7 +64,7 @@ def published(
     registry = "mrlm.promotion.registry.champion"
     monkeypatch.setattr(f"{registry}.champion", lambda place: Champion(1, bundle, Path()))
     monkeypatch.setattr(f"{registry}.champion_of_version", of_version)
-    out = context.workspace.root / "out"
+    out = context.workspace.root / folder
     out.mkdir()
     STAGE.run(context, STAGE.plan(context), out)
     rows = pq.read_table(out / "recommendations.parquet").to_pylist()
@@ -127,3 +130,23 @@ def test_without_a_share_nobody_is_on_trial(context: NightContext) -> None:
     settings = context.settings.model_copy(update={"gate": gate})
     assert STAGE.plan(context).trial == 2
     assert STAGE.plan(replace(context, settings=settings)).trial is None
+
+
+@pytest.mark.parametrize("capacity", ["", "popularity"])
+def test_a_night_read_in_parts_gives_every_user_the_same_list(
+    context: NightContext, monkeypatch: pytest.MonkeyPatch, capacity: str
+) -> None:
+    """By user within each part; where items have a capacity all users are drawn for at once."""
+    publishing = context.settings.publishing.model_copy(update={"capacity": capacity})
+    split = context.settings.split.model_copy(update={"night_decisions": 100})
+    whole = context.settings.model_copy(update={"publishing": publishing})
+    parts = whole.model_copy(update={"split": split})
+    (rows, about), (found, told) = (
+        published(replace(context, settings=settings), monkeypatch, bundle_of_trial(), folder)
+        for settings, folder in ((whole, "whole"), (parts, "parts"))
+    )
+    assert told == about
+    assert about["users"] == 80
+    users = [str(row["user"]) for row in found]
+    assert (users == sorted(users)) == bool(capacity)
+    assert sorted(found, key=lambda row: (row["user"], row["position"])) == rows
