@@ -62,5 +62,5 @@ def paced(server: Server, path: str, bodies: Sequence[bytes], rate: int, seconds
             found.append(1e3 * (time.perf_counter() - due))
             failed += response.status != 200
     connection.close()
-    seconds, used = time.perf_counter() - started, server.processor_seconds() - used
-    return Paced(found, seconds, 1e3 * used / len(found), failed)
+    took, used = time.perf_counter() - started, server.processor_seconds() - used
+    return Paced(found, took, 1e3 * used / len(found), failed)
