@@ -50,6 +50,17 @@ class LogarithmicSmoothingSettings(_OneLearner):
     )
 
 
+class TopKSettings(_OneLearner):
+    """What the learner ``top_k_reinforce`` alone reads."""
+
+    slots: int = Field(
+        0,
+        ge=0,
+        description="Slots of the lists that the policy is to fill. 0: as many as the log has of "
+        "each request; a number where lists are served longer or shorter than they were logged.",
+    )
+
+
 class DoubleQSettings(_OneLearner):
     """What the learner ``double_q_learning`` alone reads."""
 
@@ -166,6 +177,9 @@ class LearningSettings(BaseModel):
         LogarithmicSmoothingSettings(), description="What this learner alone reads."
     )
     poem: PoemSettings = Field(PoemSettings(), description="What this learner alone reads.")
+    top_k_reinforce: TopKSettings = Field(
+        TopKSettings(), description="What this learner alone reads."
+    )
     double_q_learning: DoubleQSettings = Field(
         DoubleQSettings(), description="What this learner alone reads."
     )

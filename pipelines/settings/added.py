@@ -27,6 +27,7 @@ _ADDED_TO_SECTIONS = {
         "most_epochs",
         "logarithmic_smoothing",
         "poem",
+        "top_k_reinforce",
         *("double_q_learning", "implicit_q_learning", "batch_constrained_q_learning"),
         *("advantage_weighted_regression", "clipped_policy_optimisation"),
         *("vector_policy_iteration",),

@@ -24,14 +24,23 @@ class TopKReinforce(GradientLearner):
     sum_a alpha_k(a) r(a) of what is left of the list. An item that is sure to be drawn pulls no
     further, so the second best is learned too; with one slot this is the policy gradient by
     importance weights. Source: Chen et al., Top-K off-policy correction for a REINFORCE recommender
-    system, 2019, section 4.3. A reward is taken to depend on the item and not on the others shown.
+    system, 2019, section 4.3. A reward is that of the slot, and taken to depend on its item and not
+    on the others shown.
+
+    Lists are served without repeats, which show every item at least as often as k draws do. So
+    where rewards are above 0 the sum is a lower bound of the list's reward, and exact for one slot.
+
+    k is the list's length in the log, or ``slots`` of the settings: lists of several slots may be
+    served where the log shows one item a request. Propensities are those of the log contract, given
+    the items above; the paper's are of one softmax that fills the whole list.
     """
 
     name = "top_k_reinforce"
 
     def epoch_terms(self, epoch: Epoch) -> Terms:
         """The same in every epoch."""
-        slots = torch.from_numpy(slots_left(epoch.feedback.log))
+        length = epoch.settings.top_k_reinforce.slots
+        slots = torch.from_numpy(slots_left(epoch.feedback.log, length))
         return top_k_terms(slots, epoch.settings.weight_clip)
 
 
@@ -53,11 +62,18 @@ def top_k_terms(slots: torch.Tensor, clip: float) -> Terms:
     return terms
 
 
-def slots_left(log: BanditLog) -> NDArray[np.int64]:
-    """Slots of a decision's list from its own to the last that the log has, int64, shape (n,)."""
+def slots_left(log: BanditLog, length: int) -> NDArray[np.int64]:
+    """Slots of each decision's list from its own to the last, at least 1, int64, shape (n,).
+
+    Args:
+        log: of n decisions.
+        length: slots of every list; 0: the lowest that the log has of the request is the last.
+    """
+    position = log.decisions.position.astype(np.int64)
+    if length:
+        return np.asarray(np.maximum(length - position + 1, 1), np.int64)
     request = np.array([of.rpartition("#")[0] for of in log.decision_id.tolist()])
     _, own = np.unique(request, return_inverse=True)
-    position = log.decisions.position.astype(np.int64)
     last = np.zeros(len(log), np.int64)
     np.maximum.at(last, own, position)
     return np.asarray(last[own] - position + 1, np.int64)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -22,10 +23,16 @@ from tests.learners.bandit.tiny import (
 FREE = LearningSettings(floor=1e-12)
 
 
-@pytest.mark.parametrize("k", [1, 2, 5])
+def reward_of_draws(p: torch.Tensor, reward: torch.Tensor, k: int) -> torch.Tensor:
+    """Expected reward of what is among k draws, by all outcomes; what is drawn twice earns once."""
+    outcomes = [list(drawn) for drawn in product(range(len(p)), repeat=k)]
+    return torch.stack([p[o].prod() * reward[sorted(set(o))].sum() for o in outcomes]).sum()
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
 def test_over_what_the_logger_may_show_the_gradient_is_that_of_the_lists_reward(k: int) -> None:
     got, scores, truth = expected_gradient(top_k_terms(torch.tensor([k]), 1e6), FREE, seed=k)
-    wanted = gradient_of(lambda p: (1 - (1 - p) ** k) @ torch.tensor(truth), scores)
+    wanted = gradient_of(lambda p: reward_of_draws(p, torch.tensor(truth), k), scores)
     np.testing.assert_allclose(got, wanted, atol=1e-9)
 
 
@@ -66,7 +73,7 @@ def test_a_weight_above_the_clip_pulls_as_one_at_the_clip() -> None:
 
 
 def test_slots_that_are_left_end_with_the_list(fit_log: BanditLog) -> None:
-    """Three lists, in any order; of one the second slot is missing."""
+    """Four lists, in any order; of one the second slot is missing. Then lists of two."""
     ids = ["a#1", "b#2", "a#3", "b#1", "c#x#1", "a#2", "d#1", "d#3"]
     position = np.array([1, 2, 3, 1, 1, 2, 1, 3], np.int32)
     log = fit_log.take(np.arange(8))
@@ -75,7 +82,8 @@ def test_slots_that_are_left_end_with_the_list(fit_log: BanditLog) -> None:
         decision_id=np.array(ids, object),
         decisions=replace(log.decisions, position=position),
     )
-    assert slots_left(log).tolist() == [3, 1, 1, 2, 1, 2, 3, 1]
+    assert slots_left(log, 0).tolist() == [3, 1, 1, 2, 1, 2, 3, 1]
+    assert slots_left(log, 2).tolist() == [2, 1, 1, 2, 2, 1, 2, 1]
 
 
 @pytest.mark.statistics
