@@ -37,7 +37,8 @@ class BanditLog:
             over: an event of this decision could not be read, or its delivery was not whole. Such a
             reward is never final.
         lost: int64, shape (n, m); events of the decision's night that are known to be lost and
-            belong to nobody knows which of its decisions; the same on all rows of a night.
+            belong to nobody knows which of its decisions; the same on all rows of a night. Where
+            some of a night's users were read, their share of them, rounded up.
         own: what each decision brought by itself, where an objective is a return: ``rewards``,
             ``final`` and ``unknown`` count what follows then; None where none is.
 

@@ -42,7 +42,7 @@ def read_bandit_log(
         catalog: the items.
         objectives: columns of the rewards.
         most: about how many decisions of each path are read, where it has more: all decisions of
-            some users, see ``UserSample``. None reads all.
+            some users, see ``UserSample``, whose night is the path's last name. None reads all.
 
     Raises:
         ValueError: no path is given, a column is missing, or an item is not in the catalogue.
@@ -74,7 +74,7 @@ def read_bandit_log(
     """
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
-    samples = [UserSample.of(_decisions(p), most) for p in paths]
+    samples = [UserSample.of(_decisions(p), most, p.name) for p in paths]
     return _of_users(paths, samples, catalog, objectives)
 
 
@@ -133,6 +133,7 @@ def _read(
             for name, kind in doubt_columns(objective):
                 if name not in table.column_names:
                     table = table.append_column(name, pa.nulls(len(table), kind))
+            table = _with_own_losses(table, f"lost_{objective.name}", sample.share)
     missing = [n for n in schema.names if n not in table.column_names]
     if missing:
         raise ValueError(
@@ -140,6 +141,14 @@ def _read(
             "since it was built: run the stage build_log again"
         )
     return table.select(schema.names).cast(schema)
+
+
+def _with_own_losses(table: pa.Table, name: str, share: float) -> pa.Table:
+    """The part of a night's lost events that falls to a share of its users, rounded up."""
+    if share == 1:
+        return table
+    lost = pc.cast(pc.ceil(pc.multiply(pc.cast(table[name], pa.float64()), share)), pa.int32())
+    return table.set_column(table.column_names.index(name), name, lost)
 
 
 def _from_table(

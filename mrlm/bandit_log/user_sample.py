@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
-from mrlm.bandit_log.user_folds import split_mix
+from mrlm.bandit_log.user_folds import split_mix, user_key
 
 # Another split of users than the folds', or some folds would be empty.
-_HASH = split_mix(0x5A3B1E)
+_SALT = 0x5A3B1E
 _KEYS = 2.0**64
 # Rows that are decoded at once: with lists of candidates, tens of megabytes.
 _ROWS = 1 << 14
@@ -26,25 +26,29 @@ _ROWS = 1 << 14
 class UserSample:
     """Users whose hash, as a share of the greatest, is in [since, until).
 
-    Of two samples from 0 on, the users of the smaller are among those of the larger. An interval
-    that is clustered by user stays valid: every user comes with all decisions of the night or with
-    none, and the hash knows nothing of what they did.
+    Of two samples of one night from 0 on, the users of the smaller are among those of the larger.
+    An interval that is clustered by user stays valid: every user comes with all decisions of the
+    night or with none, and the hash knows nothing of what they did. Each night's users are drawn
+    anew: were they the same ones, a policy that was chosen by what they like would be judged on
+    them, and not on all users.
 
     Attributes:
         since: in [0, 1).
         until: in (0, 1]; 1 is the end of all hashes.
+        night: whose users these are, any name; another one splits users another way.
     """
 
     since: float = 0.0
     until: float = 1.0
+    night: str = ""
 
     @classmethod
-    def of(cls, place: Path, most: int | None) -> UserSample:
+    def of(cls, place: Path, most: int | None, night: str = "") -> UserSample:
         """What keeps about ``most`` rows of a Parquet file or folder; None keeps all."""
         if most is None:
-            return cls()
+            return cls(night=night)
         rows = _rows(place)
-        return cls(until=1.0 if rows <= most else most / rows)
+        return cls(until=1.0 if rows <= most else most / rows, night=night)
 
     @classmethod
     def parts(cls, place: Path, most: int | None) -> list[UserSample]:
@@ -55,11 +59,17 @@ class UserSample:
         many = 1 if most is None else max(math.ceil(_rows(place) / most), 1)
         return [cls(i / many, (i + 1) / many) for i in range(many)]
 
+    @property
+    def share(self) -> float:
+        """Of all users, in expectation, in (0, 1]."""
+        return self.until - self.since
+
     def keeps(self, user: pa.Array) -> NDArray[np.bool_]:
-        """Whether each row's user is kept, bool, shape (n,); ``user`` are texts."""
-        encoded = pc.dictionary_encode(pc.fill_null(user, ""))
+        """Whether each row's user is kept, bool, shape (n,); a number is taken as its digits."""
+        encoded = pc.dictionary_encode(pc.fill_null(pc.cast(user, pa.string()), ""))
         names = encoded.dictionary.to_numpy(zero_copy_only=False)
-        hashed = _HASH(names).astype(np.float64)
+        own = int(user_key(np.array([self.night]))[0])
+        hashed = split_mix(_SALT ^ own)(names).astype(np.float64)
         kept = hashed >= self.since * _KEYS
         if self.until < 1:
             kept &= hashed < self.until * _KEYS
@@ -73,7 +83,7 @@ class UserSample:
         """
         dataset = pads.dataset(place, partitioning=None)
         names = list(columns or dataset.schema.names)
-        if self == UserSample():
+        if self.share == 1:
             return dataset.to_table(columns=names)
         wanted = [*names, *(["user"] if "user" not in names else [])]
         parts = [

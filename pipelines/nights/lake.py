@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -123,7 +124,8 @@ def read_logs(
     items = read_catalog(context) if catalog is None else catalog
     most = context.settings.split.night_decisions
     if together is not None:
-        most = together // max(len(nights), 1)
+        # Less than one a night is no 0, which would be all.
+        most = math.ceil(together / max(len(nights), 1))
     return read_bandit_log(log_paths(context, nights), items, context.objectives, most or None)
 
 

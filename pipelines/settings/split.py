@@ -18,8 +18,9 @@ class Split(Section):
         100_000,
         ge=0,
         description="About how many decisions of a night weights are chosen and challengers judged "
-        "on, where it has more: all decisions of some users, whom a hash chooses. Lists and states "
-        "are made for all users, about so many decisions at a time. 0 reads all at once.",
+        "on, where it has more: all decisions of some users, whom a hash chooses, other ones each "
+        "night. Lists and states are made for all users, about so many decisions at a time. 0 "
+        "reads all at once.",
     )
     fit_decisions: int = Field(
         500_000,

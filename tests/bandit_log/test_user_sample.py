@@ -120,3 +120,26 @@ def test_fewer_users_are_among_more_and_fall_into_every_fold() -> None:
     for hashed in (None, crc(), crc("statistics")):
         shares = np.bincount(user_folds(kept, 4, hashed), minlength=4) / len(kept)
         assert np.abs(shares - 0.25).max() < 4 * np.sqrt(0.1875 / len(kept))
+
+
+def test_each_night_draws_its_users_anew() -> None:
+    users = pa.array([f"u{i}" for i in range(20_000)])
+    one, other = (UserSample(until=0.2, night=n).keeps(users) for n in ("night=1", "night=2"))
+    # Independent draws; four standard deviations: a wrong alarm in 16,000.
+    assert abs((one & other).mean() - 0.04) < 4 * np.sqrt(0.04 * 0.96 / 20_000)
+
+
+def test_users_that_are_numbers_are_drawn_by_their_digits() -> None:
+    part = UserSample(until=0.5)
+    digits = part.keeps(pa.array([str(i) for i in range(100)]))
+    assert 0 < digits.sum() < 100
+    assert np.array_equal(part.keeps(pa.array(range(100))), digits)
+
+
+def test_some_users_have_their_share_of_the_lost_events(night: Path, tmp_path: Path) -> None:
+    table = pq.read_table(night / "decisions").drop_columns("lost_click")
+    lost = pa.array([101] * len(table), pa.int32())
+    pq.write_table(table.append_column("lost_click", lost), tmp_path / "night.parquet")
+    for most, expected in ((None, 101), (500, 26)):
+        log = read_bandit_log([tmp_path / "night.parquet"], CATALOG, (CLICK,), most)
+        assert (log.lost == expected).all()

@@ -146,10 +146,12 @@ def test_of_a_night_with_too_many_decisions_some_users_are_read(made: Made) -> N
     assert len(whole) == 2 * many
     fewer = made.context(NIGHTS[1], split={"night_decisions": many // 2})
     assert len(lake.read_logs(fewer, nights, together=0)) == 2 * many
+    assert len(lake.read_logs(fewer, nights, together=1)) < many / 2
     for part in (lake.read_logs(context, nights, together=many), lake.read_logs(fewer, nights)):
         assert many / 2 < len(part) < 3 * many / 2
-        users = set(part.decisions.user.tolist())
-        kept = [u in users for u in whole.decisions.user.tolist()]
+        read = set(zip(part.night.tolist(), part.decisions.user.tolist(), strict=True))
+        asked = zip(whole.night.tolist(), whole.decisions.user.tolist(), strict=True)
+        kept = [who in read for who in asked]
         assert part.decision_id.tolist() == whole.decision_id[kept].tolist()
     alone = lake.read_logs(fewer, nights[:1])
     both = lake.read_logs(fewer, nights).on_nights(nights[:1])
