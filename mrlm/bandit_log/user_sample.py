@@ -18,8 +18,10 @@ from mrlm.bandit_log.user_folds import split_mix, user_key
 # Another split of users than the folds', or some folds would be empty.
 _SALT = 0x5A3B1E
 _KEYS = 2.0**64
-# Rows that are decoded at once: with lists of candidates, tens of megabytes.
-_ROWS = 1 << 14
+# Rows that are decoded at once, with lists of candidates and of users alone: tens of megabytes.
+_ROWS, _ROWS_OF_USERS = 1 << 14, 1 << 20
+# However many decisions each of them has: fewer users carry no interval, and might be none.
+_LEAST_USERS = 1000
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,15 @@ class UserSample:
 
     @classmethod
     def of(cls, place: Path, most: int | None, night: str = "") -> UserSample:
-        """What keeps about ``most`` rows of a Parquet file or folder; None keeps all."""
-        if most is None:
+        """What keeps about ``most`` rows of a Parquet file or folder; None keeps all.
+
+        More are kept where the rows of about a thousand users are more.
+        """
+        rows = 0 if most is None else _rows(place)
+        if most is None or rows <= most:
             return cls(night=night)
-        rows = _rows(place)
-        return cls(until=1.0 if rows <= most else most / rows, night=night)
+        share = max(most / rows, _LEAST_USERS / _users(place))
+        return cls(until=min(share, 1.0), night=night)
 
     @classmethod
     def parts(cls, place: Path, most: int | None) -> list[UserSample]:
@@ -99,3 +105,13 @@ class UserSample:
 def _rows(place: Path) -> int:
     rows: int = pads.dataset(place, partitioning=None).count_rows()
     return rows
+
+
+def _users(place: Path) -> int:
+    found = np.zeros(0, np.uint64)
+    dataset = pads.dataset(place, partitioning=None)
+    for batch in dataset.to_batches(columns=["user"], batch_size=_ROWS_OF_USERS):
+        names = pc.unique(pc.fill_null(pc.cast(batch["user"], pa.string()), ""))
+        if len(names):
+            found = np.union1d(found, user_key(names.to_numpy(zero_copy_only=False)))
+    return len(found)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.bandit_log import Catalog, Objective
+from mrlm.bandit_log import Catalog, Objective, user_sample
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
 from mrlm.bandit_log.schema import bandit_log_schema, histories_schema
@@ -66,6 +66,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def few_users_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_sample, "_LEAST_USERS", 1)
+
+
+@pytest.mark.usefixtures("few_users_do")
 def test_users_are_read_whole_with_what_they_look_back_on(night: Path) -> None:
     whole = read_bandit_log([night], CATALOG, (CLICK,))
     part = read_bandit_log([night], CATALOG, (CLICK,), most=500)
@@ -80,10 +86,22 @@ def test_users_are_read_whole_with_what_they_look_back_on(night: Path) -> None:
     assert np.array_equal(part.rewards, kept.rewards)
 
 
+@pytest.mark.usefixtures("few_users_do")
 def test_a_night_with_no_more_is_read_whole(night: Path) -> None:
     assert UserSample.of(night / "decisions", USERS * EACH) == UserSample()
     assert UserSample.of(night / "decisions", USERS * EACH - 1).until < 1
     assert UserSample.of(night / "decisions", None) == UserSample()
+
+
+def test_a_thousand_users_are_read_however_much_each_did(night: Path) -> None:
+    assert UserSample.of(night / "decisions", 1) == UserSample()
+
+
+def test_of_more_users_about_a_thousand(tmp_path: Path) -> None:
+    users = [f"u{i}" for i in range(5000) for _ in range(2)]
+    pq.write_table(pa.table({"user": users}), tmp_path / "many.parquet")
+    assert UserSample.of(tmp_path / "many.parquet", 10).until == pytest.approx(0.2)
+    assert UserSample.of(tmp_path / "many.parquet", 5000).until == pytest.approx(0.5)
 
 
 def test_parts_of_a_night_hold_every_user_once(night: Path) -> None:
@@ -136,6 +154,7 @@ def test_users_that_are_numbers_are_drawn_by_their_digits() -> None:
     assert np.array_equal(part.keeps(pa.array(range(100))), digits)
 
 
+@pytest.mark.usefixtures("few_users_do")
 def test_some_users_have_their_share_of_the_lost_events(night: Path, tmp_path: Path) -> None:
     table = pq.read_table(night / "decisions").drop_columns("lost_click")
     lost = pa.array([101] * len(table), pa.int32())

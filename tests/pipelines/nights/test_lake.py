@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from mrlm.bandit_log import user_sample
 from mrlm.embeddings.hashing import HashingEncoder
 from pipelines.failures.errors import DamagedError, MissingInputError
 from pipelines.nights import lake
@@ -133,7 +134,10 @@ def test_the_catalogue_waits_for_its_embedding(made: Made) -> None:
     assert found.item_id.tolist() == [f"i{c}" for c in range(6)]
 
 
-def test_of_a_night_with_too_many_decisions_some_users_are_read(made: Made) -> None:
+def test_of_a_night_with_too_many_decisions_some_users_are_read(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_sample, "_LEAST_USERS", 1)
     nights, many = NIGHTS[:2], 200
     for night in nights:
         made.passed(night)
