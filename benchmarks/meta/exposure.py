@@ -72,22 +72,10 @@ def _of_means(cells: list[dict[str, dict[str, list[float]]]]) -> list[Row]:
     reached = _reached(np.abs(exposure - TARGET) <= WITHIN)
     cost = 1 - float(floor.sum() / free.sum())
     before = np.mean([c[FREE]["exposure"][-1] for c in cells])
+    note = f"at the end {exposure[:, -1].mean():.3f}, without a floor {before:.3f}"
     return [
-        Row(
-            f"exposure: nights until it stays within {WITHIN:g} of {TARGET:g}, the slowest seed",
-            max(reached),
-            bar=f"<= {NIGHTS}",
-            holds=max(reached) <= NIGHTS,
-            note=f"{len(cells)} seeds; at the end {exposure[:, -1].mean():.3f}, without a floor "
-            f"{before:.3f}",
-        ),
-        Row(
-            "exposure: share of the value that the floor costs",
-            cost,
-            bar=f"<= {COST:g}",
-            holds=cost <= COST,
-            note="of the north star over uniform shows, after the last night",
-        ),
+        _nights(f"exposure: nights until it stays within {WITHIN:g} of {TARGET:g}", reached, note),
+        _cost("exposure", cost, "of the north star over uniform shows, after the last night"),
     ]
 
 
@@ -99,25 +87,38 @@ def _of_numbers(cells: list[dict[str, dict[str, list[float]]]]) -> list[Row]:
     reached = _reached(np.abs(number / NUMBER - 1) <= WITHIN)
     before, beside = (np.mean([c[n]["number"][-1] for c in cells]) for n in (FREE, BY_HAND))
     cost, other = 1 - float(floor.sum() / free.sum()), 1 - float(by_hand.sum() / free.sum())
+    name = "effective providers"
+    note = (
+        f"small providers are worse; at the end {number[:, -1].mean():.2f}, without a floor "
+        f"{before:.2f}"
+    )
+    hand = f"peer: a bonus by hand on top of the free policy, at {beside:.2f} providers"
     return [
-        Row(
-            f"effective providers: nights until they stay within {WITHIN:.0%} of {NUMBER:g}, the "
-            "slowest seed",
-            max(reached),
-            bar=f"<= {NIGHTS}",
-            holds=max(reached) <= NIGHTS,
-            note=f"{len(cells)} seeds, small providers are worse; at the end "
-            f"{number[:, -1].mean():.2f}, without a floor {before:.2f}",
-        ),
-        Row(
-            "effective providers: share of the value that the floor costs",
-            cost,
-            peer=other,
-            bar=f"<= {COST:g}",
-            holds=cost <= COST,
-            note=f"peer: a bonus by hand on top of the free policy, at {beside:.2f} providers",
-        ),
+        _nights(f"{name}: nights until they stay within {WITHIN:.0%} of {NUMBER:g}", reached, note),
+        _cost(name, cost, hand, other),
     ]
+
+
+def _nights(measure: str, reached: list[int], note: str) -> Row:
+    slowest = max(reached)
+    return Row(
+        f"{measure}, the slowest seed",
+        slowest,
+        bar=f"<= {NIGHTS}",
+        holds=slowest <= NIGHTS,
+        note=f"{len(reached)} seeds; {note}",
+    )
+
+
+def _cost(name: str, cost: float, note: str, peer: float | None = None) -> Row:
+    return Row(
+        f"{name}: share of the value that the floor costs",
+        cost,
+        peer=peer,
+        bar=f"<= {COST:g}",
+        holds=cost <= COST,
+        note=note,
+    )
 
 
 def _reached(there: NDArray[np.bool_]) -> list[int]:

@@ -73,6 +73,11 @@ class BanditLog:
         return len(self.decision_id)
 
     @property
+    def by_itself(self) -> OwnRewards:
+        """What each decision brought by itself, whether or not an objective is a return."""
+        return self.own or OwnRewards(self.rewards, self.final, self.unknown)
+
+    @property
     def shown(self) -> NDArray[np.int64]:
         """Flat position of the shown item among all candidates, int64, shape (n,)."""
         return self.decisions.offsets[:-1] + self.action

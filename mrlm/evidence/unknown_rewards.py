@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Objective
 from mrlm.bandit_log.later_requests import LaterRequests
-from mrlm.bandit_log.own_rewards import OwnRewards
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class UnknownRewards:
         """
         if not (log.unknown.any() or log.lost.any()):
             return None
-        own = log.own or OwnRewards(log.rewards, log.final, log.unknown)
+        own = log.by_itself
         rewards = own.known
         ranges = [_range(o, rewards[:, j]) for j, o in enumerate(log.objectives)]
         missing = np.array([np.nan if o.missing is None else o.missing for o in log.objectives])

@@ -46,7 +46,7 @@ class HistoryRows:
         Histories hold what each slot brought by itself, and so do these rewards.
         """
         names = [o.name for o in log.objectives]
-        final = np.where(log.final, log.rewards, np.nan) if log.own is None else log.own.known
+        final = log.by_itself.known
         return cls(
             decisions=shown,
             space=space,

@@ -62,6 +62,8 @@ def segment_point(
 
 def _as_diverse(part: TuningProblem, settings: TuningSettings, overall: Vector) -> dict[str, float]:
     """Floors of effective numbers: of all decisions, or what the overall point has in this part."""
+    if not settings.diversity_floors:
+        return {}
     policy = TunedSoftmax(part)
     served = policy.probabilities(overall)
     return {
