@@ -37,7 +37,7 @@ class LaterRequests:
         night = np.unique(log.night, return_inverse=True)[1]
         session = _pairs(_pairs(group(log.decisions.user)[1], group(log.session)[1]), night)
         order = np.lexsort((log.session_step, session))
-        pair = _pairs(session, _request_codes(log.decision_id))[order]
+        pair = _pairs(session, request_codes(log.decision_id))[order]
         _, first, place = np.unique(pair, return_index=True, return_inverse=True)
         rank = np.empty(len(first), np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
@@ -87,8 +87,12 @@ def _pairs(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.in
     return codes
 
 
-def _request_codes(decision_id: NDArray[Any]) -> NDArray[np.int64]:
-    """A number for each request: identifiers are ``request_id#position``."""
+def request_codes(decision_id: NDArray[Any]) -> NDArray[np.int64]:
+    """Number of each decision's request, int64, shape (n,).
+
+    Args:
+        decision_id: ``request_id#position``, str objects, shape (n,).
+    """
     names = pc.replace_substring_regex(pa.array(decision_id, pa.string()), "#[^#]*$", "")
     codes: NDArray[np.int64] = pc.dictionary_encode(names).indices.to_numpy().astype(np.int64)
     return codes

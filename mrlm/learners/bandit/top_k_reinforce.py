@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.later_requests import request_codes
 from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms
@@ -72,8 +73,7 @@ def slots_left(log: BanditLog, length: int) -> NDArray[np.int64]:
     position = log.decisions.position.astype(np.int64)
     if length:
         return np.asarray(np.maximum(length - position + 1, 1), np.int64)
-    request = np.array([of.rpartition("#")[0] for of in log.decision_id.tolist()])
-    _, own = np.unique(request, return_inverse=True)
+    own = request_codes(log.decision_id)
     last = np.zeros(len(log), np.int64)
     np.maximum.at(last, own, position)
     return np.asarray(last[own] - position + 1, np.int64)
