@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.bandit_log import BanditLog
-from mrlm.bandit_log.users import group
+from mrlm.bandit_log.sessions import pair_codes, session_codes
 
 Floats = NDArray[np.float64]
 
@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 class LaterRequests:
     """The requests of n decisions, one session after the other, in the order of the log.
 
-    A session is what one user did under one name in one night: what follows in another night is not
-    seen. Requests of a session have the order of their first slots.
+    What follows in another night is of another session, and not seen. Requests of a session have
+    the order of their first slots.
 
     Attributes:
         request: int64, shape (n,), number of each decision's request among q requests.
@@ -34,10 +34,9 @@ class LaterRequests:
     @classmethod
     def of(cls, log: BanditLog) -> LaterRequests:
         """Those of a log, whose sessions must be whole."""
-        night = np.unique(log.night, return_inverse=True)[1]
-        session = _pairs(_pairs(group(log.decisions.user)[1], group(log.session)[1]), night)
+        session = session_codes(log)
         order = np.lexsort((log.session_step, session))
-        pair = _pairs(session, request_codes(log.decision_id))[order]
+        pair = pair_codes(session, request_codes(log.decision_id))[order]
         _, first, place = np.unique(pair, return_index=True, return_inverse=True)
         rank = np.empty(len(first), np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
@@ -78,13 +77,6 @@ class LaterRequests:
             known = at + 1 if backward else at - 1
             out[at] = total[known] + discount * out[known]
         return out
-
-
-def _pairs(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each pair of numbers from 0, which sort as the pairs do."""
-    together = first.astype(np.int64) * (int(second.max(initial=0)) + 1) + second
-    codes: NDArray[np.int64] = np.unique(together, return_inverse=True)[1]
-    return codes
 
 
 def request_codes(decision_id: NDArray[Any]) -> NDArray[np.int64]:

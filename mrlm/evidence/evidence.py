@@ -31,6 +31,7 @@ _OPTIONAL = (
     "candidate",
     "stays",
     "logged",
+    "measures",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -87,6 +88,8 @@ class Evidence:
             longer than a night; "": this one made it.
         stays: why the challenger is the champion itself, and so is tested on no night; "": it is
             another policy.
+        measures: objective to the fingerprint of what its values are made by, see
+            ``mrlm.evidence.measures``.
 
     Raises:
         ValueError: a night has two roles.
@@ -124,6 +127,7 @@ class Evidence:
     exposure: dict[str, Any] = field(default_factory=dict)
     candidate: str = ""
     stays: str = ""
+    measures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]

@@ -257,6 +257,9 @@ _LEFT_OUT = {
         "账本没有记下版本，或没有记下它所替换的冠军"
     ),
     "version {version} is no longer in the registry": "版本 {version} 已不在注册表中",
+    "it was judged when the settings measured {objective} in another way": (
+        "它被评判时，设置对 {objective} 的计量方式与现在不同"
+    ),
     "its evidence is not the one that it was promoted on": "它的证据不是晋升时所依据的证据",
     "its evidence has no {estimator} difference in {objective}": (
         "它的证据中没有 {objective} 的 {estimator} 差"

@@ -71,13 +71,20 @@ def anchor_comparison(
 
 
 def _link(context: NightContext, version: int, unread: bool) -> Link:
-    """A promotion as it was judged; without its differences where nobody reads them."""
+    """A promotion as it was judged; without its differences where nobody reads them.
+
+    Nor those in objectives that are measured in another way since: they are of something else.
+    """
     from mrlm.evidence.anchor_comparison import Link
+    from mrlm.evidence.measures import one_measure
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
     place = context.registry
     if unread or not has_version(place, version):
         return Link(version, {})
     evidence = version_evidence(version_folder(place, version))
-    estimator = context.settings.gate.estimator
-    return Link(version, {} if evidence is None else evidence.differences.get(estimator, {}))
+    if evidence is None:
+        return Link(version, {})
+    judged = evidence.differences.get(context.settings.gate.estimator, {})
+    same = {o.name for o in context.objectives if one_measure(evidence.measures, o)}
+    return Link(version, {name: found for name, found in judged.items() if name in same})

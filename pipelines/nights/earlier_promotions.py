@@ -59,7 +59,8 @@ def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) 
     """Judge every promotion that the plan follows; alarms go to the log.
 
     The champion's alarm of an earlier night stays (``carry_alarm``), by the evidence of the newest
-    judged run. It does not where all that evidence is gone, or where it is of another north star.
+    judged run. It does not where all that evidence is gone, or where it is of another
+    north star, or of one that was measured in another way.
 
     Args:
         context: of tonight.
@@ -67,6 +68,7 @@ def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) 
         catalog: tonight's items, where the caller has them.
     """
     from mrlm.evidence.followed_promotions import carry_alarm, without_alarms
+    from mrlm.evidence.measures import one_measure
 
     found = _follow(context, plan, catalog)
     if plan.alarms_from:
@@ -74,6 +76,7 @@ def hindcast(context: NightContext, plan: Plan, catalog: Catalog | None = None) 
         if (
             before is not None
             and before.north_star == context.north_star.name
+            and one_measure(before.measures, context.north_star)
             and not _promoted_since(context, plan)
         ):
             found = carry_alarm(found, before.hindcast, plan.champion)

@@ -41,6 +41,7 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
     Raises:
         DataError: it has none, or not those that it was promoted on.
     """
+    from mrlm.evidence.measures import one_measure
     from mrlm.evidence.promise import Promise, predicted_with_nights
     from mrlm.promotion.judgement.gate import error_tested_at
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
@@ -56,6 +57,13 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
     if evidence is None or evidence.fingerprint() != entry.evidence:
         raise DataError(Message("its evidence is not the one that it was promoted on"))
     star, estimator = context.north_star.name, context.settings.gate.estimator
+    if not one_measure(evidence.measures, context.north_star):
+        raise DataError(
+            Message(
+                "it was judged when the settings measured {objective} in another way",
+                objective=star,
+            )
+        )
     predicted = evidence.difference(estimator, star)
     if predicted is None or predicted.value is None or predicted.standard_error is None:
         raise DataError(

@@ -157,6 +157,7 @@ def _evidence(
     context: NightContext, plan: Plan, log: BanditLog, estimates: dict[str, Any], reproduction: str
 ) -> Evidence:
     from mrlm.evidence.evidence import Evidence
+    from mrlm.evidence.measures import measures
 
     tuned = context.run("tune_weights", plan.candidate or context.run_key).require()
     fit, tune = _made_on(context, plan)
@@ -184,6 +185,7 @@ def _evidence(
         warnings=_warnings(context, plan, tuned),
         candidate=plan.candidate,
         stays=_why_it_stays(context, plan),
+        measures=measures(context.objectives),
         **estimates,
     )
 

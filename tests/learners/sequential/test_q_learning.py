@@ -99,7 +99,15 @@ def test_the_conservative_term_pushes_down_what_was_not_logged() -> None:
     assert sum(gradient) == pytest.approx(0.0, abs=1e-6)
 
 
-def sessions(log: BanditLog, names: list[str], steps: list[int], minutes: list[int]) -> BanditLog:
+def sessions(
+    log: BanditLog,
+    names: list[str],
+    steps: list[int],
+    minutes: list[int],
+    users: list[str] | None = None,
+    nights: list[str] | None = None,
+) -> BanditLog:
+    """Decisions of sessions by name and step, of one user in one night if none are given."""
     start = np.datetime64("2026-11-09T20:00:00", "us")
     part = log.take(np.arange(len(names)))
     ts = start + np.array(minutes, "timedelta64[m]")
@@ -107,7 +115,10 @@ def sessions(log: BanditLog, names: list[str], steps: list[int], minutes: list[i
         part,
         session=np.array(names, object),
         session_step=np.array(steps, np.int32),
-        decisions=replace(part.decisions, ts=ts),
+        night=np.array(nights or ["2026-11-09"] * len(names), object),
+        decisions=replace(
+            part.decisions, ts=ts, user=np.array(users or ["u"] * len(names), object)
+        ),
     )
 
 
@@ -123,6 +134,34 @@ def test_transitions_tell_ends_from_cuts(fit_log: BanditLog) -> None:
     # c lacks its step 1; d ends with the log and may go on after it.
     assert got.terminal.tolist() == [False, True, False, False, True, True, False]
     assert got.truncated.tolist() == [False, False, False, True, False, False, True]
+
+
+def test_a_name_that_two_users_or_two_nights_share_is_two_sessions(fit_log: BanditLog) -> None:
+    log = sessions(
+        fit_log,
+        names=["1"] * 6,
+        steps=[0, 0, 1, 1, 0, 1],
+        minutes=[0, 1, 2, 3, 1440, 1441],
+        users=["u", "v", "u", "v", "u", "u"],
+        nights=["2026-11-09"] * 4 + ["2026-11-10"] * 2,
+    )
+    got = transitions(log, session_gap_minutes=0)
+    assert got.following.tolist() == [2, 3, -1, -1, 5, -1]
+    assert got.terminal.tolist() == [False, False, True, True, False, True]
+
+
+def test_a_session_that_goes_on_past_midnight_has_no_end(fit_log: BanditLog) -> None:
+    log = sessions(
+        fit_log,
+        names=["a", "a", "b", "c"],
+        steps=[0, 1, 0, 0],
+        minutes=[230, 239, 241, 400],
+        nights=["2026-11-09"] * 2 + ["2026-11-10"] * 2,
+    )
+    got = transitions(log, session_gap_minutes=0)
+    assert got.terminal.tolist() == [False, True, True, True]
+    got = transitions(log, session_gap_minutes=30)
+    assert got.truncated.tolist() == [False, True, False, True]
 
 
 def chain() -> tuple[PairFeatures, Transitions, np.ndarray, np.ndarray]:

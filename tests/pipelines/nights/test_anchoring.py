@@ -80,6 +80,16 @@ def test_where_the_rows_fail_the_promotions_add_up(registered: Made) -> None:
     assert found.differences["delight"].value == pytest.approx(0.2)
 
 
+def test_promotions_judged_on_another_measure_do_not_add_up(registered: Made) -> None:
+    told = registered.root / "versions" / "2" / "artifacts" / "evidence.json"
+    told.write_text(json.dumps(evidence_of(measures={"delight": "of another event"}).to_json()))
+    context = registered.context("2026-11-20")
+    estimates = _estimates(anchor_differences={"delight": POOR})
+    found = anchor_comparison(context, _plan(2, 1, [2]), estimates, "")
+    assert found is not None
+    assert (found.summed, found.differences["delight"]) == ((), POOR)
+
+
 def test_what_is_gone_stops_no_night(registered: Made) -> None:
     context = registered.context("2026-11-20")
     plan = _plan(2, 3, None)

@@ -183,7 +183,9 @@ def test_an_alarm_stays_when_its_promotion_cannot_be_followed(
 ) -> None:
     """From the evidence of the newest judged run, as long as the version is champion."""
     alarmed = judge({"a": NIGHTS[:6]}, lift=0.0)
-    before = SimpleNamespace(hindcast=alarmed, north_star="delight", fingerprint=lambda: "f")
+    before = SimpleNamespace(
+        hindcast=alarmed, north_star="delight", measures={}, fingerprint=lambda: "f"
+    )
     monkeypatch.setattr(module, "judged_evidence", lambda *_: before)
     kept = judge({"a": NIGHTS[:6]}, broken=(NIGHTS[5],), alarms_from="run")
     assert kept.promotions == alarmed.promotions

@@ -119,6 +119,10 @@ def test_a_damaged_reward_model_is_damage(made: Made, load: Load) -> None:
         ({"promoted": {"evidence": "another"}}, "not the one that it was promoted on"),
         ({"evidence": replace(EVIDENCE, differences={})}, "no dr difference in delight"),
         (
+            {"evidence": replace(EVIDENCE, measures={"delight": "of another event"})},
+            "the settings measured delight in another way",
+        ),
+        (
             {
                 "evidence": replace(
                     EVIDENCE, differences={"dr": {"delight": replace(NUMBER, value=None)}}
