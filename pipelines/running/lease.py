@@ -27,10 +27,6 @@ from pipelines.failures.errors import BusyError
 
 STALE_SECONDS = 600.0
 _RENEW_SECONDS = 10.0
-# Blocks of this process that hold a night, by the path of its lease: a thread may go on with a
-# night when the block that started it has ended.
-_blocks: Counter[Path] = Counter()
-_counting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,12 @@ class Holder:
         if self.pid == 0 and other.pid == 0:
             return self.owner == other.owner
         return self == other
+
+
+# Blocks of this process that hold a night or wait for it, by the path of its lease and who asks: a
+# thread may go on with a night when the block that started it has ended.
+_blocks: Counter[tuple[Path, Holder]] = Counter()
+_counting = threading.Lock()
 
 
 def holder_of_command() -> Holder:
@@ -84,7 +86,7 @@ def night_lease(
     """
     path = workspace.locks / f"night-{night}.json"
     with _counting:
-        _blocks[path] += 1
+        _blocks[path, holder] += 1
     try:
         _acquire(path, holder, wait_seconds, night)
         done = threading.Event()
@@ -97,8 +99,8 @@ def night_lease(
             renewal.join()
     finally:
         with _counting:
-            _blocks[path] -= 1
-            if not keep and not _blocks[path]:
+            _blocks[path, holder] -= 1
+            if not keep and not _blocks[path, holder]:
                 release(workspace, night, holder)
 
 

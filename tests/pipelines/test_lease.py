@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -60,6 +61,26 @@ def test_a_run_may_move_to_another_host(tmp_path: Path) -> None:
         pass
     release(workspace, NIGHT, Holder("scheduled", "elsewhere", 0))
     assert not (workspace.locks / f"night-{NIGHT}.json").exists()
+
+
+def test_whoever_waits_in_the_same_process_holds_nothing_up(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    first, second = holder_of_run("one"), holder_of_run("another")
+    waits, got = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        with night_lease(workspace, NIGHT, second, wait_seconds=30.0, keep=False):
+            got.set()
+
+    waiting = threading.Thread(target=wait)
+    with night_lease(workspace, NIGHT, first, wait_seconds=0.0, keep=False):
+        waiting.start()
+        assert waits.wait(10)
+        time.sleep(0.2)
+        assert not got.is_set()
+    waiting.join(20)
+    assert got.is_set()
 
 
 def test_other_nights_are_free(tmp_path: Path) -> None:
