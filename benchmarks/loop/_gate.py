@@ -19,7 +19,8 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log
 from mrlm.policies.contract import Policy
 from mrlm.policies.mixture import Mixture
-from mrlm.promotion.judgement.gate import Verdict, judge_and_record
+from mrlm.promotion.judgement.recording import judge_and_record
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.anchor import anchor_version, links_from_anchor
 from mrlm.promotion.record.candidate import candidate_under_test, maker_of, version_on_trial
 from mrlm.promotion.record.ledger import Entry, Ledger, champion_stack, judged_nights

@@ -20,7 +20,9 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policies import policy_estimates
-from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.gate import judge
+from mrlm.promotion.judgement.look import Look
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts
 from mrlm.report.review_page import render_review_page
@@ -154,9 +156,8 @@ def _page(name: str, planted: Planted) -> str:
 
 
 def _judged(evidence: Evidence, planted: Planted) -> Verdict:
-    return judge(
-        evidence, planted.settings, (len(NIGHTS),), anchor=ANCHOR, information=(planted.slots,)
-    )
+    look = Look((len(NIGHTS),), information=(planted.slots,))
+    return judge(evidence, planted.settings, look, anchor=ANCHOR)
 
 
 def _evidence(name: str, planted: Planted) -> Evidence:

@@ -15,7 +15,9 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.nights.group_sequential import boundaries, error_of_a_test, power_family
 from mrlm.ope.nights.spending import error_at
 from mrlm.promotion.judgement.condition import lower_bound
-from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.gate import judge
+from mrlm.promotion.judgement.look import Look
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.settings import GateSettings
 
 RULE = GateSettings()
@@ -62,7 +64,7 @@ def verdict_on(
         anchor=anchor,
     )
     looks = tuple(range(1, nights + 1))
-    return judge(evidence, RULE, looks, before=before)
+    return judge(evidence, RULE, Look(looks, before))
 
 
 def alone(star: PolicyEstimate, night: int, guardrail: PolicyEstimate | None = None) -> bool:

@@ -24,7 +24,9 @@ from benchmarks.rows import Row
 from mrlm.bandit_log import BanditLog, Catalog, Decisions, Histories, Objective, Ragged
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.evidence.policies import policy_estimates
-from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.gate import judge
+from mrlm.promotion.judgement.look import Look
+from mrlm.promotion.judgement.verdict import Verdict
 
 YEARS, QUICK_NIGHTS = 5, 20
 USERS, ROWS, LEAST_USERS = 200, 300, 20
@@ -84,7 +86,7 @@ def _verdict(log: BanditLog, nights: int, before: int) -> Verdict:
     evidence = replace(
         BLANK, gate_nights=tuple(np.unique(log.night).astype(str)), rows=many, **found
     )
-    return judge(evidence, RULE, tuple(range(1, nights + 1)), before=before)
+    return judge(evidence, RULE, Look(tuple(range(1, nights + 1)), before))
 
 
 def _night(night: int, rate: Floats, gain: float, rng: np.random.Generator) -> BanditLog:

@@ -26,7 +26,8 @@ from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope import EvaluationState, estimates
 from mrlm.ope.scores import Scores
-from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.gate import judge
+from mrlm.promotion.judgement.verdict import Verdict
 
 WORLDS, QUICK_WORLDS = 1600, 60
 USERS, ROWS = 500, 12_000

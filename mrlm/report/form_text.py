@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrlm.evidence.evidence import Evidence
 from mrlm.messages.message import Message
 from mrlm.messages.translation import Language, translated
-from mrlm.promotion.judgement.gate import Verdict
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.report.memo import headline
 from mrlm.report.visible import markdown
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.messages.message import Message
-from mrlm.promotion.judgement.gate import Verdict
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.report.against_anchor import anchor_lines
 from mrlm.report.beyond import hindcast_lines, outlook_lines
 from mrlm.report.facts import NightFacts

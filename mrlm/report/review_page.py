@@ -9,7 +9,7 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Joined, Message
 from mrlm.messages.translation import Language
-from mrlm.promotion.judgement.gate import Verdict
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.report.against_anchor import anchor_note, anchor_rows
 from mrlm.report.canvas import ENDINGS

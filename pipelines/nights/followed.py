@@ -43,7 +43,7 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
     """
     from mrlm.evidence.measures import one_measure
     from mrlm.evidence.promise import Promise, predicted_with_nights
-    from mrlm.promotion.judgement.gate import error_tested_at
+    from mrlm.promotion.judgement.recording import error_tested_at
     from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
 
     if entry.version is None or entry.champion_version is None:

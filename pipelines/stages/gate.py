@@ -39,7 +39,7 @@ class Gate:
 
     def run(self, context: NightContext, plan: None, out: Path) -> Product:
         """Judge, record, and put the verdict on the version's page."""
-        from mrlm.promotion.judgement.gate import judge_and_record
+        from mrlm.promotion.judgement.recording import judge_and_record
         from mrlm.promotion.record.shortfall import record_shortfall
         from mrlm.promotion.registry.versions import annotate_version, find_version
         from mrlm.report.review_page import write_review

@@ -18,7 +18,7 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.policies.contract import Policy
 from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
-from mrlm.promotion.judgement.gate import judge_and_record
+from mrlm.promotion.judgement.recording import judge_and_record
 from mrlm.promotion.moves import promote as promotion
 from mrlm.promotion.moves import rollback as going_back
 from mrlm.promotion.moves.promote import install_first_champion, promote

@@ -12,8 +12,10 @@ from scipy.stats import t
 from mrlm.evidence.anchor_comparison import AnchorComparison
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.promotion.judgement.gate import judge, judge_and_record
+from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.judgement.levels import look_level
+from mrlm.promotion.judgement.look import Look
+from mrlm.promotion.judgement.recording import judge_and_record
 from mrlm.promotion.record.anchor import (
     anchor_version,
     links_from_anchor,
@@ -54,10 +56,10 @@ def test_the_bound_against_the_anchor_is_at_the_looks_share(evidence: Make, look
     looks = tuple(range(1, look + 1))
     level = look_level(looks, RULE.test_nights, 1 - RULE.guardrail_level)
     edge = -0.02 + float(t.ppf(1 - level, 200.0)) * 0.01
-    kept = judge(_anchored(evidence(), edge + 1e-6), RULE, looks)
+    kept = judge(_anchored(evidence(), edge + 1e-6), RULE, Look(looks))
     assert kept.promote
     assert kept.anchored == "within"
-    below = judge(_anchored(evidence(), edge - 1e-6), RULE, looks)
+    below = judge(_anchored(evidence(), edge - 1e-6), RULE, Look(looks))
     assert not below.promote
     assert below.anchored == "below"
     (failed,) = [c for c in below.checks if not c.passed]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mrlm.evidence.followed_promotions import Hindcast
-from mrlm.promotion.judgement.gate import error_tested_at
+from mrlm.promotion.judgement.recording import error_tested_at
 from mrlm.promotion.record.followed_nights import nights_since, promotions
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.settings import GateSettings

@@ -15,8 +15,11 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.ope.nights.group_sequential import passing
-from mrlm.promotion.judgement.gate import Verdict, judge, judge_and_record
+from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.judgement.levels import last_level, look_level
+from mrlm.promotion.judgement.look import Look
+from mrlm.promotion.judgement.recording import judge_and_record
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.candidate import earlier_looks
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights
 from mrlm.promotion.settings import GateSettings
@@ -47,8 +50,8 @@ def test_the_bound_is_at_the_level_of_the_look(evidence: Make, looks: tuple[int,
     level = _level(looks, RULE)
     edge = float(t.ppf(1 - level, 200.0)) * 0.01
     above, below = evidence(lift=edge * 1.0001), evidence(lift=edge * 0.9999)
-    assert judge(above, RULE, looks).promote
-    refused = judge(below, RULE, looks)
+    assert judge(above, RULE, Look(looks)).promote
+    refused = judge(below, RULE, Look(looks))
     assert _failed(refused) == ["north star"]
     assert refused.level == pytest.approx(level)
     assert f"(look {len(looks)}, {looks[-1]} of 14 nights)" in refused.reason
@@ -113,11 +116,11 @@ def test_who_was_rejected_at_an_earlier_look_is_refused(evidence: Make) -> None:
 def test_looks_rise(evidence: Make) -> None:
     for looks in ((0,), (2, 2), ()):
         with pytest.raises(ValueError, match="must rise"):
-            judge(evidence(), RULE, looks)
+            judge(evidence(), RULE, Look(looks))
 
 
 def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
-    short = judge(evidence(lift=0.02), RULE, (1, 2))
+    short = judge(evidence(lift=0.02), RULE, Look((1, 2)))
     assert short.goes_on
     assert "the test goes on with the next night: 2 of 14 so far" in short.reason
     for found, looks in (
@@ -126,7 +129,7 @@ def test_a_refusal_says_whether_the_test_goes_on(evidence: Make) -> None:
         (evidence(lift=0.02), (1, 14)),
         (replace(evidence(lift=0.02), propensities="estimated"), (1,)),
     ):
-        ended = judge(found, RULE, looks)
+        ended = judge(found, RULE, Look(looks))
         assert not ended.promote
         assert not ended.goes_on
         assert "the test ends here" in ended.reason
@@ -155,7 +158,7 @@ def test_a_hopeless_test_makes_room(evidence: Make) -> None:
     """Half a standard error above nothing is a beginning, and next to the end it is the end."""
     looks = tuple(range(1, 13))
     for lift, nights, goes_on in ((0.005, 1, True), (0.005, 12, False), (0.032, 12, True)):
-        verdict = judge(evidence(lift=lift), RULE, looks[:nights])
+        verdict = judge(evidence(lift=lift), RULE, Look(looks[:nights]))
         assert (verdict.promote, verdict.goes_on) == (False, goes_on)
 
 
@@ -176,7 +179,7 @@ def test_a_refusal_says_what_would_change_it(evidence: Make) -> None:
 def test_guardrails_are_shown_not_to_fall_one_by_one(evidence: Make) -> None:
     quantile = float(t.ppf(0.95, 200.0))
     edge = -0.02 + quantile * 0.01
-    assert judge(evidence(guard=edge + 1e-6), RULE, (1, 2, 3)).level > 0
+    assert judge(evidence(guard=edge + 1e-6), RULE, Look((1, 2, 3))).level > 0
     assert _failed(judge(evidence(guard=edge + 1e-6), RULE)) == []
     refused = judge(evidence(guard=edge - 1e-6), RULE)
     assert _failed(refused) == ["guardrail like"]
@@ -408,9 +411,9 @@ def test_nights_of_a_trial_count_by_what_they_tell(tmp_path: Path, evidence: Mak
 def test_a_trial_is_not_hopeless_for_the_nights_before_it(evidence: Make) -> None:
     """One night of the trial in three: eleven more tell eleven times as much as all so far."""
     looks, found = (1, 2, 3), evidence(lift=0.004)
-    assert not judge(found, RULE, looks).goes_on
-    assert not judge(found, TRIAL, looks, information=(90.0, 180.0, 270.0)).goes_on
-    assert judge(found, TRIAL, looks, information=(1.0, 2.0, 100.0)).goes_on
+    assert not judge(found, RULE, Look(looks)).goes_on
+    assert not judge(found, TRIAL, Look(looks, information=(90.0, 180.0, 270.0))).goes_on
+    assert judge(found, TRIAL, Look(looks, information=(1.0, 2.0, 100.0))).goes_on
 
 
 def test_a_trial_ends_that_serves_what_harms(evidence: Make, estimate: Make) -> None:

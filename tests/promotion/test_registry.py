@@ -21,7 +21,7 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.metrics.curves import Curves
 from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.policies.uniform import Uniform
-from mrlm.promotion.judgement.gate import judge_and_record
+from mrlm.promotion.judgement.recording import judge_and_record
 from mrlm.promotion.judgement.review import record_decision
 from mrlm.promotion.moves import promote as promotion
 from mrlm.promotion.moves.promote import MoveOutcome, install_first_champion, promote

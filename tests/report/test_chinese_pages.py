@@ -14,8 +14,9 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.messages.message import Message
 from mrlm.messages.translation import translated
 from mrlm.ope.verdict.certify import certify
-from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.judgement.narrow_champion import NarrowChampion
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.on_trial import OnTrial
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts

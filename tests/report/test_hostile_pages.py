@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from markdown_it import MarkdownIt
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.promotion.judgement.gate import Check, Verdict
+from mrlm.promotion.judgement.condition import Check
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.report.facts import NightFacts
 from mrlm.report.memo import decision_memo, first_champion_memo
 from mrlm.report.review_page import render_review_page

@@ -11,7 +11,8 @@ from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.followed_promotions import Hindcast, HindcastCalibration, PromotionHindcast
 from mrlm.evidence.outlook import NextNight, Outlook, Power
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.promotion.judgement.gate import Verdict, judge
+from mrlm.promotion.judgement.gate import judge
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts
 from mrlm.report.memo import decision_memo, first_champion_memo

@@ -13,6 +13,7 @@ from mrlm.promotion.judgement.condition import (
     lower_bound,
 )
 from mrlm.promotion.judgement.levels import last_level
+from mrlm.promotion.judgement.look import Look
 from mrlm.promotion.judgement.needed import rows_of_a_test, what_would_change
 from mrlm.promotion.settings import GateSettings
 
@@ -25,7 +26,7 @@ _REMEDY = Message(
 
 
 def anchored_checks(
-    evidence: Evidence, settings: GateSettings, error: float, anchor: int | None, before: int = 1
+    evidence: Evidence, settings: GateSettings, look: Look, anchor: int | None
 ) -> list[Check]:
     """One check an anchored limit: a guardrail's margin, and 0 in the north star.
 
@@ -39,9 +40,8 @@ def anchored_checks(
     Args:
         evidence: of a challenger that nothing else refuses.
         settings: the rule's.
-        error: one-sided level of this look.
+        look: of the test.
         anchor: by the ledger; None: whatever the evidence names.
-        before: gate nights that the test before this one took.
     """
     found = evidence.anchor
     if settings.anchored == "off" or found is None:
@@ -56,7 +56,7 @@ def anchored_checks(
         checks = [Check("anchor", False, text)]
     else:
         checks = [
-            _limit(evidence, found, name, margin, error, settings, before)
+            _limit(evidence, found, name, margin, settings, look)
             for name, margin in evidence.limits.items()
         ]
     if settings.anchored == "advise":
@@ -119,10 +119,11 @@ def _limit(
     found: AnchorComparison,
     name: str,
     margin: float,
-    error: float,
     settings: GateSettings,
-    before: int,
+    look: Look,
 ) -> Check:
+    total = 1.0 - settings.guardrail_level
+    error = look.level(settings, total)
     own, estimate = f"anchor: {name}", found.differences.get(name)
     what = Message(
         "difference to anchor version {version} in {objective}",
@@ -153,7 +154,7 @@ def _limit(
         text = Message("{numbers}, below {accepted}", numbers=numbers, accepted=accepted)
     if not passed:
         distance = (estimate.value or 0.0) + estimate.unknown_low + margin
-        last = last_level(settings.test_nights, 1.0 - settings.guardrail_level, before)
+        last = last_level(settings.test_nights, total, look.before)
         most = rows_of_a_test(evidence.rows, len(evidence.gate_nights), settings.test_nights)
         own_error = estimate.standard_error or 0.0
         text = what_would_change(text, evidence.rows, distance, own_error, last, most)

@@ -10,6 +10,7 @@ from mrlm.messages.message import Message
 from mrlm.promotion.judgement.condition import Check
 from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.judgement.levels import last_level, rise
+from mrlm.promotion.judgement.look import Look
 from mrlm.promotion.settings import GateSettings
 
 # Chance of passing below which a test ends before its time.
@@ -22,9 +23,7 @@ def goes_on(
     evidence: Evidence,
     settings: GateSettings,
     checks: list[Check],
-    nights: int,
-    information: tuple[float, ...],
-    before: int,
+    look: Look,
 ) -> bool:
     """Whether more nights may still show what this look did not, and harm nobody meanwhile.
 
@@ -34,19 +33,17 @@ def goes_on(
         evidence: of all nights of the test so far.
         settings: the rule's.
         checks: of this look, at least one of which refuses.
-        nights: of the test so far.
-        information: see ``look_level``; (): not known.
-        before: gate nights that the test before this one took.
+        look: this one.
     """
-    if nights >= settings.test_nights or not evidence.gate_nights:
+    if look.nights >= settings.test_nights or not evidence.gate_nights:
         return False
     if not all(c.passed for c in checks if c.name in _WHATEVER_COMES):
         return False
     star = evidence.difference(settings.estimator, evidence.north_star)
     if star is None or star.value is None or star.value <= 0.0:
         return False
-    last = last_level(settings.test_nights, settings.false_promotions, before)
-    if _hopeless(star, _share_done(settings, nights, information), last):
+    last = last_level(settings.test_nights, settings.false_promotions, look.before)
+    if _hopeless(star, _share_done(settings, look.nights, look.information), last):
         return False
     if _harms_on_trial(evidence, settings):
         return False

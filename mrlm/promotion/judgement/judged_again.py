@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrlm.promotion.judgement.gate import Verdict, verdict_after
+from mrlm.promotion.judgement.recording import verdict_after
+from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.ledger import Entry, judgement
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.promotion.registry.versions import version_evidence, version_folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mrlm.evidence.evidence import Evidence
-from mrlm.promotion.judgement.gate import verdict_after
+from mrlm.promotion.judgement.recording import verdict_after
 from mrlm.promotion.record.decision import departure, last_word
 from mrlm.promotion.record.ledger import Entry, Kind, champion_stack, judgement
 from mrlm.promotion.registry.alias_state import settle
