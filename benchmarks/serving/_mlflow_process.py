@@ -17,12 +17,8 @@ from pathlib import Path
 from benchmarks.serving import _version
 from benchmarks.serving._load import Server
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import (
-    CHAMPION,
-    VersionContent,
-    register_version,
-    set_alias,
-)
+from mrlm.promotion.registry.registration import VersionContent, register_version
+from mrlm.promotion.registry.versions import CHAMPION, set_alias
 from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.serving.live import LiveRequest, LiveVersion
 

@@ -37,7 +37,7 @@ def export(
 
     from mrlm.onnx_export.policy_graph import scenes_of, write_onnx
     from mrlm.onnx_export.runtime import onnx_probabilities
-    from mrlm.promotion.registry.versions import version_folder
+    from mrlm.promotion.registry.version_files import version_folder
     from mrlm.promotion.reproduction.reproduction import read_reproduction
     from mrlm.promotion.serving.bundle import load_bundle
     from mrlm.promotion.serving.states import read_states

@@ -84,7 +84,7 @@ def review(
 def _form(place: RegistryPlace, settings: Settings, found: RegisteredVersion) -> str:
     """What Airflow's form shows: the memo, and in another language the answer before it."""
     from mrlm.promotion.judgement.judged_again import judged_again
-    from mrlm.promotion.registry.versions import version_evidence, version_folder
+    from mrlm.promotion.registry.version_files import version_evidence, version_folder
     from mrlm.report.form_text import form_text
 
     language = settings.report.language

@@ -64,8 +64,8 @@ MODULES = (
     # register, gate, promote, publish
     *(
         "mlflow.pyfunc",
-        "mrlm.promotion.registry.versions",
-        "mrlm.promotion.judgement.gate",
+        "mrlm.promotion.registry.registration",
+        "mrlm.promotion.judgement.recording",
         "mrlm.promotion.moves.promote",
     ),
     # MLflow imports its SQLite store, by these names, when a client is made.

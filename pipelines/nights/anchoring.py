@@ -77,7 +77,8 @@ def _link(context: NightContext, version: int, unread: bool) -> Link:
     """
     from mrlm.evidence.anchor_comparison import Link
     from mrlm.evidence.measures import one_measure
-    from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
+    from mrlm.promotion.registry.version_files import version_evidence, version_folder
+    from mrlm.promotion.registry.versions import has_version
 
     place = context.registry
     if unread or not has_version(place, version):

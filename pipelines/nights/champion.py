@@ -25,7 +25,7 @@ def load_champion(context: NightContext, version: int) -> Policy:
         DataError: tonight's embeddings are not those that the policy was trained on.
     """
     from mrlm.embeddings.stored_catalog import same_vectors
-    from mrlm.promotion.registry.versions import version_folder
+    from mrlm.promotion.registry.version_files import version_folder
     from mrlm.promotion.serving.bundle import load_bundle
 
     folder = version_folder(context.registry, version)

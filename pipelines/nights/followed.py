@@ -44,7 +44,8 @@ def load_followed(context: NightContext, entry: Entry, entries: tuple[Entry, ...
     from mrlm.evidence.measures import one_measure
     from mrlm.evidence.promise import Promise, predicted_with_nights
     from mrlm.promotion.judgement.recording import error_tested_at
-    from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
+    from mrlm.promotion.registry.version_files import version_evidence, version_folder
+    from mrlm.promotion.registry.versions import has_version
 
     if entry.version is None or entry.champion_version is None:
         raise DataError(Message("the ledger names no version or no champion that it replaced"))

@@ -45,7 +45,8 @@ def judged_evidence(context: NightContext, run_key: str) -> Evidence | None:
 
 def _evidence(context: NightContext, entry: Entry) -> Evidence | None:
     """From the run's folder, else from the registry; only what the ledger names by fingerprint."""
-    from mrlm.promotion.registry.versions import has_version, version_evidence, version_folder
+    from mrlm.promotion.registry.version_files import version_evidence, version_folder
+    from mrlm.promotion.registry.versions import has_version
 
     path = context.run("evaluate", entry.run_key).folder / "evidence.json"
     with suppress(FileNotFoundError, ValueError, RecursionError):

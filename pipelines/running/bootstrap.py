@@ -27,7 +27,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
     """
     from mrlm.learners.clone import clone_logger
     from mrlm.promotion.moves.promote import install_first_champion
-    from mrlm.promotion.registry.versions import VersionContent, register_version
+    from mrlm.promotion.registry.registration import VersionContent, register_version
     from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
     from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
     from mrlm.report.memo import first_champion_memo

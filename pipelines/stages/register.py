@@ -37,7 +37,7 @@ class Register:
 
     def run(self, context: NightContext, plan: str, out: Path) -> Product:
         """Register the version, or find the one of this run."""
-        from mrlm.promotion.registry.versions import VersionContent, register_version
+        from mrlm.promotion.registry.registration import VersionContent, register_version
         from mrlm.report.memo import decision_memo
 
         evidence = read_evidence(context)

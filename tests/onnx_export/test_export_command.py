@@ -14,7 +14,7 @@ from mrlm.onnx_export import runtime
 from mrlm.policies.contract import Policy
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
-from mrlm.promotion.registry import versions
+from mrlm.promotion.registry import version_files
 from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from pipelines.commands import exports
@@ -36,7 +36,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fit_log: BanditL
         save_bundle(bundle, tmp_path / "artifacts" / "bundle")
         rows = reproduction_rows(policy, decisions, 12)
         write_reproduction(rows, tmp_path / "artifacts" / "reproduction.parquet")
-        monkeypatch.setattr(versions, "version_folder", lambda *_: tmp_path)
+        monkeypatch.setattr(version_files, "version_folder", lambda *_: tmp_path)
         found = SimpleNamespace(version=3)
         monkeypatch.setattr(exports, "registered_version", lambda *_: found)
         monkeypatch.setattr(exports, "load_settings", lambda _: SimpleNamespace(workspace="w"))

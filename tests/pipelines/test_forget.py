@@ -20,7 +20,8 @@ from mrlm.promotion.moves.adopt import adopt_ledger
 from mrlm.promotion.moves.verify import verify
 from mrlm.promotion.record.ledger import Entry, Ledger
 from mrlm.promotion.registry.integrity import CONTENT, content_hash, content_of
-from mrlm.promotion.registry.versions import all_versions, annotate_version, stored_folder
+from mrlm.promotion.registry.version_files import stored_folder
+from mrlm.promotion.registry.versions import all_versions, annotate_version
 from mrlm.promotion.reproduction.fresh_process import check_reproduction
 from pipelines.care.forgetting.erasure import Erasure, forget
 from pipelines.care.forgetting.traces import REQUESTS

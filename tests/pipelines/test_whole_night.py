@@ -22,7 +22,7 @@ from mrlm.bandit_log import BanditLog
 from mrlm.learners.baselines import BASELINES
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.strategies.registry import STRATEGIES
-from mrlm.promotion.registry.versions import version_folder
+from mrlm.promotion.registry.version_files import version_folder
 from mrlm.report.simple_baselines import baseline_line
 from pipelines.care.summary import manifests_of, summarise
 from pipelines.contract.context import NightContext

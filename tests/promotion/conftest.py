@@ -23,7 +23,8 @@ from mrlm.promotion.moves import promote as promotion
 from mrlm.promotion.moves import rollback as going_back
 from mrlm.promotion.moves.promote import install_first_champion, promote
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import RegisteredVersion, VersionContent, register_version
+from mrlm.promotion.registry.registration import VersionContent, register_version
+from mrlm.promotion.registry.versions import RegisteredVersion
 from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from mrlm.promotion.settings import GateSettings

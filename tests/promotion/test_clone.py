@@ -13,7 +13,7 @@ from mrlm.policies.mixture import Mixture
 from mrlm.promotion.moves.promote import install_first_champion
 from mrlm.promotion.registry.champion import champion
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import VersionContent, register_version
+from mrlm.promotion.registry.registration import VersionContent, register_version
 from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
 from mrlm.promotion.serving.serve import recommend

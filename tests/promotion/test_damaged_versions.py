@@ -24,7 +24,7 @@ from mrlm.promotion.moves.promote import install_first_champion
 from mrlm.promotion.moves.verify import verify
 from mrlm.promotion.registry.champion import champion
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import VersionContent, register_version
+from mrlm.promotion.registry.registration import VersionContent, register_version
 from mrlm.promotion.settings import GateSettings
 from pipelines.cli import main
 from tests.deployment import ROOT, SETTINGS

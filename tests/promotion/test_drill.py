@@ -10,7 +10,7 @@ import pytest
 from mrlm.promotion.moves.drill import drill_rollback
 from mrlm.promotion.moves.promote import promote
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import version_folder
+from mrlm.promotion.registry.version_files import version_folder
 from mrlm.promotion.settings import GateSettings
 
 AT = "2026-11-20T02:00:00+00:00"

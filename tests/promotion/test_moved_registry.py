@@ -16,7 +16,8 @@ from mrlm.promotion.moves.rollback import rollback
 from mrlm.promotion.moves.verify import verify
 from mrlm.promotion.registry.champion import champion
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import VersionContent, register_version, version_folder
+from mrlm.promotion.registry.registration import VersionContent, register_version
+from mrlm.promotion.registry.version_files import version_folder
 from mrlm.promotion.settings import GateSettings
 
 AT = "2026-11-20T02:00:00+00:00"

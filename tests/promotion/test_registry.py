@@ -28,11 +28,14 @@ from mrlm.promotion.moves.promote import MoveOutcome, install_first_champion, pr
 from mrlm.promotion.moves.rollback import rollback
 from mrlm.promotion.moves.verify import restore, verify
 from mrlm.promotion.record.ledger import Ledger, LedgerError
+from mrlm.promotion.registry import registration
 from mrlm.promotion.registry import versions as registry
 from mrlm.promotion.registry.alias_state import AliasMovedError
 from mrlm.promotion.registry.champion import champion
 from mrlm.promotion.registry.place import RegistryBusyError, RegistryPlace
-from mrlm.promotion.registry.versions import RegisteredVersion, VersionContent, register_version
+from mrlm.promotion.registry.registration import VersionContent, register_version
+from mrlm.promotion.registry.version_files import version_evidence, version_folder
+from mrlm.promotion.registry.versions import RegisteredVersion
 from mrlm.promotion.reproduction import fresh_process
 from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.settings import GateSettings
@@ -51,7 +54,7 @@ class KilledError(BaseException):
 
 
 def _judge(place: RegistryPlace, version: RegisteredVersion, found: Evidence) -> bool:
-    stored = registry.version_evidence(registry.version_folder(place, version.version))
+    stored = version_evidence(version_folder(place, version.version))
     assert stored is not None
     assert replace(stored, reproduction="") == found
     return judge_and_record(
@@ -185,7 +188,7 @@ def test_registering_again_makes_no_second_version(
     assert len(registry.all_versions(place)) == 1
 
 
-@pytest.mark.parametrize("step", ["_log_evidence", "log_served_model", "after the model"])
+@pytest.mark.parametrize("step", ["log_evidence", "log_served_model", "after the model"])
 def test_a_registration_killed_at_any_step_leads_to_one_version(
     place: RegistryPlace,
     content: Content,
@@ -197,15 +200,15 @@ def test_a_registration_killed_at_any_step_leads_to_one_version(
     made = content(softmax(0.5), evidence())
     with monkeypatch.context() as patch:
         if step == "after the model":
-            original = registry.log_served_model
+            original = registration.log_served_model
 
             def log_and_die(*a: object) -> object:
                 original(*a)  # type: ignore[arg-type]
                 raise KilledError
 
-            patch.setattr(registry, "log_served_model", log_and_die)
+            patch.setattr(registration, "log_served_model", log_and_die)
         else:
-            patch.setattr(registry, step, _die)
+            patch.setattr(registration, step, _die)
         with pytest.raises(KilledError):
             register_version(place, made, actor="test")
     import mlflow

@@ -8,7 +8,7 @@ from mrlm.promotion.judgement.recording import verdict_after
 from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.ledger import Entry, judgement
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import version_evidence, version_folder
+from mrlm.promotion.registry.version_files import version_evidence, version_folder
 from mrlm.promotion.settings import GateSettings
 
 

@@ -17,13 +17,8 @@ from mrlm.privacy.person_files import changed_copy, holds_person
 from mrlm.promotion.moves.hashed import newest_hashes, record_hashes
 from mrlm.promotion.registry.integrity import CONTENT, content_hash
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import (
-    RegisteredVersion,
-    all_versions,
-    annotate_version,
-    damage_of,
-    stored_folder,
-)
+from mrlm.promotion.registry.version_files import damage_of, stored_folder
+from mrlm.promotion.registry.versions import RegisteredVersion, all_versions, annotate_version
 from mrlm.promotion.reproduction.reproduction import erased_rows
 
 # Of folders that hold copies until they take the place of files.

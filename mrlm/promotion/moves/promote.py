@@ -14,13 +14,8 @@ from mrlm.promotion.record.ledger import Entry, Kind, champion_stack, judgement
 from mrlm.promotion.registry.alias_state import settle
 from mrlm.promotion.registry.integrity import VersionError
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import (
-    RegisteredVersion,
-    annotate_version,
-    find_version,
-    version_evidence,
-    version_folder,
-)
+from mrlm.promotion.registry.version_files import version_evidence, version_folder
+from mrlm.promotion.registry.versions import RegisteredVersion, annotate_version, find_version
 from mrlm.promotion.reproduction.fresh_process import check_reproduction
 from mrlm.promotion.settings import GateSettings
 

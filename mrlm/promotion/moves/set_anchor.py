@@ -5,7 +5,8 @@ from __future__ import annotations
 from mrlm.promotion.record.anchor import anchor_version
 from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import all_versions, version_folder
+from mrlm.promotion.registry.version_files import version_folder
+from mrlm.promotion.registry.versions import all_versions
 
 
 def set_anchor(

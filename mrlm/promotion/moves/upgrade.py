@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from mrlm.promotion.moves.hashed import newest_hashes, record_hashes
 from mrlm.promotion.registry.integrity import CONTENT, VersionError, content_hash, content_of
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import (
-    RegisteredVersion,
-    all_versions,
-    annotate_version,
-    version_evidence,
-    version_folder,
-)
+from mrlm.promotion.registry.version_files import version_evidence, version_folder
+from mrlm.promotion.registry.versions import RegisteredVersion, all_versions, annotate_version
 from mrlm.promotion.reproduction.fresh_process import reproduce_files
 from mrlm.promotion.settings import GateSettings
 

@@ -9,13 +9,8 @@ from mrlm.promotion.record.ledger import Entry, LedgerError
 from mrlm.promotion.registry.alias_state import misplaced, restore_aliases
 from mrlm.promotion.registry.integrity import NoHashesError, content_hash
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import (
-    RegisteredVersion,
-    aliases,
-    all_versions,
-    damage_of,
-    version_content,
-)
+from mrlm.promotion.registry.version_files import damage_of, version_content
+from mrlm.promotion.registry.versions import RegisteredVersion, aliases, all_versions
 
 
 def verify(place: RegistryPlace, *, head: str = "", seconds: float = 600.0) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mrlm.promotion.record.ledger import Entry, LedgerUnmarkedError, champion_stack
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import version_folder
+from mrlm.promotion.registry.version_files import version_folder
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle
 
 

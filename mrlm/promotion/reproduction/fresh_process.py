@@ -12,12 +12,8 @@ from pathlib import Path
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.registry.integrity import DamagedVersionError, VersionError, copy_whole
 from mrlm.promotion.registry.place import RegistryPlace
-from mrlm.promotion.registry.versions import (
-    RegisteredVersion,
-    version_content,
-    version_evidence,
-    version_folder,
-)
+from mrlm.promotion.registry.version_files import version_content, version_evidence, version_folder
+from mrlm.promotion.registry.versions import RegisteredVersion
 from mrlm.promotion.reproduction.reproduction import (
     fingerprint_as_written,
     read_reproduction,

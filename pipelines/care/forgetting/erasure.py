@@ -267,7 +267,8 @@ def _version_folders(place: RegistryPlace) -> set[Path]:
     """Where the files of registered versions lie, if in the workspace."""
     if not place.exists or place.tracking_uri is not None:
         return set()
-    from mrlm.promotion.registry.versions import all_versions, stored_folder
+    from mrlm.promotion.registry.version_files import stored_folder
+    from mrlm.promotion.registry.versions import all_versions
 
     return {stored_folder(place, version) for version in all_versions(place)}
 

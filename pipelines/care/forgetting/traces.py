@@ -125,7 +125,8 @@ def versions_that_saw(
     """
     if not place.exists:
         return {}
-    from mrlm.promotion.registry.versions import all_versions, stored_folder, version_evidence
+    from mrlm.promotion.registry.version_files import stored_folder, version_evidence
+    from mrlm.promotion.registry.versions import all_versions
 
     found = {}
     for version in all_versions(place):

@@ -41,9 +41,9 @@ def registered(made: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
         save_bundle(bundle, folder(None, version) / "artifacts" / "bundle")
     told = folder(None, 2) / "artifacts" / "evidence.json"
     told.write_text(json.dumps(evidence_of().to_json()))
-    known = "mrlm.promotion.registry.versions"
-    monkeypatch.setattr(f"{known}.has_version", lambda _, version: version in (1, 2))
-    monkeypatch.setattr(f"{known}.version_folder", folder)
+    known = "mrlm.promotion.registry"
+    monkeypatch.setattr(f"{known}.versions.has_version", lambda _, version: version in (1, 2))
+    monkeypatch.setattr(f"{known}.version_files.version_folder", folder)
     return made
 
 

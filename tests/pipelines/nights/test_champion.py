@@ -26,7 +26,7 @@ def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Register:
     """Keeps a version 7 with this catalogue, where the registry would keep it."""
     folder = tmp_path / "versions" / "7"
     monkeypatch.setattr(
-        "mrlm.promotion.registry.versions.version_folder",
+        "mrlm.promotion.registry.version_files.version_folder",
         lambda place, version: folder.with_name(str(version)),
     )
 

@@ -47,9 +47,11 @@ def load(made: Made, monkeypatch: pytest.MonkeyPatch) -> Load:
             if kept is not None:
                 told = folder(None, version) / "artifacts" / "evidence.json"
                 told.write_text(json.dumps(evidence.to_json()))
-        known = "mrlm.promotion.registry.versions"
-        monkeypatch.setattr(f"{known}.has_version", lambda _, version: version in registered)
-        monkeypatch.setattr(f"{known}.version_folder", folder)
+        known = "mrlm.promotion.registry"
+        monkeypatch.setattr(
+            f"{known}.versions.has_version", lambda _, version: version in registered
+        )
+        monkeypatch.setattr(f"{known}.version_files.version_folder", folder)
         about = {"champion_version": 2, "evidence": evidence.fingerprint()}
         move = replace(entry("promoted", RUN, 3, **about), **(promoted or {}))
         entries = made.record(

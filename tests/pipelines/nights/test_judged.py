@@ -9,6 +9,7 @@ import pytest
 
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.record.ledger import Entry
+from mrlm.promotion.registry import version_files
 from mrlm.promotion.registry import versions as registry
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace
@@ -72,8 +73,8 @@ def test_the_registry_keeps_what_the_run_has_lost(
 ) -> None:
     (context.workspace.run_stage(NEW.run_key, "evaluate") / "evidence.json").unlink()
     monkeypatch.setattr(registry, "has_version", lambda _, version: version == 3)
-    monkeypatch.setattr(registry, "version_folder", lambda *_: tmp_path)
-    monkeypatch.setattr(registry, "version_evidence", lambda _: NEW)
+    monkeypatch.setattr(version_files, "version_folder", lambda *_: tmp_path)
+    monkeypatch.setattr(version_files, "version_evidence", lambda _: NEW)
     assert judged.newest_judged(context, ENTRIES) == (NEW.run_key, NEW)
 
 
