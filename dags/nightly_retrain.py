@@ -1,12 +1,4 @@
-"""One night: from raw logs to a judged, registered policy.
-
-Scheduled every night for the night before, and by hand with parameters. Each task runs one stage
-of `mrlm`; a stage whose inputs did not change says so and is done. A night that validation stops
-still publishes the champion's recommendations, and ends red.
-
-The schedule comes from `MRLM_SCHEDULE` (a cron line in UTC, or `manual`), the settings from
-`MRLM_SETTINGS`.
-"""
+"""One night: from raw logs to a judged, registered policy."""
 
 from __future__ import annotations
 
@@ -20,6 +12,16 @@ from mrlm_tasks import FORCE, NIGHT, WEIGHTS, arguments_of, night_of, run_mrlm
 
 from mrlm.messages.message import Message
 from pipelines.settings.form_language import told
+
+ABOUT = Message(
+    "One night: from raw logs to a judged, registered policy.\n\n"
+    "Scheduled every night for the night before, and by hand with parameters. Each task "
+    "runs one stage of `mrlm`; a stage whose inputs did not change says so and is done. "
+    "A night that validation stops still publishes the champion's recommendations, and "
+    "ends red.\n\n"
+    "The schedule comes from `MRLM_SCHEDULE` (a cron line in UTC, or `manual`), the "
+    "settings from `MRLM_SETTINGS`."
+)
 
 SCHEDULE = os.environ.get("MRLM_SCHEDULE", "0 2 * * *")
 
@@ -59,7 +61,7 @@ def stage(name: str, **options: Any) -> Any:
     catchup=False,
     max_active_runs=1,
     tags=["mrlm", "nightly"],
-    doc_md=__doc__,
+    doc_md=told(ABOUT),
     default_args={"owner": "mrlm", "retries": 2, "retry_delay": timedelta(seconds=30)},
     params={
         "night": Param(None, type=["string", "null"], title=told(Message("Night")), **NIGHT),

@@ -1,10 +1,4 @@
-"""A person decides on a judged version.
-
-Its own DAG, so that waiting for a person blocks no night. It runs when a night asks for a review,
-or by hand with a run key. The page shows the decision memo; the ledger records the user who was
-logged in when they answered. No answer within the limit is a refusal. The promotion itself re-reads
-the registry: an approval of evidence that names another champion promotes nothing.
-"""
+"""A person decides on a judged version."""
 
 from __future__ import annotations
 
@@ -18,6 +12,15 @@ from mrlm_tasks import REASON, RUN_KEY, run_mrlm
 
 from mrlm.messages.message import Message
 from pipelines.settings.form_language import in_every_language, told
+
+ABOUT = Message(
+    "A person decides on a judged version.\n\n"
+    "It runs when a night asks for a review, or by hand with a run key; waiting for a "
+    "person blocks no night. The form shows the decision memo; the ledger records the "
+    "user who was logged in when they answered. No answer within the limit is a refusal. "
+    "The promotion itself re-reads the registry: an approval of evidence that names "
+    "another champion promotes nothing."
+)
 
 APPROVE, REJECT = Message("Approve"), Message("Reject")
 # A template of Airflow: what the task before has read.
@@ -42,7 +45,7 @@ def _run_key(context: Any) -> str:
     catchup=False,
     max_active_runs=4,
     tags=["mrlm", "review"],
-    doc_md=__doc__,
+    doc_md=told(ABOUT),
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
         "run_key": Param(

@@ -1,4 +1,4 @@
-"""Publish the champion's recommendations again, after a rollback or a promotion by hand."""
+"""Publish the champion's recommendations again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from mrlm_tasks import NIGHT, night_of, run_mrlm
 from mrlm.messages.message import Message
 from pipelines.settings.form_language import told
 
+ABOUT = Message(
+    "Publish the champion's recommendations again, after a rollback or a promotion by hand."
+)
+
 
 @dag(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     tags=["mrlm", "publish"],
-    doc_md=__doc__,
+    doc_md=told(ABOUT),
     default_args={"owner": "mrlm", "retries": 2, "retry_delay": timedelta(seconds=30)},
     params={"night": Param(type="string", title=told(Message("Night")), **NIGHT)},
 )

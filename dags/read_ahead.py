@@ -1,9 +1,4 @@
-"""Do the data stages of nights that wait for their turn to learn.
-
-To catch up: trigger it for the range, and `nightly_retrain` for each of its nights. While one night
-learns, the data of the next ones is read, and each finds its own data stages done. Every night
-before the range must have been read.
-"""
+"""Do the data stages of nights that wait for their turn to learn."""
 
 from __future__ import annotations
 
@@ -13,6 +8,16 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from mrlm_tasks import FIRST_NIGHT, LAST_NIGHT, run_mrlm
 
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import told
+
+ABOUT = Message(
+    "Do the data stages of nights that wait for their turn to learn.\n\n"
+    "To catch up: trigger it for the range, and `nightly_retrain` for each of its "
+    "nights. While one night learns, the data of the next ones is read, and each finds "
+    "its own data stages done. Every night before the range must have been read."
+)
+
 
 @dag(
     schedule=None,
@@ -20,7 +25,7 @@ from mrlm_tasks import FIRST_NIGHT, LAST_NIGHT, run_mrlm
     catchup=False,
     max_active_runs=1,
     tags=["mrlm", "replay"],
-    doc_md=__doc__,
+    doc_md=told(ABOUT),
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
         "first": Param(**FIRST_NIGHT),

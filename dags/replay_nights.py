@@ -1,4 +1,4 @@
-"""Run a range of past nights again: they learn and tune, judge nothing and promote nothing."""
+"""Run a range of past nights again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from mrlm_tasks import FIRST_NIGHT, FORCE, LAST_NIGHT, run_mrlm
 
+from mrlm.messages.message import Message
+from pipelines.settings.form_language import told
+
+ABOUT = Message(
+    "Run a range of past nights again: they learn and tune, judge nothing and promote nothing."
+)
+
 
 @dag(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     tags=["mrlm", "replay"],
-    doc_md=__doc__,
+    doc_md=told(ABOUT),
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
         "first": Param(**FIRST_NIGHT),

@@ -1,4 +1,4 @@
-"""Make the champion before this one, or an earlier one, champion again. By hand only."""
+"""Go back to an earlier champion."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from mrlm_tasks import NAME, REASON, run_mrlm
 from mrlm.messages.message import Message
 from pipelines.settings.form_language import told
 
+ABOUT = Message(
+    "Make the champion before this one, or an earlier one, champion again. By hand only."
+)
+
 
 @dag(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     tags=["mrlm", "rollback"],
-    doc_md=__doc__,
+    doc_md=told(ABOUT),
     default_args={"owner": "mrlm", "retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
         "actor": Param(

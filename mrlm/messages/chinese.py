@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mrlm.messages.chinese_dags import DAGS
 from mrlm.messages.chinese_night import NIGHT
 from mrlm.messages.chinese_ope import OPE
 from mrlm.messages.chinese_page import PAGE
@@ -329,6 +330,7 @@ SENTENCES: Mapping[str, str] = {
     **_META_UPDATE,
     **PAGE,
     **OPE,
+    **DAGS,
     **NIGHT,
 }
 

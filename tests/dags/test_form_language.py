@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mrlm.messages.chinese_dags import DAGS
 from mrlm.messages.message import Message
 from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.settings import GateSettings
@@ -40,6 +41,16 @@ def test_forms_speak_the_language_of_the_settings(
     assert told(WHY) == {"zh": "理由", "en": "Why"}[language]
     monkeypatch.setenv("MRLM_REPORT__LANGUAGE", "zh")
     assert told(WHY) == "理由"
+
+
+def test_every_dag_is_described_in_the_language_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dags = [path.read_text() for path in Path("dags").glob("*.py") if "@dag(" in path.read_text()]
+    assert all("doc_md=told(ABOUT)" in source for source in dags)
+    monkeypatch.setenv("MRLM_REPORT__LANGUAGE", "zh")
+    assert [told(Message(english)) for english in DAGS] == list(DAGS.values())
+    assert len(dags) == len(DAGS)
 
 
 def test_an_answer_counts_whatever_the_language_was_when_it_was_asked_for() -> None:
