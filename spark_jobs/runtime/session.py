@@ -112,8 +112,11 @@ def spark_session(
     A session that was started here for small inputs is ended, and another one started, when a large
     one comes: its compiler cannot be changed. Tables of the old session are gone with it.
 
+    Where ``spark-submit`` started this process, what it was told holds for whatever is not given
+    here: its master above all, and a Java that runs already.
+
     Args:
-        master: None, as the following two: what ``fit(size)`` says.
+        master: None, as the following two: what ``spark-submit`` or else ``fit(size)`` says.
         driver_memory: Java's heap.
         shuffle_partitions: of a shuffle.
         config: more of Spark's settings.
@@ -133,9 +136,16 @@ def spark_session(
         if _running.optimised is not False or not wanted.optimised:
             return SparkSession.builder.getOrCreate()
         end_java()
-    master = master or wanted.master
-    driver_memory = driver_memory or wanted.driver_memory
-    shuffle_partitions = shuffle_partitions or wanted.shuffle_partitions
+    submitted = _submitted()
+    given = {
+        "spark.master": master,
+        "spark.driver.memory": driver_memory,
+        "spark.sql.shuffle.partitions": shuffle_partitions,
+        **(config or {}),
+    }
+    own = {name: str(value) for name, value in given.items() if value is not None}
+    named = {**submitted, **own}
+    master = named.pop("spark.master", wanted.master)
     scratch = Path(tempfile.mkdtemp(prefix="mrlm-spark-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     logging = scratch / "log4j2.properties"
@@ -149,14 +159,32 @@ def spark_session(
     if local:
         options += _LONG_LIVED if wanted.optimised else _SHORT_LIVED
         options += java_options or class_archive.reading(home)
-    settings = {
-        "spark.driver.memory": driver_memory,
-        "spark.driver.extraJavaOptions": options,
+    settings = _always(wanted, scratch, options)
+    if local:
+        settings |= _on_one_machine(wanted.optimised)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    settings |= named
+    if not submitted:
+        _start_java({"spark.master": master, **settings}, str(scratch), str(home))
+    builder = SparkSession.builder.master(master).appName("mrlm")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    # A Java that ``spark-submit`` started is not ours to end.
+    _running.optimised = wanted.optimised or bool(submitted)
+    return session
+
+
+def _always(wanted: Fit, scratch: Path, java_options: str) -> dict[str, str]:
+    """Settings of every session, wherever it runs."""
+    return {
+        "spark.driver.memory": wanted.driver_memory,
+        "spark.driver.extraJavaOptions": java_options,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(scratch / "local"),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.sql.shuffle.partitions": str(shuffle_partitions),
+        "spark.sql.shuffle.partitions": str(wanted.shuffle_partitions),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
         "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
@@ -179,27 +207,33 @@ def spark_session(
         "spark.redaction.string.regex": _KEY_LITERALS,
         "spark.sql.redaction.string.regex": _KEY_LITERALS,
     }
-    if local:
+
+
+def _on_one_machine(optimised: bool) -> dict[str, str]:
+    """Settings of a session whose driver does all the work."""
+    again = str(optimised).lower()
+    compressed = ("shuffle", "shuffle.spill", "broadcast", "rdd")
+    return {
         # Bytes that stay on this machine are cheaper to write than to compress.
-        for kind in ("shuffle", "shuffle.spill", "broadcast", "rdd"):
-            settings[f"spark.{kind}.compress"] = "false"
-        settings["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
-        settings["spark.sql.files.openCostInBytes"] = "65536"
-        optimised = str(wanted.optimised).lower()
-        settings["spark.sql.codegen.wholeStage"] = optimised
+        **{f"spark.{kind}.compress": "false" for kind in compressed},
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
+        "spark.sql.files.openCostInBytes": "65536",
+        "spark.sql.codegen.wholeStage": again,
         # To plan again after every shuffle takes a quarter of a small night, and brings it nothing.
-        settings["spark.sql.adaptive.enabled"] = optimised
-        settings["spark.driver.host"] = "127.0.0.1"
-        settings["spark.driver.bindAddress"] = "127.0.0.1"
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    settings |= config or {}
-    _start_java({"spark.master": master, **settings}, str(scratch), str(home))
-    builder = SparkSession.builder.master(master).appName("mrlm")
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    _running.optimised = wanted.optimised
-    return session
+        "spark.sql.adaptive.enabled": again,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+    }
+
+
+def _submitted() -> dict[str, str]:
+    """What ``spark-submit`` was told; nothing where it did not start this process."""
+    from pyspark import SparkConf, SparkContext
+
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    SparkContext._ensure_initialized()
+    return dict(SparkConf().getAll())
 
 
 def is_small(spark: Any) -> bool:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.contract.fingerprints import of_paths
+from spark_jobs.ingest import run
+from tests.spark_jobs.standalone import EXECUTORS, SPARK, Cluster
+
+pytestmark = pytest.mark.spark
+
+NIGHT, KEY = "2026-11-10", "0123456789abcdef0123"
+_EVALUATE = f"""
+import sys
+from spark_jobs.evaluate import evaluate
+from spark_jobs.runtime.session import spark_session
+
+spark = spark_session(sys.argv[1], config={EXECUTORS!r})
+rows = spark.range(400).selectExpr(
+    "cast(id % 20 as string) as user_id",
+    "0.5 as propensity",
+    "0.25 as target_probability",
+    "id % 3 * 1.0 as reward",
+)
+states = evaluate(rows.repartition(4))
+status = spark.sparkContext._jsc.sc().statusTracker()
+print(len(status.getExecutorInfos()), {{int(state.rows.sum()) for state in states.values()}})
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def test_a_submitted_night_is_what_one_machine_makes_of_it(
+    spark, cluster, logs, impression, event, items, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MRLM_USER_KEY", KEY)
+    shown = [impression(f"r{i}", user_id=f"user-{i % 7}") for i in range(40)]
+    broken = [*shown, '{"request_id": 1', impression("r1", propensity=2.0)]
+    clicks = [event(f"e{i}", f"r{i}") for i in range(0, 40, 3)]
+    logs.write(NIGHT, impressions=broken, feedback=clicks, items=items("a", "b"))
+    here = logs.job(NIGHT)
+    there = replace(here, out=str(tmp_path / "there"))
+    counts = run(spark, here)
+    job = tmp_path / "job.json"
+    job.write_text(there.to_json())
+    named = [a for name, value in EXECUTORS.items() for a in ("--conf", f"{name}={value}")]
+    submit = [str(SPARK / "bin" / "spark-submit"), "--master", cluster.url, *named]
+    cluster.run(*submit, "spark_jobs/ingest.py", str(job), MRLM_USER_KEY=KEY)
+    assert "Registered app" in cluster.log("Master")
+    assert counts["impressions"]["clean"] == 40
+    for table in ("impressions", "feedback", "items", "catalog", "quarantine/rows"):
+        assert of_paths([Path(there.out, table)]) == of_paths([Path(here.out, table)]), table
+    private = Path(there.out, "quarantine", "rows").rglob("*.parquet")
+    assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
+
+
+def test_an_evaluation_is_summed_by_executors(cluster):
+    executors, rows = cluster.run(sys.executable, "-c", _EVALUATE, cluster.url).split(" ", 1)
+    # The driver counts as one.
+    assert int(executors) > 1
+    assert rows == "{400}\n"
