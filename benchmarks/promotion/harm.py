@@ -59,12 +59,12 @@ class World:
         """The gate's verdict where the harm is done, or on its twin."""
         scores = dict(self.own)
         everywhere = np.ones(ROWS, bool)
-        error = _estimate(self.user, scores[REWARD], everywhere, RULE.level).standard_error or 0.0
+        error = estimate_of(self.user, scores[REWARD], everywhere, RULE.level).standard_error or 0.0
         scores[REWARD] = scores[REWARD] + GAIN * error
         objective, where = _OF[harm], self.where(harm)
         if harmed:
             accepted = -MARGIN if objective == GUARDRAIL else GAIN * error
-            own = _estimate(self.user, scores[objective], where, RULE.level).standard_error or 0.0
+            own = estimate_of(self.user, scores[objective], where, RULE.level).standard_error or 0.0
             lost = HARM * own + accepted if objective == REWARD else HARM * own - accepted
             scores[objective] = scores[objective] - lost * where
         return judge(self._evidence(scores), RULE)
@@ -78,14 +78,17 @@ class World:
 
     def _evidence(self, scores: Mapping[str, Floats]) -> Evidence:
         everywhere = np.ones(ROWS, bool)
-        whole = {o: _estimate(self.user, s, everywhere, RULE.level) for o, s in scores.items()}
+        whole = {o: estimate_of(self.user, s, everywhere, RULE.level) for o, s in scores.items()}
         groups = tuple(
             GroupDifference(
                 kind,
                 str(name),
                 int((label == name).sum()),
                 len(set(self.user[label == name])),
-                {o: _estimate(self.user, s, label == name, RULE.level) for o, s in scores.items()},
+                {
+                    o: estimate_of(self.user, s, label == name, RULE.level)
+                    for o, s in scores.items()
+                },
             )
             for kind, label in self.group.items()
             for name in range(len(SHARES[kind]))
@@ -140,9 +143,17 @@ def _rows(harm: str, worlds: list[World]) -> list[Row]:
     ]
 
 
-def _estimate(
+def estimate_of(
     user: NDArray[np.int64], score: Floats, among: NDArray[np.bool_], level: float
 ) -> PolicyEstimate:
+    """The estimate of a difference on some rows, as the gate is given it.
+
+    Args:
+        user: of each row, shape (n,).
+        score: challenger - champion of each row, shape (n,).
+        among: bool, shape (n,), the rows.
+        level: two-sided.
+    """
     n = int(among.sum())
     flat, yes = np.ones((n, 1)), np.ones((n, 1), bool)
     scores = Scores(

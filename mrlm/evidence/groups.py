@@ -10,16 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.segment_labels import HISTORY_BANDS, history_bands
-from mrlm.bandit_log.users import group
 from mrlm.evidence.policy_estimate import PolicyEstimate
-from mrlm.messages.message import Message
-from mrlm.privacy.small_groups import merged
-
-# How much a user had done before.
-_HISTORY: dict[str, Message] = {
-    label: Message("users with {group} before", group=label) for label in HISTORY_BANDS
-}
+from mrlm.privacy.decision_groups import group_in_words, group_labels
 
 
 @dataclass(frozen=True)
@@ -44,40 +36,13 @@ class GroupDifference:
     @property
     def in_words(self) -> str:
         """The group as people name it."""
-        if self.kind == "scene":
-            return Message("scene {group}", group=self.group)
-        if self.kind == "position":
-            return Message("position {group}", group=self.group)
-        if self.kind == "history":
-            known = _HISTORY.get(self.group)
-            return known or Message("users with {group} before", group=self.group)
-        return self.group
+        return group_in_words(self.kind, self.group)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GroupDifference:
         """Read what ``dataclasses.asdict`` wrote."""
         found = {n: PolicyEstimate.from_json(e) for n, e in data["differences"].items()}
         return cls(**{**data, "differences": found})
-
-
-def group_labels(log: BanditLog, least_users: int) -> dict[str, NDArray[Any]]:
-    """The group of every decision, by kind; kinds whose decisions are all alike are left out.
-
-    Args:
-        log: n decisions.
-        least_users: groups with fewer are merged into ``other``.
-
-    Returns:
-        Kind to labels, shape (n,).
-    """
-    kinds = {
-        "scene": log.decisions.scene,
-        "position": log.decisions.position.astype(np.int64),
-        "history": history_bands(log.decisions),
-    }
-    user = group(log.decisions.user)[1]
-    found = {kind: merged(own, user, least_users) for kind, own in kinds.items()}
-    return {kind: label for kind, label in found.items() if len(np.unique(label)) > 1}
 
 
 def group_differences(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mrlm.bandit_log.users import group
-from mrlm.evidence.groups import group_labels
+from mrlm.privacy.decision_groups import group_labels
 from mrlm.privacy.small_groups import merged, users_in
 
 if TYPE_CHECKING:

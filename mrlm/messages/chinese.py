@@ -316,6 +316,10 @@ _META_UPDATE = {
     "a mean {objective} of {least:.3g}": " {objective} 的均值 {least:.3g}",
     "an effective number of {least:.4g} {groups}": "{groups}的有效数目 {least:.4g}",
     "the guardrail {objective}": "护栏 {objective}",
+    "what {group} would lose of {objective}": "{group}在 {objective} 上会受的损失",
+    "{reason}; a step that is better for all was held back by {losses}": (
+        "{reason}；对全体更好的一步受限于{losses}，没有迈出"
+    ),
     "the largest sum of the weights, {scale:g}": "权重之和的最大值 {scale:g}",
 }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mrlm.messages.message import Joined, Message
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.group_floors import loss_in_words
 from mrlm.meta.search.tuning_result import TuningResult
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.settings import TuningSettings
-from mrlm.meta.strategies.contract import Proposal
+from mrlm.meta.strategies.contract import Proposal, Strategy
 from mrlm.meta.strategies.pessimistic_bound import PessimisticBound
 from mrlm.meta.strategies.registry import STRATEGIES
 
@@ -22,7 +26,7 @@ def tune(
 
     By default those with the largest lower bound of the lift over the champion, see
     ``PessimisticBound``. The limits are the guardrails, the effective sample size, the KL caps, the
-    bounds of theta and of its sum.
+    bounds of theta and of its sum, and that no judged group is likely to be refused for harm.
 
     Where weights are fixed by hand, only kappa and the scale are chosen, and what is maximised is
     the reward at those weights, each objective in units of the standard deviation of its
@@ -49,8 +53,8 @@ def tune(
         )
     if settings.weights is not None:
         # Weights fixed by hand leave no more than two directions, wherever last night ended.
-        return _told(task, PessimisticBound().propose(task, None, seed))
-    return _told(task, STRATEGIES[settings.strategy].propose(task, previous, seed))
+        return _chosen(task, PessimisticBound(), None, seed)
+    return _chosen(task, STRATEGIES[settings.strategy], previous, seed)
 
 
 def counterfactuals(
@@ -78,8 +82,35 @@ def counterfactuals(
         if known is not None and name == settings.strategy and settings.weights is None:
             found[name] = known
         else:
-            found[name] = _told(task, strategy.propose(task, previous, seed))
+            found[name] = _chosen(task, strategy, previous, seed)
     return found
+
+
+def _chosen(
+    task: TuningTask, strategy: Strategy, previous: Vector | None, seed: int
+) -> TuningResult:
+    """What a strategy proposes that harms none of the judged groups.
+
+    Few steps harm any, and each limit costs a search: so only a group that a proposal would harm
+    becomes one, and the strategy is asked again, until what it proposes harms none.
+    """
+    proposal = strategy.propose(task, previous, seed)
+    while proposal.moved:
+        harmed = task.harmed(task.policy.probabilities(proposal.point))
+        if not harmed:
+            break
+        task = task.holding(harmed)
+        proposal = strategy.propose(task, previous, seed)
+    judged = task.problem.judged
+    if judged is not None and judged.held and not proposal.moved:
+        losses = Joined(", ", (loss_in_words(judged, each) for each in judged.held))
+        why = Message(
+            "{reason}; a step that is better for all was held back by {losses}",
+            reason=proposal.reason,
+            losses=losses,
+        )
+        proposal = replace(proposal, reason=why)
+    return _told(task, proposal)
 
 
 def _told(task: TuningTask, proposal: Proposal) -> TuningResult:

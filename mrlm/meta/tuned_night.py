@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mrlm.bandit_log import BanditLog, Objective
+    from mrlm.meta.problem.judged_groups import JudgedGroups
     from mrlm.meta.problem.tuned_softmax import Vector
     from mrlm.meta.problem.tuning_problem import TuningProblem
     from mrlm.meta.settings import TuningSettings
@@ -130,6 +131,7 @@ def tuned_night(
     past: HyperparameterRecord = NO_RECORD,
     elsewhere: HyperparameterRecord = NO_RECORD,
     described: Mapping[str, NDArray[Any]] | None = None,
+    judged: JudgedGroups | None = None,
 ) -> TunedNight:
     """The challenger out of heads and learned scores; the same arguments give the same bits.
 
@@ -149,6 +151,7 @@ def tuned_night(
         past: searches of hyper-parameters up to the last judged night; read where some may move.
         elsewhere: another deployment's, which seeds tonight's search of them.
         described: vector of each described scene; read where scenes may have weights of their own.
+        judged: groups of the log's decisions that the gate refuses for; None where for none.
 
     Raises:
         ValueError: see ``update``; no feature is the head of the north star.
@@ -173,6 +176,7 @@ def tuned_night(
         horizon=horizon,
         nights=nights,
         counted=tuple(settings.diversity_floors),
+        judged=judged,
     )
     done = update(before, problem, nights, settings, seed)
     result, window = done.result, done.window

@@ -51,7 +51,8 @@ class GateSettings(BaseModel):
         "enforce",
         description="What holds where a group (a scene, a position, users with little or much "
         "history) is shown to be worse off although the mean gains. enforce: the challenger is "
-        "refused; advise: the page says so, and it is promoted; off: nobody looks.",
+        "refused, and none is proposed that its tune nights expect to be; advise: the page says "
+        "so, and it is promoted; off: nobody looks.",
     )
     group_error: float = Field(
         0.2,

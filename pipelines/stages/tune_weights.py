@@ -26,6 +26,8 @@ from pipelines.nights.tuning_state import record_after, record_elsewhere, state_
 from pipelines.settings.model import FIXED_WEIGHTS
 
 if TYPE_CHECKING:
+    from mrlm.bandit_log import BanditLog
+    from mrlm.meta.problem.judged_groups import JudgedGroups
     from mrlm.meta.tuned_night import TunedNight
     from mrlm.policies.contract import Scorer
 
@@ -57,6 +59,8 @@ class TuneWeights:
             found |= scene_fingerprint(context)
         if context.settings.tuning.hyperparameter_record:
             found["hyperparameter_record"] = of_json(record_elsewhere(context).to_json())
+        if context.settings.gate.groups == "enforce":
+            found["judged_groups"] = of_json(_group_rule(context))
         return {**found, "champion": str(plan.champion)}
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
@@ -84,6 +88,7 @@ class TuneWeights:
             past=record_after(context, plan.weights_from),
             elsewhere=record_elsewhere(context),
             described=read_scene_vectors(context) if tuning.segments == "scene" else None,
+            judged=_judged(context, log),
         )
         bundle = PolicyBundle(
             policy=found.policy,
@@ -140,6 +145,20 @@ def _counts(found: TunedNight) -> dict[str, Any]:
         **({} if found.record is None else {"hyperparameters": found.record.told}),
         **({"floors": {n: asdict(f) for n, f in found.floors.items()}} if found.floors else {}),
     }
+
+
+def _judged(context: NightContext, log: BanditLog) -> JudgedGroups | None:
+    """The groups that the gate will refuse a challenger for; None where it refuses for none."""
+    from mrlm.meta.problem.judged_groups import JudgedGroups
+
+    if context.settings.gate.groups != "enforce":
+        return None
+    return JudgedGroups.of(log, *_group_rule(context))
+
+
+def _group_rule(context: NightContext) -> tuple[int, float]:
+    """Users of a group at least, and the error that groups share."""
+    return context.settings.registry.least_users, context.settings.gate.group_error
 
 
 def load_scorers(context: NightContext) -> tuple[Scorer, ...]:

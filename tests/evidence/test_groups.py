@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mrlm.evidence.groups import group_labels
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.scored_log import scored_log
+from mrlm.privacy.decision_groups import group_labels
 from tests.evidence.arrays import (
     OBJECTIVES,
     Heads,

@@ -13,6 +13,7 @@ from mrlm.bandit_log import Ragged
 from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.segment_labels import HISTORY_BANDS
 from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
+from mrlm.meta.problem.judged_groups import JudgedGroups
 from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
 from mrlm.meta.search.step_limits import EffectiveSampleSize
@@ -21,6 +22,7 @@ from mrlm.meta.settings import TuningSettings
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.strategies.registry import STRATEGIES
 from mrlm.meta.tuned_night import TunedNight, tuned_night
+from mrlm.privacy.decision_groups import group_labels
 from tests.evidence.arrays import OBJECTIVES, Heads, Prefers, make_log
 
 NIGHTS = ("2026-11-19", "2026-11-20")
@@ -28,7 +30,12 @@ CHAMPION = Prefers(0.2, floor=0.1)
 BEFORE = {"delight": 0.5, "like": 0.3, "fresh": 0.2}
 
 
-def tuned(log: Any = None, past: HyperparameterRecord = NO_RECORD, **settings: Any) -> TunedNight:
+def tuned(
+    log: Any = None,
+    past: HyperparameterRecord = NO_RECORD,
+    judged: JudgedGroups | None = None,
+    **settings: Any,
+) -> TunedNight:
     return tuned_night(
         make_log(n=600, users=120, nights=NIGHTS) if log is None else log,
         OBJECTIVES,
@@ -42,6 +49,7 @@ def tuned(log: Any = None, past: HyperparameterRecord = NO_RECORD, **settings: A
         weights=BEFORE,
         seed=1,
         past=past,
+        judged=judged,
     )
 
 
@@ -111,6 +119,22 @@ def divided() -> Any:
     noise = np.random.default_rng(5).normal(0, 0.1, len(log))
     rewards[:, 0] = np.where(log.decisions.scene == "home", 1.0, -0.5) * code + noise
     return replace(log, rewards=rewards)
+
+
+def test_a_scene_that_the_gate_would_refuse_for_limits_the_night() -> None:
+    log = divided()
+    judged = JudgedGroups.of(log, 20, 0.2)
+    assert [name for name in judged.names if name[0] == "scene"] == [
+        ("scene", "home"),
+        ("scene", "page"),
+    ]
+    for k, (kind, label) in enumerate(group_labels(log, 20).items()):
+        told = [judged.names[code] for code in judged.code[:, k]]
+        assert told == [(kind, str(name)) for name in label]
+    assert tuned(log).result.moved
+    found = tuned(log, judged=judged).result
+    assert found.lift.value < tuned(log).result.lift.value
+    assert "what scene page would lose of delight" in (found.reason, *found.limited_by)[-1]
 
 
 def of_two_providers(log: Any) -> Any:

@@ -94,6 +94,33 @@ class PairedLift(LiftByMoments):
         total = np.bincount(self._code, weights=paired, minlength=len(self._count))
         return value, (total - value * self._count) / self._rows
 
+    def of_groups(
+        self, probabilities: Vector, code: NDArray[np.int64], groups: int
+    ) -> tuple[Vector, Vector]:
+        """The lift of each group of rounds alone, and its standard error, each of shape (groups,).
+
+        NaN where fewer than two users have a known reward.
+
+        Args:
+            probabilities: of any policy of these rounds, shape (N,).
+            code: int64, shape (n, k), in [0, groups); a group is in one column alone.
+            groups: how many there are.
+        """
+        paired = self.weight * (self._scores(probabilities) - self._champion)
+        value, variance = np.full(groups, np.nan), np.full(groups, np.nan)
+        users = len(self._count)
+        for column in code.T:
+            cell, place = np.unique(column * users + self._code, return_inverse=True)
+            total, size = np.bincount(place, paired), np.bincount(place, self.weight)
+            cell, total, size = (found[size > 0] for found in (cell // users, total, size))
+            rows = np.bincount(cell, size, groups)
+            own = np.flatnonzero(np.bincount(cell, minlength=groups) > 1)
+            value[own] = (np.bincount(cell, total, groups) / np.maximum(rows, 1e-300))[own]
+            influence = (total - value[cell] * size) / rows[cell]
+            count = np.bincount(cell, minlength=groups)[own]
+            variance[own] = np.bincount(cell, influence**2, groups)[own] * count / (count - 1)
+        return value, np.sqrt(variance)
+
     def _moments(self, probabilities: Vector) -> tuple[float, Vector, float]:
         """Mean, influence of each user, variance."""
         value, influence = self.mean(probabilities)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.item_groups import GroupKind, coded_groups
 from mrlm.bandit_log.objectives import north_star
+from mrlm.meta.problem.judged_groups import JudgedGroups
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.policies.floor import with_floor
 from mrlm.policies.predictions import by_objective
@@ -33,6 +34,7 @@ def tuning_problem(
     horizon: tuple[str, ...] = (),
     nights: Sequence[str] = (),
     counted: Sequence[GroupKind] = (),
+    judged: JudgedGroups | None = None,
 ) -> TuningProblem:
     """What the weights are chosen on.
 
@@ -51,6 +53,7 @@ def tuning_problem(
         nights: of the log, ISO dates, oldest first, by which rounds have an age; left out, all are
             of one night.
         counted: what shows are counted by.
+        judged: groups of the log's decisions; None where nobody judges by any.
 
     Raises:
         KeyError: an objective that comes from feedback has no feature.
@@ -80,6 +83,7 @@ def tuning_problem(
         age=_age(log, nights),
         open=~(log.final[:, star] | log.unknown[:, star]),
         groups={kind: coded_groups(log.decisions.catalog, kind, item)[0] for kind in counted},
+        judged=judged,
     )
 
 

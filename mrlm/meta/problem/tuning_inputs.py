@@ -14,13 +14,14 @@ from safetensors.numpy import load_file, save_file
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.ragged import Ragged
 from mrlm.bandit_log.users import group
+from mrlm.meta.problem.judged_groups import JudgedGroups
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.settings import TuningSettings
 
 _ARRAYS, _ABOUT = "problem.safetensors", "about.json"
 # Fields that folders of earlier code do not have; they are stored where they say something.
-_LATER = {"open", "groups"}
-_GROUPS = "groups."
+_LATER = {"open", "groups", "judged"}
+_GROUPS, _JUDGED = "groups.", "judged"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def save_tuning_inputs(inputs: TuningInputs, folder: Path) -> None:
         value = getattr(inputs.problem, field.name)
         if field.name in _LATER and not (value.any() if field.name == "open" else value):
             continue
-        if field.name == "groups":
+        if isinstance(value, JudgedGroups):
+            arrays[_JUDGED] = value.code
+            plain[_JUDGED] = {"names": value.names, "z": value.z, "held": value.held}
+        elif field.name == "groups":
             for kind, groups in value.items():
                 arrays[f"{_GROUPS}{kind}.offsets"] = groups.offsets
                 arrays[f"{_GROUPS}{kind}.values"] = groups.values
@@ -91,6 +95,10 @@ def load_tuning_inputs(folder: Path) -> TuningInputs:
         k: tuple(v) if isinstance(v, list) else v for k, v in about["problem"].items()
     }
     plain["objectives"] = tuple(Objective(**o) for o in about["problem"]["objectives"])
+    if _JUDGED in plain:
+        told = plain[_JUDGED]
+        names, held = (tuple((a, b) for a, b in told[key]) for key in ("names", "held"))
+        plain[_JUDGED] = JudgedGroups(arrays.pop(_JUDGED), names, told["z"], held)
     stored = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_GROUPS)}
     if (set(arrays) | set(plain)) - _LATER != {f.name for f in fields(TuningProblem)} - _LATER:
         raise ValueError(f"{folder} was stored by code that knew other fields of the problem")

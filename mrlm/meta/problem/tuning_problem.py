@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.ragged import Ragged, gather
+from mrlm.meta.problem.judged_groups import JudgedGroups
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class TuningProblem:
             left out, none.
         groups: by what shows are counted by, int64 codes of each candidate's groups, ragged, N
             rows; left out, nothing is counted.
+        judged: groups of rounds none of which the search may harm; None where nobody judges by any.
 
     Raises:
         ValueError: shapes or ranges are wrong.
@@ -69,6 +71,7 @@ class TuningProblem:
     weight: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     open: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     groups: Mapping[str, Ragged] = field(default_factory=dict)
+    judged: JudgedGroups | None = None
 
     def __post_init__(self) -> None:
         n, total, f, m = (
@@ -103,6 +106,8 @@ class TuningProblem:
         for kind, groups in self.groups.items():
             if len(groups) != total:
                 raise ValueError(f"groups of {kind} must have {total} rows; got {len(groups)}")
+        if self.judged is not None and len(self.judged.code) != n:
+            raise ValueError(f"judged groups must have {n} rows; got {len(self.judged.code)}")
         if len(self.serves) != f:
             raise ValueError(f"serves must name an objective or None for each of {f} features")
         if n == 0 or self.offsets[-1] != total or (np.diff(self.offsets) <= 0).any():
@@ -144,6 +149,7 @@ class TuningProblem:
             weight=self.weight[index],
             open=self.open[index],
             groups={kind: groups.take(flat) for kind, groups in self.groups.items()},
+            judged=None if self.judged is None else self.judged.rounds(index),
         )
 
     def decayed(self, half_life: float | None) -> TuningProblem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from mrlm.meta.problem.power_tuned_lift import power_tuned
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.diversity_floor import DiversityFloor
+from mrlm.meta.search.group_floors import group_floors, harmed_groups
 from mrlm.meta.search.search_space import Space
 from mrlm.meta.search.step_limits import (
     DivergenceCap,
@@ -85,7 +86,7 @@ class TuningTask:
             space,
             own,
             tuple(
-                PairedLift(problem, policy, problem.rewards[:, j], problem.q[:, j], o.name)
+                _lift_of(problem, policy, j)
                 for j, o in enumerate(problem.objectives)
                 if o.role == "guardrail"
             ),
@@ -98,7 +99,28 @@ class TuningTask:
         margins, z = self._margins, self.settings.guardrail_z
         found: list[Limit] = [self.sample]
         found += [guardrail_floor(lift, margins[lift.name], z) for lift in self.guardrails]
+        found += group_floors(self.problem, self.policy)
         return [*found, *self.of_any_policy]
+
+    def harmed(self, probabilities: Vector) -> tuple[tuple[str, int], ...]:
+        """Objective and judged group of what any policy would harm; see ``harmed_groups``."""
+        return harmed_groups(self.problem, self._judged, probabilities)
+
+    def holding(self, harmed: Iterable[tuple[str, int]]) -> TuningTask:
+        """The same task within limits for these groups too."""
+        judged = self.problem.judged
+        if judged is None:
+            return self
+        return replace(self, problem=replace(self.problem, judged=judged.holding(harmed)))
+
+    @cached_property
+    def _judged(self) -> dict[str, PairedLift]:
+        """The lifts in which no group may be harmed: the north star's and the guardrails'."""
+        star = self.problem.names.index(north_star(self.problem.objectives).name)
+        found = self.known
+        if found.name != self.problem.names[star]:
+            found = _lift_of(self.problem, self.policy, star)
+        return {lift.name: lift for lift in (found, *self.guardrails)}
 
     @cached_property
     def of_any_policy(self) -> list[EntropyFloor | ExposureFloor | DiversityFloor | DivergenceCap]:
@@ -192,6 +214,11 @@ class TuningTask:
         return {o.name: o.margin for o in self.problem.objectives}
 
 
+def _lift_of(problem: TuningProblem, policy: TunedSoftmax, j: int) -> PairedLift:
+    """The lift of the j-th objective."""
+    return PairedLift(problem, policy, problem.rewards[:, j], problem.q[:, j], problem.names[j])
+
+
 def _north_star(
     problem: TuningProblem, policy: TunedSoftmax, settings: TuningSettings
 ) -> tuple[PairedLift, Space, Vector]:
@@ -209,9 +236,7 @@ def _north_star(
         scale=cap,
     )
     star = problem.names.index(north_star(problem.objectives).name)
-    target = PairedLift(
-        problem, policy, problem.rewards[:, star], problem.q[:, star], problem.names[star]
-    )
+    target = _lift_of(problem, policy, star)
     head = np.array([0.0, *(float(s == target.name) for s in problem.serves)])
     return target, space, head / max(head.sum(), 1.0)
 

@@ -17,6 +17,7 @@ from mrlm.meta.problem.contract import BoundedLift
 from mrlm.meta.problem.objective_lifts import objective_lifts
 from mrlm.meta.problem.tuned_softmax import Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
+from mrlm.meta.search.group_floors import loss_in_words
 from mrlm.meta.search.tuning_result import ShownFloor
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.search.within_limits import MAY_BREAK
@@ -170,6 +171,9 @@ def _broken(
     broken = [name for name, margin in margins.items() if lifts[name].lower < -margin]
     if broken:
         return f"the guardrail {broken[0]} does not hold"
+    harmed = task.harmed(served)
+    if task.problem.judged is not None and harmed:
+        return f"{loss_in_words(task.problem.judged, harmed[0])} is too much"
     limits = [*task.of_any_policy, *task.caps_of(points.values())]
     beyond = [limit for limit in limits if limit.slack_of(served) < -MAY_BREAK]
     return f"{beyond[0].name} does not hold" if beyond else ""

@@ -43,7 +43,7 @@ def segment_point(
         seed: of the decisions that are drawn.
     """
     every = len(problem.propensity)
-    part = problem.rounds(_compared(every, rounds, seed))
+    part = replace(problem.rounds(_compared(every, rounds, seed)), judged=None)
     # What all decisions together are to keep, in proportion.
     least = max(round(settings.least_effective_rows * len(part.propensity) / every), 1)
     shared = settings.model_copy(

@@ -136,7 +136,10 @@ def _part(task: TuningTask, share: float, seed: int) -> TuningTask:
             "guardrail_z": math.sqrt(share) * task.settings.guardrail_z,
         }
     )
-    return TuningTask.of(task.problem.rounds(np.flatnonzero(drawn[code])), settings)
+    part = task.problem.rounds(np.flatnonzero(drawn[code]))
+    if part.judged is not None:
+        part = replace(part, judged=replace(part.judged, z=math.sqrt(share) * part.judged.z))
+    return TuningTask.of(part, settings)
 
 
 def _searched(

@@ -172,3 +172,22 @@ def test_two_users_are_needed(make_problem):
     problem, _ = make_problem(n=20, users=1)
     with pytest.raises(ValueError, match="at least two users"):
         PairedLift(problem, TunedSoftmax(problem), problem.rewards[:, 0], problem.q[:, 0], "x")
+
+
+def test_the_lift_of_each_group_is_that_of_its_rounds_alone(make_problem):
+    """Two kinds at once; a group of one user has no error."""
+    problem, _ = make_problem(n=500, users=60)
+    policy = TunedSoftmax(problem)
+    reward, q = problem.rewards[:, 0], problem.q[:, 0]
+    rows = np.arange(500)
+    lonely = np.where(problem.cluster == problem.cluster[0], 2, rows % 2)
+    code = np.column_stack([lonely, 3 + rows // 200])
+    probabilities = policy.probabilities(POINTS[0])
+    whole = PairedLift(problem, policy, reward, q, "x")
+    value, error = whole.of_groups(probabilities, code, 6)
+    assert np.isnan([value[2], error[2]]).all()
+    for g in (0, 1, 3, 4, 5):
+        own = np.where((code == g).any(axis=1), reward, np.nan)
+        alone = PairedLift(problem, policy, own, q, "x").of_probabilities(probabilities, 0.0)
+        assert value[g] == pytest.approx(alone.value, rel=1e-12)
+        assert error[g] == pytest.approx(alone.standard_error, rel=1e-12)

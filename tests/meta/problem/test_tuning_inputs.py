@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Ragged
+from mrlm.meta.problem.judged_groups import JudgedGroups
 from mrlm.meta.problem.tuning_inputs import TuningInputs, load_tuning_inputs, save_tuning_inputs
 from mrlm.meta.settings import TuningSettings
 from mrlm.meta.tune import tune
@@ -57,6 +58,7 @@ def test_later_fields_are_stored_where_they_say_something(inputs, tmp_path):
     stored = (tmp_path / "none" / "problem.safetensors").read_bytes()
     assert b'"open"' not in stored
     assert b"groups" not in stored
+    assert b"judged" not in stored
     late = np.arange(600) > 400
     total = len(inputs.problem.log_anchor)
     provider = Ragged(np.arange(total + 1), np.arange(total) % 7)
@@ -68,3 +70,14 @@ def test_later_fields_are_stored_where_they_say_something(inputs, tmp_path):
     assert (found.open == late).all()
     assert found.groups["providers"].offsets.tolist() == provider.offsets.tolist()
     assert found.groups["providers"].values.tolist() == provider.values.tolist()
+
+
+def test_judged_groups_are_read_as_they_were_stored(inputs, tmp_path):
+    code = np.arange(600)[:, None] % 2
+    judged = JudgedGroups(code, (("scene", "home"), ("scene", "search")), 0.5)
+    save_tuning_inputs(
+        replace(inputs, problem=replace(inputs.problem, judged=judged)), tmp_path / "rows"
+    )
+    found = load_tuning_inputs(tmp_path / "rows").problem.judged
+    assert np.array_equal(found.code, code)
+    assert replace(found, code=code) == judged

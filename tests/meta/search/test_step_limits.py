@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Ragged
+from mrlm.meta.problem.judged_groups import JudgedGroups
 from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
 from mrlm.meta.search.diversity_floor import DiversityFloor
+from mrlm.meta.search.group_floors import group_floors
 from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
@@ -30,6 +32,13 @@ def counted(problem):
     return replace(problem, groups={"providers": groups})
 
 
+def judged(problem, *held):
+    """The problem with two scenes in turn, of which the second is held to no harm."""
+    code = np.arange(len(problem.propensity))[:, None] % 2
+    groups = JudgedGroups(code, (("scene", "home"), ("scene", "search")), 0.5, held)
+    return replace(problem, judged=groups)
+
+
 def limits(problem):
     policy = TunedSoftmax(problem)
     used = np.isfinite(problem.rewards[:, 0])
@@ -42,13 +51,14 @@ def limits(problem):
         kept_bound(lift, -0.01, 2.0),
         ExposureFloor(problem, policy, "diversity", 0.4),
         DiversityFloor(counted(problem), policy, "providers", 3.0),
+        group_floors(judged(problem, ("diversity", 1)), policy)[0],
     ]
 
 
 @pytest.mark.parametrize(
     "which",
-    range(7),
-    ids=["kl", "effective", "guardrail", "entropy", "bound", "exposure", "diversity"],
+    range(8),
+    ids=["kl", "effective", "guardrail", "entropy", "bound", "exposure", "diversity", "group"],
 )
 def test_the_gradient_is_that_of_the_slack(make_problem, which):
     problem, _ = make_problem(n=600)
