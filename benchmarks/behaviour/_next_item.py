@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 from benchmarks.behaviour._ml_100k import Sequences
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.histories import Histories
-from mrlm.behaviour.features.item_factors import ItemFactors, fit_item_factors
+from mrlm.behaviour.features.item_factors import ItemFactors, UserRewards, fit_item_factors
 from mrlm.behaviour.features.space import FeatureSpace, HistoryScale
 from mrlm.behaviour.features.taste import taste_features
 from mrlm.behaviour.settings import HistorySettings
@@ -170,7 +170,9 @@ def _factors(
         (RATING, part.user, part.item, np.asarray(rating.of(part.rating))),
     )
     return tuple(
-        fit_item_factors(name, catalog, of, codes.astype(np.int32), reward, settings, seed)
+        fit_item_factors(
+            name, catalog, [UserRewards(of, codes.astype(np.int32), reward)], settings, seed
+        )
         for name, of, codes, reward in rows
     )
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.behaviour._long_log import OBJECTIVES, catalog, write_nights
+from benchmarks.behaviour._long_log import OBJECTIVES, EvenWorld, write_nights
 from benchmarks.rows import Row
 from mrlm.bandit_log.reader import read_bandit_log
 from mrlm.behaviour.fitting.fit import fit_reward_model
@@ -86,13 +86,13 @@ def run(quick: bool) -> list[Row]:
 def _apart(size: int, most: int) -> Fitted:
     """What a log of this size takes a new process."""
     with tempfile.TemporaryDirectory() as folder:
-        write_nights(Path(folder), size, NIGHTS)
+        write_nights(EvenWorld(), Path(folder), size, range(NIGHTS))
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(_fit, folder, most).result()
 
 
 def _fit(folder: str, most: int) -> Fitted:
-    items, begin = catalog(), time.process_time()
+    items, begin = EvenWorld().catalog, time.process_time()
     log = read_bandit_log(sorted(Path(folder).iterdir()), items, OBJECTIVES, most)
     middle = time.process_time()
     fit_reward_model(log, BehaviourSettings(), seed=0)

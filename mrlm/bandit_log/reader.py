@@ -24,6 +24,9 @@ from mrlm.bandit_log.schema import DECISIONS, bandit_log_schema, doubt_columns
 from mrlm.bandit_log.stored_histories import PLACES, with_histories
 from mrlm.bandit_log.user_sample import UserSample
 
+# Columns that are read of decisions with their candidates alone.
+_OF_CANDIDATES = ("action", "candidates", "candidate_propensities", "above")
+
 
 def read_bandit_log(
     paths: Sequence[Path],
@@ -74,7 +77,7 @@ def read_bandit_log(
     """
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
-    samples = [UserSample.of(_decisions(p), most, p.name) for p in paths]
+    samples = [UserSample.of(decisions_of(p), most, p.name) for p in paths]
     return _of_users(paths, samples, catalog, objectives)
 
 
@@ -96,10 +99,54 @@ def read_in_parts(
     Raises:
         ValueError: as for ``read_bandit_log``.
     """
-    for sample in UserSample.parts(_decisions(path), most):
+    for sample in UserSample.parts(decisions_of(path), most):
         part = _of_users([path], [sample], catalog, objectives)
         if len(part):
             yield part
+
+
+def read_shown(
+    path: Path, catalog: Catalog, objectives: tuple[Objective, ...], most: int | None
+) -> Iterator[BanditLog]:
+    """What was shown and what it brought, of every decision of a path once, as ``read_in_parts``.
+
+    The shown item is the only candidate, and no decision looks back on anything: nothing that grows
+    with candidates or histories is read.
+
+    Args:
+        path: as for ``read_bandit_log``.
+        catalog: the items.
+        objectives: columns of the rewards, all of the source ``feedback``.
+        most: as for ``read_in_parts``.
+
+    Raises:
+        ValueError: as for ``read_bandit_log``, or a row does not say what was shown.
+    """
+    schema = pa.schema([f for f in bandit_log_schema(objectives) if f.name not in _OF_CANDIDATES])
+    none = Histories.none()
+    for sample in UserSample.parts(decisions_of(path), most):
+        table = _read(path, sample, schema, objectives)
+        if table["item_id"].null_count:
+            raise ValueError(f"{path}: a row has no item_id: run the stage build_log again")
+        if len(table):
+            yield with_returns(_from_table(_sorted(_alone(table)), none, catalog, objectives))
+
+
+def _alone(table: pa.Table) -> pa.Table:
+    """Rows with the shown item as the only candidate, that look back on nothing."""
+    n, ids = len(table), _array(table, "item_id")
+    one, zeros = pa.array(np.arange(n + 1, dtype=np.int32)), pa.array(np.zeros(n, np.int64))
+    nothing = pa.nulls(n, pa.list_(pa.string()))
+    columns = {
+        "candidates": pa.ListArray.from_arrays(one, ids),
+        "candidate_propensities": pa.nulls(n, pa.list_(pa.float64())),
+        "above": nothing,
+        "action": zeros,
+        **dict.fromkeys(PLACES, zeros),
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    return table
 
 
 def _of_users(
@@ -112,12 +159,16 @@ def _of_users(
     schema = bandit_log_schema(objectives)
     tables = [_read(p, s, schema, objectives) for p, s in zip(paths, samples, strict=True)]
     table, histories = with_histories(tables, paths, samples, catalog)
+    return with_returns(_from_table(_sorted(table), histories, catalog, objectives))
+
+
+def _sorted(table: pa.Table) -> pa.Table:
     order = pc.sort_indices(table, sort_keys=[("ts", "ascending"), ("decision_id", "ascending")])
-    log = _from_table(table.take(order).combine_chunks(), histories, catalog, objectives)
-    return with_returns(log)
+    return table.take(order).combine_chunks()
 
 
-def _decisions(path: Path) -> Path:
+def decisions_of(path: Path) -> Path:
+    """Where the decisions of a path lie, see ``read_bandit_log``."""
     folder = path / DECISIONS
     return folder if folder.is_dir() else path
 
@@ -125,7 +176,7 @@ def _decisions(path: Path) -> Path:
 def _read(
     path: Path, sample: UserSample, schema: pa.Schema, objectives: tuple[Objective, ...]
 ) -> pa.Table:
-    place = _decisions(path)
+    place = decisions_of(path)
     there = pq.ParquetDataset(place, partitioning=None).schema.names
     table = sample.read(place, [n for n in schema.names if n in there])
     for objective in objectives:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mrlm.bandit_log import BanditLog, Catalog
 from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
+from mrlm.bandit_log.shown_nights import ShownNights
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError
@@ -122,11 +123,30 @@ def read_logs(
             0: all.
     """
     items = read_catalog(context) if catalog is None else catalog
-    most = context.settings.split.night_decisions
+    most = context.settings.split.night_decisions or None
     if together is not None:
-        # Less than one a night is no 0, which would be all.
-        most = math.ceil(together / max(len(nights), 1))
-    return read_bandit_log(log_paths(context, nights), items, context.objectives, most or None)
+        most = _of_each(nights, together)
+    return read_bandit_log(log_paths(context, nights), items, context.objectives, most)
+
+
+def _of_each(nights: list[str], together: int) -> int | None:
+    # Less than one a night is no 0, which would be all.
+    return math.ceil(together / max(len(nights), 1)) or None
+
+
+def shown_nights(
+    context: NightContext, nights: list[str], catalog: Catalog, together: int
+) -> ShownNights | None:
+    """What was shown in all decisions of these nights; None where ``read_logs`` reads them all.
+
+    Args:
+        context: of tonight.
+        nights: ISO dates.
+        catalog: tonight's items.
+        together: as given to ``read_logs``.
+    """
+    found = ShownNights(log_paths(context, nights), catalog, context.objectives)
+    return found if found.longer_than(_of_each(nights, together)) else None
 
 
 def log_parts(

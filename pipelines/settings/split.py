@@ -26,5 +26,6 @@ class Split(Section):
         500_000,
         ge=0,
         description="About how many decisions of the fit nights together models and policies are "
-        "fitted on, where they have more: each night its part, of users as above. 0 reads all.",
+        "fitted on, where they have more: each night its part, of users as above. What is kept of "
+        "each item is fitted to all decisions all the same. 0 reads all.",
     )

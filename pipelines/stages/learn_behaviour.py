@@ -13,11 +13,12 @@ from mrlm.messages.message import Message, recorded
 from pipelines.contract.context import NightContext
 from pipelines.contract.stage import Product
 from pipelines.nights.completed import read_completed
-from pipelines.nights.lake import log_fingerprints, read_logs
+from pipelines.nights.lake import log_fingerprints, read_logs, shown_nights
 from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
+    from mrlm.bandit_log.shown_nights import ShownNights
     from mrlm.behaviour.ensemble.reward_model import RewardModel
     from mrlm.behaviour.fitting.taught import Taught
     from mrlm.behaviour.report import HeadReport
@@ -64,7 +65,8 @@ class LearnBehaviour:
             # Weights need a propensity in every row.
             fit, _ = read_completed(context, plan.fit, together=most)
         curves = Curves()
-        model, taught = _fitted(context, fit, behaviour, curves)
+        every = shown_nights(context, plan.fit, fit.decisions.catalog, most)
+        model, taught = _fitted(context, fit, behaviour, curves, every, out)
         if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
         lost = _distillation(context, plan, taught, model)
@@ -104,16 +106,21 @@ class LearnBehaviour:
 
 
 def _fitted(
-    context: NightContext, fit: BanditLog, behaviour: BehaviourSettings, curves: Curves
+    context: NightContext,
+    fit: BanditLog,
+    behaviour: BehaviourSettings,
+    curves: Curves,
+    whole: ShownNights | None,
+    scratch: Path,
 ) -> tuple[RewardModel, Taught | None]:
     """The model that is kept, and where it is a student, those that it is compared with."""
     from mrlm.behaviour.fitting.fit import fit_reward_model
     from mrlm.behaviour.fitting.taught import fit_taught
 
-    progress = partial(context.progress, "reward model epochs")
+    progress, seed = partial(context.progress, "reward model epochs"), context.settings.seed
     if not behaviour.distil:
-        return fit_reward_model(fit, behaviour, context.settings.seed, progress, curves), None
-    taught = fit_taught(fit, behaviour, context.settings.seed, progress, curves)
+        return fit_reward_model(fit, behaviour, seed, progress, curves, whole, scratch), None
+    taught = fit_taught(fit, behaviour, seed, progress, curves, whole, scratch)
     return taught.student, taught
 
 

@@ -10,7 +10,7 @@ from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
 from pipelines.contract.stage import Product
 from pipelines.nights.completed import read_completed
-from pipelines.nights.lake import log_fingerprints
+from pipelines.nights.lake import log_fingerprints, shown_nights
 from pipelines.nights.plan import Plan, plan_of, training_weights
 
 
@@ -47,9 +47,8 @@ class LearnPolicy:
         from mrlm.metrics.curves import Curves
         from mrlm.report.figures_as_text import weights_as_text
 
-        log, estimated = read_completed(
-            context, plan.fit, together=context.settings.split.fit_decisions
-        )
+        most = context.settings.split.fit_decisions
+        log, estimated = read_completed(context, plan.fit, together=most)
         reward_model = load_reward_model(context.run("learn_behaviour").path("reward_model"))
         settings, seed = context.settings.learning, context.settings.seed
         weights = training_weights(context, plan)
@@ -66,8 +65,9 @@ class LearnPolicy:
             (out / name).mkdir()
             found.scorer.save(out / name)
         # At the exploration of the policy that they are compared with.
-        floor = context.settings.tuning.floor
-        save_baselines(fit_baselines(log, context.north_star.name, floor), out / "baselines")
+        floor, star = context.settings.tuning.floor, context.north_star.name
+        whole = shown_nights(context, plan.fit, log.decisions.catalog, most)
+        save_baselines(fit_baselines(log, star, floor, whole), out / "baselines")
         return Product(
             outputs={name: name for name in (*settings.learners, "baselines")},
             counts={

@@ -141,8 +141,11 @@ def test_tastes_are_fitted_to_what_histories_hold(nights: BanditLog, model: Rewa
     space = replace(
         model.space, history=tuple(replace(s, objective="stay") for s in model.space.history[:1])
     )
-    found = HistoryRows.of(nights, rows.decisions, space, SMALL.history).rewards["stay"]
-    assert len(np.unique(found)) == 2
+    ((column, scale),) = HistoryRows.of(
+        nights, rows.decisions, space, SMALL.history, rows.own
+    ).columns
+    assert rows.heads[column] == scale.objective == "stay"
+    assert len(np.unique(scale.of(rows.own.own[:, column]))) == 2
 
 
 def test_learners_of_sessions_add_up_what_follows_themselves(

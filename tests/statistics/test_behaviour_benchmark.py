@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks import _demonstration
 from benchmarks.behaviour._models import one_reward, without_text
+from benchmarks.behaviour._tail_world import ITEMS, TailWorld
 from benchmarks.behaviour.prediction import Predicted, over_seeds
 from mrlm.behaviour.features.pair_features import pair_features
 from mrlm.behaviour.features.space import fit_space
@@ -56,3 +57,13 @@ def test_areas_over_seeds_are_means_whose_error_knows_that_users_are_the_same() 
     both = over_seeds([first, second], "pair")
     assert np.isclose(both.value, (one.value + over_seeds([second], "pair").value) / 2)
     assert np.isnan(over_seeds([first], "pair", "films first shown that night").value)
+
+
+def test_offers_have_a_long_tail_of_different_items() -> None:
+    offered = TailWorld().offered(np.random.default_rng(0), 5_000)
+    assert (np.diff(offered, axis=1) > 0).all()
+    assert offered.min() >= 0
+    assert offered.max() < ITEMS
+    # By Zipf's and Mandelbrot's law log(5010 / 10) / log(50010 / 10) of 100,000 draws; five
+    # standard deviations, and what items that come twice in a list move.
+    assert abs((offered < 5_000).mean() - 0.73) < 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,27 @@ from mrlm.behaviour.settings import HistorySettings
 Floats = NDArray[np.floating]
 # Spread of the loadings that the first round starts from, over all factors together.
 _START = 0.3
+
+
+@dataclass(frozen=True)
+class UserRewards:
+    """What n shown items brought to their users, all of a user's or none of them.
+
+    Attributes:
+        user: int64, shape (n,), a number each.
+        item: int32 codes, shape (n,).
+        reward: float64, shape (n,), scaled as the history is; NaN is left out.
+    """
+
+    user: NDArray[np.int64]
+    item: NDArray[np.int32]
+    reward: NDArray[np.float64]
+
+    @property
+    def known(self) -> UserRewards:
+        """Those whose reward is known."""
+        known = np.isfinite(self.reward)
+        return UserRewards(self.user[known], self.item[known], self.reward[known])
 
 
 @dataclass(frozen=True)
@@ -91,77 +113,117 @@ class ItemFactors:
 def fit_item_factors(
     objective: str,
     catalog: Catalog,
-    user: NDArray[np.int64],
-    codes: NDArray[np.int32],
-    rewards: NDArray[np.float64],
+    parts: Iterable[UserRewards],
     settings: HistorySettings,
     seed: int,
+    known: ItemFactors | None = None,
 ) -> ItemFactors:
     """Factor analysis of the users' rewards, by expectation-maximisation over tastes.
 
     Each round takes the posterior of every taste given the loadings, and then the loadings that
     fit these posteriors best, drawn to 0. That the posterior's covariance enters keeps items with
-    few rewards from being learned by heart. Source: Tipping and Bishop, Probabilistic principal
-    component analysis, 1999, with missing entries as in Ilin and Raiko, Practical approaches to
-    principal component analysis in the presence of missing values, 2010.
+    few rewards from being learned by heart. A user's posterior needs that user's rewards alone, and
+    the loadings need sums over users: of the rewards, one part is in memory at a time. Source:
+    Tipping and Bishop, Probabilistic principal component analysis, 1999, with missing entries as
+    in Ilin and Raiko, Practical approaches to principal component analysis in the presence of
+    missing values, 2010.
 
     Args:
         objective: what the rewards are called in the histories.
         catalog: gives the identifiers.
-        user: int64 codes, shape (n,).
-        codes: item of each row, shape (n,).
-        rewards: float64, shape (n,), scaled as the history is; NaN is left out.
+        parts: of the rewards, no user in two of them; gone through at each round.
         settings: sizes and priors.
         seed: of the loadings that the first round starts from.
+        known: factors of some of these users, from whose loadings the first round starts instead;
+            other items' are 0 there.
     """
-    known = np.isfinite(rewards)
-    items, item = np.unique(codes[known], return_inverse=True)
-    users, row = np.unique(user[known], return_inverse=True)
-    y = rewards[known]
-    overall = float(y.mean()) if len(y) else 0.0
-    count = np.bincount(item, minlength=len(items))
-    total = np.bincount(item, weights=y - overall, minlength=len(items))
-    mean = overall + total / (count + settings.mean_prior)
-    shape = (len(users), len(items))
-    residual = (y - mean[item]).astype(np.float32)
-    loading = _loadings(
-        sparse.csr_array((residual, (row, item)), shape=shape),
-        sparse.csr_array((np.ones_like(residual), (row, item)), shape=shape),
-        settings,
-        seed,
-    )
+    items, mean, many = _items(parts, len(catalog), settings)
+    matrices = _Matrices(parts, items, mean)
+    if known is None:
+        draw = np.random.default_rng(seed).normal(size=(len(items), settings.factors))
+        loading = (draw * _START / np.sqrt(settings.factors)).astype(np.float32)
+    else:
+        loading = known.padded()[1][known.rows(catalog)[items]].astype(np.float32)
+    # One part is not made anew in each round.
+    kept = list(matrices) if many == 1 else matrices
+    for _ in range(settings.rounds):
+        loading = _next_loadings(kept, loading, settings)
     return ItemFactors(
-        objective,
-        settings.noise,
-        catalog.item_id[items],
-        mean.astype(np.float32),
-        loading,
+        objective, settings.noise, catalog.item_id[items], mean.astype(np.float32), loading
     )
 
 
-def _loadings(
-    residual: sparse.csr_array, met: sparse.csr_array, settings: HistorySettings, seed: int
+def _items(
+    parts: Iterable[UserRewards], items: int, settings: HistorySettings
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
+    """Codes of the items with rewards, their means drawn to that of all, and how many parts."""
+    overall, rows, many = 0.0, 0, 0
+    for part in parts:
+        y = part.known.reward
+        overall, rows, many = overall + float(y.sum()), rows + len(y), many + 1
+    overall /= max(rows, 1)
+    count, total = np.zeros(items, np.int64), np.zeros(items)
+    for part in parts:
+        of = part.known
+        count += np.bincount(of.item, minlength=items)
+        total += np.bincount(of.item, weights=of.reward - overall, minlength=items)
+    seen = np.flatnonzero(count)
+    return seen, overall + total[seen] / (count[seen] + settings.mean_prior), many
+
+
+@dataclass(frozen=True)
+class _Matrices:
+    """Sparse users × items of each part: what users thought, less the item's mean; how often.
+
+    Attributes:
+        parts: of the rewards.
+        items: int64, shape (items,), sorted codes.
+        mean: float64, shape (items,).
+    """
+
+    parts: Iterable[UserRewards]
+    items: NDArray[np.int64]
+    mean: NDArray[np.float64]
+
+    def __iter__(self) -> Iterator[tuple[sparse.csr_array, sparse.csr_array]]:
+        for part in self.parts:
+            of = part.known
+            item = np.searchsorted(self.items, of.item)
+            users, row = np.unique(of.user, return_inverse=True)
+            shape = (len(users), len(self.items))
+            residual = (of.reward - self.mean[item]).astype(np.float32)
+            yield (
+                sparse.csr_array((residual, (row, item)), shape=shape),
+                sparse.csr_array((np.ones_like(residual), (row, item)), shape=shape),
+            )
+
+
+def _next_loadings(
+    matrices: Iterable[tuple[sparse.csr_array, sparse.csr_array]],
+    loading: NDArray[np.float32],
+    settings: HistorySettings,
 ) -> NDArray[np.float32]:
-    """Loadings of the items, float32, shape (items, factors), of sparse users × items.
+    """One round: loadings of the items given the posteriors under those before, (items, factors).
 
     Args:
-        residual: sum of what a user thought of an item, less the item's mean.
-        met: how often.
+        matrices: of users × items, sums of what users thought of items, less their means; and how
+            often they met them.
+        loading: float32, shape (items, factors).
         settings: sizes and priors.
-        seed: of the start.
     """
     d, unit = settings.factors, np.eye(settings.factors, dtype=np.float32)
     noise, prior = np.float32(settings.noise) * unit, np.float32(settings.loading_prior) * unit
-    draw = np.random.default_rng(seed)
-    start = draw.normal(size=(residual.shape[1], d)) * _START / np.sqrt(d)
-    loading: NDArray[np.float32] = start.astype(np.float32)
-    for _ in range(settings.rounds):
-        covariance = np.linalg.inv(symmetric(met @ products(loading), d) + noise)
+    weight: Floats = np.zeros((len(loading), d * (d + 1) // 2), np.float32)
+    wanted: Floats = np.zeros_like(loading)
+    pairs = products(loading)
+    for residual, met in matrices:
+        covariance = np.linalg.inv(symmetric(met @ pairs, d) + noise)
         taste = np.einsum("uij,uj->ui", covariance, residual @ loading)
         second = products(taste) + np.float32(settings.noise) * _upper(covariance)
-        weight = symmetric(met.T @ second, d) + prior
-        loading = np.linalg.solve(weight, (residual.T @ taste)[:, :, None])[:, :, 0]
-    return loading
+        weight += met.T @ second
+        wanted += residual.T @ taste
+    found: NDArray[np.float32] = np.linalg.solve(symmetric(weight, d) + prior, wanted[:, :, None])
+    return found[:, :, 0]
 
 
 def products(x: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,21 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.last_call import LastCall
+
+
+@dataclass(frozen=True)
+class ShownRewards:
+    """What n shown items brought, a part of all of them.
+
+    Attributes:
+        item: item codes, shape (n,).
+        rewards: float64, shape (n, heads); NaN is left out.
+        fold: int64, shape (n,), of each row's user.
+    """
+
+    item: NDArray[np.integer]
+    rewards: NDArray[np.float64]
+    fold: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -42,18 +58,15 @@ class ItemStatistics:
         return out
 
 
-def fit_statistics(
-    catalog: Catalog, codes: NDArray[np.int32], rewards: NDArray[np.float64], prior: float
-) -> ItemStatistics:
+def fit_statistics(catalog: Catalog, parts: Iterable[ShownRewards], prior: float) -> ItemStatistics:
     """Statistics of all rows; for rows that were not used here.
 
     Args:
         catalog: gives the identifiers.
-        codes: item of each row, shape (n,).
-        rewards: float64, shape (n, heads); NaN is left out.
+        parts: of the rows, at least one; gone through twice, one in memory at a time.
         prior: rows of the overall mean that are added to each item's own.
     """
-    total, count = _sums(codes, rewards, np.zeros(len(codes), np.int64), 1, len(catalog))
+    total, count = _sums(parts, np.arange(len(catalog)))
     values = _shrink(total[0], count[0], prior)
     seen = np.flatnonzero(count[0].max(axis=1) > 0)
     return ItemStatistics(catalog.item_id[seen], values[seen])
@@ -79,17 +92,13 @@ class StatisticsOfFolds:
     prior: float
 
     @classmethod
-    def of(
-        cls,
-        codes: NDArray[np.integer],
-        rewards: NDArray[np.float64],
-        fold: NDArray[np.int64],
-        prior: float,
-    ) -> StatisticsOfFolds:
-        """Of rows with these items, rewards (n, heads) and folds; see ``fit_statistics``."""
-        items, place = np.unique(codes, return_inverse=True)
-        total, count = _sums(place, rewards, fold, int(fold.max()) + 1, len(items))
-        return cls(items, total, count, prior)
+    def of(cls, parts: Iterable[ShownRewards], prior: float) -> StatisticsOfFolds:
+        """Of all rows of the parts, at least one row; see ``fit_statistics``."""
+        items, folds = np.zeros(0, np.int32), 1
+        for part in parts:
+            items = np.union1d(items, part.item)
+            folds = max(folds, int(part.fold.max(initial=0)) + 1)
+        return cls(items, *_sums(parts, items, folds), prior)
 
     def without(self, fold: NDArray[np.int64], codes: NDArray[np.integer]) -> NDArray[np.float32]:
         """Of each item without the rows of a fold, (m, heads + 1); zeros for an item without rows.
@@ -107,27 +116,39 @@ class StatisticsOfFolds:
 
 
 def _sums(
-    codes: NDArray[np.integer],
-    rewards: NDArray[np.float64],
-    fold: NDArray[np.int64],
-    folds: int,
-    items: int,
+    parts: Iterable[ShownRewards], items: NDArray[np.integer], folds: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of centred rewards and count of known ones, each (folds, items, heads)."""
-    known = np.isfinite(rewards)
-    mean = np.nanmean(np.where(known.any(axis=0), rewards, 0.0), axis=0)
-    centred = np.where(known, rewards - mean, 0.0)
-    cell = fold * items + codes.astype(np.int64)
-    shape = (folds, items)
-    total = [
-        np.bincount(cell, weights=centred[:, j], minlength=folds * items).reshape(shape)
-        for j in range(rewards.shape[1])
-    ]
-    count = [
-        np.bincount(cell, weights=known[:, j], minlength=folds * items).reshape(shape)
-        for j in range(rewards.shape[1])
-    ]
-    return np.stack(total, axis=-1), np.stack(count, axis=-1)
+    """Sum of centred rewards and count of known ones, each (folds, items, heads).
+
+    Args:
+        parts: of the rows.
+        items: sorted codes, among them those of all rows.
+        folds: of the rows' users; None: one of all.
+    """
+    mean = _mean(parts)
+    cells = (folds or 1) * len(items)
+    total, count = np.zeros((len(mean), cells)), np.zeros((len(mean), cells))
+    for part in parts:
+        cell = np.searchsorted(items, part.item)
+        if folds is not None:
+            cell = part.fold * len(items) + cell
+        known = np.isfinite(part.rewards)
+        centred = np.where(known, part.rewards - mean, 0.0)
+        for j in range(len(mean)):
+            total[j] += np.bincount(cell, weights=centred[:, j], minlength=cells)
+            count[j] += np.bincount(cell, weights=known[:, j], minlength=cells)
+    shape = (len(mean), folds or 1, len(items))
+    return np.moveaxis(total.reshape(shape), 0, -1), np.moveaxis(count.reshape(shape), 0, -1)
+
+
+def _mean(parts: Iterable[ShownRewards]) -> NDArray[np.float64]:
+    """Of the known rewards of each head; 0 where there are none."""
+    total, count = np.zeros(1), np.zeros(1)
+    for part in parts:
+        known = np.isfinite(part.rewards)
+        total = total + np.where(known, part.rewards, 0.0).sum(axis=0)
+        count = count + known.sum(axis=0)
+    return np.asarray(total / np.maximum(count, 1), np.float64)
 
 
 def _shrink(

@@ -37,7 +37,7 @@ def fit_cross_fitted(
     codes = decisions.candidates.values
     features = pair_features(decisions, space)
     history = (
-        HistoryRows.of(fit.log, decisions, space, settings.history)
+        HistoryRows.of(fit.log, decisions, space, settings.history, fit.own, fit.whole)
         if settings.model != "pair"
         else None
     )
@@ -49,14 +49,15 @@ def fit_cross_fitted(
     members = []
     outputs = np.zeros(targets.shape)
     for k in range(settings.folds):
-        rows, held = np.flatnonzero(fit.fold != k), np.flatnonzero(fit.fold == k)
-        statistics = fit.statistics(rows)
+        rows, held = np.flatnonzero(fit.own.fold != k), np.flatnonzero(fit.own.fold == k)
+        statistics = fit.statistics(k)
         # Rows that are trained on must not meet their own outcome in the statistics.
         own = statistics.table(decisions.catalog)[codes]
-        own[rows] = fit.statistics_of_folds(rows).without(fit.inner[rows], codes[rows])
-        factors = history.factors(rows, seed + k) if history else ()
+        of_folds = fit.statistics_of_folds(k)
+        own[rows] = of_folds.without(fit.own.statistics_fold[rows], codes[rows])
+        factors = history.factors(k, seed + k) if history else ()
         if history:
-            tastes = history.tastes(rows, factors, seed + k)
+            tastes = history.tastes(k, factors, seed + k)
             own = np.concatenate([own, tastes], axis=1)
         reader = language.model(rows, seed + k) if language else None
         if language and reader:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.shown_nights import ShownNights
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.features.space import fit_space
 from mrlm.behaviour.fitting.cross_fitted import fit_cross_fitted
 from mrlm.behaviour.fitting.distilled import fit_student
 from mrlm.behaviour.fitting.fit_rows import FitRows
+from mrlm.behaviour.fitting.stored_outcomes import StoredOutcomes
 from mrlm.behaviour.fitting.training_curves import Progress, of_part
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.metrics.curves import Curves
@@ -19,6 +26,8 @@ def fit_reward_model(
     seed: int,
     progress: Progress | None = None,
     curves: Curves | None = None,
+    whole: ShownNights | None = None,
+    scratch: Path | None = None,
 ) -> RewardModel:
     """Fit one network a fold on the other folds' users, then calibrate on the users left out.
 
@@ -33,6 +42,10 @@ def fit_reward_model(
         progress: called with (epochs done, epochs in all).
         curves: takes the mean loss by epoch of each fold's network, on its rows and on the rows of
             the users that were left out; a teacher's are under ``teacher/``.
+        whole: all decisions of the log's nights, where the log holds those of some users: what is
+            kept of each item, its mean rewards and its loadings, is fitted to all of them, and the
+            rest to the log. None: the log is all there is.
+        scratch: a folder on whose disk what these brought is kept meanwhile; None: the system's.
 
     Raises:
         ValueError: the log is empty, has no embedding, a fold has no user, the north star has no
@@ -50,9 +63,28 @@ def fit_reward_model(
         >>> model.score(log.decisions).shape
         (2400, 3)
     """
-    fit, space = FitRows.of(log, settings), fit_space(log, settings.components)
-    if not settings.distil:
-        return fit_cross_fitted(fit, space, seed, progress, curves)
-    of_teacher = curves and curves.under("teacher")
-    teacher = fit_cross_fitted(fit, space, seed, of_part(progress, 0, 2), of_teacher)
-    return fit_student(teacher, fit, seed, of_part(progress, 1, 2), curves)
+    space = fit_space(log, settings.components)
+    with fitting_rows(log, settings, whole, scratch) as fit:
+        if not settings.distil:
+            return fit_cross_fitted(fit, space, seed, progress, curves)
+        of_teacher = curves and curves.under("teacher")
+        teacher = fit_cross_fitted(fit, space, seed, of_part(progress, 0, 2), of_teacher)
+        return fit_student(teacher, fit, seed, of_part(progress, 1, 2), curves)
+
+
+@contextmanager
+def fitting_rows(
+    log: BanditLog,
+    settings: BehaviourSettings,
+    whole: ShownNights | None = None,
+    scratch: Path | None = None,
+) -> Iterator[FitRows]:
+    """The rows of a log, as long as the disk holds what all decisions brought.
+
+    Args and errors are those of ``fit_reward_model``.
+    """
+    if whole is None:
+        yield FitRows.of(log, settings)
+        return
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="outcomes-") as folder:
+        yield FitRows.of(log, settings, StoredOutcomes.write(whole, settings, Path(folder)))

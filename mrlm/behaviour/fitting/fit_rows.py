@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,19 +11,23 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.objectives import north_star
-from mrlm.bandit_log.user_folds import crc, user_folds
 from mrlm.behaviour.ensemble.calibration import fit_calibration
 from mrlm.behaviour.ensemble.fold_model import FoldModel
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.features.space import FeatureSpace
-from mrlm.behaviour.features.statistics import ItemStatistics, StatisticsOfFolds, fit_statistics
+from mrlm.behaviour.features.statistics import (
+    ItemStatistics,
+    ShownRewards,
+    StatisticsOfFolds,
+    fit_statistics,
+)
 from mrlm.behaviour.fitting.fit_posterior import with_posterior
+from mrlm.behaviour.fitting.outcomes import Each, Outcomes
 from mrlm.behaviour.fitting.selection_weights import selection_weights
 from mrlm.behaviour.settings import BehaviourSettings
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,12 @@ class FitRows:
         decisions: these with the shown item as the only candidate.
         heads: the feedback objectives, in the order of the log.
         north_star: one of them.
-        rewards: float64, shape (n, h); NaN where unknown or not final.
+        own: what became of them, and their users' folds.
+        whole: outcomes of all decisions of the log's nights, whole users in each part, where the
+            log holds some of their users; None where it holds all.
         binary: bool, shape (h,): whether a head's known rewards are all 0 or 1; a return's, which
             need not be elsewhere, never count as that.
         weights: how much each row counts, float64, shape (n,), mean 1; None: all alike.
-        fold: int64, shape (n,), of each row's user; member k learns from the other folds.
-        inner: int64, shape (n,), of each row's user: its item statistics leave that share out.
         settings: sizes and rates.
     """
 
@@ -47,15 +52,16 @@ class FitRows:
     decisions: Decisions
     heads: tuple[str, ...]
     north_star: str
-    rewards: Floats
+    own: Outcomes
+    whole: Iterable[Outcomes] | None
     binary: NDArray[np.bool_]
     weights: Floats | None
-    fold: Rows
-    inner: Rows
     settings: BehaviourSettings
 
     @classmethod
-    def of(cls, log: BanditLog, settings: BehaviourSettings) -> FitRows:
+    def of(
+        cls, log: BanditLog, settings: BehaviourSettings, whole: Iterable[Outcomes] | None = None
+    ) -> FitRows:
         """The rows of a log.
 
         Raises:
@@ -63,19 +69,19 @@ class FitRows:
                 weighed and one has no propensity.
         """
         columns = [j for j, o in enumerate(log.objectives) if o.source == "feedback"]
-        rewards = np.where(log.final[:, columns], log.rewards[:, columns], np.nan)
+        own = Outcomes.of(log, settings)
+        rewards = own.rewards
         heads, star = tuple(log.objectives[j].name for j in columns), north_star(log.objectives)
         if not np.isfinite(rewards[:, heads.index(star.name)]).any():
             raise ValueError(
                 f"no decision of the fit nights has a final {star.name!r}: ingest more nights, or "
                 "check that feedback reaches the log"
             )
-        user = log.decisions.user
-        fold = user_folds(user, settings.folds, crc())
-        empty = sorted(set(range(settings.folds)) - set(fold.tolist()))
+        empty = sorted(set(range(settings.folds)) - set(own.fold.tolist()))
         if empty:
+            users = len(np.unique(own.user))
             raise ValueError(
-                f"no user falls into folds {empty} of {settings.folds}: {len(set(user))} users are "
+                f"no user falls into folds {empty} of {settings.folds}: {users} users are "
                 "too few; lower behaviour.folds or add nights"
             )
         clip = settings.selection_clip
@@ -84,7 +90,8 @@ class FitRows:
             decisions=shown_only(log),
             heads=heads,
             north_star=star.name,
-            rewards=rewards,
+            own=own,
+            whole=whole,
             binary=np.array(
                 [
                     not log.objectives[j].is_return and _is_binary(rewards[:, k])
@@ -92,33 +99,50 @@ class FitRows:
                 ]
             ),
             weights=None if clip is None else selection_weights(log, clip),
-            fold=fold,
-            inner=user_folds(user, settings.statistics_folds, crc("statistics")),
             settings=settings,
         )
+
+    @property
+    def rewards(self) -> Floats:
+        """What was observed, NaN where unknown or not final, float64, shape (n, h)."""
+        return self.own.rewards
 
     @cached_property
     def targets(self) -> Floats:
         """The rewards as networks learn them: standardised where a head is not binary, (n, h)."""
+        return self._standardised(self.rewards)
+
+    def statistics(self, fold: int) -> ItemStatistics:
+        """What happened with each item to the users outside a fold; for rows of that fold."""
+        prior = self.settings.statistics_prior
+        return fit_statistics(self.decisions.catalog, self._without(fold), prior)
+
+    def statistics_of_folds(self, fold: int) -> StatisticsOfFolds:
+        """The same without a statistics fold: a row that is trained on must not meet itself."""
+        return StatisticsOfFolds.of(self._without(fold), self.settings.statistics_prior)
+
+    def _without(self, fold: int) -> Iterable[ShownRewards]:
+        """Of all decisions, where these are more than the log's."""
+
+        def shown(of: Outcomes) -> ShownRewards:
+            kept = of.fold != fold
+            targets = self._standardised(of.rewards[kept])
+            return ShownRewards(of.item[kept], targets, of.statistics_fold[kept])
+
+        return Each([self.own] if self.whole is None else self.whole, shown)
+
+    def _standardised(self, rewards: Floats) -> Floats:
+        centre, scale = self._scales
+        return (rewards - centre) / scale
+
+    @cached_property
+    def _scales(self) -> tuple[Floats, Floats]:
         centre, scale = np.zeros(len(self.heads)), np.ones(len(self.heads))
         for j in np.flatnonzero(~self.binary):
             known = self.rewards[np.isfinite(self.rewards[:, j]), j]
             centre[j] = known.mean()
             scale[j] = known.std() or 1.0
-        return (self.rewards - centre) / scale
-
-    def statistics(self, rows: Rows) -> ItemStatistics:
-        """What happened with each item in these rows; for rows that are not among them."""
-        codes = self.decisions.candidates.values[rows]
-        prior = self.settings.statistics_prior
-        return fit_statistics(self.decisions.catalog, codes, self.targets[rows], prior)
-
-    def statistics_of_folds(self, rows: Rows) -> StatisticsOfFolds:
-        """The same without an inner fold's users: a row that is trained on must not meet itself."""
-        codes = self.decisions.candidates.values[rows]
-        return StatisticsOfFolds.of(
-            codes, self.targets[rows], self.inner[rows], self.settings.statistics_prior
-        )
+        return centre, scale
 
     def model(self, space: FeatureSpace, members: list[FoldModel], outputs: Floats) -> RewardModel:
         """The calibrated ensemble with its uncertainty.

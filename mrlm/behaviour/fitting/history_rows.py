@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions
-from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.bandit_log.users import group
-from mrlm.behaviour.features.item_factors import ItemFactors, fit_item_factors
-from mrlm.behaviour.features.space import FeatureSpace
+from mrlm.behaviour.features.item_factors import ItemFactors, UserRewards, fit_item_factors
+from mrlm.behaviour.features.space import FeatureSpace, HistoryScale
 from mrlm.behaviour.features.taste import PER_MODEL, taste_features
+from mrlm.behaviour.fitting.outcomes import Each, Outcomes
 from mrlm.behaviour.settings import HistorySettings
+
+# Rounds that go on over all decisions from what some users' told. The first finds every item by the
+# tastes that these tell of all users, the second by those that all items tell.
+_ROUNDS_OF_ALL = 2
 
 
 @dataclass(frozen=True)
@@ -23,75 +27,85 @@ class HistoryRows:
     Attributes:
         decisions: with the shown item as the only candidate.
         space: fitted scales.
-        rewards: objective to final rewards, scaled as in the history, float64, shape (n,); NaN
-            where unknown.
-        user: int64 codes, shape (n,).
-        fold: int64, shape (n,), of each row's user.
+        own: outcomes of these decisions.
+        whole: outcomes of all decisions of the nights, where these are some of them; else None.
+        columns: of the outcomes, those that the histories name, each with its scale.
         settings: sizes and priors.
     """
 
     decisions: Decisions
     space: FeatureSpace
-    rewards: dict[str, NDArray[np.floating]]
-    user: NDArray[np.int64]
-    fold: NDArray[np.int64]
+    own: Outcomes
+    whole: Iterable[Outcomes] | None
+    columns: tuple[tuple[int, HistoryScale], ...]
     settings: HistorySettings
 
     @classmethod
     def of(
-        cls, log: BanditLog, shown: Decisions, space: FeatureSpace, settings: HistorySettings
+        cls,
+        log: BanditLog,
+        shown: Decisions,
+        space: FeatureSpace,
+        settings: HistorySettings,
+        own: Outcomes,
+        whole: Iterable[Outcomes] | None = None,
     ) -> HistoryRows:
         """The rows of a log; objectives that the histories do not name have no factors.
 
         Histories hold what each slot brought by itself, and so do these rewards.
         """
-        names = [o.name for o in log.objectives]
-        final = log.by_itself.known
-        return cls(
-            decisions=shown,
-            space=space,
-            rewards={
-                scale.objective: scale.of(final[:, names.index(scale.objective)])
-                for scale in space.history
-                if scale.objective in names
-            },
-            user=group(shown.user)[1],
-            fold=user_folds(shown.user, settings.folds, crc("factors")),
-            settings=settings,
+        names = [o.name for o in log.objectives if o.source == "feedback"]
+        columns = tuple(
+            (names.index(scale.objective), scale)
+            for scale in space.history
+            if scale.objective in names
         )
+        return cls(shown, space, own, whole, columns, settings)
 
-    def factors(self, rows: NDArray[np.int64], seed: int) -> tuple[ItemFactors, ...]:
-        """A factor model for each objective, fitted on these rows."""
-        codes = self.decisions.candidates.values[rows]
+    def factors(
+        self, fold: int, seed: int, factors_fold: int | None = None
+    ) -> tuple[ItemFactors, ...]:
+        """A factor model for each objective, fitted without these folds' users.
+
+        Where the rows are some of a night's, they say which way tastes point, and all decisions
+        then say where each item lies.
+        """
         return tuple(
-            fit_item_factors(
-                objective,
-                self.decisions.catalog,
-                self.user[rows],
-                codes,
-                rewards[rows].astype(np.float64),
-                self.settings,
-                seed,
-            )
-            for objective, rewards in self.rewards.items()
+            self._factors(column, scale, fold, factors_fold, seed) for column, scale in self.columns
         )
 
-    def tastes(
-        self, rows: NDArray[np.int64], factors: tuple[ItemFactors, ...], seed: int
-    ) -> NDArray[np.float64]:
+    def _factors(
+        self, column: int, scale: HistoryScale, fold: int, factors_fold: int | None, seed: int
+    ) -> ItemFactors:
+        def rewards(of: Outcomes) -> UserRewards:
+            kept = of.fold != fold
+            if factors_fold is not None:
+                kept &= of.factors_fold != factors_fold
+            reward = np.asarray(scale.of(of.own[kept, column]), np.float64)
+            return UserRewards(of.user[kept], of.item[kept], reward)
+
+        name, catalog = scale.objective, self.decisions.catalog
+        found = fit_item_factors(name, catalog, [rewards(self.own)], self.settings, seed)
+        if self.whole is None:
+            return found
+        settings = self.settings.model_copy(update={"rounds": _ROUNDS_OF_ALL})
+        return fit_item_factors(name, catalog, Each(self.whole, rewards), settings, seed, found)
+
+    def tastes(self, fold: int, factors: tuple[ItemFactors, ...], seed: int) -> NDArray[np.float64]:
         """``taste_features`` of all n rows, (n, 2 an objective).
 
         Args:
-            rows: what ``factors`` were fitted on. Each of them is read by factors that were fitted
-                without its user's share of the users; the others by ``factors``.
-            factors: of these rows.
+            fold: whose users ``factors`` were fitted without: their rows are read by these. Each
+                other row is read by factors that were fitted without its user's share of the
+                other users too.
+            factors: of that fold.
             seed: as given for the factors.
         """
-        out = np.zeros((len(self.user), PER_MODEL * len(factors)))
-        held = np.setdiff1d(np.arange(len(self.user)), rows, assume_unique=True)
+        out = np.zeros((len(self.decisions), PER_MODEL * len(factors)))
+        held = np.flatnonzero(self.own.fold == fold)
         out[held] = taste_features(self.decisions.take(held), self.space, factors)
         for k in range(self.settings.folds):
-            own = rows[self.fold[rows] == k]
-            others = self.factors(rows[self.fold[rows] != k], seed)
+            own = np.flatnonzero((self.own.fold != fold) & (self.own.factors_fold == k))
+            others = self.factors(fold, seed, k)
             out[own] = taste_features(self.decisions.take(own), self.space, others)
         return out

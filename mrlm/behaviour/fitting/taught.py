@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.shown_nights import ShownNights
 from mrlm.behaviour.ensemble.reward_model import RewardModel
+from mrlm.behaviour.features.space import fit_space
+from mrlm.behaviour.fitting.cross_fitted import fit_cross_fitted
 from mrlm.behaviour.fitting.distilled import fit_student
-from mrlm.behaviour.fitting.fit import fit_reward_model
-from mrlm.behaviour.fitting.fit_rows import FitRows
+from mrlm.behaviour.fitting.fit import fitting_rows
 from mrlm.behaviour.fitting.training_curves import Progress, of_part
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.metrics.curves import Curves
@@ -35,6 +38,8 @@ def fit_taught(
     seed: int,
     progress: Progress | None = None,
     curves: Curves | None = None,
+    whole: ShownNights | None = None,
+    scratch: Path | None = None,
 ) -> Taught:
     """Fit all three; the student is what ``fit_reward_model`` gives.
 
@@ -45,19 +50,22 @@ def fit_taught(
         progress: called with (epochs done, epochs in all), over the three.
         curves: takes those of the student as ``fit_reward_model`` does, those of the teacher under
             ``teacher/`` and those of the pair under ``pair/``.
+        whole: as for ``fit_reward_model``.
+        scratch: as for ``fit_reward_model``.
 
     Raises:
         ValueError: as ``fit_reward_model``, or the settings ask for no student.
     """
     if not settings.distil:
         raise ValueError("behaviour.distil is 0: there is no student to fit")
-    alone = settings.model_copy(update={"distil": 0.0})
-    as_pair = alone.model_copy(update={"model": "pair"})
+    as_pair = settings.model_copy(update={"distil": 0.0, "model": "pair"})
 
     def told(part: int, name: str) -> tuple[Progress | None, Curves | None]:
         return of_part(progress, part, 3), curves and curves.under(name)
 
-    teacher = fit_reward_model(log, alone, seed, *told(0, "teacher"))
-    fit = FitRows.of(log, settings)
-    student = fit_student(teacher, fit, seed, of_part(progress, 1, 3), curves)
-    return Taught(teacher, student, fit_reward_model(log, as_pair, seed, *told(2, "pair")))
+    space = fit_space(log, settings.components)
+    with fitting_rows(log, settings, whole, scratch) as fit:
+        teacher = fit_cross_fitted(fit, space, seed, *told(0, "teacher"))
+        student = fit_student(teacher, fit, seed, of_part(progress, 1, 3), curves)
+        alone = replace(fit, settings=as_pair)
+        return Taught(teacher, student, fit_cross_fitted(alone, space, seed, *told(2, "pair")))

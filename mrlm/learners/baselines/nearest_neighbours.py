@@ -14,6 +14,7 @@ from mrlm.bandit_log import BanditLog, Decisions
 from mrlm.bandit_log.ragged import pieces, rows, segment_max, segment_sum
 from mrlm.bandit_log.users import group
 from mrlm.embeddings.user_state import Entries
+from mrlm.learners.baselines.item_sums import ItemSums
 from mrlm.learners.baselines.shown_items import shown_items
 from mrlm.learners.baselines.stored_scores import read_scores, write_scores
 
@@ -123,12 +124,17 @@ def load_nearest_neighbours(folder: Path) -> NearestNeighbours:
     return NearestNeighbours(**fields)
 
 
-def fit_nearest_neighbours(log: BanditLog, objective: str) -> NearestNeighbours:
+def fit_nearest_neighbours(
+    log: BanditLog,
+    objective: str,
+    whole: ItemSums | None = None,
+) -> NearestNeighbours:
     """Cosine of two items over the users who liked them, for each item's nearest neighbours.
 
     A user liked what brought more than the mean reward of the log, and an entry of the history is
     liked whose value is above the mean of all known ones in the histories: for rewards of 0 and 1
     those of 1. The cosine is ``both / (sqrt(users of one · users of the other) + shrinkage)``.
+    Pairs of items are no sum an item: they are those of the log, however many decisions it lacks.
     Source: Sarwar et al., Item-based collaborative filtering recommendation algorithms, 2001; the
     shrinkage: Bell and Koren, 2007.
     """

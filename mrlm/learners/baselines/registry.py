@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mrlm.bandit_log import BanditLog
 from mrlm.learners.baselines.contract import Baseline
 from mrlm.learners.baselines.item_mean import fit_item_mean
 from mrlm.learners.baselines.item_scores import load_item_scores
+from mrlm.learners.baselines.item_sums import ItemSums
 from mrlm.learners.baselines.nearest_neighbours import (
     fit_nearest_neighbours,
     load_nearest_neighbours,
@@ -32,7 +33,12 @@ BASELINE_LOADERS: Mapping[str, Callable[[Path], Scorer]] = {
 }
 
 
-def fit_baselines(log: BanditLog, objective: str, floor: float) -> dict[str, Greedy]:
+def fit_baselines(
+    log: BanditLog,
+    objective: str,
+    floor: float,
+    whole: Iterable[BanditLog] | None = None,
+) -> dict[str, Greedy]:
     """Every baseline as a policy that takes its best candidate, with uniform exploration.
 
     Args:
@@ -40,6 +46,8 @@ def fit_baselines(log: BanditLog, objective: str, floor: float) -> dict[str, Gre
         objective: name of the objective that is to be high, such as the north star.
         floor: share of exploration; a comparison is fair at the floor of what they are compared
             with.
+        whole: all decisions of the log's nights in parts, where the log holds those of some users:
+            what is one number an item is taken from these.
 
     Returns:
         Name to policy.
@@ -57,4 +65,5 @@ def fit_baselines(log: BanditLog, objective: str, floor: float) -> dict[str, Gre
         >>> baselines["item_mean"].log_probabilities(log.decisions).shape
         (8000,)
     """
-    return {name: Greedy(fit(log, objective), floor, name) for name, fit in BASELINES.items()}
+    sums = None if whole is None else ItemSums.of(whole, objective)
+    return {name: Greedy(fit(log, objective, sums), floor, name) for name, fit in BASELINES.items()}

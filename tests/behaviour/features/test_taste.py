@@ -14,7 +14,8 @@ from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.features.space import FeatureSpace, fit_space
 from mrlm.behaviour.features.taste import taste_features
 from mrlm.behaviour.fitting.history_rows import HistoryRows
-from mrlm.behaviour.settings import HistorySettings
+from mrlm.behaviour.fitting.outcomes import Outcomes
+from mrlm.behaviour.settings import BehaviourSettings, HistorySettings
 
 SETTINGS = HistorySettings(factors=3, rounds=4, loading_prior=8.0)
 Tables = tuple[FeatureSpace, tuple[ItemFactors, ...]]
@@ -22,12 +23,13 @@ Tables = tuple[FeatureSpace, tuple[ItemFactors, ...]]
 
 @pytest.fixture(scope="module")
 def rows(fit_log: BanditLog) -> HistoryRows:
-    return HistoryRows.of(fit_log, shown_only(fit_log), fit_space(fit_log, 4), SETTINGS)
+    own = Outcomes.of(fit_log, BehaviourSettings(history=SETTINGS))
+    return HistoryRows.of(fit_log, shown_only(fit_log), fit_space(fit_log, 4), SETTINGS, own)
 
 
 @pytest.fixture(scope="module")
 def fitted(rows: HistoryRows) -> Tables:
-    return rows.space, rows.factors(np.arange(0, len(rows.user), 2), seed=0)
+    return rows.space, rows.factors(0, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -164,18 +166,14 @@ def test_without_models_or_decisions_there_is_nothing(some: Decisions, fitted: T
 
 def test_a_row_is_read_without_its_users_outcomes(rows: HistoryRows) -> None:
     """The rewards of one fold's users are turned round: their own tastes stay as they were."""
-    some = np.arange(0, len(rows.user), 2)
-    turned = {
-        name: np.where(rows.fold == 1, -values, values) for name, values in rows.rewards.items()
-    }
-    other = replace(rows, rewards=turned)
-    first, second = (r.tastes(some, r.factors(some, 0), 0) for r in (rows, other))
-    fitted_on = np.isin(np.arange(len(rows.user)), some)
-    own = fitted_on & (rows.fold == 1)
-    np.testing.assert_array_equal(first[own], second[own])
-    assert (first[fitted_on & ~own] != second[fitted_on & ~own]).any(axis=1).mean() > 0.9
+    own, other = rows.own.own, rows.own.factors_fold == 1
+    turned = replace(rows.own, own=np.where(other[:, None], -own, own))
+    changed = replace(rows, own=turned)
+    first, second = (r.tastes(0, r.factors(0, 0), 0) for r in (rows, changed))
+    fitted_on = rows.own.fold != 0
+    np.testing.assert_array_equal(first[fitted_on & other], second[fitted_on & other])
+    assert (first[fitted_on & ~other] != second[fitted_on & ~other]).any(axis=1).mean() > 0.9
     held = ~fitted_on
-    whole = taste_features(
-        rows.decisions.take(np.flatnonzero(held)), rows.space, rows.factors(some, 0)
-    )
+    left_out = rows.decisions.take(np.flatnonzero(held))
+    whole = taste_features(left_out, rows.space, rows.factors(0, 0))
     np.testing.assert_array_equal(first[held], whole)

@@ -15,6 +15,7 @@ from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.learners.baselines import BASELINES, fit_baselines, nearest_neighbours
 from mrlm.learners.baselines.contract import Baseline
 from mrlm.learners.baselines.item_mean import fit_item_mean
+from mrlm.learners.baselines.item_sums import ItemSums
 from mrlm.learners.baselines.nearest_neighbours import fit_nearest_neighbours
 from mrlm.learners.baselines.popularity import fit_popularity, fit_recent_popularity
 from mrlm.learners.storage import (
@@ -293,3 +294,40 @@ def test_an_entry_that_comes_twice_counts_once_and_a_disliked_one_never() -> Non
     # Both users liked both items: the norms are root 2.
     near = 2.0 / (2.0 + nearest_neighbours._SHRINKAGE)
     assert scorer.score(decisions)[:, 0].tolist() == pytest.approx([near, 2, 2, 2, 2, 2])
+
+
+@pytest.mark.parametrize("name", ["item_mean", "popularity", "recent_popularity"])
+@pytest.mark.parametrize("objective", ["like", "rating"])
+def test_one_number_an_item_is_that_of_all_decisions(
+    name: str, objective: str, fit_log: BanditLog
+) -> None:
+    """Some users' log with the sums of all is as good as the log of all."""
+    users = fit_log.decisions.user.astype(str)
+    third = np.array([sum(map(ord, u)) % 3 for u in users])
+    # As nights are read: one after the other, some users at a time.
+    nights = [fit_log.on_nights([n]) for n in np.unique(fit_log.night).astype(str)]
+    parts = [
+        log.where(np.isin(log.decisions.user.astype(str), users[third == k]))
+        for log in nights
+        for k in range(3)
+    ]
+    sums = ItemSums.of(parts, objective)
+    whole = BASELINES[name](fit_log, objective)
+    found = BASELINES[name](fit_log.where(third == 0), objective, sums)
+    scores = [s.score(fit_log.decisions) for s in (whole, found)]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
+    alone = BASELINES[name](fit_log.where(third == 0), objective).score(fit_log.decisions)
+    assert np.abs(alone - scores[0]).max() > 1e-3
+
+
+def test_all_baselines_are_fitted_to_parts_of_a_longer_log(fit_log: BanditLog) -> None:
+    some = fit_log.take(np.arange(0, len(fit_log), 2))
+    policies = fit_baselines(some, "like", 0.1, whole=[fit_log])
+    one, whole = (
+        fit_baselines(log, "like", 0.1)["nearest_neighbours"].scorer for log in (some, fit_log)
+    )
+    near = policies["nearest_neighbours"].scorer.score(fit_log.decisions)
+    assert (near == one.score(fit_log.decisions)).all()
+    assert (near != whole.score(fit_log.decisions)).any()
+    popular = policies["popularity"].scorer.score(fit_log.decisions)
+    assert (popular == fit_popularity(fit_log, "like").score(fit_log.decisions)).all()

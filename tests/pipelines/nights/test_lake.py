@@ -148,6 +148,13 @@ def test_of_a_night_with_too_many_decisions_some_users_are_read(
     assert lake.logged_decisions(context, nights) == dict.fromkeys(nights, many)
     whole = lake.read_logs(context, nights, together=2 * many)
     assert len(whole) == 2 * many
+    items = whole.decisions.catalog
+    for together in (0, 2 * many):
+        assert lake.shown_nights(context, nights, items, together) is None
+    shown = lake.shown_nights(context, nights, items, many)
+    assert shown is not None
+    found = [name for part in shown for name in part.decision_id.tolist()]
+    assert sorted(found) == sorted(whole.decision_id.tolist())
     fewer = made.context(NIGHTS[1], split={"night_decisions": many // 2})
     assert len(lake.read_logs(fewer, nights, together=0)) == 2 * many
     assert len(lake.read_logs(fewer, nights, together=1)) < many / 2
