@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.segment_labels import HISTORY_BANDS, history_bands
+from mrlm.bandit_log.segment_labels import history_bands, segment_in_words
 from mrlm.bandit_log.users import group
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Message
-from mrlm.privacy.small_groups import merged
-
-# How much a user had done before.
-_HISTORY: dict[str, Message] = {
-    label: Message("users with {group} before", group=label) for label in HISTORY_BANDS
-}
+from mrlm.privacy.small_groups import OTHER, merged
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,14 @@ class GroupDifference:
         """The group as people name it."""
         if self.kind == "scene":
             return Message("scene {group}", group=self.group)
+        if self.kind == "position" and self.group == OTHER:
+            return Message("the other positions")
         if self.kind == "position":
             return Message("position {group}", group=self.group)
+        if self.kind == "history" and self.group == OTHER:
+            return Message("users with another history")
         if self.kind == "history":
-            known = _HISTORY.get(self.group)
-            return known or Message("users with {group} before", group=self.group)
+            return segment_in_words(self.group)
         return self.group
 
     @classmethod
