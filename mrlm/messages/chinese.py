@@ -242,7 +242,9 @@ _HINDCAST = {
 _GROUPS = {
     "scene {group}": "场景 {group}",
     "position {group}": "位置 {group}",
+    "the other positions": "其余位置",
     "users with {group} before": "此前有 {group}的用户",
+    "users with another history": "历史属于其余情形的用户",
     "0 items": "0 个物品",
     "1 to 9 items": "1 至 9 个物品",
     "10 items or more": "10 个或更多物品",
@@ -361,6 +363,8 @@ _FIGURES = {
     "matched": "匹配行",
     "tail users": "尾部用户",
     "weighted terms": "加权的各项",
+    "yes": "是",
+    "no": "否",
     "mean reward": "平均奖励",
     "mean prediction": "平均预测",
     "calibration error": "校准误差",

@@ -8,15 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.segment_labels import HISTORY_BANDS, history_bands
+from mrlm.bandit_log.segment_labels import history_bands, segment_in_words
 from mrlm.bandit_log.users import group
 from mrlm.messages.message import Message
-from mrlm.privacy.small_groups import merged
-
-# How much a user had done before.
-_HISTORY: dict[str, Message] = {
-    label: Message("users with {group} before", group=label) for label in HISTORY_BANDS
-}
+from mrlm.privacy.small_groups import OTHER, merged
 
 
 def group_labels(log: BanditLog, least_users: int) -> dict[str, NDArray[Any]]:
@@ -43,8 +38,12 @@ def group_in_words(kind: str, name: str) -> str:
     """A group of ``group_labels`` as people name it."""
     if kind == "scene":
         return Message("scene {group}", group=name)
+    if kind == "position" and name == OTHER:
+        return Message("the other positions")
     if kind == "position":
         return Message("position {group}", group=name)
+    if kind == "history" and name == OTHER:
+        return Message("users with another history")
     if kind == "history":
-        return _HISTORY.get(name) or Message("users with {group} before", group=name)
+        return segment_in_words(name)
     return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mrlm.bandit_log.segment_labels import segment_in_words
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Joined, Message, Name
 
@@ -12,7 +13,9 @@ NONE = "–"
 
 def number(x: object, *, signed: bool = False) -> str:
     """Four significant digits; a dash for what is missing."""
-    if isinstance(x, bool) or not isinstance(x, int | float):
+    if isinstance(x, bool):
+        return Name("yes" if x else "no")
+    if not isinstance(x, int | float):
         return NONE if x is None else str(x)
     if isinstance(x, int):
         return f"{x:+d}" if signed else f"{x:d}"
@@ -36,12 +39,12 @@ def step_as_text(limited_by: Sequence[str] | None) -> str:
 
 
 def scenes_as_text(scenes: Sequence[str]) -> str:
-    """Which scenes have weights of their own beside those that are told; "" for none."""
+    """Which scenes, or users, have weights of their own beside those that are told; "" for none."""
     if not scenes:
         return ""
     return Message(
         "With weights of their own: {scenes}; those told here are of all others.",
-        scenes=Joined(", ", scenes),
+        scenes=Joined(", ", [segment_in_words(name) for name in scenes]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mrlm.bandit_log.segment_labels import segment_in_words
 from mrlm.meta.explain.contributions import ExplainedLift
 from mrlm.meta.explain.what_if import TypedLift, WhatIf
 from mrlm.report.figures_as_text import NONE, floors_as_text, number, step_as_text
@@ -62,9 +63,9 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
     step = step_as_text(tonight.limited_by)
     said += [told for told in (step, floors_as_text(tonight.floors)) if told]
     if tonight.scenes:
+        own = ", ".join(map(segment_in_words, tonight.scenes))
         said.append(
-            f"with weights of their own: {', '.join(tonight.scenes)} (tuning.json); above are "
-            "those of all others"
+            f"with weights of their own: {own} (tuning.json); above are those of all others"
         )
     if tonight.hyperparameters:
         said.append(f"hyper-parameters: {tonight.hyperparameters}")
@@ -75,9 +76,10 @@ def shown_explanation(found: Sequence[ExplainedLift], objective: str) -> list[st
     """What each source adds to the lift of an objective, a block a group."""
     said = []
     for of in found:
+        lift = _with_error(of.lift.value, of.lift.standard_error)
         said.append(
-            f"{of.group}: {objective} {_with_error(of.lift.value, of.lift.standard_error)} over "
-            f"the champion, from {of.rounds} decisions"
+            f"{segment_in_words(of.group)}: {objective} {lift} over the champion, from "
+            f"{of.rounds} decisions"
         )
         least = _DUST * max((abs(c.value) for c in of.contributions), default=0.0)
         parts = [c for c in of.contributions if abs(c.value) > least]

@@ -233,7 +233,11 @@ def test_a_version_carries_memo_data_and_pages(
     pages = tmp_path / "pages"
     pages.mkdir()
     (pages / "index.html").write_text("<p>page</p>")
-    made = replace(content(softmax(0.5), evidence()), pages=pages, tags={"gate": "pending"})
+    found = evidence()
+    # As of nights that several loggers wrote.
+    by_logger = {**found.differences, "dr (stratified)": found.differences["dr"]}
+    found = replace(found, differences=by_logger)
+    made = replace(content(softmax(0.5), found), pages=pages, tags={"gate": "pending"})
     points = [(step, 1.0 / step) for step in range(1, 1101)]
     made = replace(made, curves=Curves({"reward_model/0/loss": points}))
     version = register_version(place, made, actor="test")
@@ -245,6 +249,7 @@ def test_a_version_carries_memo_data_and_pages(
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["difference/dr/delight"] == pytest.approx(0.1)
+    assert run.data.metrics["difference/dr stratified/delight"] == pytest.approx(0.1)
     logged = client.get_metric_history(version.run_id, "curve/reward_model/0/loss")
     assert sorted((m.step, m.value) for m in logged) == points
     assert run.inputs.dataset_inputs[0].dataset.name == "bandit_log"

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.groups import GroupDifference
 from mrlm.messages.message import Message
 from mrlm.messages.translation import translated
 from mrlm.ope.verdict.certify import certify
+from mrlm.privacy.small_groups import OTHER
 from mrlm.promotion.judgement.gate import judge
 from mrlm.promotion.judgement.narrow_champion import NarrowChampion
 from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.on_trial import OnTrial
 from mrlm.promotion.settings import GateSettings
 from mrlm.report.facts import NightFacts
+from mrlm.report.figures_as_text import scenes_as_text
 from mrlm.report.memo import decision_memo
 from mrlm.report.plots import all_plots
 from mrlm.report.review_page import render_review_page, write_review
@@ -137,6 +140,22 @@ def test_evidence_keeps_what_its_sentences_were_made_of(evidence: Evidence) -> N
     assert told.fingerprint() == again.fingerprint() == plain.fingerprint()
     assert [translated(w, "zh") for w in again.warnings] == ["它的承诺"]
     assert [translated(w, "zh") for w in plain.warnings] == ["its promise"]
+
+
+def test_groups_and_users_with_weights_of_their_own_are_told_in_words() -> None:
+    told = {
+        ("history", "0 items"): ("users with 0 items before", "此前有 0 个物品的用户"),
+        ("history", OTHER): ("users with another history", "历史属于其余情形的用户"),
+        ("position", OTHER): ("the other positions", "其余位置"),
+        ("position", "2"): ("position 2", "位置 2"),
+        ("scene", OTHER): ("scene other", "场景 other"),
+    }
+    for (kind, label), (english, chinese) in told.items():
+        words = GroupDifference(kind, label, 1, 1, {}).in_words
+        assert (words, translated(words, "zh")) == (english, chinese)
+    own = scenes_as_text(["home", "0 items"])
+    assert own.startswith("With weights of their own: home, users with 0 items before;")
+    assert "home、此前有 0 个物品的用户" in translated(own, "zh")
 
 
 def test_labels_of_chinese_plots_are_text() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,7 @@ def log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
             for objective, e in objectives.items():
                 figures[f"{what}/{estimator}/{objective}"] = e.value
                 figures[f"{what}/{estimator}/{objective}/lower"] = e.lower
-    metrics = [Metric(n, v, now, 0) for n, v in figures.items() if v is not None]
+    metrics = [Metric(_metric_name(n), v, now, 0) for n, v in figures.items() if v is not None]
     _log_metrics(client, run_id, metrics)
     params = {
         "north_star": evidence.north_star,
@@ -51,6 +52,11 @@ def log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
             for name, fingerprint in sorted(evidence.data.items())
         ],
     )
+
+
+def _metric_name(figure: str) -> str:
+    """The figure's name in what MLflow takes: ``dr (stratified)`` has no brackets there."""
+    return re.sub(r"[^\w/.\- :]", "", figure)
 
 
 def log_curves(client: Any, run_id: str, curves: Curves) -> None:
