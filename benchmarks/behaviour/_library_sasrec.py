@@ -1,7 +1,9 @@
-"""RecTools' SASRec: run by the peers' own Python.
+"""RecTools' SASRec and eSASRec: run by the peers' own Python.
 
 ``python _library_sasrec.py FILE.npz`` prints as JSON what it recommends to each user, best first,
-how many epochs it was trained for, and its processor seconds of training.
+how many epochs it was trained for, how many were tried, and processor seconds of these. eSASRec
+(Tikhonovich et al., "eSASRec: enhancing transformer-based recommendations in a modular fashion",
+RecSys 2025) has LiGR layers and a softmax of drawn negatives in place of the full one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ def recommended(found: Any) -> dict[str, Any]:
     from pytorch_lightning import Trainer, seed_everything
     from rectools.dataset import Dataset
     from rectools.models import SASRecModel
+    from rectools.models.nn.transformers.ligr import LiGRLayers
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
@@ -33,6 +36,11 @@ def recommended(found: Any) -> dict[str, Any]:
     train, before = table[found["left"] > 1], table[found["left"] > 0]
     target = table[found["left"] == 1].set_index("user_id")["item_id"]
     every, most = int(found["every"]), int(found["epochs"])
+    enhanced = {
+        "transformer_layers_type": LiGRLayers,
+        "loss": "sampled_softmax",
+        "n_negatives": int(found["negatives"]),
+    }
     model = SASRecModel(
         n_blocks=2,
         n_heads=2,
@@ -47,6 +55,7 @@ def recommended(found: Any) -> dict[str, Any]:
             enable_progress_bar=False,
             enable_model_summary=False,
         ),
+        **(enhanced if found["enhanced"] else {}),
     )
     data = Dataset.construct(train)
     lists, best, seconds, epochs = {}, -1.0, 0.0, 0
@@ -59,7 +68,7 @@ def recommended(found: Any) -> dict[str, Any]:
             best, epochs, lists = gain, epoch, _lists(model, Dataset.construct(before), 10)
         elif epoch - epochs >= 2 * every:
             break
-    return {"lists": lists, "epochs": epochs, "seconds": seconds}
+    return {"lists": lists, "epochs": epochs, "tried": epoch, "seconds": seconds}
 
 
 def _lists(model: Any, data: Any, k: int) -> dict[int, list[int]]:

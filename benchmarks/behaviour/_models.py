@@ -20,6 +20,7 @@ from mrlm.behaviour.fitting.fit import fit_reward_model
 Floats = NDArray[np.float64]
 PAIR, ONE_REWARD, NO_TEXT = "pair", "pair, one reward and 50 entries", "pair, without text"
 HISTORY, HISTORY_TREES = "history", f"{TREES} on history's features"
+SEQUENCE = "sequence"
 Seconds = dict[str, dict[str, float]]
 # What the histories held before they held the rewards of every objective.
 _ENTRIES = 50
@@ -60,17 +61,18 @@ def predictions(
         trees: the trees' settings, by the peers' name for them.
 
     Returns:
-        Predictions by model, and processor seconds of ``fit`` and ``score`` of both models.
+        Predictions by model, and processor seconds of ``fit`` and ``score`` of each model.
     """
     found, seconds = {}, {}
-    for name, as_trees in ((PAIR, TREES), (HISTORY, HISTORY_TREES)):
+    for name, as_trees in ((PAIR, TREES), (HISTORY, HISTORY_TREES), (SEQUENCE, None)):
         clock = Clock()
         model = _fitted(fit, name)
         clock.lap("fit")
         found[name] = _star(model, fit, later)
         clock.lap("score")
         seconds[name] = clock.seconds
-        found[as_trees] = _of_trees(model, fit, later, trees[TREES])
+        if as_trees is not None:
+            found[as_trees] = _of_trees(model, fit, later, trees[TREES])
     for name, less in ((ONE_REWARD, one_reward), (NO_TEXT, without_text)):
         found[name] = _star(_fitted(less(fit), PAIR), fit, less(later))
     return found, seconds

@@ -30,6 +30,7 @@ _CANDIDATES, _MIB = 4, 1 << 10
 _SETTINGS = {
     "pair": {"model": "pair"},
     "history": {"model": "history"},
+    "sequence": {"model": "sequence"},
     "history and its student": {"model": "history", "distil": 0.5},
 }
 

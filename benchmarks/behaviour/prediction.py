@@ -4,7 +4,7 @@ Areas under the ROC curve of what was shown, with 95 % intervals clustered by us
 together; seeds vary the logger, users and films stay. "One reward and 50 entries" is what ``pair``
 read before histories held every objective; trees read what ``pair`` reads, and once more what
 ``history`` reads; "without text" is ``pair`` with one embedding for all films, so text adds what
-lies between. Seconds are of the processor, both models on the same rows.
+lies between. Seconds are of the processor, all models on the same rows.
 
 5 seeds. Quick: 1 seed, 110 users and the hashing encoder.
 """
@@ -33,6 +33,7 @@ from benchmarks.behaviour._models import (
     NO_TEXT,
     ONE_REWARD,
     PAIR,
+    SEQUENCE,
     predictions,
 )
 from benchmarks.behaviour._over_seeds import OfSeed, averaged, difference_row
@@ -147,12 +148,16 @@ def _rows(cells: Sequence[Predicted], judged: bool) -> list[Row]:
         (HISTORY, TREES, judged),
         (HISTORY, PAIR, judged),
         (HISTORY, HISTORY_TREES, False),
+        (SEQUENCE, TREES, False),
+        (SEQUENCE, PAIR, False),
+        (SEQUENCE, HISTORY, False),
     ):
         rows.append(_above(f"AUC, {own} less {other}", areas[own] - areas[other], asked))
     for group in (_FEW, NEW):
-        both = [over_seeds(cells, name, group) for name in (HISTORY, PAIR)]
-        name = f"AUC, {HISTORY} less {PAIR}, {group}"
-        rows.append(_above(name, both[0] - both[1], False))
+        for own, other in ((HISTORY, PAIR), (SEQUENCE, HISTORY)):
+            both = [over_seeds(cells, name, group) for name in (own, other)]
+            name = f"AUC, {own} less {other}, {group}"
+            rows.append(_above(name, both[0] - both[1], False))
     for group in ("all", _FEW, NEW):
         read, bare = (over_seeds(cells, name, group) for name in (PAIR, NO_TEXT))
         count = sum(int(c.groups[group].sum()) for c in cells)
@@ -163,18 +168,19 @@ def _rows(cells: Sequence[Predicted], judged: bool) -> list[Row]:
             Row(f"AUC within users, {name}", _mean(cells, name, _within))
             for name in cells[0].by_model
         ),
-        *(_calibration(cells, name, judged) for name in (PAIR, HISTORY)),
+        *(_calibration(cells, name, judged) for name in (PAIR, HISTORY, SEQUENCE)),
         *(
             Row(f"log loss, {name}", _mean(cells, name, lambda c, p: log_loss(c.label, p)))
-            for name in (PAIR, HISTORY)
+            for name in (PAIR, HISTORY, SEQUENCE)
         ),
         *(
             Row(
-                f"seconds to {part}, {HISTORY}",
-                float(np.mean([c.seconds[HISTORY][part] for c in cells])),
-                float(np.mean([c.seconds[PAIR][part] for c in cells])),
-                note=f"peer: {PAIR}",
+                f"seconds to {part}, {own}",
+                float(np.mean([c.seconds[own][part] for c in cells])),
+                float(np.mean([c.seconds[other][part] for c in cells])),
+                note=f"peer: {other}",
             )
+            for own, other in ((HISTORY, PAIR), (SEQUENCE, HISTORY))
             for part in ("fit", "score")
         ),
     ]

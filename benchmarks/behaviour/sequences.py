@@ -1,19 +1,22 @@
-"""Whether what ``history`` reads of a sequence tells the next item, beside a transformer.
+"""Which film comes next: the encoder of ``sequence`` and what ``history`` reads, beside RecTools.
 
 MovieLens 100K, each user's last rating held back and the one before it kept for the number of
 epochs; all films that a user has not met are ranked, equal scores by the order of the catalogue.
-``history`` reads, and a softmax over the catalogue learns: see ``_next_item``. Its peer is SASRec
-(Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018) by RecTools, under the
-full softmax. Beside them stand the films that were met most often, in all and in the seven days
-before. Lists are of ten films. The two kinds of training have no step in common, so what stands
-side by side is the processor time of the whole.
+``sequence`` is its encoder under a sampled softmax over the catalogue, see ``_next_event``;
+``history`` is what its tastes say under one, see ``_next_item``. Peers are SASRec (Kang and
+McAuley, "Self-attentive sequential recommendation", ICDM 2018) under the full softmax and eSASRec,
+both by RecTools with their own rates. All transformers have the same width, depth and length, and
+train until twenty epochs bring nothing on the validation film. Beside them stand the films that
+were met most often, in all and in the seven days before. Lists are of ten films.
+
+A second split is by the calendar: what came before a day is learned from, and those who went on
+after it are asked, see ``_calendar``.
 
 5 seeds. Quick: one, of the first 200 users.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,48 +25,88 @@ from numpy.typing import NDArray
 
 from benchmarks._clock import Clock
 from benchmarks._kept import Kept, code_of
+from benchmarks.behaviour._calendar import Calendar, counted_before
 from benchmarks.behaviour._ml_100k import PEERS, Sequences, read_ml_100k
+from benchmarks.behaviour._next_event import NextEvent, NextEventSettings, fit_next_event
 from benchmarks.behaviour._next_item import fit_next_item
 from benchmarks.rows import Row
+from mrlm.behaviour.sequence_settings import SequenceSettings
 from mrlm.behaviour.settings import HistorySettings
 
 Floats = NDArray[np.float64]
 SEEDS, QUICK_SEEDS, QUICK_USERS = 5, 1, 200
 LENGTH, WIDTH, K = 50, 64, 10
+EVENT = NextEventSettings(
+    encoder=SequenceSettings(
+        width=WIDTH, identifier=WIDTH, layers=2, heads=2, identifier_dropout=0.0
+    ),
+    length=LENGTH,
+)
 _EPOCHS, _QUICK_EPOCHS, _EVERY = 100, 20, 10
 _WEEK = 7 * 24 * 3600
+_NEGATIVES = 256
+_FASTER = 1.5
 _SCRIPT = Path(__file__).with_name("_library_sasrec.py")
+HISTORY, SEQUENCE = "history's tastes", "sequence's encoder"
+SASREC, ESASREC = "SASRec", "eSASRec"
 
 
 def run(quick: bool) -> list[Row]:
-    """Hits and gains of all on the last rating, and what training costs."""
+    """Hits and gains of all on the last rating, what training costs, and the split by calendar."""
     if not PEERS.installed:
         return [Row("next item on MovieLens 100K", float("nan"), note=PEERS.missing)]
     kept = Kept("BENCH_BEHAVIOUR", "mrlm-behaviour.jsonl", code_of(__name__))
     known = read_ml_100k(QUICK_USERS if quick else None)
     users, epochs = int(known.user.max()) + 1, _QUICK_EPOCHS if quick else _EPOCHS
-    ours, peer = [], []
+    measures = {
+        HISTORY: lambda seed: of_history(known, seed),
+        SEQUENCE: lambda seed: of_sequence(known, seed, epochs),
+        SASREC: lambda seed: of_library(known, seed, epochs, enhanced=False),
+        ESASREC: lambda seed: of_library(known, seed, epochs, enhanced=True),
+    }
+    found: dict[str, list[Any]] = {name: [] for name in measures}
     for seed in range(1, (QUICK_SEEDS if quick else SEEDS) + 1):
-        ours.append(kept.of(["next", "ours", users, seed], lambda s=seed: of_ours(known, s)))  # type: ignore[misc]
-        peer.append(
-            kept.of(["next", "peer", users, seed], lambda s=seed: of_sasrec(known, s, epochs))  # type: ignore[misc]
-        )
-    return _rows(known, ours, peer, judged=not quick)
+        for name, measure in measures.items():
+            key: list[str | int] = ["next", name, users, seed]
+            found[name].append(kept.of(key, lambda m=measure, s=seed: m(s)))  # type: ignore[misc]
+    return [*_rows(known, found, judged=not quick), *_by_calendar(known, found, judged=not quick)]
 
 
-def of_ours(known: Sequences, seed: int) -> dict[str, Any]:
+def of_history(known: Sequences, seed: int) -> dict[str, Any]:
     """The place of each user's last item, and processor seconds."""
     clock, left = Clock(), known.from_end
     model = fit_next_item(known, left > 1, HistorySettings(), seed)
     clock.lap("fit")
     last = np.flatnonzero(left == 0)
     places = _places(known, model.scores(last))
-    clock.lap("score")
     return {"places": places.tolist(), "seconds": clock.seconds["fit"]}
 
 
-def of_sasrec(known: Sequences, seed: int, epochs: int) -> dict[str, Any]:
-    """As ``of_ours``, a place outside the list counting as that of the last; and its epochs."""
+def of_sequence(known: Sequences, seed: int, epochs: int) -> dict[str, Any]:
+    """As ``of_history``, and its epochs; what it is worth by the calendar, as long trained."""
+    left = known.from_end
+    before, validation = known.where(left > 0), np.flatnonzero(left == 1)
+
+    def value(model: NextEvent) -> float:
+        places = _places(before, model.scores(known, validation, LENGTH))
+        return float(_gains(places, "NDCG").mean())
+
+    trained = fit_next_event(known, left > 1, EVENT, seed, epochs, _EVERY, value)
+    model, best, tried, seconds = trained
+    places = _places(known, model.scores(known, np.flatnonzero(left == 0), LENGTH))
+    calendar = Calendar.of(known)
+    again, *_ = fit_next_event(known, calendar.told, EVENT, seed, best, best)
+    return {
+        "places": places.tolist(),
+        "seconds": seconds,
+        "epochs": best,
+        "tried": tried,
+        "calendar": calendar.measured(again.scores(known, calendar.place, LENGTH), K),
+    }
+
+
+def of_library(known: Sequences, seed: int, epochs: int, *, enhanced: bool) -> dict[str, Any]:
+    """As ``of_history`` by RecTools, a place outside the list counting as that of the last."""
     left = known.from_end
     found = PEERS.measured(
         _SCRIPT,
@@ -77,12 +120,14 @@ def of_sasrec(known: Sequences, seed: int, epochs: int) -> dict[str, Any]:
         length=LENGTH,
         epochs=epochs,
         every=_EVERY,
+        enhanced=enhanced,
+        negatives=_NEGATIVES,
     )
     target = known.item[left == 0].tolist()
-    lists = [found["lists"][str(user)] for user in range(len(target))]
-    both = zip(lists, target, strict=True)
+    by_user = found.pop("lists")
+    both = zip([by_user[str(user)] for user in range(len(target))], target, strict=True)
     places = [own.index(t) if t in own else known.items for own, t in both]
-    return {"places": places, "seconds": found["seconds"], "epochs": found["epochs"]}
+    return {**found, "places": places}
 
 
 def _places(known: Sequences, scores: Floats) -> NDArray[np.int64]:
@@ -117,30 +162,77 @@ def _gains(places: Any, how: str) -> Floats:
     return np.where(hit, gain, 0.0)
 
 
-def _rows(known: Sequences, ours: Sequence[Any], peer: Sequence[Any], judged: bool) -> list[Row]:
+def _rows(known: Sequences, found: dict[str, list[Any]], judged: bool) -> list[Row]:
+    places = {name: [c["places"] for c in cells] for name, cells in found.items()}
     simple = {"popularity": None, "popular of 7 days": _WEEK}
-    places = {name: _places(known, _counted(known, since)) for name, since in simple.items()}
-    epochs = ", ".join(str(c["epochs"]) for c in peer)
+    places |= {name: [_places(known, _counted(known, since))] for name, since in simple.items()}
     rows = []
     for how in ("HR", "NDCG"):
-        mine = np.mean([_gains(c["places"], how) for c in ours], axis=0)
-        theirs = np.mean([_gains(c["places"], how) for c in peer], axis=0)
-        away = mine - theirs
-        error = float(away.std(ddof=1) / np.sqrt(len(away)))
+        by_user = {
+            name: np.mean([_gains(p, how) for p in own], axis=0) for name, own in places.items()
+        }
+        for name, gains in by_user.items():
+            epochs = ", ".join(str(c["epochs"]) for c in found.get(name, ()) if "epochs" in c)
+            note = f"{len(gains)} users, {len(places[name])} seeds" + f"; epochs {epochs}" * bool(
+                epochs
+            )
+            rows.append(Row(f"{how}@{K} of the last item, {name}", float(gains.mean()), note=note))
+        for name, peer in ((n, p) for n in (SEQUENCE, HISTORY) for p in (SASREC, ESASREC)):
+            away = by_user[name] - by_user[peer]
+            error = float(away.std(ddof=1) / np.sqrt(len(away)))
+            rows.append(
+                Row(
+                    f"{how}@{K}, {name} beside {peer}",
+                    float(by_user[name].mean()),
+                    float(by_user[peer].mean()),
+                    bar="not below",
+                    holds=bool(away.mean() >= 0),
+                    note=f"difference {away.mean():+.4f}, standard error {error:.4f}",
+                ).where(judged and name == SEQUENCE)
+            )
+    return [*rows, *_costs(known, found, judged)]
+
+
+def _costs(known: Sequences, found: dict[str, list[Any]], judged: bool) -> list[Row]:
+    users = int(known.user.max()) + 1
+    speed = {
+        name: float(np.mean([users * c["tried"] / c["seconds"] for c in found[name]]))
+        for name in (SEQUENCE, SASREC, ESASREC)
+    }
+    rows = [
+        Row(
+            f"training sequences/s, {SEQUENCE} beside {peer}",
+            speed[SEQUENCE],
+            speed[peer],
+            bar=f">= {_FASTER:g} x",
+            holds=speed[SEQUENCE] >= _FASTER * speed[peer],
+            note=f"processor seconds; width {WIDTH}, 2 layers, length {LENGTH}",
+        ).where(judged)
+        for peer in (SASREC, ESASREC)
+    ]
+    for name, cells in found.items():
+        seconds = float(np.mean([c["seconds"] for c in cells]))
+        rows.append(Row(f"processor seconds of training, {name}", seconds))
+    return rows
+
+
+def _by_calendar(known: Sequences, found: dict[str, list[Any]], judged: bool) -> list[Row]:
+    """Beside the films that were met most often in the seven days before."""
+    calendar = Calendar.of(known)
+    if len(calendar.place) == 0:
+        return []
+    simple = calendar.measured(counted_before(calendar, _WEEK), K)
+    rows = []
+    for measure, peer in simple.items():
+        own = float(np.mean([c["calendar"][measure] for c in found[SEQUENCE]]))
         rows.append(
             Row(
-                f"{how}@{K} of the last item, history's tastes under a softmax",
-                float(mine.mean()),
-                float(theirs.mean()),
-                bar="not below",
-                holds=bool(away.mean() >= 0),
-                note=f"{len(away)} users, {len(ours)} seeds; difference {away.mean():+.4f}, "
-                f"standard error {error:.4f}; peer: RecTools' SASRec, epochs {epochs}",
+                f"split by calendar, {measure}@{K}, {SEQUENCE} beside popular of 7 days",
+                own,
+                peer,
+                bar="above",
+                holds=own > peer,
+                note=f"{len(calendar.place)} users, {len(found[SEQUENCE])} seeds",
             ).where(judged)
         )
-        for name, of in places.items():
-            figure = float(_gains(of, how).mean())
-            rows.append(Row(f"{how}@{K}, beside {name}", float(mine.mean()), figure))
-    seconds = [float(np.mean([c["seconds"] for c in cells])) for cells in (ours, peer)]
-    note = "the peer trains until twenty epochs bring nothing"
-    return [*rows, Row("processor seconds of training", seconds[0], seconds[1], note=note)]
+    return rows

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mrlm.behaviour.language_settings import LanguageSettings
+from mrlm.behaviour.sequence_settings import SequenceSettings
 
 
 class HistorySettings(BaseModel):
@@ -45,11 +46,12 @@ class BehaviourSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: Literal["pair", "history", "language"] = Field(
+    model: Literal["pair", "history", "sequence", "language"] = Field(
         "history",
         description="pair: pairs of a user and a candidate, by content; history: it also reads the "
-        "history by what other users thought of the same items; language: a language model, tuned "
-        "to behaviour, reads the history's text as well.",
+        "history by what other users thought of the same items; sequence: a transformer, trained "
+        "on the fit nights, reads the history's entries in their order as well; language: a "
+        "language model, tuned to behaviour, reads the history's text as well.",
     )
     folds: int = Field(3, ge=2, description="Cross-fitting folds, split by user.")
     components: int = Field(
@@ -96,7 +98,10 @@ class BehaviourSettings(BaseModel):
     )
     history: HistorySettings = Field(
         default_factory=HistorySettings,
-        description="How the models history and language read the history.",
+        description="How all models but pair read the history.",
+    )
+    sequence: SequenceSettings = Field(
+        default_factory=SequenceSettings, description="What the model sequence alone reads."
     )
     language: LanguageSettings = Field(
         default_factory=LanguageSettings, description="What the model language alone reads."
@@ -107,6 +112,6 @@ class BehaviourSettings(BaseModel):
         if self.distil and self.model == "pair":
             raise ValueError(
                 "behaviour.distil: 'pair' has nothing to teach another 'pair'; set behaviour.model "
-                "to history or language, or distil to 0"
+                "to another one, or distil to 0"
             )
         return self

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 _ADDED_TO_SECTIONS = {
     "behaviour": (
-        *("model", "history", "language", "scene_heads", "uncertainty_nights"),
-        *("selection_clip", "distil"),
+        *("model", "history", "sequence", "language", "scene_heads"),
+        *("uncertainty_nights", "selection_clip", "distil"),
     ),
     "embedding": ("scene_descriptions",),
     "gate": ("anchored", "groups", "group_error", "test_nights", "trial_share", "watch"),

@@ -10,6 +10,7 @@ from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.language_settings import LanguageSettings
+from mrlm.behaviour.sequence_settings import SequenceSettings
 from mrlm.behaviour.settings import BehaviourSettings, HistorySettings
 
 SMALL = BehaviourSettings(
@@ -19,6 +20,7 @@ SMALL = BehaviourSettings(
     epochs=8,
     batch_size=64,
     history=HistorySettings(factors=4, rounds=5, loading_prior=10.0),
+    sequence=SequenceSettings(width=8, layers=1, entries=16, buckets=64, identifier=2, epochs=2),
 )
 
 
@@ -43,7 +45,7 @@ def small_language(small_bert: Path) -> LanguageSettings:
     )
 
 
-@pytest.fixture(scope="session", params=["pair", "history", "language"])
+@pytest.fixture(scope="session", params=["pair", "history", "sequence", "language"])
 def chosen(request: pytest.FixtureRequest, small_language: LanguageSettings) -> BehaviourSettings:
     """Settings of each behaviour model: what takes this fixture is the family's conformance."""
     return SMALL.model_copy(update={"model": request.param, "language": small_language})

@@ -318,7 +318,8 @@ def test_progress_and_curves_count_epochs_and_change_nothing(
     told = fit_reward_model(log, settings, 0, lambda a, b: seen.append((a, b)), curves)
     assert seen == [(i, 6) for i in range(1, 7)]
     names = [f"{k}/{name}" for k in range(3) for name in ("loss", "held_back_loss")]
-    assert sorted(curves.points) == sorted(names)
+    # A transformer's own, which ends when users held back gain no more, stand apart.
+    assert {n for n in curves.points if not n.startswith("sequence/")} == set(names)
     assert all([step for step, _ in curves.points[name]] == [1, 2] for name in names)
     assert all(np.isfinite([value for _, value in curves.points[name]]).all() for name in names)
     silent = fit_reward_model(log, settings, 0)

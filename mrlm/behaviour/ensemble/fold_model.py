@@ -14,6 +14,8 @@ from mrlm.behaviour.features.statistics import ItemStatistics
 from mrlm.behaviour.language.tuned_model import LanguageModel, language_outputs
 from mrlm.behaviour.networks.forward import PairForward
 from mrlm.behaviour.networks.network import PairNetwork
+from mrlm.behaviour.sequence.event_reader import MemberReader
+from mrlm.behaviour.sequence.sequence_model import SequenceModel
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class FoldModel:
         statistics: what happened with each item.
         factors: of each objective that the model reads the history by; none for pairs alone.
         language: reads the history's text; only for the model of that name.
+        sequence: reads the history's entries; only for the model of that name.
     """
 
     network: PairNetwork
     statistics: ItemStatistics
     factors: tuple[ItemFactors, ...] = ()
     language: LanguageModel | None = None
+    sequence: SequenceModel | None = None
 
     def columns(self, states: Decisions, taste: NDArray[np.floating]) -> NDArray[np.floating]:
         """What this fold knows of every candidate beside the pair features, (N, columns).
@@ -46,9 +50,16 @@ class FoldModel:
         self, states: Decisions, taste: NDArray[np.floating]
     ) -> NDArray[np.floating]:
         """The same without what happened with each item."""
-        if self.language is None:
-            return taste
-        return np.concatenate([taste, language_outputs(states, [self.language])[0]], axis=1)
+        more = [taste]
+        if self.language is not None:
+            more.append(language_outputs(states, [self.language])[0])
+        if self._events is not None:
+            more.append(self._events.outputs(states))
+        return np.concatenate(more, axis=1) if len(more) > 1 else taste
+
+    @cached_property
+    def _events(self) -> MemberReader | None:
+        return None if self.sequence is None else MemberReader(self.sequence)
 
     @cached_property
     def single(self) -> PairForward:

@@ -35,12 +35,13 @@ from mrlm.behaviour.uncertainty.layer_posterior import LayerPosterior, interval
 
 UNCERTAINTY = "uncertainty"
 # Models that read pairs alone, those that read the history by item factors too, and those for
-# which a language model reads it as well.
-PAIR, HISTORY, LANGUAGE = "reward_model", "history", "language"
+# which a transformer reads its entries, or a language model its text, as well.
+PAIR, HISTORY = "reward_model", "history"
+SEQUENCE, LANGUAGE = "sequence", "language"
 # Format 1 of pairs reads one reward of the history, and has no evidence of what was ignored.
 # Format 1 of `language` does not say which objectives its texts name. The last but one of each has
 # no posterior of its last layer: its uncertainty is the spread of its members.
-FORMATS = {PAIR: (1, 2, 3), HISTORY: (1, 2), LANGUAGE: (2, 3)}
+FORMATS = {PAIR: (1, 2, 3), HISTORY: (1, 2), SEQUENCE: (1, 2), LANGUAGE: (2, 3)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +82,11 @@ class RewardModel:
 
     @property
     def kind(self) -> str:
-        """Whether it reads pairs alone, or the history too, or its text as well."""
+        """Whether it reads pairs alone, or the history too, and that in which ways."""
         if self.members[0].language:
             return LANGUAGE
+        if self.members[0].sequence:
+            return SEQUENCE
         return HISTORY if self.members[0].factors else PAIR
 
     @property
@@ -240,6 +243,8 @@ class RewardModel:
                 arrays |= factors.arrays(f"{k}.factors.{j}.")
             if member.language:
                 arrays |= member.language.arrays(f"{k}.language.")
+            if member.sequence:
+                arrays |= member.sequence.arrays(f"{k}.sequence.")
         if self.scenes is not None:
             arrays |= {"scenes.weight": self.scenes.weight, "scenes.bias": self.scenes.bias}
         if self.posterior is not None:
@@ -261,6 +266,8 @@ class RewardModel:
             data["scenes"] = self.scenes.names.tolist()
         if self.kind == LANGUAGE:
             data["language"] = [m.language.describe() for m in self.members if m.language]
+        if self.kind == SEQUENCE:
+            data["sequence"] = [m.sequence.describe() for m in self.members if m.sequence]
         (folder / "model.json").write_text(json.dumps(data, sort_keys=True))
 
     def calibrated(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:

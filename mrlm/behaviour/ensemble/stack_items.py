@@ -13,9 +13,10 @@ from mrlm.bandit_log.last_call import LastCall
 from mrlm.behaviour.ensemble.stack_parameters import StackParameters, factors_of
 from mrlm.behaviour.ensemble.stack_uncertainty import ItemsOpen
 from mrlm.behaviour.features.pair_features import kernels_of
-from mrlm.behaviour.features.space import ItemTable, item_table
+from mrlm.behaviour.features.space import ItemTable, item_table, item_vectors
 from mrlm.behaviour.features.taste import loadings_of
 from mrlm.behaviour.networks.forward import KEPT_ITEMS
+from mrlm.behaviour.sequence.event_reader import EventReader
 from mrlm.embeddings.user_state import Kernels
 
 Floats = NDArray[np.floating]
@@ -33,6 +34,7 @@ class ItemsOfStack:
         projected: shape (m k, items, projection); None for a catalogue that is too large to keep.
         first: what the first layer makes of an item at the top of a list, (m k, items, hidden).
         loading: by all factors, (m k objectives, items, factors).
+        events: what networks over entries read of items, (m k, items, width).
     """
 
     tables: tuple[ItemTable, ...]
@@ -42,6 +44,7 @@ class ItemsOfStack:
     projected: Floats | None = None
     first: Floats | None = None
     loading: Floats | None = None
+    events: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,9 @@ class ItemReader:
         every = np.arange(len(catalog))
         projected, first = self.projected(catalog, tables, every)
         loading = self.loadings(catalog, every.astype(np.int32), bound)
-        return replace(bound, projected=projected, first=first, loading=loading)
+        reader = self.stack.events
+        events = self.events(reader, catalog, every, bound) if reader else None
+        return replace(bound, projected=projected, first=first, loading=loading, events=events)
 
     def projected(
         self, catalog: Catalog, tables: Sequence[ItemTable], codes: NDArray[np.integer]
@@ -98,6 +103,19 @@ class ItemReader:
             return items.loading.take(codes, axis=1)
         factors = [f for m in self.stack.models for f in factors_of(m)]
         return loadings_of(factors, catalog, codes, np.float64)
+
+    def events(
+        self,
+        reader: EventReader,
+        catalog: Catalog,
+        codes: NDArray[np.integer],
+        items: ItemsOfStack,
+    ) -> Floats:
+        """What networks over entries read of items, (m k, items, width)."""
+        if items.events is not None:
+            return items.events.take(codes, axis=1)
+        vectors = [item_vectors(t) for t in items.tables for _ in range(self.stack.members)]
+        return reader.items(catalog, vectors, codes)
 
 
 def at_the_top(catalog: Catalog) -> NDArray[np.float64]:

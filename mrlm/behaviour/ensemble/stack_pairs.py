@@ -16,6 +16,7 @@ from mrlm.behaviour.ensemble.user_states import UserRead, UserStates
 from mrlm.behaviour.features.pair_features import history_read
 from mrlm.behaviour.features.taste import Posterior, taste_of, tastes_for, tastes_of
 from mrlm.behaviour.language.tuned_model import language_outputs
+from mrlm.behaviour.sequence.event_reader import EventReader, ItemsOf
 from mrlm.embeddings.user_state import Entries, attention_features
 
 Floats = NDArray[np.floating]
@@ -31,7 +32,7 @@ class PairsOfStack:
         user: what was read of their states.
         state: int64, shape (P,), the state of each pair.
         attention: shape (m, P, features).
-        own: tastes, and what language models say, of each member, shape (m, k, P, columns).
+        own: tastes, and what transformers say, of each member, shape (m, k, P, columns).
         projected, first: of items, see ``ItemsOfStack``.
         item: int64, shape (P,), row of these of each pair.
         open: variance of what users and items have of their own, float64, shape (m, P).
@@ -78,7 +79,7 @@ class PairReader:
         if projected is None or first is None:
             asked, item = np.unique(codes, return_inverse=True)
             projected, first = self.items.projected(states.catalog, items.tables, asked)
-        own = self._own(states, user.taste, items)
+        own = self._own(states, user, items)
         state = states.candidates.row
         entries = user.history.entries.items.lengths[state]
         open_ = self.stack.uncertainty.own(items.open, codes, entries)
@@ -95,8 +96,16 @@ class PairReader:
         moments = self.stack.first_layer.moments.of(self.stack.by_member(history.moments))
         vectors = history.user_vectors.astype(self.stack.precision, copy=False)
         users = self.stack.by_member(vectors) @ self.stack.networks.user
-        taste = self._posterior(states) if len(states) == 1 else None
-        return UserRead(history, moments, users, taste)
+        if len(states) > 1:
+            return UserRead(history, moments, users)
+        reader = self.stack.events
+        events = None
+        if reader is not None:
+            events = reader.read(states, self._event_items(reader, states.catalog, items))
+        return UserRead(history, moments, users, self._posterior(states), events)
+
+    def _event_items(self, reader: EventReader, catalog: Catalog, items: ItemsOfStack) -> ItemsOf:
+        return lambda codes: self.items.events(reader, catalog, codes, items)
 
     def _posterior(self, state: Decisions) -> Posterior:
         """Of one state's tastes, by the factors of all members."""
@@ -106,12 +115,12 @@ class PairReader:
             np.concatenate([p.covariance for p in parts], axis=1),
         )
 
-    def _own(self, states: Decisions, taste: Posterior | None, items: ItemsOfStack) -> Floats:
-        """Tastes, and what language models say, of each member, (m, k, P, columns)."""
+    def _own(self, states: Decisions, user: UserRead, items: ItemsOfStack) -> Floats:
+        """Tastes, and what transformers say, of each member, (m, k, P, columns)."""
         shape = (len(self.stack.models), self.stack.members, len(states.candidates.values))
-        if taste is not None:
+        if user.taste is not None:
             loading = self.items.loadings(states.catalog, states.candidates.values, items)
-            every = tastes_for(taste, loading)
+            every = tastes_for(user.taste, loading)
         else:
             every = np.concatenate(
                 [tastes_of(states, m.space, factors_of(m), np.float64) for m in self.stack.models],
@@ -126,9 +135,13 @@ class PairReader:
             for m in self.stack.models
             if m.members[0].language
         ]
-        if not said:
-            return by_member
-        return np.concatenate([by_member, np.array(said)], axis=3)
+        parts = [by_member, np.array(said)] if said else [by_member]
+        reader = self.stack.events
+        if reader is not None:
+            read = self._event_items(reader, states.catalog, items)
+            found = reader.outputs(states, read, user.events)
+            parts.append(found.reshape(models, members, many, found.shape[2]))
+        return np.concatenate(parts, axis=3) if len(parts) > 1 else by_member
 
 
 def _nobody(catalog: Catalog) -> UserStates:

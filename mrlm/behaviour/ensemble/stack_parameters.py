@@ -14,6 +14,7 @@ from mrlm.behaviour.ensemble.first_layer import FirstLayer
 from mrlm.behaviour.ensemble.stack_uncertainty import StackUncertainty
 from mrlm.behaviour.features.item_factors import ItemFactors
 from mrlm.behaviour.networks.forward import PairForward
+from mrlm.behaviour.sequence.event_reader import EventReader
 
 Floats = NDArray[np.floating]
 
@@ -45,6 +46,12 @@ class StackParameters:
         return PairForward.of([f.network for m in self.models for f in m.members], self.precision)
 
     @cached_property
+    def events(self) -> EventReader | None:
+        """Reads entries for all members of all models; None where the models do not."""
+        own = tuple(f.sequence for m in self.models for f in m.members if f.sequence)
+        return EventReader(own, self.precision) if own else None
+
+    @cached_property
     def first_layer(self) -> FirstLayer:
         """That of these networks."""
         return FirstLayer.of(self.networks, self.models[0])
@@ -70,6 +77,7 @@ def stack_key(model: Ensemble) -> tuple[object, ...]:
         tuple(tuple(t.shape) for t in members[0].network.state_dict().values()),
         tuple(f.loading.shape[1] for f in members[0].factors),
         members[0].language is None,
+        members[0].sequence and members[0].sequence.settings,
         tuple(c.binary for c in model.calibration),
         space.components.shape[1],
         len(space.categories),

@@ -19,6 +19,7 @@ from mrlm.behaviour.features.statistics import ItemStatistics
 from mrlm.behaviour.language.tuned_model import LanguageModel
 from mrlm.behaviour.networks.network import network_from_state
 from mrlm.behaviour.networks.scene_heads import SceneHeads
+from mrlm.behaviour.sequence.sequence_model import SequenceModel
 from mrlm.behaviour.uncertainty.layer_posterior import LayerPosterior
 
 KINDS = tuple(FORMATS)
@@ -48,7 +49,7 @@ def load_reward_model(folder: Path) -> RewardModel:
 @lru_cache(_SHARED)
 def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
     data, arrays = json.loads(description), load(weights)
-    members = []
+    members, space = [], FeatureSpace.from_parts(data["space"], arrays)
     for k, item_id in enumerate(data["statistics"]):
         prefix = f"{k}.network."
         state = {
@@ -66,11 +67,19 @@ def _from_bytes(description: bytes, weights: bytes) -> RewardModel:
             if "language" in data
             else None
         )
-        members.append(FoldModel(network_from_state(state), statistics, factors, language))
+        sequence = (
+            SequenceModel.from_parts(
+                data["sequence"][k], arrays, f"{k}.sequence.", space, statistics
+            )
+            if "sequence" in data
+            else None
+        )
+        network = network_from_state(state)
+        members.append(FoldModel(network, statistics, factors, language, sequence))
     return RewardModel(
         heads=tuple(data["heads"]),
         north_star=data["north_star"],
-        space=FeatureSpace.from_parts(data["space"], arrays),
+        space=space,
         members=tuple(members),
         calibration=tuple(Calibration(**c) for c in data["calibration"]),
         scenes=(

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Decisions
 from mrlm.behaviour.features.pair_features import HistoryRead
 from mrlm.behaviour.features.taste import Posterior
+from mrlm.behaviour.sequence.event_forward import EventsRead
 
-# Users that are kept. With 200 entries and three objectives each takes about 30 KiB a model.
-_MOST = 2048
+# Users that are kept. With 200 entries and three objectives each takes about 30 KiB a model; what a
+# transformer reads of one takes ten times that, and so many bytes of it are kept.
+_MOST, _MOST_BYTES = 2048, 1 << 28
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,19 @@ class UserRead:
         by_state: what first layers make of its moments, shape (m k, S, hidden).
         users: projections of the user vectors, shape (m k, S, projection).
         taste: by the factors of all members, of a single state; None for several.
+        events: by the members' networks over entries, of a single state; None where there are none.
     """
 
     history: HistoryRead
     by_state: NDArray[np.floating]
     users: NDArray[np.floating]
-    taste: Posterior | None
+    taste: Posterior | None = None
+    events: EventsRead | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what transformers read."""
+        return 0 if self.events is None else self.events.nbytes
 
 
 class UserStates:
@@ -42,6 +51,7 @@ class UserStates:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], UserRead] = OrderedDict()
+        self._bytes = 0
 
     def of(self, state: Decisions, read: Callable[[Decisions], UserRead]) -> UserRead:
         """``read(state)`` of a single decision, once for all that see the same entries."""
@@ -50,8 +60,9 @@ class UserStates:
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = read(state)
-            if len(self._kept) > _MOST:
-                self._kept.popitem(last=False)
+            self._bytes += found.nbytes
+            while len(self._kept) > _MOST or (self._bytes > _MOST_BYTES and len(self._kept) > 1):
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
         else:
             self._kept.move_to_end(key)
         return found

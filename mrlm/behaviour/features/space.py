@@ -204,6 +204,11 @@ def item_table(
     )
 
 
+def item_vectors(table: ItemTable) -> NDArray[np.floating]:
+    """All that is known of items before anything happened with them, shape (items, columns)."""
+    return np.concatenate([table.vectors, table.attributes], axis=1)
+
+
 def _embedding(catalog: Catalog) -> NDArray[np.float32]:
     if catalog.embedding is None:
         raise ValueError("the catalogue has no embedding: run embed_catalog (stage embed) first")

@@ -10,6 +10,7 @@ from mrlm.behaviour.features.pair_features import pair_features
 from mrlm.behaviour.features.space import FeatureSpace
 from mrlm.behaviour.fitting.fit_rows import FitRows
 from mrlm.behaviour.fitting.history_rows import HistoryRows
+from mrlm.behaviour.fitting.sequence_rows import SequenceRows, pass_told
 from mrlm.behaviour.fitting.training import train_network
 from mrlm.behaviour.fitting.training_curves import Progress, epoch_told
 from mrlm.behaviour.language.language_rows import LanguageRows
@@ -46,6 +47,7 @@ def fit_cross_fitted(
         if settings.model == "language"
         else None
     )
+    sequence = SequenceRows.of(fit, space) if settings.model == "sequence" else None
     members = []
     outputs = np.zeros(targets.shape)
     for k in range(settings.folds):
@@ -62,6 +64,9 @@ def fit_cross_fitted(
         reader = language.model(rows, seed + k) if language else None
         if language and reader:
             own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
+        events = sequence.model(rows, seed + k, pass_told(k, curves)) if sequence else None
+        if sequence and events:
+            own = np.concatenate([own, sequence.outputs(rows, events, seed + k)], axis=1)
         left_out = features.take(held).with_columns(own[held])
         told = epoch_told(k, settings, progress, curves, left_out, targets[held], fit.binary)
         network = train_network(
@@ -75,5 +80,5 @@ def fit_cross_fitted(
             fit.weights,
         )
         outputs[held] = evaluate(network, left_out, len(fit.heads))
-        members.append(FoldModel(network, statistics, factors, reader))
+        members.append(FoldModel(network, statistics, factors, reader, events))
     return fit.model(space, members, outputs)
