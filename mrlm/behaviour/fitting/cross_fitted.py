@@ -64,9 +64,9 @@ def fit_cross_fitted(
         reader = language.model(rows, seed + k) if language else None
         if language and reader:
             own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
-        events = sequence.model(rows, seed + k, pass_told(k, curves)) if sequence else None
+        events = sequence.model(k, seed + k, pass_told(k, curves)) if sequence else None
         if sequence and events:
-            own = np.concatenate([own, sequence.outputs(rows, events, seed + k)], axis=1)
+            own = np.concatenate([own, sequence.outputs(k, events, seed + k)], axis=1)
         left_out = features.take(held).with_columns(own[held])
         told = epoch_told(k, settings, progress, curves, left_out, targets[held], fit.binary)
         network = train_network(

@@ -112,20 +112,21 @@ class FitRows:
         """The rewards as networks learn them: standardised where a head is not binary, (n, h)."""
         return self._standardised(self.rewards)
 
-    def statistics(self, fold: int) -> ItemStatistics:
-        """What happened with each item to the users outside a fold; for rows of that fold."""
-        prior = self.settings.statistics_prior
-        return fit_statistics(self.decisions.catalog, self._without(fold), prior)
+    def statistics(self, fold: int, sequence_fold: int | None = None) -> ItemStatistics:
+        """What happened with each item to the users outside these folds; for rows of them."""
+        shown, prior = self._without(fold, sequence_fold), self.settings.statistics_prior
+        return fit_statistics(self.decisions.catalog, shown, prior)
 
-    def statistics_of_folds(self, fold: int) -> StatisticsOfFolds:
+    def statistics_of_folds(self, fold: int, sequence_fold: int | None = None) -> StatisticsOfFolds:
         """The same without a statistics fold: a row that is trained on must not meet itself."""
-        return StatisticsOfFolds.of(self._without(fold), self.settings.statistics_prior)
+        shown = self._without(fold, sequence_fold)
+        return StatisticsOfFolds.of(shown, self.settings.statistics_prior)
 
-    def _without(self, fold: int) -> Iterable[ShownRewards]:
+    def _without(self, fold: int, sequence_fold: int | None) -> Iterable[ShownRewards]:
         """Of all decisions, where these are more than the log's."""
 
         def shown(of: Outcomes) -> ShownRewards:
-            kept = of.fold != fold
+            kept = of.outside(fold, sequence_fold)
             targets = self._standardised(of.rewards[kept])
             return ShownRewards(of.item[kept], targets, of.statistics_fold[kept])
 

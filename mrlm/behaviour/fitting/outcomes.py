@@ -32,6 +32,8 @@ class Outcomes:
         fold: int64, shape (n,), of each row's user; member k learns from the other folds.
         statistics_fold: of each row's user: its item statistics leave that share out.
         factors_fold: of each row's user: its item factors leave that share out.
+        sequence_fold: of each row's user: the network over entries that reads it leaves that share
+            out.
     """
 
     user: NDArray[np.int64]
@@ -41,6 +43,7 @@ class Outcomes:
     fold: NDArray[np.int64]
     statistics_fold: NDArray[np.int64]
     factors_fold: NDArray[np.int64]
+    sequence_fold: NDArray[np.int64]
 
     @classmethod
     def of(cls, log: BanditLog, settings: BehaviourSettings) -> Outcomes:
@@ -55,7 +58,13 @@ class Outcomes:
             fold=user_folds(user, settings.folds, crc()),
             statistics_fold=user_folds(user, settings.statistics_folds, crc("statistics")),
             factors_fold=user_folds(user, settings.history.folds, crc("factors")),
+            sequence_fold=user_folds(user, settings.sequence.folds, crc("sequence")),
         )
+
+    def outside(self, fold: int, sequence_fold: int | None = None) -> NDArray[np.bool_]:
+        """Rows of users in neither fold, bool, shape (n,); None: whatever the second."""
+        kept: NDArray[np.bool_] = self.fold != fold
+        return kept if sequence_fold is None else kept & (self.sequence_fold != sequence_fold)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Ragged
 from mrlm.bandit_log.distinct_pairs import distinct_pairs
-from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.bandit_log.users import group
 from mrlm.behaviour.features.space import FeatureSpace, item_table, item_vectors
 from mrlm.behaviour.fitting.fit_rows import FitRows
 from mrlm.behaviour.sequence.event_lists import EventLists
@@ -29,15 +27,11 @@ class SequenceRows:
         fit: the rows.
         space: fitted scales.
         events: the same with what was seen before; each model has statistics of its own.
-        user: int64 codes, shape (n,).
-        fold: int64, shape (n,), of each row's user.
     """
 
     fit: FitRows
     space: FeatureSpace
     events: EventRows
-    user: NDArray[np.int64]
-    fold: NDArray[np.int64]
 
     @classmethod
     def of(cls, fit: FitRows, space: FeatureSpace) -> SequenceRows:
@@ -48,7 +42,7 @@ class SequenceRows:
         places, histories = lists.places, decisions.histories
         of_row = lists.of_state[pairs.state]
         version = np.zeros(len(places), np.int64)
-        version[of_row] = fit.inner
+        version[of_row] = fit.own.statistics_fold
         events = EventRows(
             vectors=item_vectors(item_table(space, decisions.catalog)),
             statistics=np.zeros((0, len(decisions.catalog), 0), np.float32),
@@ -60,38 +54,43 @@ class SequenceRows:
             seen=lists.seen[pairs.state],
             candidate=decisions.candidates.values.astype(np.int64),
         )
-        fold = user_folds(decisions.user, settings.folds, crc("sequence"))
-        return cls(fit, space, events, group(decisions.user)[1], fold)
+        return cls(fit, space, events)
 
-    def model(self, rows: NDArray[np.int64], seed: int, told: Told | None = None) -> SequenceModel:
-        """A model fitted to these rows; ``told`` as in ``fit_events``."""
+    def model(
+        self, fold: int, seed: int, told: Told | None = None, sequence_fold: int | None = None
+    ) -> SequenceModel:
+        """A model fitted without these folds' users; ``told`` as in ``fit_events``."""
         fit, settings = self.fit, self.fit.settings.sequence
-        of_folds, every = fit.statistics_of_folds(rows), np.arange(len(self.events.bucket))
+        rows = np.flatnonzero(fit.own.outside(fold, sequence_fold))
+        of_folds = fit.statistics_of_folds(fold, sequence_fold)
+        every = np.arange(len(self.events.bucket))
         versions = [
             of_folds.without(np.full(len(every), version), every)
             for version in range(len(of_folds.total))
         ]
         events = replace(self.events, statistics=np.stack(versions))
-        network = fit_events(events, rows, self.user, fit.targets, fit.binary, settings, seed, told)
-        return SequenceModel(network, settings, self.space, fit.statistics(rows))
+        network = fit_events(
+            events, rows, fit.own.user, fit.targets, fit.binary, settings, seed, told
+        )
+        statistics = fit.statistics(fold, sequence_fold)
+        return SequenceModel(network, settings, self.space, statistics)
 
-    def outputs(
-        self, rows: NDArray[np.int64], model: SequenceModel, seed: int
-    ) -> NDArray[np.float64]:
+    def outputs(self, fold: int, model: SequenceModel, seed: int) -> NDArray[np.float64]:
         """Outputs for all n rows, (n, outputs).
 
         Args:
-            rows: what ``model`` was fitted to. Each of them is read by a model that was fitted
-                without its user's share of the users; the others by ``model``.
-            model: of these rows.
+            fold: whose users ``model`` was fitted without: their rows are read by it. Each other
+                row is read by a model that was fitted without its user's share of the other users
+                too.
+            model: of that fold.
             seed: as given for the model.
         """
-        out = np.zeros(self.fit.targets.shape)
-        held = np.setdiff1d(np.arange(len(out)), rows, assume_unique=True)
+        out, users = np.zeros(self.fit.targets.shape), self.fit.own
+        held = np.flatnonzero(users.fold == fold)
         out[held] = self._read(held, model)
         for k in range(self.fit.settings.sequence.folds):
-            own = rows[self.fold[rows] == k]
-            out[own] = self._read(own, self.model(rows[self.fold[rows] != k], seed))
+            own = np.flatnonzero((users.fold != fold) & (users.sequence_fold == k))
+            out[own] = self._read(own, self.model(fold, seed, sequence_fold=k))
         return out
 
     def _read(self, rows: NDArray[np.int64], model: SequenceModel) -> NDArray[np.floating]:

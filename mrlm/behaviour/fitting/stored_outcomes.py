@@ -18,6 +18,7 @@ from mrlm.behaviour.settings import BehaviourSettings
 
 # Another split of users than the folds' and the samples'.
 _SALT = 0x07C0E5
+_FOLDS = ("fold", "statistics_fold", "factors_fold", "sequence_fold")
 # Outcomes of a file, about: their users' posteriors are in memory at once, 200 MiB at most.
 _ROWS = 1 << 16
 
@@ -41,7 +42,7 @@ class StoredOutcomes:
         """Go through the nights once; rewards are kept in single precision.
 
         Args:
-            nights: of which all decisions are kept, 18 bytes and 8 a head each.
+            nights: of which all decisions are kept, 20 bytes and 8 a head each.
             settings: how users are split.
             folder: for the files, which are the caller's to remove.
         """
@@ -68,7 +69,7 @@ class StoredOutcomes:
     @property
     def _row(self) -> np.dtype[np.void]:
         rewards = ("<f4", (self.heads,))
-        folds = [(f, "<u2") for f in ("fold", "statistics_fold", "factors_fold")]
+        folds = [(name, "<u2") for name in _FOLDS]
         return np.dtype(
             [("user", "<i8"), ("item", "<i4"), *folds, ("rewards", *rewards), ("own", *rewards)]
         )
@@ -92,7 +93,5 @@ def _outcomes(rows: NDArray[np.void]) -> Outcomes:
         item=np.ascontiguousarray(rows["item"]),
         rewards=rows["rewards"].astype(np.float64),
         own=rows["own"].astype(np.float64),
-        fold=rows["fold"].astype(np.int64),
-        statistics_fold=rows["statistics_fold"].astype(np.int64),
-        factors_fold=rows["factors_fold"].astype(np.int64),
+        **{name: rows[name].astype(np.int64) for name in _FOLDS},
     )

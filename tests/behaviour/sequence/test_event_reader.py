@@ -34,6 +34,9 @@ SMALL = BehaviourSettings(
     ),
 )
 
+# A fold that no user is in.
+NOBODY = -1
+
 
 @pytest.fixture(scope="module")
 def rows(fit_log: BanditLog) -> SequenceRows:
@@ -42,7 +45,7 @@ def rows(fit_log: BanditLog) -> SequenceRows:
 
 @pytest.fixture(scope="module")
 def fitted(rows: SequenceRows) -> SequenceModel:
-    return rows.model(np.arange(len(rows.user)), seed=1)
+    return rows.model(NOBODY, seed=1)
 
 
 def told(model: SequenceModel, decisions: Decisions) -> NDArray[np.floating]:
@@ -69,10 +72,10 @@ def test_lists_are_what_each_state_sees(fit_log: BanditLog) -> None:
 
 def test_numpy_says_what_pytorch_learned(rows: SequenceRows, fitted: SequenceModel) -> None:
     """Batches are padded, what is served is read list by list: both say the same."""
-    some, events = np.arange(len(rows.user) - 500, len(rows.user)), rows.events
+    some, events = np.arange(len(rows.fit.log) - 500, len(rows.fit.log)), rows.events
     statistics = fitted.statistics.table(rows.fit.decisions.catalog)
     versions = np.stack([statistics] * SMALL.statistics_folds)
-    found = np.full((len(rows.user), fitted.network.head.out_features), np.nan)
+    found = np.full((len(rows.fit.log), fitted.network.head.out_features), np.nan)
     with torch.inference_mode():
         for numbers, batch in replace(events, statistics=versions).batches(some, 64, None):
             inside = numbers >= 0
@@ -173,3 +176,21 @@ def test_a_user_without_entries_is_read(fit_log: BanditLog, fitted: SequenceMode
     bare = bare.with_history(none, np.zeros((0, len(objectives)), np.float32), objectives)
     found = told(fitted, bare)
     assert np.isfinite(found).all()
+
+
+def test_no_row_is_read_by_what_learned_from_its_user(fit_log: BanditLog) -> None:
+    """Neither by the network nor by the statistics of items that it reads."""
+    outcomes = FitRows.of(fit_log, SMALL).own
+    gone = (outcomes.fold == 0) | (outcomes.sequence_fold == 1)
+    other = replace(fit_log, rewards=np.where(gone[:, None], 1 - fit_log.rewards, fit_log.rewards))
+    # Which rewards are yes or no, and on what scale, is read of all rows.
+    scales = FitRows.of(fit_log, SMALL)
+    both = []
+    for log in (fit_log, other):
+        fit = replace(scales, log=log, own=FitRows.of(log, SMALL).own)
+        fit.__dict__["_scales"] = scales._scales
+        rows = SequenceRows.of(fit, fit_space(fit_log, SMALL.components))
+        model = rows.model(0, seed=1, sequence_fold=1)
+        both.append((model.statistics.values, *model.network.state_dict().values()))
+    for one, another in zip(*both, strict=True):
+        assert np.array_equal(np.asarray(one), np.asarray(another))
