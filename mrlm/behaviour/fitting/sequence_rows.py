@@ -13,7 +13,7 @@ from mrlm.behaviour.features.space import FeatureSpace, item_table, item_vectors
 from mrlm.behaviour.fitting.fit_rows import FitRows
 from mrlm.behaviour.sequence.event_lists import EventLists
 from mrlm.behaviour.sequence.event_reader import MemberReader, buckets_of, entry_values
-from mrlm.behaviour.sequence.event_rows import EventRows
+from mrlm.behaviour.sequence.event_rows import EntryRows
 from mrlm.behaviour.sequence.event_training import Told, fit_events
 from mrlm.behaviour.sequence.sequence_model import SequenceModel
 from mrlm.metrics.curves import Curves
@@ -31,7 +31,7 @@ class SequenceRows:
 
     fit: FitRows
     space: FeatureSpace
-    events: EventRows
+    events: EntryRows
 
     @classmethod
     def of(cls, fit: FitRows, space: FeatureSpace) -> SequenceRows:
@@ -43,7 +43,7 @@ class SequenceRows:
         of_row = lists.of_state[pairs.state]
         version = np.zeros(len(places), np.int64)
         version[of_row] = fit.own.statistics_fold
-        events = EventRows(
+        events = EntryRows(
             vectors=item_vectors(item_table(space, decisions.catalog)),
             statistics=np.zeros((0, len(decisions.catalog), 0), np.float32),
             bucket=buckets_of(decisions.catalog.item_id, settings.buckets),

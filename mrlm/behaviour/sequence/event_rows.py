@@ -17,7 +17,7 @@ T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class EventRows:
+class EntryRows:
     """n rows with one candidate each, and the lists of entries that they are read from.
 
     Attributes:

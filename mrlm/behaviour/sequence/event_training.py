@@ -14,7 +14,7 @@ from torch import nn
 from mrlm.behaviour.networks.head_loss import head_loss
 from mrlm.behaviour.networks.threads import one_thread
 from mrlm.behaviour.sequence.event_network import EventBatch, EventNetwork
-from mrlm.behaviour.sequence.event_rows import EventRows
+from mrlm.behaviour.sequence.event_rows import EntryRows
 from mrlm.behaviour.sequence_settings import SequenceSettings
 
 # Of a training's steps, those in which the rate rises.
@@ -25,7 +25,7 @@ Told = Callable[[int, float, float], None]
 
 
 def fit_events(
-    events: EventRows,
+    events: EntryRows,
     rows: NDArray[np.int64],
     user: NDArray[np.int64],
     targets: NDArray[np.float64],
@@ -91,7 +91,7 @@ def fit_events(
 
 def _train(
     network: EventNetwork,
-    events: EventRows,
+    events: EntryRows,
     learned: NDArray[np.int64],
     held: NDArray[np.int64],
     loss: Callable[[NDArray[np.int64], EventBatch], torch.Tensor],
@@ -134,7 +134,7 @@ def _train(
 
 def _mean_loss(
     network: EventNetwork,
-    events: EventRows,
+    events: EntryRows,
     rows: NDArray[np.int64],
     loss: Callable[[NDArray[np.int64], EventBatch], torch.Tensor],
     size: int,

@@ -11,6 +11,9 @@ from mrlm.behaviour.ensemble import user_states as module
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.ensemble.stack_pairs import PairReader
 from mrlm.behaviour.ensemble.storage import _from_bytes, load_reward_model
+from mrlm.behaviour.features.pair_features import HistoryRead
+from mrlm.behaviour.sequence.event_forward import EventsRead
+from mrlm.embeddings.user_state import Entries
 
 
 def alone(log: BanditLog, row: int) -> Decisions:
@@ -98,3 +101,22 @@ def test_the_one_who_stayed_away_longest_is_forgotten(
     assert len(asked) == 3
     model.score(replace(requests[1]))
     assert len(asked) == 4
+
+
+def test_so_many_bytes_of_what_transformers_read_are_kept(
+    later_log: BanditLog, row: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 3 x 800 bytes: the third one to come sends the first one away."""
+    monkeypatch.setattr(module, "_MOST_BYTES", 5000)
+    array, none = np.zeros((1, 10, 10)), np.zeros((0, 0, 0))
+    found: list[int] = []
+
+    def read_anew(state: Decisions) -> module.UserRead:
+        found.append(int(state.since[0]))
+        history = HistoryRead(Entries(Ragged(np.zeros(1, np.int64), none), none), none, none)
+        return module.UserRead(history, none, none, None, EventsRead(array, array, array))
+
+    one, states = alone(later_log, row), module.UserStates()
+    for k in (0, 1, 0, 2, 0, 1):
+        states.of(replace(one, since=one.since + k), read_anew)
+    assert found == [0, 1, 2, 1]
