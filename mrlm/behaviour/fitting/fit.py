@@ -63,8 +63,8 @@ def fit_reward_model(
         >>> model.score(log.decisions).shape
         (2400, 3)
     """
-    space = fit_space(log, settings.components)
     with fitting_rows(log, settings, whole, scratch) as fit:
+        space = fit_space(log, settings.components)
         if not settings.distil:
             return fit_cross_fitted(fit, space, seed, progress, curves)
         of_teacher = curves and curves.under("teacher")
