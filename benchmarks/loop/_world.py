@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._demonstration import settings
-from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log import BanditLog, Objective
 from mrlm.bandit_log.objectives import north_star
 from mrlm.embeddings.embed_catalog import embed_catalog
 from mrlm.embeddings.factory import make_encoder
@@ -92,8 +92,11 @@ def gate() -> GateSettings:
     )
 
 
-def world_of(seed: int, size: Size) -> LiveReplay:
-    """The world of a seed, before its first night."""
+def world_of(seed: int, size: Size, objectives: tuple[Objective, ...] | None = None) -> LiveReplay:
+    """The world of a seed, before its first night.
+
+    With the demonstration's objectives, or others.
+    """
     of = settings()
     return LiveReplay(
         ratings(size.users),
@@ -101,7 +104,7 @@ def world_of(seed: int, size: Size) -> LiveReplay:
         settings=ReplaySettings(nights=size.nights, max_slots=size.max_slots),
         turnover=TURNOVER,
         drift=DRIFT,
-        objectives=of.objective_tuple,
+        objectives=objectives or of.objective_tuple,
         history_objective=of.state.history_objective,
         history_length=of.state.history_length,
     )

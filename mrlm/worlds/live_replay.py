@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,10 @@ from mrlm.worlds.slot_histories import SlotHistories
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Choose = Callable[[Decisions], tuple[Floats, Ints]]
+"""Of n decisions with N candidates: the propensity of each candidate, shape (N,), and which of its
+own candidates each decision shows, from 0, shape (n,)."""
+_Fill = Callable[["_Offer", Decisions], tuple[Floats, Ints]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class LiveReplay:
         objectives: m objectives, the columns of the truth.
         history_objective: first of the histories.
         history_length: the most entries of a history.
+
+    Attributes:
+        slots: int64, shape (q,), how many slots each request shows.
     """
 
     def __init__(
@@ -94,6 +102,7 @@ class LiveReplay:
         rng = np.random.default_rng(seed)
         schedule = schedule_of(ratings, settings, rng, turnover)
         self.request, place = expand(schedule.slots)
+        self.slots = schedule.slots
         self.user, self.night = schedule.user[self.request], schedule.night[self.request]
         self.position = (place + 1).astype(np.int32)
         self.ts = times_of(schedule, settings)[self.request].astype("datetime64[us]")
@@ -121,13 +130,28 @@ class LiveReplay:
         Raises:
             IndexError: all nights are over.
         """
+        return self._night(policy.name, lambda offer, asked: self._drawn(policy, offer, asked))
+
+    def show_chosen(self, name: str, choose: Choose) -> ShownNight:
+        """The next night, its slots chosen by whoever answers, such as a server, under this name.
+
+        ``choose`` is asked of the slots of different users together, each user's in the order of
+        time: position 1 of a request, whose list then has ``self.slots[request]`` slots, and right
+        after it those below.
+
+        Raises:
+            IndexError: all nights are over.
+        """
+        return self._night(name, lambda _, asked: choose(asked))
+
+    def _night(self, name: str, fill: _Fill) -> ShownNight:
         if self._done >= self.settings.nights:
             raise IndexError(f"the world has {self.settings.nights} nights, and all are over")
         ratings = self._tonight(self._done)
         slots = np.flatnonzero(self.night == self._done)
         self._done += 1
-        parts = [self._step(policy, ratings, step) for step in self._steps(slots)]
-        return self._as_log(policy, parts)
+        parts = [self._step(fill, ratings, step) for step in self._steps(slots)]
+        return self._as_log(name, parts)
 
     def _tonight(self, night: int) -> CompleteRatings:
         share = 0.0 if self.drift is None else self.drift.on(night)
@@ -142,31 +166,34 @@ class LiveReplay:
         step = visit * self.settings.slots_a_request + self.position[slots]
         return [slots[step == k] for k in np.unique(step)]
 
-    def _step(self, policy: Policy, ratings: CompleteRatings, slots: Ints) -> _Step:
+    def _step(self, fill: _Fill, ratings: CompleteRatings, slots: Ints) -> _Step:
         pool = self._offered(slots)
         code = np.where(pool >= 0, ratings.item[pool], np.iinfo(np.int32).max)
-        order = np.argsort(code, axis=1, kind="stable")
-        films = np.take_along_axis(pool, order, axis=1)
-        offered = films >= 0
-        rows = films[offered]
-        decisions = self._decisions(slots, Ragged(edges(offered.sum(axis=1)), ratings.item[rows]))
+        offer = _Offer(slots, pool, np.argsort(code, axis=1, kind="stable"))
+        rows = offer.films[offer.offered]
+        candidates = Ragged(edges(offer.offered.sum(axis=1)), ratings.item[rows])
+        decisions = self._decisions(slots, candidates)
         truth = rewards_of(
             self.objectives, decisions, {name: v[rows] for name, v in ratings.events.items()}
         )
-        propensity = np.exp(policy.log_probabilities(decisions))
-        by_item = np.zeros(films.shape)
-        by_item[offered] = propensity
-        # Drawn in the order of the pool, as ``replay`` draws.
-        by_place = np.empty_like(by_item)
-        np.put_along_axis(by_place, order, by_item, axis=1)
-        place = draw(by_place, self._uniform[slots])
-        chosen = pool[np.arange(len(slots)), place]
+        propensity, action = fill(offer, decisions)
+        each = np.arange(len(slots))
+        chosen, place = offer.films[each, action], offer.order[each, action]
         self._shown[slots] = chosen
         self._pool[self.user[slots], place] = -1
-        action = np.argmax(films == chosen[:, None], axis=1)
         shown = decisions.offsets[:-1] + action
         self._entries.fill(slots, ratings.item[chosen], truth[shown])
         return _Step(slots, decisions, truth, propensity, action)
+
+    def _drawn(self, policy: Policy, offer: _Offer, decisions: Decisions) -> tuple[Floats, Ints]:
+        propensity = np.exp(policy.log_probabilities(decisions))
+        by_item = np.zeros(offer.films.shape)
+        by_item[offer.offered] = propensity
+        # Drawn in the order of the pool, as ``replay`` draws.
+        by_place = np.empty_like(by_item)
+        np.put_along_axis(by_place, offer.order, by_item, axis=1)
+        place = draw(by_place, self._uniform[offer.slots])
+        return propensity, np.argmax(offer.order == place[:, None], axis=1)
 
     def _offered(self, slots: Ints) -> Ints:
         """Rating rows on offer in each slot, -1 for none; a request fills its user's pool first."""
@@ -211,7 +238,7 @@ class LiveReplay:
             above=Ragged(edges(lengths), self.ratings.item[self._shown[above]]),
         )
 
-    def _as_log(self, policy: Policy, parts: list[_Step]) -> ShownNight:
+    def _as_log(self, name: str, parts: list[_Step]) -> ShownNight:
         slots = np.concatenate([p.slots for p in parts])
         decisions = Decisions.concat([p.decisions for p in parts])
         truth = np.concatenate([p.truth for p in parts])
@@ -230,7 +257,7 @@ class LiveReplay:
             action=action,
             propensity=propensity[shown],
             candidate_propensity=propensity,
-            policy_id=np.full(n, policy.name, object),
+            policy_id=np.full(n, name, object),
             objectives=self.objectives,
             rewards=truth[shown],
             final=np.ones((n, many), np.bool_),
@@ -241,6 +268,31 @@ class LiveReplay:
         order = np.lexsort((log.decisions.position, self.request[slots], log.decisions.ts))
         flat = Ragged(decisions.offsets, np.arange(len(truth))).take(order).values
         return ShownNight(with_returns(log.take(order)), truth[flat])
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What some slots offer.
+
+    Attributes:
+        slots: int64, shape (n,).
+        pool: int64, shape (n, places), rating rows by place, -1 for none.
+        order: int64, same shape, places in the order of the candidates, empty ones last.
+    """
+
+    slots: Ints
+    pool: Ints
+    order: Ints
+
+    @property
+    def films(self) -> Ints:
+        """Rating rows in the order of the candidates, -1 for none."""
+        return np.take_along_axis(self.pool, self.order, axis=1)
+
+    @property
+    def offered(self) -> NDArray[np.bool_]:
+        """Which of ``films`` are there."""
+        return self.films >= 0
 
 
 @dataclass(frozen=True)

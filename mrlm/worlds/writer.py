@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mrlm.bandit_log import Catalog
 from mrlm.bandit_log.ragged import gather, segment_max, segment_sum
 from mrlm.worlds import dirt
 from mrlm.worlds.dirt import Arrivals, DirtSettings, Row
@@ -156,9 +157,10 @@ class _Writer:
         if night >= 2:
             earlier = np.flatnonzero(self.item_night < night)
             changed = sorted(rng.permutation(earlier)[: self.dirt.changed_items].tolist())
-        rows = [self._item(c, night) for c in new.tolist()]
-        rows += [self._item(c, night, " Restored version.") for c in changed]
-        extra = dirt.item_dirt(rows, self.world.night_name(night), self.dirt, rng)
+        catalog, date = self.world.ratings.catalog, self.world.night_name(night)
+        rows = [item_row(catalog, c, date) for c in new.tolist()]
+        rows += [item_row(catalog, c, date, " Restored version.") for c in changed]
+        extra = dirt.item_dirt(rows, date, self.dirt, rng)
         counts = self._write("items", night, rows, extra, rng)
         return counts | {"new": len(new), "changed": len(changed)}
 
@@ -309,20 +311,6 @@ class _Writer:
             for d, t, c, value in columns
         ]
 
-    def _item(self, code: int, night: int, more: str = "") -> Row:
-        catalog = self.world.ratings.catalog
-        names = catalog.category_names[catalog.categories[code]]
-        return {
-            "item_id": self.item_id[code],
-            "text": str(catalog.text[code]) + more,
-            "category": "|".join(names.tolist()),
-            "provider": str(catalog.provider[code]),
-            "attributes": {
-                k: float(v[code]) for k, v in catalog.attributes.items() if not np.isnan(v[code])
-            },
-            "updated_at": f"{self.world.night_name(night)}T00:00:00.000Z",
-        }
-
     def _item_nights(self) -> NDArray[np.int64]:
         """Arrival night of every item: its first on offer, or for every other item the one before.
 
@@ -355,3 +343,18 @@ class _Writer:
     def _rng(self, table: str, night: int) -> np.random.Generator:
         number = ("arrivals", "items", "impressions", "feedback").index(table)
         return np.random.default_rng([self.seed, number, night])
+
+
+def item_row(catalog: Catalog, code: int, night: str, more: str = "") -> Row:
+    """An item as a row of the night on which it arrives, ISO date, with ``more`` after its text."""
+    names = catalog.category_names[catalog.categories[code]]
+    return {
+        "item_id": str(catalog.item_id[code]),
+        "text": str(catalog.text[code]) + more,
+        "category": "|".join(names.tolist()),
+        "provider": str(catalog.provider[code]),
+        "attributes": {
+            k: float(v[code]) for k, v in catalog.attributes.items() if not np.isnan(v[code])
+        },
+        "updated_at": f"{night}T00:00:00.000Z",
+    }

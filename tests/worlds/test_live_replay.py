@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from mrlm.bandit_log import Decisions
 from mrlm.policies.loggers.item_softmax import ItemSoftmax, Term
 from mrlm.policies.uniform import Uniform
-from mrlm.worlds.live_replay import LiveReplay, TasteDrift, drifted
+from mrlm.worlds.live_replay import Floats, Ints, LiveReplay, TasteDrift, drifted
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.memory import to_log
 from mrlm.worlds.ratings import CompleteRatings
@@ -45,6 +46,38 @@ def test_nights_of_one_policy_are_the_replayed_log(few: CompleteRatings) -> None
     np.testing.assert_array_equal(np.concatenate([n.truth for n in nights]), truth)
     with pytest.raises(IndexError, match="all are over"):
         world.show(LOGGER)
+
+
+def test_a_night_that_others_choose_is_the_night_that_their_policy_chooses(
+    few: CompleteRatings,
+) -> None:
+    wanted = LiveReplay(few, seed=3, settings=SETTINGS, turnover=3).show(LOGGER).log
+    offsets, place = wanted.decisions.offsets, {}
+    for d, key in enumerate(zip(wanted.decisions.request, wanted.decisions.position, strict=True)):
+        own = slice(offsets[d], offsets[d + 1])
+        place[key] = wanted.candidate_propensity[own], wanted.action[d]
+    asked: list[tuple[int, int]] = []
+
+    def choose(decisions: Decisions) -> tuple[Floats, Ints]:
+        keys = [*zip(decisions.request.tolist(), decisions.position.tolist(), strict=True)]
+        asked.extend(keys)
+        found = [place[key] for key in keys]
+        return np.concatenate([p for p, _ in found]), np.array([a for _, a in found])
+
+    world = LiveReplay(few, seed=3, settings=SETTINGS, turnover=3)
+    log = world.show_chosen("others", choose).log
+    np.testing.assert_array_equal(log.decision_id, wanted.decision_id)
+    np.testing.assert_array_equal(
+        log.decisions.candidates.values, wanted.decisions.candidates.values
+    )
+    np.testing.assert_array_equal(log.candidate_propensity, wanted.candidate_propensity)
+    np.testing.assert_array_equal(log.rewards, wanted.rewards)
+    assert set(log.policy_id) == {"others"}
+    requests = np.array([request for request, _ in asked])
+    request, many = np.unique(requests, return_counts=True)
+    np.testing.assert_array_equal(world.slots[request], many)
+    for own in request:
+        assert [k for r, k in asked if r == own] == [*range(1, world.slots[own] + 1)]
 
 
 def test_each_rating_is_shown_once_whatever_policies_take_turns(few: CompleteRatings) -> None:
