@@ -41,10 +41,11 @@ def hindcast_lines(evidence: Evidence) -> list[str]:
     lines = []
     shown = [p for p in found.promotions[-_NEWEST:] if not p.alarm]
     for p in (*found.alarms, *shown):
+        nights = "1 night" if len(p.nights) == 1 else f"{len(p.nights)} nights"
         told = (
             f"version {p.version}: promised {number(p.promised, signed=True)} or more, predicted "
             f"{interval(p.predicted, signed=True)}, realised {interval(p.realised, signed=True)} "
-            f"on {len(p.nights)} nights"
+            f"on {nights}"
         )
         if p.alarm:
             told = f"**ALARM** {told}"

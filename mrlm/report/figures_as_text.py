@@ -9,6 +9,7 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Joined, Message, Name
 
 NONE = "–"
+_DUST = 1e-9
 
 
 def number(x: object, *, signed: bool = False) -> str:
@@ -23,8 +24,9 @@ def number(x: object, *, signed: bool = False) -> str:
 
 
 def weights_as_text(weights: Mapping[str, float]) -> str:
-    """Names with their weights, by name."""
-    return ", ".join(f"{name} {number(weight)}" for name, weight in sorted(weights.items()))
+    """Names with their weights, which sum to 1, by name; 0 for what a solver leaves of 0."""
+    shown = {name: w if w >= _DUST else 0.0 for name, w in weights.items()}
+    return ", ".join(f"{name} {number(w)}" for name, w in sorted(shown.items()))
 
 
 def step_as_text(limited_by: Sequence[str] | None) -> str:

@@ -91,7 +91,7 @@ def shown_explanation(found: Sequence[ExplainedLift], objective: str) -> list[st
             ]
         )
         nothing = [c.source for c in of.contributions if abs(c.value) <= least]
-        said += [f"  without a weight: {', '.join(nothing)}"] if nothing else []
+        said += [f"  add nothing: {', '.join(nothing)}"] if nothing else []
     return said
 
 

@@ -179,7 +179,13 @@ def test_single_precision_is_tried_on_what_requests_are_like(
                 getattr(d.histories, name)[d.looked_back_on().values] for d in (one, whole)
             )
             np.testing.assert_array_equal(own, known)
-    assert np.sum(~made_up) == len(row)
+    # Each at the top of a list, and below other items.
+    many = len(asked) // 2
+    assert {*asked.position[:many]} == {1}
+    assert {*asked.above.lengths[:many]} == {0}
+    assert {*(asked.position[many:] - asked.above.lengths[many:])} == {1}
+    assert asked.user[:many].tolist() == asked.user[many:].tolist()
+    assert np.sum(~made_up) == 2 * len(row)
     version(SeesRewards(), log.decisions.catalog).quickest()
     assert apart > tried[1][1] == 1e-7
     assert tried[1][0].histories.objectives == ("delight",)

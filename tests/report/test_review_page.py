@@ -178,6 +178,8 @@ def test_the_memo_is_a_table_a_reviewer_can_read() -> None:
     own = "With weights of their own"
     assert f"{own}: home, more;" in memo
     assert own not in decision_memo(FULL, VERDICT, replace(FACTS, scenes=()))
+    dust = replace(FULL, weights={"delight": 1.0, "like": 1.4e-17})
+    assert "delight 1, like 0." in decision_memo(dust, VERDICT, FACTS)
     alone = decision_memo(FULL, VERDICT, replace(FACTS, limited_by=[]))
     assert "The evidence alone limited the step" in alone
     assert "limited" not in decision_memo(FULL, VERDICT, replace(FACTS, limited_by=None))

@@ -72,7 +72,7 @@ def test_an_explanation_leads_with_what_adds_most() -> None:
     said = shown_explanation([found], "click")
     assert said[0].startswith("home: click -0.02 (standard error 0.005)")
     assert [line.split()[0] for line in said[2:4]] == ["dwell", "click"]
-    assert said[-1] == "  without a weight: year, solver"
+    assert said[-1] == "  add nothing: year, solver"
 
 
 def test_lifts_say_whether_they_rise_or_fall() -> None:

@@ -25,6 +25,8 @@ DEFAULT_SCENE = "default"
 # Decisions of a kind that single precision is tried on, the items that made-up ones offer, of which
 # few have the large probabilities, and those that made-up users have seen.
 _TRIED, _OFFERED, _SEEN = 32, (2, 5, 10, 100), 100
+# Items above those slots that are tried below the first one.
+_ABOVE = 3
 
 
 CandidatesFrom = Literal["request", "retrieval", "last decision", "popularity"]
@@ -219,8 +221,8 @@ class LiveVersion:
         """The same with models in one pass, and in single precision where that changes nothing.
 
         Asked are users of the states with all that is known of them, and made-up ones who saw and
-        are offered any items, few of them or many, with rewards as those users have; see
-        ``single_precision.quickest``.
+        are offered any items, few of them or many, with rewards as those users have, each of a
+        first slot and of one below others; see ``single_precision.quickest``.
         """
         apart = MOST_APART if len(self.states) else MOST_APART_UNSEEN
         policy = in_one_pass(quickest(self.bundle.policy, self._asked(), apart))
@@ -238,7 +240,14 @@ class LiveVersion:
         if known:
             items = Ragged(seen.offsets, own.item[seen.values])
             asked.append(users.with_history(items, own.rewards[seen.values], names))
-        return Decisions.concat(asked)
+        first = Decisions.concat(asked)
+        return Decisions.concat([first, self._below(draw, first)])
+
+    def _below(self, draw: np.random.Generator, first: Decisions) -> Decisions:
+        """The same decisions, of slots that have any items above them."""
+        codes = draw.integers(0, len(self.bundle.catalog), len(first) * _ABOVE).astype(np.int32)
+        above = Ragged(np.arange(len(first) + 1, dtype=np.int64) * _ABOVE, codes)
+        return replace(first, position=np.full(len(first), _ABOVE + 1, np.int32), above=above)
 
     def _made_up(
         self,
