@@ -20,6 +20,7 @@ from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
 from mrlm.meta.search.tuning_result import ShownFloor, TuningResult
 from mrlm.meta.segments.scene_choice import SceneChoice, scene_choice
+from mrlm.meta.segments.scene_users import scene_users
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.training_weights.scalarise import objective_weights
 from mrlm.meta.tune import counterfactuals
@@ -182,11 +183,13 @@ def tuned_night(
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
     oldest = int(window.age.max())
+    kept = np.flatnonzero(problem.age <= oldest)
     kind: SegmentKind = "history" if settings.segments == "history" else "scene"
-    scene = segment_labels(log.decisions, kind)[problem.age <= oldest]
+    scene = segment_labels(log.decisions, kind)[kept]
     scenes = None
     if settings.segments != "none" and settings.weights is None and result.moved:
-        scenes = scene_choice(window, settings, scene, result.point, seed, described)
+        users = scene_users(log.decisions.take(kept)) if kind == "scene" else None
+        scenes = scene_choice(window, settings, scene, result.point, seed, described, users)
     points = {} if scenes is None else scenes.points
     return TunedNight(
         policy=challenger(
