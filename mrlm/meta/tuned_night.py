@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
 from mrlm.meta.search.tuning_result import ShownFloor, TuningResult
 from mrlm.meta.segments.scene_choice import SceneChoice, scene_choice
+from mrlm.meta.segments.scene_users import scene_users
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.training_weights.scalarise import objective_weights
 from mrlm.meta.tune import counterfactuals
@@ -178,15 +179,22 @@ def tuned_night(
         counted=tuple(settings.diversity_floors),
         judged=judged,
     )
-    done = update(before, problem, nights, settings, seed)
+    kind: SegmentKind = "history" if settings.segments == "history" else "scene"
+
+    def by_segment(done: MetaUpdate) -> SceneChoice | None:
+        if settings.segments == "none" or settings.weights is not None or not done.result.moved:
+            return None
+        kept = _rounds_of(done, problem)
+        users = scene_users(log.decisions.take(kept)) if kind == "scene" else None
+        scene = segment_labels(log.decisions, kind)[kept]
+        window, point = done.window, done.result.point
+        return scene_choice(window, settings, scene, point, seed, described, users)
+
+    done, scenes = _chosen(before, problem, nights, settings, seed, by_segment)
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
     oldest = int(window.age.max())
-    kind: SegmentKind = "history" if settings.segments == "history" else "scene"
-    scene = segment_labels(log.decisions, kind)[problem.age <= oldest]
-    scenes = None
-    if settings.segments != "none" and settings.weights is None and result.moved:
-        scenes = scene_choice(window, settings, scene, result.point, seed, described)
+    scene = segment_labels(log.decisions, kind)[_rounds_of(done, problem)]
     points = {} if scenes is None else scenes.points
     return TunedNight(
         policy=challenger(
@@ -203,6 +211,36 @@ def tuned_night(
         if typed.hyperparameters
         else None,
     )
+
+
+def _chosen(
+    before: MetaState,
+    problem: TuningProblem,
+    nights: Sequence[str],
+    settings: TuningSettings,
+    seed: int,
+    by_segment: Callable[[MetaUpdate], SceneChoice | None],
+) -> tuple[MetaUpdate, SceneChoice | None]:
+    """The common point, and those of segments where these are told apart.
+
+    A common point may harm one segment that does well by a point of its own. So where segments may
+    have some, the judged groups first limit what all are served together, and the common point only
+    where it is served alone.
+    """
+    if settings.segments != "none" and settings.weights is None and problem.judged is not None:
+        free = update(before, replace(problem, judged=None), nights, settings, seed)
+        judged = problem.judged.rounds(_rounds_of(free, problem))
+        free = replace(free, window=replace(free.window, judged=judged))
+        scenes = by_segment(free)
+        if scenes is not None and scenes.points:
+            return free, scenes
+    done = update(before, problem, nights, settings, seed)
+    return done, by_segment(done)
+
+
+def _rounds_of(done: MetaUpdate, problem: TuningProblem) -> NDArray[np.int64]:
+    """Places of the window's rounds in the problem."""
+    return np.flatnonzero(problem.age <= done.window.age.max())
 
 
 def _rarities(log: BanditLog, champion: Policy, settings: TuningSettings) -> tuple[Rarity, ...]:

@@ -177,6 +177,23 @@ def test_scenes_keep_a_floor_of_an_effective_number_together() -> None:
     assert found.scenes.to_json()["floors"]["effective providers"]["chosen"] == kept.chosen
 
 
+def test_a_scene_with_weights_of_its_own_does_not_limit_what_the_others_get() -> None:
+    log = divided()
+    judged = JudgedGroups.of(log, 20, 0.2)
+    asked = {"segments": "scene", "guardrail_z": 0.0}
+    free, found = tuned(log, **asked), tuned(log, judged=judged, **asked)
+    assert found.result == free.result
+    assert found.scenes is not None
+    assert found.scenes.points.keys() == {"home", "page"}
+    kept = found.inputs.problem.judged
+    assert kept is not None
+    assert np.array_equal(kept.code, judged.code)
+    # Where no segment has any, the common point is all that is served.
+    alone = tuned(log, judged=judged, segments="history", guardrail_z=0.0)
+    assert alone.scenes is None or not alone.scenes.points
+    assert alone.result == tuned(log, judged=judged, guardrail_z=0.0).result
+
+
 def test_scenes_that_want_different_things_are_served_differently() -> None:
     log = divided()
     found = tuned(log, segments="scene", guardrail_z=0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class CoefficientModel:
         covariance: posterior covariance of each, shape (S, f, f).
         uncertainty: covariance of A, its columns one below the other, shape (p f, p f).
         evidence: log likelihood of each segment with decisions by all others, nats.
+        table: place of the features among those to choose from; None where it uses none.
     """
 
     regression: Vector
@@ -37,11 +38,12 @@ class CoefficientModel:
     covariance: Vector
     uncertainty: Vector
     evidence: Vector
+    table: int | None = None
 
     @property
     def uses_features(self) -> bool:
         """Whether the segments' features say something of what segments want."""
-        return bool(self.regression.shape[1] > 1)
+        return self.table is not None
 
     def unseen(self, features: Vector) -> tuple[Vector, Vector]:
         """Mean (f,) and covariance (f, f) of a segment without a decision.
@@ -72,8 +74,13 @@ def coefficient_model(sums: CoefficientSums, *features: Vector) -> CoefficientMo
     if int((sums.rounds > 0).sum()) < 2:
         raise ValueError("segments are compared with each other: known rewards of two are needed")
     ones = np.ones((len(sums.rounds), 1))
-    designs = [ones, *(np.column_stack([ones, table]) for table in features)]
-    models = [_fitted(sums, z, spreads=spreads) for z in designs for spreads in (False, True)]
+    designs: list[tuple[int | None, Vector]] = [(None, ones)]
+    designs += [(k, np.column_stack([ones, table])) for k, table in enumerate(features)]
+    models = [
+        replace(_fitted(sums, z, spreads=spreads), table=k)
+        for k, z in designs
+        for spreads in (False, True)
+    ]
     best = max(models, key=lambda model: float(model.evidence.sum()))
     return next(model for model in models if _as_good(model.evidence, best.evidence))
 

@@ -75,10 +75,12 @@ def scene_choice(
     overall: Vector,
     seed: int,
     described: Mapping[str, NDArray[Any]] | None = None,
+    users: Mapping[str, NDArray[Any]] | None = None,
 ) -> SceneChoice:
     """A point for each scene, by what its decisions say and what all scenes have in common.
 
-    Where descriptions tell what scenes want, a described scene without a decision has a point too.
+    What scenes have in common may go by their descriptions or by their users, whichever tells what
+    scenes want. Where descriptions do, a described scene without a decision has a point too.
 
     All keep the common point where the tune nights do not tell scenes apart. Where the points of
     all scenes together break a limit that every point keeps to (a guardrail, the effective sample
@@ -93,6 +95,7 @@ def scene_choice(
         overall: the common point, (kappa, theta).
         seed: of what is random.
         described: vector of each described scene, shape (dimensions,).
+        users: vector of each scene's users, see ``scene_users``; None: they are not looked at.
     """
     described = described or {}
     names, code = np.unique(scene.astype(str), return_inverse=True)
@@ -104,9 +107,13 @@ def scene_choice(
     if known < 2:
         return SceneChoice("only one segment has known rewards")
     # All scenes but one still tell every coefficient of the regression.
-    model = coefficient_model(sums, *scene_features(described, every, known - 2))
+    by_description = scene_features(described, every, known - 2)
+    by_users = scene_features(users or {}, every, known - 2)
+    model = coefficient_model(sums, *by_description, *by_users)
     if not model.spread.any() and not model.uses_features:
         return SceneChoice("the tune nights do not tell that segments want different things")
+    # Nobody was yet in a scene without a decision.
+    tells_unseen = model.table is not None and model.table < len(by_description)
     points = {
         name: segment_point(
             problem,
@@ -116,7 +123,7 @@ def scene_choice(
             overall,
             seed,
         )
-        for s, name in enumerate(every if model.uses_features else names.tolist())
+        for s, name in enumerate(every if tells_unseen else names.tolist())
     }
     found = _within_limits(task, points, code, overall)
     return replace(found, unseen=tuple(name for name in unseen if name in found.points))
