@@ -58,12 +58,12 @@ def _size(context: NightContext) -> LogSize:
 
     split = context.settings.split
     nights = list(built_logs(context))[-split.fit_nights :]
-    rows = sum(logged_decisions(context, nights).values())
-    rows = min(rows, split.fit_decisions or rows)
+    decisions = sum(logged_decisions(context, nights).values())
+    rows = min(decisions, split.fit_decisions or decisions)
     embedded = newest_embedded(context)
     manifest = context.lake("embed", embedded).manifest() if embedded else None
     items = int(manifest.counts["items"]) if manifest else 0
-    return LogSize(rows, float(context.settings.state.history_length), items)
+    return LogSize(rows, float(context.settings.state.history_length), items, decisions)
 
 
 def _told(cost: FitCost) -> str:

@@ -16,14 +16,17 @@ class LogSize:
     """The fit nights' log.
 
     Attributes:
-        rows: shown slots.
+        rows: shown slots that are fitted on.
         entries: of the history that a decision looks back on, in the mean.
         items: in the catalogue.
+        decisions: of all users, where the rows are those of some; what is kept of items is fitted
+            to all of them.
     """
 
     rows: int
     entries: float
     items: int = 0
+    decisions: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,20 +56,27 @@ _RATES = {
 }
 
 
+# Milliseconds of a decision of all users, as ``python -m benchmarks behaviour.tail`` measured them
+# with two objectives in the histories; memory does not grow with them.
+_OF_ALL_MS = {"pair": 0.01, "history": 0.04}
+
+
 def fit_cost(settings: BehaviourSettings, size: LogSize) -> FitCost:
     """What ``fit_reward_model`` costs on a log of this size, to about a factor of 2.
 
     Measured on one machine's processor. Of ``language`` it is what it shares with ``history``: its
     tunings and readings come on top, and hang on the device far more than on the log.
     """
-    rates = [_RATES["pair" if settings.model == "pair" else "history"]]
+    kind = "pair" if settings.model == "pair" else "history"
+    rates = [_RATES[kind]]
     if settings.distil and settings.model != "pair":
         rates.append(_RATES["student"])
     passes = settings.epochs * settings.folds / (_EPOCHS * _FOLDS)
     seconds = sum(r.row_ms * passes + r.entry_ms * size.entries for r in rates) / 1000
     # One after the other.
     kib = max(r.row_kib + r.entry_kib * size.entries for r in rates)
-    return FitCost(size.rows * seconds, size.rows * kib / _KIB_PER_GIB)
+    of_all = _OF_ALL_MS[kind] * size.decisions / 1000 if size.decisions > size.rows else 0.0
+    return FitCost(size.rows * seconds + of_all, size.rows * kib / _KIB_PER_GIB)
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ def advised(settings: BehaviourSettings, size: LogSize, *, gib: float, seconds: 
     pair, history = of("pair"), of("history")
     if not fits(pair):
         return Advice(None, pair, "not even 'pair' fits: lower split.fit_nights or histories")
-    if size.rows < size.items:
+    if max(size.rows, size.decisions) < size.items:
         return Advice("pair", pair, "most items have no reward from which 'history' could learn")
     if not fits(history):
         return Advice("pair", pair, "'history' takes too long or too much memory")

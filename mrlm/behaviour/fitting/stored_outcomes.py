@@ -41,7 +41,7 @@ class StoredOutcomes:
         """Go through the nights once; rewards are kept in single precision.
 
         Args:
-            nights: of which all decisions are kept, 14 bytes and 8 a head each.
+            nights: of which all decisions are kept, 18 bytes and 8 a head each.
             settings: how users are split.
             folder: for the files, which are the caller's to remove.
         """

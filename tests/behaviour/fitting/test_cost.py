@@ -48,3 +48,16 @@ def test_items_without_rewards_have_no_factors_to_learn() -> None:
     assert found.model == "pair"
     assert "no reward" in found.reason
     assert found.cost == fit_cost(SETTINGS.model_copy(update={"model": "pair"}), SIZE)
+
+
+def test_all_decisions_of_a_longer_log_cost_time_alone_and_feed_items() -> None:
+    longer = LogSize(SIZE.rows, SIZE.entries, 200_000, 1_000_000)
+    for model in ("pair", "history"):
+        (seconds, gib), (more, same) = cost_of(model), cost_of(model, longer)
+        assert more > seconds
+        assert same == gib
+    # A log that is read whole has no more than its rows.
+    assert cost_of("history", LogSize(SIZE.rows, SIZE.entries, 9_000, SIZE.rows)) == cost_of(
+        "history"
+    )
+    assert advised(SETTINGS, longer, **PLENTY).model == "history"
