@@ -70,7 +70,13 @@ class StoredOutcomes:
         rewards = ("<f4", (self.heads,))
         folds = [(f, "<u2") for f in ("fold", "statistics_fold", "factors_fold")]
         return np.dtype(
-            [("user", "<i8"), ("item", "<i4"), *folds, ("rewards", *rewards), ("own", *rewards)]
+            [
+                ("user", "<i8"),
+                ("item", "<i4"),
+                *folds,
+                ("rewards", *rewards),
+                ("by_itself", *rewards),
+            ]
         )
 
     def _append(
@@ -91,7 +97,7 @@ def _outcomes(rows: NDArray[np.void]) -> Outcomes:
         user=np.ascontiguousarray(rows["user"]),
         item=np.ascontiguousarray(rows["item"]),
         rewards=rows["rewards"].astype(np.float64),
-        own=rows["own"].astype(np.float64),
+        by_itself=rows["by_itself"].astype(np.float64),
         fold=rows["fold"].astype(np.int64),
         statistics_fold=rows["statistics_fold"].astype(np.int64),
         factors_fold=rows["factors_fold"].astype(np.int64),
