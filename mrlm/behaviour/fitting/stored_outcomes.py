@@ -67,17 +67,9 @@ class StoredOutcomes:
 
     @property
     def _row(self) -> np.dtype[np.void]:
-        rewards = ("<f4", (self.heads,))
-        folds = [(f, "<u2") for f in ("fold", "statistics_fold", "factors_fold")]
-        return np.dtype(
-            [
-                ("user", "<i8"),
-                ("item", "<i4"),
-                *folds,
-                ("rewards", *rewards),
-                ("by_itself", *rewards),
-            ]
-        )
+        rewards = [(name, "<f4", (self.heads,)) for name in ("rewards", "by_itself")]
+        folds = [(name, "<u2") for name in ("fold", "statistics_fold", "factors_fold")]
+        return np.dtype([("user", "<i8"), ("item", "<i4"), *folds, *rewards])
 
     def _append(
         self, outcomes: Outcomes, user: NDArray[np.uint64], file: NDArray[np.int64]
