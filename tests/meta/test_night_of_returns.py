@@ -142,10 +142,10 @@ def test_tastes_are_fitted_to_what_histories_hold(nights: BanditLog, model: Rewa
         model.space, history=tuple(replace(s, objective="stay") for s in model.space.history[:1])
     )
     ((column, scale),) = HistoryRows.of(
-        nights, rows.decisions, space, SMALL.history, rows.own
+        nights, rows.decisions, space, SMALL.history, rows.outcomes
     ).columns
     assert rows.heads[column] == scale.objective == "stay"
-    assert len(np.unique(scale.of(rows.own.own[:, column]))) == 2
+    assert len(np.unique(scale.of(rows.outcomes.by_itself[:, column]))) == 2
 
 
 def test_learners_of_sessions_add_up_what_follows_themselves(

@@ -38,7 +38,7 @@ def fit_cross_fitted(
     codes = decisions.candidates.values
     features = pair_features(decisions, space)
     history = (
-        HistoryRows.of(fit.log, decisions, space, settings.history, fit.own, fit.whole)
+        HistoryRows.of(fit.log, decisions, space, settings.history, fit.outcomes, fit.whole)
         if settings.model != "pair"
         else None
     )
@@ -51,12 +51,12 @@ def fit_cross_fitted(
     members = []
     outputs = np.zeros(targets.shape)
     for k in range(settings.folds):
-        rows, held = np.flatnonzero(fit.own.fold != k), np.flatnonzero(fit.own.fold == k)
+        rows, held = np.flatnonzero(fit.outcomes.fold != k), np.flatnonzero(fit.outcomes.fold == k)
         statistics = fit.statistics(k)
         # Rows that are trained on must not meet their own outcome in the statistics.
         own = statistics.table(decisions.catalog)[codes]
         of_folds = fit.statistics_of_folds(k)
-        own[rows] = of_folds.without(fit.own.statistics_fold[rows], codes[rows])
+        own[rows] = of_folds.without(fit.outcomes.statistics_fold[rows], codes[rows])
         factors = history.factors(k, seed + k) if history else ()
         if history:
             tastes = history.tastes(k, factors, seed + k)

@@ -63,12 +63,12 @@ def fit_student(
     weights = _weights(fit, asked)
     members, outputs = [], np.zeros(fit.targets.shape)
     for k, member in enumerate(teacher.members):
-        held = np.flatnonzero(fit.own.fold == k)
-        rows = np.flatnonzero(fit.own.fold[features.row] != k)
+        held = np.flatnonzero(fit.outcomes.fold == k)
+        rows = np.flatnonzero(fit.outcomes.fold[features.row] != k)
         statistics = fit.statistics(k)
         own = statistics.table(fit.decisions.catalog)[codes]
         of_folds = fit.statistics_of_folds(k)
-        own[rows] = of_folds.without(fit.own.statistics_fold[features.row[rows]], codes[rows])
+        own[rows] = of_folds.without(fit.outcomes.statistics_fold[features.row[rows]], codes[rows])
         taught = _outputs(member, asked, of_asked.with_columns(own[n:]), space)
         wanted[n:] = np.where(fit.binary, expit(taught), taught)
         left_out = features.take(held).with_columns(own[held])

@@ -39,7 +39,7 @@ class FitRows:
         decisions: these with the shown item as the only candidate.
         heads: the feedback objectives, in the order of the log.
         north_star: one of them.
-        own: what became of them, and their users' folds.
+        outcomes: what became of them, and their users' folds.
         whole: outcomes of all decisions of the log's nights, whole users in each part, where the
             log holds some of their users; None where it holds all.
         binary: bool, shape (h,): whether a head's known rewards are all 0 or 1; a return's, which
@@ -52,7 +52,7 @@ class FitRows:
     decisions: Decisions
     heads: tuple[str, ...]
     north_star: str
-    own: Outcomes
+    outcomes: Outcomes
     whole: Iterable[Outcomes] | None
     binary: NDArray[np.bool_]
     weights: Floats | None
@@ -69,17 +69,17 @@ class FitRows:
                 weighed and one has no propensity.
         """
         columns = [j for j, o in enumerate(log.objectives) if o.source == "feedback"]
-        own = Outcomes.of(log, settings)
-        rewards = own.rewards
+        outcomes = Outcomes.of(log, settings)
+        rewards = outcomes.rewards
         heads, star = tuple(log.objectives[j].name for j in columns), north_star(log.objectives)
         if not np.isfinite(rewards[:, heads.index(star.name)]).any():
             raise ValueError(
                 f"no decision of the fit nights has a final {star.name!r}: ingest more nights, or "
                 "check that feedback reaches the log"
             )
-        empty = sorted(set(range(settings.folds)) - set(own.fold.tolist()))
+        empty = sorted(set(range(settings.folds)) - set(outcomes.fold.tolist()))
         if empty:
-            users = len(np.unique(own.user))
+            users = len(np.unique(outcomes.user))
             raise ValueError(
                 f"no user falls into folds {empty} of {settings.folds}: {users} users are "
                 "too few; lower behaviour.folds or add nights"
@@ -90,7 +90,7 @@ class FitRows:
             decisions=shown_only(log),
             heads=heads,
             north_star=star.name,
-            own=own,
+            outcomes=outcomes,
             whole=whole,
             binary=np.array(
                 [
@@ -105,7 +105,7 @@ class FitRows:
     @property
     def rewards(self) -> Floats:
         """What was observed, NaN where unknown or not final, float64, shape (n, h)."""
-        return self.own.rewards
+        return self.outcomes.rewards
 
     @cached_property
     def targets(self) -> Floats:
@@ -130,7 +130,7 @@ class FitRows:
             targets = self._standardised(of.rewards[kept])
             return ShownRewards(of.item[kept], targets, of.statistics_fold[kept])
 
-        return Each([self.own] if self.whole is None else self.whole, shown)
+        return Each([self.outcomes] if self.whole is None else self.whole, shown)
 
     def _standardised(self, rewards: Floats) -> Floats:
         centre, scale = self._scales

@@ -27,7 +27,7 @@ class HistoryRows:
     Attributes:
         decisions: with the shown item as the only candidate.
         space: fitted scales.
-        own: outcomes of these decisions.
+        outcomes: of these decisions.
         whole: outcomes of all decisions of the nights, where these are some of them; else None.
         columns: of the outcomes, those that the histories name, each with its scale.
         settings: sizes and priors.
@@ -35,7 +35,7 @@ class HistoryRows:
 
     decisions: Decisions
     space: FeatureSpace
-    own: Outcomes
+    outcomes: Outcomes
     whole: Iterable[Outcomes] | None
     columns: tuple[tuple[int, HistoryScale], ...]
     settings: HistorySettings
@@ -47,7 +47,7 @@ class HistoryRows:
         shown: Decisions,
         space: FeatureSpace,
         settings: HistorySettings,
-        own: Outcomes,
+        outcomes: Outcomes,
         whole: Iterable[Outcomes] | None = None,
     ) -> HistoryRows:
         """The rows of a log; objectives that the histories do not name have no factors.
@@ -60,7 +60,7 @@ class HistoryRows:
             for scale in space.history
             if scale.objective in names
         )
-        return cls(shown, space, own, whole, columns, settings)
+        return cls(shown, space, outcomes, whole, columns, settings)
 
     def factors(
         self, fold: int, seed: int, factors_fold: int | None = None
@@ -81,11 +81,11 @@ class HistoryRows:
             kept = of.fold != fold
             if factors_fold is not None:
                 kept &= of.factors_fold != factors_fold
-            reward = np.asarray(scale.of(of.own[kept, column]), np.float64)
+            reward = np.asarray(scale.of(of.by_itself[kept, column]), np.float64)
             return UserRewards(of.user[kept], of.item[kept], reward)
 
         name, catalog = scale.objective, self.decisions.catalog
-        found = fit_item_factors(name, catalog, [rewards(self.own)], self.settings, seed)
+        found = fit_item_factors(name, catalog, [rewards(self.outcomes)], self.settings, seed)
         if self.whole is None:
             return found
         settings = self.settings.model_copy(update={"rounds": _ROUNDS_OF_ALL})
@@ -102,10 +102,10 @@ class HistoryRows:
             seed: as given for the factors.
         """
         out = np.zeros((len(self.decisions), PER_MODEL * len(factors)))
-        held = np.flatnonzero(self.own.fold == fold)
+        held = np.flatnonzero(self.outcomes.fold == fold)
         out[held] = taste_features(self.decisions.take(held), self.space, factors)
         for k in range(self.settings.folds):
-            own = np.flatnonzero((self.own.fold != fold) & (self.own.factors_fold == k))
+            own = np.flatnonzero((self.outcomes.fold != fold) & (self.outcomes.factors_fold == k))
             others = self.factors(fold, seed, k)
             out[own] = taste_features(self.decisions.take(own), self.space, others)
         return out

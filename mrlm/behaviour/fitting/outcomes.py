@@ -27,8 +27,7 @@ class Outcomes:
         item: int32 codes, shape (n,).
         rewards: float64, shape (n, h), of the feedback objectives in the order of the log; NaN
             where unknown or not final.
-        own: float64, shape (n, h), what each brought by itself, where an objective is a return;
-            NaN likewise.
+        by_itself: the same without what follows, where an objective is a return.
         fold: int64, shape (n,), of each row's user; member k learns from the other folds.
         statistics_fold: of each row's user: its item statistics leave that share out.
         factors_fold: of each row's user: its item factors leave that share out.
@@ -39,7 +38,7 @@ class Outcomes:
     user: NDArray[np.int64]
     item: NDArray[np.int32]
     rewards: NDArray[np.float64]
-    own: NDArray[np.float64]
+    by_itself: NDArray[np.float64]
     fold: NDArray[np.int64]
     statistics_fold: NDArray[np.int64]
     factors_fold: NDArray[np.int64]
@@ -54,7 +53,7 @@ class Outcomes:
             user=group(user)[1],
             item=log.decisions.candidates.values[log.shown],
             rewards=np.where(log.final[:, columns], log.rewards[:, columns], np.nan),
-            own=log.by_itself.known[:, columns],
+            by_itself=log.by_itself.known[:, columns],
             fold=user_folds(user, settings.folds, crc()),
             statistics_fold=user_folds(user, settings.statistics_folds, crc("statistics")),
             factors_fold=user_folds(user, settings.history.folds, crc("factors")),

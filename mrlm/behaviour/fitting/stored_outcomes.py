@@ -68,11 +68,9 @@ class StoredOutcomes:
 
     @property
     def _row(self) -> np.dtype[np.void]:
-        rewards = ("<f4", (self.heads,))
+        rewards = [(name, "<f4", (self.heads,)) for name in ("rewards", "by_itself")]
         folds = [(name, "<u2") for name in _FOLDS]
-        return np.dtype(
-            [("user", "<i8"), ("item", "<i4"), *folds, ("rewards", *rewards), ("own", *rewards)]
-        )
+        return np.dtype([("user", "<i8"), ("item", "<i4"), *folds, *rewards])
 
     def _append(
         self, outcomes: Outcomes, user: NDArray[np.uint64], file: NDArray[np.int64]
@@ -92,6 +90,6 @@ def _outcomes(rows: NDArray[np.void]) -> Outcomes:
         user=np.ascontiguousarray(rows["user"]),
         item=np.ascontiguousarray(rows["item"]),
         rewards=rows["rewards"].astype(np.float64),
-        own=rows["own"].astype(np.float64),
+        by_itself=rows["by_itself"].astype(np.float64),
         **{name: rows[name].astype(np.int64) for name in _FOLDS},
     )

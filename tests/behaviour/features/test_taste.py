@@ -166,11 +166,11 @@ def test_without_models_or_decisions_there_is_nothing(some: Decisions, fitted: T
 
 def test_a_row_is_read_without_its_users_outcomes(rows: HistoryRows) -> None:
     """The rewards of one fold's users are turned round: their own tastes stay as they were."""
-    own, other = rows.own.own, rows.own.factors_fold == 1
-    turned = replace(rows.own, own=np.where(other[:, None], -own, own))
-    changed = replace(rows, own=turned)
+    own, other = rows.outcomes.by_itself, rows.outcomes.factors_fold == 1
+    turned = replace(rows.outcomes, by_itself=np.where(other[:, None], -own, own))
+    changed = replace(rows, outcomes=turned)
     first, second = (r.tastes(0, r.factors(0, 0), 0) for r in (rows, changed))
-    fitted_on = rows.own.fold != 0
+    fitted_on = rows.outcomes.fold != 0
     np.testing.assert_array_equal(first[fitted_on & other], second[fitted_on & other])
     assert (first[fitted_on & ~other] != second[fitted_on & ~other]).any(axis=1).mean() > 0.9
     held = ~fitted_on

@@ -63,7 +63,7 @@ def history_rows(rows: FitRows) -> HistoryRows:
         shown_only(rows.log),
         fit_space(rows.log, 4),
         SETTINGS.history,
-        rows.own,
+        rows.outcomes,
         rows.whole,
     )
 
@@ -79,7 +79,7 @@ def test_every_outcome_is_kept_once_with_its_users_folds(
     for name in ("item", "fold", "statistics_fold", "factors_fold"):
         together = np.concatenate([getattr(p, name) for p in parts])
         assert sorted(together.tolist()) == sorted(getattr(one, name).tolist())
-    for name in ("rewards", "own"):
+    for name in ("rewards", "by_itself"):
         together = np.concatenate([getattr(p, name) for p in parts])
         np.testing.assert_allclose(
             np.sort(together, axis=0), np.sort(getattr(one, name), axis=0), rtol=1e-6
@@ -95,7 +95,7 @@ def test_items_are_those_of_a_log_that_fits_into_memory(
     log: BanditLog, stored: StoredOutcomes
 ) -> None:
     one, parts = FitRows.of(log, SETTINGS), FitRows.of(log, SETTINGS, stored)
-    asked, codes = one.own.statistics_fold, one.own.item
+    asked, codes = one.outcomes.statistics_fold, one.outcomes.item
     for k in range(SETTINGS.folds):
         first, second = one.statistics(k), parts.statistics(k)
         assert first.item_id.tolist() == second.item_id.tolist()
@@ -118,8 +118,8 @@ def test_no_row_meets_its_users_outcomes(log: BanditLog, stored: StoredOutcomes)
     def turned(fold: str) -> FitRows:
         parts = []
         for part in stored:
-            own = np.where(getattr(part, fold)[:, None] == 1, -part.own, part.own)
-            parts.append(replace(part, rewards=own, own=own))
+            own = np.where(getattr(part, fold)[:, None] == 1, -part.by_itself, part.by_itself)
+            parts.append(replace(part, rewards=own, by_itself=own))
         return FitRows.of(log, SETTINGS, parts)
 
     before, after = FitRows.of(log, SETTINGS, stored), turned("fold")
@@ -132,7 +132,7 @@ def test_no_row_meets_its_users_outcomes(log: BanditLog, stored: StoredOutcomes)
         first, second = (history_rows(r).factors(0, 0, k)[0].loading for r in (before, after))
         assert (first == second).all() == same
     after = turned("statistics_fold")
-    items = before.own.item
+    items = before.outcomes.item
     for k, same in ((1, True), (2, False)):
         of = np.full(len(items), k)
         first, second = (r.statistics_of_folds(0).without(of, items) for r in (before, after))
