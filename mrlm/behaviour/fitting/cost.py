@@ -51,6 +51,8 @@ class _Rate:
 _RATES = {
     "pair": _Rate(0.14, 0.0015, 8.0, 0.18),
     "history": _Rate(0.44, 0.0015, 15.0, 0.18),
+    # What a transformer over entries costs beside what it shares with ``history``.
+    "sequence": _Rate(0.34, 0.0116, 26.0, 0.1),
     # What a student costs beside its teacher.
     "student": _Rate(0.6, 0.0015, 15.0, 0.18),
 }
@@ -69,6 +71,8 @@ def fit_cost(settings: BehaviourSettings, size: LogSize) -> FitCost:
     """
     kind = "pair" if settings.model == "pair" else "history"
     rates = [_RATES[kind]]
+    if settings.model == "sequence":
+        rates.append(_RATES["sequence"])
     if settings.distil and settings.model != "pair":
         rates.append(_RATES["student"])
     passes = settings.epochs * settings.folds / (_EPOCHS * _FOLDS)
@@ -98,8 +102,8 @@ def advised(settings: BehaviourSettings, size: LogSize, *, gib: float, seconds: 
     """The best model that this log feeds and this machine bears.
 
     ``history`` learns what users' rewards say of items, so it is given where an item has one reward
-    or more in the mean; with fewer, and where it does not fit, ``pair`` is. ``language`` is never
-    advised: nothing measured here says that it predicts better.
+    or more in the mean; with fewer, and where it does not fit, ``pair`` is. ``sequence`` and
+    ``language`` are never advised: nothing measured here says that they predict better.
 
     Args:
         settings: all but the model is kept.

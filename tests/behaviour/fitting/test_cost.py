@@ -16,8 +16,9 @@ def cost_of(model: str, size: LogSize = SIZE) -> tuple[float, float]:
 
 
 def test_more_is_read_at_more_cost_and_rows_count_alike() -> None:
-    pair, history, language = (cost_of(m) for m in ("pair", "history", "language"))
-    assert pair < history
+    names = ("pair", "history", "sequence", "language")
+    pair, history, sequence, language = (cost_of(m) for m in names)
+    assert pair < history < sequence
     assert pair[1] <= history[1]
     assert language == history, "its tunings come on top"
     twice = LogSize(2 * SIZE.rows, SIZE.entries, SIZE.items)
