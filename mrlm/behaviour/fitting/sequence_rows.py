@@ -42,7 +42,7 @@ class SequenceRows:
         places, histories = lists.places, decisions.histories
         of_row = lists.of_state[pairs.state]
         version = np.zeros(len(places), np.int64)
-        version[of_row] = fit.own.statistics_fold
+        version[of_row] = fit.outcomes.statistics_fold
         events = EntryRows(
             vectors=item_vectors(item_table(space, decisions.catalog)),
             statistics=np.zeros((0, len(decisions.catalog), 0), np.float32),
@@ -61,7 +61,7 @@ class SequenceRows:
     ) -> SequenceModel:
         """A model fitted without these folds' users; ``told`` as in ``fit_events``."""
         fit, settings = self.fit, self.fit.settings.sequence
-        rows = np.flatnonzero(fit.own.outside(fold, sequence_fold))
+        rows = np.flatnonzero(fit.outcomes.outside(fold, sequence_fold))
         of_folds = fit.statistics_of_folds(fold, sequence_fold)
         every = np.arange(len(self.events.bucket))
         versions = [
@@ -70,7 +70,7 @@ class SequenceRows:
         ]
         events = replace(self.events, statistics=np.stack(versions))
         network = fit_events(
-            events, rows, fit.own.user, fit.targets, fit.binary, settings, seed, told
+            events, rows, fit.outcomes.user, fit.targets, fit.binary, settings, seed, told
         )
         statistics = fit.statistics(fold, sequence_fold)
         return SequenceModel(network, settings, self.space, statistics)
@@ -85,7 +85,7 @@ class SequenceRows:
             model: of that fold.
             seed: as given for the model.
         """
-        out, users = np.zeros(self.fit.targets.shape), self.fit.own
+        out, users = np.zeros(self.fit.targets.shape), self.fit.outcomes
         held = np.flatnonzero(users.fold == fold)
         out[held] = self._read(held, model)
         for k in range(self.fit.settings.sequence.folds):

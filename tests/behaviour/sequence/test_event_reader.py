@@ -180,14 +180,14 @@ def test_a_user_without_entries_is_read(fit_log: BanditLog, fitted: SequenceMode
 
 def test_no_row_is_read_by_what_learned_from_its_user(fit_log: BanditLog) -> None:
     """Neither by the network nor by the statistics of items that it reads."""
-    outcomes = FitRows.of(fit_log, SMALL).own
+    outcomes = FitRows.of(fit_log, SMALL).outcomes
     gone = (outcomes.fold == 0) | (outcomes.sequence_fold == 1)
     other = replace(fit_log, rewards=np.where(gone[:, None], 1 - fit_log.rewards, fit_log.rewards))
     # Which rewards are yes or no, and on what scale, is read of all rows.
     scales = FitRows.of(fit_log, SMALL)
     both = []
     for log in (fit_log, other):
-        fit = replace(scales, log=log, own=FitRows.of(log, SMALL).own)
+        fit = replace(scales, log=log, outcomes=FitRows.of(log, SMALL).outcomes)
         fit.__dict__["_scales"] = scales._scales
         rows = SequenceRows.of(fit, fit_space(fit_log, SMALL.components))
         model = rows.model(0, seed=1, sequence_fold=1)
