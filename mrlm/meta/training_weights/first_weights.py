@@ -66,7 +66,8 @@ def first_weights(
         weight_clip=settings.weight_clip,
     )
     # How many are shown is a matter of what is served; these weights only train.
-    own = {"weights": None, "strategy": "pessimistic_bound", "diversity_floors": {}}
-    free = settings.model_copy(update=own)
+    free = settings.model_copy(
+        update={"weights": None, "strategy": "pessimistic_bound", "diversity_floors": {}}
+    )
     result = tune(problem, free, seed=seed)
     return objective_weights(names, result, {c: c for c in columns})
