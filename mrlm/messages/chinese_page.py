@@ -261,7 +261,7 @@ _SUPPORT = {
 _DATA = {
     "The step from the champion": "离开冠军的一步",
     "The step was limited by {limits}.": "这一步受限于{limits}。",
-    "Who is shown, on the tune nights: {floors}.": "调参夜中展示了谁：{floors}。",
+    "Who is shown, on the tune nights: {floors}.": "调整夜上展示了谁：{floors}。",
     "{name} {chosen:.4g} of {least:.4g} asked for, the champion {champion:.4g}": (
         "{name} {chosen:.4g}（要求 {least:.4g}，冠军为 {champion:.4g}）"
     ),

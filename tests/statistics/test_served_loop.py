@@ -146,6 +146,7 @@ def test_bars_hold_and_fail_by_what_was_served(
     def judged(value: float, astray: int, missing: int, apart: float) -> list[bool]:
         lives = {n: [made_up(value, SIZE.nights)] for n in ("frozen", "item mean")}
         for name, result in {
+            "_folder": deployment.folder,
             "live": life,
             "lives": lives,
             "slots": Slots(10, astray, 0, 0.0),

@@ -36,7 +36,7 @@ def first_weights(
         log: n decisions of the fit nights with every propensity; where those of candidates are
             missing the logger counts as uniform.
         reward_model: fitted on these nights.
-        settings: caps and levels; fixed weights are not read.
+        settings: caps and levels; fixed weights and floors of diversity are not read.
         seed: of the users drawn and the search's random starts.
 
     Returns:
@@ -65,6 +65,9 @@ def first_weights(
         floor=settings.floor,
         weight_clip=settings.weight_clip,
     )
-    free = settings.model_copy(update={"weights": None, "strategy": "pessimistic_bound"})
+    # How many are shown is a matter of what is served; these weights only train.
+    free = settings.model_copy(
+        update={"weights": None, "strategy": "pessimistic_bound", "diversity_floors": {}}
+    )
     result = tune(problem, free, seed=seed)
     return objective_weights(names, result, {c: c for c in columns})

@@ -55,10 +55,15 @@ def test_without_evidence_they_are_equal(fitted: tuple[BanditLog, RewardModel]) 
     assert found == {"like": 0.5, "rating": 0.5}
 
 
-def test_weights_fixed_by_hand_are_not_read(fitted: tuple[BanditLog, RewardModel]) -> None:
+def test_weights_fixed_by_hand_and_floors_of_diversity_are_not_read(
+    fitted: tuple[BanditLog, RewardModel],
+) -> None:
     log, model = fitted
+    plain = first_weights(log, model, TuningSettings(), 0)
     fixed = TuningSettings(weights={"rating": 1.0})
-    assert first_weights(log, model, fixed, 0) == first_weights(log, model, TuningSettings(), 0)
+    assert first_weights(log, model, fixed, 0) == plain
+    floors = TuningSettings(diversity_floors={"items": 5.0, "categories": 2.0})
+    assert first_weights(log, model, floors, 0) == plain
 
 
 def test_a_log_without_candidates_propensities_will_do(
