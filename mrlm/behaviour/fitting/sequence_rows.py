@@ -39,10 +39,12 @@ class SequenceRows:
         decisions, settings = fit.decisions, fit.settings.sequence
         pairs = distinct_pairs(decisions)
         lists = EventLists.of(pairs.states, settings.entries)
-        places, histories = lists.places, decisions.histories
-        of_row = lists.of_state[pairs.state]
-        version = np.zeros(len(places), np.int64)
-        version[of_row] = fit.outcomes.statistics_fold
+        histories, folds = decisions.histories, fit.settings.statistics_folds
+        # Users who have seen nothing share a list, and not the statistics that it is read by.
+        own = lists.of_state[pairs.state] * folds + fit.outcomes.statistics_fold
+        read, of_row = np.unique(own, return_inverse=True)
+        of_read, version = np.divmod(read, folds)
+        places = lists.places.take(of_read)
         events = EntryRows(
             vectors=item_vectors(item_table(space, decisions.catalog)),
             statistics=np.zeros((0, len(decisions.catalog), 0), np.float32),

@@ -82,7 +82,8 @@ class StoredOutcomes:
         ends = np.searchsorted(file[order], np.arange(len(self.files) + 1))
         for i in np.flatnonzero(np.diff(ends)):
             with self.files[i].open("ab") as out:
-                rows[order[ends[i] : ends[i + 1]]].tofile(out)
+                # What ``tofile`` raises on a full disk does not say so.
+                out.write(rows[order[ends[i] : ends[i + 1]]].data)
 
 
 def _outcomes(rows: NDArray[np.void]) -> Outcomes:

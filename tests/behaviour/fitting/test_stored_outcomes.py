@@ -91,6 +91,14 @@ def test_every_outcome_is_kept_once_with_its_users_folds(
             assert len(np.unique(codes * 10 + folds)) == len(np.unique(codes)), name
 
 
+def test_a_full_disk_says_so(nights: ShownNights, tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    folder.mkdir()
+    (folder / "00000.outcomes").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        StoredOutcomes.write(nights, SETTINGS, folder)
+
+
 def test_items_are_those_of_a_log_that_fits_into_memory(
     log: BanditLog, stored: StoredOutcomes
 ) -> None:

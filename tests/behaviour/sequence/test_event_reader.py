@@ -178,6 +178,25 @@ def test_a_user_without_entries_is_read(fit_log: BanditLog, fitted: SequenceMode
     assert np.isfinite(found).all()
 
 
+def test_users_who_have_seen_nothing_do_not_share_statistics(fit_log: BanditLog) -> None:
+    """Theirs are those that leave each of them out, and so are those of who lies beside them."""
+    own = fit_log.decisions
+    # Where nights are joined, who has no entry in one lies at the first entry of the next.
+    nobody = np.arange(len(fit_log)) % 3 == 0
+    bare = np.full(len(fit_log), own.since[len(fit_log) // 2])
+    since, until = (np.where(nobody, bare, ends) for ends in (own.since, own.until))
+    log = replace(fit_log, decisions=replace(own, since=since, until=until))
+    fit = FitRows.of(log, SMALL)
+    events = SequenceRows.of(fit, fit_space(fit_log, SMALL.components)).events
+    np.testing.assert_array_equal(events.version[events.of_row], fit.outcomes.statistics_fold)
+    seen = shown_only(log).looked_back_on()
+    assert (events.seen[nobody] == 0).all()
+    for i in np.flatnonzero(~nobody)[:50]:
+        read = events.entries[int(events.of_row[i])][: events.seen[i]]
+        entry = seen[int(i)][len(seen[int(i)]) - len(read) :]
+        assert read.tolist() == own.histories.item[entry].tolist()
+
+
 def test_no_row_is_read_by_what_learned_from_its_user(fit_log: BanditLog) -> None:
     """Neither by the network nor by the statistics of items that it reads."""
     outcomes = FitRows.of(fit_log, SMALL).outcomes
