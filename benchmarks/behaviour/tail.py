@@ -6,6 +6,7 @@ written as a night writes them. ``history`` is fitted twice, each time in a proc
 all decisions of some users, about ``split.fit_decisions`` together; and to these, with items by all
 decisions, as a night does it. Both predict the clicks of the night after. The tail are all items
 but the 5,000 that are offered most. Differences are paired, with 95 % intervals clustered by user.
+The baseline ``item_mean`` is fitted in both ways too.
 
 Where a log is not longer than what is read of it, one is fitted: both are the same.
 
@@ -35,6 +36,8 @@ from mrlm.bandit_log.shown_nights import ShownNights
 from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
+from mrlm.learners.baselines.item_mean import fit_item_mean
+from mrlm.learners.baselines.item_sums import ItemSums
 from mrlm.metrics.clustered import Clustered, clustered_mean
 from mrlm.metrics.clustered_auc import clustered_auc
 from mrlm.metrics.reliability import log_losses
@@ -46,7 +49,7 @@ LATER, QUICK_LATER = 100_000, 20_000
 SAMPLE, ALL = "items by the sample", "items by all decisions"
 # Memory of the longest log against that of the one before; its seconds a decision likewise.
 MOST_MEMORY, MOST_SECONDS = 1.15, 1.25
-_HEAD, _KIB_PER_GIB = 5_000, 1 << 20
+_HEAD, _CLICK, _KIB_PER_GIB = 5_000, "click", 1 << 20
 
 
 def run(quick: bool) -> list[Row]:
@@ -96,8 +99,11 @@ def _fitted(folder: str, most: int, name: str) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     later = read_bandit_log([last], catalog, OBJECTIVES)
     shown = shown_only(later)
+    sums = None if whole is None else ItemSums.of(whole, _CLICK)
+    mean = fit_item_mean(log, _CLICK, sums)
     return {
         name: np.round(model.score(shown)[:, 0], 6).tolist(),
+        f"{name}, item mean": np.round(mean.score(shown)[:, 0], 6).tolist(),
         f"{name}, seconds": clock.seconds,
         f"{name}, GiB": peak / _KIB_PER_GIB,
         f"{name}, known": len(model.items),
@@ -113,16 +119,20 @@ def _rows(size: int, of: Mapping[str, Any]) -> list[Row]:
     everyone = np.ones(len(label), np.bool_)
     for group, kept in (("all items", everyone), ("the tail", np.array(of["tail"]))):
         user = np.unique(np.array(of["user"])[kept], return_inverse=True)[1]
-        areas, losses = dict[str, Clustered](), dict[str, Clustered]()
+        areas, losses, means = (dict[str, Clustered]() for _ in range(3))
         for name in (SAMPLE, ALL):
             p = np.array(of[name])[kept]
             areas[name] = clustered_auc(label[kept], p, user)
             losses[name] = clustered_mean(log_losses(label[kept], p), user)
-        for measure, by in (("AUC", areas), ("log loss", losses)):
+            mean = np.array(of[f"{name}, item mean"])[kept]
+            means[name] = clustered_auc(label[kept], mean, user)
+        for measure, by in (("AUC", areas), ("log loss", losses), ("AUC of item means", means)):
             what = f"{size}: {measure}, {group}"
             note = f"peer: {SAMPLE}, {of['decisions']} decisions; {int(kept.sum())} clicks or none"
             rows.append(Row(f"{what}, {ALL}", by[ALL].value, by[SAMPLE].value, note=note))
             rows.append(difference_row(f"{what}, all less sample", by[ALL] - by[SAMPLE]))
+        less = areas[ALL] - means[ALL]
+        rows.append(difference_row(f"{size}: AUC, {group}, history less item means, {ALL}", less))
     for what in ("known", "GiB"):
         named = {"known": "items with a reward", "GiB": "GiB of the process"}[what]
         ours, peer = (float(of[f"{name}, {what}"]) for name in (ALL, SAMPLE))
