@@ -41,7 +41,7 @@ class TuneWeights:
     name = "tune_weights"
     place: Literal["run"] = "run"
     sections = ("tuning", FIXED_WEIGHTS, "objectives", "split", "seed", "learning")
-    form = 3
+    form = 4
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan."""

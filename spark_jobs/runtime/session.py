@@ -29,6 +29,16 @@ _LONG_LIVED = " -XX:+UseParallelGC"
 LARGE_BYTES = 100 << 20
 _PARTITION_BYTES = 64 << 20
 
+# What decides the night and the value of a row, and hides the key: a cluster's defaults do not.
+_FIXED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.redaction.string.regex": _KEY_LITERALS,
+    "spark.sql.redaction.string.regex": _KEY_LITERALS,
+}
+
 # What Spark itself takes for secrets (spark.redaction.regex).
 _SECRET = re.compile("(?i)secret|password|token|access[.]?key")
 
@@ -113,7 +123,8 @@ def spark_session(
     one comes: its compiler cannot be changed. Tables of the old session are gone with it.
 
     Where ``spark-submit`` started this process, what it was told holds for whatever is not given
-    here: its master above all, and a Java that runs already.
+    here: its master above all, and a Java that runs already. What decides what rows say is ours
+    (``_FIXED``): a time zone in a cluster's defaults would move rows to other nights.
 
     Args:
         master: None, as the following two: what ``spark-submit`` or else ``fit(size)`` says.
@@ -178,6 +189,7 @@ def spark_session(
 def _always(wanted: Fit, scratch: Path, java_options: str) -> dict[str, str]:
     """Settings of every session, wherever it runs."""
     return {
+        **_FIXED,
         "spark.driver.memory": wanted.driver_memory,
         "spark.driver.extraJavaOptions": java_options,
         "spark.ui.enabled": "false",
@@ -185,9 +197,6 @@ def _always(wanted: Fit, scratch: Path, java_options: str) -> dict[str, str]:
         "spark.local.dir": str(scratch / "local"),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.shuffle.partitions": str(wanted.shuffle_partitions),
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.ansi.enabled": "true",
-        "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
         # The generated code of one night serves the next; the default forgets it within a night.
         "spark.sql.codegen.cache.maxEntries": "2000",
         # Else each operation on a column asks Java for the session and reads the stack, to name the
@@ -203,9 +212,6 @@ def _always(wanted: Fit, scratch: Path, java_options: str) -> dict[str, str]:
         "spark.sql.ui.retainedExecutions": "100",
         # Whoever waits for a broadcast may wait for a whole night's rows to be looked through.
         "spark.sql.broadcastTimeout": "36000",
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        "spark.redaction.string.regex": _KEY_LITERALS,
-        "spark.sql.redaction.string.regex": _KEY_LITERALS,
     }
 
 
@@ -227,13 +233,13 @@ def _on_one_machine(optimised: bool) -> dict[str, str]:
 
 
 def _submitted() -> dict[str, str]:
-    """What ``spark-submit`` was told; nothing where it did not start this process."""
+    """What ``spark-submit`` was told, but for what is fixed; nothing where it did not start this."""
     from pyspark import SparkConf, SparkContext
 
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         return {}
     SparkContext._ensure_initialized()
-    return dict(SparkConf().getAll())
+    return {name: value for name, value in SparkConf().getAll() if name not in _FIXED}
 
 
 def is_small(spark: Any) -> bool:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from spark_jobs.runtime.session import LARGE_BYTES, fit
+from spark_jobs.runtime.session import LARGE_BYTES, _submitted, fit
 
 
 def test_a_night_gets_the_session_that_its_size_asks_for():
@@ -15,6 +15,17 @@ def test_a_night_gets_the_session_that_its_size_asks_for():
     assert (large.master, large.driver_memory, large.optimised) == ("local[*]", "4g", True)
     assert small.shuffle_partitions < large.shuffle_partitions < huge.shuffle_partitions <= 200
     assert fit(LARGE_BYTES - 1) == small
+
+
+def test_a_clusters_defaults_do_not_decide_the_night_of_a_row(monkeypatch):
+    told = {"spark.master": "spark://m:7077", "spark.sql.session.timeZone": "America/New_York"}
+    monkeypatch.setattr("pyspark.SparkContext._ensure_initialized", lambda: None)
+    monkeypatch.setattr("pyspark.SparkConf.__init__", lambda _: None)
+    monkeypatch.setattr("pyspark.SparkConf.getAll", lambda _: list(told.items()))
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    assert _submitted() == {}
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    assert _submitted() == {"spark.master": "spark://m:7077"}
 
 
 @pytest.mark.spark
