@@ -233,7 +233,7 @@ def _on_one_machine(optimised: bool) -> dict[str, str]:
 
 
 def _submitted() -> dict[str, str]:
-    """What ``spark-submit`` was told, but for what is fixed; nothing where it did not start this."""
+    """What ``spark-submit`` was told, but for what is fixed; nothing where it started nothing."""
     from pyspark import SparkConf, SparkContext
 
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
