@@ -5,9 +5,7 @@ ratings as what was known of an entry. Each state is to tell the item of the nex
 positions of a user's newest entries are learned from in one pass, beside negatives that a batch
 shares, drawn uniformly, whose logits are raised by the logarithm of how many items each stands for
 (Bengio and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
-language model", 2008). A state also tells how far its user follows what others met of late: how
-often an item was met in the seven days before the state's time, in quarters of a day that had
-ended.
+language model", 2008).
 """
 
 from __future__ import annotations
@@ -34,8 +32,6 @@ from mrlm.behaviour.sequence_settings import SequenceSettings
 Floats = NDArray[np.float64]
 # Spread of the identifiers that the training starts from.
 _START = 0.2
-# A quarter of a day, and the quarters of seven days.
-_QUARTER, _WEEK = 6 * 3600, 28
 Valued = Callable[["NextEvent"], float]
 
 
@@ -61,21 +57,17 @@ class NextEventSettings:
 
 
 class NextEvent(nn.Module):  # type: ignore[misc]
-    """Logits of all items after each entry, learned from some sequences."""
+    """Logits of all items after each entry."""
 
-    def __init__(self, train: Sequences, settings: NextEventSettings) -> None:
+    def __init__(self, items: int, settings: NextEventSettings) -> None:
         super().__init__()
-        items = train.items
         encoder = settings.encoder.model_copy(update={"buckets": items})
         self.encoder = EventEncoder(vector=0, statistics=0, values=1, settings=encoder)
         nn.init.normal_(self.encoder.identifiers.weight, std=_START)
         self.after = nn.LayerNorm(encoder.width)
         self.drop = nn.Dropout(encoder.dropout)
         self.level = nn.Parameter(torch.zeros(items))
-        self.follows = nn.Linear(encoder.width, 1)
-        self.first = int(train.seconds.min())
         self.register_buffer("codes", torch.arange(items))
-        self.register_buffer("recent", torch.from_numpy(_met_of_late(train)))
 
     def items(self, codes: torch.Tensor) -> torch.Tensor:
         """What is read of items, by which they are told as well, (codes, width)."""
@@ -87,45 +79,24 @@ class NextEvent(nn.Module):  # type: ignore[misc]
         read = self.items(self.codes)
         return self.after(self.encoder(self.drop(read[entries]), values[:, :, None]))
 
-    def logits(
-        self, states: torch.Tensor, seconds: torch.Tensor, codes: torch.Tensor
-    ) -> torch.Tensor:
-        """Of items after some states, each of a time in seconds since 1970, (states, codes)."""
-        return (
-            states @ self.items(codes).T
-            + self.level[codes]
-            + self.follows(states) * self.recent[self.quarter(seconds)][:, codes]
-        )
-
-    def quarter(self, seconds: torch.Tensor) -> torch.Tensor:
-        """Row of ``recent`` of each time."""
-        return ((seconds - self.first) // _QUARTER).clamp(0, len(self.recent) - 1)
-
-    def scores(
-        self,
-        known: Sequences,
-        place: NDArray[np.int64],
-        length: int,
-        seconds: NDArray[np.int64] | None = None,
-    ) -> Floats:
+    def scores(self, known: Sequences, place: NDArray[np.int64], length: int) -> Floats:
         """Logits of all items for the users of ratings, from what came before, (n, items).
 
         Args:
             known: the sequences that are read.
             place: of the ratings among them, shape (n,).
             length: newest entries that are read.
-            seconds: when they are asked; None: at the time of the newest entry.
         """
         self.eval()
-        moment = torch.from_numpy(known.seconds[place - 1] if seconds is None else seconds)
         first = known.offsets[known.user[place]]
         out = np.empty((len(place), known.items))
         with one_thread(), torch.inference_mode():
+            own = self.items(self.codes)
             for rows in np.array_split(np.arange(len(place)), -(-len(place) // 128)):
                 since = np.maximum(first[rows], place[rows] - length)
                 entries, values, lengths = _read(known, since, place[rows])
                 states = self.states(entries, values)[torch.arange(len(rows)), lengths]
-                out[rows] = self.logits(states, moment[rows], self.codes).numpy()
+                out[rows] = (states @ own.T + self.level).numpy()
         return out
 
 
@@ -155,7 +126,7 @@ def fit_next_event(
     train = known.where(told)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = NextEvent(train, settings)
+        model = NextEvent(known.items, settings)
         optimiser = torch.optim.AdamW(
             model.parameters(),
             settings.learning_rate,
@@ -196,40 +167,16 @@ def _pass(
         # The last one is told, and not read.
         states = model.states(entries[:, :-1], values[:, :-1])
         known = torch.arange(entries.shape[1]) < lengths[:, None]
-        state, wanted, moment = states[known], entries[known], _moments(train, since, stop, users)
+        state, wanted = states[known], entries[known]
         drawn = torch.from_numpy(draw.integers(0, train.items, settings.negatives))
-        right = (state * model.items(wanted)).sum(1) + model.level[wanted]
-        met = model.recent[model.quarter(moment), wanted]
-        right = right + model.follows(state)[:, 0] * met
-        wrong = model.logits(state, moment, drawn) + more
+        own, others = model.items(wanted), model.items(drawn)
+        right = (state * own).sum(1) + model.level[wanted]
+        wrong = state @ others.T + model.level[drawn] + more
         wrong = wrong.masked_fill(wanted[:, None] == drawn, -torch.inf)
         loss = (functional.softplus(wrong.logsumexp(1) - right)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-
-
-def _moments(
-    train: Sequences,
-    since: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    users: NDArray[np.int64],
-) -> torch.Tensor:
-    """When each entry of these users is asked for: when the one before it came, in their order."""
-    lengths = stop[users] - since[users]
-    start = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    place = np.arange(len(start)) - start
-    flat = place + np.repeat(since[users], lengths)
-    return torch.from_numpy(train.seconds[np.where(place > 0, flat - 1, flat)])
-
-
-def _met_of_late(train: Sequences) -> NDArray[np.float32]:
-    """Log of 1 and how often each item was met in seven days before each quarter of a day."""
-    quarter = (train.seconds - train.seconds.min()) // _QUARTER
-    many = int(quarter.max()) + 2
-    before = np.bincount((quarter + 1) * train.items + train.item, minlength=many * train.items)
-    until = before.reshape(many, train.items).cumsum(axis=0)
-    return np.log1p(until - until[np.maximum(np.arange(many) - _WEEK, 0)]).astype(np.float32)
 
 
 def _batches(

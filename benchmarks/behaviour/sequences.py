@@ -38,10 +38,9 @@ SEEDS, QUICK_SEEDS, QUICK_USERS = 5, 1, 200
 LENGTH, WIDTH, K = 50, 64, 10
 EVENT = NextEventSettings(
     encoder=SequenceSettings(
-        width=WIDTH, identifier=WIDTH, layers=2, heads=2, identifier_dropout=0.0, dropout=0.3
+        width=WIDTH, identifier=WIDTH, layers=2, heads=2, identifier_dropout=0.0
     ),
     length=LENGTH,
-    learning_rate=3e-3,
 )
 _EPOCHS, _QUICK_EPOCHS, _EVERY = 100, 20, 10
 _WEEK = 7 * 24 * 3600
@@ -96,14 +95,13 @@ def of_sequence(known: Sequences, seed: int, epochs: int) -> dict[str, Any]:
     model, best, tried, seconds = trained
     places = _places(known, model.scores(known, np.flatnonzero(left == 0), LENGTH))
     calendar = Calendar.of(known)
-    day = np.full(len(calendar.place), calendar.day)
     again, *_ = fit_next_event(known, calendar.told, EVENT, seed, best, best)
     return {
         "places": places.tolist(),
         "seconds": seconds,
         "epochs": best,
         "tried": tried,
-        "calendar": calendar.measured(again.scores(known, calendar.place, LENGTH, day), K),
+        "calendar": calendar.measured(again.scores(known, calendar.place, LENGTH), K),
     }
 
 
