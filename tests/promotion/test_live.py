@@ -145,7 +145,8 @@ def test_names_that_nobody_reads_and_their_order_change_nothing(catalog: Catalog
     first = replace(live, history_objective="like")
     assert propensities(first, {"delight": 1.0, "like": 0.0}) == [0.5, 0.5]
     entries = live._brought([HistoryEntry("i05", {"like": 0.0, **many})])
-    assert entries.objectives == ("like",), "what is not read takes no memory"
+    assert entries.objectives == ("delight", "like"), "what is not read takes no memory"
+    assert np.isnan(entries.rewards[:, 0]).all(), "known of nobody, and there as in logs"
 
 
 def test_single_precision_is_tried_on_what_requests_are_like(

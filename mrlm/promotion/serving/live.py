@@ -342,9 +342,9 @@ class LiveVersion:
         """The request's own; items and objectives that the version does not know are left out."""
         code = self.bundle.catalog.code
         kept = [(c, e.rewards) for e in entries if (c := code.get(e.item_id)) is not None]
-        sent = {n for _, rewards in kept for n in rewards}
-        # Not in the caller's order: what reads one objective alone reads the first.
-        names = tuple(n for n in self._read if n in sent) or (UNNAMED,)
+        # All, and in the order of logs: what is not known of this user is no objective that
+        # histories lack, and what reads one objective alone reads the first.
+        names = self._read or (UNNAMED,)
         items = np.array([c for c, _ in kept], np.int32)
         known = [[rewards.get(n, np.nan) for _, rewards in kept] for n in names]
         return Histories.of_lists(
