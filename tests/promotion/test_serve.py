@@ -24,10 +24,11 @@ from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle
 from mrlm.promotion.serving.list_quotas import list_quotas, too_few_shows
 from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
 from mrlm.promotion.serving.serve import recommend
-from mrlm.promotion.serving.states import read_states, states_table
+from mrlm.promotion.serving.states import STATES_SCHEMA, read_states, states_table
 from tests.history_value import history_value
 
 MakeSoftmax = Callable[[float], ItemSoftmax]
+ROW = ("user", "candidates", "history_items", "history_rewards")
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,27 @@ def test_states_survive_their_table(
         assert np.array_equal(policy.log_probabilities(again), policy.log_probabilities(decisions))
     assert np.array_equal(again.ts, decisions.ts)
     assert np.array_equal(history_value(again), history_value(decisions), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "objectives"),
+    [
+        ({"like": [1.0]}, ("like", "delight")),
+        ({}, ("delight", "like")),
+        (None, ("delight", "like")),
+    ],
+)
+def test_an_objective_of_which_nothing_is_known_is_none_that_histories_lack(
+    catalog: Catalog, known: dict[str, list[float]] | None, objectives: tuple[str, ...]
+) -> None:
+    """A model that reads it would take another way, and served would not be what was judged."""
+    schema = pa.schema([f for f in STATES_SCHEMA if f.name in ROW])
+    row = {"user": "u", "candidates": ["i00"], "history_items": ["i03"], "history_rewards": known}
+    table = pa.Table.from_pylist([row], schema)
+    read = read_states(table, catalog, objectives=("delight", "like")).histories
+    assert read.objectives == objectives
+    expected = {"delight": np.nan, "like": 1.0 if known else np.nan}
+    np.testing.assert_array_equal(read.rewards[0], [expected[n] for n in objectives])
 
 
 def test_a_candidate_outside_the_catalogue_is_named(catalog: Catalog) -> None:

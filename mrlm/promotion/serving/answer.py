@@ -66,7 +66,13 @@ def answer(
     table = pa.table({n: _array(frame[n].tolist(), STATES_SCHEMA.field(n)) for n in names})
     import pandas as pd
 
-    states = read_states(table, bundle.catalog, ts=bundle.night, unknown_candidates="drop")
+    states = read_states(
+        table,
+        bundle.catalog,
+        ts=bundle.night,
+        unknown_candidates="drop",
+        objectives=[o.name for o in bundle.objectives if o.source == "feedback"],
+    )
     drawn = recommend(bundle.policy, states, [str(r) for r in frame["request_id"]], k, seed)
     dropped = unknown_candidates(table, bundle.catalog)
     answered = drawn.to_table(bundle.catalog).append_column("dropped", dropped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -57,6 +58,7 @@ def read_states(
     *,
     ts: str = "1970-01-01",
     unknown_candidates: Literal["error", "drop"] = "error",
+    objectives: Sequence[str] = (),
 ) -> Decisions:
     """Decisions of a table with at least ``user`` and ``candidates``, same order.
 
@@ -70,6 +72,8 @@ def read_states(
         catalog: the items.
         ts: ISO time for rows that bring none.
         unknown_candidates: whether a candidate that the catalogue lacks is an error or left out.
+        objectives: that histories have, also where no row names one: what is known of no entry is
+            no objective that histories lack.
 
     Raises:
         ValueError: a required column is absent or null, an item shown above or, unless dropped, a
@@ -85,7 +89,7 @@ def read_states(
             row = int(np.flatnonzero(columns[name].is_null().to_numpy(zero_copy_only=False))[0])
             raise ValueError(f"states: {name} is null in row {row}")
     history, kept = _codes(columns["history_items"], catalog, "history_items", drop=True)
-    objectives, rewards = _rewards(columns)
+    names, rewards = _rewards(columns, objectives)
     return Decisions(
         catalog=catalog,
         user=columns["user"].to_numpy(zero_copy_only=False).astype(object),
@@ -99,7 +103,7 @@ def read_states(
         candidates=_codes(
             columns["candidates"], catalog, "candidates", drop=unknown_candidates == "drop"
         )[0],
-        histories=Histories.of_lists(history, rewards[kept], objectives),
+        histories=Histories.of_lists(history, rewards[kept], names),
         since=history.offsets[:-1],
         until=history.offsets[1:],
         request=np.zeros(len(table), np.int64),
@@ -212,22 +216,24 @@ def _stated(histories: Histories, seen: Ragged) -> tuple[pa.Array, pa.Array]:
 
 
 def _rewards(
-    columns: dict[str, pa.Array],
+    columns: dict[str, pa.Array], objectives: Sequence[str]
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Objectives, and known rewards of every history item, float32, shape (E, objectives)."""
     items, named = columns["history_items"], columns["history_rewards"]
-    if not np.diff(np.asarray(named.offsets)).any():
-        unnamed = _values(columns["history_values"], items, "history_values")
-        return (UNNAMED,), unnamed[:, None]
     alone = pc.fill_null(pc.list_value_length(columns["history_values"]), 0)
     both = np.flatnonzero(alone.to_numpy(zero_copy_only=False) > 0)
+    if not np.diff(np.asarray(named.offsets)).any() and (len(both) or not objectives):
+        unnamed = _values(columns["history_values"], items, "history_values")
+        return (UNNAMED,), unnamed[:, None]
     if len(both):
         raise ValueError(
             f"states: row {int(both[0])} has history_values, and other rows have history_rewards: "
             "name the objectives in all rows or in none"
         )
     rows = named.to_pylist()
-    names = tuple(dict.fromkeys(name for row in rows for name, _ in row or ()))
+    told = (name for row in rows for name, _ in row or ())
+    # What reads one objective alone reads the first that a row names.
+    names = tuple(dict.fromkeys([*told, *objectives]))
     lists_of = [
         pa.array(
             [dict(row or ()).get(n) for row in rows], STATES_SCHEMA.field("history_values").type
