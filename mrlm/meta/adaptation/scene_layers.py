@@ -30,6 +30,8 @@ from mrlm.meta.adaptation.layer_prior import LayerPrior, layer_prior, layer_unde
 _FARTHEST = 1.0
 # A binary reward that is nearly certain counts as if it had this variance.
 _LEAST_VARIANCE = 0.01
+# Standard errors by which gates of some users have to predict the others: 1 % by chance.
+_PREDICTS_Z = 2.33
 # Parts of a member's users, of which each is predicted by gates of the others.
 _PARTS = 2
 
@@ -111,9 +113,9 @@ def with_scene_heads(model: RewardModel, log: BanditLog, *, checked: bool = True
 
     Each member's gates are fitted on the final rewards of the users whom its network never saw.
     What they add is 0 in the mean of a scene: its level is the shared network's, which knows it.
-    A head whose gates, fitted on some users, do not predict other users by more than one standard
-    error keeps the shared layer. Where no head has gates, or the log has one scene, the model stays
-    as it is.
+    A head whose gates, fitted on some users, do not predict other users by more than 2.33
+    standard errors keeps the shared layer. Where no head has gates, or the log has one scene, the
+    model stays as it is.
 
     Args:
         model: fitted on the log.
@@ -159,7 +161,7 @@ def _rows_of_heads(
 
 
 def _predicts_other_users(members: Sequence[_Rows], priors: Sequence[LayerPrior]) -> bool:
-    """Whether gates fitted on some users predict the others by more than one standard error.
+    """Whether gates fitted on some users predict the others by more than chance does.
 
     How much squared error they save, summed over each user's rows: users are independent. How far
     gates spread, one number of thousands of rows, is taken from all of them.
@@ -176,7 +178,8 @@ def _predicts_other_users(members: Sequence[_Rows], priors: Sequence[LayerPrior]
     by_user = np.concatenate([np.zeros(0), *saved])
     if len(by_user) < 2:
         return False
-    return bool(by_user.sum() > np.sqrt(len(by_user)) * by_user.std(ddof=1))
+    error = np.sqrt(len(by_user)) * by_user.std(ddof=1)
+    return bool(by_user.sum() > _PREDICTS_Z * error)
 
 
 def _linear(calibration: Calibration, reward: Vector, predicted: Vector) -> tuple[Vector, Vector]:
