@@ -55,8 +55,8 @@ def test_a_submitted_night_is_what_one_machine_makes_of_it(
     counts = run(spark, here)
     job = tmp_path / "job.json"
     job.write_text(there.to_json())
-    # As a cluster's defaults may have it; nights are not its.
-    told = {**EXECUTORS, "spark.sql.session.timeZone": "Asia/Tokyo"}
+    # As a cluster's defaults may have it: there 10:00 UTC is the next day.
+    told = {**EXECUTORS, "spark.sql.session.timeZone": "Pacific/Kiritimati"}
     named = [a for name, value in told.items() for a in ("--conf", f"{name}={value}")]
     submit = [str(SPARK / "bin" / "spark-submit"), "--master", cluster.url, *named]
     cluster.run(*submit, "spark_jobs/ingest.py", str(job), MRLM_USER_KEY=KEY)
