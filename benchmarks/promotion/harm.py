@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.promotion._rules import BLANK, GUARDRAIL, MARGIN, RULE
 from benchmarks.promotion._worlds import REWARD, Floats
 from benchmarks.rows import Row
+from mrlm.bandit_log.segment_labels import HISTORY_BANDS, segment_in_words
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.groups import GroupDifference
 from mrlm.evidence.policy_estimate import PolicyEstimate
@@ -82,7 +83,7 @@ class World:
         groups = tuple(
             GroupDifference(
                 kind,
-                str(name),
+                _called(kind, name),
                 int((label == name).sum()),
                 len(set(self.user[label == name])),
                 {
@@ -109,12 +110,17 @@ def run(quick: bool) -> list[Row]:
     return [row for harm in _OF for row in _rows(harm, worlds)]
 
 
+def _called(kind: str, name: int) -> str:
+    """A group as evidence names it."""
+    return str(HISTORY_BANDS[name] if kind == "history" else name)
+
+
 def named(verdict: Verdict, harm: str) -> bool:
     """Whether a refusal says what is harmed."""
     place = {
         "scene": f"of scene {_HARMED} ",
         "position": f"of position {_HARMED} ",
-        "history": f"of users with {_HARMED} before",
+        "history": f"of {segment_in_words(_called('history', _HARMED))}",
         "guardrail": GUARDRAIL,
         "guardrail of a scene": f"{GUARDRAIL} of scene {_HARMED} ",
     }

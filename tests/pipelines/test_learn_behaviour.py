@@ -57,6 +57,7 @@ def test_a_language_model_is_fitted_reported_and_handed_on(
         "read_logs",
         lambda _, of, together=None: fit_log.on_nights(of).take(np.arange(500)),
     )
+    monkeypatch.setattr(learn_behaviour, "shown_nights", lambda *_: None)
     behaviour, kept = settings(small_bert), tmp_path / "checkpoints"
     language = behaviour.language.model_copy(update={"checkpoints": str(kept)})
     behaviour = behaviour.model_copy(update={"language": language})
@@ -92,6 +93,7 @@ def test_a_student_is_handed_on_alone_with_what_it_lost(
     monkeypatch.setattr(
         learn_behaviour, "read_completed", lambda _, of: (fit_log.on_nights(of), None)
     )
+    monkeypatch.setattr(learn_behaviour, "shown_nights", lambda *_: None)
     small = {"folds": 2, "components": 4, "hidden": 8, "projection": 4, "epochs": 1}
     context: Any = SimpleNamespace(
         run_key="2026-11-11-1f2e3d4c",

@@ -107,7 +107,7 @@ def test_served_is_evaluated_with_new_items_too(folder: Path) -> None:
     vectors = np.concatenate([old.embedding, old.embedding[like] + 0.01])
     place = {str(n): i for i, n in enumerate([*old.item_id, *(r["item_id"] for r in new)])}
     catalog = catalog.with_embedding(vectors[[place[str(n)] for n in catalog.item_id]])
-    gentle = replace(bundle.policy, theta=np.full(3, 0.5))  # type: ignore[type-var]
+    gentle = replace(bundle.policy, theta=np.full(3, 0.1))  # type: ignore[type-var]
     tonight = replace(bundle.with_catalog(catalog), policy=gentle)
     live = LiveVersion("p@1", tonight, pq.read_table(folder / "states.parquet")).quickest()
     assert live.bundle.policy is not tonight.policy, "single precision serves"
