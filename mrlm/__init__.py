@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog, Catalog, Decisions, Objective
-    from mrlm.bandit_log.reader import read_bandit_log
+    from mrlm.bandit_log.stored.reader import read_bandit_log
     from mrlm.behaviour.fitting.fit import fit_reward_model
     from mrlm.behaviour.settings import BehaviourSettings
     from mrlm.learners import LEARNERS, LearnedPolicy, LearningSettings, learning_sample

@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from mrlm.bandit_log import Objective
-from mrlm.bandit_log.schema import DECISIONS, HISTORIES, histories_schema, stored_schema
+from mrlm.bandit_log.stored.schema import DECISIONS, HISTORIES, histories_schema, stored_schema
 from spark_jobs.contract.errors import InputError
 from spark_jobs.contract.schemas import FEEDBACK, HISTORY, IMPRESSIONS, UNREAD, spark_schema
 from spark_jobs.log.rewards import Delivered, events_by_slot, reward_columns, unread_by_slot

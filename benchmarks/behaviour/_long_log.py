@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log import Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.schema import DECISIONS, HISTORIES, bandit_log_schema, histories_schema
+from mrlm.bandit_log.stored.schema import DECISIONS, HISTORIES, bandit_log_schema, histories_schema
 
 OBJECTIVES = (
     Objective("click", "feedback", "north_star", event="click", transform="any", missing=0.0),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.behaviour._long_log import OBJECTIVES, EvenWorld, write_nights
 from benchmarks.rows import Row
-from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.stored.reader import read_bandit_log
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings
 from pipelines.settings.split import Split

@@ -31,8 +31,8 @@ from benchmarks.behaviour._long_log import OBJECTIVES, write_nights
 from benchmarks.behaviour._over_seeds import difference_row
 from benchmarks.behaviour._tail_world import TailWorld
 from benchmarks.rows import Row
-from mrlm.bandit_log.reader import read_bandit_log
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log.stored.reader import read_bandit_log
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings

@@ -13,10 +13,10 @@ the users by the other half. The meta-update (``with_later_rewards``, settings a
 default, hence a KL cap of .5 nats) then chooses tomorrow's champion on tonight's decisions, out of
 two features, the next click and the champion's Q. Beside it the same loop with the next click alone
 as what counts. **As a night does it,** without a Q: the north star is a return (discount .9, see
-``mrlm.bandit_log.returns``), and the second feature the mean return of a pair on all nights so far,
-whichever champion logged them, drawn to its state's level likewise. Values are exact, discounted by
-.9 from the first state on; the best is that of all policies with the same floor. 10 seeds of 6
-nights; quick: 2.
+``mrlm.bandit_log.sessions.returns``), and the second feature the mean return of a pair on all
+nights so far, whichever champion logged them, drawn to its state's level likewise. Values are
+exact, discounted by .9 from the first state on; the best is that of all policies with the same
+floor. 10 seeds of 6 nights; quick: 2.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from benchmarks.meta._finished import finished
 from benchmarks.rows import Row
 from mrlm.bandit_log import Objective
 from mrlm.bandit_log.ragged import segment_log_softmax
-from mrlm.bandit_log.returns import with_returns
+from mrlm.bandit_log.sessions.returns import with_returns
 from mrlm.learners.sequential.transitions import transitions
 from mrlm.meta.problem.later_rewards import with_later_rewards
 from mrlm.meta.problem.tuning_problem import TuningProblem

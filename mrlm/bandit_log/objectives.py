@@ -42,7 +42,7 @@ class Objective:
         margin: guardrail only: the largest fall that is accepted, in units of the objective.
         discount: feedback only, in [0, 1): above 0 the objective is a return. A decision then has
             its own reward, and with each later request of its session in its night, the rewards of
-            all slots of it, times one more factor of this; see ``mrlm.bandit_log.returns``.
+            all slots of it, times one more factor of this (``mrlm.bandit_log.sessions.returns``).
 
     Raises:
         ValueError: the fields do not fit the source or the role.

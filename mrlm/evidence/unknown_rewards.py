@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Objective
-from mrlm.bandit_log.later_requests import LaterRequests
+from mrlm.bandit_log.sessions.later_requests import LaterRequests
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from mrlm.meta.problem.objective_lifts import certified_z
 from mrlm.meta.problem.problem_of_log import tuning_problem
 from mrlm.meta.problem.tuning_inputs import TuningInputs
 from mrlm.meta.search.tuning_result import ShownFloor, TuningResult
+from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.segments.scene_choice import SceneChoice, scene_choice
 from mrlm.meta.segments.scene_users import scene_users
 from mrlm.meta.state.meta_state import MetaState
@@ -190,7 +191,7 @@ def tuned_night(
         window, point = done.window, done.result.point
         return scene_choice(window, settings, scene, point, seed, described, users)
 
-    done, scenes = _chosen(before, problem, nights, settings, seed, by_segment)
+    done, scenes = _updated(before, problem, nights, settings, seed, by_segment)
     result, window = done.result, done.window
     serves = dict(zip(columns, problem.serves, strict=True))
     oldest = int(window.age.max())
@@ -213,7 +214,7 @@ def tuned_night(
     )
 
 
-def _chosen(
+def _updated(
     before: MetaState,
     problem: TuningProblem,
     nights: Sequence[str],
@@ -232,10 +233,16 @@ def _chosen(
         judged = problem.judged.rounds(_rounds_of(free, problem))
         free = replace(free, window=replace(free.window, judged=judged))
         scenes = by_segment(free)
-        if scenes is not None and scenes.points:
+        if (scenes is not None and scenes.points) or not _harms(free, settings):
             return free, scenes
     done = update(before, problem, nights, settings, seed)
     return done, by_segment(done)
+
+
+def _harms(done: MetaUpdate, settings: TuningSettings) -> bool:
+    """Whether the common point harms a judged group; the search with them differs only then."""
+    task = TuningTask.of(done.window, settings)
+    return done.result.moved and bool(task.harmed(task.policy.probabilities(done.result.point)))
 
 
 def _rounds_of(done: MetaUpdate, problem: TuningProblem) -> NDArray[np.int64]:

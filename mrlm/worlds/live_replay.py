@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
-from mrlm.bandit_log.returns import with_returns
+from mrlm.bandit_log.sessions.returns import with_returns
 from mrlm.policies.contract import Policy
 from mrlm.worlds.counted_rows import edges, expand
 from mrlm.worlds.logger import draw

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Decisions, Objective, Ragged
 from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.ragged import gather, ranges
-from mrlm.bandit_log.returns import with_returns
+from mrlm.bandit_log.sessions.returns import with_returns
 from mrlm.worlds.counted_rows import edges
 from mrlm.worlds.logger import SoftmaxLogger
 from mrlm.worlds.objectives import DEMO_OBJECTIVES, rewards_of

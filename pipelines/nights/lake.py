@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrlm.bandit_log import BanditLog, Catalog
-from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log.stored.reader import read_bandit_log, read_in_parts
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
 from pipelines.failures.errors import MissingInputError

@@ -18,7 +18,7 @@ from pipelines.nights.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
-    from mrlm.bandit_log.shown_nights import ShownNights
+    from mrlm.bandit_log.stored.shown_nights import ShownNights
     from mrlm.behaviour.ensemble.reward_model import RewardModel
     from mrlm.behaviour.fitting.taught import Taught
     from mrlm.behaviour.report import HeadReport

@@ -12,8 +12,8 @@ import pytest
 from mrlm.bandit_log import BanditLog, Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
 from mrlm.bandit_log.known_rewards import known_rewards
-from mrlm.bandit_log.reader import read_bandit_log
-from mrlm.bandit_log.schema import bandit_log_schema, histories_schema
+from mrlm.bandit_log.stored.reader import read_bandit_log
+from mrlm.bandit_log.stored.schema import bandit_log_schema, histories_schema
 from tests.history_value import history_value
 
 CLICK = Objective(name="click", source="feedback", event="click", transform="any", missing=0.0)

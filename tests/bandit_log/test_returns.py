@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog, Objective
-from mrlm.bandit_log.later_requests import LaterRequests
-from mrlm.bandit_log.returns import with_returns
+from mrlm.bandit_log.sessions.later_requests import LaterRequests
+from mrlm.bandit_log.sessions.returns import with_returns
 from mrlm.worlds.latent import latent_log
 
 D = 0.5

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.bandit_log import BanditLog, shown_nights, user_sample
-from mrlm.bandit_log.reader import read_bandit_log
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.stored import shown_nights, user_sample
+from mrlm.bandit_log.stored.reader import read_bandit_log
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from mrlm.worlds.latent import latent_log
 from tests.pipelines.nights.workspaces import log_table
 

@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.bandit_log import Catalog, Objective, user_sample
+from mrlm.bandit_log import Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.reader import read_bandit_log, read_in_parts
-from mrlm.bandit_log.schema import bandit_log_schema, histories_schema
+from mrlm.bandit_log.stored import user_sample
+from mrlm.bandit_log.stored.reader import read_bandit_log, read_in_parts
+from mrlm.bandit_log.stored.schema import bandit_log_schema, histories_schema
+from mrlm.bandit_log.stored.user_sample import UserSample
 from mrlm.bandit_log.user_folds import crc, user_folds
-from mrlm.bandit_log.user_sample import UserSample
 
 CLICK = Objective(name="click", source="feedback", event="click", transform="any", missing=0.0)
 USERS, EACH = 400, 5
@@ -89,7 +90,7 @@ def test_users_are_read_whole_with_what_they_look_back_on(night: Path) -> None:
 @pytest.mark.usefixtures("few_users_do")
 def test_a_night_with_no_more_is_read_whole(night: Path) -> None:
     assert UserSample.of(night / "decisions", USERS * EACH) == UserSample()
-    assert UserSample.of(night / "decisions", USERS * EACH - 1).until < 1
+    assert UserSample.of(night / "decisions", USERS * EACH - 1).share < 1
     assert UserSample.of(night / "decisions", None) == UserSample()
 
 
@@ -100,8 +101,8 @@ def test_a_thousand_users_are_read_however_much_each_did(night: Path) -> None:
 def test_of_more_users_about_a_thousand(tmp_path: Path) -> None:
     users = [f"u{i}" for i in range(5000) for _ in range(2)]
     pq.write_table(pa.table({"user": users}), tmp_path / "many.parquet")
-    assert UserSample.of(tmp_path / "many.parquet", 10).until == pytest.approx(0.2)
-    assert UserSample.of(tmp_path / "many.parquet", 5000).until == pytest.approx(0.5)
+    assert UserSample.of(tmp_path / "many.parquet", 10).share == pytest.approx(0.2)
+    assert UserSample.of(tmp_path / "many.parquet", 5000).share == pytest.approx(0.5)
 
 
 def test_parts_of_a_night_hold_every_user_once(night: Path) -> None:
@@ -130,7 +131,7 @@ def test_a_part_without_users_is_left_out(night: Path, tmp_path: Path) -> None:
 
 def test_fewer_users_are_among_more_and_fall_into_every_fold() -> None:
     users = pa.array([f"u{i}" for i in range(20_000)])
-    few, more = UserSample(until=0.1).keeps(users), UserSample(until=0.3).keeps(users)
+    few, more = UserSample(share=0.1).keeps(users), UserSample(share=0.3).keeps(users)
     assert not (few & ~more).any()
     # Four standard deviations of a draw of 20,000: a wrong alarm in 16,000.
     assert abs(few.mean() - 0.1) < 4 * np.sqrt(0.09 / 20_000)
@@ -142,13 +143,13 @@ def test_fewer_users_are_among_more_and_fall_into_every_fold() -> None:
 
 def test_each_night_draws_its_users_anew() -> None:
     users = pa.array([f"u{i}" for i in range(20_000)])
-    one, other = (UserSample(until=0.2, night=n).keeps(users) for n in ("night=1", "night=2"))
+    one, other = (UserSample(share=0.2, night=n).keeps(users) for n in ("night=1", "night=2"))
     # Independent draws; four standard deviations: a wrong alarm in 16,000.
     assert abs((one & other).mean() - 0.04) < 4 * np.sqrt(0.04 * 0.96 / 20_000)
 
 
 def test_users_that_are_numbers_are_drawn_by_their_digits() -> None:
-    part = UserSample(until=0.5)
+    part = UserSample(share=0.5)
     digits = part.keeps(pa.array([str(i) for i in range(100)]))
     assert 0 < digits.sum() < 100
     assert np.array_equal(part.keeps(pa.array(range(100))), digits)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.returns import with_returns
+from mrlm.bandit_log.sessions.returns import with_returns
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrlm.bandit_log import BanditLog, Objective
-from mrlm.bandit_log.later_requests import LaterRequests
-from mrlm.bandit_log.reader import read_bandit_log
-from mrlm.bandit_log.returns import with_returns
-from mrlm.bandit_log.schema import bandit_log_schema
+from mrlm.bandit_log.sessions.later_requests import LaterRequests
+from mrlm.bandit_log.sessions.returns import with_returns
+from mrlm.bandit_log.stored.reader import read_bandit_log
+from mrlm.bandit_log.stored.schema import bandit_log_schema
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.fitting.fit_rows import FitRows

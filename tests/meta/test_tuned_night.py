@@ -12,6 +12,7 @@ import pytest
 from mrlm.bandit_log import Ragged
 from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.segment_labels import HISTORY_BANDS
+from mrlm.meta import tuned_night as tuned_night_module
 from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD, HyperparameterRecord
 from mrlm.meta.problem.judged_groups import JudgedGroups
 from mrlm.meta.problem.objective_lifts import objective_lifts
@@ -22,6 +23,7 @@ from mrlm.meta.settings import TuningSettings
 from mrlm.meta.state.meta_state import MetaState
 from mrlm.meta.strategies.registry import STRATEGIES
 from mrlm.meta.tuned_night import TunedNight, tuned_night
+from mrlm.meta.update import update
 from mrlm.privacy.decision_groups import group_labels
 from tests.evidence.arrays import OBJECTIVES, Heads, Prefers, make_log
 
@@ -192,6 +194,20 @@ def test_a_scene_with_weights_of_its_own_does_not_limit_what_the_others_get() ->
     alone = tuned(log, judged=judged, segments="history", guardrail_z=0.0)
     assert alone.scenes is None or not alone.scenes.points
     assert alone.result == tuned(log, judged=judged, guardrail_z=0.0).result
+
+
+def test_a_step_that_harms_no_group_is_searched_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = make_log(n=600, users=120, nights=NIGHTS)
+    judged = JudgedGroups.of(log, 20, 0.2)
+    asked = {"segments": "history", "guardrail_z": 0.0}
+    expected = tuned(log, judged=judged, guardrail_z=0.0)
+    updates: list[object] = []
+    monkeypatch.setattr(tuned_night_module, "update", lambda *a: updates.append(a) or update(*a))
+    found = tuned(log, judged=judged, **asked)
+    assert found.scenes is None or not found.scenes.points
+    assert len(updates) == 1
+    assert found.result.moved
+    assert found.result == expected.result
 
 
 def test_scenes_that_want_different_things_are_served_differently() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mrlm.bandit_log import BanditLog, Catalog, Objective
 from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.stored.reader import read_bandit_log
 from spark_jobs import build_log
 from spark_jobs.build_log import BuildLogJob
 from spark_jobs.contract.errors import InputError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrlm.bandit_log import Catalog, Objective
-from mrlm.bandit_log.reader import read_bandit_log
+from mrlm.bandit_log.stored.reader import read_bandit_log
 from mrlm.evidence.propensities import completed, estimated_report
 from mrlm.ope import ESTIMATORS, EvaluationBatch, EvaluationState
 from mrlm.ope.intervals import estimates

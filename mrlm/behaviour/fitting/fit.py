@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.features.space import fit_space
 from mrlm.behaviour.fitting.cross_fitted import fit_cross_fitted

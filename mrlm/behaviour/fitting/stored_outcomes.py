@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from mrlm.bandit_log.user_folds import split_mix, user_folds, user_key
 from mrlm.bandit_log.users import group
 from mrlm.behaviour.fitting.outcomes import Outcomes

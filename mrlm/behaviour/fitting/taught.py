@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.features.space import fit_space
 from mrlm.behaviour.fitting.cross_fitted import fit_cross_fitted

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.later_requests import request_codes
+from mrlm.bandit_log.sessions.later_requests import request_codes
 from mrlm.learners.bandit.batch_policy import BatchPolicy
 from mrlm.learners.bandit.epoch import Epoch
 from mrlm.learners.bandit.gradient_learner import GradientLearner, Terms

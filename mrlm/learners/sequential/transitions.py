@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.session_codes import session_codes
+from mrlm.bandit_log.sessions.session_codes import session_codes
 from mrlm.bandit_log.users import group
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mrlm.bandit_log.schema import HISTORIES
+from mrlm.bandit_log.stored.schema import HISTORIES
 from mrlm.privacy.person import Person, salted
 from mrlm.privacy.person_rows import Texts, reading, requests_of_text
 from mrlm.privacy.person_texts import texts_of_rows

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.bandit_log import BanditLog, shown_nights
-from mrlm.bandit_log.shown_nights import ShownNights
+from mrlm.bandit_log import BanditLog
+from mrlm.bandit_log.stored import shown_nights
+from mrlm.bandit_log.stored.shown_nights import ShownNights
 from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.behaviour.features.pair_features import shown_only
 from mrlm.behaviour.features.space import fit_space

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrlm.bandit_log import user_sample
+from mrlm.bandit_log.stored import user_sample
 from mrlm.behaviour.ensemble.storage import load_reward_model
 from mrlm.learners.baselines.popularity import fit_popularity
 from mrlm.learners.storage import load_baseline_scores

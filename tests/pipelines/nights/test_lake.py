@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mrlm.bandit_log import user_sample
+from mrlm.bandit_log.stored import user_sample
 from mrlm.embeddings.hashing import HashingEncoder
 from pipelines.failures.errors import DamagedError, MissingInputError
 from pipelines.nights import lake

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from mrlm.bandit_log import BanditLog
-from mrlm.bandit_log.schema import bandit_log_schema
+from mrlm.bandit_log.stored.schema import bandit_log_schema
 from mrlm.evidence.evidence import Evidence
 from mrlm.promotion.record.ledger import Entry, Ledger
 from pipelines.contract import checksums, fingerprints

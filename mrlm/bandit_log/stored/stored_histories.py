@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.histories import ALWAYS, NO_REQUEST, OPEN, UNNAMED, Histories
-from mrlm.bandit_log.schema import HISTORIES
-from mrlm.bandit_log.user_sample import UserSample
+from mrlm.bandit_log.stored.schema import HISTORIES
+from mrlm.bandit_log.stored.user_sample import UserSample
 
 # Columns that tell a decision's part of the histories, while a log is put together.
 PLACES = ("_since", "_until", "_request")

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from mrlm.bandit_log.bandit_log import BanditLog
-from mrlm.bandit_log.later_requests import LaterRequests
 from mrlm.bandit_log.own_rewards import OwnRewards
+from mrlm.bandit_log.sessions.later_requests import LaterRequests
 
 
 def with_returns(log: BanditLog) -> BanditLog:

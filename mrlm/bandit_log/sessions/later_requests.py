@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.bandit_log import BanditLog
-from mrlm.bandit_log.session_codes import pair_codes, session_codes
+from mrlm.bandit_log.sessions.session_codes import pair_codes, session_codes
 
 Floats = NDArray[np.float64]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,22 +25,20 @@ _LEAST_USERS = 1000
 
 @dataclass(frozen=True)
 class UserSample:
-    """Users whose hash, as a share of the greatest, is in [since, until).
+    """Users whose hash, as a share of the greatest, is below a share.
 
-    Of two samples of one night from 0 on, the users of the smaller are among those of the larger.
+    Of two samples of one night, the users of the smaller are among those of the larger.
     An interval that is clustered by user stays valid: every user comes with all decisions of the
     night or with none, and the hash knows nothing of what they did. Each night's users are drawn
     anew: were they the same ones, a policy that was chosen by what they like would be judged on
     them, and not on all users.
 
     Attributes:
-        since: in [0, 1).
-        until: in (0, 1]; 1 is the end of all hashes.
+        share: of all users, in expectation, in (0, 1].
         night: whose users these are, any name; another one splits users another way.
     """
 
-    since: float = 0.0
-    until: float = 1.0
+    share: float = 1.0
     night: str = ""
 
     @classmethod
@@ -54,33 +51,14 @@ class UserSample:
         if most is None or rows <= most:
             return cls(night=night)
         share = max(most / rows, _LEAST_USERS / _users(place))
-        return cls(until=min(share, 1.0), night=night)
-
-    @classmethod
-    def parts(cls, place: Path, most: int | None) -> list[UserSample]:
-        """What keeps every user of a Parquet file or folder once, in parts of about ``most`` rows.
-
-        None is one part.
-        """
-        many = 1 if most is None else max(math.ceil(_rows(place) / most), 1)
-        return [cls(i / many, (i + 1) / many) for i in range(many)]
-
-    @property
-    def share(self) -> float:
-        """Of all users, in expectation, in (0, 1]."""
-        return self.until - self.since
+        return cls(min(share, 1.0), night)
 
     def keeps(self, user: pa.Array) -> NDArray[np.bool_]:
-        """Whether each row's user is kept, bool, shape (n,); a number is taken as its digits."""
-        encoded = pc.dictionary_encode(pc.fill_null(pc.cast(user, pa.string()), ""))
-        names = encoded.dictionary.to_numpy(zero_copy_only=False)
-        own = int(user_key(np.array([self.night]))[0])
-        hashed = split_mix(_SALT ^ own)(names).astype(np.float64)
-        kept = hashed >= self.since * _KEYS
-        if self.until < 1:
-            kept &= hashed < self.until * _KEYS
-        rows: NDArray[np.bool_] = kept[encoded.indices.to_numpy(zero_copy_only=False)]
-        return rows
+        """Whether each row's user is kept, bool, shape (n,)."""
+        if self.share == 1:
+            return np.ones(len(user), np.bool_)
+        kept: NDArray[np.bool_] = shares_of_users(user, self.night) < self.share
+        return kept
 
     def read(self, place: Path, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of the kept users, in the order of the files, some columns or all.
@@ -100,6 +78,21 @@ class UserSample:
         ]
         schema = pa.schema([dataset.schema.field(n) for n in names])
         return pa.Table.from_batches(parts, schema)
+
+
+def shares_of_users(user: pa.Array, night: str = "") -> NDArray[np.float64]:
+    """The hash of each row's user as a share of the greatest, in [0, 1], shape (n,).
+
+    Args:
+        user: names, shape (n,); a number is taken as its digits, none as an empty name.
+        night: any name; another one gives other shares.
+    """
+    encoded = pc.dictionary_encode(pc.fill_null(pc.cast(user, pa.string()), ""))
+    names = encoded.dictionary.to_numpy(zero_copy_only=False)
+    own = int(user_key(np.array([night]))[0])
+    hashed: NDArray[np.float64] = split_mix(_SALT ^ own)(names) / _KEYS
+    share: NDArray[np.float64] = hashed[encoded.indices.to_numpy(zero_copy_only=False)]
+    return share
 
 
 def _rows(place: Path) -> int:

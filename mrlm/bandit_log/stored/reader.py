@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.bandit_log import BanditLog
@@ -19,10 +19,11 @@ from mrlm.bandit_log.histories import Histories
 from mrlm.bandit_log.known_rewards import known_rewards
 from mrlm.bandit_log.objectives import Objective
 from mrlm.bandit_log.ragged import Ragged
-from mrlm.bandit_log.returns import with_returns
-from mrlm.bandit_log.schema import DECISIONS, bandit_log_schema, doubt_columns
-from mrlm.bandit_log.stored_histories import PLACES, with_histories
-from mrlm.bandit_log.user_sample import UserSample
+from mrlm.bandit_log.sessions.returns import with_returns
+from mrlm.bandit_log.stored.schema import DECISIONS, HISTORIES, bandit_log_schema, doubt_columns
+from mrlm.bandit_log.stored.stored_histories import PLACES, with_histories
+from mrlm.bandit_log.stored.user_parts import Tables, parts_for, parts_of_users
+from mrlm.bandit_log.stored.user_sample import UserSample
 
 # Columns that are read of decisions with their candidates alone.
 _OF_CANDIDATES = ("action", "candidates", "candidate_propensities", "above")
@@ -58,7 +59,7 @@ def read_bandit_log(
         >>> import pyarrow.parquet as pq
         >>> from mrlm import Catalog, Objective, read_bandit_log
         >>> from mrlm.bandit_log.catalog import ITEMS_SCHEMA
-        >>> from mrlm.bandit_log.schema import bandit_log_schema
+        >>> from mrlm.bandit_log.stored.schema import bandit_log_schema
         >>> click = Objective("click", "feedback", "north_star", event="click")
         >>> row = {
         ...     "decision_id": "r1#1", "night": date(2026, 11, 20),
@@ -87,7 +88,7 @@ def read_in_parts(
     """Every decision of a path once, in logs of whole users, each as ``read_bandit_log`` reads it.
 
     A hash says which users come together, so the parts are in no order of users or times. Memory is
-    that of a part, however long the path; each part is found by going through all of it.
+    that of a part, however long the path, which is gone through once (``parts_of_users``).
 
     Args:
         path: as for ``read_bandit_log``.
@@ -99,10 +100,14 @@ def read_in_parts(
     Raises:
         ValueError: as for ``read_bandit_log``.
     """
-    for sample in UserSample.parts(decisions_of(path), most):
-        part = _of_users([path], [sample], catalog, objectives)
-        if len(part):
-            yield part
+    names = _names(path, bandit_log_schema(objectives), objectives)
+    tables: Tables = {DECISIONS: (decisions_of(path), names)}
+    if (path / HISTORIES).is_dir():
+        tables[HISTORIES] = (path / HISTORIES, None)
+    for part in _divided(path, tables, most):
+        log = _of_users([part], [UserSample()], catalog, objectives)
+        if len(log):
+            yield log
 
 
 def read_shown(
@@ -124,12 +129,22 @@ def read_shown(
     """
     schema = pa.schema([f for f in bandit_log_schema(objectives) if f.name not in _OF_CANDIDATES])
     none = Histories.none()
-    for sample in UserSample.parts(decisions_of(path), most):
-        table = _read(path, sample, schema, objectives)
+    names = _names(path, schema, objectives)
+    for part in _divided(path, {DECISIONS: (decisions_of(path), names)}, most):
+        table = _read(part, UserSample(), schema, objectives)
         if table["item_id"].null_count:
             raise ValueError(f"{path}: a row has no item_id: run the stage build_log again")
         if len(table):
             yield with_returns(_from_table(_sorted(_alone(table)), none, catalog, objectives))
+
+
+def _divided(path: Path, tables: Tables, most: int | None) -> Iterator[Path]:
+    """Paths of parts of about ``most`` decisions; the path itself if it has no more."""
+    many = parts_for(pads.dataset(decisions_of(path), partitioning=None).count_rows(), most)
+    if many == 1:
+        yield path
+    else:
+        yield from parts_of_users(tables, many)
 
 
 def _alone(table: pa.Table) -> pa.Table:
@@ -176,22 +191,32 @@ def decisions_of(path: Path) -> Path:
 def _read(
     path: Path, sample: UserSample, schema: pa.Schema, objectives: tuple[Objective, ...]
 ) -> pa.Table:
-    place = decisions_of(path)
-    there = pq.ParquetDataset(place, partitioning=None).schema.names
-    table = sample.read(place, [n for n in schema.names if n in there])
+    table = sample.read(decisions_of(path), _names(path, schema, objectives))
     for objective in objectives:
         if objective.source == "feedback":
             for name, kind in doubt_columns(objective):
                 if name not in table.column_names:
                     table = table.append_column(name, pa.nulls(len(table), kind))
             table = _with_own_losses(table, f"lost_{objective.name}", sample.share)
-    missing = [n for n in schema.names if n not in table.column_names]
+    return table.select(schema.names).cast(schema)
+
+
+def _names(path: Path, schema: pa.Schema, objectives: tuple[Objective, ...]) -> list[str]:
+    """Columns of a schema that the decisions of a path have.
+
+    Raises:
+        ValueError: one is missing that logs of any age have.
+    """
+    there = pads.dataset(decisions_of(path), partitioning=None).schema.names
+    brought = [o for o in objectives if o.source == "feedback"]
+    newer = {name for o in brought for name, _ in doubt_columns(o)}
+    missing = [n for n in schema.names if n not in there and n not in newer]
     if missing:
         raise ValueError(
             f"{path}: the bandit log lacks {missing}; the settings' objectives may have changed "
             "since it was built: run the stage build_log again"
         )
-    return table.select(schema.names).cast(schema)
+    return [n for n in schema.names if n in there]
 
 
 def _with_own_losses(table: pa.Table, name: str, share: float) -> pa.Table:

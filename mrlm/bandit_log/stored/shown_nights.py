@@ -11,8 +11,8 @@ import pyarrow.dataset as pads
 from mrlm.bandit_log.bandit_log import BanditLog
 from mrlm.bandit_log.catalog import Catalog
 from mrlm.bandit_log.objectives import Objective
-from mrlm.bandit_log.reader import decisions_of, read_shown
-from mrlm.bandit_log.user_sample import UserSample
+from mrlm.bandit_log.stored.reader import decisions_of, read_shown
+from mrlm.bandit_log.stored.user_sample import UserSample
 
 # Decisions that are in memory at once: about 200 MiB.
 _AT_ONCE = 1 << 18

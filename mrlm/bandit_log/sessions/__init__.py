@@ -1,0 +1,1 @@
+"""Which decisions are of one session, and what follows a decision in it."""

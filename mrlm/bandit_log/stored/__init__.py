@@ -1,0 +1,1 @@
+"""The bandit log as files: its schema, and how it is read, whole or in parts."""
