@@ -9,11 +9,15 @@ import pytest
 
 from pipelines.contract.fingerprints import of_paths
 from spark_jobs.ingest import run
+from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
+from tests.latent_files import write_latent
 from tests.spark_jobs.standalone import EXECUTORS, SPARK, Cluster
 
 pytestmark = pytest.mark.spark
 
 NIGHT, KEY = "2026-11-10", "0123456789abcdef0123"
+# So few rows are no night of a real log.
+SMALL = SETTINGS.replace("0.05\n", "0.05\nmin_rows = 1\n")
 _EVALUATE = f"""
 import sys
 from spark_jobs.evaluate import evaluate
@@ -66,6 +70,37 @@ def test_a_submitted_night_is_what_one_machine_makes_of_it(
         assert of_paths([Path(there.out, table)]) == of_paths([Path(here.out, table)]), table
     private = Path(there.out, "quarantine", "rows").rglob("*.parquet")
     assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
+
+
+def test_nights_that_a_cluster_reads_validates_and_builds_are_those_of_one_machine(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    nights = NIGHTS[:2]
+    here, there = (_deployed(tmp_path / name) for name in ("here", "there"))
+    told = "".join(f'"{name}" = "{value}"\n' for name, value in EXECUTORS.items())
+    with there.settings_path.open("a") as settings:
+        settings.write(f'\n[spark]\nmaster = "{cluster.url}"\n\n[spark.config]\n{told}')
+    registered = cluster.log("Master").count("Registered app")
+    here.run("history", *nights)
+    cluster.run(*there.command("history", *nights))
+    assert cluster.log("Master").count("Registered app") == registered + 1
+    read = [(stage, night) for night in nights for stage in ("ingest", "validate")]
+    # Logs of all nights of a history are built as of its last.
+    for stage, night in [*read, ("build_log", nights[-1])]:
+        found, wanted = (d.context(night).lake(stage).require() for d in (there, here))
+        assert found.outputs == wanted.outputs, (night, stage)
+        assert found.outputs
+
+
+def _deployed(folder: Path) -> Deployment:
+    """Two tiny nights of a log."""
+    write_latent(folder / "raw", users=40, nights=2, slots_per_user_night=4)
+    for table in RENAMED:
+        for path in sorted((folder / "raw" / table).rglob("*.jsonl")):
+            lines = path.read_text().splitlines()
+            path.write_text("".join(f"{renamed(table, line)}\n" for line in lines))
+    (folder / "mrlm.toml").write_text(SMALL)
+    return Deployment(folder, {})
 
 
 def test_an_evaluation_is_summed_by_executors(cluster):
