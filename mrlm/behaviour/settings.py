@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mrlm.behaviour.language_settings import LanguageSettings
 from mrlm.behaviour.sequence_settings import SequenceSettings
+
+# Of a trial itself, and what decides which rows are read, or is fitted after the networks.
+_NO_ALTERNATIVE = frozenset(
+    {
+        *("alternatives", "alternatives_a_night", "alternative_confidence"),
+        *("selection_clip", "scene_heads"),
+    }
+)
 
 
 class HistorySettings(BaseModel):
@@ -96,6 +105,22 @@ class BehaviourSettings(BaseModel):
         "its place: this share of that one's loss is what the teacher expects of candidates, the "
         "rest what was observed; docs/behaviour.md says what it measured.",
     )
+    alternatives: tuple[dict[str, Any], ...] = Field(
+        (),
+        description="Other values of settings of this section, one table an alternative, that "
+        "nights try beside these: one that is shown to predict the north star of the tune nights "
+        "better serves from the next night on. Each trial is one more fit.",
+    )
+    alternatives_a_night: int = Field(
+        1, ge=1, description="Alternatives that a night tries at most, beside the one that serves."
+    )
+    alternative_confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Level at which an alternative has to predict better than these settings, for "
+        "all that a night tries together.",
+    )
     history: HistorySettings = Field(
         default_factory=HistorySettings,
         description="How all models but pair read the history.",
@@ -115,3 +140,35 @@ class BehaviourSettings(BaseModel):
                 "to another one, or distil to 0"
             )
         return self
+
+    @model_validator(mode="after")
+    def _alternatives_that_are_settings(self) -> BehaviourSettings:
+        for i, changes in enumerate(self.alternatives):
+            where = f"behaviour.alternatives[{i}]"
+            if not changes or _NO_ALTERNATIVE & changes.keys():
+                raise ValueError(
+                    f"{where}: an alternative changes one setting at least, and none of "
+                    f"{', '.join(sorted(_NO_ALTERNATIVE))}"
+                )
+            try:
+                self.with_changes(changes)
+            except ValidationError as error:
+                first = error.errors()[0]
+                name = ".".join(map(str, first["loc"])) or "its settings"
+                raise ValueError(f"{where}: {name}: {first['msg']}") from error
+        return self
+
+    def with_changes(self, changes: Mapping[str, Any]) -> BehaviourSettings:
+        """These settings with others in their place, and without alternatives.
+
+        Args:
+            changes: by name; of a table (``history``) those that are named, the others stay.
+
+        Raises:
+            ValidationError: they are no settings.
+        """
+        plain = self.model_dump(exclude=set(_NO_ALTERNATIVE) - {"selection_clip", "scene_heads"})
+        for name, value in changes.items():
+            nested = isinstance(plain.get(name), dict) and isinstance(value, Mapping)
+            plain[name] = {**plain[name], **value} if nested else value
+        return BehaviourSettings.model_validate(plain)

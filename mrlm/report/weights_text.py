@@ -29,6 +29,7 @@ class ChosenWeights:
         limited_by: what held the step back; None where it did not move.
         scenes: with weights of their own; kappa and scale are those of every other scene.
         hyperparameters: what its search came to, in a sentence; empty where none may move.
+        alternatives: what trials of other behaviour settings came to; empty where none are named.
         floors: of who is shown, each ``least``, ``champion`` and ``chosen`` on the tune nights.
     """
 
@@ -42,6 +43,7 @@ class ChosenWeights:
     limited_by: tuple[str, ...] | None
     scenes: tuple[str, ...] = ()
     hyperparameters: str = ""
+    alternatives: str = ""
     floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -69,6 +71,8 @@ def shown_weights(tonight: ChosenWeights, before: ChosenWeights | None) -> list[
         )
     if tonight.hyperparameters:
         said.append(f"hyper-parameters: {tonight.hyperparameters}")
+    if tonight.alternatives:
+        said.append(f"alternatives of the behaviour model: {tonight.alternatives}")
     return said
 
 

@@ -13,6 +13,7 @@ from pipelines.contract.manifest import FILE_NAME
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace, is_night
 from pipelines.failures.errors import DamagedError, MissingInputError
+from pipelines.nights.alternatives import ALTERNATIVES
 from pipelines.settings.model import Settings
 from pipelines.stages.tune_weights import ROWS
 
@@ -96,8 +97,16 @@ def chosen_weights(settings: Settings, run_key: str) -> ChosenWeights:
         limited_by=None if limits is None else tuple(limits),
         scenes=tuple(scene_points(settings, run_key)),
         hyperparameters=counts.get("hyperparameters", ""),
+        alternatives=_alternatives(settings, run_key),
         floors=counts.get("floors", {}),
     )
+
+
+def _alternatives(settings: Settings, run_key: str) -> str:
+    """What a run's trials of other behaviour settings came to; empty where it had none."""
+    place = Workspace(settings.workspace).run_stage(run_key, "learn_behaviour")
+    manifest = StageFolder(place, "learn_behaviour", run_key[:10]).manifest()
+    return str(manifest.counts.get(ALTERNATIVES, "")) if manifest else ""
 
 
 def tuning_of(settings: Settings, run_key: str) -> dict[str, Any]:

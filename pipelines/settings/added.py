@@ -15,6 +15,7 @@ _ADDED_TO_SECTIONS = {
     "behaviour": (
         *("model", "history", "sequence", "language", "scene_heads"),
         *("uncertainty_nights", "selection_clip", "distil"),
+        *("alternatives", "alternatives_a_night", "alternative_confidence"),
     ),
     "embedding": ("scene_descriptions",),
     "gate": ("anchored", "groups", "group_error", "test_nights", "trial_share", "watch"),

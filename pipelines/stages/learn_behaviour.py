@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mrlm.messages.message import Message, recorded
 from pipelines.contract.context import NightContext
+from pipelines.contract.fingerprints import of_json
 from pipelines.contract.stage import Product
+from pipelines.nights.alternatives import ALTERNATIVES, alternatives_after
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_logs, shown_nights
 from pipelines.nights.plan import Plan, plan_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mrlm.behaviour.fitting.taught import Taught
     from mrlm.behaviour.report import HeadReport
     from mrlm.behaviour.settings import BehaviourSettings
+    from mrlm.meta.alternatives.alternatives_record import AlternativesRecord
     from mrlm.metrics.curves import Curves
 
 
@@ -45,7 +48,10 @@ class LearnBehaviour:
             "embed": context.lake("embed").require().output_fingerprint(),
         }
         behaviour = context.settings.behaviour
-        if behaviour.model == "language":
+        others = [behaviour.with_changes(a) for a in behaviour.alternatives]
+        if others:
+            found[ALTERNATIVES] = of_json(alternatives_after(context, plan.weights_from).to_json())
+        if any(b.model == "language" for b in (behaviour, *others)):
             from mrlm.embeddings.transformer import fingerprint_folder, packaged_model_folder
 
             folder = Path(behaviour.language.model or packaged_model_folder())
@@ -58,7 +64,8 @@ class LearnBehaviour:
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
         from mrlm.metrics.curves import Curves
 
-        behaviour, most = _with_own_checkpoints(context), context.settings.split.fit_decisions
+        past = _trials_before(context, plan)
+        behaviour, most = _of_tonight(context, past), context.settings.split.fit_decisions
         if behaviour.selection_clip is None:
             fit = read_logs(context, plan.fit, together=most)
         else:
@@ -67,10 +74,12 @@ class LearnBehaviour:
         curves = Curves()
         every = shown_nights(context, plan.fit, fit.decisions.catalog, most)
         model, taught = _fitted(context, fit, behaviour, curves, every, out)
+        tune = read_logs(context, plan.tune)
+        tried = _tried(context, plan, past, model, fit, every, tune, out)
         if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
         lost = _distillation(context, plan, taught, model)
-        later = report_reward_model(model, read_logs(context, plan.tune))
+        later = report_reward_model(model, tune)
         report = {head.objective: _measured(head) for head in later if head.group == ALL}
         groups = {
             Message("{objective}, {group}", objective=head.objective, group=head.group): _measured(
@@ -89,10 +98,17 @@ class LearnBehaviour:
         log = context.log(self.name)
         for head, figures in report.items():
             log.info("%s: %s", head, figures)
+        outputs = {"reward_model": "reward_model", "report": "report.json"}
+        if tried is not None:
+            outputs[ALTERNATIVES] = f"{ALTERNATIVES}.json"
+            text = json.dumps(tried.to_json(), indent=1, sort_keys=True)
+            (out / outputs[ALTERNATIVES]).write_text(text)
+            log.info("alternatives: %s", tried.told)
         return Product(
-            outputs={"reward_model": "reward_model", "report": "report.json"},
+            outputs=outputs,
             counts={
                 "heads": report,
+                **({} if tried is None else {ALTERNATIVES: tried.told}),
                 "curves": curves.points,
                 "groups": groups,
                 **told,
@@ -124,6 +140,43 @@ def _fitted(
     return taught.student, taught
 
 
+def _trials_before(context: NightContext, plan: Plan) -> AlternativesRecord:
+    from mrlm.meta.alternatives.alternatives_record import NOTHING_TRIED
+
+    if not context.settings.behaviour.alternatives:
+        return NOTHING_TRIED
+    return alternatives_after(context, plan.weights_from)
+
+
+def _tried(
+    context: NightContext,
+    plan: Plan,
+    past: AlternativesRecord,
+    serving: RewardModel,
+    fit: BanditLog,
+    whole: ShownNights | None,
+    tune: BanditLog,
+    scratch: Path,
+) -> AlternativesRecord | None:
+    """The record with tonight's trials; None where no alternative is named."""
+    from mrlm.behaviour.fitting.fit import fit_reward_model
+    from mrlm.meta.alternatives.alternatives_night import record_of_trials
+
+    typed = context.settings.behaviour
+    if not typed.alternatives:
+        return None
+
+    def fitted(settings: BehaviourSettings) -> RewardModel:
+        # Checkpoints are of the model that serves.
+        language = settings.language.model_copy(update={"checkpoints": None})
+        settings = settings.model_copy(update={"language": language})
+        progress = partial(context.progress, "epochs of an alternative")
+        seed = context.settings.seed
+        return fit_reward_model(fit, settings, seed, progress, whole=whole, scratch=scratch)
+
+    return record_of_trials(past, typed, serving, fitted, tune, plan.tune[-1])
+
+
 def _distillation(
     context: NightContext, plan: Plan, taught: Taught | None, kept: RewardModel
 ) -> list[dict[str, Any]]:
@@ -137,9 +190,13 @@ def _distillation(
     return [asdict(m) for m in distillation_loss(taught.teacher, kept, taught.pair, tune)]
 
 
-def _with_own_checkpoints(context: NightContext) -> BehaviourSettings:
-    """The settings with a folder of this run's own for checkpoints, which goes with the run."""
-    behaviour = context.settings.behaviour
+def _of_tonight(context: NightContext, past: AlternativesRecord) -> BehaviourSettings:
+    """The settings that the nights before left, with a folder of this run's own for checkpoints."""
+    from mrlm.meta.alternatives.due_alternatives import changes_of_night
+
+    typed = context.settings.behaviour
+    changes = changes_of_night(past, typed)
+    behaviour = typed.with_changes(changes) if changes else typed
     if behaviour.language.checkpoints is None:
         return behaviour
     own = str(Path(behaviour.language.checkpoints) / context.run_key)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import AUTOMATIC
 from pipelines.contract.stage import Product
+from pipelines.nights.alternatives import ALTERNATIVES
 from pipelines.nights.judged import read_evidence
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Register:
         # Runs of earlier code have no state, and most no record of hyper-parameters.
         for name in {"state", "hyperparameters"} & set(tuned.require().outputs):
             shutil.copyfile(tuned.path(f"{name}.json"), pages / f"meta_{name}.json")
+        learned = context.run("learn_behaviour", plan)
+        if ALTERNATIVES in learned.require().outputs:
+            record = pages / f"behaviour_{ALTERNATIVES}.json"
+            shutil.copyfile(learned.path(f"{ALTERNATIVES}.json"), record)
         content = VersionContent(
             run_key=context.run_key,
             night=context.night,

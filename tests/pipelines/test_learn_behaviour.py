@@ -116,6 +116,51 @@ def test_a_student_is_handed_on_alone_with_what_it_lost(
     assert "pair alone" in render_review_page(BARE, None, shown)
 
 
+def test_an_alternative_that_predicts_better_is_the_next_night_s_model(
+    fit_log: BanditLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = ["2026-11-09", "2026-11-10", "2026-11-11", "2026-11-12"]
+    monkeypatch.setattr(
+        learn_behaviour, "read_logs", lambda _, of, together=None: fit_log.on_nights(of)
+    )
+    monkeypatch.setattr(learn_behaviour, "log_fingerprints", lambda *_: {"log": "a"})
+    monkeypatch.setattr(learn_behaviour, "shown_nights", lambda *_: None)
+    small = {"folds": 2, "components": 4, "hidden": 8, "projection": 4, "epochs": 1}
+    better = {"model": "pair", "learning_rate": 0.01, "epochs": 8}
+    behaviour = BehaviourSettings(**small, learning_rate=1e-5, alternatives=(better,))
+    before: dict[str, Any] = {}
+    context: Any = SimpleNamespace(
+        run_key="2026-11-13-1f2e3d4c",
+        settings=SimpleNamespace(behaviour=behaviour, split=Split(), seed=1),
+        progress=lambda *_: None,
+        log=logging.getLogger,
+        lake=lambda _: SimpleNamespace(
+            require=lambda: SimpleNamespace(output_fingerprint=lambda: "b")
+        ),
+        run=lambda _, run_key: SimpleNamespace(
+            require=lambda: SimpleNamespace(outputs=before[run_key].outputs),
+            path=lambda name: tmp_path / run_key / name,
+        ),
+    )
+    seen = []
+    for run_key, weights_from in (("one", ""), ("two", "one"), ("three", "two")):
+        plan: Any = SimpleNamespace(
+            fit=nights[:3], tune=nights[3:], gate=[], weights_from=weights_from
+        )
+        seen.append(learn_behaviour.STAGE.inputs(context, plan)["alternatives"])
+        (tmp_path / run_key).mkdir()
+        before[run_key] = learn_behaviour.STAGE.run(context, plan, tmp_path / run_key)
+    assert len(set(seen)) == 3
+    losses = [before[k].counts["heads"]["like"]["log_loss"] for k in ("one", "two", "three")]
+    assert losses[2] < losses[1] == losses[0]
+    told = before["two"].counts["alternatives"]
+    assert told.endswith("from the next night on model pair, learning_rate 0.01, epochs 8")
+    record = json.loads((tmp_path / "three" / before["three"].outputs["alternatives"]).read_text())
+    # The one that serves is compared with the typed settings, which are fitted beside it.
+    assert [t["setting"] for t in record["nights"][-1]["trials"]] == [better]
+    assert record["nights"][-1]["chosen"] == better
+
+
 def test_other_pretrained_weights_are_another_input(
     small_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,13 +21,14 @@ class Trial:
 
     Attributes:
         setting: by name.
-        difference: of the north star under what it tunes, less that under what the typed setting
-            tunes, on the same decisions of nights that neither was tuned on.
+        difference: what it makes better than the typed setting, on the same decisions of nights
+            that neither was fitted to or tuned on: of a meta-update the north star's value, of
+            a behaviour model its prediction.
         standard_error: of the difference, clustered by user.
         nights: that it was scored on.
     """
 
-    setting: dict[str, float | None]
+    setting: dict[str, Any]
     difference: float
     standard_error: float
     nights: int
