@@ -103,7 +103,8 @@ def advised(settings: BehaviourSettings, size: LogSize, *, gib: float, seconds: 
 
     ``history`` learns what users' rewards say of items, so it is given where an item has one reward
     or more in the mean; with fewer, and where it does not fit, ``pair`` is. ``sequence`` and
-    ``language`` are never advised: nothing measured here says that they predict better.
+    ``language`` are never advised: whether they predict better hangs on the log, and trials of
+    ``settings.alternatives`` tell.
 
     Args:
         settings: all but the model is kept.
