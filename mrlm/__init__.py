@@ -64,7 +64,7 @@ _ROOM_OF = {
     "fit_reward_model": "behaviour.fitting.fit",
     "latent_log": "worlds.latent",
     "learning_sample": "learners",
-    "read_bandit_log": "bandit_log.reader",
+    "read_bandit_log": "bandit_log.stored.reader",
     "select": "ope",
 }
 
