@@ -18,6 +18,10 @@ class LastCall(Generic[A, T]):
 
     _own: threading.local = field(default_factory=threading.local)
 
+    def __reduce__(self) -> tuple[type[LastCall[A, T]], tuple[()]]:
+        """What is sent to another process has kept nothing."""
+        return type(self), ()
+
     def of(self, argument: A, function: Callable[[A], T]) -> T:
         """``function(argument)``; computed once for calls in a row with the very same object."""
         kept: list[tuple[weakref.ref[A], T]] = self._own.__dict__.setdefault("kept", [])

@@ -21,6 +21,12 @@ class Curves:
         """One more point of a curve."""
         self.points.setdefault(self.folder + name, []).append((step, value))
 
+    def extend(self, others: Curves) -> None:
+        """All points of other curves, under their names."""
+        for name, points in others.points.items():
+            for step, value in points:
+                self.add(name, step, value)
+
     def under(self, folder: str) -> Curves:
         """The same curves, to which others are added under a folder's name."""
         return Curves(self.points, f"{self.folder}{folder}/")

@@ -110,7 +110,7 @@ def advised(settings: BehaviourSettings, size: LogSize, *, gib: float, seconds: 
         settings: all but the model is kept.
         size: of the fit nights.
         gib: memory that a fit may take beside the log.
-        seconds: of one core that it may take; no network is trained on more than one.
+        seconds: of one core that it may take; folds on several cores take as many in all.
     """
 
     def of(model: str) -> FitCost:

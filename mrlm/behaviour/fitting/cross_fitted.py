@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from mrlm.behaviour.ensemble.fold_model import FoldModel
 from mrlm.behaviour.ensemble.reward_model import RewardModel
 from mrlm.behaviour.features.pair_features import pair_features
 from mrlm.behaviour.features.space import FeatureSpace
 from mrlm.behaviour.fitting.fit_rows import FitRows
+from mrlm.behaviour.fitting.folds_at_once import fitted_folds
 from mrlm.behaviour.fitting.history_rows import HistoryRows
 from mrlm.behaviour.fitting.sequence_rows import SequenceRows, pass_told
 from mrlm.behaviour.fitting.training import train_network
@@ -48,37 +52,44 @@ def fit_cross_fitted(
         else None
     )
     sequence = SequenceRows.of(fit, space) if settings.model == "sequence" else None
-    members = []
-    outputs = np.zeros(targets.shape)
-    for k in range(settings.folds):
-        rows, held = np.flatnonzero(fit.outcomes.fold != k), np.flatnonzero(fit.outcomes.fold == k)
-        statistics = fit.statistics(k)
+
+    def member(
+        fold: int, curves: Curves | None, epoch: Callable[[], None]
+    ) -> tuple[FoldModel, NDArray[np.float64]]:
+        rows = np.flatnonzero(fit.outcomes.fold != fold)
+        held = np.flatnonzero(fit.outcomes.fold == fold)
+        statistics = fit.statistics(fold)
         # Rows that are trained on must not meet their own outcome in the statistics.
         own = statistics.table(decisions.catalog)[codes]
-        of_folds = fit.statistics_of_folds(k)
+        of_folds = fit.statistics_of_folds(fold)
         own[rows] = of_folds.without(fit.outcomes.statistics_fold[rows], codes[rows])
-        factors = history.factors(k, seed + k) if history else ()
+        factors = history.factors(fold, seed + fold) if history else ()
         if history:
-            tastes = history.tastes(k, factors, seed + k)
+            tastes = history.tastes(fold, factors, seed + fold)
             own = np.concatenate([own, tastes], axis=1)
-        reader = language.model(rows, seed + k) if language else None
+        reader = language.model(rows, seed + fold) if language else None
         if language and reader:
-            own = np.concatenate([own, language.outputs(rows, reader, seed + k)], axis=1)
-        events = sequence.model(k, seed + k, pass_told(k, curves)) if sequence else None
+            own = np.concatenate([own, language.outputs(rows, reader, seed + fold)], axis=1)
+        events = sequence.model(fold, seed + fold, pass_told(fold, curves)) if sequence else None
         if sequence and events:
-            own = np.concatenate([own, sequence.outputs(k, events, seed + k)], axis=1)
+            own = np.concatenate([own, sequence.outputs(fold, events, seed + fold)], axis=1)
         left_out = features.take(held).with_columns(own[held])
-        told = epoch_told(k, settings, progress, curves, left_out, targets[held], fit.binary)
+        told = epoch_told(fold, curves, left_out, targets[held], fit.binary, epoch)
         network = train_network(
             features.with_columns(own),
             targets,
             fit.binary,
             rows,
             settings,
-            seed + k,
+            seed + fold,
             told,
             fit.weights,
         )
-        outputs[held] = evaluate(network, left_out, len(fit.heads))
-        members.append(FoldModel(network, statistics, factors, reader, events))
-    return fit.model(space, members, outputs)
+        model = FoldModel(network, statistics, factors, reader, events)
+        return model, evaluate(network, left_out, len(fit.heads))
+
+    found = fitted_folds(member, settings, fit.size, progress, curves)
+    outputs = np.zeros(targets.shape)
+    for k, (_, of_held) in enumerate(found):
+        outputs[fit.outcomes.fold == k] = of_held
+    return fit.model(space, [model for model, _ in found], outputs)

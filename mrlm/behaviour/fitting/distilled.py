@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from mrlm.behaviour.features.pair_features import PairFeatures, pair_features
 from mrlm.behaviour.features.space import FeatureSpace
 from mrlm.behaviour.features.taste import tastes_of
 from mrlm.behaviour.fitting.fit_rows import FitRows
+from mrlm.behaviour.fitting.folds_at_once import fitted_folds
 from mrlm.behaviour.fitting.training import train_network
 from mrlm.behaviour.fitting.training_curves import Progress, epoch_told
 from mrlm.behaviour.networks.network import evaluate
@@ -61,24 +63,38 @@ def fit_student(
     n, codes = len(fit.log), features.item
     wanted = np.concatenate([fit.targets, np.zeros((len(codes) - n, len(fit.heads)))])
     weights = _weights(fit, asked)
-    members, outputs = [], np.zeros(fit.targets.shape)
-    for k, member in enumerate(teacher.members):
-        held = np.flatnonzero(fit.outcomes.fold == k)
-        rows = np.flatnonzero(fit.outcomes.fold[features.row] != k)
-        statistics = fit.statistics(k)
+
+    def member(
+        fold: int, curves: Curves | None, epoch: Callable[[], None]
+    ) -> tuple[FoldModel, NDArray[np.float64]]:
+        held = np.flatnonzero(fit.outcomes.fold == fold)
+        rows = np.flatnonzero(fit.outcomes.fold[features.row] != fold)
+        statistics = fit.statistics(fold)
         own = statistics.table(fit.decisions.catalog)[codes]
-        of_folds = fit.statistics_of_folds(k)
+        of_folds = fit.statistics_of_folds(fold)
         own[rows] = of_folds.without(fit.outcomes.statistics_fold[features.row[rows]], codes[rows])
-        taught = _outputs(member, asked, of_asked.with_columns(own[n:]), space)
+        asked_of = of_asked.with_columns(own[n:])
+        taught = _outputs(teacher.members[fold], asked, asked_of, space)
         wanted[n:] = np.where(fit.binary, expit(taught), taught)
         left_out = features.take(held).with_columns(own[held])
-        told = epoch_told(k, settings, progress, curves, left_out, fit.targets[held], fit.binary)
+        told = epoch_told(fold, curves, left_out, fit.targets[held], fit.binary, epoch)
         network = train_network(
-            features.with_columns(own), wanted, fit.binary, rows, settings, seed + k, told, weights
+            features.with_columns(own),
+            wanted,
+            fit.binary,
+            rows,
+            settings,
+            seed + fold,
+            told,
+            weights,
         )
-        outputs[held] = evaluate(network, left_out, len(fit.heads))
-        members.append(FoldModel(network, statistics))
-    return fit.model(space, members, outputs)
+        return FoldModel(network, statistics), evaluate(network, left_out, len(fit.heads))
+
+    found = fitted_folds(member, settings, fit.size, progress, curves)
+    outputs = np.zeros(fit.targets.shape)
+    for k, (_, of_held) in enumerate(found):
+        outputs[fit.outcomes.fold == k] = of_held
+    return fit.model(space, [model for model, _ in found], outputs)
 
 
 def _outputs(

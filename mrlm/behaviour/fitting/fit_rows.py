@@ -22,6 +22,7 @@ from mrlm.behaviour.features.statistics import (
     StatisticsOfFolds,
     fit_statistics,
 )
+from mrlm.behaviour.fitting.cost import LogSize
 from mrlm.behaviour.fitting.fit_posterior import with_posterior
 from mrlm.behaviour.fitting.outcomes import Each, Outcomes
 from mrlm.behaviour.fitting.selection_weights import selection_weights
@@ -101,6 +102,12 @@ class FitRows:
             weights=None if clip is None else selection_weights(log, clip),
             settings=settings,
         )
+
+    @property
+    def size(self) -> LogSize:
+        """How many rows there are, and how long what they look back on is."""
+        lengths = self.decisions.looked_back_on().lengths
+        return LogSize(len(lengths), float(lengths.mean()))
 
     @property
     def rewards(self) -> Floats:

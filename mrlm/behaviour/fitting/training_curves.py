@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mrlm.behaviour.features.pair_features import PairFeatures
 from mrlm.behaviour.networks.head_loss import head_loss
 from mrlm.behaviour.networks.network import PairNetwork, evaluate
-from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.metrics.curves import Curves
 
 Progress = Callable[[int, int], None]
@@ -27,24 +26,22 @@ def of_part(progress: Progress | None, part: int, parts: int) -> Progress | None
 
 def epoch_told(
     fold: int,
-    settings: BehaviourSettings,
-    progress: Progress | None,
     curves: Curves | None,
     left_out: PairFeatures,
     targets: NDArray[np.float64],
     binary: NDArray[np.bool_],
+    epoch: Callable[[], None],
 ) -> Callable[[PairNetwork, float], None]:
     """What ``train_network`` calls after each epoch of one fold.
 
     Args:
         fold: from 0.
-        settings: folds and epochs.
-        progress: called with (epochs done, epochs in all), over all folds.
         curves: takes ``<fold>/loss`` and ``<fold>/held_back_loss`` by epoch, from 1.
         left_out: of the n rows of users that the network does not learn from; every row counts
             alike, whatever those that it learns from weigh.
         targets: of these, float64, shape (n, heads); NaN is left out.
         binary: bool, shape (heads,), see ``head_loss``.
+        epoch: called after each.
     """
     known = torch.from_numpy(np.isfinite(targets).astype(np.float64))
     wanted, is_binary = torch.from_numpy(np.nan_to_num(targets)), torch.from_numpy(binary)
@@ -58,7 +55,6 @@ def epoch_told(
             held_back = float(head_loss(outputs, wanted, known, is_binary))
             curves.add(f"{fold}/loss", done, loss)
             curves.add(f"{fold}/held_back_loss", done, held_back)
-        if progress is not None:
-            progress(fold * settings.epochs + done, settings.folds * settings.epochs)
+        epoch()
 
     return told

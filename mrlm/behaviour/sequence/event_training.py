@@ -53,9 +53,7 @@ def fit_events(
     users = draw.permutation(np.unique(user[rows]))
     apart = np.isin(user[rows], users[: math.ceil(settings.held_back * len(users))])
     learned, held = rows[~apart], rows[apart]
-    device = torch.device(
-        "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
-    )
+    device = device_of(settings)
     half = settings.precision == "bfloat16" or (
         settings.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     )
@@ -145,6 +143,12 @@ def _mean_loss(
         for numbers, batch in events.batches(rows, size, None):
             total += float(loss(numbers, batch)) * int((numbers >= 0).sum())
     return total / max(len(rows), 1)
+
+
+def device_of(settings: SequenceSettings) -> torch.device:
+    """Where networks over entries are trained on this machine."""
+    on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if on_gpu else "cpu")
 
 
 def moved(batch: EventBatch, device: torch.device) -> EventBatch:
