@@ -86,10 +86,19 @@ def event_score(role: str, column: ColumnFacts) -> float:
     """A column of kinds of events."""
     if not is_scalar(column) or column.numbers or column.time_form or column.distinct > _KINDS:
         return 0.0
-    kinds = set(column.texts)
-    known = sum(event_family(k) != "other" for k in kinds) / max(len(kinds), 1)
+    known = _known_kinds(column)
     named = name_score(role, column.source)
     return named + 3.0 * known if known >= 0.5 or named >= 3.0 else 0.0
+
+
+def known_event_score(role: str, column: ColumnFacts) -> float:
+    """The same of a column whose values say it: one that is called ``kind`` may be a category."""
+    return event_score(role, column) if _known_kinds(column) >= 0.5 else 0.0
+
+
+def _known_kinds(column: ColumnFacts) -> float:
+    kinds = set(column.texts)
+    return sum(event_family(k) != "other" for k in kinds) / max(len(kinds), 1)
 
 
 def value_score(role: str, column: ColumnFacts) -> float:

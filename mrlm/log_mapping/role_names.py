@@ -11,7 +11,7 @@ _ROLES: dict[str, str] = {
     "tm ms epoch unix",
     "user_id": "user uid customer person visitor member client account cookie subscriber consumer "
     "buyer student reader player viewer listener guest shopper learner patient profile userid "
-    "anonymous device usr cust vis mbr",
+    "anonymous device usr cust vis mbr who",
     "session_id": "session sid visit sess sessionid",
     "scene": "scene page surface placement screen widget channel area module location campaign",
     "position": "position pos rank slot place index order row posn",

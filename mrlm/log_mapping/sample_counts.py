@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mrlm.log_mapping.column_facts import ColumnFacts
 from mrlm.log_mapping.proposal import MappedTable, TableMapping
 
 _SHOWN_KINDS = 30
@@ -28,6 +29,13 @@ def event_kinds(tables: dict[MappedTable, TableMapping]) -> dict[str, int]:
     return dict(counted.most_common(_SHOWN_KINDS))
 
 
+def day_of_rows(times: ColumnFacts) -> dict[int, int]:
+    """Row to the day of its time, counted from 1970; rows without a time are left out."""
+    return {
+        i: int(s // _DAY) for i, s in zip(times.at, times.seconds, strict=True) if s is not None
+    }
+
+
 def night_count(shown: TableMapping | None) -> int:
     """Nights by the paths, else by the times of a file that was read whole; 0: not known."""
     if shown is None:
@@ -35,9 +43,9 @@ def night_count(shown: TableMapping | None) -> int:
     if shown.sampled.nights:
         return len(shown.sampled.nights)
     column = shown.column("ts")
-    if column is None or not all(f.whole for f in shown.sampled.files):
+    if column is None or not shown.sampled.whole:
         return 0
-    return len({int(s // _DAY) for s in column.seconds if s is not None})
+    return len(set(day_of_rows(column).values()))
 
 
 def event_windows(tables: dict[MappedTable, TableMapping]) -> dict[str, int]:

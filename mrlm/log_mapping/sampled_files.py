@@ -82,6 +82,11 @@ class SampledTable:
         return [row for file in self.files for row in file.rows]
 
     @property
+    def whole(self) -> bool:
+        """Whether the sample is all rows of all files."""
+        return len(self.files) == self.number and all(file.whole for file in self.files)
+
+    @property
     def unread(self) -> int:
         """Rows that could not be read."""
         return sum(file.unread for file in self.files)

@@ -14,6 +14,7 @@ from mrlm.log_mapping.column_scores import (
     event_score,
     is_scalar,
     kept_apart_score,
+    known_event_score,
     object_score,
     once_score,
     person_score,
@@ -145,9 +146,12 @@ def _items(sampled: SampledTable, facts: Facts, hint: str) -> TableMapping | Non
     )
     if hint != "items" and (
         {"user_id", "position"} & set(people)
-        or assign(others, {"event": event_score})
+        or assign(others, {"event": known_event_score})
         or any(c.probabilities and name_score("propensity", s) >= 3 for s, c in others.items())
-        or (assign(others, {"ts": time_score}) and not any(c.wordy for c in others.values()))
+        or (
+            assign(others, {"event": event_score, "ts": time_score})
+            and not any(c.wordy for c in others.values())
+        )
     ):
         return None
 

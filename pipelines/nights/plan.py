@@ -133,13 +133,19 @@ def training_weights(context: NightContext, plan: Plan) -> dict[str, float] | No
 
 
 def split(
-    final: list[str], judged: set[str], gate_nights: int, tune_nights: int, fit_nights: int
+    final: list[str],
+    judged: set[str],
+    gate_nights: int,
+    tune_nights: int,
+    fit_nights: int,
+    min_fit_nights: int = 1,
 ) -> tuple[list[str], list[str], list[str]]:
     """Divide nights with a final north star into fit, tune and gate, in time order.
 
     Gate nights are the newest of those that are later than every night a decision has used: a night
     before one could have been tuned on by the champion that the decision made. Tune nights come
-    before the gate nights, fit nights before those.
+    before the gate nights, fit nights before those. While nights are few the newest alone judges,
+    so that the first night that can be judged is.
 
     Args:
         final: nights, oldest first.
@@ -147,9 +153,11 @@ def split(
         gate_nights: most nights to judge on.
         tune_nights: nights to tune on.
         fit_nights: most nights to fit on.
+        min_fit_nights: nights to fit on that more than one gate night must leave.
     """
     last = max(judged, default="")
-    gate = [n for n in final[-gate_nights:] if n > last]
+    most = max(min(gate_nights, len(final) - tune_nights - min_fit_nights), 1)
+    gate = [n for n in final[-most:] if n > last]
     before = [n for n in final if not gate or n < gate[0]]
     tune = before[-tune_nights:]
     fit = before[: len(before) - len(tune)][-fit_nights:]
@@ -170,6 +178,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         settings.gate_nights,
         settings.tune_nights,
         settings.fit_nights,
+        settings.min_fit_nights,
     )
     alarms_from, before = newest_judged(context, entries)
     followed = before.hindcast if before is not None else None

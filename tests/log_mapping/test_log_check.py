@@ -612,3 +612,49 @@ def test_parquet_types_are_read(tmp_path: Path) -> None:
     assert found.tables["feedback"].events == {"revenue": "Revenue"}
     assert found.evaluable, said(found)
     proposed(found, tmp_path)
+
+
+def test_a_catalogue_whose_category_is_called_kind(tmp_path: Path) -> None:
+    """A column's name alone makes no event of it: its values are categories, beside titles."""
+    rows = shows()
+    by_night(tmp_path / "log", "impressions", rows)
+    by_night(tmp_path / "log", "feedback", events_of(rows))
+    catalogue = [
+        {"sku": r["item_id"], "title": r["text"], "kind": "tea" if k % 2 else "cups", "price": 4.5}
+        for k, r in enumerate(items_of())
+    ]
+    put(tmp_path / "log" / "stock" / "all.csv", csv_text(catalogue, ";"))
+    found = check_log(tmp_path / "log")
+    assert found.tables["items"].columns == {"item_id": "sku", "category": "kind"}
+    assert found.tables["items"].text_fields == ["title"]
+    assert "no file says what the items are" not in said(found)
+
+
+def test_files_that_were_not_sampled_are_not_missed(tmp_path: Path) -> None:
+    """Of nine nights six are read, and items come once: the sample cannot say that one lacks."""
+    rows = shows()
+    at = {r["request_id"]: f"2026-11-{10 + i % 9:02d}" for i, r in enumerate(rows)}
+    for day in range(10, 19):
+        night = f"2026-11-{day}"
+        of = [{**r, "ts": f"{night}T10:00:00Z"} for r in rows if at[r["request_id"]] == night]
+        put(tmp_path / "log" / "impressions" / f"{night}.jsonl", json_text(of))
+        put(tmp_path / "log" / "feedback" / f"{night}.jsonl", json_text(events_of(of)))
+        new = [r for k, r in enumerate(items_of()) if k % 9 == day - 10]
+        put(tmp_path / "log" / "items" / f"{night}.jsonl", json_text(new))
+    found = check_log(tmp_path / "log")
+    assert "are not among the items of the sample" in said(found, "note")
+    assert said(found, "wrong") == ""
+
+
+@pytest.mark.parametrize("days", [1, 4])
+def test_a_bot_is_told_by_its_requests_of_a_day(tmp_path: Path, days: int) -> None:
+    """Neither the slots of a request nor other days make a busy user a bot."""
+    rows = [
+        {**r, "user_id": "u1", "ts": f"2026-11-{10 + i % days:02d}T10:00:00Z", "position": place}
+        for i, r in enumerate(shows(600))
+        for place in (1, 2)
+    ]
+    put(tmp_path / "log" / "impressions.jsonl", json_text(rows))
+    found = check_log(tmp_path / "log")
+    assert ("600 requests on one day" in said(found, "note")) == (days == 1)
+    assert ("counts as a bot" in said(found)) == (days == 1)

@@ -62,7 +62,7 @@ def about_feedback(
         return
     yield from about_times(fed)
     requests, events = set(shown.texts("request_id").values()), fed.texts("request_id")
-    whole = all(f.whole for m in (shown, fed) for f in m.sampled.files)
+    whole = shown.sampled.whole and fed.sampled.whole
     joined = sum(e in requests for e in events.values())
     if events and not joined:
         yield LogFinding(
@@ -103,7 +103,8 @@ def _joined_items(shown: TableMapping, fed: TableMapping) -> Iterator[LogFinding
     slots = {(r, items[i]) for i, r in requests.items() if i in items}
     named, event_items = fed.texts("request_id"), fed.texts("item_id")
     both = [(r, event_items[i]) for i, r in named.items() if i in event_items]
-    of_known = [slot for slot in both if slot[0] in set(requests.values())]
+    known = set(requests.values())
+    of_known = [slot for slot in both if slot[0] in known]
     if items and of_known and not any(slot in slots for slot in of_known):
         yield LogFinding(
             "wrong",

@@ -11,6 +11,7 @@ from mrlm.log_mapping.findings.about_times import about_times
 from mrlm.log_mapping.findings.candidate_lists import lists_of
 from mrlm.log_mapping.findings.finding import ODD, LogFinding
 from mrlm.log_mapping.proposal import MappedTable, TableMapping
+from mrlm.log_mapping.sample_counts import day_of_rows
 
 _BOT_REQUESTS = 500
 
@@ -108,12 +109,15 @@ def _about_requests(shown: TableMapping) -> Iterator[LogFinding]:
 
 
 def _about_users(shown: TableMapping) -> Iterator[LogFinding]:
-    rows = Counter(shown.texts("user_id").values())
-    if rows and max(rows.values()) > _BOT_REQUESTS:
+    users, requests, times = shown.texts("user_id"), shown.texts("request_id"), shown.column("ts")
+    days = day_of_rows(times) if times is not None else {}
+    asked = {(user, days.get(i), requests.get(i, str(i))) for i, user in users.items()}
+    most = max(Counter((user, day) for user, day, _ in asked).values(), default=0)
+    if most > _BOT_REQUESTS:
         yield LogFinding(
             "note",
             "impressions",
-            f"one user has {max(rows.values())} rows in the sample: above "
+            f"one user has {most} requests on one day of the sample: above "
             f"{_BOT_REQUESTS} requests a night a user counts as a bot, see "
             "ingestion.bot_requests_per_night",
         )

@@ -44,7 +44,7 @@ def about_items(tables: dict[MappedTable, TableMapping]) -> Iterator[LogFinding]
         known = set(items.texts("item_id").values())
         seen = set(shown.texts("item_id").values())
         lost = seen - known
-        whole = all(f.whole for f in items.sampled.files)
+        whole = items.sampled.whole
         if seen and len(lost) > ODD * len(seen):
             yield LogFinding(
                 "wrong" if whole else "note",

@@ -36,6 +36,17 @@ def test_old_nights_are_not_fitted_on() -> None:
     assert fit == NIGHTS[4:7]
 
 
+@pytest.mark.parametrize("min_fit", [1, 3])
+def test_the_fewest_nights_that_can_be_judged_are(min_fit: int) -> None:
+    """As README counts them: those to fit and to tune on, and one more; a second judges later."""
+    fewest = min_fit + 2 + 1
+    told = [
+        [len(part) for part in split(NIGHTS[:n], set(), 2, 2, 60, min_fit)]
+        for n in (fewest, fewest + 1, fewest + 2)
+    ]
+    assert told == [[min_fit, 2, 1], [min_fit, 2, 2], [min_fit + 1, 2, 2]]
+
+
 @pytest.mark.parametrize("n", range(12))
 @pytest.mark.parametrize("judged", [(), (0,), (3, 4), (5, 6, 9), (10,), tuple(range(11))])
 def test_the_three_are_disjoint_and_in_time_order(n: int, judged: tuple[int, ...]) -> None:
