@@ -4,19 +4,22 @@ Two drawn logs of equal length, whose decisions look back on 12 and on 100 entri
 fitted in a process of its own with the settings as they are; memory is the process's peak above
 what it held with the log read. The peer is what ``mrlm.behaviour.fitting.cost`` expects of the same
 log, by which ``mrlm doctor`` advises. What ``language`` takes beside is printed by
-``behaviour.language``.
+``behaviour.language``. Then the seconds by the clock of ``history`` and ``sequence`` with one thread
+and with as many as the machine has cores, at most one a fold: folds side by side, in forks.
 
 Quick: half the users.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
+import torch
 
 from benchmarks.rows import Row
 from mrlm.behaviour.fitting.cost import LogSize, fit_cost
@@ -50,7 +53,36 @@ def run(quick: bool) -> list[Row]:
                 Row(f"seconds to fit, {model}", seconds, expected.seconds, note=note),
                 Row(f"MiB to fit, {model}", mib, expected.gib * 1024, note=note),
             ]
+    return [*rows, *_side_by_side(quick)]
+
+
+def _side_by_side(quick: bool) -> list[Row]:
+    """Seconds by the clock, folds side by side and one after the other."""
+    entries = min(LOGS)
+    users, decisions = LOGS[entries]
+    # Fewer rows than these are never forked.
+    users = users if quick else 4 * users
+    rows = []
+    for model in ("history", "sequence"):
+        settings = BehaviourSettings.model_validate(_SETTINGS[model])
+        threads = min(settings.folds, len(os.sched_getaffinity(0)))
+        alone, together = (_clocked(settings, users, decisions, n) for n in (1, threads))
+        note = f"peer: one thread; {threads} threads, {users * decisions} rows"
+        rows.append(Row(f"seconds by the clock, folds of {model}", together, alone, note=note))
     return rows
+
+
+def _clocked(settings: BehaviourSettings, users: int, decisions: int, threads: int) -> float:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_fit_on, settings, users, decisions, threads).result()
+
+
+def _fit_on(settings: BehaviourSettings, users: int, decisions: int, threads: int) -> float:
+    torch.set_num_threads(threads)
+    log, _ = latent_log(users, decisions, _CANDIDATES, seed=0)
+    start = time.perf_counter()
+    fit_reward_model(log, settings, seed=0)
+    return time.perf_counter() - start
 
 
 def _apart(settings: BehaviourSettings, users: int, decisions: int) -> tuple[float, float]:
@@ -60,6 +92,7 @@ def _apart(settings: BehaviourSettings, users: int, decisions: int) -> tuple[flo
 
 
 def _fit(settings: BehaviourSettings, users: int, decisions: int) -> tuple[float, float]:
+    torch.set_num_threads(1)
     log, _ = latent_log(users, decisions, _CANDIDATES, seed=0)
     # Everything is imported and compiled before it counts.
     few = log.take(np.arange(500))

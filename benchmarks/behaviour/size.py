@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import resource
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks._clock import processor_seconds
 from benchmarks.behaviour._long_log import OBJECTIVES, EvenWorld, write_nights
 from benchmarks.rows import Row
 from mrlm.bandit_log.stored.reader import read_bandit_log
@@ -92,9 +92,9 @@ def _apart(size: int, most: int) -> Fitted:
 
 
 def _fit(folder: str, most: int) -> Fitted:
-    items, begin = EvenWorld().catalog, time.process_time()
+    items, begin = EvenWorld().catalog, processor_seconds()
     log = read_bandit_log(sorted(Path(folder).iterdir()), items, OBJECTIVES, most)
-    middle = time.process_time()
+    middle = processor_seconds()
     fit_reward_model(log, BehaviourSettings(), seed=0)
-    end, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    end, peak = processor_seconds(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Fitted(middle - begin, end - middle, len(log), peak / _KIB_PER_GIB)
