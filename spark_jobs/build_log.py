@@ -45,7 +45,8 @@ class BuildLogJob:
         history: arrival night to folder of clean events that name no request, likewise.
         excluded: event nights whose impressions are not trusted: neither built nor in a history.
         delivered: objective to what is known of its deliveries.
-        history_length: most recent entries that are kept of a user before the night's decisions.
+        history_length: most recent entries that are kept of a user before the night's decisions;
+            a decision reads so many of these and of the night's own.
         history_nights: how far back the history reaches.
         session_gap_minutes: a longer pause starts a new session, where the log names none.
     """

@@ -4,8 +4,8 @@ Two drawn logs of equal length, whose decisions look back on 12 and on 100 entri
 fitted in a process of its own with the settings as they are; memory is the process's peak above
 what it held with the log read. The peer is what ``mrlm.behaviour.fitting.cost`` expects of the same
 log, by which ``mrlm doctor`` advises. What ``language`` takes beside is printed by
-``behaviour.language``. Then the seconds by the clock of ``history`` and ``sequence`` with one thread
-and with as many as the machine has cores, at most one a fold: folds side by side, in forks.
+``behaviour.language``. Then the seconds by the clock of ``history`` and ``sequence`` with one
+thread and with as many as the machine has cores, at most one a fold: folds side by side, in forks.
 
 Quick: half the users.
 """

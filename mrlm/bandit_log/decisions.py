@@ -81,6 +81,25 @@ class Decisions:
         np.cumsum(np.bincount(row[seen], minlength=len(self)), out=offsets[1:])
         return Ragged(offsets, place[seen])
 
+    def looking_back_on(self, most: int) -> Self:
+        """The same decisions, each with the newest ``most`` of the entries that it sees.
+
+        As many as a request brings: what is served has to be what is judged.
+        """
+        if len(self) == 0 or int((self.until - self.since).max()) <= most:
+            return self
+        since = self.since.copy()
+        done = 0
+        for _, part in self.blocks():
+            seen = part.looked_back_on()
+            long = np.flatnonzero(seen.lengths > most)
+            if most:
+                since[done + long] = seen.values[seen.offsets[long + 1] - most]
+            else:
+                since[done + long] = part.until[long]
+            done += len(part)
+        return replace(self, since=since)
+
     def _alone_looked_back_on(self) -> Ragged:
         """Of the only decision, as a request is: its entries lie together."""
         start, stop = int(self.since[0]), int(self.until[0])

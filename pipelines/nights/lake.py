@@ -126,7 +126,8 @@ def read_logs(
     most = context.settings.split.night_decisions or None
     if together is not None:
         most = _of_each(nights, together)
-    return read_bandit_log(log_paths(context, nights), items, context.objectives, most)
+    paths, length = log_paths(context, nights), context.settings.state.history_length
+    return read_bandit_log(paths, items, context.objectives, most, length)
 
 
 def _of_each(nights: list[str], together: int) -> int | None:
@@ -166,7 +167,7 @@ def log_parts(
     (path,) = log_paths(context, [night])
     most = None if at_once else context.settings.split.night_decisions or None
     brought = tuple(o for o in context.objectives if o.source == "feedback")
-    return read_in_parts(path, catalog, brought, most)
+    return read_in_parts(path, catalog, brought, most, context.settings.state.history_length)
 
 
 def newest_embedded(context: NightContext) -> str | None:

@@ -64,6 +64,7 @@ def bootstrap(context: NightContext, actor: str) -> str:
         run_key=run_key,
         code_version=code_version(__name__),
         objectives=context.objectives,
+        history_length=context.settings.state.history_length,
     )
     with tempfile.TemporaryDirectory() as scratch:
         save_bundle(bundle, Path(scratch) / "bundle")

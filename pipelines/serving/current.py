@@ -111,6 +111,7 @@ def load(context: NightContext, found: LiveSources) -> LiveVersion:
             bundle.catalog, learned_on, settings.retrieved, settings.fresh_share
         ),
         history_objective=context.settings.state.history_objective,
+        history_length=context.settings.state.history_length,
     ).quickest()
     live.prepare(datetime.now(UTC))
     return live

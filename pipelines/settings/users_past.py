@@ -13,7 +13,8 @@ class State(Section):
     history_length: int = Field(
         200,
         ge=0,
-        description="Most recent entries that are kept of a user before the night's decisions.",
+        description="Newest entries of a user's past that a decision looks back on; of what a "
+        "request brings, the newest so many are read too.",
     )
     history_nights: int = Field(30, ge=1, description="How far back the history reaches.")
     history_objective: str = Field(

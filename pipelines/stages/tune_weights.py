@@ -98,6 +98,7 @@ class TuneWeights:
             run_key=context.run_key,
             code_version=code_version(__name__),
             objectives=context.objectives,
+            history_length=context.settings.state.history_length,
         )
         save_bundle(bundle, out / "bundle")
         documents = found.to_json()

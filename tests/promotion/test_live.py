@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from mrlm.bandit_log.ragged import segment_log_softmax
 from mrlm.policies.contract import Policy
 from mrlm.policies.loggers.item_softmax import ItemSoftmax
 from mrlm.promotion.serving import live as module
+from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import PolicyBundle
 from mrlm.promotion.serving.live import (
     HistoryEntry,
@@ -122,6 +124,34 @@ def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None
     assert found.known_user
     nothing = live.answer(LiveRequest("r", "u", candidates=["i01", "i11"], k=1), NOW)
     assert nothing.slots[0].candidate_propensities == [0.5, 0.5]
+
+
+def test_of_a_long_history_the_newest_entries_count(catalog: Catalog) -> None:
+    live = replace(version(SeesRewards(), catalog), history_length=2)
+    history = [HistoryEntry(f"i0{n}", {"delight": 1.0}) for n in (1, 2, 3)]
+    # What the catalogue lacks is not one of them.
+    history.append(HistoryEntry("gone", {"delight": 1.0}))
+
+    def asked(of: LiveVersion, entries: list[HistoryEntry]) -> list[float]:
+        request = LiveRequest("r", "u", candidates=["i01", "i11"], history=entries, k=1)
+        return of.answer(request, NOW).slots[0].candidate_propensities
+
+    assert asked(live, history) == asked(live, history[1:3])
+    assert asked(live, history) != asked(version(SeesRewards(), catalog), history)
+    nothing = replace(live, history_length=0)
+    assert asked(nothing, history) == [0.5, 0.5]
+    bundle = replace(live.bundle, history_length=2)
+    frame = pd.DataFrame(
+        {
+            "request_id": ["r"],
+            "user": ["u"],
+            "candidates": [["i01", "i11"]],
+            "history_items": [[entry.item_id for entry in history]],
+            "history_values": [[1.0] * len(history)],
+        }
+    )
+    (registered,) = answer(bundle, frame, k=1)["candidate_propensities"][0]
+    np.testing.assert_allclose(registered, asked(live, history), rtol=0, atol=1e-12)
 
 
 def test_names_that_nobody_reads_and_their_order_change_nothing(catalog: Catalog) -> None:

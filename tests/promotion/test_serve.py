@@ -270,9 +270,10 @@ def test_a_bundle_comes_back_as_it_was(
     tmp_path: Path, catalog: Catalog, bundle: PolicyBundle
 ) -> None:
     embedded = catalog.with_embedding(np.arange(24, dtype=np.float32).reshape(12, 2))
-    bundle = replace(bundle, catalog=embedded)
+    bundle = replace(bundle, catalog=embedded, history_length=7)
     save_bundle(bundle, tmp_path / "b")
     again = load_bundle(tmp_path / "b")
+    assert again.history_length == 7
     assert again.policy == bundle.policy
     assert again.objectives == bundle.objectives
     assert again.catalog.embedding is not None

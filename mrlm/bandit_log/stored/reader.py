@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def read_bandit_log(
     catalog: Catalog,
     objectives: tuple[Objective, ...],
     most: int | None = None,
+    most_history: int | None = None,
 ) -> BanditLog:
     """Read nights of the log, rows sorted by (ts, decision_id).
 
@@ -47,6 +49,7 @@ def read_bandit_log(
         objectives: columns of the rewards.
         most: about how many decisions of each path are read, where it has more: all decisions of
             some users, see ``UserSample``, whose night is the path's last name. None reads all.
+        most_history: the newest entries that a decision looks back on; None: all that are stored.
 
     Raises:
         ValueError: no path is given, a column is missing, or an item is not in the catalogue.
@@ -79,11 +82,15 @@ def read_bandit_log(
     if not paths:
         raise ValueError("no bandit log to read: no night has been built and passed validation yet")
     samples = [UserSample.of(decisions_of(p), most, p.name) for p in paths]
-    return _of_users(paths, samples, catalog, objectives)
+    return _of_users(paths, samples, catalog, objectives, most_history)
 
 
 def read_in_parts(
-    path: Path, catalog: Catalog, objectives: tuple[Objective, ...], most: int | None
+    path: Path,
+    catalog: Catalog,
+    objectives: tuple[Objective, ...],
+    most: int | None,
+    most_history: int | None = None,
 ) -> Iterator[BanditLog]:
     """Every decision of a path once, in logs of whole users, each as ``read_bandit_log`` reads it.
 
@@ -96,6 +103,7 @@ def read_in_parts(
         objectives: columns of the rewards.
         most: about how many decisions a part has; None, or no more decisions: one part. Parts in
             which there is no user are left out.
+        most_history: as for ``read_bandit_log``.
 
     Raises:
         ValueError: as for ``read_bandit_log``.
@@ -105,7 +113,7 @@ def read_in_parts(
     if (path / HISTORIES).is_dir():
         tables[HISTORIES] = (path / HISTORIES, None)
     for part in _divided(path, tables, most):
-        log = _of_users([part], [UserSample()], catalog, objectives)
+        log = _of_users([part], [UserSample()], catalog, objectives, most_history)
         if len(log):
             yield log
 
@@ -169,12 +177,16 @@ def _of_users(
     samples: Sequence[UserSample],
     catalog: Catalog,
     objectives: tuple[Objective, ...],
+    most_history: int | None,
 ) -> BanditLog:
     """The decisions of each path's sample."""
     schema = bandit_log_schema(objectives)
     tables = [_read(p, s, schema, objectives) for p, s in zip(paths, samples, strict=True)]
     table, histories = with_histories(tables, paths, samples, catalog)
-    return with_returns(_from_table(_sorted(table), histories, catalog, objectives))
+    log = _from_table(_sorted(table), histories, catalog, objectives)
+    if most_history is not None:
+        log = replace(log, decisions=log.decisions.looking_back_on(most_history))
+    return with_returns(log)
 
 
 def _sorted(table: pa.Table) -> pa.Table:

@@ -22,7 +22,8 @@ def answer(
 ) -> pd.DataFrame:
     """Recommend for every row of ``frame``.
 
-    Candidates that the catalogue lacks are left out, since the policy has no probability for them,
+    Of a history the newest entries are read, as many as ``bundle.history_length`` says. Candidates
+    that the catalogue lacks are left out, since the policy has no probability for them,
     and named. A slot with its candidates and their propensities is a row of tomorrow's log as it
     is.
 
@@ -73,6 +74,8 @@ def answer(
         unknown_candidates="drop",
         objectives=[o.name for o in bundle.objectives if o.source == "feedback"],
     )
+    if bundle.history_length is not None:
+        states = states.looking_back_on(bundle.history_length)
     drawn = recommend(bundle.policy, states, [str(r) for r in frame["request_id"]], k, seed)
     dropped = unknown_candidates(table, bundle.catalog)
     answered = drawn.to_table(bundle.catalog).append_column("dropped", dropped)

@@ -25,6 +25,8 @@ class PolicyBundle:
         run_key: night and settings' fingerprint.
         code_version: hash of the sources that made it.
         objectives: the reward vector that the policy was tuned for.
+        history_length: the newest entries of a user's history that it reads, as its log was read;
+            None: all, as versions did that were made before this was kept.
 
     Examples:
         >>> from mrlm import PolicyBundle, Uniform, latent_log
@@ -44,6 +46,7 @@ class PolicyBundle:
     run_key: str
     code_version: str
     objectives: tuple[Objective, ...]
+    history_length: int | None = None
 
     def with_catalog(self, catalog: Catalog) -> PolicyBundle:
         """The same policy over other items, as those that came after its night.
@@ -68,13 +71,15 @@ def save_bundle(bundle: PolicyBundle, folder: Path) -> None:
     folder.mkdir(parents=True)
     save_catalog(bundle.catalog, folder)
     save_policy(bundle.policy, folder / "policy")
-    about = {
+    about: dict[str, Any] = {
         "name": bundle.name,
         "night": bundle.night,
         "run_key": bundle.run_key,
         "code_version": bundle.code_version,
         "objectives": [o.to_json() for o in bundle.objectives],
     }
+    if bundle.history_length is not None:
+        about["history_length"] = bundle.history_length
     (folder / "bundle.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 

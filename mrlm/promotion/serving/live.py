@@ -149,6 +149,7 @@ class LiveVersion:
             the user's last known decision.
         history_objective: the feedback objective that tells most, first of what requests bring of
             their users' histories; empty: the first of the bundle that they bring.
+        history_length: the newest entries of a history that are read; None: all.
     """
 
     policy_id: str
@@ -157,6 +158,7 @@ class LiveVersion:
     popular: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     retrieval: Retrieval | None = None
     history_objective: str = ""
+    history_length: int | None = None
 
     def answer(self, request: LiveRequest, now: datetime, seed: int = 0) -> LiveAnswer:
         """Draw the list of a request.
@@ -342,6 +344,8 @@ class LiveVersion:
         """The request's own; items and objectives that the version does not know are left out."""
         code = self.bundle.catalog.code
         kept = [(c, e.rewards) for e in entries if (c := code.get(e.item_id)) is not None]
+        if self.history_length is not None:
+            kept = kept[max(len(kept) - self.history_length, 0) :]
         # All, and in the order of logs: what is not known of this user is no objective that
         # histories lack, and what reads one objective alone reads the first.
         names = self._read or (UNNAMED,)
