@@ -11,6 +11,7 @@ import typer
 
 from pipelines.commands.options import SettingsOption
 from pipelines.contract.context import NightContext
+from pipelines.contract.log import logger
 from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import DataError
 from pipelines.running.open_night import night_at
@@ -50,6 +51,7 @@ def serve(
         )
     options = encryption(loaded.serving)
     service = _service(loaded, key)
+    _say_what_is_unread(loaded)
     service.current.start()
     try:
         # One answer at a time: a second thread costs more to wake than it computes.
@@ -58,6 +60,20 @@ def serve(
     finally:
         service.current.stop()
         service.log.close()
+
+
+def _say_what_is_unread(settings: Settings) -> None:
+    """Warn where the log of what is served is no night's impressions as the settings have them."""
+    from pipelines.settings.served_path import unread_as_impressions
+
+    found = unread_as_impressions(settings.inputs.impressions)
+    if found:
+        logger().warning(
+            "what is served is logged as JSON lines, a slot a line, which the settings do not read "
+            "as a night's impressions: they have %s. Convert the log before you deliver it, or "
+            "nights quarantine these rows",
+            "; ".join(found),
+        )
 
 
 def _service(settings: Settings, key: str) -> Service:

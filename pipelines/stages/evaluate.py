@@ -38,7 +38,7 @@ class Evaluate:
     name = "evaluate"
     place: Literal["run"] = "run"
     sections = ("gate", "objectives", "split", "registry")
-    form = 3
+    form = 4
 
     def plan(self, context: NightContext) -> Plan:
         """The run's plan, without gate nights where the challenger is the champion itself.

@@ -17,6 +17,8 @@ from mrlm.ope.nights.mixtures import (
     variance_weighted,
 )
 from mrlm.ope.state.folded import FoldedState
+from mrlm.ope.verdict.certify import Thresholds
+from mrlm.ope.verdict.diagnostics import Diagnostics
 
 # Two contexts of equal chance, three actions; loggers of 3 and 1 rounds.
 LOGGERS = np.array([[[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]], [[0.1, 0.1, 0.8], [0.5, 0.25, 0.25]]])
@@ -334,3 +336,56 @@ def test_where_divergences_tell_nothing_the_pooled_estimate_stays(make_batch):
     half = ESTIMATORS["ips"](replace(batch, rewards=unknown))
     assert divergence_weighted(half, two, apart) is half
     assert divergence(replace(batch, candidate_propensity=None), batch.target) is None
+
+
+def busy_users(seed, n=3000, users=250, rate=0.05):
+    """An on-policy log of users of unlike activity, half of whom each logger served."""
+    g = np.random.default_rng(seed)
+    activity = np.exp(g.normal(size=users))
+    user = g.choice(users, n, p=activity / activity.sum())
+    a = g.integers(0, 2, n)
+    batch = EvaluationBatch(
+        cluster=user,
+        offsets=np.arange(n + 1) * 2,
+        target=np.full(2 * n, 0.5),
+        shown=np.arange(n) * 2 + a,
+        propensity=np.full(n, 0.5),
+        rewards=(g.random(n) < rate).astype(float)[:, None],
+        objectives=("click",),
+    )
+    return batch, (g.permutation(users)[user] < users / 2).astype(int)
+
+
+@pytest.mark.statistics
+def test_busy_users_do_not_stand_in_the_way_of_two_loggers():
+    """Rewards are counted by rounds: 200 logs of which nearly all certify, and .92 or more cover.
+
+    Fewer of 200 that cover at .95 have a chance of .03; seeds are fixed. The fourth powers of such
+    users' sums leave 20 of 250, which count for the degrees of freedom alone.
+    """
+    thresholds, half = Thresholds(min_nonzero=50.0), np.array([0.5, 0.5])
+    covered = []
+    for seed in range(200):
+        batch, logger = busy_users(seed)
+        state = EvaluationState.of(stratified(ESTIMATORS["ips"](batch), logger, half))
+        e = estimates(state, thresholds=thresholds)["click"]
+        f = folded_estimates(FoldedState.of(state), thresholds=thresholds)["click"]
+        assert f.diagnostics[0].tail_rounds == pytest.approx(e.diagnostics[0].tail_rounds)
+        if e.certified:
+            covered.append(e.lower <= 0.05 <= e.upper)
+    assert len(covered) >= 190
+    assert np.mean(covered) >= 0.92
+
+
+def test_the_largest_parts_are_counted_by_rounds():
+    batch, logger = two_loggers(0, 100)
+    share = np.where(logger == 1, 0.5 / 100, 0.5 / 2900)
+    (d,) = certified(stratified(ESTIMATORS["ips"](batch), logger, np.array([0.5, 0.5]))).diagnostics
+    assert d.tail_rounds == pytest.approx((share**2).sum() ** 2 / (share**4).sum())
+    assert d.effective_nonzero == pytest.approx(d.nonzero / d.matched * d.tail_rounds)
+    told = d.to_json()
+    assert Diagnostics.from_json(told) == d
+    del told["tail_rounds"]
+    assert Diagnostics.from_json(told) is None
+    (one,) = certified(ESTIMATORS["ips"](batch)).diagnostics
+    assert one.tail_rounds is None

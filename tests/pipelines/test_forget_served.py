@@ -56,7 +56,7 @@ def test_their_rows_leave_the_log_and_no_others(tmp_path: Path) -> None:
     assert [p.name for p in file.parent.iterdir()] == [file.name]
 
 
-@pytest.mark.parametrize("source", ["user.id", "@ts", ["tenant", "user"]])
+@pytest.mark.parametrize("source", ["user.id", "=u", ["tenant", "user"]])
 def test_rows_are_found_where_the_column_is_no_name(
     tmp_path: Path, source: str | list[str]
 ) -> None:

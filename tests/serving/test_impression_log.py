@@ -15,6 +15,8 @@ import pytest
 
 from pipelines.serving.impression_log import Flush, ImpressionLog
 from pipelines.settings.ingestion import Ingestion
+from pipelines.settings.input_tables import InputTable
+from pipelines.settings.served_path import unread_as_impressions
 
 AT = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
 LATER = datetime(2026, 11, 21, 0, 0, 1, tzinfo=UTC)
@@ -48,6 +50,33 @@ def test_rows_lie_in_their_night_under_the_names_of_the_file(tmp_path: Path, flu
     log.close()
     assert lines(tmp_path / "dt=20261121") == [
         {"rid": "r", "user_id": "änn", "policy_id": "p", "candidates": ["a", "b"]}
+    ]
+
+
+def test_a_column_of_any_name_is_written_as_it_is_read(tmp_path: Path) -> None:
+    names = {"request_id": "req-id", "user_id": "`user.id`", "scene": "=home", "position": "n + 1"}
+    log = ImpressionLog(str(tmp_path / "{night}"), names, Ingestion(), "never")
+    log.append([{"request_id": "r", "user_id": "u", "scene": "feed", "position": 1}], AT)
+    log.close()
+    (row,) = lines(tmp_path / "2026-11-20")
+    assert row == {"req-id": "r", "user.id": "u", "scene": "feed", "position": 1}
+
+
+def test_settings_that_do_not_read_what_is_served_are_named() -> None:
+    path = "log/{night}"
+    names: dict[str, str | list[str]] = {"user_id": "user-id", "session_id": "who.session"}
+    assert unread_as_impressions(InputTable(path=path, columns=names)) == []
+    odd: dict[str, str | list[str]] = {"scene": "=home", "position": "n + 1", "user_id": ["a", "b"]}
+    found = unread_as_impressions(
+        InputTable(path=path, columns=odd, format="csv", rows="slots", where={"kind": "show"})
+    )
+    assert found == [
+        'inputs.impressions.format = "csv"',
+        'inputs.impressions.rows = "slots"',
+        'inputs.impressions.where, which asks for "kind"',
+        'inputs.impressions.columns.user_id = ["a", "b"]',
+        'inputs.impressions.columns.scene = "=home"',
+        'inputs.impressions.columns.position = "n + 1"',
     ]
 
 

@@ -61,6 +61,7 @@ def _diagnostics(state: FoldedState, j: int, k: int) -> Diagnostics:
         largest=float(state.weight_largest[j, k]),
         unsupported=float(state.unsupported[j, k]),
         expected_square=float(state.expected_square[j, k]),
+        fourth=float(state.weight_fourth[j, k]),
         nonzero=int(state.nonzero[j, k]),
         matched=int(state.matched[j, k]),
     )

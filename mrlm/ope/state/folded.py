@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.ope.scores import ratios
 from mrlm.ope.state.state import SAME, EvaluationState, check_same_estimate
+from mrlm.ope.state.weight_sums import largest_fourth
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class FoldedState:
         share_sum: float64, shape (m, P), see ``EvaluationState``.
         weight_sum: float64, shape (m, P).
         weight_square: float64, shape (m, P), sums of squared weights of rounds.
+        weight_fourth: float64, shape (m, P), no less than the sums of their fourth powers; see
+            ``largest_fourth``.
         weight_largest: float64, shape (m, P); after ``subtract``, an upper bound.
         user_square: float64, shape (m, P), sums of squares of users' sums of weights.
         user_fourth: float64, shape (m, P), sums of their fourth powers.
@@ -68,6 +71,7 @@ class FoldedState:
     share_sum: NDArray[np.float64]
     weight_sum: NDArray[np.float64]
     weight_square: NDArray[np.float64]
+    weight_fourth: NDArray[np.float64]
     weight_largest: NDArray[np.float64]
     user_square: NDArray[np.float64]
     user_fourth: NDArray[np.float64]
@@ -110,6 +114,7 @@ class FoldedState:
             share_sum=due.sum(0),
             weight_sum=weight.sum(0),
             weight_square=state.weight_square.sum(0),
+            weight_fourth=largest_fourth(state.weight_largest, state.weight_square).sum(0),
             weight_largest=state.weight_largest.max(0, initial=0.0),
             user_square=(weight**2).sum(0),
             user_fourth=(weight**4).sum(0),

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from mrlm.ope.plain import plain_fields
 from mrlm.ope.state.state import EvaluationState
+from mrlm.ope.state.weight_sums import largest_fourth
 
 if TYPE_CHECKING:
     from mrlm.ope.state.folded import FoldedState
 
 
-_MAY_BE_UNKNOWN = frozenset({"unsupported_mass", "expected_sample_size"})
+_MAY_BE_UNKNOWN = frozenset({"unsupported_mass", "expected_sample_size", "tail_rounds"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Diagnostics:
             the logger's propensities let one expect, whatever this log happened to show; None
             where a round lacks a candidate's propensity.
         weighted_terms: the estimate is a weighted mean of several, as of loggers (``stratified``).
+        tail_rounds: of such an estimate at most (sum w^2)^2 / sum w^4 over rounds: how many rounds
+            its largest parts have. None of others.
     """
 
     policy: str
@@ -66,6 +69,7 @@ class Diagnostics:
     tail_users: float
     expected_sample_size: float | None = None
     weighted_terms: bool = False
+    tail_rounds: float | None = None
 
     @property
     def effective_nonzero(self) -> float:
@@ -74,9 +78,17 @@ class Diagnostics:
         What ``nonzero`` would be if rounds of little weight counted little. Where a policy has most
         of its mass on one rare item, thousands of clicks on other items say nothing of its value.
         In a weighted mean of several estimates the rewards of one do not stand for those of
-        another, so it is at most ``tail_nonzero``, the rewards that the largest parts rest on.
+        another, so ``tail_rounds`` takes the place of the sample size: the rewards that the largest
+        parts rest on. Users who bring many rounds are no such parts; effective users see them.
         """
-        return self.tail_nonzero if self.weighted_terms else self._nonzero
+        if not self.matched:
+            return 0.0
+        known = self.tail_rounds is not None
+        return (
+            self.nonzero
+            / self.matched
+            * (self.tail_rounds if known else self.effective_sample_size)
+        )
 
     @property
     def _nonzero(self) -> float:
@@ -100,6 +112,8 @@ class Diagnostics:
         None: a figure is missing, as in a record of before it was kept.
         """
         if any(f.default is MISSING and f.name not in data for f in fields(cls)):
+            return None
+        if data.get("weighted_terms") and "tail_rounds" not in data:
             return None
         found: dict[str, Any] = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         lost = {n: math.nan for n, v in found.items() if v is None and n not in _MAY_BE_UNKNOWN}
@@ -127,6 +141,7 @@ class Totals:
         largest: not a sum: the largest weight, times its share.
         unsupported: of target mass that the logger never shows; NaN if unknown.
         expected_square: of expected squared weights; NaN if unknown.
+        fourth: no less than the sum of the weights' fourth powers.
         nonzero: rounds whose reward and weight are both not zero.
         matched: rounds whose weight is not zero.
     """
@@ -139,6 +154,7 @@ class Totals:
     largest: float
     unsupported: float
     expected_square: float
+    fourth: float
     nonzero: int
     matched: int
 
@@ -174,6 +190,8 @@ def diagnosed(
     if users > 1 and shares:
         error = math.sqrt(users / (users - 1)) * residual / shares
     lost = totals.unsupported
+    # Weighed by shares, not only added and subtracted.
+    weighted = bool((np.abs(state.signs) != 1).any())
     return Diagnostics(
         policy=state.policies[k],
         objective=state.objectives[j],
@@ -190,8 +208,8 @@ def diagnosed(
         matched=totals.matched,
         tail_users=tail_users,
         expected_sample_size=expected_sample_size(shares, totals.expected_square),
-        # Weighed by shares, not only added and subtracted.
-        weighted_terms=bool((np.abs(state.signs) != 1).any()),
+        weighted_terms=weighted,
+        tail_rounds=effective_number(totals.square, totals.fourth) if weighted else None,
     )
 
 
@@ -206,6 +224,9 @@ def _one(state: EvaluationState, j: int, k: int) -> Diagnostics:
         largest=float(state.weight_largest[:, j, k].max(initial=0.0)),
         unsupported=float(state.unsupported[:, j, k].sum()),
         expected_square=float(state.expected_square[:, j, k].sum()),
+        fourth=float(
+            largest_fourth(state.weight_largest[:, j, k], state.weight_square[:, j, k]).sum()
+        ),
         nonzero=int(state.nonzero[:, j, k].sum()),
         matched=int(state.matched[:, j, k].sum()),
     )
