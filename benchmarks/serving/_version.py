@@ -72,9 +72,10 @@ def _quick(bundle: PolicyBundle) -> LiveVersion:
 
 
 def decisions(version: LiveVersion, many: int, candidates: int) -> Decisions:
-    """Decisions of the world's log in turn, with candidate sets of another size."""
+    """The newest decisions of the world's log, with candidate sets of another size."""
     log, g = _log(), np.random.default_rng(_SEED)
-    rows: NDArray[np.int64] = np.arange(many) % len(log)
+    # The oldest look back on nothing, and cost less.
+    rows: NDArray[np.int64] = len(log) - 1 - np.arange(many) % len(log)
     sets = g.integers(0, len(version.bundle.catalog), (many, candidates)).astype(np.int32)
     offsets = np.arange(many + 1, dtype=np.int64) * candidates
     return replace(log.decisions.take(rows), candidates=Ragged(offsets, sets.ravel()))

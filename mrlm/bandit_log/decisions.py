@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -68,11 +69,11 @@ class Decisions:
     def looked_back_on(self) -> Ragged:
         """Places in ``histories`` of the entries that each decision sees, int64, oldest first.
 
-        Made anew at each call, with an entry a decision and entry seen: for many decisions at once,
-        go by ``blocks``.
+        Of several decisions made anew at each call, with an entry a decision and entry seen: for
+        many at once, go by ``blocks``.
         """
         if len(self) == 1:
-            return self._alone_looked_back_on()
+            return self._alone_looked_back_on
         place, row = ranges(self.since, self.until)
         entries, moment = self.histories, self.ts[row]
         seen = (entries.known_from[place] < moment) & (moment <= entries.known_until[place])
@@ -100,8 +101,9 @@ class Decisions:
             done += len(part)
         return replace(self, since=since)
 
+    @cached_property
     def _alone_looked_back_on(self) -> Ragged:
-        """Of the only decision, as a request is: its entries lie together."""
+        """Of the only decision, as a request is: its entries lie together; made once."""
         start, stop = int(self.since[0]), int(self.until[0])
         entries, own, moment = self.histories, slice(start, stop), self.ts[0]
         seen = (entries.known_from[own] < moment) & (moment <= entries.known_until[own])

@@ -88,15 +88,23 @@ class Histories:
     def column(self, name: str, place: int) -> NDArray[np.float32] | None:
         """Known rewards of one objective, float32, shape (E,); None where there are none.
 
+        Args: as for ``place``.
+        """
+        found = self.place(name, place)
+        return None if found is None else self.rewards[:, found]
+
+    def place(self, name: str, place: int) -> int | None:
+        """Column of ``rewards`` that holds one objective; None where none does.
+
         Args:
             name: of the objective; ``UNNAMED``: the first one, whatever it is called.
             place: of the name among those that a reader asks for: values that came without a name
                 are those of its first.
         """
         if name in self.objectives:
-            return self.rewards[:, self.objectives.index(name)]
+            return self.objectives.index(name)
         unnamed = name == UNNAMED or (self.objectives == (UNNAMED,) and place == 0)
-        return self.rewards[:, 0] if unnamed and self.objectives else None
+        return 0 if unnamed and self.objectives else None
 
     @classmethod
     def concat(cls, parts: Sequence[Histories]) -> Histories:

@@ -156,10 +156,10 @@ def profile(entries: Entries, vectors: NDArray[np.floating], prior: float) -> ND
     spaces = vectors if vectors.ndim == 3 else vectors[None]
     width, items = entries.values.shape[-1], entries.items
     summands = entries.summands.astype(vectors.dtype, copy=False)
-    parts = [_weighed_sums(w[:width], items, v) for w, v in zip(summands, spaces, strict=True)]
+    sums = _weighed_sums(summands[:, :width], items, spaces)
     count = _segment_sums(summands[:, width : 2 * width], items.offsets)
     # Shape (m, r, n, width), then by decision.
-    found = np.array(parts) / (count + prior).astype(vectors.dtype)[..., None]
+    found = sums / (count + prior).astype(vectors.dtype)[..., None]
     flat = found.swapaxes(1, 2).reshape(len(spaces), len(items), -1)
     return flat if vectors.ndim == 3 else flat[0]
 
@@ -167,13 +167,23 @@ def profile(entries: Entries, vectors: NDArray[np.floating], prior: float) -> ND
 def _weighed_sums(
     weight: NDArray[np.floating], items: Ragged, vectors: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """Sums of the vectors of each row's items, each times its r weights, (r, n, width)."""
+    """Sums of the vectors of each row's items, each times its weights, (m, r, n, width).
+
+    Args:
+        weight: shape (m, r, H).
+        items: n rows, H codes in all.
+        vectors: shape (m, items, width).
+    """
     if len(items) == 1:
         # What a sparse matrix costs to make is more than one row's products.
-        return (weight @ vectors.take(items.values, axis=0))[:, None]
-    shape = (len(items), len(vectors))
-    sums = [sparse.csr_array((w, items.values, items.offsets), shape=shape) for w in weight]
-    return np.array([s @ vectors for s in sums])
+        return np.asarray((weight @ vectors.take(items.values, axis=1))[:, :, None])
+    shape = (len(items), vectors.shape[1])
+    return np.array(
+        [
+            [sparse.csr_array((w, items.values, items.offsets), shape=shape) @ v for w in own]
+            for own, v in zip(weight, vectors, strict=True)
+        ]
+    )
 
 
 def _segment_sums(values: NDArray[np.floating], offsets: NDArray[np.int64]) -> NDArray[np.float64]:

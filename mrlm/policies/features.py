@@ -32,13 +32,18 @@ def feature_matrix(
 def _of_block(
     decisions: Decisions, scorers: tuple[Scorer, ...], known: tuple[Objective, ...]
 ) -> NDArray[np.float64]:
-    parts = [s.score(decisions) for s in scorers]
+    parts = [_scored(s, decisions) for s in scorers]
     parts += [known_rewards(decisions, o)[:, None] for o in known]
-    if not parts:
-        return np.zeros((len(decisions.candidates.values), 0))
-    # Scorers keep what they gave: it is copied before a sign changes.
-    matrix = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0].copy()
-    for j, name in enumerate(feature_columns(scorers, known)):
-        if name == UNCERTAINTY:
-            matrix[:, j] = -matrix[:, j]
-    return matrix
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([np.zeros((len(decisions.candidates.values), 0)), *parts], axis=1)
+
+
+def _scored(scorer: Scorer, decisions: Decisions) -> NDArray[np.float64]:
+    values, columns = scorer.score(decisions), scorer.columns
+    if UNCERTAINTY in columns:
+        # Scorers keep what they gave: it is copied before a sign changes.
+        values = values.copy()
+        at = columns.index(UNCERTAINTY)
+        values[:, at] = -values[:, at]
+    return values

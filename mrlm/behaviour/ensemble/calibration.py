@@ -30,7 +30,7 @@ class HeadCalibrations:
     """Calibrations of the same heads of m models at once.
 
     Attributes:
-        slope, intercept: float64, shape (m, 1, 1, heads).
+        slope, intercept: float64, shape (heads, m, 1, 1).
         binary: places of the heads that are probabilities.
     """
 
@@ -42,17 +42,17 @@ class HeadCalibrations:
     def of(cls, models: Sequence[Sequence[Calibration]]) -> HeadCalibrations:
         """Of models that agree in which heads are binary."""
         slope, intercept = (
-            np.array([[getattr(c, x) for c in heads] for heads in models])[:, None, None]
+            np.array([[getattr(c, x) for c in heads] for heads in models]).T[..., None, None]
             for x in ("slope", "intercept")
         )
         return cls(slope, intercept, tuple(j for j, c in enumerate(models[0]) if c.binary))
 
     def __call__(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated values of outputs, shape (m, members, N, heads)."""
+        """Calibrated values of outputs, shape (heads, m, members, N)."""
         values: NDArray[np.float64] = outputs * self.slope
         values += self.intercept
         for j in self.binary:
-            values[..., j] = expit(values[..., j])
+            expit(values[j], out=values[j])
         return values
 
 

@@ -19,14 +19,13 @@ class FirstLayer:
     """The first layer of all networks by what its columns say.
 
     Attributes:
-        pair: of the product of item and user, of attention and of ``PairsOfStack.own``, shape
-            (m k, columns, hidden).
+        attended: of attention and of ``PairsOfStack.own``, shape (m k, columns, hidden).
         lowest, highest: of attention, shape (m, k, 1, columns).
         own_lowest, own_highest: of what members have of their own.
         moments, places, attributes, statistics, novelty: the other parts.
     """
 
-    pair: Floats
+    attended: Floats
     lowest: Floats
     highest: Floats
     own_lowest: Floats
@@ -53,7 +52,7 @@ class FirstLayer:
             return part.lowest.reshape(shape), part.highest.reshape(shape)
 
         return cls(
-            np.concatenate([networks.product, attended.weight, members.weight], axis=1),
+            np.concatenate([attended.weight, members.weight], axis=1),
             *ends(attended),
             *ends(members),
             moments=networks.part(of_decision[:moments]),

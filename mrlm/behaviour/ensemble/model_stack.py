@@ -70,24 +70,27 @@ class ModelStack:
 
     def _values(self, decisions: Decisions) -> NDArray[np.float64]:
         outputs, variance = self._outputs(decisions)
+        many = outputs.shape[2]
         heads = self.parameters.calibrations(
-            outputs.reshape(len(self.models), -1, *outputs.shape[1:])
+            outputs.reshape(len(outputs), len(self.models), -1, many)
         )
-        values = np.empty((len(heads), heads.shape[2], heads.shape[3] + 1))
-        expected = np.divide(np.add.reduce(heads, axis=1), heads.shape[1], out=values[..., :-1])
+        values = np.empty((len(self.models), many, len(heads) + 1))
+        expected = np.add.reduce(heads, axis=2)
+        expected /= heads.shape[2]
+        values[..., :-1] = np.moveaxis(expected, 0, 2)
         values[..., -1] = self.parameters.uncertainty.deviation(heads, expected, variance)
         values.flags.writeable = False
         return values
 
     def _outputs(self, decisions: Decisions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Outputs of all members, scenes' own layers included, (m k, N, heads).
+        """Outputs of all members, scenes' own layers included, (heads, m k, N).
 
         And the variance of the north star's that posteriors tell, (m, N).
         """
         many, _, heads = self.parameters.networks.head_bias.shape
-        out = np.empty((many, len(decisions.candidates.values), heads))
+        out = np.empty((heads, many, len(decisions.candidates.values)))
         read, _, pair = self._places_in_read(decisions)
-        variance = read.open.take(pair, axis=1)
+        variance = read.open.copy() if pair is None else read.open.take(pair, axis=1)
         code = [None if m.scenes is None else m.scenes.code(decisions.scene) for m in self.models]
         row = decisions.candidates.row
         for rows, hidden in self.hidden(decisions):
@@ -98,8 +101,8 @@ class ModelStack:
                     k = len(model.members)
                     own = slice(j * k, (j + 1) * k)
                     found[own] += model.scenes.added(hidden[own], of_scene[row[rows]])
-            out[:, rows] = found
-        out += self.parameters.networks.head_bias
+            out[..., rows] = np.moveaxis(found, 2, 0)
+        out += np.moveaxis(self.parameters.networks.head_bias, 2, 0)
         return out, variance
 
     def hidden(self, decisions: Decisions) -> Iterator[tuple[slice, Floats]]:
@@ -108,8 +111,10 @@ class ModelStack:
         by_decision = read.user.by_state.take(state, axis=1) + self._of_places(decisions)
         row, networks = decisions.candidates.row, self.parameters.networks
         novelty = self._novelty_below(decisions)
-        for rows, hidden in self._first_layers(read, pair):
-            hidden += by_decision if len(state) == 1 else by_decision.take(row[rows], axis=1)
+        for rows, found in self._first_layers(read, pair):
+            told = by_decision if len(state) == 1 else by_decision.take(row[rows], axis=1)
+            # Not in place: what was found may be kept for the next slot.
+            hidden = found + told
             if novelty is not None:
                 hidden += novelty[:, rows] @ self.parameters.first_layer.novelty.weight
             yield rows, networks.activate(hidden)
@@ -117,6 +122,7 @@ class ModelStack:
     def features(self, decisions: Decisions, place: int) -> ServedFeatures:
         """What one of the models reads, its members' own columns in their mean, for learners."""
         read, state, pair = self._places_in_read(decisions)
+        pair = read.pairs.pair if pair is None else pair
         states, catalog = read.pairs.states, decisions.catalog
         codes, model = states.candidates.values, self.models[place]
         history = HistoryRead(
@@ -131,54 +137,57 @@ class ModelStack:
         own = np.concatenate([statistics, read.own[place]], axis=2, dtype=np.float64)
         return features.with_pair_columns(own.mean(axis=0))
 
-    def _places_in_read(self, decisions: Decisions) -> tuple[PairsOfStack, Places, Places]:
-        """What was read, and of each decision its state and of each candidate its pair in it."""
+    def _places_in_read(self, decisions: Decisions) -> tuple[PairsOfStack, Places, Places | None]:
+        """What was read, and of each decision its state and of each candidate its pair in it.
+
+        None where the candidates are the pairs, in their order, as those of one decision are.
+        """
         if not isinstance(decisions, LaterSlot):
             read = self._read.of(decisions, self._pairs.read)
-            return read, read.pairs.state, read.pairs.pair
+            return read, read.pairs.state, None if len(decisions) == 1 else read.pairs.pair
         read = self._read.of(decisions.first, self._pairs.read)
         pairs = read.pairs
         return read, pairs.state[decisions.of_decision], pairs.pair[decisions.of_candidate]
 
-    def _first_layers(self, read: PairsOfStack, pair: Places) -> Iterator[tuple[slice, Floats]]:
+    def _first_layers(
+        self, read: PairsOfStack, pair: Places | None
+    ) -> Iterator[tuple[slice, Floats]]:
         """Places of some candidates, and what the first layer makes of their pairs."""
         networks, pairs = len(self.parameters.networks.head), len(read.item)
+        many = pairs if pair is None else len(pair)
         # Of many pairs that are asked about once or so, what is made is not worth its memory.
-        once = pairs > _KEPT_PAIRS and len(pair) < _OFTEN * pairs
+        once = pairs > _KEPT_PAIRS and many < _OFTEN * pairs
         layer = None if once else self._layer.of(read, self._first_layer)
-        for rows in pieces(len(pair), networks):
-            if layer is None:
-                yield rows, self._of_pairs(read, pair[rows])
-            else:
-                yield rows, layer.take(pair[rows], axis=1)
+        for rows in pieces(many, networks):
+            places = rows if pair is None else pair[rows]
+            yield (
+                rows,
+                self._of_pairs(read, places) if layer is None else _taken(layer, places, axis=1),
+            )
 
     def _first_layer(self, read: PairsOfStack) -> Floats:
         """Of all pairs, (m k, P, hidden)."""
-        networks, pairs = self.parameters.networks, len(read.item)
-        out = np.empty((len(networks.head), pairs, networks.first.shape[2]), self.precision)
-        for rows in pieces(pairs, len(networks.head)):
-            out[:, rows] = self._of_pairs(read, np.arange(pairs)[rows])
-        return out
+        parts = pieces(len(read.item), len(self.parameters.networks.head))
+        found = [self._of_pairs(read, rows) for rows in parts]
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
-    def _of_pairs(self, read: PairsOfStack, pairs: Places) -> Floats:
+    def _of_pairs(self, read: PairsOfStack, pairs: Places | slice) -> Floats:
         """What the first layer makes of some pairs, with its bias, (m k, pairs, hidden)."""
         columns, item, users = self.parameters.first_layer, read.item[pairs], read.user.users
-        projection = users.shape[2]
-        of_user = users if users.shape[1] == 1 else users.take(read.state[pairs], axis=1)
-        x = np.empty((len(users), len(item), columns.pair.shape[1]), self.precision)
-        np.multiply(read.projected.take(item, axis=1), of_user, out=x[..., :projection])
-        by_model = x.reshape(*read.own.shape[:2], *x.shape[1:])[..., projection:]
-        attention = by_model[..., : read.attention.shape[2]]
-        attended = read.attention.take(pairs, axis=1).astype(self.precision, copy=False)
-        np.maximum(attended[:, None], columns.lowest, out=attention)
-        np.minimum(attention, columns.highest, out=attention)
-        if read.own.shape[3]:
-            own = by_model[..., read.attention.shape[2] :]
-            known = read.own.take(pairs, axis=2).astype(self.precision, copy=False)
-            np.maximum(known, columns.own_lowest, out=own)
-            np.minimum(own, columns.own_highest, out=own)
-        hidden = x @ columns.pair
-        hidden += read.first.take(item, axis=1)
+        product = read.projected.take(item, axis=0)
+        product *= users if len(users) == 1 else users.take(read.state[pairs], axis=0)
+        attention, own = _taken(read.attention, pairs, axis=1), _taken(read.own, pairs, axis=2)
+        wide = attention.shape[2] + own.shape[3]
+        x = np.empty((*own.shape[:2], len(item), wide), self.precision)
+        attended, members = x[..., : attention.shape[2]], x[..., attention.shape[2] :]
+        np.maximum(attention[:, None], columns.lowest, out=attended)
+        np.minimum(attended, columns.highest, out=attended)
+        if own.shape[3]:
+            np.maximum(own, columns.own_lowest, out=members)
+            np.minimum(members, columns.own_highest, out=members)
+        hidden = product.swapaxes(0, 1) @ self.parameters.networks.product
+        hidden += x.reshape(len(hidden), len(item), wide) @ columns.attended
+        hidden += read.first.take(item, axis=0).swapaxes(0, 1)
         return np.asarray(hidden, self.precision)
 
     def _novelty_below(self, decisions: Decisions) -> Floats | None:
@@ -217,3 +226,10 @@ class ModelStack:
     @cached_property
     def _pairs(self) -> PairReader:
         return PairReader(self.parameters, self._items)
+
+
+def _taken(values: Floats, places: Places | slice, axis: int) -> Floats:
+    """``values`` at some places of an axis; those of a slice are not copied."""
+    if isinstance(places, slice):
+        return values[(slice(None),) * axis + (places,)]
+    return values.take(places, axis=axis)

@@ -26,21 +26,24 @@ Floats = NDArray[np.floating]
 class ItemsOfStack:
     """One catalogue as m models of k members see it; row c is item c.
 
+    What all networks read of an item lies together: the items of a request are far apart, and each
+    comes from memory once.
+
     Attributes:
         tables: of each model's space, in double precision.
         vectors: ``ItemTable.vectors`` of each, shape (m, items, width).
         kernels: how candidates attend by text and by categories.
-        open: what uncertainty reads of it, by model.
-        projected: shape (m k, items, projection); None for a catalogue that is too large to keep.
-        first: what the first layer makes of an item at the top of a list, (m k, items, hidden).
-        loading: by all factors, (m k objectives, items, factors).
-        events: what networks over entries read of items, (m k, items, width).
+        open: what uncertainty reads of it.
+        projected: shape (items, m k, projection); None for a catalogue that is too large to keep.
+        first: what the first layer makes of an item at the top of a list, (items, m k, hidden).
+        loading: by all factors, (items, m k objectives, factors), float32 as they were learned.
+        events: what networks over entries read of items, (items, m k, width).
     """
 
     tables: tuple[ItemTable, ...]
     vectors: Floats
     kernels: tuple[Kernels, Kernels]
-    open: dict[int, ItemsOpen]
+    open: ItemsOpen
     projected: Floats | None = None
     first: Floats | None = None
     loading: Floats | None = None
@@ -74,15 +77,15 @@ class ItemReader:
             return bound
         every = np.arange(len(catalog))
         projected, first = self.projected(catalog, tables, every)
-        loading = self.loadings(catalog, every.astype(np.int32), bound)
         reader = self.stack.events
-        events = self.events(reader, catalog, every, bound) if reader else None
+        loading = _by_item(self.loadings(catalog, every, bound)).astype(np.float32)
+        events = _by_item(self.events(reader, catalog, every, bound)) if reader else None
         return replace(bound, projected=projected, first=first, loading=loading, events=events)
 
     def projected(
         self, catalog: Catalog, tables: Sequence[ItemTable], codes: NDArray[np.integer]
     ) -> tuple[Floats, Floats]:
-        """Projections of items, and what the first layer makes of them at the top of a list."""
+        """``ItemsOfStack.projected`` and ``first`` of some items."""
         layer = self.stack.first_layer
         vectors, attributes = (
             self.stack.by_member(np.array([getattr(t, x)[codes] for t in tables]))
@@ -95,12 +98,13 @@ class ItemReader:
         first += layer.attributes.of(attributes)
         first += layer.novelty.of(at_the_top(catalog)[codes])
         first += layer.statistics.of(statistics)
-        return projected, first
+        return _by_item(projected), _by_item(first)
 
-    def loadings(self, catalog: Catalog, codes: NDArray[np.int32], items: ItemsOfStack) -> Floats:
-        """Of items by all factors, (factor models, items, factors)."""
+    def loadings(self, catalog: Catalog, codes: NDArray[np.integer], items: ItemsOfStack) -> Floats:
+        """Of items by all factors, (factor models, *codes, factors)."""
         if items.loading is not None:
-            return items.loading.take(codes, axis=1)
+            found = items.loading.take(codes, axis=0).astype(np.float64)
+            return np.moveaxis(found, -2, 0)
         factors = [f for m in self.stack.models for f in factors_of(m)]
         return loadings_of(factors, catalog, codes, np.float64)
 
@@ -113,9 +117,14 @@ class ItemReader:
     ) -> Floats:
         """What networks over entries read of items, (m k, items, width)."""
         if items.events is not None:
-            return items.events.take(codes, axis=1)
+            return items.events.take(codes, axis=0).swapaxes(0, 1)
         vectors = [item_vectors(t) for t in items.tables for _ in range(self.stack.members)]
         return reader.items(catalog, vectors, codes)
+
+
+def _by_item(found: Floats) -> Floats:
+    """(networks, items, ...) to (items, networks, ...), as it lies in memory."""
+    return np.ascontiguousarray(found.swapaxes(0, 1))
 
 
 def at_the_top(catalog: Catalog) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from mrlm.behaviour.ensemble.stack_items import ItemReader, ItemsOfStack
 from mrlm.behaviour.ensemble.stack_parameters import StackParameters, factors_of
 from mrlm.behaviour.ensemble.user_states import UserRead, UserStates
 from mrlm.behaviour.features.pair_features import history_read
-from mrlm.behaviour.features.taste import Posterior, taste_of, tastes_for, tastes_of
+from mrlm.behaviour.features.taste import Posterior, taste_of, tastes_for, tastes_in
 from mrlm.behaviour.language.tuned_model import language_outputs
 from mrlm.behaviour.sequence.event_reader import EventReader, ItemsOf
 from mrlm.embeddings.user_state import Entries, attention_features
@@ -31,8 +31,9 @@ class PairsOfStack:
         pairs: of the decisions.
         user: what was read of their states.
         state: int64, shape (P,), the state of each pair.
-        attention: shape (m, P, features).
-        own: tastes, and what transformers say, of each member, shape (m, k, P, columns).
+        attention: shape (m, P, features), in the precision of the networks.
+        own: tastes, and what transformers say, of each member, shape (m, k, P, columns), in that
+            precision too.
         projected, first: of items, see ``ItemsOfStack``.
         item: int64, shape (P,), row of these of each pair.
         open: variance of what users and items have of their own, float64, shape (m, P).
@@ -80,10 +81,12 @@ class PairReader:
             asked, item = np.unique(codes, return_inverse=True)
             projected, first = self.items.projected(states.catalog, items.tables, asked)
         own = self._own(states, user, items)
-        state = states.candidates.row
-        entries = user.history.entries.items.lengths[state]
-        open_ = self.stack.uncertainty.own(items.open, codes, entries)
-        return PairsOfStack(pairs, user, state, attention, own, projected, first, item, open_)
+        state, entries = states.candidates.row, user.history.entries.items.lengths
+        open_ = self.stack.uncertainty.own(
+            items.open, codes, entries if len(entries) == 1 else entries[state]
+        )
+        rounded = attention.astype(self.stack.precision, copy=False)
+        return PairsOfStack(pairs, user, state, rounded, own, projected, first, item, open_)
 
     def _read_user(self, states: Decisions) -> UserRead:
         items, seen = self.items.of(states.catalog), states.looked_back_on()
@@ -95,21 +98,22 @@ class PairReader:
         history = history_read(entries, items.vectors)
         moments = self.stack.first_layer.moments.of(self.stack.by_member(history.moments))
         vectors = history.user_vectors.astype(self.stack.precision, copy=False)
-        users = self.stack.by_member(vectors) @ self.stack.networks.user
+        projected = self.stack.by_member(vectors) @ self.stack.networks.user
+        users = np.ascontiguousarray(projected.swapaxes(0, 1))
         if len(states) > 1:
             return UserRead(history, moments, users)
         reader = self.stack.events
         events = None
         if reader is not None:
             events = reader.read(states, self._event_items(reader, states.catalog, items))
-        return UserRead(history, moments, users, self._posterior(states), events)
+        return UserRead(history, moments, users, self._tastes(states), events)
 
     def _event_items(self, reader: EventReader, catalog: Catalog, items: ItemsOfStack) -> ItemsOf:
         return lambda codes: self.items.events(reader, catalog, codes, items)
 
-    def _posterior(self, state: Decisions) -> Posterior:
-        """Of one state's tastes, by the factors of all members."""
-        parts = [taste_of(state, m.space, factors_of(m), np.float64) for m in self.stack.models]
+    def _tastes(self, states: Decisions) -> Posterior:
+        """Of the states' tastes, by the factors of all members."""
+        parts = [taste_of(states, m.space, factors_of(m), np.float64) for m in self.stack.models]
         return Posterior(
             np.concatenate([p.mean for p in parts], axis=1),
             np.concatenate([p.covariance for p in parts], axis=1),
@@ -117,19 +121,18 @@ class PairReader:
 
     def _own(self, states: Decisions, user: UserRead, items: ItemsOfStack) -> Floats:
         """Tastes, and what transformers say, of each member, (m, k, P, columns)."""
-        shape = (len(self.stack.models), self.stack.members, len(states.candidates.values))
+        codes = states.candidates.values
+        models, members, many = len(self.stack.models), self.stack.members, len(codes)
+
+        def loadings(asked: NDArray[np.int32]) -> Floats:
+            return self.items.loadings(states.catalog, asked, items)
+
         if user.taste is not None:
-            loading = self.items.loadings(states.catalog, states.candidates.values, items)
-            every = tastes_for(user.taste, loading)
+            every = tastes_for(user.taste, loadings(codes))
         else:
-            every = np.concatenate(
-                [tastes_of(states, m.space, factors_of(m), np.float64) for m in self.stack.models],
-                axis=1,
-            )
-        models, members, many = shape
-        by_member = every.reshape(
-            many, models, members, every.shape[1] // (models * members)
-        ).transpose(1, 2, 0, 3)
+            factors = [f for m in self.stack.models for f in factors_of(m)]
+            every = tastes_in(states, factors, self._tastes, loadings, np.float64)
+        by_member = every.reshape(many, models, members, -1).transpose(1, 2, 0, 3)
         said = [
             language_outputs(states, [f.language for f in m.members if f.language])
             for m in self.stack.models
@@ -141,7 +144,9 @@ class PairReader:
             read = self._event_items(reader, states.catalog, items)
             found = reader.outputs(states, read, user.events)
             parts.append(found.reshape(models, members, many, found.shape[2]))
-        return np.concatenate(parts, axis=3) if len(parts) > 1 else by_member
+        own = np.concatenate(parts, axis=3) if len(parts) > 1 else by_member
+        # Piece after piece of it is taken: each would copy all of what is not contiguous.
+        return np.ascontiguousarray(own, self.stack.precision)
 
 
 def _nobody(catalog: Catalog) -> UserStates:

@@ -26,7 +26,7 @@ class UserRead:
     Attributes:
         history: what pair features say of them, by model.
         by_state: what first layers make of its moments, shape (m k, S, hidden).
-        users: projections of the user vectors, shape (m k, S, projection).
+        users: projections of the user vectors, shape (S, m k, projection).
         taste: by the factors of all members, of a single state; None for several.
         events: by the members' networks over entries, of a single state; None where there are none.
     """

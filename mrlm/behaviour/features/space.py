@@ -30,7 +30,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class HistoryScale:
-    """How one reward of the history is scaled: (x - centre) / scale.
+    """How one reward of the history is scaled, see ``_scaled_reward``.
 
     Attributes:
         objective: its name; ``UNNAMED``: the histories' first one, whatever it is called.
@@ -46,9 +46,7 @@ class HistoryScale:
 
     def of(self, reward: NDArray[np.floating]) -> NDArray[np.floating]:
         """Scaled rewards, same shape; NaN where unknown."""
-        if self.missing is not None:
-            reward = np.nan_to_num(reward, nan=self.missing)
-        return (reward - self.centre) / self.scale
+        return _scaled_reward(reward, self.centre, self.scale, self.missing)
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,22 @@ class FeatureSpace:
 
     def scaled_rewards(self, histories: Histories, place: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scaled rewards of the entries at ``place``, (places, rewards); NaN where unknown."""
-        values = np.full((len(place), len(self.history)), np.nan, np.float32)
-        for j, scale in enumerate(self.history):
-            reward = histories.column(scale.objective, j)
-            if reward is not None:
-                values[:, j] = scale.of(reward[place])
+        found = [histories.place(scale.objective, j) for j, scale in enumerate(self.history)]
+        known = [j for j, column in enumerate(found) if column is not None]
+        columns = [c for c in found if c is not None]
+        read = histories.rewards[place][:, columns]
+        rewards = _scaled_reward(read, *(x[known] for x in self._scales))
+        if len(known) == len(found):
+            return rewards
+        values = np.full((len(place), len(found)), np.nan, np.float32)
+        values[:, known] = rewards
         return values
+
+    @cached_property
+    def _scales(self) -> tuple[NDArray[np.float32], ...]:
+        """Centres, scales, and what missing rewards count as, NaN where they are unknown."""
+        columns = zip(*((h.centre, h.scale, h.missing) for h in self.history), strict=True)
+        return tuple(np.array(x, np.float32) for x in columns)
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, for JSON."""
@@ -256,3 +264,17 @@ def _scaled(catalog: Catalog, attribute: Attribute) -> NDArray[np.float64]:
         x = np.log1p(np.maximum(x, 0.0))
     scaled = np.clip((x - attribute.centre) / attribute.scale, -4.0, 4.0)
     return np.asarray(np.nan_to_num(scaled, nan=0.0), np.float64)
+
+
+def _scaled_reward(
+    reward: NDArray[np.floating],
+    centre: float | NDArray[np.float32],
+    scale: float | NDArray[np.float32],
+    missing: float | NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """(x - centre) / scale in the precision of x: the reward, or ``missing`` where it is not known.
+
+    Where that is None or NaN, x is not known either.
+    """
+    x = reward if missing is None else np.where(np.isnan(reward), missing, reward)
+    return np.asarray((x - centre) / scale, reward.dtype)

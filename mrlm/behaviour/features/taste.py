@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,32 @@ def tastes_of(
     precision: type[np.floating] = np.float32,
 ) -> Floats:
     """``taste_features`` of the distinct states of ``distinct_pairs``, (P, 2 a model)."""
+
+    def posterior(part: Decisions) -> Posterior:
+        return taste_of(part, space, models, precision)
+
+    def loadings(codes: NDArray[np.int32]) -> Floats:
+        return loadings_of(models, states.catalog, codes, precision)
+
+    return tastes_in(states, models, posterior, loadings, precision)
+
+
+def tastes_in(
+    states: Decisions,
+    models: Sequence[ItemFactors],
+    posterior: Callable[[Decisions], Posterior],
+    loadings: Callable[[NDArray[np.int32]], Floats],
+    precision: type[np.floating],
+) -> Floats:
+    """``tastes_of`` where posteriors of some states, and loadings, are told by whoever asks.
+
+    Args:
+        states: distinct ones.
+        models: all of one width.
+        posterior: of some of the states, under all models.
+        loadings: of items by their codes, under all models, (models, *codes, factors).
+        precision: of the result.
+    """
     out = np.zeros((len(states.candidates.values), PER_MODEL * len(models)), precision)
     if not models:
         return out
@@ -64,8 +90,7 @@ def tastes_of(
         mask = np.arange(int(lengths.max(initial=0))) < lengths[:, None]
         codes = np.zeros(mask.shape, np.int32)
         codes[mask] = part.candidates.values
-        posterior = taste_of(part, space, models, precision)
-        out[place] = posterior.of(loadings_of(models, part.catalog, codes, precision))[mask]
+        out[place] = posterior(part).of(loadings(codes))[mask]
     return out
 
 

@@ -64,9 +64,16 @@ class LayerPosterior:
             entries: of each pair's history, shape (P,).
             rewards: of the item that the members know, float64, shape (k, P) or (P,).
         """
-        user = history_share(entries) * (self.level + self.taste * length)
+        return history_share(entries) * self.of_user(length) + self.of_item(rewards)
+
+    def of_user(self, length: Vector) -> Vector:
+        """The user's share of ``variance`` where there is no history, shape (i,)."""
+        return self.level + self.taste * length
+
+    def of_item(self, rewards: Vector) -> Vector:
+        """The item's share of ``variance``, shape (i,), by rewards of shape (k, i) or (i,)."""
         item: Vector = self.item * item_share(rewards)
-        return user + (item.mean(axis=0) if item.ndim == 2 else item)
+        return item.mean(axis=0) if item.ndim == 2 else item
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """What is stored, by name."""

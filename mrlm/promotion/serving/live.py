@@ -322,11 +322,9 @@ class LiveVersion:
     def _codes(self, names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
         """Codes of the candidates that the catalogue has, each once, and the others."""
         code, distinct = self.bundle.catalog.code, dict.fromkeys(names)
-        found = [code.get(n, -1) for n in distinct]
-        if -1 not in found:
-            return np.array(found, np.int32), []
-        codes = np.array([c for c in found if c >= 0], np.int32)
-        return codes, [n for n in distinct if n not in code]
+        found = list(map(code.get, distinct))
+        codes = np.array([c for c in found if c is not None], np.int32)
+        return codes, [n for n, c in zip(distinct, found, strict=True) if c is None]
 
     def _histories(self, request: LiveRequest, row: int | None) -> Histories:
         if request.history is not None:
