@@ -133,13 +133,19 @@ def training_weights(context: NightContext, plan: Plan) -> dict[str, float] | No
 
 
 def split(
-    final: list[str], judged: set[str], gate_nights: int, tune_nights: int, fit_nights: int
+    final: list[str],
+    judged: set[str],
+    gate_nights: int,
+    tune_nights: int,
+    fit_nights: int,
+    least_fit: int = 1,
 ) -> tuple[list[str], list[str], list[str]]:
     """Divide nights with a final north star into fit, tune and gate, in time order.
 
     Gate nights are the newest of those that are later than every night a decision has used: a night
     before one could have been tuned on by the champion that the decision made. Tune nights come
-    before the gate nights, fit nights before those.
+    before the gate nights, fit nights before those. A young log is judged on fewer nights than it
+    may be, rather than not at all: one night is judged as soon as enough lie before it.
 
     Args:
         final: nights, oldest first.
@@ -147,9 +153,11 @@ def split(
         gate_nights: most nights to judge on.
         tune_nights: nights to tune on.
         fit_nights: most nights to fit on.
+        least_fit: fewest nights to fit on.
     """
     last = max(judged, default="")
-    gate = [n for n in final[-gate_nights:] if n > last]
+    most = min(gate_nights, max(len(final) - tune_nights - least_fit, 1))
+    gate = [n for n in final[-most:] if n > last]
     before = [n for n in final if not gate or n < gate[0]]
     tune = before[-tune_nights:]
     fit = before[: len(before) - len(tune)][-fit_nights:]
@@ -170,6 +178,7 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         settings.gate_nights,
         settings.tune_nights,
         settings.fit_nights,
+        settings.min_fit_nights,
     )
     alarms_from, before = newest_judged(context, entries)
     followed = before.hindcast if before is not None else None

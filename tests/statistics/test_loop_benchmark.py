@@ -51,6 +51,7 @@ def test_nights_are_used_once_their_north_star_is_final(past: Past) -> None:
     assert replace(past, stopped={names[1]}).final == [names[0], names[2]]
     many = [str(np.datetime64("2026-11-09") + k) for k in range(8)]
     assert nights_of(many, set()) == Nights(many[:4], many[4:6], many[6:])
+    assert nights_of(many[:6], set()) == Nights(many[:3], many[3:5], many[5:6])
     assert nights_of(many, {many[6]}) == Nights(many[:5], many[5:7], many[7:])
 
 
