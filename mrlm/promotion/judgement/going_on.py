@@ -15,6 +15,9 @@ from mrlm.promotion.settings import GateSettings
 
 # Chance of passing below which a test ends before its time.
 _HOPELESS = 0.1
+# What a log must tell before a sign ends a test, in nights of it: where the sign of less does, a
+# better challenger loses its trial to chance, and where more is asked worse ones block the gate.
+_TELLING = 0.25
 # Checks that no further night of the same test would turn.
 _WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
@@ -29,8 +32,8 @@ def goes_on(
 
     A test that is ended early promotes nobody, so the error of the gate stays what it is. The sign
     of an estimate ends it: but before a trial the champion's log may tell so little that the sign
-    is a coin's. So it does not until the nights have told a night's share of the whole test. Until
-    then a test ends where it looks hopeless, for a guardrail as for the north star.
+    is a coin's. So it does not until the nights have told what a quarter of an ordinary night
+    would. Until then a test ends where it looks hopeless, for a guardrail as for the north star.
 
     Args:
         evidence: of all nights of the test so far.
@@ -50,7 +53,7 @@ def goes_on(
     last = last_level(settings.test_nights, settings.false_promotions, look.before)
     if _hopeless(star, 0.0, done, last) or _harms_on_trial(evidence, settings):
         return False
-    if done < 1.0 / settings.test_nights:
+    if done < _TELLING / settings.test_nights:
         least = 1.0 - settings.guardrail_level
         return not any(
             _hopeless(e, margin, done, least)
