@@ -50,7 +50,8 @@ class Nights:
 def nights_of(final: list[str], judged: set[str]) -> Nights:
     """The newest nights that no decision has used, and before them those to tune and to fit on."""
     of = settings().split
-    return Nights(*split(final, judged, of.gate_nights, of.tune_nights, FIT_NIGHTS))
+    most = of.gate_nights, of.tune_nights, FIT_NIGHTS
+    return Nights(*split(final, judged, *most, LEAST_FIT_NIGHTS))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._demonstration import settings
+from benchmarks.loop._costs import costs
 from benchmarks.loop._finished import Lives, lives
 from benchmarks.loop._plot import value_plot
 from benchmarks.loop._rows import accounted, means, values
@@ -30,7 +31,12 @@ def run(quick: bool) -> list[Row]:
     picture.parent.mkdir(parents=True, exist_ok=True)
     star = north_star(settings().objective_tuple)
     picture.write_bytes(value_plot(values(found), f"true {star.name}, {star.unit}"))
-    return [*means(found, "clean"), *_against(found, judged=not quick), *_every_slot(found)]
+    return [
+        *means(found, "clean"),
+        *_against(found, judged=not quick),
+        *costs(found, "clean"),
+        *_every_slot(found),
+    ]
 
 
 def _against(found: Lives, judged: bool) -> list[Row]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from benchmarks.loop._costs import costs
 from benchmarks.loop._faults import PLANTED, QUICK_PLANTED
 from benchmarks.loop._finished import lives
 from benchmarks.loop._rows import accounted, means, values
@@ -47,6 +48,7 @@ def run(quick: bool) -> list[Row]:
             float((whole[GATED] - whole[UNGATED]).min()),
             note=f"gated {whole[GATED].mean():.4f}, ungated {whole[UNGATED].mean():.4f}",
         ),
+        *costs(found, "planted"),
         accounted(found, "planted"),
     ]
 

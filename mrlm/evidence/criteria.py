@@ -18,8 +18,7 @@ class Criteria:
         thresholds: what an interval needs before it is certified.
         no_hidden_confounding: whether it is known that the logger looked at nothing that the log
             lacks; what rests on estimated propensities is certified only then.
-        by_precision: whether, where several policies made the rows, differences weigh the rows of
-            each by their precision (``divergence_weighted``); else all rows count alike.
+        trial_share: share of what is served that a challenger under test chooses; 0: none.
     """
 
     north_star: str
@@ -27,4 +26,12 @@ class Criteria:
     level: float
     thresholds: Thresholds
     no_hidden_confounding: bool
-    by_precision: bool = False
+    trial_share: float = 0.0
+
+    @property
+    def by_precision(self) -> bool:
+        """Whether differences weigh each logger's rows by their precision, else all alike.
+
+        A trial is there to tell more of the challenger than the nights before it did.
+        """
+        return self.trial_share > 0

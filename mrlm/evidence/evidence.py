@@ -32,6 +32,7 @@ _OPTIONAL = (
     "stays",
     "logged",
     "measures",
+    "trial_night",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -90,6 +91,8 @@ class Evidence:
             another policy.
         measures: objective to the fingerprint of what its values are made by, see
             ``mrlm.evidence.measures``.
+        trial_night: what a night that the challenger's trial serves would tell of the difference,
+            over what the gate nights told together; 0: there is no trial, or it is not known.
 
     Raises:
         ValueError: a night has two roles.
@@ -128,6 +131,7 @@ class Evidence:
     candidate: str = ""
     stays: str = ""
     measures: dict[str, str] = field(default_factory=dict)
+    trial_night: float = 0.0
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]

@@ -18,6 +18,7 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.propensities import estimated_report
 from mrlm.evidence.scored_policies import ScoredPolicies
 from mrlm.evidence.support import support
+from mrlm.evidence.trial_night import told_by_trial_night
 from mrlm.evidence.unknown_rewards import UnknownRewards
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.difference import difference
@@ -71,9 +72,9 @@ def policy_estimates(
         ``policies``, ``differences``, ``logger_differences``, ``diagnostics``, ``support``,
         ``groups``, ``exposure``,
         ``baseline_differences`` where there are baselines, ``propensities`` where any is an
-        estimate, and ``reward_states`` where a reward is unknown: every estimate then says what
-        that could change. Where there is an anchor, ``anchor_differences`` too, which is no field:
-        objective to challenger - anchor.
+        estimate, ``trial_night`` where challengers have trials, and ``reward_states`` where a
+        reward is unknown: every estimate then says what that could change. Where there is an
+        anchor, ``anchor_differences`` too, which is no field: objective to challenger - anchor.
 
     Raises:
         KeyError: there is no challenger or champion.
@@ -129,6 +130,8 @@ def policy_estimates(
         log, least_users, criteria.level, partial(judged.difference, "champion")
     )
     both = policies["challenger"], policies["champion"]
+    if criteria.trial_share:
+        found["trial_night"] = told_by_trial_night(log, logged, both[1], criteria.trial_share)
     found["exposure"] = {
         **exposure_change(log, *both, least_users),
         "sampled": sampled_decisions(log, *both, least_users),

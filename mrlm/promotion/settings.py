@@ -148,6 +148,5 @@ class GateSettings(BaseModel):
             level=self.level,
             thresholds=self.thresholds(),
             no_hidden_confounding=self.allow_estimated_propensities,
-            # A trial is there to tell more of the challenger than the nights before it did.
-            by_precision=self.trial_share > 0,
+            trial_share=self.trial_share,
         )

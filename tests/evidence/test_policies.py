@@ -19,6 +19,7 @@ from tests.evidence.arrays import (
     CANDIDATES,
     Heads,
     Prefers,
+    chances,
     clustered_error,
     criteria,
     doubly_robust,
@@ -268,8 +269,8 @@ def test_a_trial_is_judged_by_what_each_logger_can_tell_of_the_pair() -> None:
         policy_id=np.where(narrow, "narrow", "broad").astype(object),
     )
     plain, judged = (
-        estimates_of(two, criteria(estimator="ips", by_precision=by), anchor=Uniform())
-        for by in (False, True)
+        estimates_of(two, criteria(estimator="ips", trial_share=share), anchor=Uniform())
+        for share in (0.0, 0.5)
     )
     told = scored_log(two, {"a": CHALLENGER, "b": CHAMPION}, None).probabilities
     apart = ((told["a"] - told["b"]) ** 2 / two.candidate_propensity).reshape(-1, CANDIDATES)
@@ -294,6 +295,30 @@ def test_a_trial_is_judged_by_what_each_logger_can_tell_of_the_pair() -> None:
         (plain["anchor_differences"], judged["anchor_differences"]),
     ):
         assert after["delight"].standard_error < before["delight"].standard_error
+
+
+def test_what_a_night_of_the_trial_tells_is_known_before_it(found: dict[str, Any]) -> None:
+    """By the variance that two policies' difference has where every reward is drawn alike."""
+    assert "trial_night" not in found, "nobody has a trial"
+    log = make_log(n=1200, users=240, nights=("2026-11-19", "2026-11-20"))
+    chance = np.full((len(log), CANDIDATES), 0.02) + 0.94 * np.eye(CANDIDATES)[0]
+    log = replace(log, candidate_propensity=chance.ravel(), propensity=chance[0, log.action])
+    told = estimates_of(log, criteria(trial_share=0.25))["trial_night"]
+    a, b = chances(CHALLENGER, log), chances(CHAMPION, log)
+
+    def variance(shown: NDArray[np.float64]) -> float:
+        return float(((a - b) ** 2 / shown).sum(1).mean())
+
+    # The log has two such nights.
+    assert told == pytest.approx(variance(chance) / variance(0.75 * b + 0.25 * a) / 2)
+    assert told > 3
+    same = replace(log, candidate_propensity=(0.75 * b + 0.25 * a).ravel())
+    shown = same.candidate_propensity.reshape(-1, CANDIDATES)
+    same = replace(same, propensity=shown[np.arange(len(same)), same.action])
+    assert estimates_of(same, criteria(trial_share=0.25))["trial_night"] == pytest.approx(0.5)
+    half = np.array(["one", "other"], object)[np.arange(len(same)) % 2]
+    by_two = estimates_of(replace(same, policy_id=half), criteria(trial_share=0.25))
+    assert by_two["trial_night"] == pytest.approx(0.5, rel=0.05)
 
 
 def test_the_table_has_every_decision_with_its_candidates() -> None:

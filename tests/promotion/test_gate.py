@@ -409,11 +409,29 @@ def test_nights_of_a_trial_count_by_what_they_tell(tmp_path: Path, evidence: Mak
 
 
 def test_a_trial_is_not_hopeless_for_the_nights_before_it(evidence: Make) -> None:
-    """One night of the trial in three: eleven more tell eleven times as much as all so far."""
+    """One night of the trial in three: each of eleven more tells about as much as all so far."""
     looks, found = (1, 2, 3), evidence(lift=0.004)
     assert not judge(found, RULE, Look(looks)).goes_on
-    assert not judge(found, TRIAL, Look(looks, information=(90.0, 180.0, 270.0))).goes_on
-    assert judge(found, TRIAL, Look(looks, information=(1.0, 2.0, 100.0))).goes_on
+    assert not judge(replace(found, trial_night=1 / 3), TRIAL, Look(looks)).goes_on
+    assert judge(replace(found, trial_night=0.98), TRIAL, Look(looks)).goes_on
+
+
+def test_what_a_narrow_log_tells_starts_a_trial_whatever_its_sign(evidence: Make) -> None:
+    """A night of the trial tells fifty times as much: half a standard error below is a coin's toss.
+
+    A standard error below is not, in the north star or below a guardrail's margin. And once the log
+    tells as much as the trial's nights will, an estimate below the limit ends the test.
+    """
+    for lift, guard, told, goes_on in (
+        (-0.005, -0.025, 50.0, True),
+        (-0.010, 0.0, 50.0, False),
+        (0.005, -0.031, 50.0, False),
+        (-0.005, 0.0, 1.0, False),
+        (0.005, -0.021, 1.0, False),
+        (0.005, -0.019, 1.0, True),
+    ):
+        found = replace(evidence(lift=lift, guard=guard), trial_night=told)
+        assert judge(found, TRIAL).goes_on is goes_on, (lift, guard, told)
 
 
 def test_a_trial_ends_that_serves_what_harms(evidence: Make, estimate: Make) -> None:

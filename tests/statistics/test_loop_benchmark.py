@@ -21,10 +21,11 @@ from benchmarks.loop._challengers import (
     item_mean_of,
     nights_of,
 )
+from benchmarks.loop._costs import BETWEEN, FIRST, TEST, costs, states_of
 from benchmarks.loop._faults import TurnedHead, as_logged
 from benchmarks.loop._gate import Registry
 from benchmarks.loop._life import life
-from benchmarks.loop._systems import GATED, ITEM_MEAN
+from benchmarks.loop._systems import GATED, ITEM_MEAN, UNGATED
 from benchmarks.loop._validation import reason_to_stop
 from benchmarks.loop._world import QUICK, Past, Size, world_of
 from benchmarks.loop.planted import worst_week
@@ -51,6 +52,7 @@ def test_nights_are_used_once_their_north_star_is_final(past: Past) -> None:
     assert replace(past, stopped={names[1]}).final == [names[0], names[2]]
     many = [str(np.datetime64("2026-11-09") + k) for k in range(8)]
     assert nights_of(many, set()) == Nights(many[:4], many[4:6], many[6:])
+    assert nights_of(many[:6], set()) == Nights(many[:3], many[3:5], many[5:6])
     assert nights_of(many, {many[6]}) == Nights(many[:5], many[5:7], many[7:])
 
 
@@ -137,6 +139,19 @@ def test_every_slot_of_a_short_life_is_accounted_for(monkeypatch: pytest.MonkeyP
         assert found["twice"] == 0
         assert len(found["value"]) == size.nights
     assert found["value"][0] == pytest.approx(life("frozen", 1, size, {})["value"][0])
+
+
+def test_what_gated_loses_adds_up_over_what_its_gate_was_doing() -> None:
+    """Six nights: a test before the first promotion, which ends it, and another, which fails."""
+    said = ["refused x; the test goes on with the next night", "promoted x"]
+    said += ["refused y; the test goes on with the next night", "refused y; the test ends here"]
+    told = {str(night): text for night, text in enumerate(said, 1)}
+    gated = {**made_up(0.2, 6), "told": told}
+    assert list(states_of(gated)) == [FIRST, FIRST, TEST, BETWEEN, TEST, BETWEEN]
+    free = {**made_up(0.25, 6), "value": [0.2, 0.2, 0.2, 0.3, 0.3, 0.3]}
+    rows = costs({GATED: [gated], UNGATED: [free]}, "clean")
+    assert [row.ours for row in rows] == pytest.approx([0.0, 0.1 / 1.5, 0.2 / 1.5])
+    assert "2.0 nights a seed" in rows[0].note
 
 
 def test_quick_runs_are_smaller_than_full_ones() -> None:

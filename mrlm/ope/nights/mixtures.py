@@ -166,22 +166,49 @@ def divergence_weighted(
         ValueError: shapes differ.
     """
     _, code = group(_checked(len(scores), logger))
-    rows = np.bincount(code).astype(np.float64)
-    mean = np.bincount(code, divergence) / rows
-    if len(rows) == 1 or not (mean > 0).any() or not counts(code, scores.used, len(rows)).all():
+    loggers = int(code.max()) + 1
+    if loggers == 1 or not (divergence > 0).any() or not counts(code, scores.used, loggers).all():
         return scores
-    precision = rows / np.maximum(mean, _LEAST_VARIANCE * mean.mean())
+    precision = precision_by_logger(logger, divergence)
     return _in_strata(scores, code, precision / precision.sum())
 
 
-def divergence(batch: EvaluationBatch, other: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def precision_by_logger(
+    logger: NDArray[Any], divergence: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What each logger's rounds tell of a pair: their number over their mean divergence.
+
+    One over the variance of its estimate, where rewards are alike and up to a factor that all
+    loggers share.
+
+    Args:
+        logger: int64 or str, shape (n,), which logger made each round; K different ones.
+        divergence: float64, shape (n,), of each round, above 0 for some; ``divergence`` gives it.
+
+    Returns:
+        float64, shape (K,), above 0, the loggers in ascending order of their names.
+    """
+    _, code = group(logger)
+    rows = np.bincount(code).astype(np.float64)
+    mean = np.bincount(code, divergence) / rows
+    found: NDArray[np.float64] = rows / np.maximum(mean, _LEAST_VARIANCE * mean.mean())
+    return found
+
+
+def divergence(
+    batch: EvaluationBatch,
+    other: NDArray[np.float64],
+    logger: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64] | None:
     """``sum_a (p(a) - q(a))^2 / logger(a)`` of each round, shape (n,); None where it is not known.
 
     Args:
         batch: n rounds with N candidates, and p for target.
         other: q, probability of every candidate, shape (N,).
+        logger: probability of every candidate under one that might show them, shape (N,); None:
+            under those that did.
     """
-    logged = batch.candidate_propensity
+    logged = batch.candidate_propensity if logger is None else logger
     if logged is None or not (logged > 0).all():
         return None
     apart: NDArray[np.float64] = (batch.target - other) ** 2 / logged

@@ -9,12 +9,15 @@ from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Message
 from mrlm.promotion.judgement.condition import Check
 from mrlm.promotion.judgement.group_harm import group_checks
-from mrlm.promotion.judgement.levels import last_level, rise
+from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.look import Look
 from mrlm.promotion.settings import GateSettings
 
 # Chance of passing below which a test ends before its time.
 _HOPELESS = 0.1
+# What a log must tell before a sign ends a test, in nights of it: where the sign of less does, a
+# better challenger loses its trial to chance, and where more is asked worse ones block the gate.
+_TELLING = 0.25
 # Checks that no further night of the same test would turn.
 _WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
 
@@ -27,7 +30,10 @@ def goes_on(
 ) -> bool:
     """Whether more nights may still show what this look did not, and harm nobody meanwhile.
 
-    A test that is ended early promotes nobody, so the error of the gate stays what it is.
+    A test that is ended early promotes nobody, so the error of the gate stays what it is. The sign
+    of an estimate ends it: but before a trial the champion's log may tell so little that the sign
+    is a coin's. So it does not until the nights have told what a quarter of an ordinary night
+    would. Until then a test ends where it looks hopeless, for a guardrail as for the north star.
 
     Args:
         evidence: of all nights of the test so far.
@@ -39,18 +45,23 @@ def goes_on(
         return False
     if not all(c.passed for c in checks if c.name in _WHATEVER_COMES):
         return False
-    star = evidence.difference(settings.estimator, evidence.north_star)
-    if star is None or star.value is None or star.value <= 0.0:
+    found = {n: evidence.difference(settings.estimator, n) for n in evidence.limits}
+    star = found[evidence.north_star]
+    if star is None or star.value is None:
         return False
+    done = _share_done(evidence, settings, look.nights)
     last = last_level(settings.test_nights, settings.false_promotions, look.before)
-    if _hopeless(star, _share_done(settings, look.nights, look.information), last):
+    if _hopeless(star, 0.0, done, last) or _harms_on_trial(evidence, settings):
         return False
-    if _harms_on_trial(evidence, settings):
-        return False
-    guards = {n: evidence.difference(settings.estimator, n) for n in evidence.guardrails}
-    return all(
-        e is None or e.value is None or e.value >= -evidence.guardrails[n]
-        for n, e in guards.items()
+    if done < _TELLING / settings.test_nights:
+        least = 1.0 - settings.guardrail_level
+        return not any(
+            _hopeless(e, margin, done, least)
+            for n, margin in evidence.guardrails.items()
+            if (e := found[n]) is not None
+        )
+    return star.value > 0.0 and all(
+        e is None or e.value is None or e.value >= -evidence.limits[n] for n, e in found.items()
     )
 
 
@@ -65,39 +76,39 @@ def of_the_test(settings: GateSettings, nights: int, going: bool) -> Message:
     return Message("the test ends here: the next night brings another challenger")
 
 
-def _hopeless(star: PolicyEstimate, done: float, last: float) -> bool:
-    """Whether the rest of the test would hardly prove the north star: others make room sooner.
+def _hopeless(estimate: PolicyEstimate, margin: float, done: float, last: float) -> bool:
+    """Whether the rest of the test would hardly prove a limit: others make room sooner.
 
     Stochastic curtailment (Lan, Simon and Halperin, Sequential Analysis 1982) by Lan and Wittes'
     B-value (Biometrics 1988): the chance of passing the last look where the truth is a standard
     error above the estimate.
 
     Args:
-        star: the north star's difference so far.
+        estimate: of the difference so far.
+        margin: largest fall that is accepted; 0: the difference has to be above 0.
         done: share that is known of what the whole test will tell.
         last: one-sided level of the last look.
     """
     from scipy.special import ndtr, ndtri
 
-    error, value = star.standard_error, star.value
+    error, value = estimate.standard_error, estimate.value
     if not error or value is None:
         return False
+    distance = value + margin
     at_end = error * math.sqrt(done)
     needed = float(ndtri(1.0 - last))
-    expected = value / error * math.sqrt(done) + (1.0 - done) * (value + error) / at_end
+    expected = distance / error * math.sqrt(done) + (1.0 - done) * (distance + error) / at_end
     return float(ndtr((expected - needed) / math.sqrt(1.0 - done))) < _HOPELESS
 
 
-def _share_done(settings: GateSettings, nights: int, information: tuple[float, ...]) -> float:
+def _share_done(evidence: Evidence, settings: GateSettings, nights: int) -> float:
     """Share that is known of what the whole test will tell.
 
-    Nights tell alike, but for those of a trial: the ones to come tell as much as the newest.
+    Nights tell alike, but for those of a trial, of which the evidence says what each would.
     """
-    if not (settings.trial_share and rise(information)):
+    if not evidence.trial_night:
         return nights / settings.test_nights
-    now, before = information[-1], (0.0, *information)[-2]
-    each = max(now / nights, now - before)
-    return now / (now + (settings.test_nights - nights) * each)
+    return 1.0 / (1.0 + (settings.test_nights - nights) * evidence.trial_night)
 
 
 def _harms_on_trial(evidence: Evidence, settings: GateSettings) -> bool:

@@ -21,6 +21,13 @@ def test_fit_then_tune_then_gate() -> None:
     assert (fit, tune, gate) == (NIGHTS[:4], NIGHTS[4:6], NIGHTS[6:8])
 
 
+def test_a_young_log_is_judged_on_one_night_rather_than_on_none() -> None:
+    assert split(NIGHTS[:4], set(), 2, 2, 60) == (NIGHTS[:1], NIGHTS[1:3], NIGHTS[3:4])
+    assert split(NIGHTS[:6], set(), 2, 2, 60, 3) == (NIGHTS[:3], NIGHTS[3:5], NIGHTS[5:6])
+    assert split(NIGHTS[:7], set(), 2, 2, 60, 3) == (NIGHTS[:3], NIGHTS[3:5], NIGHTS[5:7])
+    assert split(NIGHTS[:3], set(), 2, 2, 60)[0] == [], "too few to judge at all"
+
+
 def test_a_night_is_judged_once() -> None:
     fit, tune, gate = split(NIGHTS[:9], {NIGHTS[6], NIGHTS[7]}, 2, 2, 60)
     assert (fit, tune, gate) == (NIGHTS[:6], NIGHTS[6:8], NIGHTS[8:9])
