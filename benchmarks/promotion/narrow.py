@@ -124,7 +124,10 @@ def bounds_of(information: Floats) -> Floats:
         error_of_a_test(RULE.false_promotions, TEST_NIGHTS, n) for n in range(1, TEST_NIGHTS + 1)
     ]
     return np.array(
-        [boundaries(information, [power_family(s, error) for s in shares]) for error in errors]
+        [
+            boundaries(information.tolist(), [power_family(s, error) for s in shares])
+            for error in errors
+        ]
     )
 
 
@@ -150,7 +153,7 @@ def _goes_on(statistic: float, information: Floats, before: int) -> bool:
     now, nights = float(information[-1]), len(information)
     error = now**-0.5
     star = PolicyEstimate(statistic * error, error, 1e9, certified=True)
-    own = {TRIAL.estimator: {REWARD: star}}
+    own: dict[str, dict[str, PolicyEstimate]] = {TRIAL.estimator: {REWARD: star}}
     evidence = replace(
         BLANK,
         policies={"challenger": own, "champion": own},

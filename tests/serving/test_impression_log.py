@@ -9,10 +9,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 
+from pipelines.commands import server
 from pipelines.serving.impression_log import Flush, ImpressionLog
 from pipelines.settings.ingestion import Ingestion
 from pipelines.settings.input_tables import InputTable
@@ -78,6 +80,16 @@ def test_settings_that_do_not_read_what_is_served_are_named() -> None:
         'inputs.impressions.columns.scene = "=home"',
         'inputs.impressions.columns.position = "n + 1"',
     ]
+
+
+def test_who_serves_is_told_what_is_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    for format_, told in (("csv", ['have inputs.impressions.format = "csv".']), ("json", [])):
+        caplog.clear()
+        table: Any = InputTable(path="log/{night}", format=format_)
+        settings: Any = SimpleNamespace(inputs=SimpleNamespace(impressions=table))
+        server._say_what_is_unread(settings)
+        assert len(caplog.messages) == len(told)
+        assert all(part in said for part, said in zip(told, caplog.messages, strict=True))
 
 
 def test_a_night_is_that_of_the_settings(tmp_path: Path) -> None:

@@ -83,12 +83,8 @@ class Diagnostics:
         """
         if not self.matched:
             return 0.0
-        known = self.tail_rounds is not None
-        return (
-            self.nonzero
-            / self.matched
-            * (self.tail_rounds if known else self.effective_sample_size)
-        )
+        rounds = self.effective_sample_size if self.tail_rounds is None else self.tail_rounds
+        return self.nonzero / self.matched * rounds
 
     @property
     def _nonzero(self) -> float:
