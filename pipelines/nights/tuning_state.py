@@ -10,11 +10,13 @@ from pipelines.contract.context import NightContext
 from pipelines.failures.errors import DataError
 
 if TYPE_CHECKING:
+    from mrlm.meta.alternatives.alternatives_record import AlternativesRecord
     from mrlm.meta.hyperparameters.hyperparameter_record import HyperparameterRecord
     from mrlm.meta.state.meta_state import MetaState
 
-# Of searches of hyper-parameters: the output of the stage, and its file.
+# Outputs of stages, and their files: searches of hyper-parameters, and trials of alternatives.
 _RECORD = "hyperparameters"
+ALTERNATIVES = "alternatives"
 
 
 def state_after(context: NightContext, run_key: str) -> MetaState:
@@ -53,12 +55,37 @@ def record_after(context: NightContext, run_key: str) -> HyperparameterRecord:
     """
     from mrlm.meta.hyperparameters.hyperparameter_record import NO_RECORD
 
+    path = _left(context, "tune_weights", run_key, _RECORD)
+    return NO_RECORD if path is None else _record_of(path, f"run {run_key}")
+
+
+def alternatives_after(context: NightContext, run_key: str) -> AlternativesRecord:
+    """The trials of the behaviour model's alternatives up to a run; none where it tried none.
+
+    Args:
+        context: of tonight.
+        run_key: of the run that tonight builds on; empty before the first.
+
+    Raises:
+        DataError: the record is of another schema.
+    """
+    from mrlm.meta.alternatives.alternatives_record import NOTHING_TRIED, AlternativesRecord
+
+    path = _left(context, "learn_behaviour", run_key, ALTERNATIVES)
+    if path is None:
+        return NOTHING_TRIED
+    try:
+        return AlternativesRecord.from_json(json.loads(path.read_text()))
+    except ValueError as error:
+        raise DataError(f"run {run_key}: {error}") from error
+
+
+def _left(context: NightContext, stage: str, run_key: str, output: str) -> Path | None:
+    """The file of a run's output; None before the first run, and where it has none."""
     if not run_key:
-        return NO_RECORD
-    run = context.run("tune_weights", run_key)
-    if _RECORD not in run.require().outputs:
-        return NO_RECORD
-    return _record_of(run.path(f"{_RECORD}.json"), f"run {run_key}")
+        return None
+    run = context.run(stage, run_key)
+    return run.path(f"{output}.json") if output in run.require().outputs else None
 
 
 def record_elsewhere(context: NightContext) -> HyperparameterRecord:

@@ -13,10 +13,10 @@ from mrlm.messages.message import Message, recorded
 from pipelines.contract.context import NightContext
 from pipelines.contract.fingerprints import of_json
 from pipelines.contract.stage import Product
-from pipelines.nights.alternatives import ALTERNATIVES, alternatives_after
 from pipelines.nights.completed import read_completed
 from pipelines.nights.lake import log_fingerprints, read_logs, shown_nights
 from pipelines.nights.plan import Plan, plan_of
+from pipelines.nights.tuning_state import ALTERNATIVES, alternatives_after
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import AUTOMATIC
 from pipelines.contract.stage import Product
-from pipelines.nights.alternatives import ALTERNATIVES
 from pipelines.nights.judged import read_evidence
+from pipelines.nights.tuning_state import ALTERNATIVES
 
 if TYPE_CHECKING:
     from mrlm.metrics.curves import Curves
