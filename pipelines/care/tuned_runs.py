@@ -13,7 +13,7 @@ from pipelines.contract.manifest import FILE_NAME
 from pipelines.contract.outputs import StageFolder
 from pipelines.contract.workspace import Workspace, is_night
 from pipelines.failures.errors import DamagedError, MissingInputError
-from pipelines.nights.alternatives import ALTERNATIVES
+from pipelines.nights.tuning_state import ALTERNATIVES
 from pipelines.settings.model import Settings
 from pipelines.stages.tune_weights import ROWS
 
