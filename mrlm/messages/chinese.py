@@ -361,6 +361,7 @@ _FIGURES = {
     "unsupported mass": "无支持的概率",
     "nonzero": "非零行",
     "matched": "匹配行",
+    "tail rounds": "尾部轮数",
     "tail users": "尾部用户",
     "weighted terms": "加权的各项",
     "yes": "是",

@@ -293,6 +293,8 @@ _DATA = {
     "lift": "提升",
     "lower bound": "下界",
     "Reward model, on a later night": "奖励模型（在之后的一夜）",
+    "Not as the settings have it, but an alternative that predicted better on nights before: "
+    "{changes}": "与设置不同，是在之前的夜晚预测得更好的备选：{changes}",
     "The reward model is a student: what serving it loses": "奖励模型是学生模型：部署它损失多少",
     "The north star on the tune nights: the teacher, the student that is served, and a pair model "
     "that learned alone. Value is that of the policy that is greedy by the model but for a tenth; "

@@ -18,6 +18,8 @@ class NightFacts:
         items: ``encoded`` and ``reused`` items.
         reward_model: objective, or objective and group of decisions, to figures on a later night
             (``auc``, ``log_loss``, ...).
+        alternative: what its settings are other than typed, because trials showed that it predicts
+            better; "" where they are as typed.
         distillation: what a student lost to its teacher, a measure each, as
             ``mrlm.learners.distillation_loss`` has it; empty where nothing was distilled.
         calibration: objective to (mean prediction, mean outcome) of each bin.
@@ -41,6 +43,7 @@ class NightFacts:
     failed_expectations: Sequence[str] = ()
     items: Mapping[str, int] = field(default_factory=dict)
     reward_model: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    alternative: str = ""
     distillation: Sequence[Mapping[str, Any]] = ()
     calibration: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)

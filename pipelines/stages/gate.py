@@ -125,6 +125,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
                 if figures["users"] >= least
             },
         },
+        alternative=heads.get("alternative", ""),
         distillation=heads.get("distillation", []),
         limited_by=restored(tuned.get("limited_by"), tuned.get("messages", {})),
         scenes=tuned.get("scenes", ()),

@@ -62,10 +62,13 @@ class LearnBehaviour:
         """Fit, report on a later night, save."""
         from mrlm.behaviour.report import ALL, report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
+        from mrlm.meta.alternatives.alternatives_record import changes_as_text
+        from mrlm.meta.alternatives.due_alternatives import changes_of_night
         from mrlm.metrics.curves import Curves
 
         past = _trials_before(context, plan)
-        behaviour, most = _of_tonight(context, past), context.settings.split.fit_decisions
+        changes = changes_of_night(past, context.settings.behaviour)
+        behaviour, most = _of_tonight(context, changes), context.settings.split.fit_decisions
         if behaviour.selection_clip is None:
             fit = read_logs(context, plan.fit, together=most)
         else:
@@ -109,6 +112,7 @@ class LearnBehaviour:
             counts={
                 "heads": report,
                 **({} if tried is None else {ALTERNATIVES: tried.told}),
+                **({"alternative": changes_as_text(changes)} if changes else {}),
                 "curves": curves.points,
                 "groups": groups,
                 **told,
@@ -190,12 +194,9 @@ def _distillation(
     return [asdict(m) for m in distillation_loss(taught.teacher, kept, taught.pair, tune)]
 
 
-def _of_tonight(context: NightContext, past: AlternativesRecord) -> BehaviourSettings:
+def _of_tonight(context: NightContext, changes: dict[str, Any]) -> BehaviourSettings:
     """The settings that the nights before left, with a folder of this run's own for checkpoints."""
-    from mrlm.meta.alternatives.due_alternatives import changes_of_night
-
     typed = context.settings.behaviour
-    changes = changes_of_night(past, typed)
     behaviour = typed.with_changes(changes) if changes else typed
     if behaviour.language.checkpoints is None:
         return behaviour

@@ -153,8 +153,13 @@ def test_an_alternative_that_predicts_better_is_the_next_night_s_model(
     assert len(set(seen)) == 3
     losses = [before[k].counts["heads"]["like"]["log_loss"] for k in ("one", "two", "three")]
     assert losses[2] < losses[1] == losses[0]
+    own = before["three"].counts["alternative"]
+    assert "alternative" not in before["two"].counts
+    assert own == "epochs 8, learning_rate 0.01, model pair"
+    shown = NightFacts(reward_model=before["three"].counts["heads"], alternative=own)
+    assert f"predicted better on nights before: {own}" in render_review_page(BARE, None, shown)
     told = before["two"].counts["alternatives"]
-    assert told.endswith("from the next night on model pair, learning_rate 0.01, epochs 8")
+    assert told.endswith("from the next night on epochs 8, learning_rate 0.01, model pair")
     record = json.loads((tmp_path / "three" / before["three"].outputs["alternatives"]).read_text())
     # The one that serves is compared with the typed settings, which are fitted beside it.
     assert [t["setting"] for t in record["nights"][-1]["trials"]] == [better]

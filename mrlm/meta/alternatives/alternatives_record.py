@@ -79,9 +79,9 @@ class AlternativesRecord:
 
 
 def changes_as_text(changes: Mapping[str, Any]) -> str:
-    """What an alternative changes, in words."""
+    """What an alternative changes, in words, by name."""
     parts = []
-    for name, value in changes.items():
+    for name, value in sorted(changes.items()):
         inner = changes_as_text(value) if isinstance(value, Mapping) else value
         parts.append(f"{name} {inner}")
     return ", ".join(parts)
