@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.serving._requests import CANDIDATES, ENTRIES
 from mrlm.behaviour.features.pair_features import KERNELS
+from mrlm.policies.asking.one_asking import ReadsModel
 from mrlm.policies.asking.with_scorers import scorers_of
 from mrlm.promotion.serving.live import LiveVersion
 
@@ -19,7 +20,8 @@ def milliseconds(live: LiveVersion) -> list[float]:
 
     In the precisions in which the version computes: networks in their own, attention in double.
     """
-    models = [s.model for s in scorers_of(live.bundle.policy)]
+    asked = scorers_of(live.bundle.policy)
+    models = [s.model for s in asked if isinstance(s, ReadsModel)]
     space, kept = models[0].space, models[0].networks
     members = sum(m.folds for m in models)
     projection, hidden = kept.product.shape[1:]
