@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.rows import Row
-from benchmarks.serving import _version
+from benchmarks.serving import _arithmetic, _version
 from benchmarks.serving._requests import CANDIDATES, ENTRIES, NOW, frame, request
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.live import LiveVersion
@@ -24,10 +24,15 @@ _BARS = {
 
 
 def run(quick: bool) -> list[Row]:
-    """Percentiles of both ways, over both behaviour models."""
-    many = 300 if quick else 3_000
+    """Percentiles of both ways, over both behaviour models, and of the arithmetic alone."""
+    many, pair = 300 if quick else 3_000, _version.live("pair")
     return [
-        *_in_process("pair", _version.live("pair"), many),
+        *_in_process("pair", pair, many),
+        Row(
+            "its products, tanh and exp alone, pair: p50, ms",
+            float(np.median(_arithmetic.milliseconds(pair))),
+            note="no answer takes less by NumPy, whose kernels OPENBLAS_CORETYPE chooses",
+        ),
         *_in_process("history", _version.live("history"), many),
     ]
 

@@ -14,7 +14,7 @@ from mrlm.behaviour.ensemble.stack_parameters import StackParameters, factors_of
 from mrlm.behaviour.ensemble.stack_uncertainty import ItemsOpen
 from mrlm.behaviour.features.pair_features import kernels_of
 from mrlm.behaviour.features.space import ItemTable, item_table, item_vectors
-from mrlm.behaviour.features.taste import loadings_of
+from mrlm.behaviour.features.taste import factors_by_item
 from mrlm.behaviour.networks.forward import KEPT_ITEMS
 from mrlm.behaviour.sequence.event_reader import EventReader
 from mrlm.embeddings.user_state import Kernels
@@ -36,7 +36,8 @@ class ItemsOfStack:
         open: what uncertainty reads of it.
         projected: shape (items, m k, projection); None for a catalogue that is too large to keep.
         first: what the first layer makes of an item at the top of a list, (items, m k, hidden).
-        loading: by all factors, (items, m k objectives, factors), float32 as they were learned.
+        factors: ``factors_by_item`` under those of all members, (items, m k objectives,
+            factors + 1), float32 as they were learned.
         events: what networks over entries read of items, (items, m k, width).
     """
 
@@ -46,7 +47,7 @@ class ItemsOfStack:
     open: ItemsOpen
     projected: Floats | None = None
     first: Floats | None = None
-    loading: Floats | None = None
+    factors: Floats | None = None
     events: Floats | None = None
 
 
@@ -78,9 +79,9 @@ class ItemReader:
         every = np.arange(len(catalog))
         projected, first = self.projected(catalog, tables, every)
         reader = self.stack.events
-        loading = _by_item(self.loadings(catalog, every, bound)).astype(np.float32)
+        factors = _by_item(self.factors(catalog, every, bound)).astype(np.float32)
         events = _by_item(self.events(reader, catalog, every, bound)) if reader else None
-        return replace(bound, projected=projected, first=first, loading=loading, events=events)
+        return replace(bound, projected=projected, first=first, factors=factors, events=events)
 
     def projected(
         self, catalog: Catalog, tables: Sequence[ItemTable], codes: NDArray[np.integer]
@@ -100,13 +101,13 @@ class ItemReader:
         first += layer.statistics.of(statistics)
         return _by_item(projected), _by_item(first)
 
-    def loadings(self, catalog: Catalog, codes: NDArray[np.integer], items: ItemsOfStack) -> Floats:
-        """Of items by all factors, (factor models, *codes, factors)."""
-        if items.loading is not None:
-            found = items.loading.take(codes, axis=0).astype(np.float64)
+    def factors(self, catalog: Catalog, codes: NDArray[np.integer], items: ItemsOfStack) -> Floats:
+        """``factors_by_item`` under those of all members, in double precision."""
+        if items.factors is not None:
+            found = items.factors.take(codes, axis=0).astype(np.float64)
             return np.moveaxis(found, -2, 0)
-        factors = [f for m in self.stack.models for f in factors_of(m)]
-        return loadings_of(factors, catalog, codes, np.float64)
+        every = [f for m in self.stack.models for f in factors_of(m)]
+        return factors_by_item(every, catalog, codes, np.float64)
 
     def events(
         self,

@@ -14,7 +14,13 @@ from mrlm.behaviour.ensemble.stack_items import ItemReader, ItemsOfStack
 from mrlm.behaviour.ensemble.stack_parameters import StackParameters, factors_of
 from mrlm.behaviour.ensemble.user_states import UserRead, UserStates
 from mrlm.behaviour.features.pair_features import history_read
-from mrlm.behaviour.features.taste import Posterior, taste_of, tastes_for, tastes_in
+from mrlm.behaviour.features.taste import (
+    FactorsOf,
+    Reading,
+    taste_of,
+    tastes_for,
+    tastes_in,
+)
 from mrlm.behaviour.language.tuned_model import language_outputs
 from mrlm.behaviour.sequence.event_reader import EventReader, ItemsOf
 from mrlm.embeddings.user_state import Entries, attention_features
@@ -106,32 +112,30 @@ class PairReader:
         events = None
         if reader is not None:
             events = reader.read(states, self._event_items(reader, states.catalog, items))
-        return UserRead(history, moments, users, self._tastes(states), events)
+        factors = self._factors(states.catalog, items)
+        taste = taste_of(states, self._readings, factors, np.float64)
+        return UserRead(history, moments, users, taste, events)
 
     def _event_items(self, reader: EventReader, catalog: Catalog, items: ItemsOfStack) -> ItemsOf:
         return lambda codes: self.items.events(reader, catalog, codes, items)
 
-    def _tastes(self, states: Decisions) -> Posterior:
-        """Of the states' tastes, by the factors of all members."""
-        parts = [taste_of(states, m.space, factors_of(m), np.float64) for m in self.stack.models]
-        return Posterior(
-            np.concatenate([p.mean for p in parts], axis=1),
-            np.concatenate([p.covariance for p in parts], axis=1),
-        )
+    def _factors(self, catalog: Catalog, items: ItemsOfStack) -> FactorsOf:
+        return lambda codes: self.items.factors(catalog, codes, items)
+
+    @property
+    def _readings(self) -> list[Reading]:
+        return [(m.space, factors_of(m)) for m in self.stack.models]
 
     def _own(self, states: Decisions, user: UserRead, items: ItemsOfStack) -> Floats:
         """Tastes, and what transformers say, of each member, (m, k, P, columns)."""
         codes = states.candidates.values
         models, members, many = len(self.stack.models), self.stack.members, len(codes)
 
-        def loadings(asked: NDArray[np.int32]) -> Floats:
-            return self.items.loadings(states.catalog, asked, items)
-
+        factors = self._factors(states.catalog, items)
         if user.taste is not None:
-            every = tastes_for(user.taste, loadings(codes))
+            every = tastes_for(user.taste, factors(codes))
         else:
-            factors = [f for m in self.stack.models for f in factors_of(m)]
-            every = tastes_in(states, factors, self._tastes, loadings, np.float64)
+            every = tastes_in(states, self._readings, factors, np.float64)
         by_member = every.reshape(many, models, members, -1).transpose(1, 2, 0, 3)
         said = [
             language_outputs(states, [f.language for f in m.members if f.language])

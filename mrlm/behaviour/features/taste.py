@@ -19,6 +19,10 @@ Floats = NDArray[np.floating]
 _BLOCK = 1 << 21
 # What is said of a candidate under each factor model: mean and standard deviation.
 PER_MODEL = 2
+Reading = tuple[FeatureSpace, Sequence[ItemFactors]]
+"""How rewards of the history are scaled, and the models that read them."""
+FactorsOf = Callable[[NDArray[np.integer]], Floats]
+"""``factors_by_item`` of items by their codes."""
 
 
 def taste_features(
@@ -57,31 +61,27 @@ def tastes_of(
 ) -> Floats:
     """``taste_features`` of the distinct states of ``distinct_pairs``, (P, 2 a model)."""
 
-    def posterior(part: Decisions) -> Posterior:
-        return taste_of(part, space, models, precision)
+    def items(codes: NDArray[np.integer]) -> Floats:
+        return factors_by_item(models, states.catalog, codes, precision)
 
-    def loadings(codes: NDArray[np.int32]) -> Floats:
-        return loadings_of(models, states.catalog, codes, precision)
-
-    return tastes_in(states, models, posterior, loadings, precision)
+    return tastes_in(states, [(space, models)], items, precision)
 
 
 def tastes_in(
     states: Decisions,
-    models: Sequence[ItemFactors],
-    posterior: Callable[[Decisions], Posterior],
-    loadings: Callable[[NDArray[np.int32]], Floats],
+    readings: Sequence[Reading],
+    items: FactorsOf,
     precision: type[np.floating],
 ) -> Floats:
-    """``tastes_of`` where posteriors of some states, and loadings, are told by whoever asks.
+    """``tastes_of`` under the models of several spaces, by whoever knows items' factors.
 
     Args:
         states: distinct ones.
-        models: all of one width.
-        posterior: of some of the states, under all models.
-        loadings: of items by their codes, under all models, (models, *codes, factors).
+        readings: of which all models have one width.
+        items: gives ``factors_by_item`` under all models, in the precision.
         precision: of the result.
     """
+    models = [m for _, own in readings for m in own]
     out = np.zeros((len(states.candidates.values), PER_MODEL * len(models)), precision)
     if not models:
         return out
@@ -90,22 +90,24 @@ def tastes_in(
         mask = np.arange(int(lengths.max(initial=0))) < lengths[:, None]
         codes = np.zeros(mask.shape, np.int32)
         codes[mask] = part.candidates.values
-        out[place] = posterior(part).of(loadings(codes))[mask]
+        posterior = taste_of(part, readings, items, precision)
+        out[place] = posterior.of(items(codes)[..., :-1])[mask]
     return out
 
 
 def taste_of(
     states: Decisions,
-    space: FeatureSpace,
-    models: Sequence[ItemFactors],
-    precision: type[np.floating] = np.float32,
+    readings: Sequence[Reading],
+    items: FactorsOf,
+    precision: type[np.floating],
 ) -> Posterior:
-    """What is known of the tastes of states, whatever is offered: see ``taste_features``."""
+    """What is known of the tastes of states, whatever is offered; arguments as of ``tastes_in``."""
+    models = [m for _, own in readings for m in own]
     if not models:
         return Posterior(np.zeros((1, 0, 1), precision), np.zeros((1, 0, 1, 1), precision))
     seen = states.looked_back_on()
     place, entry = np.unique(seen.values, return_inverse=True)
-    entries = _entries(states, place, space, models, precision)
+    entries = _entries(states, place, readings, items, precision)
     d = entries.shape[2] - 1
     # One product a state: several at once, padded to the longest, are no faster.
     sums = np.empty((len(states), len(models), d, d + 1), precision)
@@ -117,29 +119,33 @@ def taste_of(
     return Posterior((inverse @ sums[..., d:])[..., 0], noise * inverse)
 
 
-def tastes_for(posterior: Posterior, loadings: Floats) -> Floats:
+def tastes_for(posterior: Posterior, factors: Floats) -> Floats:
     """``taste_features`` of candidates in a posterior's only state, (candidates, 2 a model).
 
     Args:
         posterior: of one state.
-        loadings: ``loadings_of`` the candidates, in its precision.
+        factors: ``factors_by_item`` of the candidates, in its precision.
     """
-    if len(loadings) == 0:
-        return np.zeros((loadings.shape[1], 0), loadings.dtype)
-    found: Floats = posterior.of(loadings[:, None])[0]
+    if len(factors) == 0:
+        return np.zeros((factors.shape[1], 0), factors.dtype)
+    found: Floats = posterior.of(factors[:, None, :, :-1])[0]
     return found
 
 
-def loadings_of(
+def factors_by_item(
     models: Sequence[ItemFactors],
     catalog: Catalog,
     codes: NDArray[np.integer],
     precision: type[np.floating],
 ) -> Floats:
-    """Loadings of items under each model, (models, ..., factors)."""
+    """Loading and then mean of items under each model, (models, *codes, factors + 1)."""
     if not models:
-        return np.zeros((0, *codes.shape, 0), precision)
-    return np.stack([m.padded(precision)[1][m.rows(catalog)[codes]] for m in models])
+        return np.zeros((0, *codes.shape, 1), precision)
+    out = np.empty((len(models), *codes.shape, models[0].loading.shape[1] + 1), precision)
+    for of_model, model in zip(out, models, strict=True):
+        (mean, loading), row = model.padded(), model.rows(catalog)[codes]
+        of_model[..., :-1], of_model[..., -1] = loading[row], mean[row]
+    return out
 
 
 @dataclass(frozen=True)
@@ -171,29 +177,31 @@ class Posterior:
 def _entries(
     states: Decisions,
     place: NDArray[np.int64],
-    space: FeatureSpace,
-    models: Sequence[ItemFactors],
+    readings: Sequence[Reading],
+    items: FactorsOf,
     precision: type[np.floating],
 ) -> Floats:
     """Loading and then reward less the item's mean of entries, 0 where the reward is unknown.
 
     Of the entries at ``place``, e of them; shape (e, models, factors + 1).
     """
-    catalog, item = states.catalog, states.histories.item[place]
-    rewards = space.scaled_rewards(states.histories, place).astype(np.float64)
-    names = [h.objective for h in space.history]
-    residual = np.stack(
-        [
-            rewards[:, names.index(m.objective)] - m.padded(np.float64)[0][m.rows(catalog)[item]]
-            for m in models
-        ]
-    )
+    factors = items(states.histories.item[place]).swapaxes(0, 1)
+    # A reward less a mean in double precision, whatever comes after.
+    residual = np.concatenate([_rewards(states, place, r) for r in readings], axis=1)
+    residual -= factors[..., -1]
     known = np.isfinite(residual)
-    parts = [
-        loadings_of(models, catalog, item, precision) * known[..., None],
-        np.where(known, residual, 0.0)[..., None],
-    ]
-    return np.concatenate(parts, axis=2, dtype=precision).swapaxes(0, 1)
+    out = np.empty(factors.shape, precision)
+    np.multiply(factors[..., :-1], known[..., None], out=out[..., :-1])
+    out[..., -1] = np.where(known, residual, 0.0)
+    return out
+
+
+def _rewards(states: Decisions, place: NDArray[np.int64], reading: Reading) -> NDArray[np.float64]:
+    """Scaled rewards of the entries at ``place``, each model's own, (e, models)."""
+    space, models = reading
+    names = [h.objective for h in space.history]
+    rewards = space.scaled_rewards(states.histories, place).astype(np.float64)
+    return rewards[:, [names.index(m.objective) for m in models]]
 
 
 def _parts(states: Decisions, models: int, factors: int) -> Iterator[tuple[Decisions, slice]]:
