@@ -68,7 +68,7 @@ def _say_what_is_unread(settings: Settings) -> None:
 
     found = unread_as_impressions(settings.inputs.impressions)
     if found:
-        logger().warning(
+        logger.warning(
             "what is served is logged as JSON lines, a slot a line, which the settings do not read "
             "as a night's impressions: they have %s. Convert the log before you deliver it, or "
             "nights quarantine these rows",

@@ -81,14 +81,9 @@ class Diagnostics:
         another, so ``tail_rounds`` takes the place of the sample size: the rewards that the largest
         parts rest on. Users who bring many rounds are no such parts; effective users see them.
         """
-        if not self.matched:
-            return 0.0
-        known = self.tail_rounds is not None
-        return (
-            self.nonzero
-            / self.matched
-            * (self.tail_rounds if known else self.effective_sample_size)
-        )
+        tail, all_rounds = self.tail_rounds, self.effective_sample_size
+        rounds = all_rounds if tail is None else tail
+        return self.nonzero / self.matched * rounds if self.matched else 0.0
 
     @property
     def _nonzero(self) -> float:
