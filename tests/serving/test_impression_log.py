@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import pytest
 
+from pipelines.commands import server
 from pipelines.serving.impression_log import Flush, ImpressionLog
 from pipelines.settings.ingestion import Ingestion
 from pipelines.settings.input_tables import InputTable
@@ -78,6 +79,17 @@ def test_settings_that_do_not_read_what_is_served_are_named() -> None:
         'inputs.impressions.columns.scene = "=home"',
         'inputs.impressions.columns.position = "n + 1"',
     ]
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_who_starts_a_server_is_warned(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(server.logger, "warning", lambda text, *args: told.append(text % args))
+    table = InputTable.model_validate({"path": "log/{night}", "format": form})
+    server.say_what_is_unread(table)
+    assert [text.split("they have ")[1].split(".")[:2] for text in told] == (
+        [] if form == "json" else [["inputs", "impressions"]]
+    )
 
 
 def test_a_night_is_that_of_the_settings(tmp_path: Path) -> None:
