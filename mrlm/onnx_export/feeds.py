@@ -40,9 +40,13 @@ def decision_inputs(policy: Policy, decision: Decisions) -> dict[str, Floats]:
     if len(decision) != 1:
         raise ValueError(f"a graph answers one decision at a time, not {len(decision)}")
     found: dict[str, NDArray[np.floating]] = {}
+    weighed = _weighed_models(policy)
     for number, model in enumerate(behaviour_models(policy)):
         for name, values in _of_model(model, decision).items():
             found[f"model_{number}.{name}"] = values
+        if any(model is other for other in weighed):
+            told = model.score(decision)[:, [-1]]
+            found[f"model_{number}.{UNCERTAINTY}"] = told
     depth = 0
     while isinstance(policy, Tuned):
         known = list(policy.known)
@@ -60,8 +64,17 @@ def decision_inputs(policy: Policy, decision: Decisions) -> dict[str, Floats]:
     return {name: np.ascontiguousarray(v, np.float64) for name, v in found.items()}
 
 
+def _weighed_models(policy: Policy) -> list[RewardModel]:
+    """Behaviour models that are weighed themselves, and not by learned policies' scores alone."""
+    found: list[RewardModel] = []
+    while isinstance(policy, Tuned):
+        found += [s for s in policy.scorers if isinstance(s, RewardModel)]
+        policy = policy.anchor
+    return found
+
+
 def _of_model(model: RewardModel, decision: Decisions) -> dict[str, NDArray[np.floating]]:
-    """Features of each member's network, and the uncertainty, by the name of the input."""
+    """Features of each member's network, by the name of the input."""
     table, pairs = item_table(model.space, decision.catalog, np.float64), distinct_pairs(decision)
     history = read_history(pairs.states, model.space, table)
     read = read_pairs(pairs.states.candidates, history, model.space, table)
@@ -76,5 +89,4 @@ def _of_model(model: RewardModel, decision: Decisions) -> dict[str, NDArray[np.f
         "dense": np.array(dense),
         "item": features.item_vectors[features.item],
         "user": features.user_vectors,
-        UNCERTAINTY: model.score(decision)[:, [-1]],
     }

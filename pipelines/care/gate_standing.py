@@ -1,4 +1,4 @@
-"""What the gate is at, as people read it: who is under test, the anchor, what is spent below it."""
+"""What the gate is at, as people read it: champion, test, anchor, and what is spent below it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ from pipelines.contract.context import NightContext
 from pipelines.nights.gate_notes import narrow_of, trial_note
 
 _LONGEST, _LONG_REASON = 200, 1000
+_MADE_CHAMPION = {"initial": "made", "promoted": "promoted", "rolled_back": "gone back to"}
+
+
+def champion_lines(place: RegistryPlace) -> list[str]:
+    """One line on who is champion, since when and by whom; none before the first."""
+    entries = place.ledger.entries()
+    stack = champion_stack(entries)
+    if not stack:
+        return []
+    made = [e for e in entries if e.kind in _MADE_CHAMPION][-1]
+    by = f"{_MADE_CHAMPION[made.kind]} by {visible(made.actor, _LONGEST)}"
+    return [
+        f"champion: version {stack[-1]} since {made.at}, {by}: {visible(made.reason, _LONGEST)}"
+    ]
 
 
 def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:

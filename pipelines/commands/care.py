@@ -17,6 +17,7 @@ from pipelines.care.gate_standing import (
     advice_lines,
     anchor_lines,
     candidate_lines,
+    champion_lines,
     trial_lines,
     watch_lines,
 )
@@ -148,6 +149,7 @@ def _gate_lines(settings: Settings) -> list[str]:
         place, gate = place_of(settings, Workspace(settings.workspace)), settings.gate
         return [
             *watch_lines(place),
+            *champion_lines(place),
             *candidate_lines(place, gate.test_nights),
             *anchor_lines(place, gate.anchored),
         ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mrlm.report.visible import visible
 from pipelines.commands.options import SettingsOption
 from pipelines.commands.promotions import VersionArgument, registered_version
 from pipelines.commands.terminal import say
@@ -28,7 +29,10 @@ def export(
     version: VersionArgument,
     onnx: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     scene: Annotated[
-        str, typer.Option(help="Whose weights are taken, where scenes have their own.")
+        str,
+        typer.Option(
+            help="Whose weights are taken, where scenes have their own; else all others'."
+        ),
     ] = "",
     settings: SettingsOption = None,
 ) -> None:
@@ -51,6 +55,12 @@ def export(
     named = sorted(scenes_of(bundle.policy))
     own = states.scene == scene if scene in named else ~np.isin(states.scene.astype(str), named)
     judged = states.take(np.flatnonzero(own))
+    if not len(judged):
+        raise DataError(
+            f"version {version} has no judged decision in the scene that --scene "
+            f"{'names' if scene else 'would name'}, with which its graph could be compared: give "
+            f"one of {', '.join(map(visible, sorted(set(states.scene.astype(str)))))}"
+        )
     try:
         names = write_onnx(bundle.policy, onnx, scene)
         found = onnx_probabilities(bundle.policy, onnx, judged)

@@ -274,7 +274,10 @@ def _parsed(typed: str, names: Collection[str]) -> dict[str, float]:
     for part in typed.split(","):
         name, sign, text = (x.strip() for x in part.partition("="))
         if name not in names:
-            raise typer.BadParameter(f"nothing is called {_quoted(name)}{meant(name, names)}")
+            raise typer.BadParameter(
+                f"nothing is called {_quoted(name)}{meant(name, names)} Weights are of "
+                f"{', '.join(map(visible, sorted(names)))}"
+            )
         if name in found:
             raise typer.BadParameter(f"{name} is there twice")
         try:

@@ -19,6 +19,7 @@ from pipelines.settings.load import load_settings
 
 if TYPE_CHECKING:
     from pipelines.serving.app import Service
+    from pipelines.settings.input_tables import InputTable
     from pipelines.settings.model import Settings
 
 _OWN_MACHINE = ("127.0.0.1", "::1", "localhost")
@@ -51,7 +52,7 @@ def serve(
         )
     options = encryption(loaded.serving)
     service = _service(loaded, key)
-    _say_what_is_unread(loaded)
+    say_what_is_unread(loaded.inputs.impressions)
     service.current.start()
     try:
         # One answer at a time: a second thread costs more to wake than it computes.
@@ -62,11 +63,11 @@ def serve(
         service.log.close()
 
 
-def _say_what_is_unread(settings: Settings) -> None:
+def say_what_is_unread(impressions: InputTable) -> None:
     """Warn where the log of what is served is no night's impressions as the settings have them."""
     from pipelines.settings.served_path import unread_as_impressions
 
-    found = unread_as_impressions(settings.inputs.impressions)
+    found = unread_as_impressions(impressions)
     if found:
         logger.warning(
             "what is served is logged as JSON lines, a slot a line, which the settings do not read "

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrlm.bandit_log import Catalog
+from mrlm.report.visible import visible
 from pipelines.contract.context import NightContext
 from pipelines.contract.deployment import require_champion
 from pipelines.contract.manifest import Manifest
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mrlm.promotion.serving.bundle import PolicyBundle
 
 _LISTS = "recommendations.parquet"
+_LONGEST_WARNING = 1000
 # Folder of the lists with the platform's own user ids.
 PRIVATE_LISTS = "private"
 
@@ -131,7 +133,8 @@ class Publish:
             **private,
         }
         (out / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-        context.log(self.name).info("%s", about)
+        told = {k: len(v) if k == "too_few_shows" else v for k, v in about.items()}
+        context.log(self.name).info("%s", told)
         return Product(
             outputs={"recommendations": _LISTS, "about": "about.json"},
             counts=about,
@@ -212,10 +215,13 @@ def _served(
 
 
 def _warn(context: NightContext, few: dict[str, dict[str, float]]) -> None:
-    for name, slots in few.items():
+    from mrlm.promotion.serving.list_quotas import few_shows_told
+
+    if few:
         context.log("publish").warning(
-            "%s is in %g slots and has to be in %g: candidates and capacities allow no more",
-            *(name, slots["shown"], slots["asked"]),
+            "%s; candidates and capacities allow no more ('too_few_shows' of published/%s.json "
+            "has all of them)",
+            *(visible(few_shows_told(few), _LONGEST_WARNING), context.night),
         )
 
 

@@ -56,6 +56,15 @@ def test_a_version_is_written_and_compared(
     assert "12 judged decisions, probabilities at most " in told
 
 
+def test_a_graph_that_nothing_can_be_compared_with_is_not_written(
+    registered: Any, policy: Tuned, tmp_path: Path
+) -> None:
+    registered(policy)
+    with pytest.raises(DataError, match=r"no judged decision.*give one of home"):
+        exports.export("3", tmp_path / "policy.onnx")
+    assert not (tmp_path / "policy.onnx").exists()
+
+
 def test_a_graph_that_answers_otherwise_is_refused(
     registered: Any, policy: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

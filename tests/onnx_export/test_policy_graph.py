@@ -16,6 +16,7 @@ from mrlm.onnx_export.policy_graph import scenes_of, write_onnx
 from mrlm.onnx_export.runtime import onnx_probabilities
 from mrlm.policies.tuned import Tuned
 from mrlm.policies.uniform import Uniform
+from tests.onnx_export.conftest import tuned
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -36,6 +37,22 @@ def test_a_runtime_gives_the_same_probabilities(
     assert expected.std() > 0.02, "there is something to get wrong"
     assert set(names) == set(decision_inputs(policy, decisions.take(np.array([0]))))
     assert scenes_of(policy) == {"home"}
+
+
+def test_a_model_that_only_a_learned_score_reads(
+    policy: Tuned, fit_log: BanditLog, tmp_path: Path
+) -> None:
+    """What has no weight is not stored: of a champion's model its uncertainty may be gone."""
+    _, learned, _ = policy.scorers
+    champion = tuned(fit_log.take(np.arange(600)), policy.anchor, (learned,), 3)
+    path, decisions = tmp_path / "policy.onnx", fit_log.decisions.take(np.arange(700, 710))
+    names = write_onnx(champion, path, "home")
+    assert "model_0.dense" in names
+    assert "model_0.uncertainty" not in names
+    fed = replace(decisions, scene=np.full(10, "home", object))
+    expected = np.exp(champion.log_probabilities(fed))
+    found = onnx_probabilities(champion, path, fed)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 def test_what_has_no_graph_is_refused(policy: Tuned, fit_log: BanditLog, tmp_path: Path) -> None:

@@ -120,7 +120,11 @@ def test_a_registry_of_before_has_its_first_champion_as_anchor(stored: Deploymen
     assert "anchor: version 1 (since" in said
     assert "the first champion); gate.anchored = enforce" in said
     assert "what champion version 2 has spent below it is not known yet" in said
-    assert "anchor: version 1" in command(stored, "status")
+    standing = command(stored, "status")
+    assert "anchor: version 1" in standing
+    # The night itself was closed before a person promoted its version.
+    assert "champion: version 2 since" in standing
+    assert "promoted by" in standing
     assert "under test" not in command(stored, "status")
 
 

@@ -21,7 +21,7 @@ from mrlm.policies.quotas.quotas import Quotas
 from mrlm.policies.uniform import Uniform
 from mrlm.promotion.serving.answer import answer
 from mrlm.promotion.serving.bundle import PolicyBundle, load_bundle, save_bundle, scorer_kinds
-from mrlm.promotion.serving.list_quotas import list_quotas, too_few_shows
+from mrlm.promotion.serving.list_quotas import few_shows_told, list_quotas, too_few_shows
 from mrlm.promotion.serving.published import PUBLISHED_SCHEMA, published_lists
 from mrlm.promotion.serving.serve import recommend
 from mrlm.promotion.serving.states import STATES_SCHEMA, read_states, states_table
@@ -202,6 +202,17 @@ def test_lists_of_a_night_show_what_they_have_to(
     few["item " + catalog.item_id[3]] = {"asked": 90.0, "shown": times(free)[0]}
     few["provider b"] = {"asked": 240.0, "shown": times(free)[1]}
     assert too_few_shows(catalog, quotas, free, of_providers) == few
+
+
+def test_many_that_are_shown_too_seldom_are_one_sentence() -> None:
+    few = {f"item {k}": {"asked": float(k), "shown": 0.0} for k in range(1, 250)}
+    assert few_shows_told(few) == (
+        "249 are in fewer slots than they have to be: item 249 0 of 249, item 248 0 of 248, "
+        "item 247 0 of 247, item 246 0 of 246, item 245 0 of 245 and 244 more"
+    )
+    assert few_shows_told({"item a": {"asked": 2.0, "shown": 1.0}}) == (
+        "1 are in fewer slots than they have to be: item a 1 of 2"
+    )
 
 
 def test_lists_hold_no_item_twice_and_end_with_the_candidates(

@@ -81,10 +81,9 @@ class Diagnostics:
         another, so ``tail_rounds`` takes the place of the sample size: the rewards that the largest
         parts rest on. Users who bring many rounds are no such parts; effective users see them.
         """
-        if not self.matched:
-            return 0.0
-        rounds = self.effective_sample_size if self.tail_rounds is None else self.tail_rounds
-        return self.nonzero / self.matched * rounds
+        tail, all_rounds = self.tail_rounds, self.effective_sample_size
+        rounds = all_rounds if tail is None else tail
+        return self.nonzero / self.matched * rounds if self.matched else 0.0
 
     @property
     def _nonzero(self) -> float:

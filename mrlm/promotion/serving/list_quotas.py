@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import Catalog
 from mrlm.policies.quotas.quotas import Quotas
 
+_NAMED = 5
+
 
 def list_quotas(
     catalog: Catalog, capacity: str, least_shown: str, of_providers: Mapping[str, float]
@@ -61,6 +63,16 @@ def too_few_shows(
         if of_provider < asked:
             found[f"provider {provider}"] = {"asked": asked, "shown": of_provider}
     return found
+
+
+def few_shows_told(few: Mapping[str, Mapping[str, float]]) -> str:
+    """A sentence on what ``too_few_shows`` found: how many, and those that lack the most."""
+    lacking = sorted(few, key=lambda name: few[name]["shown"] - few[name]["asked"])
+    named = ", ".join(
+        f"{name} {few[name]['shown']:g} of {few[name]['asked']:g}" for name in lacking[:_NAMED]
+    )
+    more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
+    return f"{len(few)} are in fewer slots than they have to be: {named}{more}"
 
 
 def _slots(catalog: Catalog, setting: str, attribute: str, without: float) -> NDArray[np.float64]:
