@@ -22,7 +22,7 @@ _PENALTIES = (50.0, 100.0, 200.0, 500.0)
 
 def recommended(found: Any) -> dict[str, Any]:
     """The penalty by the validation item of each user; then the last one's list."""
-    from rectools.dataset import Dataset
+    from rectools.dataset import Dataset, Interactions
     from rectools.models import EASEModel
 
     warnings.filterwarnings("ignore")
@@ -38,7 +38,8 @@ def recommended(found: Any) -> dict[str, Any]:
     best = tried[max(tried)]
     # The model knows items by their rows, so rows have to stay; others it cannot recommend.
     kept = (found["left"] > 0) & table["item_id"].isin(data.item_id_map.external_ids)
-    before = data.rebuild_with_new_data(table[kept])
+    maps = data.user_id_map, data.item_id_map
+    before = Dataset(*maps, Interactions.from_raw(table[kept], *maps))
     return {
         "lists": lists_of(best, before, 10),
         "penalty": best.regularization,
