@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 _PEERS = Path(__file__).parent / ".peers"
+_ROOT = Path(__file__).parents[1]
+_ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,16 @@ class PeerEnvironment:
         return _PEERS / self.name / "bin" / "python"
 
     def measured(self, script: Path, **arrays: Any) -> Any:
-        """The JSON that a script prints last, given arrays in a file; one thread."""
+        """The JSON that a script prints last, given arrays in a file; one thread.
+
+        The script may import from ``benchmarks`` what needs its own environment alone.
+        """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "given.npz"
             np.savez(file, **arrays)
             done = subprocess.run(
                 [self._python, script, file],
-                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env={**os.environ, **_ALONE, "PYTHONPATH": str(_ROOT)},
                 check=True,
                 capture_output=True,
                 text=True,

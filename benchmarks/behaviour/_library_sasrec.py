@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.behaviour._library_lists import gain, lists_of, table_of
+
 
 def recommended(found: Any) -> dict[str, Any]:
     """Epochs by the validation item of each user, the next to last; then the last one's list."""
-    import pandas as pd
     import torch
     from pytorch_lightning import Trainer, seed_everything
     from rectools.dataset import Dataset
@@ -29,10 +30,7 @@ def recommended(found: Any) -> dict[str, Any]:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     seed_everything(int(found["seed"]), verbose=False)
-    table = pd.DataFrame(
-        {"user_id": found["user"], "item_id": found["item"], "weight": 1.0, "datetime": found["at"]}
-    )
-    table["datetime"] = pd.to_datetime(table["datetime"], unit="s")
+    table = table_of(found)
     train, before = table[found["left"] > 1], table[found["left"] > 0]
     target = table[found["left"] == 1].set_index("user_id")["item_id"]
     every, most = int(found["every"]), int(found["epochs"])
@@ -63,23 +61,12 @@ def recommended(found: Any) -> dict[str, Any]:
         start = time.process_time()
         model.fit_partial(data, every, every)
         seconds += time.process_time() - start
-        gain = _gain(_lists(model, data, 10), target)
-        if gain > best:
-            best, epochs, lists = gain, epoch, _lists(model, Dataset.construct(before), 10)
+        value = gain(lists_of(model, data, 10), target)
+        if value > best:
+            best, epochs, lists = value, epoch, lists_of(model, Dataset.construct(before), 10)
         elif epoch - epochs >= 2 * every:
             break
     return {"lists": lists, "epochs": epochs, "tried": epoch, "seconds": seconds}
-
-
-def _lists(model: Any, data: Any, k: int) -> dict[int, list[int]]:
-    users = data.user_id_map.external_ids
-    told = model.recommend(users=users, dataset=data, k=k, filter_viewed=True)
-    return {int(u): own["item_id"].astype(int).tolist() for u, own in told.groupby("user_id")}
-
-
-def _gain(lists: dict[int, list[int]], target: Any) -> float:
-    places = [own.index(target[u]) for u, own in lists.items() if target[u] in own]
-    return float((1 / np.log2(np.array(places) + 2.0)).sum()) / len(lists)
 
 
 if __name__ == "__main__":

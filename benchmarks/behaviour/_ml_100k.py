@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,17 @@ class Sequences:
     def from_end(self) -> NDArray[np.int64]:
         """How many ratings of the user come after each, shape (n,)."""
         return self.offsets[self.user + 1] - 1 - np.arange(len(self.user))
+
+    def met(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether users met items, of the two codes' common shape."""
+        key = user * self.items + item
+        return (
+            self._pairs[np.minimum(np.searchsorted(self._pairs, key), len(self._pairs) - 1)] == key
+        )
+
+    @cached_property
+    def _pairs(self) -> NDArray[np.int64]:
+        return np.sort(self.user * self.items + self.item)
 
     def where(self, kept: NDArray[np.bool_]) -> Sequences:
         """The ratings at which ``kept`` is true, shape (n,)."""

@@ -5,7 +5,8 @@ ratings as what was known of an entry. Each state is to tell the item of the nex
 positions of a user's newest entries are learned from in one pass, beside negatives that a batch
 shares, drawn uniformly, whose logits are raised by the logarithm of how many items each stands for
 (Bengio and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
-language model", 2008).
+language model", 2008). What a user met is no negative of that user. What it starts from says
+``_event_start``; rates rise and fall as in a night's training.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.behaviour._event_start import start_from
 from benchmarks.behaviour._ml_100k import Sequences
 from mrlm.bandit_log import Ragged
 from mrlm.behaviour.networks.threads import one_thread
 from mrlm.behaviour.sequence.event_network import EventEncoder
 from mrlm.behaviour.sequence.event_rows import padded
+from mrlm.behaviour.sequence.event_training import rate_at
 from mrlm.behaviour.sequence_settings import SequenceSettings
 
 Floats = NDArray[np.float64]
-# Spread of the identifiers that the training starts from.
-_START = 0.2
 Valued = Callable[["NextEvent"], float]
 
 
@@ -44,7 +45,8 @@ class NextEventSettings:
         length: newest entries of a user that are read.
         negatives: drawn a batch.
         batch: users in a step.
-        learning_rate: of AdamW.
+        epochs: passes over which the rate rises and falls.
+        learning_rate: highest of AdamW.
         weight_decay: of AdamW.
     """
 
@@ -52,6 +54,7 @@ class NextEventSettings:
     length: int = 50
     negatives: int = 512
     batch: int = 64
+    epochs: int = 15
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
 
@@ -63,7 +66,6 @@ class NextEvent(nn.Module):  # type: ignore[misc]
         super().__init__()
         encoder = settings.encoder.model_copy(update={"buckets": items})
         self.encoder = EventEncoder(vector=0, statistics=0, values=1, settings=encoder)
-        nn.init.normal_(self.encoder.identifiers.weight, std=_START)
         self.after = nn.LayerNorm(encoder.width)
         self.drop = nn.Dropout(encoder.dropout)
         self.level = nn.Parameter(torch.zeros(items))
@@ -105,10 +107,9 @@ def fit_next_event(
     told: NDArray[np.bool_],
     settings: NextEventSettings,
     seed: int,
-    epochs: int,
-    every: int,
+    every: int = 1,
     value: Valued | None = None,
-) -> tuple[NextEvent, int, int, float]:
+) -> tuple[NextEvent, int, float]:
     """Learn from the ratings of ``known`` at which ``told`` is true, shape (n,).
 
     Args:
@@ -116,39 +117,32 @@ def fit_next_event(
         told: what may be learned from.
         settings: sizes and rates.
         seed: of first weights, order, dropout and negatives.
-        epochs: most passes.
-        every: passes after which ``value`` is asked; the training ends once two bring nothing.
-        value: of a model, the higher the better; None: all epochs are trained.
+        every: passes after which ``value`` is asked.
+        value: of a model, the higher the better; None: the model is that of the last pass.
 
     Returns:
-        The model, the epochs of it and those tried, and processor seconds of training.
+        The best model, the epochs of it, and processor seconds of training, its start included.
     """
     train = known.where(told)
     with one_thread(), torch.random.fork_rng():
         torch.manual_seed(seed)
+        begun = time.process_time()
         model = NextEvent(known.items, settings)
+        start_from(model.encoder, model.level, train, seed)
         optimiser = torch.optim.AdamW(
-            model.parameters(),
-            settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
+            model.parameters(), weight_decay=settings.weight_decay, fused=True
         )
-        draw, seconds = np.random.default_rng(seed), 0.0
-        best, kept, at, tried = -math.inf, copy.deepcopy(model.state_dict()), 0, 0
-        while tried < epochs:
-            start = time.process_time()
-            _pass(model, train, settings, optimiser, draw)
-            tried, seconds = tried + 1, seconds + time.process_time() - start
-            if value is None or tried % every:
-                continue
-            found = value(model)
-            if found > best:
-                best, kept, at = found, copy.deepcopy(model.state_dict()), tried
-            elif tried - at >= 2 * every:
-                break
+        draw, seconds = np.random.default_rng(seed), time.process_time() - begun
+        best, kept, at = -math.inf, copy.deepcopy(model.state_dict()), settings.epochs
+        for epoch in range(settings.epochs):
+            begun = time.process_time()
+            _pass(model, train, settings, optimiser, epoch, draw)
+            seconds += time.process_time() - begun
+            if value is not None and (epoch + 1) % every == 0 and (found := value(model)) > best:
+                best, kept, at = found, copy.deepcopy(model.state_dict()), epoch + 1
         if value is not None:
             model.load_state_dict(kept)
-    return model, at or tried, tried, seconds
+    return model, at, seconds
 
 
 def _pass(
@@ -156,23 +150,30 @@ def _pass(
     train: Sequences,
     settings: NextEventSettings,
     optimiser: torch.optim.Optimizer,
+    epoch: int,
     draw: np.random.Generator,
 ) -> None:
     model.train()
     stop = train.offsets[1:]
     since = np.maximum(train.offsets[:-1], stop - settings.length - 1)
     more = math.log(train.items / settings.negatives)
-    for users in _batches(np.flatnonzero(stop - since > 0), stop - since, settings.batch, draw):
+    batches = list(_batches(np.flatnonzero(stop - since > 0), stop - since, settings.batch, draw))
+    for step, users in enumerate(batches):
+        done = (epoch + step / len(batches)) / settings.epochs
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * rate_at(done)
         entries, values, lengths = _read(train, since[users], stop[users])
         # The last one is told, and not read.
         states = model.states(entries[:, :-1], values[:, :-1])
         known = torch.arange(entries.shape[1]) < lengths[:, None]
         state, wanted = states[known], entries[known]
-        drawn = torch.from_numpy(draw.integers(0, train.items, settings.negatives))
-        own, others = model.items(wanted), model.items(drawn)
-        right = (state * own).sum(1) + model.level[wanted]
-        wrong = state @ others.T + model.level[drawn] + more
-        wrong = wrong.masked_fill(wanted[:, None] == drawn, -torch.inf)
+        drawn = draw.integers(0, train.items, settings.negatives)
+        # What a user met is never ranked for that user; to its own neighbours it would be likest.
+        met = torch.from_numpy(train.met(users[:, None], drawn)).repeat_interleave(lengths, dim=0)
+        other = torch.from_numpy(drawn)
+        right = (state * model.items(wanted)).sum(1) + model.level[wanted]
+        wrong = state @ model.items(other).T + model.level[other] + more
+        wrong = wrong.masked_fill(met, -torch.inf)
         loss = (functional.softplus(wrong.logsumexp(1) - right)).mean()
         optimiser.zero_grad()
         loss.backward()

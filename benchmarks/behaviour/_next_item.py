@@ -189,11 +189,9 @@ def _not_met(
     part: Sequences, user: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """An item for each of these users, none that the user met in ``part``."""
-    met = np.sort(part.user * part.items + part.item)
     out = rng.integers(0, part.items, len(user))
     while True:
-        key = user * part.items + out
-        again = met[np.minimum(np.searchsorted(met, key), len(met) - 1)] == key
+        again = part.met(user, out)
         if not again.any():
             return out
         out[again] = rng.integers(0, part.items, int(again.sum()))

@@ -5,9 +5,11 @@ epochs; all films that a user has not met are ranked, equal scores by the order 
 ``sequence`` is its encoder under a sampled softmax over the catalogue, see ``_next_event``;
 ``history`` is what its tastes say under one, see ``_next_item``. Peers are SASRec (Kang and
 McAuley, "Self-attentive sequential recommendation", ICDM 2018) under the full softmax and eSASRec,
-both by RecTools with their own rates. All transformers have the same width, depth and length, and
-train until twenty epochs bring nothing on the validation film. Beside them stand the films that
-were met most often, in all and in the seven days before. Lists are of ten films.
+both by RecTools with their own rates, until twenty epochs bring nothing on the validation film.
+All transformers have the same width, depth and length. Beside them stand what is simple: the films
+that were met most often, in all and in the seven days before, neighbours of the newest films, see
+``_neighbours``, and EASE by RecTools. Lists are of ten films. Our rates, window and start were
+chosen by the validation film under seeds that are not among those reported.
 
 A second split is by the calendar: what came before a day is learned from, and those who went on
 after it are asked, see ``_calendar``.
@@ -27,6 +29,7 @@ from benchmarks._clock import Clock
 from benchmarks._kept import Kept, code_of
 from benchmarks.behaviour._calendar import Calendar, counted_before
 from benchmarks.behaviour._ml_100k import PEERS, Sequences, read_ml_100k
+from benchmarks.behaviour._neighbours import WINDOW, likeness, nearest
 from benchmarks.behaviour._next_event import NextEvent, NextEventSettings, fit_next_event
 from benchmarks.behaviour._next_item import fit_next_item
 from benchmarks.rows import Row
@@ -42,13 +45,17 @@ EVENT = NextEventSettings(
     ),
     length=LENGTH,
 )
+# Most passes of the peers, and those after which each is looked at; ours has those of ``EVENT``.
 _EPOCHS, _QUICK_EPOCHS, _EVERY = 100, 20, 10
+_LOOKS = 5
 _WEEK = 7 * 24 * 3600
 _NEGATIVES = 256
 _FASTER = 1.5
-_SCRIPT = Path(__file__).with_name("_library_sasrec.py")
+_SASREC = Path(__file__).with_name("_library_sasrec.py")
+_EASE = Path(__file__).with_name("_library_ease.py")
 HISTORY, SEQUENCE = "history's tastes", "sequence's encoder"
 SASREC, ESASREC = "SASRec", "eSASRec"
+EASE, NEIGHBOURS = "EASE", "neighbours of the newest"
 
 
 def run(quick: bool) -> list[Row]:
@@ -59,16 +66,18 @@ def run(quick: bool) -> list[Row]:
     known = read_ml_100k(QUICK_USERS if quick else None)
     users, epochs = int(known.user.max()) + 1, _QUICK_EPOCHS if quick else _EPOCHS
     measures = {
+        SEQUENCE: lambda seed: of_sequence(known, seed),
         HISTORY: lambda seed: of_history(known, seed),
-        SEQUENCE: lambda seed: of_sequence(known, seed, epochs),
-        SASREC: lambda seed: of_library(known, seed, epochs, enhanced=False),
-        ESASREC: lambda seed: of_library(known, seed, epochs, enhanced=True),
+        SASREC: lambda seed: of_sasrec(known, seed, epochs, enhanced=False),
+        ESASREC: lambda seed: of_sasrec(known, seed, epochs, enhanced=True),
     }
-    found: dict[str, list[Any]] = {name: [] for name in measures}
-    for seed in range(1, (QUICK_SEEDS if quick else SEEDS) + 1):
-        for name, measure in measures.items():
-            key: list[str | int] = ["next", name, users, seed]
-            found[name].append(kept.of(key, lambda m=measure, s=seed: m(s)))  # type: ignore[misc]
+    found: dict[str, list[Any]] = {}
+    for name, measure in measures.items():
+        found[name] = [
+            kept.of(["next", name, users, seed], lambda m=measure, s=seed: m(s))  # type: ignore[misc]
+            for seed in range(1, (QUICK_SEEDS if quick else SEEDS) + 1)
+        ]
+    found[EASE] = [kept.of(["next", EASE, users], lambda: of_ease(known))]
     return [*_rows(known, found, judged=not quick), *_by_calendar(known, found, judged=not quick)]
 
 
@@ -82,8 +91,8 @@ def of_history(known: Sequences, seed: int) -> dict[str, Any]:
     return {"places": places.tolist(), "seconds": clock.seconds["fit"]}
 
 
-def of_sequence(known: Sequences, seed: int, epochs: int) -> dict[str, Any]:
-    """As ``of_history``, and its epochs; what it is worth by the calendar, as long trained."""
+def of_sequence(known: Sequences, seed: int) -> dict[str, Any]:
+    """As ``of_history``, and its epochs; what it is worth by the calendar, trained to the end."""
     left = known.from_end
     before, validation = known.where(left > 0), np.flatnonzero(left == 1)
 
@@ -91,30 +100,25 @@ def of_sequence(known: Sequences, seed: int, epochs: int) -> dict[str, Any]:
         places = _places(before, model.scores(known, validation, LENGTH))
         return float(_gains(places, "NDCG").mean())
 
-    trained = fit_next_event(known, left > 1, EVENT, seed, epochs, _EVERY, value)
-    model, best, tried, seconds = trained
+    every = EVENT.epochs // _LOOKS
+    model, best, seconds = fit_next_event(known, left > 1, EVENT, seed, every, value)
     places = _places(known, model.scores(known, np.flatnonzero(left == 0), LENGTH))
     calendar = Calendar.of(known)
-    again, *_ = fit_next_event(known, calendar.told, EVENT, seed, best, best)
+    again, *_ = fit_next_event(known, calendar.told, EVENT, seed)
     return {
         "places": places.tolist(),
         "seconds": seconds,
         "epochs": best,
-        "tried": tried,
+        "tried": EVENT.epochs,
         "calendar": calendar.measured(again.scores(known, calendar.place, LENGTH), K),
     }
 
 
-def of_library(known: Sequences, seed: int, epochs: int, *, enhanced: bool) -> dict[str, Any]:
-    """As ``of_history`` by RecTools, a place outside the list counting as that of the last."""
-    left = known.from_end
-    found = PEERS.measured(
-        _SCRIPT,
-        user=known.user,
-        item=known.item,
-        # RecTools sorts by time alone: equal times keep the order that all others read.
-        at=known.seconds.min() + np.arange(len(left)),
-        left=left,
+def of_sasrec(known: Sequences, seed: int, epochs: int, *, enhanced: bool) -> dict[str, Any]:
+    """As ``of_history`` by RecTools, and its epochs and those that were tried."""
+    return _of_library(
+        _SASREC,
+        known,
         seed=seed,
         width=WIDTH,
         length=LENGTH,
@@ -123,6 +127,19 @@ def of_library(known: Sequences, seed: int, epochs: int, *, enhanced: bool) -> d
         enhanced=enhanced,
         negatives=_NEGATIVES,
     )
+
+
+def of_ease(known: Sequences) -> dict[str, Any]:
+    """As ``of_history`` by RecTools, and the penalty that did best on the validation film."""
+    return _of_library(_EASE, known)
+
+
+def _of_library(script: Path, known: Sequences, **more: Any) -> dict[str, Any]:
+    """What a script of RecTools found, a place outside the list counting as that of the last."""
+    left = known.from_end
+    # RecTools sorts by time alone: equal times keep the order that all others read.
+    at = known.seconds.min() + np.arange(len(left))
+    found = PEERS.measured(script, user=known.user, item=known.item, at=at, left=left, **more)
     target = known.item[left == 0].tolist()
     by_user = found.pop("lists")
     both = zip([by_user[str(user)] for user in range(len(target))], target, strict=True)
@@ -155,6 +172,12 @@ def _counted(known: Sequences, since: int | None) -> Floats:
     ).astype(np.float64)
 
 
+def _neighbours(known: Sequences) -> Floats:
+    """Likeness of each film to each user's newest ones, shape (users, items); as they learn."""
+    alike = likeness(known.where(known.from_end > 1), WINDOW)
+    return nearest(known, np.flatnonzero(known.from_end == 0), alike)
+
+
 def _gains(places: Any, how: str) -> Floats:
     place = np.asarray(places, np.float64)
     hit = place < K
@@ -164,8 +187,12 @@ def _gains(places: Any, how: str) -> Floats:
 
 def _rows(known: Sequences, found: dict[str, list[Any]], judged: bool) -> list[Row]:
     places = {name: [c["places"] for c in cells] for name, cells in found.items()}
-    simple = {"popularity": None, "popular of 7 days": _WEEK}
-    places |= {name: [_places(known, _counted(known, since))] for name, since in simple.items()}
+    simple = {
+        "popularity": _counted(known, None),
+        "popular of 7 days": _counted(known, _WEEK),
+        NEIGHBOURS: _neighbours(known),
+    }
+    places |= {name: [_places(known, scores)] for name, scores in simple.items()}
     rows = []
     for how in ("HR", "NDCG"):
         by_user = {
@@ -177,7 +204,8 @@ def _rows(known: Sequences, found: dict[str, list[Any]], judged: bool) -> list[R
                 epochs
             )
             rows.append(Row(f"{how}@{K} of the last item, {name}", float(gains.mean()), note=note))
-        for name, peer in ((n, p) for n in (SEQUENCE, HISTORY) for p in (SASREC, ESASREC)):
+        own, peers = (SEQUENCE, HISTORY), (SASREC, ESASREC, EASE, NEIGHBOURS)
+        for name, peer in ((n, p) for n in own for p in peers):
             away = by_user[name] - by_user[peer]
             error = float(away.std(ddof=1) / np.sqrt(len(away)))
             rows.append(
@@ -188,7 +216,7 @@ def _rows(known: Sequences, found: dict[str, list[Any]], judged: bool) -> list[R
                     bar="not below",
                     holds=bool(away.mean() >= 0),
                     note=f"difference {away.mean():+.4f}, standard error {error:.4f}",
-                ).where(judged and name == SEQUENCE)
+                ).where(judged and name == SEQUENCE and peer in (SASREC, ESASREC))
             )
     return [*rows, *_costs(known, found, judged)]
 

@@ -112,7 +112,7 @@ def _train(
         for step, (numbers, batch) in enumerate(batches):
             done = (epoch + step / len(batches)) / settings.epochs
             for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * _rate(done)
+                group["lr"] = settings.learning_rate * rate_at(done)
             found = loss(numbers, batch)
             optimiser.zero_grad()
             found.backward()
@@ -156,7 +156,7 @@ def moved(batch: EventBatch, device: torch.device) -> EventBatch:
     return EventBatch(**{name: tensor.to(device) for name, tensor in vars(batch).items()})
 
 
-def _rate(done: float) -> float:
+def rate_at(done: float) -> float:
     """Share of the highest rate after this share of the training: a rise, half a cosine to 0."""
     if done < _WARM:
         return max(done / _WARM, 0.01)
