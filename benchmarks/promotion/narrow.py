@@ -119,13 +119,13 @@ def year_of(rule: str, early: float, mean: float, spread: float, years: int) -> 
 
 def bounds_of(information: Floats) -> Floats:
     """What the statistic must pass, by the nights of the test before and the night of the test."""
-    shares = np.arange(1, TEST_NIGHTS + 1) / TEST_NIGHTS
-    errors = [
-        error_of_a_test(RULE.false_promotions, TEST_NIGHTS, n) for n in range(1, TEST_NIGHTS + 1)
-    ]
-    return np.array(
-        [boundaries(information, [power_family(s, error) for s in shares]) for error in errors]
-    )
+    nights, told = range(1, TEST_NIGHTS + 1), information.tolist()
+
+    def spent(before: int) -> list[float]:
+        error = error_of_a_test(RULE.false_promotions, TEST_NIGHTS, before)
+        return [power_family(n / TEST_NIGHTS, error) for n in nights]
+
+    return np.array([boundaries(told, spent(before)) for before in nights])
 
 
 def ends_of(rule: str, information: Floats) -> Floats:
@@ -150,7 +150,7 @@ def _goes_on(statistic: float, information: Floats, before: int) -> bool:
     now, nights = float(information[-1]), len(information)
     error = now**-0.5
     star = PolicyEstimate(statistic * error, error, 1e9, certified=True)
-    own = {TRIAL.estimator: {REWARD: star}}
+    own: dict[str, dict[str, PolicyEstimate]] = {TRIAL.estimator: {REWARD: star}}
     evidence = replace(
         BLANK,
         policies={"challenger": own, "champion": own},
