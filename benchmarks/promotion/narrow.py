@@ -1,12 +1,12 @@
 """What a year of trials brings where the champion's own log tells hardly anything of a challenger.
 
 A test begins on the log of a narrow champion. Its first two nights, which the trial did not serve
-yet, tell a fiftieth of what each night of the trial will, or a third of it. ``gate`` ends a test as
-the gate does, by its own verdicts: while little is told, only where it looks hopeless. ``sign``
-also ends it wherever the estimate is not above 0, on a log of which the sign is a coin's;
-``never`` takes all 14 nights unless it promotes. The true difference of every challenger is drawn
-anew, in standard errors of a night of the trial; the gain of a year is the sum over promotions.
-What trials themselves brought users is beside it, for the half that they chose.
+yet, tell a fiftieth of what each night of the trial will, a tenth, or a third. ``gate`` ends a test
+as the gate does, by its own verdicts: while little is told, only where it looks hopeless. ``sign``
+also ends it wherever the estimate is not above 0, on a log of which the sign is a coin's; ``never``
+takes all 14 nights unless it promotes. The true difference of every challenger is drawn anew, in
+standard errors of a night of the trial; the gain of a year is the sum over promotions. What trials
+themselves brought users is beside it, for the half that they chose.
 
 Wrong promotions are counted in years of challengers that are as good as the champion. 10,000 years;
 quick: 1,000.
@@ -31,7 +31,7 @@ from mrlm.promotion.judgement.look import Look
 YEARS, QUICK_YEARS = 10_000, 1000
 # Nights of a test before the first that the trial serves is final.
 UNSERVED = 2
-TOLD = {"a fiftieth": 0.02, "a third": 1 / 3}
+TOLD = {"a fiftieth": 0.02, "a tenth": 0.1, "a third": 1 / 3}
 TRIAL = RULE.model_copy(update={"trial_share": 0.5})
 GATE, SIGN, NEVER = "gate", "sign", "never"
 
@@ -119,16 +119,13 @@ def year_of(rule: str, early: float, mean: float, spread: float, years: int) -> 
 
 def bounds_of(information: Floats) -> Floats:
     """What the statistic must pass, by the nights of the test before and the night of the test."""
-    shares = np.arange(1, TEST_NIGHTS + 1) / TEST_NIGHTS
-    errors = [
-        error_of_a_test(RULE.false_promotions, TEST_NIGHTS, n) for n in range(1, TEST_NIGHTS + 1)
-    ]
-    return np.array(
-        [
-            boundaries(information.tolist(), [power_family(s, error) for s in shares])
-            for error in errors
-        ]
-    )
+    nights, told = range(1, TEST_NIGHTS + 1), information.tolist()
+
+    def spent(before: int) -> list[float]:
+        error = error_of_a_test(RULE.false_promotions, TEST_NIGHTS, before)
+        return [power_family(n / TEST_NIGHTS, error) for n in nights]
+
+    return np.array([boundaries(told, spent(before)) for before in nights])
 
 
 def ends_of(rule: str, information: Floats) -> Floats:
