@@ -362,6 +362,7 @@ _FIGURES = {
     "nonzero": "非零行",
     "matched": "匹配行",
     "tail users": "尾部用户",
+    "tail rounds": "尾部行数",
     "weighted terms": "加权的各项",
     "yes": "是",
     "no": "否",
