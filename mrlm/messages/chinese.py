@@ -363,7 +363,6 @@ _FIGURES = {
     "matched": "匹配行",
     "tail rounds": "尾部轮数",
     "tail users": "尾部用户",
-    "tail rounds": "尾部行数",
     "weighted terms": "加权的各项",
     "yes": "是",
     "no": "否",
