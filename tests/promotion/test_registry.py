@@ -35,7 +35,7 @@ from mrlm.promotion.registry.champion import champion
 from mrlm.promotion.registry.place import RegistryBusyError, RegistryPlace
 from mrlm.promotion.registry.registration import VersionContent, register_version
 from mrlm.promotion.registry.version_files import version_evidence, version_folder
-from mrlm.promotion.registry.versions import RegisteredVersion
+from mrlm.promotion.registry.versions import RegisteredVersion, find_version
 from mrlm.promotion.reproduction import fresh_process
 from mrlm.promotion.reproduction.reproduction import reproduction_rows, write_reproduction
 from mrlm.promotion.settings import GateSettings
@@ -332,7 +332,15 @@ def test_a_refusal_of_the_gate_is_not_promoted(
     outcome = _promote(place)
     assert outcome.status == "refused"
     assert "the gate refused it: delight" in outcome.reason
-    record_decision(place, NIGHT, approve=True, actor="ada", at=AT, reason="launch day")
+    memo = find_version(place, NIGHT).description
+    record_decision(place, NIGHT, approve=False, actor="bob", at=AT, reason="")
+    for _ in range(2):
+        record_decision(place, NIGHT, approve=True, actor="ada", at=AT, reason="**launch**\n`day`")
+    shown = find_version(place, NIGHT)
+    said = f"approved by `ada`, {AT}: `**launch** 'day'`"
+    more = ". The gate had not promoted it; why is below."
+    assert shown.description == f"**Decision:** {said}{more}\n\n{memo}"
+    assert shown.tags["mrlm.decision"] == "approved by ada"
     assert _promote(place).status == "promoted"
     assert "approved by ada" in place.ledger.entries()[-1].reason
 

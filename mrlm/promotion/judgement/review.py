@@ -5,9 +5,11 @@ from __future__ import annotations
 from mrlm.promotion.record.decision import departure, last_word
 from mrlm.promotion.record.ledger import Entry, Kind, judgement
 from mrlm.promotion.registry.place import RegistryPlace
+from mrlm.promotion.registry.versions import annotate_version, has_version, registered_version
 
 # What Airflow records where nobody had to log in.
 _NOBODY = frozenset({"", "anonymous"})
+_DECIDED, _LONGEST = "**Decision:** ", 1000
 
 
 def record_decision(
@@ -43,8 +45,9 @@ def record_decision(
         if word is not None and (word.kind, word.actor, word.reason) == (kind, actor, reason):
             left = None if judged.version is None else departure(entries, judged.version)
             if left is None or word.sequence > left.sequence:
+                _tell(place, word, judged)
                 return word
-        return place.ledger.append(
+        word = place.ledger.append(
             Entry(
                 kind=kind,
                 run_key=run_key,
@@ -56,3 +59,25 @@ def record_decision(
                 champion_version=judged.champion_version,
             )
         )
+        _tell(place, word, judged)
+        return word
+
+
+def _tell(place: RegistryPlace, word: Entry, judged: Entry) -> None:
+    """Say above the version's memo who decided what, once, and as a tag."""
+    if judged.version is None or not has_version(place, judged.version):
+        return
+    said = f"{word.kind} by {_literal(word.actor)}, {word.at}: {_literal(word.reason)}"
+    if word.kind == "approved" and judged.verdict != "promote":
+        said += ". The gate had not promoted it; why is below."
+    memo = registered_version(place, judged.version).description
+    if memo.startswith(_DECIDED):
+        memo = memo.partition("\n\n")[2]
+    tags = {"decision": f"{word.kind} by {word.actor}"}
+    annotate_version(place, judged.version, memo=f"{_DECIDED}{said}\n\n{memo}", tags=tags)
+
+
+def _literal(text: str) -> str:
+    """A person's text as it is, whatever Markdown would make of it."""
+    one_line = " ".join(text.split()).replace("`", "'")[:_LONGEST]
+    return f"`{one_line}`" if one_line else "-"
