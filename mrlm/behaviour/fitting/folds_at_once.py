@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-import psutil
 import torch
 
 from mrlm.behaviour.fitting.cost import LogSize, fit_cost
+from mrlm.behaviour.fitting.free_memory import free_bytes
 from mrlm.behaviour.fitting.training_curves import Progress
 from mrlm.behaviour.sequence.event_training import device_of
 from mrlm.behaviour.settings import BehaviourSettings
@@ -116,9 +116,9 @@ def fitted_folds(
 def processes_for(settings: BehaviourSettings, size: LogSize) -> int:
     """How many folds are fitted at a time: as many as PyTorch may use threads, where that pays.
 
-    And as half of the memory that is free holds, each as much as ``fit_cost`` says of all. One
-    where the model may read on a GPU, which forks cannot share; and one off Linux, and in a pool's
-    child, which may have no children.
+    And as half of the memory that is free holds, the container's where this runs in one, each as
+    much as ``fit_cost`` says of all. One where the model may read on a GPU, which forks cannot
+    share; and one off Linux, and in a pool's child, which may have no children.
     """
     on_gpu = settings.model == "language" or (
         settings.model == "sequence" and device_of(settings.sequence).type == "cuda"
@@ -126,7 +126,7 @@ def processes_for(settings: BehaviourSettings, size: LogSize) -> int:
     forks = sys.platform == "linux" and not multiprocessing.current_process().daemon
     if on_gpu or not forks or size.rows < _LEAST_ROWS:
         return 1
-    free = _SHARE * psutil.virtual_memory().available / _BYTES_PER_GIB
+    free = _SHARE * free_bytes() / _BYTES_PER_GIB
     held = int(free / fit_cost(settings, size).gib)
     threads: int = torch.get_num_threads()
     return max(1, min(settings.folds, threads, held))

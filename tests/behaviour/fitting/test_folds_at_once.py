@@ -199,6 +199,5 @@ def test_no_more_are_forked_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -
     large, settings = LogSize(500_000, 100.0), BehaviourSettings(folds=6)
     cost = fit_cost(settings, large).gib
     for free, held in ((20 * cost, 6), (6.5 * cost, 3), (cost, 1)):
-        seen = SimpleNamespace(available=free * 2**30)
-        monkeypatch.setattr(folds_at_once.psutil, "virtual_memory", lambda s=seen: s)
+        monkeypatch.setattr(folds_at_once, "free_bytes", lambda f=free: f * 2**30)
         assert processes_for(settings, large) == held
