@@ -143,6 +143,8 @@ class BehaviourSettings(BaseModel):
 
     @model_validator(mode="after")
     def _alternatives_that_are_settings(self) -> BehaviourSettings:
+        # Settings without alternatives end here, as those that are compared below.
+        known = [self.with_changes({})] if self.alternatives else []
         for i, changes in enumerate(self.alternatives):
             where = f"behaviour.alternatives[{i}]"
             if not changes or _NO_ALTERNATIVE & changes.keys():
@@ -151,11 +153,14 @@ class BehaviourSettings(BaseModel):
                     f"{', '.join(sorted(_NO_ALTERNATIVE))}"
                 )
             try:
-                self.with_changes(changes)
+                found = self.with_changes(changes)
             except ValidationError as error:
                 first = error.errors()[0]
                 name = ".".join(map(str, first["loc"])) or "its settings"
                 raise ValueError(f"{where}: {name}: {first['msg']}") from error
+            if found in known:
+                raise ValueError(f"{where}: the same settings as they are typed, or as one before")
+            known.append(found)
         return self
 
     def with_changes(self, changes: Mapping[str, Any]) -> BehaviourSettings:

@@ -9,6 +9,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
+from mrlm.bandit_log.stored import user_parts
 from mrlm.bandit_log.stored.user_parts import parts_for, parts_of_users
 
 ROWS = 40_000
@@ -58,6 +59,19 @@ def test_a_part_without_users_is_left_out(tmp_path: Path) -> None:
         for p in parts_of_users({"few": (tmp_path / "few.parquet", None)}, 50)
     ]
     assert sorted(parts) == [1, 2]
+
+
+def test_rows_that_wait_to_be_written_grow_not_with_the_parts(
+    rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two hundred parts no row is written before the end where each keeps as many as it may."""
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    monkeypatch.setattr(user_parts, "_KEPT_ROWS", 200 * 20)
+    for part in parts_of_users({"rows": (tmp_path / "rows.parquet", None)}, 200):
+        (file,) = (part / "rows").iterdir()
+        written = pq.ParquetFile(file).metadata
+        # A batch brings 16,384 rows, and so some eighty to each part.
+        assert written.num_row_groups >= 2
 
 
 def test_parts_have_about_as_many_rows_as_are_asked_for() -> None:

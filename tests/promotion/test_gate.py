@@ -429,6 +429,7 @@ def test_what_a_narrow_log_tells_starts_a_trial_whatever_its_sign(evidence: Make
         (-0.005, 0.0, 1.0, False),
         (0.005, -0.021, 1.0, False),
         (0.005, -0.019, 1.0, True),
+        (0.005, 0.0, 1e-20, True),
     ):
         found = replace(evidence(lift=lift, guard=guard), trial_night=told)
         assert judge(found, TRIAL).goes_on is goes_on, (lift, guard, told)

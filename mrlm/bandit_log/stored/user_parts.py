@@ -15,9 +15,9 @@ from mrlm.bandit_log.stored.user_sample import shares_of_users
 
 # Rows that are decoded at once, with lists of candidates: tens of megabytes.
 _ROWS = 1 << 14
-# Rows of a part that are kept until they are written: fewer make files of crumbs, which are slow to
-# read, and more take memory in each part.
-_GROUP_ROWS = 4096
+# Rows of a part that are kept until they are written, and of all parts together: fewer make files
+# of crumbs, which are slow to read, and more take memory.
+_GROUP_ROWS, _KEPT_ROWS = 1 << 12, 1 << 18
 _FOLDERS = pa.schema([("_part", pa.int32()), ("_table", pa.string())])
 
 # Name to the folder or file of Parquet, with a column "user", and to the columns that are kept, the
@@ -77,7 +77,7 @@ def _divide(
         partitioning=pads.partitioning(_FOLDERS),
         # Threads would write rows in any order.
         use_threads=False,
-        min_rows_per_group=_GROUP_ROWS,
+        min_rows_per_group=max(min(_GROUP_ROWS, _KEPT_ROWS // many), 1),
         max_open_files=2 * many,
         existing_data_behavior="overwrite_or_ignore",
     )

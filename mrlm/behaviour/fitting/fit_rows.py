@@ -106,8 +106,9 @@ class FitRows:
     @property
     def size(self) -> LogSize:
         """How many rows there are, and how long what they look back on is."""
-        lengths = self.decisions.looked_back_on().lengths
-        return LogSize(len(lengths), float(lengths.mean()))
+        # Of all rows at once it would be an entry a row and entry of its history.
+        entries = sum(len(part.looked_back_on().values) for _, part in self.decisions.blocks())
+        return LogSize(len(self.decisions), entries / max(len(self.decisions), 1))
 
     @property
     def rewards(self) -> Floats:

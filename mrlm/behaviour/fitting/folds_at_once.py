@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import multiprocessing
+import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-import psutil
 import torch
 
 from mrlm.behaviour.fitting.cost import LogSize, fit_cost
+from mrlm.behaviour.fitting.free_memory import free_bytes
 from mrlm.behaviour.fitting.training_curves import Progress
 from mrlm.behaviour.sequence.event_training import device_of
 from mrlm.behaviour.settings import BehaviourSettings
@@ -26,6 +30,10 @@ _LEAST_ROWS = 5000
 # Of the memory that is free.
 _SHARE = 0.5
 _BYTES_PER_GIB = float(1 << 30)
+# Of Linux's prctl: the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG = 1
+# What ends a process in order: this one's way of doing so is not its forks'.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -88,7 +96,8 @@ def fitted_folds(
 
     Raises:
         Exception: whatever a fold raises.
-        RuntimeError: a process was ended by the system, as where memory is short.
+        MemoryError: a process was killed, as the system does where memory is short.
+        ChildProcessError: a process ended otherwise before it was done.
     """
     folds = range(settings.folds)
     kept = [None if curves is None else Curves() for _ in folds]
@@ -107,9 +116,9 @@ def fitted_folds(
 def processes_for(settings: BehaviourSettings, size: LogSize) -> int:
     """How many folds are fitted at a time: as many as PyTorch may use threads, where that pays.
 
-    And as half of the memory that is free holds, each as much as ``fit_cost`` says of all. One
-    where the model may read on a GPU, which forks cannot share; and one off Linux, and in a pool's
-    child, which may have no children.
+    And as half of the memory that is free holds, the container's where this runs in one, each as
+    much as ``fit_cost`` says of all. One where the model may read on a GPU, which forks cannot
+    share; and one off Linux, and in a pool's child, which may have no children.
     """
     on_gpu = settings.model == "language" or (
         settings.model == "sequence" and device_of(settings.sequence).type == "cuda"
@@ -117,7 +126,7 @@ def processes_for(settings: BehaviourSettings, size: LogSize) -> int:
     forks = sys.platform == "linux" and not multiprocessing.current_process().daemon
     if on_gpu or not forks or size.rows < _LEAST_ROWS:
         return 1
-    free = _SHARE * psutil.virtual_memory().available / _BYTES_PER_GIB
+    free = _SHARE * free_bytes() / _BYTES_PER_GIB
     held = int(free / fit_cost(settings, size).gib)
     threads: int = torch.get_num_threads()
     return max(1, min(settings.folds, threads, held))
@@ -146,19 +155,53 @@ def _forked(fit: FitFold[T], at_once: int, told: _Told, kept: list[Curves | None
 def _started(fit: FitFold[T], fold: int, curves: Curves | None) -> _Running[T]:
     context = multiprocessing.get_context("fork")
     received, sent = context.Pipe(duplex=False)
-    process = context.Process(target=_fit_and_send, args=(fit, fold, curves, sent), daemon=True)
-    process.start()
+    arguments = (fit, fold, curves, sent, os.getpid())
+    process = context.Process(target=_fit_and_send, args=arguments, daemon=True)
+    # Signals wait: none may meet a fork that still has this process's handlers.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     # The end of the pipe that only the child writes to: it is seen when the child has ended.
     sent.close()
     return _Running(fold, process, received)
 
 
-def _fit_and_send(fit: FitFold[Any], fold: int, curves: Curves | None, sent: Connection) -> None:
+def _fit_and_send(
+    fit: FitFold[Any], fold: int, curves: Curves | None, sent: Connection, parent: int
+) -> None:
+    _become_fork(parent)
     torch.set_num_threads(1)
     try:
         _send(sent, (curves, fit(fold, curves, lambda: _send(sent, None))))
     except Exception as error:
-        _send(sent, error)
+        _send(sent, _as_sent(error))
+
+
+def _become_fork(parent: int) -> None:
+    """End with the parent and by the parent alone, and leave to it what it holds."""
+    # The pipe does not tell that its reader is gone: forks hold copies of that end.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    # Who interrupts a command signals its forks too, and the parent ends them.
+    for signum in _ENDING:
+        signal.signal(signum, signal.SIG_IGN if signum == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    # What the parent holds is never collected here: Spark's objects would tell Java that they are
+    # gone, on the parent's own connection. And what is not collected is not copied.
+    gc.freeze()
+
+
+def _as_sent(error: Exception) -> Exception:
+    """The error, or what it says where it cannot be sent from process to process."""
+    try:
+        # Some are written and cannot be read: their classes ask for more than their text.
+        pickle.loads(pickle.dumps(error))  # noqa: S301
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _send(sent: Connection, message: Any) -> None:
@@ -171,13 +214,15 @@ def _received(of: _Running[T]) -> tuple[Curves | None, T] | None:
     try:
         # Only our own fork writes to it.
         message = pickle.loads(of.said.recv_bytes())  # noqa: S301
-    except EOFError:
+    except (EOFError, OSError):
         of.process.join()
-        raise RuntimeError(
-            f"the process that fitted fold {of.fold} of the behaviour model was ended "
-            f"({of.process.exitcode}), as where memory is short: with OMP_NUM_THREADS=1 folds are "
-            "fitted one after the other"
-        ) from None
+        code = of.process.exitcode
+        ended = f"the process that fitted fold {of.fold} of the behaviour model was ended ({code})"
+        if code == -signal.SIGKILL:
+            raise MemoryError(
+                f"{ended}: with OMP_NUM_THREADS=1 folds are fitted one after the other"
+            ) from None
+        raise ChildProcessError(ended) from None
     if isinstance(message, Exception):
         raise message
     return cast("tuple[Curves | None, T] | None", message)

@@ -73,7 +73,7 @@ def record_of_trials(
     still = trial(own, serving) if own else None
     trials = [trial(a, fit(settings.with_changes(a))) for a in due]
     trials += [] if still is None else [still]
-    again = [t for t in trials if was_better(past, settings, t.setting)]
+    again = [t for t in trials if was_better(past, settings, t.setting, night)]
     typed_trial = Trial({}, 0.0, 0.0, 1)
     better = shown_better([typed_trial, *again], 1, settings.alternative_confidence)
     chosen = better or still_better(still)

@@ -43,10 +43,17 @@ def due_alternatives(
 
 
 def was_better(
-    record: AlternativesRecord, settings: BehaviourSettings, alternative: dict[str, Any]
+    record: AlternativesRecord,
+    settings: BehaviourSettings,
+    alternative: dict[str, Any],
+    night: str,
 ) -> bool:
-    """Whether an alternative predicted better at its last trial; False before its first."""
-    gains = _gains(alternative, record.of(typed_values(settings)))
+    """Whether an alternative predicted better at its last trial before a night; False before any.
+
+    A night that is judged again is no other night.
+    """
+    before = tuple(n for n in record.of(typed_values(settings)) if n.night < night)
+    gains = _gains(alternative, before)
     return bool(gains) and gains[-1][1] > 0
 
 

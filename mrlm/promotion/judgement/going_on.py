@@ -92,7 +92,8 @@ def _hopeless(estimate: PolicyEstimate, margin: float, done: float, last: float)
     from scipy.special import ndtr, ndtri
 
     error, value = estimate.standard_error, estimate.value
-    if not error or value is None:
+    # All that will be known may be known before the last look.
+    if not error or value is None or done >= 1.0:
         return False
     distance = value + margin
     at_end = error * math.sqrt(done)

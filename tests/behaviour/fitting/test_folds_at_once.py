@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -82,8 +87,81 @@ def test_a_process_that_the_system_ended_is_told_of() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return fold
 
-    with pytest.raises(RuntimeError, match=r"fitted fold 2 .* was ended \(-9\).*OMP_NUM_THREADS=1"):
+    with pytest.raises(MemoryError, match=r"fitted fold 2 .* was ended \(-9\).*OMP_NUM_THREADS=1"):
         fitted_folds(fit, BehaviourSettings(folds=3), LogSize(10, 0.0))
+
+
+class AsksForMore(Exception):
+    """Can be written, and not read: its class asks for a row too."""
+
+    def __init__(self, row: int, said: str) -> None:
+        super().__init__(said)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_error_that_cannot_be_sent_is_told_in_words() -> None:
+    def fit(fold: int, curves: Curves | None, epoch: Callable[[], None]) -> int:
+        raise AsksForMore(3, "row 3 has no user")
+
+    with pytest.raises(RuntimeError, match=r"AsksForMore: row 3 has no user"):
+        fitted_folds(fit, BehaviourSettings(folds=2), LogSize(10, 0.0))
+
+
+def test_a_process_that_is_killed_as_it_sends_is_told_of() -> None:
+    received, sent = multiprocessing.Pipe(duplex=False)
+    with sent:
+        # What a longer message begins with.
+        os.write(sent.fileno(), struct.pack("!i", 100) + b"half")
+    killed = SimpleNamespace(join=lambda: None, exitcode=-signal.SIGKILL)
+    with received, pytest.raises(MemoryError, match="fitted fold 1"):
+        folds_at_once._received(folds_at_once._Running(1, killed, received))  # type: ignore[arg-type]
+
+
+_ORPHANS = """
+import os, signal, time
+import torch
+from mrlm.behaviour.fitting import folds_at_once
+from mrlm.behaviour.fitting.cost import LogSize
+from mrlm.behaviour.settings import BehaviourSettings
+
+def fit(fold, curves, epoch):
+    os.write(1, f"{os.getpid()}\\n".encode())
+    time.sleep(600)
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, interrupted)
+folds_at_once._LEAST_ROWS = 1
+torch.set_num_threads(2)
+try:
+    folds_at_once.fitted_folds(fit, BehaviourSettings(folds=2), LogSize(10, 0.0))
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_folds_end_with_the_process_that_asked_for_them(signum: int) -> None:
+    """Whatever ends it, at once and without a word; a whole group is signalled as by Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ORPHANS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    forks = [psutil.Process(int(process.stdout.readline())) for _ in range(2)]
+    if signum == signal.SIGINT:
+        os.killpg(process.pid, signum)
+    else:
+        process.send_signal(signum)
+    # Standard error is open until the last fork is gone.
+    _, told = process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(forks, timeout=60)
+    assert not alive
+    assert told == ""
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -121,6 +199,5 @@ def test_no_more_are_forked_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -
     large, settings = LogSize(500_000, 100.0), BehaviourSettings(folds=6)
     cost = fit_cost(settings, large).gib
     for free, held in ((20 * cost, 6), (6.5 * cost, 3), (cost, 1)):
-        seen = SimpleNamespace(available=free * 2**30)
-        monkeypatch.setattr(folds_at_once.psutil, "virtual_memory", lambda s=seen: s)
+        monkeypatch.setattr(folds_at_once, "free_bytes", lambda f=free: f * 2**30)
         assert processes_for(settings, large) == held

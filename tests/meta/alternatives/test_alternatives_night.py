@@ -137,6 +137,16 @@ def test_a_poor_alternative_costs_ever_less(world) -> None:
     assert [n for n in range(16) if fits[n] > (fits[n - 1] if n else 0)] == [0, 2, 6, 14]
 
 
+def test_the_same_night_again_is_no_second_trial(world) -> None:
+    made = Nights(world, typed(BETTER), lambda s: 0.05 if s.epochs == 9 else 1.0)
+    log, exact = world
+    serving = Noisy(exact, 1.0)
+    record = NOTHING_TRIED
+    for night, chosen in (("2026-12-01", {}), ("2026-12-01", {}), ("2026-12-02", BETTER)):
+        record = record_of_trials(record, made.settings, serving, made.fit, log, night)
+        assert record.nights[-1].chosen == chosen
+
+
 def test_each_alternative_has_its_turn(world) -> None:
     third = {"dropout": 0.5}
     settings = typed(BETTER, WORSE, third, alternatives_a_night=2)
@@ -203,6 +213,7 @@ def test_a_fitted_model_that_learned_beats_one_that_hardly_did() -> None:
         ({"epoch": 3}, r"behaviour.alternatives\[0\]: epoch: Extra inputs are not permitted"),
         ({"history": {"factors": 0}}, r"alternatives\[0\]: history.factors: Input should be"),
         ({"model": "tree"}, r"alternatives\[0\]: model: Input should be 'pair'"),
+        ({"model": "history"}, r"alternatives\[0\]: the same settings as they are typed"),
     ],
 )
 def test_an_alternative_that_is_none_is_refused(alternative: dict[str, Any], told: str) -> None:
