@@ -61,7 +61,7 @@ def _side_by_side(quick: bool) -> list[Row]:
     entries = min(LOGS)
     users, decisions = LOGS[entries]
     # Fewer rows than these are never forked.
-    users = users if quick else 4 * users
+    users = 2 * users if quick else 8 * users
     rows = []
     for model in ("history", "sequence"):
         settings = BehaviourSettings.model_validate(_SETTINGS[model])

@@ -25,8 +25,8 @@ from mrlm.behaviour.sequence.event_training import device_of
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.metrics.curves import Curves
 
-# With fewer rows a fork costs as much as it saves.
-_LEAST_ROWS = 5000
+# With fewer rows a fork costs as much as it saves (``benchmarks behaviour.cost``).
+_LEAST_ROWS = 20_000
 # Of the memory that is free.
 _SHARE = 0.5
 _BYTES_PER_GIB = float(1 << 30)

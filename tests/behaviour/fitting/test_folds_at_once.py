@@ -24,7 +24,7 @@ from mrlm.behaviour.sequence_settings import SequenceSettings
 from mrlm.behaviour.settings import BehaviourSettings
 from mrlm.metrics.curves import Curves
 
-LOG = LogSize(10_000, 20.0)
+LOG = LogSize(50_000, 20.0)
 SMALL = {"folds": 3, "components": 4, "hidden": 8, "projection": 4, "epochs": 2}
 
 
