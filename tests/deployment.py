@@ -185,6 +185,14 @@ def end_warm_parent() -> None:
         shutil.rmtree(path.parent)
 
 
+def rename_columns(raw: Path) -> None:
+    """Give the columns of a written log the names that ``SETTINGS`` map."""
+    for table in RENAMED:
+        for path in sorted((raw / table).rglob("*.jsonl")):
+            lines = path.read_text().splitlines()
+            path.write_text("".join(f"{renamed(table, line)}\n" for line in lines))
+
+
 def renamed(table: str, line: str) -> str:
     try:
         row = json.loads(line)

@@ -9,11 +9,10 @@ import pytest
 
 from tests.deployment import (
     NIGHTS,
-    RENAMED,
     SETTINGS,
     Deployment,
     end_warm_parent,
-    renamed,
+    rename_columns,
 )
 from tests.latent_files import write_latent
 
@@ -28,10 +27,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     folder = tmp_path_factory.mktemp("original")
     raw = folder / "raw"
     world = write_latent(raw, users=120, nights=len(NIGHTS), slots_per_user_night=6)
-    for table in RENAMED:
-        for path in sorted((raw / table).rglob("*.jsonl")):
-            lines = path.read_text().splitlines()
-            path.write_text("".join(f"{renamed(table, x)}\n" for x in lines))
+    rename_columns(raw)
     (folder / "mrlm.toml").write_text(SETTINGS)
     made = Deployment(folder, world)
     made.run("history", NIGHTS[0], NIGHTS[3])

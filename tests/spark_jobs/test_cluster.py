@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.contract.fingerprints import of_paths
 from spark_jobs.ingest import run
-from tests.deployment import NIGHTS, RENAMED, SETTINGS, Deployment, renamed
+from tests.deployment import NIGHTS, SETTINGS, Deployment, rename_columns
 from tests.latent_files import write_latent
 from tests.spark_jobs.standalone import EXECUTORS, SPARK, Cluster
 
@@ -95,10 +95,7 @@ def test_nights_that_a_cluster_reads_validates_and_builds_are_those_of_one_machi
 def _deployed(folder: Path) -> Deployment:
     """Two tiny nights of a log."""
     write_latent(folder / "raw", users=40, nights=2, slots_per_user_night=4)
-    for table in RENAMED:
-        for path in sorted((folder / "raw" / table).rglob("*.jsonl")):
-            lines = path.read_text().splitlines()
-            path.write_text("".join(f"{renamed(table, line)}\n" for line in lines))
+    rename_columns(folder / "raw")
     (folder / "mrlm.toml").write_text(SMALL)
     return Deployment(folder, {})
 

@@ -24,6 +24,7 @@ from mrlm.meta.alternatives.due_alternatives import (
 from mrlm.meta.hyperparameters.conservative_choice import shown_better, still_better
 from mrlm.meta.hyperparameters.hyperparameter_record import Trial
 from mrlm.metrics.clustered import clustered_mean
+from mrlm.metrics.reliability import log_losses
 
 Fit = Callable[[BehaviourSettings], BehaviourModel]
 # Of a predicted probability: a model that is sure and wrong has a finite loss.
@@ -101,6 +102,5 @@ def prediction_losses(model: BehaviourModel, log: BanditLog) -> NDArray[np.float
     place = model.heads.index(name)
     predicted = model.score(shown_only(log))[:, place]
     if model.binary[place] and np.isin(reward, (0.0, 1.0)).all():
-        sure = np.clip(predicted, _LEAST, 1 - _LEAST)
-        return -np.where(reward == 1, np.log(sure), np.log1p(-sure))
+        return log_losses(reward, predicted, _LEAST)
     return (reward - predicted) ** 2 / max(float(reward.var()), np.finfo(np.float64).tiny)
