@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from benchmarks._demonstration import version
 from benchmarks._kept import Kept
-from benchmarks.behaviour._biased_world import (
+from benchmarks.behaviour._models import HISTORY, PAIR
+from benchmarks.behaviour._worlds.biased_world import (
     OFFERED,
     BiasedWorld,
     biased_world,
     without_position,
 )
-from benchmarks.behaviour._models import HISTORY, PAIR
 from benchmarks.rows import Row
 from mrlm.behaviour.fitting.fit import fit_reward_model
 from mrlm.behaviour.settings import BehaviourSettings

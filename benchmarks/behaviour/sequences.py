@@ -2,17 +2,17 @@
 
 MovieLens 100K, each user's last rating held back and the one before it kept for the number of
 epochs; all films that a user has not met are ranked, equal scores by the order of the catalogue.
-``sequence`` is its encoder under a sampled softmax over the catalogue, see ``_next_event``;
-``history`` is what its tastes say under one, see ``_next_item``. Peers are SASRec (Kang and
+``sequence`` is its encoder under a sampled softmax over the catalogue, see ``encoder``;
+``history`` is what its tastes say under one, see ``tastes``. Peers are SASRec (Kang and
 McAuley, "Self-attentive sequential recommendation", ICDM 2018) under the full softmax and eSASRec,
 both by RecTools with their own rates, until twenty epochs bring nothing on the validation film.
 All transformers have the same width, depth and length. Beside them stand what is simple: the films
 that were met most often, in all and in the seven days before, neighbours of the newest films, see
-``_neighbours``, and EASE by RecTools. Lists are of ten films. Our rates, window and start were
+``neighbours``, and EASE by RecTools. Lists are of ten films. Our rates, window and start were
 chosen by the validation film under seeds that are not among those reported.
 
 A second split is by the calendar: what came before a day is learned from, and those who went on
-after it are asked, see ``_calendar``.
+after it are asked, see ``calendar_split``.
 
 5 seeds. Quick: one, of the first 200 users.
 """
@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from benchmarks._clock import Clock
 from benchmarks._kept import Kept, code_of
-from benchmarks.behaviour._calendar import Calendar, counted_before
-from benchmarks.behaviour._ml_100k import PEERS, Sequences, read_ml_100k
-from benchmarks.behaviour._neighbours import WINDOW, likeness, nearest
-from benchmarks.behaviour._next_event import NextEvent, NextEventSettings, fit_next_event
-from benchmarks.behaviour._next_item import fit_next_item
+from benchmarks.behaviour import _peers
+from benchmarks.behaviour._next_item.calendar_split import Calendar, counted_before
+from benchmarks.behaviour._next_item.encoder import NextEvent, NextEventSettings, fit_next_event
+from benchmarks.behaviour._next_item.ml_100k import PEERS, Sequences, read_ml_100k
+from benchmarks.behaviour._next_item.neighbours import WINDOW, likeness, nearest
+from benchmarks.behaviour._next_item.tastes import fit_next_item
 from benchmarks.rows import Row
 from mrlm.behaviour.sequence_settings import SequenceSettings
 from mrlm.behaviour.settings import HistorySettings
@@ -51,8 +52,8 @@ _LOOKS = 5
 _WEEK = 7 * 24 * 3600
 _NEGATIVES = 256
 _FASTER = 1.5
-_SASREC = Path(__file__).with_name("_library_sasrec.py")
-_EASE = Path(__file__).with_name("_library_ease.py")
+_SCRIPTS = Path(_peers.__file__).parent
+_SASREC, _EASE = _SCRIPTS / "rectools_sasrec.py", _SCRIPTS / "rectools_ease.py"
 HISTORY, SEQUENCE = "history's tastes", "sequence's encoder"
 SASREC, ESASREC = "SASRec", "eSASRec"
 EASE, NEIGHBOURS = "EASE", "neighbours of the newest"

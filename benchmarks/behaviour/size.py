@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks._clock import processor_seconds
-from benchmarks.behaviour._long_log import OBJECTIVES, EvenWorld, write_nights
+from benchmarks.behaviour._worlds.long_log import OBJECTIVES, EvenWorld, write_nights
 from benchmarks.rows import Row
 from mrlm.bandit_log.stored.reader import read_bandit_log
 from mrlm.behaviour.fitting.fit import fit_reward_model

@@ -27,9 +27,9 @@ import numpy as np
 
 from benchmarks._clock import Clock
 from benchmarks._kept import Kept, code_of
-from benchmarks.behaviour._long_log import OBJECTIVES, write_nights
 from benchmarks.behaviour._over_seeds import difference_row
-from benchmarks.behaviour._tail_world import TailWorld
+from benchmarks.behaviour._worlds.long_log import OBJECTIVES, write_nights
+from benchmarks.behaviour._worlds.tail_world import TailWorld
 from benchmarks.rows import Row
 from mrlm.bandit_log.stored.reader import read_bandit_log
 from mrlm.bandit_log.stored.shown_nights import ShownNights

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks.behaviour._calendar import Calendar, counted_before
-from benchmarks.behaviour._event_start import start_from
-from benchmarks.behaviour._ml_100k import Sequences
-from benchmarks.behaviour._neighbours import likeness, nearest, vectors
-from benchmarks.behaviour._next_event import NextEvent, NextEventSettings, fit_next_event
+from benchmarks.behaviour._next_item.calendar_split import Calendar, counted_before
+from benchmarks.behaviour._next_item.encoder import NextEvent, NextEventSettings, fit_next_event
+from benchmarks.behaviour._next_item.encoder_start import start_from
+from benchmarks.behaviour._next_item.ml_100k import Sequences
+from benchmarks.behaviour._next_item.neighbours import likeness, nearest, vectors
 from benchmarks.behaviour.sequences import _places
 from mrlm.behaviour.sequence_settings import SequenceSettings
 

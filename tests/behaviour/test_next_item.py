@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.behaviour._ml_100k import Sequences
-from benchmarks.behaviour._next_item import fit_next_item
+from benchmarks.behaviour._next_item.ml_100k import Sequences
+from benchmarks.behaviour._next_item.tastes import fit_next_item
 from benchmarks.behaviour.sequences import _counted, _gains, _places
 from mrlm.behaviour.settings import HistorySettings
 

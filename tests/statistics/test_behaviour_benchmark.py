@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks import _demonstration
 from benchmarks.behaviour._models import one_reward, without_text
-from benchmarks.behaviour._tail_world import ITEMS, TailWorld
+from benchmarks.behaviour._worlds.tail_world import ITEMS, TailWorld
 from benchmarks.behaviour.prediction import Predicted, over_seeds
 from mrlm.behaviour.features.pair_features import pair_features
 from mrlm.behaviour.features.space import fit_space

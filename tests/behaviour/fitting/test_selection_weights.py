@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.behaviour._biased_world import biased_world
+from benchmarks.behaviour._worlds.biased_world import biased_world
 from mrlm.bandit_log import BanditLog
 from mrlm.behaviour.ensemble.calibration import fit_calibration
 from mrlm.behaviour.fitting.fit import fit_reward_model

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from benchmarks.behaviour._ml_100k import Sequences
+from benchmarks.behaviour._next_item.ml_100k import Sequences
 from mrlm.bandit_log import Catalog, Decisions, Ragged
 from mrlm.bandit_log.histories import Histories
 from mrlm.behaviour.features.item_factors import ItemFactors, UserRewards, fit_item_factors

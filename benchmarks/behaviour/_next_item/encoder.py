@@ -6,7 +6,7 @@ positions of a user's newest entries are learned from in one pass, beside negati
 shares, drawn uniformly, whose logits are raised by the logarithm of how many items each stands for
 (Bengio and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
 language model", 2008). What a user met is no negative of that user. What it starts from says
-``_event_start``; rates rise and fall as in a night's training.
+``encoder_start``; rates rise and fall as in a night's training.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.behaviour._event_start import start_from
-from benchmarks.behaviour._ml_100k import Sequences
+from benchmarks.behaviour._next_item.encoder_start import start_from
+from benchmarks.behaviour._next_item.ml_100k import Sequences
 from mrlm.bandit_log import Ragged
 from mrlm.behaviour.networks.threads import one_thread
 from mrlm.behaviour.sequence.event_network import EventEncoder

@@ -1,7 +1,7 @@
-"""What the network of ``_next_event`` starts from: neighbours of the newest items.
+"""What the network of ``encoder`` starts from: neighbours of the newest items.
 
 Of 943 users no transformer learns from nothing which items are met together, and counting tells it
-at once: items' vectors are those of ``_neighbours``, and the first layer adds the mean of what came
+at once: items' vectors are those of ``neighbours``, and the first layer adds the mean of what came
 before, so that the first state already points at what is met near the newest items.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.behaviour._ml_100k import Sequences
-from benchmarks.behaviour._neighbours import WINDOW, likeness, vectors
+from benchmarks.behaviour._next_item.ml_100k import Sequences
+from benchmarks.behaviour._next_item.neighbours import WINDOW, likeness, vectors
 from mrlm.behaviour.sequence.event_network import DISTANCES, EncoderLayer, EventEncoder
 
 # silu of it is 1.

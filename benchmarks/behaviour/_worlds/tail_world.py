@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.behaviour._long_log import CANDIDATES, TASTES, Codes, Floats, drawn_catalog
+from benchmarks.behaviour._worlds.long_log import CANDIDATES, TASTES, Codes, Floats, drawn_catalog
 from mrlm.bandit_log import Catalog
 
 ITEMS = 50_000

@@ -1,6 +1,6 @@
 """RecTools' EASE: run by the peers' own Python.
 
-``python _library_ease.py FILE.npz`` prints as JSON what it recommends to each user, best first, its
+``python rectools_ease.py FILE.npz`` prints as JSON what it recommends to each user, best first, its
 penalty, and processor seconds. EASE is a linear model of what is met together (Steck,
 "Embarrassingly shallow autoencoders for sparse data", WWW 2019).
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.behaviour._library_lists import gain, lists_of, table_of
+from benchmarks.behaviour._peers.rectools_lists import gain, lists_of, table_of
 
 _PENALTIES = (50.0, 100.0, 200.0, 500.0)
 

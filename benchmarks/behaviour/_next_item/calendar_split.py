@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.behaviour._ml_100k import Sequences
+from benchmarks.behaviour._next_item.ml_100k import Sequences
 
 Floats = NDArray[np.float64]
 # Share of the ratings that lie before the day.

@@ -1,6 +1,6 @@
 """RecTools' SASRec and eSASRec: run by the peers' own Python.
 
-``python _library_sasrec.py FILE.npz`` prints as JSON what it recommends to each user, best first,
+``python rectools_sasrec.py FILE.npz`` prints as JSON what it recommends to each user, best first,
 how many epochs it was trained for, how many were tried, and processor seconds of these. eSASRec
 (Tikhonovich et al., "eSASRec: enhancing transformer-based recommendations in a modular fashion",
 RecSys 2025) has LiGR layers and a softmax of drawn negatives in place of the full one.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.behaviour._library_lists import gain, lists_of, table_of
+from benchmarks.behaviour._peers.rectools_lists import gain, lists_of, table_of
 
 
 def recommended(found: Any) -> dict[str, Any]:

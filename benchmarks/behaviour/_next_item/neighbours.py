@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 
-from benchmarks.behaviour._ml_100k import Sequences
+from benchmarks.behaviour._next_item.ml_100k import Sequences
 
 Floats = NDArray[np.float64]
 # Entries within which two items count as met together.
