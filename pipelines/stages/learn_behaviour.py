@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,7 +60,7 @@ class LearnBehaviour:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Fit, report on a later night, save."""
-        from mrlm.behaviour.report import ALL, report_reward_model
+        from mrlm.behaviour.report import report_reward_model
         from mrlm.meta.adaptation.scene_layers import with_scene_heads
         from mrlm.meta.alternatives.alternatives_record import changes_as_text
         from mrlm.meta.alternatives.due_alternatives import changes_of_night
@@ -82,47 +82,73 @@ class LearnBehaviour:
         if behaviour.scene_heads:
             model = with_scene_heads(model, fit)
         lost = _distillation(context, plan, taught, model)
-        later = report_reward_model(model, tune)
-        report = {head.objective: _measured(head) for head in later if head.group == ALL}
-        groups = {
-            Message("{objective}, {group}", objective=head.objective, group=head.group): _measured(
-                head
-            )
-            for head in later
-            if head.group != ALL
-        }
-        (out / "reward_model").mkdir()
-        model.save(out / "reward_model")
-        told = {"distillation": lost} if lost else {}
-        whole = json.dumps({**report, **groups, **told}, indent=1, sort_keys=True)
-        (out / "report.json").write_text(whole)
+        report = _report_of(report_reward_model(model, tune))
+        outputs = _saved(out, model, report, lost, tried)
         if behaviour.language.checkpoints:
             shutil.rmtree(behaviour.language.checkpoints, ignore_errors=True)
         log = context.log(self.name)
-        for head, figures in report.items():
+        for head, figures in report.heads.items():
             log.info("%s: %s", head, figures)
-        outputs = {"reward_model": "reward_model", "report": "report.json"}
         if tried is not None:
-            outputs[ALTERNATIVES] = f"{ALTERNATIVES}.json"
-            text = json.dumps(tried.to_json(), indent=1, sort_keys=True)
-            (out / outputs[ALTERNATIVES]).write_text(text)
             log.info("alternatives: %s", tried.told)
         return Product(
             outputs=outputs,
             counts={
-                "heads": report,
+                "heads": report.heads,
                 **({} if tried is None else {ALTERNATIVES: tried.told}),
                 **({"alternative": changes_as_text(changes)} if changes else {}),
                 "curves": curves.points,
-                "groups": groups,
-                **told,
+                "groups": report.groups,
+                **({"distillation": lost} if lost else {}),
                 # For pages in another language: a manifest holds plain text.
-                "messages": recorded(list(groups)),
+                "messages": recorded(list(report.groups)),
                 "fit": plan.fit,
                 "tune": plan.tune,
                 "gate": plan.gate,
             },
         )
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The figures of each head on the tune nights, of everyone and by group."""
+
+    heads: dict[str, dict[str, float]]
+    groups: dict[Message, dict[str, float]]
+
+
+def _report_of(later: list[HeadReport]) -> _Report:
+    from mrlm.behaviour.report import ALL
+
+    groups = {
+        Message("{objective}, {group}", objective=head.objective, group=head.group): _measured(head)
+        for head in later
+        if head.group != ALL
+    }
+    return _Report({h.objective: _measured(h) for h in later if h.group == ALL}, groups)
+
+
+def _saved(
+    out: Path,
+    model: RewardModel,
+    report: _Report,
+    lost: list[dict[str, Any]],
+    tried: AlternativesRecord | None,
+) -> dict[str, str]:
+    """The stage's outputs, written below ``out``."""
+    (out / "reward_model").mkdir()
+    model.save(out / "reward_model")
+    told = {"distillation": lost} if lost else {}
+    found = {"reward_model": "reward_model", "report": "report.json"}
+    _write_json(out / found["report"], {**report.heads, **report.groups, **told})
+    if tried is not None:
+        found[ALTERNATIVES] = f"{ALTERNATIVES}.json"
+        _write_json(out / found[ALTERNATIVES], tried.to_json())
+    return found
+
+
+def _write_json(path: Path, data: object) -> None:
+    path.write_text(json.dumps(data, indent=1, sort_keys=True))
 
 
 def _fitted(
