@@ -140,9 +140,8 @@ def _saved(
     model.save(out / "reward_model")
     told = {"distillation": lost} if lost else {}
     found = {"reward_model": "reward_model", "report": "report.json"}
-    whole: dict[str, Any] = {**report.heads, **told}
-    whole.update(report.groups)
-    _write_json(out / found["report"], whole)
+    groups = {str(name): figures for name, figures in report.groups.items()}
+    _write_json(out / found["report"], {**report.heads, **groups, **told})
     if tried is not None:
         found[ALTERNATIVES] = f"{ALTERNATIVES}.json"
         _write_json(out / found[ALTERNATIVES], tried.to_json())
