@@ -47,11 +47,17 @@ class Nights:
         return len(self.fit) >= LEAST_FIT_NIGHTS and len(self.tune) >= settings().split.tune_nights
 
 
-def nights_of(final: list[str], judged: set[str]) -> Nights:
-    """The newest nights that no decision has used, and before them those to tune and to fit on."""
+def nights_of(final: list[str], judged: set[str], *, judges_own: bool = True) -> Nights:
+    """The newest nights that no decision has used, and those to tune and to fit on.
+
+    Where the first judge tonight's own challenger, the others come before them.
+    """
     of = settings().split
-    most = of.gate_nights, of.tune_nights, FIT_NIGHTS
-    return Nights(*split(final, judged, *most, LEAST_FIT_NIGHTS))
+    most = of.gate_nights, of.tune_nights, FIT_NIGHTS, LEAST_FIT_NIGHTS
+    fit, tune, gate = split(final, judged, *most)
+    if not judges_own:
+        fit, tune, _ = split(final, set(final), *most)
+    return Nights(fit, tune, gate)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.loop._finished import Lives
 from benchmarks.loop._rows import values
-from benchmarks.loop._systems import GATED, UNGATED
+from benchmarks.loop._systems import GATED, ON_TRIAL, PROMOTED, UNGATED
 from benchmarks.rows import Row
 
 FIRST, TEST, BETWEEN = "before its first promotion", "during a test", "between tests"
@@ -44,6 +44,6 @@ def costs(lives: Lives, world: str) -> list[Row]:
 def states_of(life: Mapping[str, Any]) -> NDArray[np.str_]:
     """In which state each night was served, by what the system said after the one before."""
     said = [life["told"].get(str(night - 1), "") for night in range(len(life["value"]))]
-    promoted = np.cumsum([each.startswith("promoted") for each in said]) > 0
-    tested = np.array(["the test goes on" in each for each in said])
+    promoted = np.cumsum([each.startswith(PROMOTED) for each in said]) > 0
+    tested = np.array([each.startswith(ON_TRIAL) for each in said])
     return np.select([tested, ~promoted], [TEST, FIRST], BETWEEN)

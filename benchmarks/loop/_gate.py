@@ -12,13 +12,16 @@ from benchmarks._demonstration import settings
 from benchmarks.loop._challengers import Challenger, Nights, nights_of
 from benchmarks.loop._world import Past, gate
 from mrlm.bandit_log.objectives import north_star
+from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
 from mrlm.evidence.anchor_comparison import Link, compare_with_anchor
 from mrlm.evidence.evidence import Evidence
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log
+from mrlm.evidence.trial_night import told_without_trial
 from mrlm.policies.contract import Policy
 from mrlm.policies.mixture import Mixture
+from mrlm.promotion.judgement.going_on import TELLING
 from mrlm.promotion.judgement.recording import judge_and_record
 from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.anchor import anchor_version, links_from_anchor
@@ -37,12 +40,14 @@ class Look:
         nights: to fit, to tune and to judge on.
         maker: run key of the run whose challenger is judged; the night's own: a new one.
         tested: gate nights of earlier looks at it.
+        begins: whether its trial begins before any night is judged.
     """
 
     run_key: str
     nights: Nights
     maker: str
-    tested: list[str]
+    tested: list[str] = field(default_factory=list)
+    begins: bool = False
 
 
 @dataclass
@@ -54,6 +59,7 @@ class Registry:
         policies: by version.
         made: challengers by the run key of their run.
         version: of each of them.
+        made_on: nights that each of them learned from.
         accepted: version to the differences that it was promoted for.
     """
 
@@ -61,6 +67,7 @@ class Registry:
     policies: dict[int, Policy]
     made: dict[str, Challenger] = field(default_factory=dict)
     version: dict[str, int] = field(default_factory=dict)
+    made_on: dict[str, list[str]] = field(default_factory=dict)
     accepted: dict[int, Mapping[str, PolicyEstimate]] = field(default_factory=dict)
 
     @classmethod
@@ -86,25 +93,34 @@ class Registry:
         name = f"{champion.name} + {challenger.name}"
         return Mixture((champion, challenger), (1.0 - share, share), name)
 
-    def look(self, night: str, final: list[str]) -> Look | None:
-        """What tonight judges; None: no night is fresh, or too few are final."""
-        run_key, entries = f"{night}-{ACTOR}", self.ledger.entries()
-        nights = nights_of(final, set(judged_nights(entries)))
+    def look(self, night: str, past: Past) -> Look | None:
+        """What tonight judges, or whose trial begins; None: nothing, or too few nights are final.
+
+        As a night's plan has it (``pipelines.nights.plan``).
+        """
+        run_key, entries, final = f"{night}-{ACTOR}", self.ledger.entries(), past.final
+        last = candidate_under_test(entries, run_key)
+        if last is None and _tells_little(past):
+            nights = nights_of(final, set(final), judges_own=False)
+            return Look(run_key, nights, run_key, begins=True) if nights.enough else None
+        maker = run_key if last is None else maker_of(last)
+        used = {*judged_nights(entries), *self.made_on.get(maker, ())}
+        nights = nights_of(final, used, judges_own=last is None)
         if not nights.enough or not nights.gate:
             return None
-        last = candidate_under_test(entries, run_key)
         if last is None:
-            return Look(run_key, nights, run_key, [])
+            return Look(run_key, nights, run_key)
         left = max(gate().test_nights - len(last.gate_nights), 1)
         nights = Nights(nights.fit, nights.tune, nights.gate[:left])
-        return Look(run_key, nights, maker_of(last), sorted(last.gate_nights))
+        return Look(run_key, nights, maker, sorted(last.gate_nights))
 
-    def keep(self, run_key: str, challenger: Challenger) -> None:
+    def keep(self, look: Look, challenger: Challenger) -> None:
         """A challenger that is to be judged."""
         version = len(self.policies) + 1
         policy = replace(challenger.policy, name=f"version {version}")  # type: ignore[type-var]
-        self.policies[version], self.version[run_key] = policy, version
-        self.made[run_key] = challenger
+        self.policies[version], self.version[look.run_key] = policy, version
+        self.made[look.run_key] = challenger
+        self.made_on[look.run_key] = [*look.nights.fit, *look.nights.tune]
 
     def judge(self, look: Look, past: Past) -> Verdict:
         """Judge, record, and promote where the rule says so."""
@@ -131,6 +147,19 @@ class Registry:
 
     def _evidence(self, look: Look, past: Past) -> Evidence:
         of, champion, entries = settings(), self.champion, self.ledger.entries()
+        star = north_star(of.objective_tuple).name
+        about = Evidence(
+            run_key=look.run_key,
+            night=look.run_key.removesuffix(f"-{ACTOR}"),
+            settings_fingerprint=of.fingerprint(),
+            code_version="",
+            champion_version=champion,
+            north_star=star,
+            guardrails={o.name: o.margin for o in of.objective_tuple if o.role == "guardrail"},
+            candidate="" if look.maker == look.run_key else look.maker,
+        )
+        if look.begins:
+            return replace(about, trial_begins="the log tells little of others")
         made, anchor = self.made[look.maker], anchor_version(entries)
         if anchor is None:
             raise ValueError("the ledger names no anchor: begin with a first champion")
@@ -138,7 +167,6 @@ class Registry:
         log = past.on(judged)
         policies = {"challenger": made.policy, "champion": self.policies[champion]}
         scored = scored_log(log, {**policies, "anchor": self.policies[anchor]}, made.model)
-        star = north_star(of.objective_tuple).name
         estimates = policy_estimates(
             log,
             {name: scored.probabilities[name] for name in policies},
@@ -155,21 +183,22 @@ class Registry:
             estimates["differences"][gate().estimator],
             None if links is None else [Link(e.version or 0, self._differences(e)) for e in links],
         )
-        fresh = look.maker == look.run_key
-        return Evidence(
-            run_key=look.run_key,
-            night=look.run_key.removesuffix(f"-{ACTOR}"),
-            settings_fingerprint=of.fingerprint(),
-            code_version="",
-            champion_version=champion,
-            north_star=star,
+        return replace(
+            about,
             gate_nights=tuple(judged),
             rows=len(log),
             users=len(np.unique(log.decisions.user.astype(str))),
-            guardrails={o.name: o.margin for o in of.objective_tuple if o.role == "guardrail"},
-            candidate="" if fresh else look.maker,
             **estimates,
         )
 
     def _differences(self, entry: Entry) -> Mapping[str, PolicyEstimate]:
         return self.accepted[entry.version or 0]
+
+
+def _tells_little(past: Past) -> bool:
+    """Whether the newest final night's log tells of others too little to look at it first."""
+    if not past.final:
+        return False
+    logged = LoggedPropensities.of(past.on(past.final[-1:]))
+    told = told_without_trial(logged, gate().trial_share)
+    return told is not None and told < TELLING

@@ -29,6 +29,8 @@ from mrlm.policies.greedy import Greedy
 
 GATED, UNGATED, FROZEN = "gated", "ungated", "frozen"
 ITEM_MEAN, ORACLE = "item mean", "oracle"
+# What the gated system says first of a night.
+PROMOTED, ON_TRIAL = "promoted", "on trial"
 
 
 class System(Protocol):
@@ -136,18 +138,20 @@ class Gated:
 
     def after(self, night: str, past: Past, fault: Fault | None) -> str:
         """Make or test a challenger; serve it if the gate promotes it."""
-        look = self.registry.look(night, past.final)
+        look = self.registry.look(night, past)
         if look is None:
             return ""
         if look.maker == look.run_key:
             champion = self.registry.policies[self.registry.champion]
             found = as_saved(learn(past, look.nights, champion, self.memory), fault)
             self.memory = found.memory
-            self.registry.keep(look.run_key, found)
+            if found.policy is champion:
+                return "unchanged: the challenger is the champion itself"
+            self.registry.keep(look, found)
         verdict = self.registry.judge(look, past)
         self.policy = self.registry.serving
-        said = "promoted" if verdict.promote else "refused"
-        return f"{said} the challenger of {look.maker}: {verdict.reason}"
+        said = PROMOTED if verdict.promote else ON_TRIAL if verdict.goes_on else "given up"
+        return f"{said}: the challenger of {look.maker}: {verdict.reason}"
 
 
 def newest(past: Past) -> Nights:

@@ -33,6 +33,7 @@ _OPTIONAL = (
     "logged",
     "measures",
     "trial_night",
+    "trial_begins",
 )
 _OPTIONAL_OF_ESTIMATES = ("unknown_low", "unknown_high")
 
@@ -93,6 +94,7 @@ class Evidence:
             ``mrlm.evidence.measures``.
         trial_night: what a night that the challenger's trial serves would tell of the difference,
             over what the gate nights told together; 0: there is no trial, or it is not known.
+        trial_begins: why the challenger's trial begins before any night is judged; "": it does not.
 
     Raises:
         ValueError: a night has two roles.
@@ -132,6 +134,7 @@ class Evidence:
     stays: str = ""
     measures: dict[str, str] = field(default_factory=dict)
     trial_night: float = 0.0
+    trial_begins: str = ""
 
     def __post_init__(self) -> None:
         nights = [*self.fit_nights, *self.tune_nights, *self.gate_nights]

@@ -1,4 +1,4 @@
-"""What a night of a trial would tell of a challenger, before any such night is in the log."""
+"""What a night of a trial would tell beside the nights that are there, by propensities alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mrlm.ope.nights.mixtures import divergence, precision_by_logger
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
+    from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
     from mrlm.ope.batch import EvaluationBatch
 
 
@@ -43,3 +44,42 @@ def told_by_trial_night(
     nights = len(np.unique(log.night))
     told = precision_by_logger(log.policy_id, now).sum()
     return float(len(now) / nights / ahead.mean() / told)
+
+
+def told_without_trial(logged: LoggedPropensities, share: float) -> float | None:
+    """What a log tells of another policy, over what a log of as many decisions on trial would.
+
+    Before there is a challenger: the other policy is whoever made each decision, with the two items
+    exchanged that were most likely. Both by ``precision_by_logger``, as in ``told_by_trial_night``.
+
+    Args:
+        logged: n decisions.
+        share: of what is served that the other policy would choose on trial, in (0, 1).
+
+    Returns:
+        0 or more: near 1 for a logger that chooses broadly, near 0 for one that hardly ever shows
+        its second choice. None where it is not known: a propensity is missing, or no decision has
+        two candidates that differ.
+    """
+    first, second = _two_likeliest(logged)
+    apart = (first - second) ** 2
+    if not np.isfinite(apart).all() or not (apart > 0).any():
+        return None
+    if (second == 0).any():
+        return 0.0
+    now = apart * (1.0 / first + 1.0 / second)
+    less = share * (first - second)
+    ahead = apart * (1.0 / (first - less) + 1.0 / (second + less))
+    told = precision_by_logger(logged.policy_id, now).sum()
+    return float(told * ahead.mean() / len(logged))
+
+
+def _two_likeliest(
+    logged: LoggedPropensities,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest propensity of each decision and the next, shape (n,); of one item twice its."""
+    lengths = np.diff(logged.offsets)
+    row = np.repeat(np.arange(len(logged)), lengths)
+    rising = logged.propensity[np.lexsort((logged.propensity, row))]
+    last = logged.offsets[1:] - 1
+    return rising[last], rising[last - (lengths > 1)]

@@ -117,6 +117,11 @@ _JUDGEMENT = {
         "放弃该挑战者、最后一夜结束，或有人作出决定（'mrlm decide {run_key} --reject --actor YOU "
         "--reason WHY'）时，试用结束"
     ),
+    "its trial begins, and no night is judged yet: {why}": "它的试用开始，尚未评判任何一夜：{why}",
+    "the newest night's log tells {told:.1%} of what a night of the trial will, for whoever wrote "
+    "it hardly ever shows a second choice": (
+        "最新一夜的日志所能说明的只有试用一夜的 {told:.1%}，因为写下它的策略几乎从不展示第二选择"
+    ),
     "the test goes on with the next night: {nights} of {most} so far": (
         "检验在下一夜继续：已用 {nights} 夜，最多 {most} 夜"
     ),

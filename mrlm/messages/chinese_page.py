@@ -8,6 +8,7 @@ _ANSWER = {
     "not judged yet": "尚未评判",
     "the gate would promote it": "晋升规则允许晋升",
     "the gate refuses it": "晋升规则拒绝晋升",
+    "its trial begins, and no night is judged yet": "它的试用开始，尚未评判任何一夜",
     "the gate refuses it, and the test goes on": "晋升规则暂时拒绝，检验继续进行",
     "nothing is tested: the challenger is the champion itself": "没有检验：挑战者就是冠军本身",
     "{answer}; {beaten}": "{answer}；{beaten}",

@@ -101,6 +101,8 @@ def _answer(verdict: Verdict | None, evidence: Evidence) -> Message:
         return Message("not judged yet")
     if verdict.promote:
         return Message("the gate would promote it")
+    if verdict.goes_on and evidence.trial_begins:
+        return Message("its trial begins, and no night is judged yet")
     if verdict.goes_on:
         return Message("the gate refuses it, and the test goes on")
     return Message("the gate refuses it")

@@ -112,7 +112,7 @@ def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
         test_nights: the setting ``gate.test_nights``.
     """
     entries = place.ledger.entries()
-    judged = [e for e in entries if e.kind == "judged" and e.gate_nights]
+    judged = [e for e in entries if e.kind == "judged" and (e.gate_nights or e.goes_on)]
     if not judged:
         return []
     # As a coming run under the settings of the newest one will find it.

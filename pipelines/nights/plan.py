@@ -26,17 +26,19 @@ from pipelines.contract.deployment import require_champion
 from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.judged import judged_evidence, newest_judged
-from pipelines.nights.lake import built_logs, history_command, shift
+from pipelines.nights.lake import built_logs, history_command, log_paths, shift
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The nights of a run, split three ways, and what it builds on.
+    """The nights of a run, by what they are for, and what it builds on.
 
     Attributes:
         fit: nights that reward models and policies are fitted on.
         tune: nights that weights are chosen on.
-        gate: fresh nights that the evidence is computed on; no earlier decision has used them.
+        gate: fresh nights that the evidence is computed on; no earlier decision has used them, and
+            the challenger that they judge was not made of them. Where that is an earlier run's,
+            tonight's own, which waits, learns from them.
         champion: version of the champion that the challenger is compared with.
         weights_from: run whose weights the learners train with; empty on the first night.
         look: which look at its challenger this is.
@@ -48,6 +50,9 @@ class Plan:
         tested: gate nights that earlier looks at it have used: the evidence is of these too.
         anchor_links: versions promoted from the anchor to the champion; None: none lead there.
         earned: gate nights of the test before, which earn this one its error, by ``nights_before``.
+        log_tells: what the newest night's log tells of another policy, over what a night of its
+            trial would, where that is so little that the challenger's trial begins before any night
+            is judged; None: it is looked at first.
     """
 
     fit: list[str]
@@ -63,6 +68,7 @@ class Plan:
     candidate: str = ""
     tested: list[str] = field(default_factory=list)
     earned: int = 1
+    log_tells: float | None = None
 
     @property
     def judged(self) -> list[str]:
@@ -97,6 +103,12 @@ def plan_of(context: NightContext) -> Plan:
     context.log("plan").info(
         "fit %s, tune %s, gate %s, champion %d", plan.fit, plan.tune, plan.gate, plan.champion
     )
+    if plan.log_tells is not None:
+        context.log("plan").info(
+            "the newest log tells %.1f %% of what a night of a trial would: the challenger learns "
+            "from every final night, and its trial begins before any is judged",
+            100 * plan.log_tells,
+        )
     if plan.candidate:
         context.log("plan").info(
             "the challenger of run %s stays under test: look %d, on %s too; tonight's own waits",
@@ -168,23 +180,17 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     settings = context.settings.split
     built = built_logs(context)
     final = [night for night, (builder, _) in built.items() if _is_final(context, night, builder)]
-    used = judged_nights(entries, context.run_key)
-    # A run of the same night under other settings learns and tunes on the same nights, so that what
-    # one has learned is the other's too; what the one was judged on cannot judge the other.
-    others = tuple(e for e in entries if e.run_key[: len(context.night)] != context.night)
-    fit, tune, gate = split(
-        final,
-        set(judged_nights(others)),
-        settings.gate_nights,
-        settings.tune_nights,
-        settings.fit_nights,
-        settings.min_fit_nights,
-    )
     alarms_from, before = newest_judged(context, entries)
     followed = before.hindcast if before is not None else None
     # A night that a promotion was followed on may have brought about who is champion.
     read = {n for p in (followed.promotions if followed else ()) for n in p.nights}
-    gate = [n for n in gate if n > max(used, default="") and n not in read]
+    last = _candidate(context, entries, built)
+    tells = _log_tells(context, final) if last is None else None
+    # No night judges tonight's own challenger yet, so it learns from all of them.
+    waits = last is not None or tells is not None
+    fit, tune, gate = _split(context, entries, final, judges_own=not waits)
+    used = (*judged_nights(entries, context.run_key), *_made_on(context, last))
+    gate = [n for n in gate if n > max(used, default="") and n not in read and tells is None]
     if len(fit) < settings.min_fit_nights or len(tune) < settings.tune_nights:
         raise DataError(
             f"night {context.night}: {len(final)} passed nights have a final "
@@ -193,7 +199,8 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
             f"'{history_command(context, shift(context.night, -1))}', or lower "
             "split.min_fit_nights or split.tune_nights"
         )
-    last = _candidate(context, entries, built) if gate else None
+    if not gate:
+        last = None
     if last is not None:
         gate = gate[: max(context.settings.gate.test_nights - len(last.gate_nights), 1)]
     judged = {e.run_key for e in entries if e.kind == "judged"}
@@ -217,8 +224,51 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         ),
         alarms_from=alarms_from,
         earned=nights_before(entries, context.run_key if last is None else maker_of(last)),
+        log_tells=tells,
         **_anchor(context, entries),
     )
+
+
+def _split(
+    context: NightContext, entries: tuple[Entry, ...], final: list[str], *, judges_own: bool
+) -> tuple[list[str], list[str], list[str]]:
+    """Nights to fit and to tune on, and fresh ones to judge on; see ``split``.
+
+    Args:
+        context: of the night.
+        entries: of the ledger.
+        final: nights with a final north star, oldest first.
+        judges_own: whether the fresh ones judge the challenger that is made tonight.
+    """
+    settings = context.settings.split
+    most = settings.gate_nights, settings.tune_nights, settings.fit_nights, settings.min_fit_nights
+    # A run of the same night under other settings learns and tunes on the same nights, so that what
+    # one has learned is the other's too; what the one was judged on cannot judge the other.
+    others = tuple(e for e in entries if e.run_key[: len(context.night)] != context.night)
+    fit, tune, gate = split(final, set(judged_nights(others)), *most)
+    if not judges_own:
+        fit, tune, _ = split(final, set(final), *most)
+    return fit, tune, gate
+
+
+def _log_tells(context: NightContext, final: list[str]) -> float | None:
+    """What ``Plan.log_tells`` holds, of a night that makes its own challenger."""
+    from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
+    from mrlm.evidence.trial_night import told_without_trial
+    from mrlm.promotion.judgement.going_on import TELLING
+
+    share = context.settings.gate.trial_share
+    if not share or not final:
+        return None
+    (path,) = log_paths(context, final[-1:])
+    told = told_without_trial(LoggedPropensities.read(path), share)
+    return told if told is not None and told < TELLING else None
+
+
+def _made_on(context: NightContext, last: Entry | None) -> tuple[str, ...]:
+    """Nights that the challenger under test was made of."""
+    first = None if last is None else judged_evidence(context, maker_of(last))
+    return () if first is None else (*first.fit_nights, *first.tune_nights)
 
 
 def _candidate(

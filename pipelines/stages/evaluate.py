@@ -60,6 +60,7 @@ class Evaluate:
             **hindcast_inputs(context, plan),
             **anchor_inputs(plan),
             **({"earned": str(plan.earned)} if plan.gate and plan.earned > 1 else {}),
+            **({} if plan.log_tells is None else {"log_tells": repr(plan.log_tells)}),
             "reward_model": model.outputs["reward_model"].fingerprint,
             "challenger": tuned.outputs["bundle"].fingerprint,
             "champion": str(plan.champion),
@@ -112,6 +113,8 @@ class Evaluate:
             states = {night: found.state for night, found in lifts.items()}
             estimates["support"] |= {"drift": drift(states, star, least)}
         estimates["hindcast"] = hindcast(context, plan, log.decisions.catalog)
+        if plan.log_tells is not None and estimated is not None:
+            estimates["propensities"] = "estimated"
         evidence = _evidence(context, plan, log, estimates, reproduction)
         (out / "evidence.json").write_text(canonical_json(evidence.to_json()))
         if plan.gate and np.isfinite(log.candidate_propensity).all():
@@ -184,7 +187,8 @@ def _evidence(
         reproduction=reproduction,
         warnings=_warnings(context, plan, tuned),
         candidate=plan.candidate,
-        stays=_why_it_stays(context, plan),
+        stays=(stays := _why_it_stays(context, plan)),
+        trial_begins="" if stays else _why_its_trial_begins(plan),
         measures=measures(context.objectives),
         **estimates,
     )
@@ -211,6 +215,17 @@ def _why_it_stays(context: NightContext, plan: Plan) -> str:
         return ""
     reason: str = restored(counts["reason"], counts.get("messages", {}))
     return reason
+
+
+def _why_its_trial_begins(plan: Plan) -> str:
+    """Why no night is judged before; "": the challenger is looked at first."""
+    if plan.log_tells is None:
+        return ""
+    return Message(
+        "the newest night's log tells {told:.1%} of what a night of the trial will, for whoever "
+        "wrote it hardly ever shows a second choice",
+        told=plan.log_tells,
+    )
 
 
 def _warnings(context: NightContext, plan: Plan, tuned: Manifest) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def test_evidence_of_before_there_was_hindcast_keeps_its_fingerprint() -> None:
     old = asdict(evidence_of())
     later = ("hindcast", "outlook", "support", "propensities", "logger_differences")
     later += ("reward_states", "baseline_differences", "anchor", "groups", "exposure", "candidate")
-    later += ("stays", "logged", "measures", "trial_night")
+    later += ("stays", "logged", "measures", "trial_night", "trial_begins")
     for name in later:
         del old[name]
     for estimates in [*old["policies"].values(), old["differences"]]:

@@ -23,7 +23,7 @@ from benchmarks.loop._challengers import (
 )
 from benchmarks.loop._costs import BETWEEN, FIRST, TEST, costs, states_of
 from benchmarks.loop._faults import TurnedHead, as_logged
-from benchmarks.loop._gate import Registry
+from benchmarks.loop._gate import Look, Registry
 from benchmarks.loop._life import life
 from benchmarks.loop._systems import GATED, ITEM_MEAN, UNGATED
 from benchmarks.loop._validation import reason_to_stop
@@ -111,9 +111,10 @@ def test_a_challenger_under_test_chooses_its_share(past: Past, tmp_path: Path) -
     registry = Registry.begin(tmp_path, first)
     assert registry.serving is first
     model = heads_of(past, Nights(past.final[:2], past.final[2:], []))
-    registry.keep("n-loop", Challenger(Uniform(), model, Memory()))
-    look = Entry("judged", "n-loop", 2, "loop", "n", "", "refuse", champion_version=1)
-    registry.ledger.append(replace(look, gate_nights=("2026-11-12",), goes_on=True))
+    look = Look("n-loop", Nights([], [], []), "n-loop")
+    registry.keep(look, Challenger(Uniform(), model, Memory()))
+    entry = Entry("judged", "n-loop", 2, "loop", "n", "", "refuse", champion_version=1)
+    registry.ledger.append(replace(entry, gate_nights=("2026-11-12",), goes_on=True))
     decisions = past.logs[-1].decisions
     both, own, other = (
         np.exp(p.log_probabilities(decisions)) for p in (registry.serving, first, Uniform())
@@ -143,8 +144,7 @@ def test_every_slot_of_a_short_life_is_accounted_for(monkeypatch: pytest.MonkeyP
 
 def test_what_gated_loses_adds_up_over_what_its_gate_was_doing() -> None:
     """Six nights: a test before the first promotion, which ends it, and another, which fails."""
-    said = ["refused x; the test goes on with the next night", "promoted x"]
-    said += ["refused y; the test goes on with the next night", "refused y; the test ends here"]
+    said = ["on trial: x", "promoted: x", "on trial: y", "given up: y"]
     told = {str(night): text for night, text in enumerate(said, 1)}
     gated = {**made_up(0.2, 6), "told": told}
     assert list(states_of(gated)) == [FIRST, FIRST, TEST, BETWEEN, TEST, BETWEEN]

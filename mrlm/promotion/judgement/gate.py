@@ -12,6 +12,7 @@ from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.judgement.look import Look
 from mrlm.promotion.judgement.narrow_champion import lacks_overlap
 from mrlm.promotion.judgement.standing_checks import (
+    GATE_NIGHTS,
     champion_check,
     nights_check,
     promise_check,
@@ -58,6 +59,9 @@ def judge(
 
     A challenger that is the champion itself is not tested: there is nothing to show.
 
+    A challenger whose trial begins before any night is judged (``Evidence.trial_begins``) is not
+    promoted, and its test goes on, where all stands that must stand before a comparison.
+
     A challenger that passes all of this is held against the anchor (``anchored_checks``).
 
     Args:
@@ -73,6 +77,8 @@ def judge(
     """
     if evidence.stays:
         return _untested(evidence, settings)
+    if evidence.trial_begins:
+        return _before_its_first_look(evidence, settings, rejected)
     level = look.level(settings, settings.false_promotions)
     checks = _standing(evidence, settings, used_nights, rejected)
     if checks[0].passed and evidence.gate_nights:
@@ -142,6 +148,22 @@ def _untested(evidence: Evidence, settings: GateSettings) -> Verdict:
         checks.append(promise_check(evidence, evidence.hindcast))
     telling = [c.text for c in checks if not c.passed]
     return Verdict(False, Joined("; ", [*telling, *evidence.warnings]), tuple(checks))
+
+
+def _before_its_first_look(
+    evidence: Evidence, settings: GateSettings, rejected: Entry | None
+) -> Verdict:
+    """Nobody is promoted; the test goes on unless something stands against any promotion."""
+    standing = _standing(evidence, settings, frozenset(), rejected)
+    checks = [c for c in standing if c.name != GATE_NIGHTS]
+    going = _holds(checks)
+    if going:
+        begins = Message(
+            "its trial begins, and no night is judged yet: {why}", why=evidence.trial_begins
+        )
+        checks.append(Check(GATE_NIGHTS, False, begins))
+    reason = Joined("; ", [*(c.text for c in checks if not c.passed), *evidence.warnings])
+    return Verdict(False, reason, tuple(checks), goes_on=going)
 
 
 def _is_outcome(check: Check) -> bool:

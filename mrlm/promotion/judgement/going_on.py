@@ -11,15 +11,16 @@ from mrlm.promotion.judgement.condition import Check
 from mrlm.promotion.judgement.group_harm import group_checks
 from mrlm.promotion.judgement.levels import last_level
 from mrlm.promotion.judgement.look import Look
+from mrlm.promotion.judgement.standing_checks import GATE_NIGHTS
 from mrlm.promotion.settings import GateSettings
 
 # Chance of passing below which a test ends before its time.
 _HOPELESS = 0.1
 # What a log must tell before a sign ends a test, in nights of it: where the sign of less does, a
 # better challenger loses its trial to chance, and where more is asked worse ones block the gate.
-_TELLING = 0.25
+TELLING = 0.25
 # Checks that no further night of the same test would turn.
-_WHATEVER_COMES = frozenset({"champion", "gate nights", "propensities", "hindcast"})
+_WHATEVER_COMES = frozenset({"champion", GATE_NIGHTS, "propensities", "hindcast"})
 
 
 def goes_on(
@@ -53,7 +54,7 @@ def goes_on(
     last = last_level(settings.test_nights, settings.false_promotions, look.before)
     if _hopeless(star, 0.0, done, last) or _harms_on_trial(evidence, settings):
         return False
-    if done < _TELLING / settings.test_nights:
+    if done < TELLING / settings.test_nights:
         least = 1.0 - settings.guardrail_level
         return not any(
             _hopeless(e, margin, done, least)

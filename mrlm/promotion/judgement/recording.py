@@ -11,7 +11,7 @@ from mrlm.promotion.judgement.levels import rise
 from mrlm.promotion.judgement.look import Look
 from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.anchor import anchor_version, spent_after, spent_margins
-from mrlm.promotion.record.candidate import earlier_looks, nights_before, rejection
+from mrlm.promotion.record.candidate import earlier_looks, nights_before, rejection, words_on
 from mrlm.promotion.record.ledger import Entry, Ledger, judged_nights, judgement
 from mrlm.promotion.settings import GateSettings
 
@@ -97,7 +97,7 @@ def verdict_after(
         ),
         judged_nights(entries, evidence.run_key) - own,
         anchor_version(entries),
-        rejection(entries, earlier),
+        rejection(entries, words_on(entries, test, evidence.run_key)),
     )
 
 
@@ -121,10 +121,10 @@ def _on_trial(
     entries: tuple[Entry, ...], evidence: Evidence, settings: GateSettings
 ) -> dict[str, float]:
     """What the trial of this test has used up of every anchored margin; nothing at a first look."""
-    earlier = earlier_looks(entries, evidence.candidate or evidence.run_key, evidence.run_key)
-    if settings.anchored == "off" or not earlier:
+    before = words_on(entries, evidence.candidate or evidence.run_key, evidence.run_key)
+    if settings.anchored == "off" or not before:
         return {}
-    nights = len(evidence.gate_nights) - len(earlier[0].gate_nights)
+    nights = len(evidence.gate_nights) - len(before[0].gate_nights)
     return spent_on_trial(evidence, settings, nights)
 
 

@@ -10,6 +10,9 @@ from mrlm.promotion.record.ledger import Entry
 from mrlm.promotion.record.shortfall import rollback_command
 from mrlm.promotion.settings import GateSettings
 
+# Name of the check for fresh nights to judge on.
+GATE_NIGHTS = "gate nights"
+
 
 def champion_check(evidence: Evidence) -> Check:
     """Whether there is a champion to compare with."""
@@ -84,7 +87,7 @@ def nights_check(evidence: Evidence, used: frozenset[str]) -> Check:
     nights = evidence.gate_nights
     if not nights:
         return Check(
-            "gate nights",
+            GATE_NIGHTS,
             False,
             Message(
                 "no fresh gate night: every night whose north star is final was fitted on, tuned "
@@ -94,7 +97,7 @@ def nights_check(evidence: Evidence, used: frozenset[str]) -> Check:
     again = sorted(set(nights) & used)
     if again:
         return Check(
-            "gate nights",
+            GATE_NIGHTS,
             False,
             Message(
                 "{nights} already judged under another run key: a night is judged once",
@@ -104,4 +107,4 @@ def nights_check(evidence: Evidence, used: frozenset[str]) -> Check:
     text = Message(
         "judged on {nights}, {rows} decisions", nights=Joined(", ", nights), rows=evidence.rows
     )
-    return Check("gate nights", True, text)
+    return Check(GATE_NIGHTS, True, text)

@@ -7,18 +7,19 @@ from mrlm.promotion.record.ledger import Entry, champion_stack
 
 
 def earlier_looks(entries: tuple[Entry, ...], test: str, run_key: str) -> tuple[Entry, ...]:
-    """The judgements of a test by other runs than this one, oldest first.
+    """The looks of a test by other runs than this one, oldest first.
 
     Args:
         entries: of the ledger.
         test: run key of the run that made the challenger.
         run_key: of the run whose look comes next.
     """
-    return tuple(
-        e
-        for e in entries
-        if e.kind == "judged" and e.gate_nights and e.run_key != run_key and maker_of(e) == test
-    )
+    return tuple(e for e in words_on(entries, test, run_key) if e.gate_nights)
+
+
+def words_on(entries: tuple[Entry, ...], test: str, run_key: str) -> tuple[Entry, ...]:
+    """As ``earlier_looks``, and before them the word by which a trial began without a look."""
+    return tuple(e for e in _of_tests(entries, run_key) if maker_of(e) == test)
 
 
 def maker_of(judged: Entry) -> str:
@@ -47,9 +48,9 @@ def nights_before(entries: tuple[Entry, ...], test: str) -> int:
     return owners.count(owners[-1]) if owners else 1
 
 
-def rejection(entries: tuple[Entry, ...], looks: tuple[Entry, ...]) -> Entry | None:
-    """A person's rejection of a challenger at one of these looks, the last word on it; or None."""
-    words = [last_word(entries, look.run_key) for look in looks]
+def rejection(entries: tuple[Entry, ...], judged: tuple[Entry, ...]) -> Entry | None:
+    """A person's rejection of a challenger at one of these, the last word on it; or None."""
+    words = [last_word(entries, entry.run_key) for entry in judged]
     return next((w for w in reversed(words) if w is not None and w.kind == "rejected"), None)
 
 
@@ -87,12 +88,21 @@ def version_on_trial(entries: tuple[Entry, ...], since: str = "") -> int | None:
 
 
 def _goes_on(entries: tuple[Entry, ...], run_key: str = "") -> Entry | None:
-    """The newest look, not by this run, at a challenger whose test goes on; None: none does."""
-    judged = [e for e in entries if e.kind == "judged" and e.gate_nights and e.run_key != run_key]
+    """The newest word, not by this run, on a challenger whose test goes on; None: none does."""
+    judged = _of_tests(entries, run_key)
     last = judged[-1] if judged else None
     if last is None or not last.goes_on:
         return None
     champion = (champion_stack(entries) or (None,))[-1]
-    looks = earlier_looks(entries, maker_of(last), run_key)
-    decided = any(last_word(entries, look.run_key) is not None for look in looks)
+    words = words_on(entries, maker_of(last), run_key)
+    decided = any(last_word(entries, word.run_key) is not None for word in words)
     return None if last.champion_version != champion or decided else last
+
+
+def _of_tests(entries: tuple[Entry, ...], run_key: str) -> list[Entry]:
+    """Judgements by other runs that look at gate nights, or begin a trial before there are any."""
+    return [
+        e
+        for e in entries
+        if e.kind == "judged" and (e.gate_nights or e.goes_on) and e.run_key != run_key
+    ]

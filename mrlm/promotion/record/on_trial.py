@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mrlm.messages.message import Message
-from mrlm.promotion.record.candidate import earlier_looks, maker_of, version_on_trial
+from mrlm.promotion.record.candidate import maker_of, version_on_trial, words_on
 from mrlm.promotion.record.ledger import Entry
 
 
@@ -17,7 +17,7 @@ class OnTrial:
         version: as which the challenger was registered last.
         run_key: of the newest look.
         maker: run key of the run that made the challenger.
-        since: ISO time of the first look, after which the trial began.
+        since: ISO time of the judgement with which the trial began.
         nights: gate nights that the looks so far rest on.
     """
 
@@ -61,6 +61,6 @@ def trial_of(entries: tuple[Entry, ...], since: str = "") -> OnTrial | None:
     version = version_on_trial(entries, since)
     if version is None:
         return None
-    last = [e for e in entries if e.kind == "judged" and e.gate_nights and e.version == version][-1]
-    first = (*earlier_looks(entries, maker_of(last), last.run_key), last)[0]
+    last = [e for e in entries if e.kind == "judged" and e.goes_on and e.version == version][-1]
+    first = (*words_on(entries, maker_of(last), last.run_key), last)[0]
     return OnTrial(version, last.run_key, maker_of(last), first.at, len(last.gate_nights))
