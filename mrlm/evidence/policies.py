@@ -120,6 +120,8 @@ def policy_estimates(
         weighed = scored.estimates(criteria.estimator, "challenger", "champion", weigh)
         found["differences"][weigh(difference(*pair)).estimator] = weighed
     if judged.by_precision:
+        for policy in ("challenger", "champion"):
+            found["policies"][policy][criteria.estimator] = judged.value(policy)
         found["differences"][criteria.estimator] = judged.difference("champion")
         found["logger_differences"][criteria.estimator] = judged.difference("logger")
     if simple:
@@ -156,6 +158,15 @@ class _Judged:
     scored: ScoredPolicies
     criteria: Criteria
     by_precision: bool
+
+    def value(self, policy: str) -> dict[str, PolicyEstimate]:
+        """Objective to a policy's value, each logger's rows weighed as in the pair's difference.
+
+        What they are certified by is then the same: a narrow night that hardly counts in the
+        difference keeps nobody from being certified.
+        """
+        weigh = self._weigh("champion", None)
+        return self.scored.estimates(self.criteria.estimator, policy, then=weigh)
 
     def difference(
         self, rival: str, among: NDArray[np.bool_] | None = None, level: float | None = None

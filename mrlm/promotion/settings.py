@@ -38,8 +38,9 @@ class GateSettings(BaseModel):
         ge=0,
         le=0.5,
         description="Share of what is served that the challenger under test chooses, from a first "
-        "look that is not against it until its test ends. The log then tells of it however "
-        "narrowly the champion chooses; 0: nobody is served by it before it is promoted.",
+        "look that is not against it, or from the night that makes it where the log tells too "
+        "little for a look, until its test ends. The log then tells of it however narrowly the "
+        "champion chooses; 0: nobody is served by it before it is promoted.",
     )
     anchored: Literal["off", "advise", "enforce"] = Field(
         "enforce",

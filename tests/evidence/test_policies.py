@@ -284,6 +284,11 @@ def test_a_trial_is_judged_by_what_each_logger_can_tell_of_the_pair() -> None:
     every = np.ones(len(two), np.bool_)
     assert abs(weighed(every) - gap.mean()) > 1e-3, "else the two could not be told apart"
     assert judged["differences"]["ips"]["delight"].value == pytest.approx(weighed(every))
+    # The values are of the same rows, so what hardly counts keeps neither from being certified.
+    own = {p: judged["policies"][p]["ips"]["delight"] for p in ("challenger", "champion")}
+    assert own["challenger"].value - own["champion"].value == pytest.approx(weighed(every))
+    pooled = plain["policies"]["challenger"]["ips"]["delight"]
+    assert own["challenger"].standard_error < pooled.standard_error
     # What a group loses is seen by the same rows, and so is a loss to the anchor.
     homes = {g.group: g for g in judged["groups"] if g.kind == "scene"}
     for name, found in homes.items():

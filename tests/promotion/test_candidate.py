@@ -11,6 +11,7 @@ from mrlm.promotion.record.candidate import (
     nights_before,
     rejection,
     version_on_trial,
+    words_on,
 )
 from mrlm.promotion.record.ledger import Entry, Kind
 from mrlm.promotion.record.on_trial import trial_of
@@ -145,3 +146,25 @@ def test_a_trial_says_since_when_and_for_how_long() -> None:
     assert "for 12 nights more at most (2 of 14 are over)" in told
     assert "'mrlm decide 2026-11-21-abc --reject" in told
     assert trial_of(_entries(INITIAL, replace(first, goes_on=False))) is None
+
+
+def test_a_trial_that_began_without_a_look_goes_on_until_somebody_has_the_last_word() -> None:
+    begun = _look(FIRST, "2026-11-19", gate_nights=())
+    for entries, version in (
+        ((INITIAL, begun), 2),
+        # A night without a fresh one looks at nobody.
+        ((INITIAL, begun, _entry("judged", 3, "2026-11-21-abc", champion_version=1)), 2),
+        ((INITIAL, begun, _entry("rejected", 2, FIRST)), None),
+        ((INITIAL, begun, _look("2026-11-21-abc", "2026-11-20", test=FIRST, goes_on=False)), None),
+    ):
+        assert version_on_trial(_entries(*entries)) == version
+    entries = _entries(INITIAL, replace(begun, at="2026-11-20T02:00"))
+    found = candidate_under_test(entries, TONIGHT)
+    assert found is not None
+    assert maker_of(found) == FIRST
+    # It is no look: the first one is still to come.
+    assert earlier_looks(entries, FIRST, TONIGHT) == ()
+    assert words_on(entries, FIRST, TONIGHT) == (found,)
+    trial = trial_of(entries)
+    assert trial is not None
+    assert (trial.since, trial.nights) == ("2026-11-20T02:00", 0)

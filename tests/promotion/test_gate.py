@@ -435,6 +435,35 @@ def test_what_a_narrow_log_tells_starts_a_trial_whatever_its_sign(evidence: Make
         assert judge(found, TRIAL).goes_on is goes_on, (lift, guard, told)
 
 
+def test_a_trial_begins_without_a_look_unless_nobody_may_be_promoted(
+    tmp_path: Path, evidence: Make
+) -> None:
+    """Its first look is the first that counts, on nights that all are the trial's."""
+    key, looked = "2026-11-20-abc", evidence("2026-11-23-abc", 1)
+    begins = replace(
+        looked, run_key=key, gate_nights=(), policies={}, differences={}, trial_begins="narrow"
+    )
+    verdict = judge(begins, TRIAL)
+    assert (verdict.promote, verdict.goes_on) == (False, True)
+    assert verdict.reason == "its trial begins, and no night is judged yet: narrow"
+    for other in (
+        replace(begins, champion_version=None),
+        replace(begins, propensities="estimated"),
+        replace(begins, hindcast=hindcast_of(1, alarm=True)),
+        replace(begins, stays="nothing is better"),
+    ):
+        refused = judge(other, TRIAL)
+        assert (refused.promote, refused.goes_on) == (False, False)
+        assert "trial begins" not in refused.reason
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    judge_and_record(ledger, begins, TRIAL, version=2, actor="gate", at="now")
+    first = replace(looked, candidate=key)
+    judge_and_record(ledger, first, TRIAL, version=3, actor="gate", at="now")
+    entries = ledger.entries()
+    assert [e.goes_on for e in entries] == [True, False]
+    assert entries[1].level == _level((1,), TRIAL)
+
+
 def test_a_trial_ends_that_serves_what_harms(evidence: Make, estimate: Make) -> None:
     """A group that is shown to be worse off at its share of a look, or a guardrail of the anchor.
 

@@ -4,8 +4,10 @@ import json
 import logging
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from mrlm.bandit_log import BanditLog
 from pipelines.contract.sealed import write_sealed
 from pipelines.failures.errors import DamagedError, DataError, MissingInputError
 from pipelines.nights.plan import Plan, plan_of, split, training_weights
@@ -176,6 +178,59 @@ def test_a_challenger_stays_under_test(made: Made) -> None:
     # Gone with what it was made of.
     (made.workspace.run_stage(own, "tune_weights") / "manifest.json").unlink()
     assert plan_of(made.context(NIGHTS[8])).candidate == ""
+
+
+def test_a_trial_begins_without_a_look_where_the_log_tells_little(made: Made) -> None:
+    """Tonight's own learns from every final night, and is judged on those that come after."""
+    for night in NIGHTS[:8]:
+        made.passed(night)
+    broad = {n: make_log(n=60, users=6, nights=(n,)) for n in NIGHTS[:8]}
+    made.built(NIGHTS[7], broad)
+    made.record(entry("initial", "first", 1))
+    share = {"gate": {"trial_share": 0.3}}
+    assert plan_of(made.context(NIGHTS[7], **share)).gate == NIGHTS[6:8]
+    made.passed(NIGHTS[8])
+    made.built(NIGHTS[8], {NIGHTS[8]: narrow_log(NIGHTS[8])})
+    looked_at = plan_of(made.context(NIGHTS[8]))
+    assert (looked_at.gate, looked_at.log_tells) == (NIGHTS[7:9], None)
+    context = made.context(NIGHTS[8], **share)
+    plan = plan_of(context)
+    assert (plan.gate, plan.candidate) == ([], "")
+    assert plan.tune == NIGHTS[7:9]
+    assert plan.log_tells is not None
+    assert 0 < plan.log_tells < 0.25
+    # It is on trial: the night after looks at it, and its own challenger learns from that night.
+    own = context.run_key
+    for stage in ("learn_behaviour", "learn_policy"):
+        made.complete(made.workspace.run_stage(own, stage), stage, NIGHTS[8], run_key=own)
+    evidence = evidence_of(
+        run_key=own,
+        night=NIGHTS[8],
+        gate_nights=(),
+        fit_nights=tuple(plan.fit),
+        tune_nights=tuple(plan.tune),
+        data={"challenger": tuned(made, own, {"kappa": 1.0})},
+    )
+    made.evaluated(evidence)
+    told = {"evidence": evidence.fingerprint(), "champion_version": 1}
+    made.record(entry("judged", own, 2, goes_on=True, **told))
+    made.passed(NIGHTS[9])
+    made.built(NIGHTS[9], {NIGHTS[9]: narrow_log(NIGHTS[9])}, final=())
+    waits = plan_of(made.context(NIGHTS[9], **share))
+    assert (waits.gate, waits.candidate, waits.log_tells) == ([], "", None)
+    made.passed(NIGHTS[10])
+    made.built(NIGHTS[10], {n: narrow_log(n) for n in NIGHTS[9:11]}, final=(NIGHTS[9],))
+    looks = plan_of(made.context(NIGHTS[10], **share))
+    assert (looks.gate, looks.candidate, looks.look) == ([NIGHTS[9]], own, 1)
+    assert looks.tune == NIGHTS[8:10]
+
+
+def narrow_log(night: str) -> BanditLog:
+    """A log that shows its second choice once in a hundred times."""
+    log = make_log(n=60, users=6, nights=(night,))
+    propensity = np.tile([0.98, 0.01, 0.01], len(log))
+    first = np.zeros(len(log), np.int64)
+    return replace(log, action=first, propensity=propensity[::3], candidate_propensity=propensity)
 
 
 def test_a_judged_night_under_other_settings_learns_from_the_same_nights(made: Made) -> None:
