@@ -60,6 +60,7 @@ EVIDENCE = {
     "guessed": GUESSED,
     "baselines": NOT_BEATEN,
     "stays": replace(BARE, stays=Message("no night")),
+    "trial begins": replace(FULL, gate_nights=(), differences={}, trial_begins=Message("no night")),
     "no gate night": replace(FULL, gate_nights=(), differences={}),
 }
 
