@@ -289,8 +289,10 @@ _META_UPDATE = {
         "没有证据：从冠军出发没有一个方向是显著的（T^2 = {t_squared:.1f}，{rank} 个方向需要 "
         "{needed:.1f}），今夜预测头的提升、上次权重用于今夜预测头的提升也都不显著"
     ),
-    "no evidence: no permitted point has a lower bound of the lift above 0": (
-        "没有证据：没有一个允许的点的提升下界高于 0"
+    "no evidence: no weights within the limits are shown to raise {objective}, which is other "
+    "than 0 in {other} of {rows} decisions of the tune nights": (
+        "没有证据：未能证明限制之内的任何权重会提升 {objective}；在调整夜的 {rows} 个决策中，"
+        "它只在 {other} 个里不为 0"
     ),
     "{reason}; the solver reported: {failure}": "{reason}；求解器报告：{failure}",
     "the best of a grid has a lift less one standard error of {bound:.4g}": (
