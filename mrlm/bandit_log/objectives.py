@@ -28,10 +28,12 @@ class Objective:
         unit: unit of the value, for people.
         event: feedback only: the event's name.
         transform: feedback only: ``value`` takes the last event's value, ``at_least`` is 1 when it
-            reaches ``threshold`` and else 0, ``any`` is 1 when there was such an event.
+            reaches ``threshold`` and else 0, ``any`` is 1 when there was such an event, ``none`` is
+            0 then: for what should be rare, since every objective is better the larger it is.
         threshold: for ``at_least``.
         missing: feedback only: value of a slot with no event once its window has closed (0 for a
-            click); None leaves it unknown, and the row is not used for this objective.
+            click, 1 with ``none``); None leaves it unknown, and the row is not used for this
+            objective.
         window_nights: feedback only: how many nights after the slot's own night an event may still
             arrive. The value is final once that many nights have been ingested.
         attribute: of an item the numeric attribute; of a list what items are alike by: empty for
@@ -67,7 +69,7 @@ class Objective:
     role: Literal["north_star", "guardrail", "component"] = "component"
     unit: str = ""
     event: str = ""
-    transform: Literal["value", "at_least", "any"] = "value"
+    transform: Literal["value", "at_least", "any", "none"] = "value"
     threshold: float = 0.0
     missing: float | None = None
     window_nights: int = 0
@@ -93,6 +95,11 @@ class Objective:
             raise ValueError(
                 f"objective {self.name}: transform any needs missing = 0.0, the value of a slot "
                 "without the event; without it only slots with the event would count"
+            )
+        if self.source == "feedback" and self.transform == "none" and self.missing != 1:
+            raise ValueError(
+                f"objective {self.name}: transform none needs missing = 1.0, the value of a slot "
+                "without the event; one with it has 0"
             )
         if self.source == "item" and (not self.attribute or self.low == self.high):
             raise ValueError(f"objective {self.name}: source item needs attribute, low and high")

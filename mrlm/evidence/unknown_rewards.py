@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mrlm.bandit_log import BanditLog, Objective
 from mrlm.bandit_log.sessions.later_requests import LaterRequests
 
+# Rewards that a slot with the event can have, where not 0 and 1 both.
+_WITH_EVENT = {"any": [1.0], "none": [0.0]}
+
 
 @dataclass(frozen=True)
 class UnknownRewards:
@@ -128,7 +131,7 @@ def _range(objective: Objective, rewards: NDArray[np.float64]) -> tuple[float, f
     known = rewards[~np.isnan(rewards)]
     ends = [] if objective.missing is None else [objective.missing]
     if objective.source == "feedback" and objective.transform != "value":
-        ends += [1.0] if objective.transform == "any" else [0.0, 1.0]
+        ends += _WITH_EVENT.get(objective.transform, [0.0, 1.0])
     else:
         ends += [known.min(), known.max()] if len(known) else [0.0]
     return float(min(ends)), float(max(ends))

@@ -61,8 +61,10 @@ _JUDGEMENT = {
         "冠军低于承诺：{alarm}。用 '{command}' 退回它之前的版本，下一夜将与那个版本比较"
     ),
     "no fresh gate night: every night whose north star is final was fitted on, tuned on or judged "
-    "before; the next night brings one": (
-        "没有新的评判夜：北极星已确定的每一夜都已用于拟合、调整或评判；下一夜会带来一个"
+    "before; the next one that is final will be judged ('mrlm status' lists those that are not, "
+    "and why)": (
+        "没有新的评判夜：北极星已确定的每一夜都已用于拟合、调整或评判；下一个确定的夜将被评判"
+        "（'mrlm status' 列出尚未确定的夜及其原因）"
     ),
     "{nights} already judged under another run key: a night is judged once": (
         "{nights} 已在另一个运行键下评判过：一夜只评判一次"
@@ -108,10 +110,10 @@ _JUDGEMENT = {
         "{most}；按最新的估计（不可信）则变化 {change:+.4g}"
     ),
     "on trial since {since}: the challenger of run {maker}, version {version} by now, chooses "
-    "{share:.0%} of what 'mrlm serve' and the published lists show, for {left} nights more at most "
-    "({nights} of {most} are over). The trial ends when the gate promotes the challenger or gives "
-    "it up, with the last night, or at a person's word: 'mrlm decide {run_key} --reject --actor "
-    "YOU --reason WHY'": (
+    "{share:.0%} of what 'mrlm serve' and the published lists show, for at most {left} more of its "
+    "{most} nights ({nights} over so far). The trial ends when the gate promotes the challenger or "
+    "gives it up, with the last night, or at a person's word: 'mrlm decide {run_key} --reject "
+    "--actor YOU --reason WHY'": (
         "自 {since} 起试用：运行 {maker} 的挑战者（现为版本 {version}）选择 'mrlm serve' 和发布列表"
         "所展示内容的 {share:.0%}，最多还有 {left} 夜（{most} 夜中已过 {nights} 夜）。当规则晋升或"
         "放弃该挑战者、最后一夜结束，或有人作出决定（'mrlm decide {run_key} --reject --actor YOU "
@@ -294,8 +296,10 @@ _META_UPDATE = {
         "没有证据：从冠军出发没有一个方向是显著的（T^2 = {t_squared:.1f}，{rank} 个方向需要 "
         "{needed:.1f}），今夜预测头的提升、上次权重用于今夜预测头的提升也都不显著"
     ),
-    "no evidence: no permitted point has a lower bound of the lift above 0": (
-        "没有证据：没有一个允许的点的提升下界高于 0"
+    "no evidence: no weights within the limits are shown to raise {objective}, which is other "
+    "than 0 in {other} of {rows} decisions of the tune nights": (
+        "没有证据：未能证明限制之内的任何权重会提升 {objective}；在调整夜的 {rows} 个决策中，"
+        "它只在 {other} 个里不为 0"
     ),
     "{reason}; the solver reported: {failure}": "{reason}；求解器报告：{failure}",
     "the best of a grid has a lift less one standard error of {bound:.4g}": (
@@ -402,6 +406,7 @@ NAMES: Mapping[str, str] = {
     "champion": "冠军",
     "logger": "记录策略",
     "uniform": "均匀策略",
+    "anchor": "锚",
     "item mean": "物品均值",
     "providers": "提供方",
     "categories": "类别",

@@ -25,8 +25,12 @@ def number(x: object, *, signed: bool = False) -> str:
 
 def weights_as_text(weights: Mapping[str, float]) -> str:
     """Names with their weights, which sum to 1, by name; 0 for what a solver leaves of 0."""
-    shown = {name: w if w >= _DUST else 0.0 for name, w in weights.items()}
-    return ", ".join(f"{name} {number(w)}" for name, w in sorted(shown.items()))
+    return ", ".join(f"{name} {number(w)}" for name, w in sorted(without_dust(weights).items()))
+
+
+def without_dust(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights on the simplex as they are told: 0 for what a solver leaves of 0."""
+    return {name: w if w >= _DUST else 0.0 for name, w in weights.items()}
 
 
 def step_as_text(limited_by: Sequence[str] | None) -> str:

@@ -50,7 +50,7 @@ def interval_plot(
     if not found:
         return None
     figure, axes = new_axes(height=0.45 * len(found) + 1.2)
-    _forest(axes, found, language)
+    _forest(axes, {policy.replace("_", " "): e for policy, e in found.items()}, language)
     known = [(truth[p], i) for i, p in enumerate(found) if p in truth]
     if known:
         x, y = zip(*known, strict=True)

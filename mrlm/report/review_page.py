@@ -29,6 +29,7 @@ from mrlm.report.plots import all_plots
 from mrlm.report.simple_baselines import as_words, baselines_by_value
 
 _NO_FACTS = NightFacts()
+_SAID_ELSEWHERE = ("policy", "objective")
 _WHAT_USERS_SEE = "what_users_see.html.j2"
 _PLOTS = {
     "intervals": Message("Each policy's north star with its interval"),
@@ -197,10 +198,15 @@ def _baselines(evidence: Evidence, facts: NightFacts, estimator: str) -> list[di
 
 
 def _diagnostics(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    """Figure to policy to value, for the figures that are one number or one word."""
+    """Figure to policy to value, for the figures that are one number or one word.
+
+    Whose figures they are, and in which objective, the columns and the page say.
+    """
     table: dict[str, dict[str, Any]] = {}
     for policy, figures in evidence.diagnostics.items():
         for name, value in figures.items():
+            if name in _SAID_ELSEWHERE:
+                continue
             if isinstance(value, int | float | str) or value is None:
                 table.setdefault(name, {})[policy] = value
     return table

@@ -157,7 +157,8 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 def _moved(now: float, before: float | None) -> tuple[str, str]:
     if before is None:
         return NONE, NONE
-    return f"{before:.3f}", f"{now - before:+.3f}"
+    # Rounded before the sign is written: what is left of 0 has none.
+    return f"{before:.3f}", f"{round(now - before, 3) + 0.0:+.3f}"
 
 
 def _of(before: ChosenWeights | None, name: str) -> float | None:

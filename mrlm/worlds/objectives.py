@@ -77,6 +77,8 @@ def _transform(objective: Objective, value: NDArray[np.float64]) -> NDArray[np.f
     missing = np.nan if objective.missing is None else objective.missing
     if objective.transform == "any":
         known = np.ones(len(value))
+    elif objective.transform == "none":
+        known = np.zeros(len(value))
     elif objective.transform == "at_least":
         known = (value >= objective.threshold).astype(np.float64)
     else:

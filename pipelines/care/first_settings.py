@@ -168,7 +168,7 @@ def _state_and_objectives(check: LogCheck) -> Iterator[str]:
     kinds = _ranked(check) or ["click"]
     names: dict[str, str] = {}
     for kind in kinds:
-        name = _slug(kind)
+        name = f"no_{_slug(kind)}" if _is_unwanted(kind) else _slug(kind)
         names[kind] = name if name not in names.values() else f"{name}_{len(names)}"
     star = kinds[0]
     yield "[state]"
@@ -186,16 +186,22 @@ def _state_and_objectives(check: LogCheck) -> Iterator[str]:
         if i == 0:
             yield 'role = "north_star"'
         yield f"event = {_quote(kind)}"
-        if _measured(kind, check):
-            yield 'transform = "value"'
+        if _is_unwanted(kind):
+            yield from _told("The fewer the better, and objectives are raised: 0 with the event.")
+            yield 'transform = "none"'
+            yield "missing = 1.0"
         else:
-            yield 'transform = "any"'
-        yield "missing = 0.0"
+            yield f'transform = "{"value" if _measured(kind, check) else "any"}"'
+            yield "missing = 0.0"
         window = check.window_nights.get(kind, 0)
         if window:
             yield from _told("So many nights after the show events still come, in the sample.")
             yield f"window_nights = {window}"
     yield ""
+
+
+def _is_unwanted(kind: str) -> bool:
+    return event_family(kind) == "complaint"
 
 
 def _measured(kind: str, check: LogCheck) -> bool:

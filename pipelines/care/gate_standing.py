@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mrlm.promotion.record.anchor import anchor_version, spent_by_trials, spent_margins
 from mrlm.promotion.record.candidate import candidate_under_test, maker_of
-from mrlm.promotion.record.ledger import LedgerError, champion_stack
+from mrlm.promotion.record.decision import moved_after_all
+from mrlm.promotion.record.ledger import Entry, LedgerError, champion_stack
 from mrlm.promotion.record.shortfall import open_shortfall, rollback_command
 from mrlm.promotion.registry.place import RegistryPlace
 from mrlm.report.visible import visible
@@ -12,6 +13,7 @@ from pipelines.contract.context import NightContext
 from pipelines.nights.gate_notes import narrow_of, trial_note
 
 _LONGEST, _LONG_REASON = 200, 1000
+_MOVED = {"promoted": "promoted", "rolled_back": "left by a rollback"}
 _MADE_CHAMPION = {"initial": "made", "promoted": "promoted", "rolled_back": "gone back to"}
 
 
@@ -69,6 +71,23 @@ def _with_trials(share: float, by_trials: float) -> str:
     if not by_trials:
         return ""
     return f", and trials {by_trials:.1%}: {share + by_trials:.1%} in all"
+
+
+def afterwards(entries: tuple[Entry, ...], run_key: str, verdict: str) -> list[str]:
+    """What the ledger says became of a night's version after the night was closed, a line a move.
+
+    Args:
+        entries: of the ledger.
+        run_key: of the night.
+        verdict: with which the night was closed; a promotion that it tells itself is not repeated.
+    """
+    moves = moved_after_all(entries, run_key)
+    told = moves[1:] if verdict == "promoted" else moves
+    return [
+        f"{_MOVED[e.kind]} by {visible(e.actor, _LONGEST)} at {e.at}: "
+        f"{visible(e.reason, _LONG_REASON)}"
+        for e in told
+    ]
 
 
 def watch_lines(place: RegistryPlace) -> list[str]:

@@ -16,14 +16,15 @@ from pipelines.nights.lake import built_logs, ingested, shift, table_passed
 def reward_lines(newest: NightContext, nights: list[str]) -> Iterator[str]:
     """One line for each night and feedback objective with rewards that are not all known.
 
-    So is one whose window closed before many of its events came: they count for nothing.
+    So is one whose window closed before many of its events came: they count for nothing. Where
+    rewards are unknown that nobody accepted, a last line says what makes them known.
 
     Args:
         newest: the newest night that was run.
         nights: to tell of, ISO dates.
     """
     built = built_logs(newest)
-    accepted = None
+    accepted, unknown = None, False
     for night in nights:
         if night not in built:
             continue
@@ -36,7 +37,15 @@ def reward_lines(newest: NightContext, nights: list[str]) -> Iterator[str]:
             if line is None:
                 continue
             accepted = _accepted_nights(newest) if accepted is None else accepted
-            yield f"{night}  {line}" + _accepted(objective, night, accepted)
+            taken = _accepted(objective, night, accepted)
+            unknown |= bool(counts.get("unknown", {}).get(objective.name, 0)) and not taken
+            yield f"{night}  {line}{taken}"
+    if unknown:
+        yield (
+            "to make unknown rewards known: have the night that is named delivered again, then run "
+            "'mrlm night NIGHT'; or, where nothing is missing, 'mrlm accept NIGHT --actor YOU "
+            "--reason WHY'"
+        )
 
 
 def _line(

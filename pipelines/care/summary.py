@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.care.gate_standing import advice_lines, trial_lines
+from mrlm.promotion.record.ledger import LedgerError
+from pipelines.care.gate_standing import advice_lines, afterwards, trial_lines
 from pipelines.care.truth import true_values
 from pipelines.contract.context import NightContext
 from pipelines.contract.manifest import Manifest
@@ -30,7 +31,7 @@ def summarise(contexts: list[NightContext], workspace: Workspace) -> dict[str, A
     summary = {
         "advice": advice_lines(contexts[-1]) if contexts else [],
         "gate": trial_lines(contexts[-1]) if contexts else [],
-        "nights": [_night(c) for c in contexts],
+        "nights": [{**_night(c), "afterwards": moves_after(c)} for c in contexts],
     }
     write_atomically(workspace.summary, json.dumps(summary, indent=1))
     return summary
@@ -83,6 +84,36 @@ def standing_of(context: NightContext) -> NightStanding:
     return NightStanding(done, closing, tuple(broken))
 
 
+def objections_of(context: NightContext, standing: NightStanding) -> list[str]:
+    """Of a night that the gate refused what spoke against a promotion, a sentence each.
+
+    Empty where the night ended otherwise, or was refused for something else than the gate's word.
+    """
+    from mrlm.promotion.judgement.verdict import Verdict
+
+    closing = standing.closing
+    if "gate" not in standing.done or closing is None or closing.verdict != "refused":
+        return []
+    try:
+        found = json.loads(context.run("gate").path("verdict.json").read_text())
+    except (DataError, OSError):
+        # The night's own line tells of the file; its reason stands in the closing.
+        return []
+    told = Verdict.from_json(found).objections()
+    return told if closing.reason.endswith("; ".join(told)) else []
+
+
+def moves_after(context: NightContext) -> list[str]:
+    """What became of a closed night's version since, in words; a broken ledger says nothing."""
+    try:
+        closing = closing_of(context)
+        entries = context.registry.ledger.entries()
+    except (DamagedError, LedgerError, OSError):
+        # Whoever shows the night, and the gate, says so in lines of its own.
+        return []
+    return [] if closing is None else afterwards(entries, context.run_key, closing.verdict)
+
+
 def _night(context: NightContext) -> dict[str, Any]:
     standing = standing_of(context)
     done, closing, broken = standing.done, standing.closing, list(standing.broken)
@@ -112,6 +143,7 @@ def _night(context: NightContext) -> dict[str, Any]:
         **judged,
         "verdict": closing.verdict if closing else None,
         "reason": closing.reason if closing else None,
+        "objections": objections_of(context, standing),
         "seconds": round(sum(m.seconds for m in done.values()), 1),
         "report": _report(context, done, closing),
         "broken": broken,

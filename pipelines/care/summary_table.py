@@ -42,7 +42,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         for line in night["broken"]:
             console.print(f"{night['night']} BROKEN: {line}", markup=False)
         if night["verdict"] not in {None, "history"}:
-            _print(console, f"{night['night']} {night['verdict']}: {night['reason']}")
+            for line in _told(night):
+                _print(console, line)
             if night["against_baselines"]:
                 _print(console, f"  baselines: {night['against_baselines']}")
             if night["report"]:
@@ -53,6 +54,16 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
 
 def _print(console: Console, line: str) -> None:
     console.print(visible(line, _LONGEST), markup=False, highlight=False)
+
+
+def _told(night: dict[str, Any]) -> list[str]:
+    """How a night ended and why; several reasons a line each; and what was done afterwards."""
+    ended = f"{night['night']} {night['verdict']}"
+    if len(night["objections"]) > 1:
+        lines = [f"{ended} by the gate:", *(f"  - {why}" for why in night["objections"])]
+    else:
+        lines = [f"{ended}: {night['reason']}"]
+    return lines + [f"  afterwards: {line}" for line in night["afterwards"]]
 
 
 def _cells(night: dict[str, Any]) -> list[str]:
@@ -77,7 +88,9 @@ def _cells(night: dict[str, Any]) -> list[str]:
         _estimate(night["champion"]),
         _estimate(night["difference"], signed=True),
         _best_baseline(night),
-        night["verdict"] or "open",
+        "; ".join(
+            [night["verdict"] or "open", *(a.partition(" at ")[0] for a in night["afterwards"])]
+        ),
         f"{night['seconds']:.0f}",
     ]
 

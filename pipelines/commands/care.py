@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mrlm.promotion.record.ledger import LedgerError
+from mrlm.promotion.record.ledger import LedgerError, champion_stack
 from mrlm.report.visible import visible
 from pipelines.care.cleaning import clean as clean_workspace
 from pipelines.care.cleaning import quarantine_folders
@@ -22,7 +22,13 @@ from pipelines.care.gate_standing import (
     watch_lines,
 )
 from pipelines.care.reward_standing import reward_lines
-from pipelines.care.summary import NightStanding, standing_of, summarise
+from pipelines.care.summary import (
+    NightStanding,
+    moves_after,
+    objections_of,
+    standing_of,
+    summarise,
+)
 from pipelines.care.summary_table import print_summary
 from pipelines.commands.options import (
     ActorOption,
@@ -38,6 +44,7 @@ from pipelines.contract.workspace import Workspace
 from pipelines.failures.errors import EXIT_DATA, DamagedError, DataError
 from pipelines.nights.deliveries import doubtful_events, found_fingerprint
 from pipelines.nights.lake import table_passed
+from pipelines.running.night import Closing
 from pipelines.running.notify import Event, notify
 from pipelines.settings.load import load_settings
 from pipelines.settings.model import Settings
@@ -77,8 +84,10 @@ def status(
         where = f"next: {waiting[0]}" if waiting else "all stages done"
         if closing:
             newest = context.night
-            where = f"{closing.verdict}: {closing.reason}"
+            where = f"{closing.verdict}: {_reason(context, standing, closing)}"
         say(f"{context.run_key}  {len(done):2d}/{len(ORDER)} stages  {where}")
+        for line in moves_after(context):
+            say(f"{context.run_key}  afterwards: {line}")
         _tell_broken(context, standing)
     if contexts:
         _tell_rewards(contexts)
@@ -130,6 +139,15 @@ def accept(
     say(f"night {context.night}: {named} accepted as delivered; the next night reads it so")
 
 
+def _reason(context: NightContext, standing: NightStanding, closing: Closing) -> str:
+    """Why a night ended as it did, on one line: of several objections the first."""
+    found = objections_of(context, standing)
+    if len(found) < 2:
+        return closing.reason
+    more = f"and {len(found) - 1} more: 'mrlm review {context.run_key}'"
+    return f"the gate refused it: {found[0]}; {more}"
+
+
 def _tell_rewards(contexts: list[NightContext]) -> None:
     try:
         for line in reward_lines(contexts[-1], [c.night for c in contexts]):
@@ -158,13 +176,28 @@ def _gate_lines(settings: Settings) -> list[str]:
 
 
 def _tell_history(settings: Settings) -> None:
-    """Say how many nights are missing before the first one that can be judged."""
-    there, needed = len(Workspace(settings.workspace).nights()), settings.history_nights
-    if there < needed:
+    """Say what comes before the first night that can be judged: more nights, or a champion."""
+    nights, needed = Workspace(settings.workspace).nights(), settings.history_nights
+    if len(nights) < needed:
         say(
-            f"{there} of the {needed} nights that come before the first judged one; add them with "
-            "'mrlm history FIRST LAST'"
+            f"{len(nights)} of the {needed} nights that come before the first judged one; add them "
+            "with 'mrlm history FIRST LAST'"
         )
+    elif not _has_champion(settings):
+        say(
+            f"no champion yet: make the first with 'mrlm bootstrap --night {nights[-1]}', then run "
+            "the nights after it with 'mrlm night NIGHT'"
+        )
+
+
+def _has_champion(settings: Settings) -> bool:
+    """Whether the ledger names a champion; so, too, where it cannot be read: that is told apart."""
+    try:
+        return bool(
+            champion_stack(place_of(settings, Workspace(settings.workspace)).ledger.entries())
+        )
+    except LedgerError:
+        return True
 
 
 def _check_age(settings: Settings, newest: str, max_age: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from mrlm.bandit_log.objectives import north_star
+from mrlm.report.figures_as_text import without_dust
 from mrlm.report.visible import visible
 from pipelines.care.summary import standing_of
 from pipelines.commands.options import SettingsOption, check_night, check_run_key
@@ -64,7 +65,8 @@ def weights(context: typer.Context, settings: SettingsOption = None) -> None:
         standing = standing_of(night)
         tuned = standing.done.get("tune_weights")
         if tuned:
-            say(f"{night.run_key}  {json.dumps(tuned.counts['weights'], sort_keys=True)}")
+            told = without_dust(tuned.counts["weights"])
+            say(f"{night.run_key}  {json.dumps(told, sort_keys=True)}")
         for line in standing.broken:
             say(f"{night.run_key}  BROKEN: {line}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,16 +54,16 @@ class Closing:
 
 def run_night(context: NightContext, dry_run: bool = False) -> Closing:
     """Run every stage of a night and close it; a stopped or failed night still publishes."""
-    stopped = False
+    errors: dict[str, str] = {}
     for name in DRY_RUN if dry_run else ORDER:
-        if stopped and name not in ALWAYS:
+        if errors and name not in ALWAYS:
             continue
         try:
             execute(stage_named(name), context)
         except DataError as error:
             context.log(name).error("%s", error)
-            stopped = True
-    return close_night(context, dry_run)
+            errors[name] = str(error).removeprefix(f"night {context.night}: ")
+    return close_night(context, dry_run, errors)
 
 
 def execute(stage: Stage[Any], context: NightContext) -> Outcome:
@@ -86,10 +87,19 @@ def execute(stage: Stage[Any], context: NightContext) -> Outcome:
         raise
 
 
-def close_night(context: NightContext, dry_run: bool = False) -> Closing:
-    """Say how the night ended, from manifests alone, and record it."""
+def close_night(
+    context: NightContext, dry_run: bool = False, errors: Mapping[str, str] | None = None
+) -> Closing:
+    """Say how the night ended, from manifests, and record it.
+
+    Args:
+        context: of the night.
+        dry_run: whether its stages end before evaluation.
+        errors: stage to what it said when it failed, where this process ran them: else a person
+            is sent to its log.
+    """
     try:
-        closing = _closing(context, dry_run)
+        closing = _closing(context, dry_run, errors or {})
     except DamagedError as error:
         closing = Closing(context.night, context.run_key, "failed", str(error))
     record(context, closing)
@@ -136,7 +146,7 @@ def _closing_path(context: NightContext) -> Path:
     return context.workspace.runs / context.run_key / "closing.json"
 
 
-def _closing(context: NightContext, dry_run: bool) -> Closing:
+def _closing(context: NightContext, dry_run: bool, errors: Mapping[str, str]) -> Closing:
     def closed(verdict: NightVerdict, reason: str) -> Closing:
         return Closing(context.night, context.run_key, verdict, reason)
 
@@ -146,7 +156,9 @@ def _closing(context: NightContext, dry_run: bool) -> Closing:
     wanted = DRY_RUN if dry_run else ORDER
     open_stages = [n for n in wanted if not is_unchanged(stage_named(n), context)]
     if open_stages:
-        return closed("failed", _why_open(open_stages[0], context))
+        name = open_stages[0]
+        told = f"stage {name}: {errors[name]}" if name in errors else _why_open(name, context)
+        return closed("failed", told)
     if dry_run:
         return closed("dry_run", "learned and tuned; gate nights and registry are as they were")
     promoted = context.run("promote").manifest()

@@ -121,13 +121,16 @@ class Evaluate:
             policies["logger"] = log.candidate_propensity
         pq.write_table(decisions_table(log, policies), out / "decisions.parquet")
         star, estimator = evidence.north_star, context.settings.gate.estimator
-        context.log(self.name).info(
-            "in %s: challenger - champion %s, challenger - logger %s; %s",
-            star,
-            _in_words(evidence.difference(estimator, star)),
-            _in_words(evidence.logger_difference(estimator, star)),
-            baseline_line(evidence) or "no comparison with simple baselines",
-        )
+        if evidence.stays:
+            context.log(self.name).info("nothing to compare: the challenger is the champion itself")
+        else:
+            context.log(self.name).info(
+                "in %s: challenger - champion %s, challenger - logger %s; %s",
+                star,
+                _in_words(evidence.difference(estimator, star)),
+                _in_words(evidence.logger_difference(estimator, star)),
+                baseline_line(evidence) or "no comparison with simple baselines",
+            )
         return Product(
             outputs={
                 "evidence": "evidence.json",

@@ -137,7 +137,7 @@ def _facts(context: NightContext, made: str) -> NightFacts:
             for o in context.objectives
             if o.source == "feedback"
             and not o.is_return
-            and (o.transform in ("any", "at_least") or o.unit.startswith("share"))
+            and (o.transform != "value" or o.unit.startswith("share"))
         ],
         discounts={o.name: o.discount for o in context.objectives if o.is_return},
         notes=notes_of(context),

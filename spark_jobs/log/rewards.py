@@ -41,7 +41,7 @@ def reward(events: Column, objective: Objective) -> Column:
     if objective.transform == "at_least":
         reached = F.when(last["value"] >= objective.threshold, 1.0).otherwise(0.0)
         return F.when(last.isNotNull(), reached)
-    return F.when(last.isNotNull(), 1.0)
+    return F.when(last.isNotNull(), 0.0 if objective.transform == "none" else 1.0)
 
 
 def unread_by_slot(unread: DataFrame) -> DataFrame:
@@ -87,7 +87,7 @@ def reward_columns(
         value = reward(counted(F.col("events"), objective, night), objective)
         came = counted(F.col("unread"), objective, night)
         unread = F.coalesce(F.size(came) > 0, F.lit(False))
-        if objective.transform == "any":
+        if objective.transform in ("any", "none"):
             unread = unread & value.isNull()
         final = _among(night, known.final) & ~unread
         unknown = _among(night, known.doubtful) | (_among(night, known.final) & unread)

@@ -27,6 +27,16 @@ from mrlm.bandit_log.objectives import north_star
         ({"name": "a", "source": "list", "discount": 0.5}, "only source feedback"),
         ({"name": "a", "source": "list", "discount": 1.0}, r"in \[0, 1\)"),
         ({"name": "a", "source": "feedback", "event": "e", "discount": 0.5}, "needs missing"),
+        (
+            {
+                "name": "a",
+                "source": "feedback",
+                "event": "e",
+                "transform": "none",
+                "missing": 0.0,
+            },
+            "transform none needs missing = 1.0",
+        ),
     ],
 )
 def test_fields_that_do_not_fit_are_refused(fields: dict[str, Any], problem: str) -> None:

@@ -19,6 +19,14 @@ CLICK = replace(OBJECTIVES[1], name="like", transform="any", missing=0.0)
 NIGHTS = ("2026-11-20", "2026-11-21")
 
 
+def test_a_lost_event_of_what_should_be_rare_can_make_its_reward_a_zero() -> None:
+    log = replace(clicks(1), rewards=np.ones((400, 1)))
+    fewer = replace(CLICK, transform="none", missing=1.0)
+    found = UnknownRewards.of(unread(replace(log, objectives=(fewer,)), np.arange(3)))
+    assert found is not None
+    assert (found.low[0], found.high[0]) == (0.0, 1.0)
+
+
 def clicks(seed: int, n: int = 400) -> BanditLog:
     """The log with the like alone, which is 0 where no event came."""
     log = make_log(seed, n=n, nights=NIGHTS)

@@ -172,6 +172,20 @@ def test_the_contracts_own_form_needs_no_mapping(tmp_path: Path) -> None:
     assert settings.split.tune_nights == 1
 
 
+def test_an_event_that_should_be_rare_is_proposed_as_one(tmp_path: Path) -> None:
+    rows = shows()
+    by_night(tmp_path / "log", "impressions", rows)
+    events = [
+        {**e, "event": "complaint" if i % 5 == 0 else e["event"]}
+        for i, e in enumerate(events_of(rows))
+    ]
+    by_night(tmp_path / "log", "feedback", events)
+    settings = proposed(check_log(tmp_path / "log"), tmp_path)
+    found = next(o for o in settings.objectives if o.event == "complaint")
+    assert (found.name, found.transform, found.missing) == ("no_complaint", "none", 1.0)
+    assert [o.missing for o in settings.objectives if o is not found] == [0.0, 0.0]
+
+
 def test_other_names_forms_and_places_are_told_by_their_values(tmp_path: Path) -> None:
     """Obscure names, CSV with semicolons, packed, epochs, dates without dashes."""
     rows = shows()

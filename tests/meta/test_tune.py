@@ -10,6 +10,7 @@ from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.tuned_softmax import TunedSoftmax
 from mrlm.meta.search.step_limits import EffectiveSampleSize
 from mrlm.meta.settings import TuningSettings
+from mrlm.meta.strategies.pessimistic_bound import nothing_shown
 from mrlm.meta.tune import tune
 
 DEFAULT = TuningSettings()
@@ -59,6 +60,16 @@ def test_no_evidence_keeps_the_champion(make_problem):
     assert found.theta == (0.0,) * 4
     assert found.scale == 0.0
     assert set(found.shares.values()) == {0.0}
+
+
+def test_of_a_rare_north_star_the_reason_says_how_rare_it_is(make_problem) -> None:
+    problem, _ = make_problem(n=400, strength=0.0)
+    rewards = problem.rewards.copy()
+    rewards[:, 0] = 0.0
+    rewards[[3, 250], 0] = 1.0
+    rewards[7, 0] = np.nan
+    alone = replace(problem, rewards=rewards, q=np.zeros_like(problem.q))
+    assert "other than 0 in 2 of 399 decisions" in nothing_shown(alone)
 
 
 def test_tonight_s_head_is_proposed_where_the_search_is_too_wide_to_prove_anything(make_problem):

@@ -143,7 +143,7 @@ def test_a_trial_says_since_when_and_for_how_long() -> None:
     )
     told = found.in_words(0.25, 14)
     assert "chooses 25% of what" in told
-    assert "for 12 nights more at most (2 of 14 are over)" in told
+    assert "for at most 12 more of its 14 nights (2 over so far)" in told
     assert "'mrlm decide 2026-11-21-abc --reject" in told
     assert trial_of(_entries(INITIAL, replace(first, goes_on=False))) is None
 

@@ -129,14 +129,15 @@ def test_a_history_that_is_brought_counts_and_no_other(catalog: Catalog) -> None
 def test_of_a_long_history_the_newest_entries_count(catalog: Catalog) -> None:
     live = replace(version(SeesRewards(), catalog), history_length=2)
     history = [HistoryEntry(f"i0{n}", {"delight": 1.0}) for n in (1, 2, 3)]
-    # What the catalogue lacks is not one of them.
+    # What the catalogue lacks is one of them, as in a log: no older entry takes its place.
     history.append(HistoryEntry("gone", {"delight": 1.0}))
 
     def asked(of: LiveVersion, entries: list[HistoryEntry]) -> list[float]:
         request = LiveRequest("r", "u", candidates=["i01", "i11"], history=entries, k=1)
         return of.answer(request, NOW).slots[0].candidate_propensities
 
-    assert asked(live, history) == asked(live, history[1:3])
+    assert asked(live, history) == asked(live, history[2:3])
+    assert asked(live, history) != asked(live, history[1:3])
     assert asked(live, history) != asked(version(SeesRewards(), catalog), history)
     nothing = replace(live, history_length=0)
     assert asked(nothing, history) == [0.5, 0.5]

@@ -506,3 +506,24 @@ def test_a_return_is_told_as_what_it_counts() -> None:
     assert "delight 还计入本次会话中后续的奖励" in render_review_page(
         FULL, facts=facts, language="zh"
     )
+
+
+def test_every_table_scrolls_in_a_box_of_its_own() -> None:
+    """A hash or a long interval then makes no page wider than a telephone."""
+    page = render_review_page(FULL, VERDICT, FACTS)
+    tables = page.count("<table>")
+    assert tables > 5
+    assert page.count('<div class="scroll" tabindex="0"><table>') == tables
+
+
+def test_a_chinese_page_names_every_policy_in_chinese_and_no_figure_twice() -> None:
+    policies = {
+        name: {"dr": {"delight": _estimate(0.3)}}
+        for name in ("challenger", "champion", "anchor", "item_mean", "nearest_neighbours")
+    }
+    figures = {"policy": "challenger", "objective": "delight", "effective_sample_size": 712.34}
+    evidence = replace(FULL, policies=policies, diagnostics={"challenger": figures})
+    page = render_review_page(evidence, VERDICT, FACTS, language="zh")
+    cells = set(re.findall(r"<td[^>]*>([^<]*)</td>", page))
+    assert {"锚", "物品均值", "最近邻", "712.3"} <= cells
+    assert not {"anchor", "item_mean", "nearest_neighbours", "challenger"} & cells

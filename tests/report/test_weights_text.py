@@ -47,6 +47,8 @@ def test_weights_say_how_they_moved_and_why() -> None:
     assert said[3].split() == ["click", "0.400", "0.250", "+0.150"]
     assert "because" in said
     assert said[-1] == "The step was limited by the guardrail dwell."
+    dust = replace(TONIGHT, weights={"click": 0.25 - 5e-16, "dwell": 0.75})
+    assert shown_weights(dust, BEFORE)[3].split() == ["click", "0.250", "0.250", "+0.000"]
     first = shown_weights(replace(TONIGHT, moved=False, limited_by=None), None)
     assert "no night before" in first[0]
     assert first[2].split() == ["dwell", "0.600", "–", "–"]

@@ -197,6 +197,22 @@ def test_history_length_and_reach(spark, length: int, nights: int, expected: str
     assert all(row["known_until"] is None for row in found)
 
 
+def test_what_should_be_rare_is_one_without_its_event_and_zero_with_it(lake: Lake) -> None:
+    fewer = Objective(
+        "no_complaint", "feedback", "north_star", event="complaint", transform="none", missing=1.0
+    )
+    for item in "abc":
+        lake.shown("10", {"request_id": item, "ts": "10 10:00", "item_id": item})
+    lake.happened("10", ("e1", "a", "a", "complaint", 7, "10 10:05"))
+    lake.came_unread("10", ("b", "b", "complaint"), ("a", "a", "complaint"))
+    log = lake.build("10", objectives=(fewer,), history_objective="no_complaint")
+    rewards = dict(zip(log.decision_id.tolist(), log.rewards[:, 0].tolist(), strict=True))
+    # A complaint of b could not be read: whether there was one is not known. Of a one was.
+    assert (rewards["a#1"], rewards["c#1"]) == (0.0, 1.0)
+    assert np.isnan(rewards["b#1"])
+    assert log.unknown[row(log, "b#1"), 0]
+
+
 def test_excluded_nights_are_in_no_history(lake: Lake):
     for day, item in (("08", "a"), ("09", "b"), ("10", "c")):
         lake.shown(day, {"request_id": day, "ts": f"{day} 10:00", "item_id": item})

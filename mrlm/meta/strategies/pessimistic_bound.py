@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import chdtri, ndtri
 
+from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.users import group
 from mrlm.messages.message import Message
 from mrlm.meta.problem.coefficient_lift import CoefficientLift
 from mrlm.meta.problem.coefficient_sums import coefficient_sums
 from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.meta.search.step_limits import kept_bound
 from mrlm.meta.search.tuning_task import TuningTask
 from mrlm.meta.search.within_limits import DOUBLINGS, Search
@@ -85,9 +87,7 @@ class PessimisticBound:
                 rank=rank,
             )
         else:
-            reason = Message(
-                "no evidence: no permitted point has a lower bound of the lift above 0"
-            )
+            reason = nothing_shown(task.problem)
             if step.failures:
                 reason = Message(
                     "{reason}; the solver reported: {failure}",
@@ -97,6 +97,20 @@ class PessimisticBound:
         return Proposal(
             step.point, step.bound > 0, reason, step.z, step.evaluations, step.limited_by
         )
+
+
+def nothing_shown(problem: TuningProblem) -> Message:
+    """Why nothing is proposed, with how rare the north star is: most often that is the cause."""
+    star = north_star(problem.objectives).name
+    rewards = problem.rewards[:, problem.names.index(star)]
+    known = rewards[~np.isnan(rewards)]
+    return Message(
+        "no evidence: no weights within the limits are shown to raise {objective}, which is other "
+        "than 0 in {other} of {rows} decisions of the tune nights",
+        objective=star,
+        other=int((known != 0).sum()),
+        rows=len(known),
+    )
 
 
 def searched(task: TuningTask, z: float, previous: Vector | None, seed: int) -> BoundedStep:

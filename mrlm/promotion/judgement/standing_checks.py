@@ -91,7 +91,8 @@ def nights_check(evidence: Evidence, used: frozenset[str]) -> Check:
             False,
             Message(
                 "no fresh gate night: every night whose north star is final was fitted on, tuned "
-                "on or judged before; the next night brings one"
+                "on or judged before; the next one that is final will be judged ('mrlm status' "
+                "lists those that are not, and why)"
             ),
         )
     again = sorted(set(nights) & used)

@@ -31,6 +31,17 @@ class Verdict:
     anchored: str = ""
     goes_on: bool = False
 
+    def objections(self) -> list[str]:
+        """What speaks against a promotion, a sentence each: failed checks, and what else is told.
+
+        Empty where the gate would promote.
+        """
+        if self.promote:
+            return []
+        failed = [c.text for c in self.checks if not c.passed]
+        rest = self.reason.removeprefix("; ".join(failed)).removeprefix("; ")
+        return [*failed, rest] if rest else failed
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, ready for ``json.dumps``."""
         return asdict(self)

@@ -37,6 +37,21 @@ def departure(entries: tuple[Entry, ...], version: int) -> Entry | None:
     return found
 
 
+def moved_after_all(entries: tuple[Entry, ...], run_key: str) -> tuple[Entry, ...]:
+    """What became of a run's version: its last promotion, and the rollback that left it, if any.
+
+    A version whose place another one took by a promotion of its own was not given up: that is no
+    part of it.
+    """
+    promoted = [e for e in entries if e.kind == "promoted" and e.run_key == run_key]
+    if not promoted or promoted[-1].version is None:
+        return ()
+    left = departure(entries, promoted[-1].version)
+    if left is None or left.kind != "rolled_back" or left.sequence < promoted[-1].sequence:
+        return (promoted[-1],)
+    return (promoted[-1], left)
+
+
 def objection_to_move(entries: tuple[Entry, ...], move: Entry) -> str:
     """Why the entries before a move do not allow it; "" where they do."""
     before = entries[: move.sequence]

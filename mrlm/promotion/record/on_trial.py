@@ -36,9 +36,10 @@ class OnTrial:
         """
         return Message(
             "on trial since {since}: the challenger of run {maker}, version {version} by now, "
-            "chooses {share:.0%} of what 'mrlm serve' and the published lists show, for {left} "
-            "nights more at most ({nights} of {most} are over). The trial ends when the gate "
-            "promotes the challenger or gives it up, with the last night, or at a person's word: "
+            "chooses {share:.0%} of what 'mrlm serve' and the published lists show, for at "
+            "most {left} more of its {most} nights ({nights} over so far). The trial ends when "
+            "the gate promotes the challenger or gives it up, with the last night, or at a "
+            "person's word: "
             "'mrlm decide {run_key} --reject --actor YOU --reason WHY'",
             since=self.since,
             maker=self.maker,

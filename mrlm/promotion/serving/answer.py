@@ -73,9 +73,8 @@ def answer(
         ts=bundle.night,
         unknown_candidates="drop",
         objectives=[o.name for o in bundle.objectives if o.source == "feedback"],
+        most_history=bundle.history_length,
     )
-    if bundle.history_length is not None:
-        states = states.looking_back_on(bundle.history_length)
     drawn = recommend(bundle.policy, states, [str(r) for r in frame["request_id"]], k, seed)
     dropped = unknown_candidates(table, bundle.catalog)
     answered = drawn.to_table(bundle.catalog).append_column("dropped", dropped)

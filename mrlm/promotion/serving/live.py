@@ -340,10 +340,11 @@ class LiveVersion:
 
     def _brought(self, entries: Sequence[HistoryEntry]) -> Histories:
         """The request's own; items and objectives that the version does not know are left out."""
+        if self.history_length is not None:
+            # Before unknown items go, as a log counts: no older entry takes the place of one.
+            entries = entries[max(len(entries) - self.history_length, 0) :]
         code = self.bundle.catalog.code
         kept = [(c, e.rewards) for e in entries if (c := code.get(e.item_id)) is not None]
-        if self.history_length is not None:
-            kept = kept[max(len(kept) - self.history_length, 0) :]
         # All, and in the order of logs: what is not known of this user is no objective that
         # histories lack, and what reads one objective alone reads the first.
         names = self._read or (UNNAMED,)

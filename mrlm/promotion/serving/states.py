@@ -59,6 +59,7 @@ def read_states(
     ts: str = "1970-01-01",
     unknown_candidates: Literal["error", "drop"] = "error",
     objectives: Sequence[str] = (),
+    most_history: int | None = None,
 ) -> Decisions:
     """Decisions of a table with at least ``user`` and ``candidates``, same order.
 
@@ -74,6 +75,8 @@ def read_states(
         unknown_candidates: whether a candidate that the catalogue lacks is an error or left out.
         objectives: that histories have, also where no row names one: what is known of no entry is
             no objective that histories lack.
+        most_history: the newest entries of each history that are read; None: all. An item that
+            the catalogue lacks counts as one, as it does in a log: no older entry takes its place.
 
     Raises:
         ValueError: a required column is absent or null, an item shown above or, unless dropped, a
@@ -88,7 +91,9 @@ def read_states(
         if columns[name].null_count:
             row = int(np.flatnonzero(columns[name].is_null().to_numpy(zero_copy_only=False))[0])
             raise ValueError(f"states: {name} is null in row {row}")
-    history, kept = _codes(columns["history_items"], catalog, "history_items", drop=True)
+    items = columns["history_items"]
+    newest = None if most_history is None else _newest(items, most_history)
+    history, kept = _codes(items, catalog, "history_items", drop=True, among=newest)
     names, rewards = _rewards(columns, objectives)
     return Decisions(
         catalog=catalog,
@@ -181,16 +186,30 @@ def _offsets(column: pa.ListArray) -> NDArray[np.int64]:
     return offsets
 
 
+def _newest(column: pa.ListArray, most: int) -> NDArray[np.bool_]:
+    """Which of the values are among the last ``most`` of their list."""
+    offsets = _offsets(column)
+    ends = np.repeat(offsets[1:], np.diff(offsets))
+    return np.asarray(ends - np.arange(len(ends)) <= most)
+
+
 def _codes(
-    column: pa.ListArray, catalog: Catalog, name: str, *, drop: bool
+    column: pa.ListArray,
+    catalog: Catalog,
+    name: str,
+    *,
+    drop: bool,
+    among: NDArray[np.bool_] | None = None,
 ) -> tuple[Ragged, NDArray[np.bool_]]:
-    """Item codes, and which of the values the catalogue has."""
+    """Item codes, and which of the values are ``among`` those read and in the catalogue."""
     ids, offsets = pc.list_flatten(column), _offsets(column)
     codes = catalog.codes(ids)
     kept = codes >= 0
     if not kept.all() and not drop:
         unknown = ids[int(np.flatnonzero(~kept)[0])].as_py()
         raise ValueError(f"states: column {name}: item {unknown!r} is not in the catalogue")
+    if among is not None:
+        kept &= among
     count = np.concatenate([[0], np.cumsum(kept)])
     return Ragged(count[offsets], codes[kept]), kept
 

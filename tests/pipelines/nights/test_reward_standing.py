@@ -25,12 +25,13 @@ def arrived(made: Made, night: str, attributed: int, late: dict[str, int]) -> No
     made.complete(made.workspace.lake_stage(night, "ingest"), "ingest", night, counts=counts)
 
 
-def built(made: Made, night: str) -> None:
-    """A night's log, all of whose rewards are known."""
+def built(made: Made, night: str, unknown: int = 0) -> None:
+    """A night's log, with so many rewards of delight that are unknown."""
     folder = made.workspace.lake_stage(night, "build_log")
     (folder / f"night={night}").mkdir(parents=True)
     final = {o.name: True for o in OBJECTIVES}
-    counts = {"nights": {night: {"decisions": 200, "final": final}}, "final": {night: final}}
+    own = {"decisions": 200, "final": final, "unknown": {"delight": unknown}}
+    counts = {"nights": {night: own}, "final": {night: final}}
     outputs = {f"night={night}": f"night={night}"}
     made.complete(folder, "build_log", night, outputs, counts)
 
@@ -50,3 +51,16 @@ def test_many_late_events_are_told_of_the_night_that_they_belong_to(
     if told:
         assert "30 events came after its window of 1 nights" in late_lines[0]
         assert "beside 100 in time" in late_lines[0]
+
+
+@pytest.mark.parametrize("unknown", [0, 3])
+def test_what_makes_unknown_rewards_known_is_told_once(made: Made, unknown: int) -> None:
+    for night in NIGHTS[:3]:
+        arrived(made, night, 50, {})
+    for night in NIGHTS[:2]:
+        built(made, night, unknown)
+    lines = list(reward_lines(at(made, NIGHTS[2]), NIGHTS[:2]))
+    assert sum("'mrlm accept NIGHT" in line for line in lines) == (1 if unknown else 0)
+    if unknown:
+        assert "'mrlm accept NIGHT" in lines[-1]
+        assert "delivered again" in lines[-1]
