@@ -25,6 +25,7 @@ from mrlm.promotion.serving.states import STATES_SCHEMA, last_states, states_tab
 from mrlm.worlds.latent import LatentModel, latent_log
 
 ITEMS = 10_000
+Model = Literal["pair", "history"]
 _FACTORS, _SEED = 5, 7
 
 
@@ -46,7 +47,7 @@ def _log() -> BanditLog:
     return latent_log(600, 12, 20, seed=_SEED, model=model)[0]
 
 
-def live(model: Literal["pair", "history"]) -> LiveVersion:
+def live(model: Model) -> LiveVersion:
     """The version over the world's catalogue, by a behaviour model; no user is known."""
     log = _log()
     bundle = PolicyBundle(
@@ -81,7 +82,7 @@ def decisions(version: LiveVersion, many: int, candidates: int) -> Decisions:
     return replace(log.decisions.take(rows), candidates=Ragged(offsets, sets.ravel()))
 
 
-def _deepest(log: BanditLog, name: Literal["pair", "history"]) -> Policy:
+def _deepest(log: BanditLog, name: Model) -> Policy:
     """Each over a reward model of its own and over the one before, until no deeper one is made."""
     policy: Policy = Uniform()
     for seed in range(100):

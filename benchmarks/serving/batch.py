@@ -9,16 +9,19 @@ import numpy as np
 from benchmarks.rows import Row
 from benchmarks.serving import _version
 from benchmarks.serving._requests import CANDIDATES
-from mrlm.promotion.serving.live import LiveVersion
 from mrlm.promotion.serving.serve import recommend
+
+MODELS: tuple[_version.Model, ...] = ("pair", "history")
 
 
 def run(quick: bool) -> list[Row]:
-    """One row."""
-    return [_batch(_version.live("history"), 500 if quick else 5_000)]
+    """A row for each behaviour model."""
+    many = 500 if quick else 5_000
+    return [_batch(model, many) for model in MODELS]
 
 
-def _batch(live: LiveVersion, many: int) -> Row:
+def _batch(model: _version.Model, many: int) -> Row:
+    live = _version.live(model)
     decisions = _version.decisions(live, many, CANDIDATES)
     names = [f"r{n}" for n in range(many)]
     recommend(live.bundle.policy, decisions.take(np.arange(100)), names[:100], 1, 0)
@@ -26,7 +29,7 @@ def _batch(live: LiveVersion, many: int) -> Row:
     recommend(live.bundle.policy, decisions, names, 1, 0)
     rate = many / (time.process_time() - started)
     return Row(
-        "many users at once, a list of one slot each: users a second",
+        f"many users at once, a list of one slot each, over {model}: users a second",
         rate,
         bar=">= 3000",
         holds=rate >= 3000,
