@@ -16,8 +16,13 @@ Lives = dict[str, list[dict[str, Any]]]
 """System to its lives, a seed each."""
 
 
-def lives(part: str, systems: Iterable[str], size: Size, faults: Faults) -> Lives:
-    """Every system through every world, seed by seed; those of a killed run are there already."""
+def lives(
+    part: str, systems: Iterable[str], size: Size, faults: Faults, late: int | None = None
+) -> Lives:
+    """Every system through every world, seed by seed; those of a killed run are there already.
+
+    ``late`` as for ``life``.
+    """
     kept = Kept("BENCH_LOOP", "mrlm-loop.jsonl", version(part))
     names = list(systems)
     planned = str(sorted(faults.items()))
@@ -26,10 +31,11 @@ def lives(part: str, systems: Iterable[str], size: Size, faults: Faults) -> Live
         size.users or 0,
         size.max_slots,
         planned,
+        *([] if late is None else [late]),
     ]
     found: Lives = {name: [] for name in names}
     for seed in range(size.seeds):
         for name in names:
             key = [name, seed, *told]
-            found[name].append(kept.of(key, partial(life, name, seed, size, faults)))
+            found[name].append(kept.of(key, partial(life, name, seed, size, faults, late)))
     return found

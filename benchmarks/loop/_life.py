@@ -17,8 +17,17 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.worlds.live_replay import ShownNight
 
 
-def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
+def life(
+    system: str, seed: int, size: Size, faults: Faults, late: int | None = None
+) -> dict[str, Any]:
     """What a system brought, by night.
+
+    Args:
+        system: its name.
+        seed: of the world.
+        size: of the world.
+        faults: nights that go wrong.
+        late: nights after which a north star is final; None: those of the settings.
 
     Returns:
         ``value``: true mean north star a slot of the policy that served, by its probabilities;
@@ -26,7 +35,7 @@ def life(system: str, seed: int, size: Size, faults: Faults) -> dict[str, Any]:
         before; ``new`` items, offered on a night for the first time, and ``new_shown``, those of
         them that were shown on that night; ``told``: what the system said, by night.
     """
-    world, past = world_of(seed, size), Past()
+    world, past = world_of(seed, size), Past() if late is None else Past(late=late)
     seen: set[int] = set()
     pairs: set[tuple[str, int]] = set()
     found: dict[str, Any] = {"value": [], "slots": [], "new": [], "new_shown": [], "told": {}}

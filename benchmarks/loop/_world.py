@@ -59,11 +59,13 @@ class Past:
         logs: as they were written, right or wrong.
         truth: reward of every candidate, float64, shape (N, m), by night; for the oracle alone.
         stopped: nights that validation stopped, ISO dates.
+        late: nights after which a north star is final.
     """
 
     logs: list[BanditLog] = field(default_factory=list)
     truth: list[Floats] = field(default_factory=list)
     stopped: set[str] = field(default_factory=set)
+    late: int = field(default_factory=lambda: north_star(settings().objective_tuple).window_nights)
 
     def add(self, log: BanditLog, shown: ShownNight, *, stopped: bool) -> None:
         """One more night."""
@@ -75,8 +77,7 @@ class Past:
     @property
     def final(self) -> list[str]:
         """Nights that count, and whose north star is final at the end of the newest, ISO dates."""
-        window = north_star(settings().objective_tuple).window_nights
-        nights = [str(log.night[0]) for log in self.logs[: len(self.logs) - window]]
+        nights = [str(log.night[0]) for log in self.logs[: len(self.logs) - self.late]]
         return [night for night in nights if night not in self.stopped]
 
     def on(self, nights: Sequence[str]) -> BanditLog:

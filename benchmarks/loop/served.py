@@ -59,11 +59,13 @@ def _folder(size: Size) -> Path:
 
 def _values(life: ServedLife, judged: bool) -> list[Row]:
     size, first = life.deployment.size, life.history
-    beside = values(lives(__name__, (FROZEN, ITEM_MEAN), size, {}))
+    star = north_star(life.deployment.settings.objective_tuple)
+    late, soon = star.window_nights, f"{ITEM_MEAN} that is told after a night"
+    beside = values(lives(__name__, (FROZEN, ITEM_MEAN), size, {}, late))
+    beside[soon] = values(lives(__name__, (ITEM_MEAN,), size, {}))[ITEM_MEAN]
     by = {name: v[0, first:] for name, v in beside.items()}
     ours = np.array([true_value(s) for s in life.shown[first:]])
     over = float(ours[-LAST:].mean() - by[FROZEN][-LAST:].mean())
-    star = north_star(life.deployment.settings.objective_tuple)
     return [
         _mean("served", ours, star.unit),
         *(_mean(name, v, star.unit) for name, v in by.items()),
@@ -72,7 +74,7 @@ def _values(life: ServedLife, judged: bool) -> list[Row]:
             over,
             bar="above 0",
             holds=over > 0,
-            note=f"less item mean {float((ours - by[ITEM_MEAN])[-LAST:].mean()):+.4f}",
+            note=", ".join(f"less {n} {float((ours - by[n])[-LAST:].mean()):+.4f}" for n in by),
         ).where(judged),
     ]
 
