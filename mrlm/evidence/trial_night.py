@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlm.ope.nights.mixtures import divergence, precision_by_logger
+from mrlm.ope.verdict.certify import Thresholds
 
 if TYPE_CHECKING:
     from mrlm.bandit_log import BanditLog
@@ -51,6 +52,8 @@ def told_without_trial(logged: LoggedPropensities, share: float) -> float | None
 
     Before there is a challenger: the other policy is whoever made each decision, with the two items
     exchanged that were most likely. Both by ``precision_by_logger``, as in ``told_by_trial_night``.
+    Decisions that never show a second item count as no interval does: so few that one is certified
+    beside them are left out, and beside more the log tells nothing.
 
     Args:
         logged: n decisions.
@@ -65,21 +68,30 @@ def told_without_trial(logged: LoggedPropensities, share: float) -> float | None
     apart = (first - second) ** 2
     if not np.isfinite(apart).all() or not (apart > 0).any():
         return None
-    if (second == 0).any():
+    shown = second > 0
+    if first[~shown].sum() > Thresholds().max_unsupported_mass * len(logged):
         return 0.0
+    first, second, apart = first[shown], second[shown], apart[shown]
+    if not (apart > 0).any():
+        return None
     now = apart * (1.0 / first + 1.0 / second)
     less = share * (first - second)
     ahead = apart * (1.0 / (first - less) + 1.0 / (second + less))
-    told = precision_by_logger(logged.policy_id, now).sum()
-    return float(told * ahead.mean() / len(logged))
+    told = precision_by_logger(logged.policy_id[shown], now).sum()
+    return float(told * ahead.mean() / len(now))
 
 
 def _two_likeliest(
     logged: LoggedPropensities,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The largest propensity of each decision and the next, shape (n,); of one item twice its."""
-    lengths = np.diff(logged.offsets)
+    lengths, starts = np.diff(logged.offsets), logged.offsets[:-1]
+    if not len(starts):
+        return np.empty(0), np.empty(0)
+    first = np.maximum.reduceat(logged.propensity, starts)
     row = np.repeat(np.arange(len(logged)), lengths)
-    rising = logged.propensity[np.lexsort((logged.propensity, row))]
-    last = logged.offsets[1:] - 1
-    return rising[last], rising[last - (lengths > 1)]
+    largest = np.flatnonzero(logged.propensity == first[row])
+    rest = logged.propensity.copy()
+    # One of each decision: others that are as large come next.
+    rest[largest[np.unique(row[largest], return_index=True)[1]]] = -np.inf
+    return first, np.where(lengths > 1, np.maximum.reduceat(rest, starts), first)

@@ -27,6 +27,7 @@ from pipelines.contract.sealed import read_sealed, write_sealed
 from pipelines.failures.errors import DamagedError, DataError
 from pipelines.nights.judged import judged_evidence, newest_judged
 from pipelines.nights.lake import built_logs, history_command, log_paths, shift
+from pipelines.nights.seen_nights import seen_nights
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,11 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
     tells = _log_tells(context, final) if last is None else None
     # No night judges tonight's own challenger yet, so it learns from all of them.
     waits = last is not None or tells is not None
-    fit, tune, gate = _split(context, entries, final, judges_own=not waits)
-    used = (*judged_nights(entries, context.run_key), *_made_on(context, last))
+    champion = require_champion(context.registry, context.night)
+    weights_from = _previous_weights(context, {e.run_key for e in entries if e.kind == "judged"})
+    seen = seen_nights(context, entries, champion, last, weights_from)
+    fit, tune, gate = _split(context, entries, final, seen, judges_own=not waits)
+    used = (*judged_nights(entries, context.run_key), *seen)
     gate = [n for n in gate if n > max(used, default="") and n not in read and tells is None]
     if len(fit) < settings.min_fit_nights or len(tune) < settings.tune_nights:
         raise DataError(
@@ -203,14 +207,12 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
         last = None
     if last is not None:
         gate = gate[: max(context.settings.gate.test_nights - len(last.gate_nights), 1)]
-    judged = {e.run_key for e in entries if e.kind == "judged"}
-    champion = require_champion(context.registry, context.night)
     return Plan(
         fit=fit,
         tune=tune,
         gate=gate,
         champion=champion,
-        weights_from=_previous_weights(context, judged),
+        weights_from=weights_from,
         look=1 if last is None else len(_looks(context, entries, last)) + 1,
         candidate="" if last is None else maker_of(last),
         tested=[] if last is None else sorted(last.gate_nights),
@@ -230,7 +232,12 @@ def _make(context: NightContext, entries: tuple[Entry, ...]) -> Plan:
 
 
 def _split(
-    context: NightContext, entries: tuple[Entry, ...], final: list[str], *, judges_own: bool
+    context: NightContext,
+    entries: tuple[Entry, ...],
+    final: list[str],
+    seen: frozenset[str],
+    *,
+    judges_own: bool,
 ) -> tuple[list[str], list[str], list[str]]:
     """Nights to fit and to tune on, and fresh ones to judge on; see ``split``.
 
@@ -238,6 +245,7 @@ def _split(
         context: of the night.
         entries: of the ledger.
         final: nights with a final north star, oldest first.
+        seen: see ``seen_nights``.
         judges_own: whether the fresh ones judge the challenger that is made tonight.
     """
     settings = context.settings.split
@@ -245,7 +253,7 @@ def _split(
     # A run of the same night under other settings learns and tunes on the same nights, so that what
     # one has learned is the other's too; what the one was judged on cannot judge the other.
     others = tuple(e for e in entries if e.run_key[: len(context.night)] != context.night)
-    fit, tune, gate = split(final, set(judged_nights(others)), *most)
+    fit, tune, gate = split(final, {*judged_nights(others), *seen}, *most)
     if not judges_own:
         fit, tune, _ = split(final, set(final), *most)
     return fit, tune, gate
@@ -261,14 +269,9 @@ def _log_tells(context: NightContext, final: list[str]) -> float | None:
     if not share or not final:
         return None
     (path,) = log_paths(context, final[-1:])
-    told = told_without_trial(LoggedPropensities.read(path), share)
+    logged = LoggedPropensities.read(path, context.settings.split.night_decisions or None)
+    told = None if logged is None else told_without_trial(logged, share)
     return told if told is not None and told < TELLING else None
-
-
-def _made_on(context: NightContext, last: Entry | None) -> tuple[str, ...]:
-    """Nights that the challenger under test was made of."""
-    first = None if last is None else judged_evidence(context, maker_of(last))
-    return () if first is None else (*first.fit_nights, *first.tune_nights)
 
 
 def _candidate(

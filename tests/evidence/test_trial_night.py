@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
+from mrlm.bandit_log.stored.user_sample import UserSample
 from mrlm.evidence.trial_night import told_without_trial
 
 
@@ -47,12 +48,45 @@ def test_loggers_tell_by_their_own_precision() -> None:
     assert beside > 2 * alone
 
 
-def test_propensities_are_read_of_the_decisions_that_logged_them(tmp_path: Path) -> None:
-    lists = pa.array([[0.25, 0.75], None, [1.0]], pa.list_(pa.float64()))
-    table = pa.table({"policy_id": ["a", "a", None], "candidate_propensities": lists})
-    pq.write_table(table, tmp_path / "part-0.parquet")
-    found = LoggedPropensities.read(tmp_path)
-    assert len(found) == 2
+def test_a_few_decisions_without_a_choice_do_not_speak_for_the_others() -> None:
+    """Pinned items: at most as many as an interval is certified beside; of more it is none."""
+    broad = [[0.5, 0.3, 0.2]] * 2000
+    alone = told_without_trial(logged(*broad), 0.3)
+    assert alone is not None
+    assert alone > 0.9
+    assert told_without_trial(logged(*broad, [1.0, 0.0]), 0.3) == pytest.approx(alone)
+    assert told_without_trial(logged(*broad, *[[1.0, 0.0]] * 3), 0.3) == 0.0
+    assert told_without_trial(logged([1.0, 0.0]), 0.3) == 0.0
+
+
+def test_propensities_are_those_of_every_decision_or_none(tmp_path: Path) -> None:
+    """What some did not log is unknown, and those that did may be of another kind."""
+    lists = [[0.25, 0.75], [1.0]]
+    told = stored(tmp_path / "2026-11-01", lists)
+    found = LoggedPropensities.read(told)
+    assert found is not None
     assert found.policy_id.tolist() == ["a", ""]
     assert found.offsets.tolist() == [0, 2, 3]
     assert found.propensity.tolist() == [0.25, 0.75, 1.0]
+    assert LoggedPropensities.read(stored(tmp_path / "2026-11-02", [[1.0], None])) is None
+
+
+def test_of_a_long_night_the_users_are_read_whom_everybody_reads(tmp_path: Path) -> None:
+    users = 5000
+    path = stored(tmp_path / "2026-11-01", [[0.5, 0.5]] * users)
+    found = LoggedPropensities.read(path, 2000)
+    assert found is not None
+    sample = UserSample.of(path, 2000, path.name)
+    assert len(found) == len(sample.read(path))
+    # A binomial count: 2000 of 5000 in expectation, 6 standard deviations to either side.
+    assert abs(len(found) - 2000) < 6 * np.sqrt(users * 0.4 * 0.6)
+
+
+def stored(path: Path, lists: list[list[float] | None]) -> Path:
+    path.mkdir()
+    column = pa.array(lists, pa.list_(pa.float64()))
+    policy = pa.array(["a" if i % 2 == 0 else None for i in range(len(lists))], pa.string())
+    user = pa.array([f"u{i}" for i in range(len(lists))])
+    table = pa.table({"user": user, "policy_id": policy, "candidate_propensities": column})
+    pq.write_table(table, path / "part-0.parquet")
+    return path

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
 from mrlm.bandit_log.bandit_log import BanditLog
 from mrlm.bandit_log.stored.reader import decisions_of
+from mrlm.bandit_log.stored.user_sample import UserSample
 
 _LISTS = "candidate_propensities"
 
@@ -31,12 +31,21 @@ class LoggedPropensities:
     propensity: NDArray[np.float64]
 
     @classmethod
-    def read(cls, path: Path) -> LoggedPropensities:
-        """The decisions of a path, as for ``read_bandit_log``, that logged them all."""
-        table = pads.dataset(decisions_of(path), partitioning=None).to_table(
-            ["policy_id", _LISTS], filter=pc.is_valid(pc.field(_LISTS))
-        )
+    def read(cls, path: Path, most: int | None = None) -> LoggedPropensities | None:
+        """Decisions of a path, those that ``read_bandit_log`` reads of it.
+
+        Args:
+            path: of a night.
+            most: about how many decisions are read; None: all.
+
+        Returns:
+            None where some decision did not log them: it may be of another kind than the rest.
+        """
+        place = decisions_of(path)
+        table = UserSample.of(place, most, path.name).read(place, ["policy_id", _LISTS])
         lists = table[_LISTS].combine_chunks()
+        if lists.null_count:
+            return None
         offsets = np.zeros(len(table) + 1, np.int64)
         np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False), out=offsets[1:])
         return cls(

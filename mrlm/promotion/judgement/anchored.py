@@ -84,7 +84,7 @@ def spent_on_trial(evidence: Evidence, settings: GateSettings, nights: int) -> d
     Args:
         evidence: of the newest look.
         settings: the rule's; without a trial nothing is used up.
-        nights: of the test since its first look, after which the trial began.
+        nights: of the test since its trial began.
     """
     part = settings.trial_share * nights / _YEAR
     return {

@@ -225,6 +225,44 @@ def test_a_trial_begins_without_a_look_where_the_log_tells_little(made: Made) ->
     assert looks.tune == NIGHTS[8:10]
 
 
+def test_what_a_waiting_challenger_learned_from_judges_nobody_after_it(made: Made) -> None:
+    """Its weights go on into the next one, so its nights are not fresh though none was judged."""
+    nights(made, 9)
+    before = f"{NIGHTS[7]}-abc"
+    for stage in ("learn_behaviour", "tune_weights"):
+        folder = made.workspace.run_stage(before, stage)
+        counts = {"fit": NIGHTS[:5], "tune": NIGHTS[5:8]} if stage == "learn_behaviour" else {}
+        made.complete(folder, stage, NIGHTS[7], run_key=before, counts=counts)
+    made.record(entry("initial", "first", 1))
+    assert plan_of(made.context(NIGHTS[8])).gate == NIGHTS[7:9]
+    made.record(entry("judged", before, 2, champion_version=1))
+    plan = plan_of(made.context(NIGHTS[8]))
+    assert (plan.weights_from, plan.gate) == (before, NIGHTS[8:9])
+    assert (plan.fit, plan.tune) == (NIGHTS[:6], NIGHTS[6:8])
+
+
+def test_what_an_approved_champion_learned_from_judges_nobody_after_it(made: Made) -> None:
+    """A person may promote it before a night has judged it."""
+    nights(made, 9)
+    before = f"{NIGHTS[7]}-abc"
+    evidence = evidence_of(
+        run_key=before,
+        night=NIGHTS[7],
+        gate_nights=(),
+        fit_nights=tuple(NIGHTS[:6]),
+        tune_nights=tuple(NIGHTS[6:8]),
+    )
+    made.evaluated(evidence)
+    made.record(
+        entry("initial", "first", 1),
+        entry("judged", before, 2, evidence=evidence.fingerprint(), champion_version=1),
+        entry("approved", before, 2),
+        entry("promoted", before, 2, champion_version=1),
+    )
+    plan = plan_of(made.context(NIGHTS[8]))
+    assert (plan.champion, plan.gate) == (2, NIGHTS[8:9])
+
+
 def narrow_log(night: str) -> BanditLog:
     """A log that shows its second choice once in a hundred times."""
     log = make_log(n=60, users=6, nights=(night,))
