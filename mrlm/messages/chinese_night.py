@@ -22,7 +22,7 @@ _PAGE = {
     "{failures} critical": "{failures} 项严重",
     "1 warning": "1 项警告",
     "{failures} warnings": "{failures} 项警告",
-    "{expectation}: saw {seen}, expected {expected}": "{expectation}：所见 {seen}，预期{expected}",
+    "{expectation}: saw {seen}, expected {expected}": "{expectation}：所见 {seen}，预期 {expected}",
     "{feature}, by share of the slots": "{feature}，按展示位的份额",
     "share: tonight (dot), trailing nights (ticks)": "份额：今夜（圆点），之前各夜（短线）",
     "{rows} of {total} rows": "{total} 行中的 {rows} 行",

@@ -17,7 +17,8 @@ def number(x: object, *, signed: bool = False) -> str:
     if isinstance(x, bool):
         return Name("yes" if x else "no")
     if not isinstance(x, int | float):
-        return NONE if x is None else str(x)
+        # A sentence stays one, for it has to be told in other languages.
+        return NONE if x is None else x if isinstance(x, str) else str(x)
     if isinstance(x, int):
         return f"{x:+d}" if signed else f"{x:d}"
     return f"{x:+.4g}" if signed else f"{x:.4g}"

@@ -60,7 +60,7 @@ def anchor_lines(place: RegistryPlace, anchored: str) -> list[str]:
     return [
         *lines,
         *(
-            f"{visible(name, _LONGEST)}: champion version {champion} has spent {share:.0%} of the "
+            f"{visible(name, _LONGEST)}: champion version {champion} has spent {share:.1%} of the "
             f"margin{_with_trials(share, by_trials.get(name, 0.0))}"
             for name, share in sorted(spent.items())
         ),

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from mrlm.messages.message import Message
+from mrlm.messages.translation import translated
 from mrlm.report.drift_plot import drift_plot
-from mrlm.report.night_page import first_line, most_severe_first, summary_page, summary_text
+from mrlm.report.night_page import (
+    first_line,
+    most_severe_first,
+    plain_words,
+    summary_page,
+    summary_text,
+)
 from tests.hostile import HOSTILE, LONG, Elements
 
 NIGHT = "2026-11-20"
@@ -87,3 +95,11 @@ def test_a_plot_is_the_same_each_time() -> None:
     tonight, trailing = {"a": 0.2, "b": 0.8}, [{"a": 0.5, "b": 0.5}] * 3
     assert drift_plot(tonight, trailing) == drift_plot(tonight, trailing)
     assert drift_plot(tonight, trailing) != drift_plot(trailing[0], trailing)
+
+
+def test_what_was_seen_is_told_in_the_language_of_the_page() -> None:
+    seen = Message("{rows} of {total} rows", rows=3, total=9)
+    failure = {"expectation": "declared event", "observed": seen, "expected": "click"}
+    assert (
+        translated(plain_words(failure), "zh") == "declared event：所见 9 行中的 3 行，预期 click"
+    )
