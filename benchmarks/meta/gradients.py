@@ -20,7 +20,7 @@ from benchmarks.rows import Row
 from mrlm.meta.problem.coefficient_lift import CoefficientLift
 from mrlm.meta.problem.paired_lift import PairedLift
 from mrlm.meta.problem.power_tuned_lift import power_tuned
-from mrlm.meta.problem.tuned_softmax import TunedSoftmax
+from mrlm.meta.problem.tuned_softmax import Slope, TunedSoftmax
 from mrlm.meta.search.step_limits import (
     DivergenceCap,
     EffectiveSampleSize,
@@ -61,7 +61,7 @@ def run(quick: bool) -> list[Row]:
     spread = rng.standard_normal((5, 5)) / 10
     there = CoefficientLift(problem, policy, free, rng.standard_normal(5), spread @ spread.T)
     cap, guard = DivergenceCap(policy, 0.5), guardrail_floor(free, 0.1, 1.28)
-    asked: dict[str, tuple[Callable[[Floats], tuple[float, Floats]], float]] = {
+    asked: dict[str, tuple[Callable[[Floats], tuple[float, Slope]], float]] = {
         "lift": (lambda p: free.lower_bound(p, 0.0), 1e-4),
         "lower bound of the lift": (lambda p: free.lower_bound(p, 3.0), 1e-4),
         "lower bound with clipped weights": (lambda p: cut.lower_bound(p, 3.0), 1e-6),
@@ -79,13 +79,13 @@ def run(quick: bool) -> list[Row]:
 
 def _row(
     name: str,
-    function: Callable[[Floats], tuple[float, Floats]],
+    function: Callable[[Floats], tuple[float, Slope]],
     points: list[Floats],
     step: float,
 ) -> Row:
     errors = []
     for point in points:
-        exact = function(point)[1]
+        exact = function(point)[1]()
         found = [_slope(lambda p: function(p)[0], point, e) for e in step * np.eye(len(point))]
         errors.append(np.abs(exact - found).max() / np.abs(found).max())
     worst = float(max(errors))

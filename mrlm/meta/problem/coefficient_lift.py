@@ -7,7 +7,7 @@ import numpy as np
 from mrlm.meta.problem.coefficient_sums import centred_features
 from mrlm.meta.problem.lift_by_moments import LiftByMoments
 from mrlm.meta.problem.paired_lift import PairedLift, chi_square
-from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuned_softmax import Slope, TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
@@ -49,12 +49,16 @@ class CoefficientLift(LiftByMoments):
         self._champion, self._covariance = problem.champion, covariance
         self._smoothing = known.smoothing
 
-    def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
+    def lower_bound(self, point: Vector, z: float) -> tuple[float, Slope]:
         """See ``EstimatedLift``."""
         value, moved, variance = self._moments(self._policy.probabilities(point))
         error = float(np.sqrt(variance + self._smoothing))
-        by_probability = self._q - z / error * (self._features @ (self._covariance @ moved))
-        return value - z * error, self._policy.pull_back(point, by_probability / self._rounds)
+
+        def slope() -> Vector:
+            by_probability = self._q - z / error * (self._features @ (self._covariance @ moved))
+            return self._policy.pull_back(point, by_probability / self._rounds)
+
+        return value - z * error, slope
 
     def significance(self, point: Vector, basis: Vector) -> tuple[float, int, Vector]:
         """See ``EstimatedLift``."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.problem.tuned_softmax import Slope, Vector
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class EstimatedLift(Protocol):
         """Estimate for any policy of these rounds, probabilities of shape (N,)."""
         ...
 
-    def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
+    def lower_bound(self, point: Vector, z: float) -> tuple[float, Slope]:
         """Value - z * standard error, and its gradient in the point, shape (1 + f,)."""
         ...
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrlm.bandit_log.users import group
 from mrlm.meta.problem.lift_by_moments import LiftByMoments
-from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuned_softmax import Slope, TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
@@ -126,12 +126,16 @@ class PairedLift(LiftByMoments):
         value, influence = self.mean(probabilities)
         return value, influence, self.correction * float(influence @ influence)
 
-    def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
+    def lower_bound(self, point: Vector, z: float) -> tuple[float, Slope]:
         """Value - z * standard error, and its gradient in the point, shape (1 + f,)."""
         value, influence, variance = self._moments(self._policy.probabilities(point))
         error = float(np.sqrt(variance + self.smoothing))
-        pulled = self.by_probability(point, influence, z * self.correction / error)
-        return value - z * error, self._policy.pull_back(point, pulled)
+
+        def slope() -> Vector:
+            pulled = self.by_probability(point, influence, z * self.correction / error)
+            return self._policy.pull_back(point, pulled)
+
+        return value - z * error, slope
 
     def by_probability(self, point: Vector, influence: Vector, caution: float) -> Vector:
         """Gradient in the probabilities, shape (N,), of the mean less an error.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mrlm.meta.problem.lift_by_moments import LiftByMoments
 from mrlm.meta.problem.paired_lift import PairedLift, chi_square
 from mrlm.meta.problem.surrogate import surrogate
-from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuned_softmax import Slope, TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
@@ -39,13 +39,17 @@ class PowerTunedLift(LiftByMoments):
         self.share = _best_share(policy, known, early, fresh)
         self._means = ((1.0, known), (-self.share, early), (self.share, fresh))
 
-    def lower_bound(self, point: Vector, z: float) -> tuple[float, Vector]:
+    def lower_bound(self, point: Vector, z: float) -> tuple[float, Slope]:
         """See ``EstimatedLift``."""
         value, influence, variance = self._moments(self._policy.probabilities(point))
         error = float(np.sqrt(variance + self._known.smoothing))
         caution = z * self._known.correction / error
-        pulled = sum(c * mean.by_probability(point, influence, caution) for c, mean in self._means)
-        return value - z * error, self._policy.pull_back(point, np.asarray(pulled))
+
+        def slope() -> Vector:
+            pulled = sum(c * m.by_probability(point, influence, caution) for c, m in self._means)
+            return self._policy.pull_back(point, np.asarray(pulled))
+
+        return value - z * error, slope
 
     def significance(self, point: Vector, basis: Vector) -> tuple[float, int, Vector]:
         """See ``EstimatedLift``."""

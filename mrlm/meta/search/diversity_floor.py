@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrlm.messages.message import Message, Name
-from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuned_softmax import Slope, TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 from mrlm.metrics.effective_number import effective_number, entropy_gradient, group_shows
 
@@ -47,9 +47,9 @@ class DiversityFloor:
         """Logarithm of the effective number over the target, of any policy of these rounds."""
         return float(np.log(self.of_probabilities(probabilities) / self.least))
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """The same at a point, and its gradient."""
         shows = group_shows(self._share * self._policy.probabilities(point), self._groups)
         value, gradient = entropy_gradient(shows, self._groups)
         slack = value - float(np.log(self.least))
-        return slack, self._policy.pull_back(point, self._share * gradient)
+        return slack, lambda: self._policy.pull_back(point, self._share * gradient)

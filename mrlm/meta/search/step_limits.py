@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlm.messages.message import Message
 from mrlm.meta.problem.contract import EstimatedLift
-from mrlm.meta.problem.tuned_softmax import TunedSoftmax, Vector
+from mrlm.meta.problem.tuned_softmax import Slope, TunedSoftmax, Vector
 from mrlm.meta.problem.tuning_problem import TuningProblem
 
 
@@ -22,7 +22,7 @@ class Limit(Protocol):
         """What binds where this one does, in words."""
         ...
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """How far a point is inside, in units of about 1, and the gradient, shape (1 + f,).
 
         Below 0 the point is not permitted.
@@ -46,10 +46,10 @@ class DivergenceCap:
         """(cap - KL) / cap of any policy of these rounds, probabilities of shape (N,)."""
         return (self.cap - self.policy.divergence_of(probabilities)) / self.cap
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """(cap - KL) / cap, and its gradient."""
-        kl, gradient = self.policy.divergence(point)
-        return (self.cap - kl) / self.cap, -gradient / self.cap
+        kl, slope = self.policy.divergence(point)
+        return (self.cap - kl) / self.cap, lambda: -slope() / self.cap
 
 
 class EffectiveSampleSize:
@@ -95,16 +95,19 @@ class EffectiveSampleSize:
         weight = self._weights(probabilities)
         return float(weight.sum() ** 2 / (weight @ weight))
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """Logarithm of the effective sample size over what is needed, and its gradient."""
         weight = self._weights(self._policy.probabilities(point))
         total, square = float(weight.sum()), float(weight @ weight)
-        by_probability = np.zeros(self._candidates)
-        by_probability[self._shown] = (
-            2 * (1 / total - weight / square) * self._counts / self._propensity
-        )
-        slack = float(np.log(total**2 / square / self.least))
-        return slack, self._policy.pull_back(point, by_probability)
+
+        def slope() -> Vector:
+            by_probability = np.zeros(self._candidates)
+            by_probability[self._shown] = (
+                2 * (1 / total - weight / square) * self._counts / self._propensity
+            )
+            return self._policy.pull_back(point, by_probability)
+
+        return float(np.log(total**2 / square / self.least)), slope
 
     def _weights(self, probabilities: Vector) -> Vector:
         weight = probabilities[self._shown] / self._propensity
@@ -140,11 +143,11 @@ class EntropyFloor:
         """(entropy - least) / uniform's of any policy of these rounds, of shape (N,)."""
         return (self._policy.entropy_of(probabilities) - self.least) / (self._uniform or 1.0)
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """(entropy - least) / uniform's, and its gradient."""
-        entropy, gradient = self._policy.entropy(point)
+        entropy, slope = self._policy.entropy(point)
         scale = self._uniform or 1.0
-        return (entropy - self.least) / scale, gradient / scale
+        return (entropy - self.least) / scale, lambda: slope() / scale
 
 
 class ExposureFloor:
@@ -198,9 +201,9 @@ class ExposureFloor:
         """The mean at a point."""
         return float(self._policy.probabilities(point) @ self._value)
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """How far the mean is above what is asked for, and its gradient; exposures are shares."""
-        return self.of(point) - self.least, self._policy.pull_back(point, self._value)
+        return self.of(point) - self.least, lambda: self._policy.pull_back(point, self._value)
 
 
 @dataclass(frozen=True)
@@ -212,10 +215,11 @@ class LeastBound:
     z: float
     name: str
 
-    def slack(self, point: Vector) -> tuple[float, Vector]:
+    def slack(self, point: Vector) -> tuple[float, Slope]:
         """(Lower bound - least) over the lift's resolution, and its gradient."""
-        lower, gradient = self.lift.lower_bound(point, self.z)
-        return (lower - self.least) / self.lift.resolution, gradient / self.lift.resolution
+        lower, slope = self.lift.lower_bound(point, self.z)
+        unit = self.lift.resolution
+        return (lower - self.least) / unit, lambda: slope() / unit
 
 
 def guardrail_floor(lift: EstimatedLift, margin: float, z: float) -> LeastBound:

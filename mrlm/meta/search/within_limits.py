@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, minimize
 
 from mrlm.messages.message import Message
 from mrlm.meta.problem.contract import EstimatedLift
-from mrlm.meta.problem.tuned_softmax import Vector
+from mrlm.meta.problem.tuned_softmax import Slope, Vector
 from mrlm.meta.search.search_space import Space
 from mrlm.meta.search.step_limits import Limit
 
@@ -119,20 +119,19 @@ class Search:
         space, resolution = self.space, self.target.resolution
         basis = space.basis
 
-        def objective(free: Vector) -> tuple[float, Vector]:
-            self.evaluations += 1
-            value, gradient = self.target.lower_bound(basis @ free, self.z)
-            return -value / resolution, -(basis.T @ gradient) / resolution
+        # The solver asks for values and then, where it stays, for gradients at the same point.
+        at: dict[bytes, tuple[tuple[float, Slope], list[tuple[float, Slope]]]] = {}
 
-        # The solver asks for slacks and then for their gradients at the same point.
-        at: dict[bytes, tuple[Vector, Vector]] = {}
-
-        def slacks(free: Vector) -> tuple[Vector, Vector]:
+        def known(free: Vector) -> tuple[tuple[float, Slope], list[tuple[float, Slope]]]:
             key = free.tobytes()
             if key not in at:
-                found = [limit.slack(basis @ free) for limit in self.limits]
+                self.evaluations += 1
+                point = basis @ free
                 at.clear()
-                at[key] = np.array([s for s, _ in found]), np.array([g for _, g in found]) @ basis
+                at[key] = (
+                    self.target.lower_bound(point, self.z),
+                    [limit.slack(point) for limit in self.limits],
+                )
             return at[key]
 
         linear = {
@@ -141,17 +140,17 @@ class Search:
             "jac": lambda free: -space.norm,
         }
         found = minimize(
-            objective,
+            lambda free: -known(free)[0][0] / resolution,
             start,
-            jac=True,
+            jac=lambda free: -(basis.T @ known(free)[0][1]()) / resolution,
             method="SLSQP",
             bounds=Bounds(space.lowest, space.highest),
             constraints=[
                 linear,
                 {
                     "type": "ineq",
-                    "fun": lambda free: slacks(free)[0],
-                    "jac": lambda free: slacks(free)[1],
+                    "fun": lambda free: np.array([s for s, _ in known(free)[1]]),
+                    "jac": lambda free: np.array([g() for _, g in known(free)[1]]) @ basis,
                 },
             ],
             options={"maxiter": MAX_ITERATIONS, "ftol": self.tolerance},

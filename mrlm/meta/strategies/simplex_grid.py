@@ -14,8 +14,6 @@ from mrlm.meta.strategies.sharpened import HALVINGS, sharpest
 
 # With eight features the grid in steps of a quarter, 330 points, and no larger one with more.
 _MOST = 400
-# Points whose probabilities are held in memory at once.
-_TOGETHER = 16
 _SCALES = 4
 
 
@@ -61,8 +59,5 @@ def best_on_grid(task: TuningTask, z: float) -> tuple[Vector, float]:
 
 def _bounds(task: TuningTask, points: Vector, z: float) -> Vector:
     """Lower bound of the target's lift at each point, shape (points,)."""
-    bounds = []
-    for first in range(0, len(points), _TOGETHER):
-        for p in task.policy.probabilities_at(points[first : first + _TOGETHER]).T:
-            bounds.append(task.target.of_probabilities(p, z).lower)
-    return np.array(bounds)
+    every = task.policy.probabilities_at(points)
+    return np.array([task.target.of_probabilities(p, z).lower for p in every])
