@@ -201,11 +201,15 @@ def test_what_should_be_rare_is_one_without_its_event_and_zero_with_it(lake: Lak
     fewer = Objective(
         "no_complaint", "feedback", "north_star", event="complaint", transform="none", missing=1.0
     )
-    for item in "abc":
-        lake.shown("10", {"request_id": item, "ts": "10 10:00", "item_id": item})
+    lake.shown("10", *({"request_id": i, "ts": "10 10:00", "item_id": i} for i in "abc"))
     lake.happened("10", ("e1", "a", "a", "complaint", 7, "10 10:05"))
     lake.came_unread("10", ("b", "b", "complaint"), ("a", "a", "complaint"))
-    log = lake.build("10", objectives=(fewer,), history_objective="no_complaint")
+    log = lake.build(
+        "10",
+        objectives=(fewer,),
+        history_objective="no_complaint",
+        delivered={"no_complaint": Delivered(frozenset({night("10")}))},
+    )
     rewards = dict(zip(log.decision_id.tolist(), log.rewards[:, 0].tolist(), strict=True))
     # A complaint of b could not be read: whether there was one is not known. Of a one was.
     assert (rewards["a#1"], rewards["c#1"]) == (0.0, 1.0)
