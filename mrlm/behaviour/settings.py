@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mrlm.behaviour.language_settings import LanguageSettings
+from mrlm.behaviour.other_settings import check_changes, with_changes
 from mrlm.behaviour.sequence_settings import SequenceSettings
 
+_TRIALS = frozenset({"alternatives", "alternatives_a_night", "alternative_confidence"})
 # Of a trial itself, and what decides which rows are read, or is fitted after the networks.
-_NO_ALTERNATIVE = frozenset(
-    {
-        *("alternatives", "alternatives_a_night", "alternative_confidence"),
-        *("selection_clip", "scene_heads"),
-    }
-)
+_NO_ALTERNATIVE = _TRIALS | {"selection_clip", "scene_heads"}
 
 
 class HistorySettings(BaseModel):
@@ -143,24 +140,8 @@ class BehaviourSettings(BaseModel):
 
     @model_validator(mode="after")
     def _alternatives_that_are_settings(self) -> BehaviourSettings:
-        # Settings without alternatives end here, as those that are compared below.
-        known = [self.with_changes({})] if self.alternatives else []
-        for i, changes in enumerate(self.alternatives):
-            where = f"behaviour.alternatives[{i}]"
-            if not changes or _NO_ALTERNATIVE & changes.keys():
-                raise ValueError(
-                    f"{where}: an alternative changes one setting at least, and none of "
-                    f"{', '.join(sorted(_NO_ALTERNATIVE))}"
-                )
-            try:
-                found = self.with_changes(changes)
-            except ValidationError as error:
-                first = error.errors()[0]
-                name = ".".join(map(str, first["loc"])) or "its settings"
-                raise ValueError(f"{where}: {name}: {first['msg']}") from error
-            if found in known:
-                raise ValueError(f"{where}: the same settings as they are typed, or as one before")
-            known.append(found)
+        tried = [(f"behaviour.alternatives[{i}]", a) for i, a in enumerate(self.alternatives)]
+        check_changes(self, tried, _NO_ALTERNATIVE, _TRIALS)
         return self
 
     def with_changes(self, changes: Mapping[str, Any]) -> BehaviourSettings:
@@ -172,8 +153,4 @@ class BehaviourSettings(BaseModel):
         Raises:
             ValidationError: they are no settings.
         """
-        plain = self.model_dump(exclude=set(_NO_ALTERNATIVE) - {"selection_clip", "scene_heads"})
-        for name, value in changes.items():
-            nested = isinstance(plain.get(name), dict) and isinstance(value, Mapping)
-            plain[name] = {**plain[name], **value} if nested else value
-        return BehaviourSettings.model_validate(plain)
+        return with_changes(self, changes, _TRIALS)

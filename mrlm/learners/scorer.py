@@ -37,7 +37,7 @@ class LearnedScorer:
     The last scores are kept while their decisions live: a challenger weighs those of its anchor.
 
     Attributes:
-        name: of the learner; also the column and the kind.
+        name: of the learner, or learner.variant; also the column.
         network: scores pairs.
         reward_model: gives the features.
         scalarisation: the weights that were learned at.
@@ -53,12 +53,12 @@ class LearnedScorer:
 
     @property
     def kind(self) -> str:
-        """Which loader reads it back."""
-        return self.name
+        """Which loader reads it back: the learner's."""
+        return self.name.partition(".")[0]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The learner's name."""
+        """Its name."""
         return (self.name,)
 
     def score(self, decisions: Decisions) -> NDArray[np.float64]:
@@ -117,6 +117,7 @@ class LearnedScorer:
         save_file(state, folder / "scorer.safetensors")
         data = {
             "kind": self.kind,
+            **({} if self.name == self.kind else {"name": self.name}),
             "format": _FORMAT,
             "objectives": [o.to_json() for o in self.scalarisation.objectives],
             "weight": self.scalarisation.weight.tolist(),
@@ -146,7 +147,7 @@ def load_scorer(folder: Path) -> LearnedScorer:
 def _from_bytes(description: bytes, weights: bytes, reward_model: BehaviourModel) -> LearnedScorer:
     data: dict[str, Any] = json.loads(description)
     return LearnedScorer(
-        name=data["kind"],
+        name=data.get("name", data["kind"]),
         network=score_network_from_state(load(weights)),
         reward_model=reward_model,
         scalarisation=Scalarisation(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from mrlm.behaviour.other_settings import check_changes, with_changes
 
 LearnerName = Literal[
     "cost_sensitive",
@@ -23,6 +26,15 @@ LearnerName = Literal[
     "clipped_policy_optimisation",
     "vector_policy_iteration",
 ]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+# Of what a night trains, of its rows and passes, and of the policies that are compared.
+_NO_VARIANT = frozenset(
+    {
+        *("learners", "variants", "epochs", "most_epochs"),
+        *("max_decisions", "session_gap_minutes", "floor"),
+    }
+)
+_TRIALS = frozenset({"variants"})
 
 
 class _OneLearner(BaseModel):
@@ -140,6 +152,11 @@ class LearningSettings(BaseModel):
         default=["policy_gradient", "q_learning"],
         description="Learners that a night trains; the meta-update weighs the scores of each.",
     )
+    variants: dict[LearnerName, dict[VariantName, dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="Learners with other settings of this section, by a name for each, that a "
+        "night trains beside these; the meta-update weighs the score of each.",
+    )
     floor: float = Field(0.1, gt=0, lt=1, description="Share of uniform exploration.")
     temperature: float = Field(
         1.0, gt=0, description="Temperature of the softmax that is learned; lower is greedier."
@@ -206,3 +223,21 @@ class LearningSettings(BaseModel):
     session_gap_minutes: int = Field(
         30, ge=0, description="A session that ends this close to the log's end may go on after it."
     )
+
+    @model_validator(mode="after")
+    def _variants_that_are_settings(self) -> LearningSettings:
+        for learner, named in self.variants.items():
+            tried = [(f"learning.variants.{learner}.{n}", changes) for n, changes in named.items()]
+            check_changes(self, tried, _NO_VARIANT, _TRIALS)
+        return self
+
+    def with_changes(self, changes: Mapping[str, Any]) -> LearningSettings:
+        """These settings with others in their place, and without variants.
+
+        Args:
+            changes: by name; of a table (``poem``) those that are named, the others stay.
+
+        Raises:
+            ValidationError: they are no settings.
+        """
+        return with_changes(self, changes, _TRIALS)

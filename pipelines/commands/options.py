@@ -145,7 +145,8 @@ def with_parameters(settings: Settings, weights: str | None, learner: str | None
     if weights:
         data["tuning"]["weights"] = _weights(weights, [o.name for o in settings.objectives])
     if learner:
-        data["learning"]["learners"] = [learner]
+        # That one alone, as it is typed.
+        data["learning"] |= {"learners": [learner], "variants": {}}
     if not weights and not learner:
         return settings
     given: dict[Place, str] = {

@@ -25,7 +25,7 @@ _ADDED_TO_SECTIONS = {
         *("scrub_contacts", "keep_user_ids"),
     ),
     "learning": (
-        "most_epochs",
+        *("most_epochs", "variants"),
         "logarithmic_smoothing",
         "poem",
         "top_k_reinforce",

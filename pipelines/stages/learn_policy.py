@@ -41,8 +41,8 @@ class LearnPolicy:
         from mrlm.learners.baselines import fit_baselines
         from mrlm.learners.early_stop import learn_until_best
         from mrlm.learners.inputs import learning_sample
-        from mrlm.learners.registry import LEARNERS
         from mrlm.learners.storage import save_baselines
+        from mrlm.learners.variant import learners_of
         from mrlm.meta.training_weights.first_weights import first_weights
         from mrlm.metrics.curves import Curves
         from mrlm.report.figures_as_text import weights_as_text
@@ -55,12 +55,12 @@ class LearnPolicy:
         if weights is None:
             weights = first_weights(log, reward_model, context.settings.tuning, seed)
         sample = learning_sample(log, reward_model, weights, settings, seed)
-        passes, curves = {}, Curves()
-        for name in settings.learners:
+        learners, passes, curves = learners_of(settings), {}, Curves()
+        for name, learner in learners.items():
             told = weights_as_text(weights)
             context.log(self.name).info("%s at the objective weights %s", name, told)
             progress = partial(context.progress, f"{name} epochs")
-            found = learn_until_best(LEARNERS[name], sample, settings, seed, progress, curves)
+            found = learn_until_best(learner, sample, settings, seed, progress, curves)
             passes[name] = found.told()
             (out / name).mkdir()
             found.scorer.save(out / name)
@@ -69,10 +69,10 @@ class LearnPolicy:
         whole = shown_nights(context, plan.fit, log.decisions.catalog, most)
         save_baselines(fit_baselines(log, star, floor, whole), out / "baselines")
         return Product(
-            outputs={name: name for name in (*settings.learners, "baselines")},
+            outputs={name: name for name in (*learners, "baselines")},
             counts={
                 "weights": weights,
-                "learners": settings.learners,
+                "learners": list(learners),
                 "passes": passes,
                 "curves": curves.points,
                 "fit": plan.fit,

@@ -65,7 +65,7 @@ class TuneWeights:
 
     def run(self, context: NightContext, plan: Plan, out: Path) -> Product:
         """Solve, make the challenger and save it with its catalogue."""
-        from mrlm.learners.registry import LEARNERS
+        from mrlm.learners.variant import learners_of
         from mrlm.meta.problem.tuning_inputs import save_tuning_inputs
         from mrlm.meta.tuned_night import tuned_night
         from mrlm.promotion.serving.bundle import PolicyBundle, save_bundle
@@ -73,6 +73,7 @@ class TuneWeights:
 
         log, estimated = read_completed(context, plan.tune)
         tuning, learning = context.settings.tuning, context.settings.learning
+        learners = learners_of(learning)
         found = tuned_night(
             log,
             context.objectives,
@@ -81,8 +82,8 @@ class TuneWeights:
             state_after(context, plan.weights_from),
             tuning,
             nights=plan.tune,
-            learned=[*learning.learners, *tuning.baselines],
-            horizon=tuple(n for n in learning.learners if LEARNERS[n].looks_ahead(learning)),
+            learned=[*learners, *tuning.baselines],
+            horizon=tuple(n for n, one in learners.items() if one.looks_ahead(learning)),
             weights=tuning.weights or context.run("learn_policy").require().counts["weights"],
             seed=context.settings.seed,
             past=record_after(context, plan.weights_from),
@@ -166,9 +167,10 @@ def load_scorers(context: NightContext) -> tuple[Scorer, ...]:
     """Tonight's reward model, learned policies, and the simple baselines that are weighed too."""
     from mrlm.behaviour.ensemble.storage import load_reward_model
     from mrlm.learners.storage import load_baseline_scores, load_learned
+    from mrlm.learners.variant import learners_of
 
     learned_at = context.run("learn_policy")
-    learned = [load_learned(learned_at.path(n)) for n in context.settings.learning.learners]
+    learned = [load_learned(learned_at.path(n)) for n in learners_of(context.settings.learning)]
     names = context.settings.tuning.baselines
     return (
         load_reward_model(context.run("learn_behaviour").path("reward_model")),
