@@ -116,7 +116,8 @@ def outcome(name: str, seed: int) -> Outcome:
 def _interval(site: Site, log: BanditLog, truth: float) -> tuple[bool, float]:
     """Whether the challenger's interval holds its true value, and how wide it is."""
     batch = EvaluationBatch.from_log(log, site.target(log), site.predicted(log), "challenger")
-    scored = ScoredPolicies({"challenger": batch}, UnknownRewards.of(log), None, CRITERIA)
+    usual = np.array([o.usual for o in log.objectives])
+    scored = ScoredPolicies({"challenger": batch}, UnknownRewards.of(log), None, CRITERIA, usual)
     estimate = scored.estimates(CRITERIA.estimator, "challenger")["click"]
     if estimate.lower is None or estimate.upper is None:
         raise ValueError("the estimate has no interval")

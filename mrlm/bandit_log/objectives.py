@@ -133,6 +133,11 @@ class Objective:
             )
 
     @property
+    def usual(self) -> float:
+        """The reward of a slot on which nothing happened: others tell, however many have it."""
+        return 1.0 if self.transform == "none" else 0.0
+
+    @property
     def is_return(self) -> bool:
         """Whether it counts what follows in the session too."""
         return self.discount > 0

@@ -95,7 +95,8 @@ def policy_estimates(
     unknown = UnknownRewards.of(log)
     if unknown is not None:
         found["reward_states"] = unknown.counts(log.objectives)
-    scored = ScoredPolicies(batches, unknown, estimated, criteria)
+    usual = np.array([o.usual for o in log.objectives])
+    scored = ScoredPolicies(batches, unknown, estimated, criteria, usual)
     asked = {p: list(ESTIMATORS) for p in (*policies, "logger")}
     asked |= {p: [criteria.estimator] for p in alone}
     found["policies"] = {
@@ -120,14 +121,12 @@ def policy_estimates(
         weighed = scored.estimates(criteria.estimator, "challenger", "champion", weigh)
         found["differences"][weigh(difference(*pair)).estimator] = weighed
     if judged.by_precision:
-        for policy in ("challenger", "champion"):
+        for policy in asked:
             found["policies"][policy][criteria.estimator] = judged.value(policy)
         found["differences"][criteria.estimator] = judged.difference("champion")
         found["logger_differences"][criteria.estimator] = judged.difference("logger")
     if simple:
-        found["baseline_differences"] = {
-            name: scored.estimates(criteria.estimator, "challenger", name) for name in simple
-        }
+        found["baseline_differences"] = {name: judged.difference(name) for name in simple}
     found["groups"] = group_differences(
         log, least_users, criteria.level, partial(judged.difference, "champion")
     )
@@ -162,10 +161,16 @@ class _Judged:
     def value(self, policy: str) -> dict[str, PolicyEstimate]:
         """Objective to a policy's value, each logger's rows weighed as in the pair's difference.
 
-        What they are certified by is then the same: a narrow night that hardly counts in the
-        difference keeps nobody from being certified.
+        What the pair is certified by is then the same: a narrow night that hardly counts in the
+        difference keeps nobody from being certified. Whoever is shown beside them is weighed so
+        too, the logger as well: nights differ in what any policy brings, and values of other shares
+        would show that for a difference of policies. Where the shares are not known before the
+        rewards, all rows count alike: each policy's own rewards would give it shares of its own.
         """
-        weigh = self._weigh("champion", None)
+        apart = self._apart("champion")
+        if apart is None:
+            return self.scored.estimates(self.criteria.estimator, policy)
+        weigh = partial(divergence_weighted, logger=self.log.policy_id, divergence=apart)
         return self.scored.estimates(self.criteria.estimator, policy, then=weigh)
 
     def difference(
@@ -180,16 +185,19 @@ class _Judged:
 
     def _weigh(self, rival: str, among: NDArray[np.bool_] | None) -> Callable[[Scores], Scores]:
         """By what each logger can tell of the pair; by rewards where that is not known."""
-        own = self.scored.batches["challenger"]
-        logged = own.candidate_propensity
-        target = logged if rival == "logger" else self.scored.batches[rival].target
-        apart = None if target is None else divergence(own, target)
-        logger = self.log.policy_id
+        apart, logger = self._apart(rival), self.log.policy_id
         if among is not None:
             logger, apart = logger[among], None if apart is None else apart[among]
         if apart is not None:
             return partial(divergence_weighted, logger=logger, divergence=apart)
         return partial(variance_weighted, logger=logger, objective=self.criteria.north_star)
+
+    def _apart(self, rival: str) -> NDArray[np.float64] | None:
+        """How far the challenger and a rival lie from each row's logger; see ``divergence``."""
+        own = self.scored.batches["challenger"]
+        logged = own.candidate_propensity
+        target = logged if rival == "logger" else self.scored.batches[rival].target
+        return None if target is None else divergence(own, target)
 
 
 def decisions_table(log: BanditLog, policies: Probabilities) -> pa.Table:

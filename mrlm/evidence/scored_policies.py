@@ -41,12 +41,16 @@ class ScoredPolicies:
         unknown: rewards that were not delivered; None where there are none.
         estimated: what is known of estimated propensities; None: all were logged.
         criteria: of the estimates.
+        usual: float64, shape (m,), the reward of each objective where nothing happened. Decisions
+            with another one are those that an interval needs: a thousand without a complaint say
+            nothing of how often there is one.
     """
 
     batches: Mapping[str, EvaluationBatch]
     unknown: UnknownRewards | None
     estimated: EstimatedPropensities | None
     criteria: Criteria
+    usual: NDArray[np.float64]
     _plain: dict[tuple[str, str], Scores] = field(default_factory=dict)
     # The worst rewards are those of a pair of policies, whatever estimates them.
     _extremes: dict[tuple[str, str], _Worst] = field(default_factory=dict)
@@ -126,7 +130,9 @@ class ScoredPolicies:
         own = self.batches[policy]
         own = own if rewards is None else replace(own, rewards=rewards)
         estimator = ESTIMATORS[name]
-        return logger_scores(own, estimator) if policy == "logger" else estimator(own)
+        found = logger_scores(own, estimator) if policy == "logger" else estimator(own)
+        happened = found.used & (own.rewards != self.usual)
+        return replace(found, nonzero=np.where(self.usual == 0, found.nonzero, happened))
 
     def _marked(self, scores: Scores) -> Scores:
         if self.estimated is None:

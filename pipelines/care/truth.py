@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from mrlm.bandit_log import BanditLog
 from mrlm.bandit_log.ragged import segment_sum
 from pipelines.contract.context import NightContext
 from pipelines.nights.lake import read_logs
@@ -20,6 +23,8 @@ _FIXED = {"decision_id", "night", "candidates"}
 
 def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
     """True mean north star of each evaluated policy on the decisions that the estimates use.
+
+    Where these weigh loggers, the decisions of each count for as much here (``rows_as_weighed``).
 
     One step: the logged pools and histories, also for policies learned over sessions.
 
@@ -48,9 +53,49 @@ def true_values(context: NightContext, gate: list[str]) -> dict[str, float]:
     if evaluated["decision_id"].to_pylist() != log.decision_id.tolist():
         # The log was rebuilt since the evaluation; the truth would be of other decisions.
         return {}
+    chances = {n: _flat(evaluated, n) for n in set(evaluated.column_names) - _FIXED}
+    rows = np.ones(len(log))
+    if context.settings.gate.criteria(context.north_star.name).by_precision:
+        rows = rows_as_weighed(log, chances, known)
     values = {}
-    for name in set(evaluated.column_names) - _FIXED:
-        flat = evaluated[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    for name, flat in chances.items():
         expected = segment_sum(flat * rewards, log.decisions.offsets)
-        values[name] = float(expected[known].mean())
+        values[name] = float(np.average(expected[known], weights=rows[known]))
     return values
+
+
+def rows_as_weighed(
+    log: BanditLog, chances: dict[str, NDArray[np.float64]], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """What each decision counts for where loggers weigh as for the pair's difference.
+
+    Args:
+        log: n decisions with N candidates.
+        chances: policy to its probability of every candidate, float64, shape (N,).
+        known: whose reward is, bool, shape (n,).
+
+    Returns:
+        float64, shape (n,): by ``divergence_weighted``, 1 each where it leaves all alike.
+    """
+    from mrlm.ope.nights.mixtures import precision_by_logger
+
+    own, logged = (
+        np.unique(log.policy_id.astype(str), return_inverse=True)[1],
+        chances.get("logger"),
+    )
+    count = np.bincount(own[known], minlength=own.max() + 1)
+    if len(count) < 2 or not count.all() or logged is None or not (logged > 0).all():
+        return np.ones(len(log))
+    apart = (chances["challenger"] - chances["champion"]) ** 2 / logged
+    each = segment_sum(apart, log.decisions.offsets)
+    if not (each > 0).any():
+        return np.ones(len(log))
+    shares: NDArray[np.float64] = (precision_by_logger(own, each) / count)[own]
+    return shares
+
+
+def _flat(table: pa.Table, column: str) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = (
+        table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    )
+    return found

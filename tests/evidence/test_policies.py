@@ -302,6 +302,65 @@ def test_a_trial_is_judged_by_what_each_logger_can_tell_of_the_pair() -> None:
         assert after["delight"].standard_error < before["delight"].standard_error
 
 
+def test_what_should_be_rare_is_certified_by_the_events_there_were() -> None:
+    """A complaint in a hundred decisions is as well known counted as left out."""
+    log = make_log(n=1200, users=240)
+    like = [o.name for o in log.objectives].index("like")
+    rewards = log.rewards.copy()
+    rewards[:, like] = np.arange(len(log)) % 100 == 7
+    rare = replace(log, rewards=rewards)
+    kind = replace(log.objectives[like], transform="none", missing=1.0)
+    rewards = rewards.copy()
+    rewards[:, like] = 1 - rewards[:, like]
+    objectives = (*log.objectives[:like], kind, *log.objectives[like + 1 :])
+    without = replace(log, rewards=rewards, objectives=objectives)
+    needs = replace(criteria().thresholds, min_nonzero=50)
+    by = criteria(estimator="snips", thresholds=needs)
+    counted, left_out = (
+        estimates_of(each, by)["differences"]["snips"]["like"] for each in (rare, without)
+    )
+    assert left_out.value == pytest.approx(-counted.value)
+    assert not counted.certified
+    assert not left_out.certified
+
+
+def test_values_side_by_side_are_of_the_same_rows() -> None:
+    """A night that brings more to everybody, and counts more, is no merit of the pair."""
+    log = make_log(n=1200, users=240)
+    narrow = np.array([int(u[1:]) % 2 == 1 for u in log.decisions.user])
+    chance = np.where(narrow[:, None], 0.02 + 0.94 * np.eye(CANDIDATES)[0], 1 / CANDIDATES)
+    rng = np.random.default_rng(5)
+    action = (chance.cumsum(1) < rng.random((len(log), 1))).sum(1)
+    rewards = log.rewards.copy()
+    # Whatever is shown.
+    rewards[:, 0] = np.where(narrow, 0.1, 0.6)
+    two = replace(
+        log,
+        candidate_propensity=chance.ravel(),
+        propensity=chance[np.arange(len(log)), action],
+        action=action,
+        rewards=rewards,
+        policy_id=np.where(narrow, "narrow", "broad").astype(object),
+    )
+    judged = estimates_of(two, criteria(estimator="snips", trial_share=0.5))
+    # Weighed estimates normalise by logger, so that each knows its rows' reward exactly.
+    values = {p: found["snips"]["delight"].value for p, found in judged["policies"].items()}
+    assert values["logger"] > 0.5, "the broad half counts for more"
+    assert values == pytest.approx(dict.fromkeys(values, values["logger"]))
+    assert set(values) >= {"challenger", "champion", "logger", "uniform"}
+    # Of a logger without a second choice it is not known what it counts for.
+    chance = np.where(narrow[:, None], np.eye(CANDIDATES)[0], chance)
+    action = np.where(narrow, 0, action)
+    unknown = replace(
+        two,
+        candidate_propensity=chance.ravel(),
+        propensity=chance[np.arange(len(log)), action],
+        action=action,
+    )
+    alike = estimates_of(unknown, criteria(estimator="snips", trial_share=0.5))["policies"]
+    assert alike["logger"]["snips"]["delight"].value == pytest.approx(rewards[:, 0].mean())
+
+
 def test_what_a_night_of_the_trial_tells_is_known_before_it(found: dict[str, Any]) -> None:
     """By the variance that two policies' difference has where every reward is drawn alike."""
     assert "trial_night" not in found, "nobody has a trial"

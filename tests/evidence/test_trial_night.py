@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_of_a_long_night_the_users_are_read_whom_everybody_reads(tmp_path: Path)
     assert abs(len(found) - 2000) < 6 * np.sqrt(users * 0.4 * 0.6)
 
 
-def stored(path: Path, lists: list[list[float] | None]) -> Path:
+def stored(path: Path, lists: Sequence[list[float] | None]) -> Path:
     path.mkdir()
     column = pa.array(lists, pa.list_(pa.float64()))
     policy = pa.array(["a" if i % 2 == 0 else None for i in range(len(lists))], pa.string())
