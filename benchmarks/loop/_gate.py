@@ -15,13 +15,12 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
 from mrlm.evidence.anchor_comparison import Link, compare_with_anchor
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.log_breadth import TELLING, told_without_trial
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log
-from mrlm.evidence.trial_night import told_without_trial
 from mrlm.policies.contract import Policy
 from mrlm.policies.mixture import Mixture
-from mrlm.promotion.judgement.going_on import TELLING
 from mrlm.promotion.judgement.recording import judge_and_record
 from mrlm.promotion.judgement.verdict import Verdict
 from mrlm.promotion.record.anchor import anchor_version, links_from_anchor

@@ -77,7 +77,7 @@ def rows_as_weighed(
     Returns:
         float64, shape (n,): by ``divergence_weighted``, 1 each where it leaves all alike.
     """
-    from mrlm.ope.nights.mixtures import precision_by_logger
+    from mrlm.ope.nights.logger_precision import precision_by_logger
 
     own, logged = (
         np.unique(log.policy_id.astype(str), return_inverse=True)[1],

@@ -262,8 +262,7 @@ def _split(
 def _log_tells(context: NightContext, final: list[str]) -> float | None:
     """What ``Plan.log_tells`` holds, of a night that makes its own challenger."""
     from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
-    from mrlm.evidence.trial_night import told_without_trial
-    from mrlm.promotion.judgement.going_on import TELLING
+    from mrlm.evidence.log_breadth import TELLING, told_without_trial
 
     share = context.settings.gate.trial_share
     if not share or not final:

@@ -17,13 +17,11 @@ from mrlm.bandit_log.users import group
 from mrlm.ope.batch import EvaluationBatch
 from mrlm.ope.checks import RowError
 from mrlm.ope.intervals.influence import covariance
+from mrlm.ope.nights.logger_precision import LEAST_VARIANCE, precision_by_logger
 from mrlm.ope.scores import Scores
 from mrlm.ope.state.state import EvaluationState
 from mrlm.ope.state.user_sums import counts, sums
 
-# A logger whose estimate seems to vary less than this share of the pooled rounds' variance has
-# shown too little to be believed.
-_LEAST_VARIANCE = 0.01
 # Below so many rewards other than 0 a variance is too uncertain to weigh by.
 _LEAST_REWARDS = 30
 
@@ -173,28 +171,6 @@ def divergence_weighted(
     return _in_strata(scores, code, precision / precision.sum())
 
 
-def precision_by_logger(
-    logger: NDArray[Any], divergence: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """What each logger's rounds tell of a pair: their number over their mean divergence.
-
-    One over the variance of its estimate, where rewards are alike and up to a factor that all
-    loggers share.
-
-    Args:
-        logger: int64 or str, shape (n,), which logger made each round; K different ones.
-        divergence: float64, shape (n,), of each round, above 0 for some; ``divergence`` gives it.
-
-    Returns:
-        float64, shape (K,), above 0, the loggers in ascending order of their names.
-    """
-    _, code = group(logger)
-    rows = np.bincount(code).astype(np.float64)
-    mean = np.bincount(code, divergence) / rows
-    found: NDArray[np.float64] = rows / np.maximum(mean, _LEAST_VARIANCE * mean.mean())
-    return found
-
-
 def divergence(
     batch: EvaluationBatch,
     other: NDArray[np.float64],
@@ -232,7 +208,7 @@ def _variance(
         found[:] = 1 / rows
         return found
     found[~np.isfinite(found)] = pooled
-    np.maximum(found, _LEAST_VARIANCE * pooled, out=found)
+    np.maximum(found, LEAST_VARIANCE * pooled, out=found)
     found /= rows
     return found
 

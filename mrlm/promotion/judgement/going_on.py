@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mrlm.evidence.evidence import Evidence
+from mrlm.evidence.log_breadth import TELLING
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.messages.message import Message
 from mrlm.promotion.judgement.condition import Check
@@ -16,9 +17,6 @@ from mrlm.promotion.settings import GateSettings
 
 # Chance of passing below which a test ends before its time.
 _HOPELESS = 0.1
-# What a log must tell before a sign ends a test, in nights of it: where the sign of less does, a
-# better challenger loses its trial to chance, and where more is asked worse ones block the gate.
-TELLING = 0.25
 # Checks that no further night of the same test would turn.
 _WHATEVER_COMES = frozenset({"champion", GATE_NIGHTS, "propensities", "hindcast"})
 

@@ -12,7 +12,8 @@ import pytest
 
 from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
 from mrlm.bandit_log.stored.user_sample import UserSample
-from mrlm.evidence.trial_night import told_without_trial
+from mrlm.evidence.log_breadth import MOST_UNSHOWN, told_without_trial
+from mrlm.ope.verdict.certify import Thresholds
 
 
 def logged(*propensities: list[float], by: str = "champion") -> LoggedPropensities:
@@ -91,3 +92,7 @@ def stored(path: Path, lists: Sequence[list[float] | None]) -> Path:
     table = pa.table({"user": user, "policy_id": policy, "candidate_propensities": column})
     pq.write_table(table, path / "part-0.parquet")
     return path
+
+
+def test_what_is_never_shown_counts_as_for_intervals() -> None:
+    assert Thresholds().max_unsupported_mass == MOST_UNSHOWN
