@@ -15,7 +15,7 @@ from mrlm.bandit_log.objectives import north_star
 from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
 from mrlm.evidence.anchor_comparison import Link, compare_with_anchor
 from mrlm.evidence.evidence import Evidence
-from mrlm.evidence.log_breadth import TELLING, told_without_trial
+from mrlm.evidence.log_breadth import too_little_told
 from mrlm.evidence.policies import policy_estimates
 from mrlm.evidence.policy_estimate import PolicyEstimate
 from mrlm.evidence.scored_log import scored_log
@@ -199,5 +199,4 @@ def _tells_little(past: Past) -> bool:
     if not past.final:
         return False
     logged = LoggedPropensities.of(past.on(past.final[-1:]))
-    told = told_without_trial(logged, gate().trial_share)
-    return told is not None and told < TELLING
+    return too_little_told(logged, gate().trial_share) is not None

@@ -20,6 +20,20 @@ TELLING = 0.25
 MOST_UNSHOWN = 0.001
 
 
+def too_little_told(logged: LoggedPropensities | None, share: float) -> float | None:
+    """What a log tells of another policy, where that is too little to look at a challenger first.
+
+    Args:
+        logged: n decisions; None: some lack a propensity.
+        share: see ``told_without_trial``.
+
+    Returns:
+        Below ``TELLING``; None where the log tells enough, or it is not known.
+    """
+    told = None if logged is None else told_without_trial(logged, share)
+    return told if told is not None and told < TELLING else None
+
+
 def told_without_trial(logged: LoggedPropensities, share: float) -> float | None:
     """What a log tells of another policy, over what a log of as many decisions on trial would.
 

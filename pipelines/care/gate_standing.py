@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrlm.promotion.record.anchor import anchor_version, spent_by_trials, spent_margins
-from mrlm.promotion.record.candidate import candidate_under_test, maker_of
+from mrlm.promotion.record.candidate import candidate_under_test, maker_of, of_tests
 from mrlm.promotion.record.decision import moved_after_all
 from mrlm.promotion.record.ledger import Entry, LedgerError, champion_stack
 from mrlm.promotion.record.shortfall import open_shortfall, rollback_command
@@ -131,7 +131,7 @@ def candidate_lines(place: RegistryPlace, test_nights: int) -> list[str]:
         test_nights: the setting ``gate.test_nights``.
     """
     entries = place.ledger.entries()
-    judged = [e for e in entries if e.kind == "judged" and (e.gate_nights or e.goes_on)]
+    judged = of_tests(entries)
     if not judged:
         return []
     # As a coming run under the settings of the newest one will find it.

@@ -262,15 +262,14 @@ def _split(
 def _log_tells(context: NightContext, final: list[str]) -> float | None:
     """What ``Plan.log_tells`` holds, of a night that makes its own challenger."""
     from mrlm.bandit_log.stored.logged_propensities import LoggedPropensities
-    from mrlm.evidence.log_breadth import TELLING, told_without_trial
+    from mrlm.evidence.log_breadth import too_little_told
 
     share = context.settings.gate.trial_share
     if not share or not final:
         return None
     (path,) = log_paths(context, final[-1:])
     logged = LoggedPropensities.read(path, context.settings.split.night_decisions or None)
-    told = None if logged is None else told_without_trial(logged, share)
-    return told if told is not None and told < TELLING else None
+    return too_little_told(logged, share)
 
 
 def _candidate(

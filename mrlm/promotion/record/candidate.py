@@ -19,7 +19,7 @@ def earlier_looks(entries: tuple[Entry, ...], test: str, run_key: str) -> tuple[
 
 def words_on(entries: tuple[Entry, ...], test: str, run_key: str) -> tuple[Entry, ...]:
     """As ``earlier_looks``, and before them the word by which a trial began without a look."""
-    return tuple(e for e in _of_tests(entries, run_key) if maker_of(e) == test)
+    return tuple(e for e in of_tests(entries, run_key) if maker_of(e) == test)
 
 
 def maker_of(judged: Entry) -> str:
@@ -89,7 +89,7 @@ def version_on_trial(entries: tuple[Entry, ...], since: str = "") -> int | None:
 
 def _goes_on(entries: tuple[Entry, ...], run_key: str = "") -> Entry | None:
     """The newest word, not by this run, on a challenger whose test goes on; None: none does."""
-    judged = _of_tests(entries, run_key)
+    judged = of_tests(entries, run_key)
     last = judged[-1] if judged else None
     if last is None or not last.goes_on:
         return None
@@ -99,7 +99,7 @@ def _goes_on(entries: tuple[Entry, ...], run_key: str = "") -> Entry | None:
     return None if last.champion_version != champion or decided else last
 
 
-def _of_tests(entries: tuple[Entry, ...], run_key: str) -> list[Entry]:
+def of_tests(entries: tuple[Entry, ...], run_key: str = "") -> list[Entry]:
     """Judgements by other runs that look at gate nights, or begin a trial before there are any."""
     return [
         e
